@@ -1,0 +1,51 @@
+# Pose Mirror. A bare `make` prints what there is to make.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+# apt's picamera2 lies outside any venv; where there is one, the venv looks there too, and stays with the NumPy it was built for.
+PICAMERA := $(shell $(PYTHON) -c 'import picamera2' 2>/dev/null && echo yes)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check format bench clean
+
+help: ## print this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## make the virtual environment in .venv with all that is needed
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt Makefile
+	@tools/system-packages $(PYTHON)
+	$(PYTHON) -m venv $(if $(PICAMERA),--system-site-packages) $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(if $(PICAMERA),'numpy<2',--constraint constraints.txt)
+	@touch $@
+
+demo: setup ## see the mirror at work: a drawn performer and the starter library, no camera needed
+	@$(BIN)/pose-mirror models fetch
+	@$(BIN)/pose-mirror demo
+
+run: setup ## run the mirror with your camera
+	@$(BIN)/pose-mirror models fetch
+	@$(BIN)/pose-mirror run
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest
+
+check: setup ## formatting, lint and strict types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## time each step of a frame's way
+	$(BIN)/pose-mirror bench
+
+clean: ## remove what was built here
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

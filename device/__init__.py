@@ -1,0 +1,1 @@
+"""The mirror itself: camera, screen, button, and the loops between them."""

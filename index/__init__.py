@@ -1,0 +1,1 @@
+"""Libraries of photographs, and the photograph that shows a pose best."""

@@ -1,0 +1,105 @@
+"""A person's pose: where 17 key points are, and how sure the estimator is of each.
+
+Names, order and spreads are those of COCO's key-point task (Lin et al., 2014, https://cocodataset.org/#keypoints-eval).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Image = npt.NDArray[np.uint8]
+"""H×W×3, RGB."""
+
+KEYPOINTS: Final = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+"""The key points' names in COCO's order; left and right are the person's own."""
+
+SWAP: Final = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
+"""The order of the key points after a look in the mirror: left becomes right."""
+
+SIGMAS: Final = np.array(
+    [.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089],
+    dtype=np.float32,
+)  # fmt: skip
+"""How far people who label COCO differ on each key point, as a share of the person's size."""
+
+EDGES: Final = (
+    (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10),
+    (5, 11), (6, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16),
+)  # fmt: skip
+"""Pairs of key points that a drawn skeleton joins."""
+
+NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR = range(5)
+LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST = range(5, 11)
+LEFT_HIP, RIGHT_HIP, LEFT_KNEE, RIGHT_KNEE, LEFT_ANKLE, RIGHT_ANKLE = range(11, 17)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """One person in a picture.
+
+    `xy` is 17×2, pixels of the picture it was found in, x to the right and y down, pixel centres at whole numbers;
+    `scores` is 17, 0 to 1 (of a labelled person: 1 where the point is labelled, else 0); `score` is the whole person's.
+    """
+
+    xy: Floats
+    scores: Floats
+    score: float
+
+    @classmethod
+    def from_keypoints(cls, keypoints: npt.ArrayLike) -> Pose:
+        """A labelled person: 17×3 of x, y and whether the point is seen (third > 0), as COCO and our .npz files have it.
+
+        Raises ValueError when it is not 17×3.
+        """
+        points = np.asarray(keypoints, dtype=np.float32)
+        if points.shape != (17, 3):
+            raise ValueError(f"key points must be 17×3, not {'×'.join(map(str, points.shape))}")
+        seen = (points[:, 2] > 0).astype(np.float32)
+        return cls(points[:, :2].copy(), seen, float(seen.mean()))
+
+    @property
+    def keypoints(self) -> Floats:
+        """17×3: x, y, score."""
+        return np.column_stack([self.xy, self.scores]).astype(np.float32)
+
+    def mirrored(self, width: float) -> Pose:
+        """The pose in the mirror image of its picture, `width` pixels wide: x flipped, left and right joints swapped."""
+        xy = self.xy[SWAP]
+        xy[:, 0] = width - 1 - xy[:, 0]
+        return Pose(xy, self.scores[SWAP], self.score)
+
+    def scaled(self, x: float, y: float) -> Pose:
+        """The same pose in its picture resized by `x` across and `y` down."""
+        xy = (self.xy + 0.5) * np.array([x, y], np.float32) - 0.5
+        return Pose(xy.astype(np.float32), self.scores, self.score)
+
+    def box(self, at_least: float = 0.0) -> tuple[float, float, float, float] | None:
+        """Left, top, right, bottom around the key points scored above `at_least`; None when there are none."""
+        seen = self.xy[self.scores > at_least]
+        if not len(seen):
+            return None
+        (left, top), (right, bottom) = seen.min(0), seen.max(0)
+        return float(left), float(top), float(right), float(bottom)
