@@ -1,7 +1,7 @@
 """How well a photograph's pose shows a visitor's pose: the measure that everything is judged by.
 
-It is COCO's object key-point similarity (https://cocodataset.org/#keypoints-eval) after the best uniform scale and shift,
-so it is blind to place, size and who the person is; turning is not forgiven (a headstand is not standing).
+It is COCO's object key-point similarity (https://cocodataset.org/#keypoints-eval) after the best uniform scale and
+shift, so it is blind to place, size and who the person is; turning is not forgiven (a headstand is not standing).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Similarity(NamedTuple):
 def agreement(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDArray[np.bool_]) -> Floats:
     """How well each candidate shows the query, 0 to 1.
 
-    `query` is 17×2, `weights` 17 (the estimator's scores; 1 for a label, 0 for unseen), `candidates` N×17×2, `seen` N×17.
-    A point that the query has and a candidate lacks counts as missed. Raises ValueError when the query has no weight or
-    is not finite.
+    `query` is 17×2, `weights` 17 (the estimator's scores; 1 for a label, 0 for unseen), `candidates` N×17×2 and
+    `seen` N×17. A point that the query has and a candidate lacks counts as missed. Raises ValueError when the query
+    has no weight or is not finite.
     """
     if not (np.isfinite(query).all() and np.isfinite(weights).all()):
         raise ValueError("the pose asked for has a coordinate or weight that is no number")

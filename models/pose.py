@@ -61,7 +61,8 @@ class Pose:
     """One person in a picture.
 
     `xy` is 17×2, pixels of the picture it was found in, x to the right and y down, pixel centres at whole numbers;
-    `scores` is 17, 0 to 1 (of a labelled person: 1 where the point is labelled, else 0); `score` is the whole person's.
+    `scores` is 17, 0 to 1 (of a labelled person: 1 where the point is labelled, else 0); `score` is the whole
+    person's.
     """
 
     xy: Floats
@@ -70,7 +71,7 @@ class Pose:
 
     @classmethod
     def from_keypoints(cls, keypoints: npt.ArrayLike) -> Pose:
-        """A labelled person: 17×3 of x, y and whether the point is seen (third > 0), as COCO and our .npz files have it.
+        """A labelled person: 17×3 of x, y and whether the point is seen (third > 0), as in COCO and our .npz files.
 
         Raises ValueError when it is not 17×3.
         """
@@ -86,7 +87,7 @@ class Pose:
         return np.column_stack([self.xy, self.scores]).astype(np.float32)
 
     def mirrored(self, width: float) -> Pose:
-        """The pose in the mirror image of its picture, `width` pixels wide: x flipped, left and right joints swapped."""
+        """The pose in its picture's mirror image, `width` pixels wide: x flipped, left and right joints swapped."""
         xy = self.xy[SWAP]
         xy[:, 0] = width - 1 - xy[:, 0]
         return Pose(xy, self.scores[SWAP], self.score)
