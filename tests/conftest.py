@@ -1,0 +1,39 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+POSENET = "posenet_mobilenet_v1_075_353_481_quant.tflite"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real photos, videos and poses beside the project; skips where there are none."""
+    if not SHARED.is_dir():
+        pytest.skip("the data beside the project (../shared/data) is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def models_folder() -> Path:
+    """The downloaded models; skips where there are none."""
+    named = os.environ.get("POSE_MIRROR_MODELS")
+    for folder in ([Path(named)] if named else []) + [SHARED / "models"]:
+        if (folder / POSENET).is_file():
+            return folder
+    pytest.skip("the downloaded models are not here: set POSE_MIRROR_MODELS to their folder")
+
+
+@pytest.fixture(scope="session")
+def posenet(models_folder: Path) -> Path:
+    """The quantized PoseNet for 353×481 pixels, with its raw heads."""
+    return models_folder / POSENET
