@@ -1,0 +1,249 @@
+"""Who is followed, and where they are: everybody the estimator finds goes in, one steady visitor comes out.
+
+Everybody in the picture has a track, not the visitor alone: somebody who walks by claims by it what the estimator
+sees of them, and leaves the visitor's to the visitor. Pure: the time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from models.pose import (
+    LEFT_ANKLE,
+    LEFT_ELBOW,
+    LEFT_HIP,
+    LEFT_KNEE,
+    LEFT_SHOULDER,
+    LEFT_WRIST,
+    RIGHT_ANKLE,
+    RIGHT_ELBOW,
+    RIGHT_HIP,
+    RIGHT_KNEE,
+    RIGHT_SHOULDER,
+    RIGHT_WRIST,
+    SWAP,
+    Floats,
+    Pose,
+)
+
+STAY = 0.6
+"""Somebody who is tracked stays so down to this share of `FollowSettings.min_score`."""
+ENTER_AFTER = 0.3
+"""Seconds that somebody must have been seen before they may be followed."""
+GAP = 0.5
+"""Seconds after which what was last seen says nothing about the speed since: smoothing starts afresh."""
+SEEN = 0.25
+"""The score from which a key point counts as seen."""
+TWICE = 2.0
+"""Somebody so many times as prominent as the visitor takes over, after `FollowSettings.yield_after`."""
+DERIVATIVE_CUTOFF = 1.5
+"""Hz; the One Euro filter's third parameter, which hardly matters."""
+SCORE_DELAY = 0.1
+"""Seconds in which a smoothed score covers 63 % of a step."""
+
+BONES: Final = np.array([
+    (LEFT_SHOULDER, RIGHT_SHOULDER), (LEFT_SHOULDER, LEFT_ELBOW), (RIGHT_SHOULDER, RIGHT_ELBOW),
+    (LEFT_ELBOW, LEFT_WRIST), (RIGHT_ELBOW, RIGHT_WRIST), (LEFT_SHOULDER, LEFT_HIP), (RIGHT_SHOULDER, RIGHT_HIP),
+    (LEFT_HIP, LEFT_KNEE), (RIGHT_HIP, RIGHT_KNEE), (LEFT_KNEE, LEFT_ANKLE), (RIGHT_KNEE, RIGHT_ANKLE),
+])  # fmt: skip
+SHARES: Final = np.array([.23, .186, .186, .146, .146, .288, .288, .245, .245, .246, .246], np.float32)  # fmt: skip
+"""Each bone's length as a share of a person's height (Drillis and Contini, 1966)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowSettings:
+    """Who counts as there, and how steady they are made.
+
+    `min_score`: mean score of the 17 key points from which somebody is there, 0 to 1; `gone_after`: seconds unseen
+    after which they are gone; `yield_after`: seconds after which the visitor gives way to somebody twice as near or
+    central; `min_cutoff` (Hz) and `beta` (Hz for each body height a second) of the One Euro filter: less of the first
+    is steadier at rest, more of the second is quicker in motion.
+    """
+
+    min_score: float = 0.3
+    gone_after: float = 1.2
+    yield_after: float = 5.0
+    min_cutoff: float = 1.5
+    beta: float = 6.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One person over time.
+
+    `pose` is smoothed, `velocity` 17×2 in pixels a second, `unseen` 17 seconds since each key point was seen,
+    `body` their height in pixels as their bones tell it, `age` seconds since they came, `missed` seconds since the
+    estimator found them.
+    """
+
+    number: int
+    pose: Pose
+    velocity: Floats
+    unseen: Floats
+    body: float
+    age: float = 0.0
+    missed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Followed:
+    """Everybody in the picture and the `number` of the one who is followed; the next visitor has another number."""
+
+    time: float | None = None
+    tracks: tuple[Track, ...] = ()
+    number: int | None = None
+    rival: int | None = None
+    rival_for: float = 0.0
+    numbered: int = 0
+
+    @property
+    def visitor(self) -> Pose | None:
+        """The followed person's smoothed pose; while the estimator loses them for a moment, the last one."""
+        return next((track.pose for track in self.tracks if track.number == self.number), None)
+
+
+def follow(
+    state: Followed, people: Sequence[Pose], size: tuple[int, int], now: float, settings: FollowSettings
+) -> Followed:
+    """The state after the people found in a frame of `size` (width, height) that was taken at `now` (seconds).
+
+    The people are in the frame's pixels, in any order. A frame of the same time as the last, or an earlier one,
+    changes nobody's place.
+    """
+    elapsed = 0.0 if state.time is None else max(now - state.time, 0.0)
+    aged = [_aged(track, min(elapsed, GAP)) for track in state.tracks]
+    found = [person for person in people if _strength(person) >= STAY * settings.min_score]
+    pairs = _associate(aged, found)
+    tracks = [_updated(track, found[pairs[i]], settings) if i in pairs else track for i, track in enumerate(aged)]
+    tracks = [track for track in tracks if track.missed < _patience(track, settings)]
+    taken = set(pairs.values())
+    fresh = [p for j, p in enumerate(found) if j not in taken and _strength(p) >= settings.min_score]
+    tracks += [_begun(state.numbered + i, person) for i, person in enumerate(fresh)]
+    after = replace(state, time=now, tracks=tuple(tracks), numbered=state.numbered + len(fresh))
+    return _whom(after, size, min(elapsed, GAP), settings)
+
+
+def body_height(pose: Pose) -> float:
+    """A person's height in pixels as the bones that are seen tell it (one seen end-on looks short, so the longer
+    ones); with no bone seen, the longer side of their box. Never below 1."""
+    seen = pose.scores >= SEEN
+    whole = seen[BONES].all(1)
+    if not whole.any():
+        left, top, right, bottom = pose.box(SEEN) or (0.0, 0.0, 0.0, 0.0)
+        return max(right - left, bottom - top, 1.0)
+    ends = pose.xy[BONES[whole]]
+    heights = np.sort(np.hypot(*(ends[:, 0] - ends[:, 1]).T) / SHARES[whole])
+    return max(float(heights[(3 * len(heights)) // 4]), 1.0)
+
+
+def _strength(pose: Pose) -> float:
+    """How surely somebody is there; 0 for one with a coordinate that is no number."""
+    return float(pose.scores.mean()) if np.isfinite(pose.xy).all() else 0.0
+
+
+def _begun(number: int, pose: Pose) -> Track:
+    still = np.zeros_like(pose.xy)
+    return Track(number, pose, still, np.where(pose.scores >= SEEN, 0.0, GAP).astype(np.float32), body_height(pose))
+
+
+def _aged(track: Track, elapsed: float) -> Track:
+    """The track before it is known whether the person was found `elapsed` seconds later."""
+    unseen = track.unseen + np.float32(elapsed)
+    return replace(track, unseen=unseen, age=track.age + elapsed, missed=track.missed + elapsed)
+
+
+def _patience(track: Track, settings: FollowSettings) -> float:
+    """Seconds that a track outlives the last sight of the person; one that has only begun may be a ghost."""
+    return settings.gone_after if track.age - track.missed >= ENTER_AFTER else ENTER_AFTER
+
+
+def _associate(tracks: Sequence[Track], found: Sequence[Pose]) -> dict[int, int]:
+    """Which track each of the found people continues: track index → person index, the likeliest pairs first."""
+    pairs: dict[int, int] = {}
+    likely = ((_likelihood(track, person), i, j) for i, track in enumerate(tracks) for j, person in enumerate(found))
+    for _, i, j in sorted((pair for pair in likely if pair[0] > 0), reverse=True):
+        if i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    return pairs
+
+
+def _likelihood(track: Track, person: Pose) -> float:
+    """How likely the person is the track's: the share of its points found where they are expected, as a density, so
+    that a track long unseen, which may be anywhere, does not outbid one that knows; 0 when too few are.
+
+    Left and right may be mistaken for one another.
+    """
+    known = (track.unseen < track.missed + GAP) * track.pose.scores
+    reach = 1 + 3 * track.missed  # how much less sure after some time
+    spread = 0.1 * track.body * reach
+    expected = track.pose.xy + _drift(track)
+    off = np.minimum(((person.xy - expected) ** 2).sum(1), ((person.xy[SWAP] - expected) ** 2).sum(1))
+    hit = np.exp(-off / (2 * spread**2)) * (person.scores >= SEEN)
+    share = float((hit * known).sum() / max(known.sum(), 1e-6))
+    return share / reach**2 if share >= 0.15 else 0.0
+
+
+def _drift(track: Track) -> Floats:
+    """How far a person is expected to have moved since they were last found: on as before, but slowing down."""
+    known = track.unseen < track.missed + GAP
+    if not known.any():
+        return np.zeros(2, np.float32)
+    pace = np.median(track.velocity[known], axis=0)
+    return np.asarray(pace * GAP * (1 - np.exp(-track.missed / GAP)), np.float32)
+
+
+def _updated(track: Track, person: Pose, settings: FollowSettings) -> Track:
+    """The track with the person found: One Euro (Casiez, Roussel and Vogel, CHI 2012) on each coordinate, its speed
+    measured in body heights, so that it is alike near and far and at any resolution."""
+    seen = person.scores >= SEEN
+    body = track.body + _gain(0.5, track.missed) * (body_height(person) - track.body)
+    delta = person.xy - track.pose.xy
+    passed = track.unseen[:, None]
+    velocity = track.velocity + _alpha(DERIVATIVE_CUTOFF, passed) * (delta / np.maximum(passed, 1e-6) - track.velocity)
+    step = _alpha(settings.min_cutoff + settings.beta * np.abs(velocity) / body, passed) * delta
+    afresh = seen & (track.unseen >= GAP)
+    step[afresh], velocity[afresh] = delta[afresh], 0.0
+    shown = seen if seen.any() else np.ones_like(seen)
+    step[~seen], velocity[~seen] = step[shown].mean(0), 0.0
+    scores = track.pose.scores + _gain(SCORE_DELAY, track.missed) * (person.scores - track.pose.scores)
+    pose = Pose((track.pose.xy + step).astype(np.float32), scores.astype(np.float32), person.score)
+    unseen = np.where(seen, 0.0, track.unseen).astype(np.float32)
+    return replace(track, pose=pose, velocity=velocity.astype(np.float32), unseen=unseen, body=body, missed=0.0)
+
+
+def _alpha(cutoff: Floats | float, passed: Floats) -> Floats:
+    """The share of a step that a low-pass filter lets through after `passed` seconds."""
+    turn = 2 * np.pi * cutoff * passed
+    return np.asarray(turn / (1 + turn), np.float32)
+
+
+def _gain(delay: float, passed: float) -> float:
+    return 1 - float(np.exp(-passed / delay))
+
+
+def _prominence(track: Track, size: tuple[int, int]) -> float:
+    """How near and central: the body's height, half of it at the picture's left and right edge."""
+    seen = track.pose.scores >= SEEN
+    across = float(track.pose.xy[seen if seen.any() else slice(None), 0].mean())
+    centre = (size[0] - 1) / 2
+    return track.body * (1 - 0.5 * min(abs(across - centre) / (size[0] / 2), 1.0))
+
+
+def _whom(state: Followed, size: tuple[int, int], elapsed: float, settings: FollowSettings) -> Followed:
+    """Follow on while the visitor is there; else, or when somebody has long been far more prominent, the most
+    prominent."""
+    ready = [track for track in state.tracks if track.age >= ENTER_AFTER and track.missed == 0]
+    current = next((track for track in state.tracks if track.number == state.number), None)
+    first = max(ready, key=lambda track: _prominence(track, size), default=None)
+    if current is None:
+        return replace(state, number=None if first is None else first.number, rival=None, rival_for=0.0)
+    if first is None or first is current or _prominence(first, size) < TWICE * _prominence(current, size):
+        return replace(state, rival=None, rival_for=0.0)
+    waited = state.rival_for + elapsed if first.number == state.rival else 0.0
+    if waited >= settings.yield_after:
+        return replace(state, number=first.number, rival=None, rival_for=0.0)
+    return replace(state, rival=first.number, rival_for=waited)
