@@ -1,0 +1,210 @@
+"""The configuration: TOML, with `default.toml` as documentation, defaults and schema at once."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from device.choose import ChooseSettings
+from device.follow import FollowSettings
+
+DEFAULTS: Final = Path(__file__).with_name("default.toml")
+
+PLACES: Final = (Path("~/.config/pose-mirror.toml"), Path("/etc/pose-mirror.toml"))
+"""Where a configuration is looked for when none is named; the first that is there counts."""
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; says the file, the section, the key and what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    source: str
+    width: int
+    height: int
+    rotate: int
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorSettings:
+    model: str
+    device: str
+    size: str
+    threads: int
+
+    @property
+    def height_width(self) -> tuple[int, int] | None:
+        return parse_size(self.size) if self.size else None
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySettings:
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSettings:
+    display: str
+    width: int
+    height: int
+    rotate: int
+    fade: float
+    fps: int
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonSettings:
+    pin: int
+
+
+@dataclass(frozen=True, slots=True)
+class GifSettings:
+    folder: str
+    countdown: int
+    seconds: float
+    camera: bool
+    pixels: int
+    megabytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every section of `default.toml`, in its order, and the file it was changed by (None: none)."""
+
+    camera: CameraSettings
+    estimator: EstimatorSettings
+    follow: FollowSettings
+    library: LibrarySettings
+    choose: ChooseSettings
+    screen: ScreenSettings
+    button: ButtonSettings
+    gif: GifSettings
+    file: Path | None = None
+
+
+CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
+    "camera.rotate": (0, 90, 180, 270),
+    "estimator.device": ("auto", "cpu", "edgetpu"),
+    "screen.display": ("auto", "kiosk", "window", "headless"),
+    "screen.rotate": (0, 90, 180, 270),
+}
+
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "camera.width": (64, 4096),
+    "camera.height": (64, 4096),
+    "estimator.threads": (0, 64),
+    "follow.min_score": (0, 1),
+    "follow.gone_after": (0, 60),
+    "follow.yield_after": (0, 3600),
+    "follow.min_cutoff": (0.01, 100),
+    "follow.beta": (0, 1000),
+    "choose.hold": (0, 60),
+    "choose.margin": (0, 1),
+    "choose.remember": (0, 10_000),
+    "screen.width": (0, 16_384),
+    "screen.height": (0, 16_384),
+    "screen.fade": (0, 5),
+    "screen.fps": (1, 240),
+    "button.pin": (0, 27),
+    "gif.countdown": (0, 60),
+    "gif.seconds": (0.5, 30),
+    "gif.pixels": (64, 640),
+    "gif.megabytes": (0.1, 3),
+}
+
+
+def load(file: Path | None = None, *, places: tuple[Path, ...] = PLACES) -> Config:
+    """The defaults, changed by `file`, or by the first of `places` that is there.
+
+    Raises ConfigError for a file that cannot be read, is no TOML, or has a section, key or value that cannot be.
+    """
+    if file is None:
+        file = next((place for place in (p.expanduser() for p in places) if place.is_file()), None)
+    values = _read(DEFAULTS)
+    if file is not None:
+        _lay_over(values, _read(file), file)
+    return Config(**{name: section(**values[name]) for name, section in _SECTIONS.items()}, file=file)
+
+
+_SECTIONS: Final[Mapping[str, Any]] = {
+    "camera": CameraSettings,
+    "estimator": EstimatorSettings,
+    "follow": FollowSettings,
+    "library": LibrarySettings,
+    "choose": ChooseSettings,
+    "screen": ScreenSettings,
+    "button": ButtonSettings,
+    "gif": GifSettings,
+}
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width in pixels of "353x481"; raises ValueError for anything else."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(f"a size is written HEIGHTxWIDTH, as 353x481, not {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8 text (byte {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: is not TOML: {error}") from error
+
+
+def _lay_over(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> None:
+    for section, keys in changes.items():
+        if section not in values:
+            raise ConfigError(f"{file}: there is no section [{section}]{_nearest(section, values)}")
+        if not isinstance(keys, dict):
+            raise ConfigError(f"{file}: {section} must be a section, [{section}], not {keys!r}")
+        for key, value in keys.items():
+            if key not in values[section]:
+                raise ConfigError(f"{file}: [{section}] has no key {key!r}{_nearest(key, values[section])}")
+            values[section][key] = _checked(
+                f"{file}: [{section}] {key}", f"{section}.{key}", value, values[section][key]
+            )
+
+
+def _checked(where: str, name: str, value: object, default: object) -> object:
+    """The value in its default's type and within what is allowed."""
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not type(default):
+        raise ConfigError(f"{where} must be {_KINDS[type(default)]}, not {value!r}")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise ConfigError(f"{where} must be one of {', '.join(map(str, CHOICES[name]))}, not {value!r}")
+    if name in RANGES:
+        low, high = RANGES[name]
+        assert isinstance(value, (int, float))
+        if not low <= value <= high:  # also refuses nan
+            raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {value!r}")
+    if name == "estimator.size" and value:
+        try:
+            parse_size(str(value))
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}") from error
+    return value
+
+
+_KINDS: Final[Mapping[type, str]] = {
+    str: "text in quotes",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"

@@ -1,0 +1,118 @@
+"""The configuration: its defaults, and how a mistake in a file is told."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device import config
+from device.config import CHOICES, DEFAULTS, RANGES, Config, ConfigError
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "mirror.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_defaults_hold_every_key_of_every_section() -> None:
+    loaded = config.load(places=())
+    template = tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))
+    assert loaded.file is None
+    assert [field.name for field in fields(Config)] == [*template, "file"]
+    for section, keys in template.items():
+        settings = getattr(loaded, section)
+        assert {field.name: getattr(settings, field.name) for field in fields(settings)} == keys
+
+
+def test_every_key_is_commented() -> None:
+    above = ""
+    for line in DEFAULTS.read_text(encoding="utf-8").splitlines():
+        if "=" in line and not line.startswith("#"):
+            assert above.startswith("#") or "=" in above, f"no comment above {line!r}"
+        above = line
+
+
+def test_defaults_are_within_what_is_allowed() -> None:
+    template = tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))
+    for name, (low, high) in RANGES.items():
+        section, key = name.split(".")
+        assert low <= template[section][key] <= high
+    for name, choices in CHOICES.items():
+        section, key = name.split(".")
+        assert template[section][key] in choices
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    file = written(tmp_path, "[screen]\nrotate = 90\n[gif]\nseconds = 4\n")
+    loaded = config.load(file)
+    assert (loaded.screen.rotate, loaded.gif.seconds) == (90, 4.0)
+    assert isinstance(loaded.gif.seconds, float)
+    assert loaded.camera == config.load(places=()).camera
+    assert loaded.file == file
+
+
+def test_the_first_place_with_a_file_counts(tmp_path: Path) -> None:
+    file = written(tmp_path, "[screen]\nfps = 25\n")
+    assert config.load(places=(tmp_path / "none.toml", file)).screen.fps == 25
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[screen]\nrotat = 90", "[screen] has no key 'rotat'; did you mean 'rotate'?"),
+        ("[scren]\nrotate = 90", "there is no section [scren]; did you mean 'screen'?"),
+        ("[xyzzy]", "there is no section [xyzzy]; there are camera, estimator"),
+        ("screen = 3", "screen must be a section, [screen], not 3"),
+        ("[screen]\nrotate = 45", "[screen] rotate must be one of 0, 90, 180, 270, not 45"),
+        ("[screen]\nrotate = '90'", "[screen] rotate must be a whole number, not '90'"),
+        ("[screen]\nfps = 0", "[screen] fps must be from 1 to 240, not 0"),
+        ("[gif]\ncamera = 1", "[gif] camera must be true or false, not 1"),
+        ("[gif]\nseconds = true", "[gif] seconds must be a number, not True"),
+        ("[gif]\nseconds = nan", "[gif] seconds must be from 0.5 to 30, not nan"),
+        ("[button]\npin = 2.5", "[button] pin must be a whole number, not 2.5"),
+        ("[estimator]\nsize = '353'", "[estimator] size: a size is written HEIGHTxWIDTH, as 353x481, not '353'"),
+        ("[screen", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_told_by_file_section_and_key(tmp_path: Path, text: str, told: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(file)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        config.load(tmp_path / "none.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"[gif]\n\xff\xfe")
+    with pytest.raises(ConfigError, match=r"is not UTF-8 text \(byte 6\)"):
+        config.load(tmp_path / "bytes.toml")
+
+
+@given(st.integers(1, 9999), st.integers(1, 9999))
+def test_a_size_is_read_as_it_is_written(height: int, width: int) -> None:
+    assert config.parse_size(f"{height}x{width}") == (height, width)
+
+
+@given(st.text(max_size=40))
+def test_any_text_as_a_file_is_a_configuration_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    file = tmp_path_factory.mktemp("config") / "any.toml"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        loaded = config.load(file)
+    except ConfigError as error:
+        told = str(error)
+        assert told.startswith(str(file))
+    else:
+        assert math.isfinite(loaded.gif.seconds)
