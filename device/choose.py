@@ -51,9 +51,8 @@ def choose(
 
     None for `matches` says that nobody is there: no photo. An empty list says that somebody is, but too little of
     them is seen to compare: the photo stays. `shown_agreement` is how well the shown photo agrees with the visitor
-    now; without it, it is looked up among the matches, and a photo missing there agrees like the last of them. A photo
-    and its mirror image are one photo. Have at least twice `settings.remember` matches found, so that there are
-    others to turn to.
+    now; without it, it is looked up among the matches, and 0 for a photo missing there. A photo and its mirror image
+    are one photo. Have at least twice `settings.remember` matches found, so that there are others to turn to.
     """
     if matches is None:
         return replace(state, shown=None, since=now)
@@ -79,7 +78,7 @@ def _candidate(matches: Sequence[Match], recent: tuple[int, ...], remember: int)
 
 def _agreement(shown: Match, matches: Sequence[Match]) -> float:
     same = (match.agreement for match in matches if match[:2] == shown[:2])
-    return next(same, matches[-1].agreement)
+    return next(same, 0.0)
 
 
 def _show(state: Choice, match: Match, now: float, settings: ChooseSettings) -> Choice:
