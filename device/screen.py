@@ -1,0 +1,191 @@
+"""What the visitor sees: the photo over the whole display, themselves as an inset, and every word of the mirror.
+
+Only the main thread may draw (SDL wants that), and nothing here waits. The canvas is the picture as the visitor sees
+it, upright; the display may be mounted turned.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Literal, Self, TypeAlias
+
+import cv2
+import numpy as np
+import pygame
+
+from device.backdrop import Backdrop, Pixels
+from device.layout import Size
+from device.panel import Display, ScreenError, open_panel
+from models.pose import Image, Pose
+
+Rotation: TypeAlias = Literal[0, 90, 180, 270]
+"""Degrees clockwise by which the picture is turned on the display."""
+
+TURNS: Final = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+MASKS: Final = (0xFF0000, 0xFF00, 0xFF, 0)
+"""A surface of blue, green, red and one unused byte: what `Backdrop` paints, and what nearly every display has."""
+
+PRESS_KEYS: Final = (pygame.K_SPACE, pygame.K_RETURN, pygame.K_KP_ENTER)
+
+FADE: Final = 0.15
+"""Seconds of the cross-fade from photo to photo."""
+
+SLOW_FADE: Final = 1.5
+"""The same while nobody is there."""
+
+
+class Event(enum.Enum):
+    """What a visitor or the system may ask of the mirror by the display's own devices."""
+
+    PRESS = "press"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A photo on the screen: `picture`, H×W×3 exactly as large as the canvas (`layout.prepare`), and its credit line.
+
+    Another `picture` object is another photo, and is faded to.
+    """
+
+    picture: Image
+    credit: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """All that one frame on the screen shows.
+
+    `agreement` 0 to 1 is how well the photo shows the visitor's pose; `camera` is the camera's picture (H×W×3),
+    mirrored already, and `visitor` the pose in its pixels; `somebody` says whether to answer or to invite; `faults`
+    are sentences that stay as long as they are true, `notice` one that passes; `countdown` is the numeral to show;
+    `recording` the share done, 0 to 1.
+    """
+
+    photo: Shown | None = None
+    agreement: float | None = None
+    camera: Image | None = None
+    visitor: Pose | None = None
+    somebody: bool = False
+    faults: tuple[str, ...] = ()
+    notice: str | None = None
+    countdown: int | None = None
+    recording: float | None = None
+
+
+class Screen:
+    """The display, open; a context manager. Made by `Screen.open`."""
+
+    def __init__(self, kind: Display, rotate: Rotation) -> None:
+        self.kind = kind
+        self._rotate = rotate
+        self._backdrop = Backdrop(self.size)
+        self._beside: pygame.Surface | None = None
+
+    @classmethod
+    def open(cls, display: Display = "auto", size: Size | None = None, rotate: Rotation = 0) -> Screen:
+        """Open the display: full screen with the cursor hidden (kiosk), a resizable window, or headless.
+
+        `auto` is a window on a desktop, the kiosk where a display is plugged in without one, else headless; `kind`
+        says which it became. `size` (width, height) is the display's own, before `rotate`: by default 1280×720, and
+        in a kiosk what the display has. Raises ScreenError, a sentence saying what to do, when there is none such.
+        """
+        kind = open_panel(display, size)
+        pygame.font.init()
+        return cls(kind, rotate)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the display back."""
+        pygame.display.quit()
+
+    @property
+    def size(self) -> Size:
+        """The canvas's width and height, after rotation; a window's may change from one `events` to the next."""
+        width, height = _panel().get_size()
+        return (height, width) if self._rotate in (90, 270) else (width, height)
+
+    def draw(self, view: View, now: float) -> None:
+        """Show a view at the time `now` (seconds, any steady clock)."""
+        panel = _panel()
+        canvas = self._canvas(panel)
+        if self._backdrop.size != self.size:
+            self._backdrop = Backdrop(self.size)
+        self._compose(canvas, view, now)
+        if canvas is not panel:
+            _turn(canvas, panel, self._rotate)
+        pygame.display.flip()
+
+    def events(self) -> list[Event]:
+        """What happened since the last call: at most one PRESS and one QUIT.
+
+        PRESS: space, enter, a click or a touch. QUIT: the window closed, SIGTERM, Ctrl+Q, and outside a kiosk, whose
+        keyboard is a visitor's, Esc and Q.
+        """
+        found = (_meaning(event, self.kind) for event in pygame.event.get())
+        return list(dict.fromkeys(event for event in found if event))
+
+    def snapshot(self) -> Image:
+        """The canvas as last drawn: H×W×3, upright."""
+        canvas = self._canvas(_panel())
+        return cv2.cvtColor(_pixels(canvas), cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
+
+    def _canvas(self, panel: pygame.Surface) -> pygame.Surface:
+        """What is drawn on: the display's own surface where it is upright and of our format, else one beside it."""
+        if self._rotate == 0 and panel.get_masks() == MASKS:
+            return panel
+        if self._beside is None or self._beside.get_size() != self.size:
+            self._beside = pygame.Surface(self.size, 0, 32, MASKS)
+        return self._beside
+
+    def _compose(self, canvas: pygame.Surface, view: View, now: float) -> None:
+        picture = view.photo.picture if view.photo else None
+        self._backdrop.show(picture, now, FADE if view.somebody else SLOW_FADE)
+        self._backdrop.paint(_pixels(canvas), now)
+
+
+def _meaning(event: pygame.event.Event, kind: Display) -> Event | None:
+    if event.type == pygame.QUIT:
+        return Event.QUIT
+    if event.type == pygame.KEYDOWN:
+        if event.key == pygame.K_q and event.mod & pygame.KMOD_CTRL:
+            return Event.QUIT
+        if event.key in (pygame.K_ESCAPE, pygame.K_q) and kind != "kiosk":
+            return Event.QUIT
+        return Event.PRESS if event.key in PRESS_KEYS else None
+    if event.type == pygame.FINGERDOWN:
+        return Event.PRESS
+    # SDL makes a click of every touch too; the wheel is a button as well
+    clicked = event.type == pygame.MOUSEBUTTONDOWN and event.button <= 3 and not getattr(event, "touch", False)
+    return Event.PRESS if clicked else None
+
+
+def _panel() -> pygame.Surface:
+    surface = pygame.display.get_surface()
+    if surface is None:
+        raise ScreenError("the display is closed: open the screen before drawing on it")
+    return surface
+
+
+def _pixels(surface: pygame.Surface) -> Pixels:
+    """A 32-bit surface's own memory; the surface is locked, and cannot be drawn on, while this lives."""
+    width, height = surface.get_size()
+    rows = pygame.surfarray.pixels2d(surface).T
+    return rows.view(np.uint8).reshape(height, width, 4)
+
+
+def _turn(canvas: pygame.Surface, panel: pygame.Surface, rotate: Rotation) -> None:
+    if panel.get_masks() != MASKS:
+        panel.blit(pygame.transform.rotate(canvas, -rotate), (0, 0))
+    else:
+        cv2.rotate(_pixels(canvas), TURNS[rotate], dst=_pixels(panel))
