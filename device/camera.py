@@ -1,0 +1,200 @@
+"""Cameras: what the mirror asks of one, opening the one asked for, and the one place where a picture is flipped.
+
+The drivers are in `device.cameras`: the Pi's own camera, USB cameras, films and pictures from disk, and the
+performer. A camera yields frames and nothing more; `device.cameras.watch` keeps one open through whatever befalls it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import cv2
+import numpy as np
+from cv2.typing import MatLike
+
+from models.pose import Image
+
+SILENCE: Final = 2.0
+"""Seconds without a new picture after which a camera counts as gone."""
+
+log = logging.getLogger(__name__)
+
+
+class CameraError(OSError):
+    """A camera cannot be opened, or has stopped giving pictures; the message is a sentence for the screen."""
+
+
+class CameraSilent(CameraError):
+    """No new picture came in the time that `latest` was given, and it is `seconds` since the last; it may yet go on."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(f"{name} has been silent for {seconds:.2g} s.")
+        self.seconds = seconds
+
+
+class CameraStuck(CameraError):
+    """A camera's driver hangs in the kernel and cannot be closed: only a new process gets at that camera again."""
+
+
+class EndOfVideo(EOFError):
+    """A film, or a folder of pictures, that is shown once has been shown. No fault of the camera's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a camera.
+
+    `image` is H×W×3 for the screen; `small` is the same view h×w×3 for the estimator (the same object where no other
+    size was asked for), which may squeeze it a little: x and y scale by themselves. Both are contiguous. `taken` is
+    when it was captured, seconds of time.monotonic(). `mirrored`: left and right are already exchanged, as in a
+    mirror.
+    """
+
+    image: Image
+    small: Image
+    taken: float
+    mirrored: bool
+
+
+class Camera(Protocol):
+    """What every driver keeps to; `tests/test_camera.py` holds each of them to it."""
+
+    def latest(self, timeout: float = SILENCE) -> Frame:
+        """A frame newer than the last one returned: the newest there is, those in between are dropped, none is queued.
+
+        Waits for it for `timeout` seconds at most. Raises CameraSilent when none came, another CameraError when none
+        will come (unplugged, closed), EndOfVideo when a film that is shown once is over.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the device go; a second time does nothing. Raises CameraStuck when its driver hangs."""
+        ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_camera(
+    choice: str,
+    *,
+    size: tuple[int, int],
+    small: tuple[int, int] | None = None,
+    real_time: bool = True,
+    loop: bool = True,
+) -> Camera:
+    """Open the camera named by `choice`, and return it once it can give pictures.
+
+    `choice` is `auto` (the Pi's camera where there is one, else the first USB camera), `pi`, `usb` (the first),
+    `usb:N` or /dev/videoN, `performer`, a film, a picture or a folder of pictures. `size` is (width, height) wished
+    for `Frame.image`: a device gives what it has nearest to that, and what is drawn or read from disk is no longer
+    than its longer side. `small` is (height, width) of `Frame.small`, exactly so; both are in the camera's own
+    orientation, before `as_in_a_mirror`.
+
+    `real_time` False shows a film, the performer and each picture of a folder frame by frame, as fast as they are
+    asked for, `Frame.taken` then going by the film's own time; `loop` shows films and folders again and again. Raises
+    CameraError.
+    """
+    # Here, as the drivers are built on this module.
+    from device.cameras import film, performer, pi, usb
+
+    match choice.partition(":"):
+        case ("auto", "", ""):
+            return _first_found(size, small)
+        case ("pi", "", ""):
+            return pi.open_pi(size, small)
+        case ("usb", "", ""):
+            return usb.open_first(size, small)
+        case ("usb", ":", number) if number.isdecimal():
+            return usb.open_usb(Path(f"/dev/video{number}"), size, small)
+        case ("performer", "", ""):
+            return performer.open_performer(size, small, real_time=real_time)
+    path = Path(choice)
+    if path.is_char_device():
+        return usb.open_usb(path, size, small)
+    if path.exists():
+        return film.open_film(path, size, small, real_time=real_time, loop=loop)
+    raise CameraError(
+        f"There is no camera {choice!r}: use auto, pi, usb, usb:N, performer, or a film, picture or folder there is."
+    )
+
+
+def _first_found(size: tuple[int, int], small: tuple[int, int] | None) -> Camera:
+    """The Pi's camera where there is one, else the first USB camera. Raises CameraError saying what was looked for."""
+    from device.cameras import pi, usb
+
+    trouble = ""
+    try:
+        if pi.find() is not None:
+            return pi.open_pi(size, small)
+    except pi.PiCameraUnusable as error:
+        log.warning("%s", error)
+        trouble = f" {error}"
+    if usb.find():
+        return usb.open_first(size, small)
+    raise CameraError(f"No camera found: plug in a USB camera, or connect a Pi camera and restart.{trouble}")
+
+
+def as_in_a_mirror(frame: Frame, rotate: int = 0) -> Frame:
+    """The frame upright and with left and right exchanged: the visitor's right hand is on the right.
+
+    This is the one place where a picture is flipped, unless the driver has had the camera do it (`frame.mirrored`).
+    `rotate` is how far the camera is turned clockwise where it is mounted, seen from behind it: 0, 90, 180 or 270
+    degrees, by which its picture must then be turned clockwise to stand upright. A flip makes anticlockwise of
+    clockwise, so a picture that is mirrored already is turned the other way round.
+    """
+    turn = (_TURN_MIRRORED if frame.mirrored else _TURN_AND_MIRROR)[rotate]
+    image = np.asarray(turn(frame.image), np.uint8)
+    small = image if frame.small is frame.image else np.asarray(turn(frame.small), np.uint8)
+    return replace(frame, image=image, small=small, mirrored=True)
+
+
+_TURN_AND_MIRROR: Final[dict[int, Callable[[MatLike], MatLike]]] = {
+    0: lambda image: cv2.flip(image, 1),
+    90: lambda image: cv2.transpose(image),
+    180: lambda image: cv2.flip(image, 0),
+    270: lambda image: cv2.flip(cv2.transpose(image), -1),
+}
+"""By `rotate`: turned clockwise by that much, then left and right exchanged, in as few steps as that takes."""
+
+_TURN_MIRRORED: Final[dict[int, Callable[[MatLike], MatLike]]] = {
+    0: lambda image: image,
+    90: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
+    180: lambda image: cv2.rotate(image, cv2.ROTATE_180),
+    270: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+}
+"""The same for a picture whose left and right the camera has exchanged already."""
+
+
+def frame_of(image: Image, small: tuple[int, int] | None, taken: float) -> Frame:
+    """A frame of a camera that gives one picture only: `small`, (height, width), is made of it here."""
+    if small is None or image.shape[:2] == small:
+        return Frame(image, image, taken, mirrored=False)
+    height, width = small
+    return Frame(image, resized(image, width, height), taken, mirrored=False)
+
+
+def resized(image: Image, width: int, height: int) -> Image:
+    """The image at another size; each pixel of a smaller one is the mean of those it covers."""
+    smaller = width < image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+
+
+def fitted(image: Image, longest: int) -> Image:
+    """The image, made smaller where a side is longer than `longest` pixels."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image
+    return resized(image, max(round(width * scale), 1), max(round(height * scale), 1))

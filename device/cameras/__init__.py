@@ -1,0 +1,1 @@
+"""The drivers behind `device.camera`, one module each; and what keeps one open."""
