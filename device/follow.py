@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from models.pose import (
     LEFT_ANKLE,
@@ -172,24 +173,31 @@ def _associate(tracks: Sequence[Track], found: Sequence[Pose]) -> dict[int, int]
 
 
 def _likelihood(track: Track, person: Pose) -> float:
-    """How likely the person is the track's: the share of its points found where they are expected, as a density, so
-    that a track long unseen, which may be anywhere, does not outbid one that knows; 0 when too few are.
+    """How likely the person is the track's: Dice's share of the points of both that lie where they are expected, as
+    a density, so that a track long unseen, which may be anywhere, does not outbid one that knows; 0 when too few do.
 
     Left and right may be mistaken for one another.
     """
-    known = (track.unseen < track.missed + GAP) * track.pose.scores
+    known = _known(track) * track.pose.scores
+    found = (person.scores >= SEEN) * person.scores
     reach = 1 + 3 * track.missed  # how much less sure after some time
     spread = 0.1 * track.body * reach
     expected = track.pose.xy + _drift(track)
     off = np.minimum(((person.xy - expected) ** 2).sum(1), ((person.xy[SWAP] - expected) ** 2).sum(1))
-    hit = np.exp(-off / (2 * spread**2)) * (person.scores >= SEEN)
-    share = float((hit * known).sum() / max(known.sum(), 1e-6))
+    hit = np.exp(-off / (2 * spread**2)) * np.minimum(known, found)
+    share = 2 * float(hit.sum()) / max(float(known.sum() + found.sum()), 1e-6)
     return share / reach**2 if share >= 0.15 else 0.0
+
+
+def _known(track: Track) -> npt.NDArray[np.bool_]:
+    """Which key points were seen lately, when the person last was."""
+    known: npt.NDArray[np.bool_] = track.unseen < track.missed + GAP
+    return known
 
 
 def _drift(track: Track) -> Floats:
     """How far a person is expected to have moved since they were last found: on as before, but slowing down."""
-    known = track.unseen < track.missed + GAP
+    known = _known(track)
     if not known.any():
         return np.zeros(2, np.float32)
     pace = np.median(track.velocity[known], axis=0)
@@ -215,9 +223,9 @@ def _updated(track: Track, person: Pose, settings: FollowSettings) -> Track:
     return replace(track, pose=pose, velocity=velocity.astype(np.float32), unseen=unseen, body=body, missed=0.0)
 
 
-def _alpha(cutoff: Floats | float, passed: Floats) -> Floats:
+def _alpha(cutoff: npt.ArrayLike, passed: Floats) -> Floats:
     """The share of a step that a low-pass filter lets through after `passed` seconds."""
-    turn = 2 * np.pi * cutoff * passed
+    turn = 2 * np.pi * np.asarray(cutoff) * passed
     return np.asarray(turn / (1 + turn), np.float32)
 
 
