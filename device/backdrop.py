@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pygame
 
 from device.layout import Size, cover, prepare
 from models.pose import Image
@@ -14,7 +16,10 @@ from models.pose import Image
 Pixels = npt.NDArray[np.uint8]
 """H×W×4 of blue, green, red and one unused: a canvas's own memory."""
 
-DUSK = ((30, 34, 44), (10, 11, 14))
+MASKS: Final = (0xFF0000, 0xFF00, 0xFF, 0)
+"""A surface of such pixels, which nearly every display has."""
+
+DUSK: Final = ((30, 34, 44), (10, 11, 14))
 """The plain background's colours (RGB) at the middle and in the corners."""
 
 
@@ -50,6 +55,13 @@ class Backdrop:
             cv2.convertScaleAbs(self._new, dst=canvas, alpha=light)
         else:
             np.copyto(canvas, self._new)
+
+
+def pixels(surface: pygame.Surface) -> Pixels:
+    """A 32-bit surface's own memory; the surface is locked, and cannot be drawn on, while this lives."""
+    width, height = surface.get_size()
+    rows = pygame.surfarray.pixels2d(surface).T
+    return rows.view(np.uint8).reshape(height, width, 4)
 
 
 def _fitted(picture: Image, size: Size) -> Image:

@@ -7,24 +7,31 @@ Sizes are (width, height).
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
 
 from index.agreement import Similarity, align
-from models.pose import Floats, Image, Pose
+from models.pose import LEFT_HIP, LEFT_SHOULDER, NOSE, RIGHT_HIP, RIGHT_SHOULDER, Floats, Image, Pose
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
 
-MOST_ZOOM = 3.0
+MOST_ZOOM: Final = 3.0
 """A photo is shown at most this many times larger than fills the display: beyond it one sees pixels, not a person."""
 
-SEEN = 0.3
-"""A visitor's key point scored below this is a guess, and moves no photo."""
+REACH: Final = 1.25
+"""The photo's person may become this many times larger than the visitor so that they stand in the visitor's place."""
 
-EXACT = 1e-3
+SEEN: Final = 0.3
+"""A key point scored below this is a guess, and moves no photo."""
+
+EDGE: Final = 0.03
+"""The share of the display, along each edge, that the photo's person is kept out of where the photo allows it."""
+
+EXACT: Final = 1e-3
 """How finely the scale is found, in pixels at the photo's far edge."""
 
 
@@ -51,9 +58,10 @@ def in_the_mirror(visitor: Pose, camera: Size, display: Size) -> Pose:
 def place(photo: Size, display: Size, pose: Pose, visitor: Pose, most_zoom: float = MOST_ZOOM) -> Similarity:
     """Photo pixels → display pixels, such that the photo's `pose` lies on the `visitor` (in display pixels).
 
-    Of all the placements that fill the display, at most `most_zoom` times larger than needed for that, it is the one
-    with the least squared distance between the key points, weighted by both scores. A mirrored photo's pose and size
-    are those of its mirror image. Without a key point in common the photo is centred.
+    Of the placements that fill the display, enlarged at most `most_zoom` times beyond that, it is the one with the
+    least squared distance between the key points that both have, weighted by both scores. What those points show of
+    the photo's person is kept on the display as far as the photo allows, and before all else the head. A mirrored
+    photo's pose is that of its mirror image. Without a key point in common the photo is centred.
     """
     weights = _weights(visitor, pose)
     total = float(weights.sum())
@@ -63,35 +71,40 @@ def place(photo: Size, display: Size, pose: Pose, visitor: Pose, most_zoom: floa
     ideal = align(visitor.xy, weights, pose.xy, pose.scores > 0)
     centre = weights @ pose.xy / total
     spread = float(weights @ ((pose.xy - centre) ** 2).sum(-1)) / total
+    crown = _crown(pose)
+    outline = np.vstack([pose.xy[weights > 0], crown])
     axes = [
-        _Axis(photo[0], display[0], float(centre[0]), ideal.scale * float(centre[0]) + ideal.x),
-        _Axis(photo[1], display[1], float(centre[1]), ideal.scale * float(centre[1]) + ideal.y),
+        _Axis(photo[i], display[i], float(centre[i]), ideal.scale * float(centre[i]) + ideal[1 + i], outline[:, i])
+        for i in (0, 1)
     ]
 
     def slope(scale: float) -> float:
         return spread * (scale - ideal.scale) + sum(axis.slope(scale) for axis in axes)
 
-    low, high = widest.scale, widest.scale * max(most_zoom, 1.0)
-    if slope(low) >= 0:
-        high = low
-    elif slope(high) <= 0:
-        low = high
-    while (high - low) * max(photo) > EXACT:
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
-    return Similarity(high, *(axis.shift(high) for axis in axes))
+    most = min(widest.scale * most_zoom, ideal.scale * REACH, *(axis.fitting for axis in axes))
+    scale = _root(slope, widest.scale, max(widest.scale, most), EXACT / max(photo))
+    return Similarity(scale, *(axis.framed(scale, crown[:, i]) for i, axis in enumerate(axes)))
 
 
 class _Axis:
-    """One direction of a placement: `length` photo pixels over `room` display pixels, `source` to lie on `target`."""
+    """One direction of a placement: `length` photo pixels over `room` display pixels, `source` to lie on `target`.
 
-    def __init__(self, length: int, room: int, source: float, target: float) -> None:
+    `outline` (K) is where the person's points lie in the photo.
+    """
+
+    def __init__(self, length: int, room: int, source: float, target: float, outline: Floats) -> None:
         self.length, self.room, self.source, self.target = length, room, source, target
+        self.first, self.last = float(outline.min()), float(outline.max())
+        self.inside = EDGE * room, (1 - EDGE) * room - 1
+
+    @property
+    def fitting(self) -> float:
+        """The largest scale at which the person fits the display."""
+        return max(self.inside[1] - self.inside[0], 0.0) / max(self.last - self.first, 1e-6)
 
     def shift(self, scale: float) -> float:
         """The shift nearest to the wanted one at which the photo still reaches both edges."""
-        least, most = self.room - 0.5 - scale * (self.length - 0.5), (scale - 1) / 2
-        return min(max(self.target - scale * self.source, least), most)
+        return self._reaching(scale, self.target - scale * self.source)
 
     def slope(self, scale: float) -> float:
         """How half the squared miss grows with the scale; nothing while the wanted shift is within reach."""
@@ -99,11 +112,51 @@ class _Axis:
         edge = -0.5 if miss < 0 else self.length - 0.5
         return miss * (self.source - edge)
 
+    def framed(self, scale: float, crown: Floats) -> float:
+        """That shift, moved on to where the person is whole on the display, or if too large, their crown (0 or 1)."""
+        first, last = self.first, self.last
+        if scale > self.fitting:
+            if not len(crown):
+                return self.shift(scale)
+            first = last = float(crown[0])
+        least, most = self.inside[0] - scale * first, self.inside[1] - scale * last
+        return self._reaching(scale, min(max(self.shift(scale), least), most))
+
+    def _reaching(self, scale: float, shift: float) -> float:
+        least, most = self.room - 0.5 - scale * (self.length - 0.5), (scale - 1) / 2
+        return min(max(shift, least), most)
+
+
+def _root(rising: Callable[[float], float], low: float, high: float, exact: float) -> float:
+    """Where a rising function passes zero between two bounds, or the bound that is nearest to it."""
+    if rising(low) >= 0:
+        return low
+    if rising(high) <= 0:
+        return high
+    while high - low > exact:
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    return high
+
 
 def _weights(visitor: Pose, pose: Pose) -> Floats:
-    sure: Floats = np.where(visitor.scores >= SEEN, visitor.scores, 0).astype(np.float32)
-    found: Floats = (sure * pose.scores).astype(np.float32)
+    sure = (visitor.scores >= SEEN) & (pose.scores >= SEEN)
+    found: Floats = np.where(sure, visitor.scores * pose.scores, 0).astype(np.float32)
     return found
+
+
+def _crown(pose: Pose) -> Floats:
+    """About where the top of the head is, 1×2: as far from the shoulders as nose or hips let expect; or 0×2."""
+    seen = pose.scores >= SEEN
+    shoulders, hips = [LEFT_SHOULDER, RIGHT_SHOULDER], [LEFT_HIP, RIGHT_HIP]
+    crown: Floats = np.empty((0, 2), np.float32)
+    if seen[shoulders].all():
+        neck = pose.xy[shoulders].mean(0)
+        if seen[NOSE]:
+            crown = (neck + 1.8 * (pose.xy[NOSE] - neck))[None]
+        elif seen[hips].all():
+            crown = (neck + 0.7 * (neck - pose.xy[hips].mean(0)))[None]
+    return crown.astype(np.float32, copy=False)
 
 
 def prepare(photo: Image, placement: Similarity, display: Size, mirrored: bool = False) -> Image:

@@ -7,7 +7,6 @@ it, upright; the display may be mounted turned.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
@@ -15,26 +14,20 @@ import cv2
 import numpy as np
 import pygame
 
-from device.backdrop import Backdrop, Pixels
+from device.backdrop import MASKS, pixels
 from device.layout import Size
 from device.panel import Display, ScreenError, open_panel
-from models.pose import Image, Pose
+from device.scene import Scene, Shown, View
+from models.pose import Image
+
+__all__ = ["Event", "Screen", "ScreenError", "Shown", "View"]
 
 Rotation: TypeAlias = Literal[0, 90, 180, 270]
 """Degrees clockwise by which the picture is turned on the display."""
 
 TURNS: Final = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
-MASKS: Final = (0xFF0000, 0xFF00, 0xFF, 0)
-"""A surface of blue, green, red and one unused byte: what `Backdrop` paints, and what nearly every display has."""
-
 PRESS_KEYS: Final = (pygame.K_SPACE, pygame.K_RETURN, pygame.K_KP_ENTER)
-
-FADE: Final = 0.15
-"""Seconds of the cross-fade from photo to photo."""
-
-SLOW_FADE: Final = 1.5
-"""The same while nobody is there."""
 
 
 class Event(enum.Enum):
@@ -44,45 +37,13 @@ class Event(enum.Enum):
     QUIT = "quit"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """A photo on the screen: `picture`, H×W×3 exactly as large as the canvas (`layout.prepare`), and its credit line.
-
-    Another `picture` object is another photo, and is faded to.
-    """
-
-    picture: Image
-    credit: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """All that one frame on the screen shows.
-
-    `agreement` 0 to 1 is how well the photo shows the visitor's pose; `camera` is the camera's picture (H×W×3),
-    mirrored already, and `visitor` the pose in its pixels; `somebody` says whether to answer or to invite; `faults`
-    are sentences that stay as long as they are true, `notice` one that passes; `countdown` is the numeral to show;
-    `recording` the share done, 0 to 1.
-    """
-
-    photo: Shown | None = None
-    agreement: float | None = None
-    camera: Image | None = None
-    visitor: Pose | None = None
-    somebody: bool = False
-    faults: tuple[str, ...] = ()
-    notice: str | None = None
-    countdown: int | None = None
-    recording: float | None = None
-
-
 class Screen:
     """The display, open; a context manager. Made by `Screen.open`."""
 
     def __init__(self, kind: Display, rotate: Rotation) -> None:
         self.kind = kind
         self._rotate = rotate
-        self._backdrop = Backdrop(self.size)
+        self._scene = Scene()
         self._beside: pygame.Surface | None = None
 
     @classmethod
@@ -119,9 +80,7 @@ class Screen:
         """Show a view at the time `now` (seconds, any steady clock)."""
         panel = _panel()
         canvas = self._canvas(panel)
-        if self._backdrop.size != self.size:
-            self._backdrop = Backdrop(self.size)
-        self._compose(canvas, view, now)
+        self._scene.draw(canvas, view, now)
         if canvas is not panel:
             _turn(canvas, panel, self._rotate)
         pygame.display.flip()
@@ -138,7 +97,7 @@ class Screen:
     def snapshot(self) -> Image:
         """The canvas as last drawn: H×W×3, upright."""
         canvas = self._canvas(_panel())
-        return cv2.cvtColor(_pixels(canvas), cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
+        return cv2.cvtColor(pixels(canvas), cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
 
     def _canvas(self, panel: pygame.Surface) -> pygame.Surface:
         """What is drawn on: the display's own surface where it is upright and of our format, else one beside it."""
@@ -147,11 +106,6 @@ class Screen:
         if self._beside is None or self._beside.get_size() != self.size:
             self._beside = pygame.Surface(self.size, 0, 32, MASKS)
         return self._beside
-
-    def _compose(self, canvas: pygame.Surface, view: View, now: float) -> None:
-        picture = view.photo.picture if view.photo else None
-        self._backdrop.show(picture, now, FADE if view.somebody else SLOW_FADE)
-        self._backdrop.paint(_pixels(canvas), now)
 
 
 def _meaning(event: pygame.event.Event, kind: Display) -> Event | None:
@@ -177,15 +131,8 @@ def _panel() -> pygame.Surface:
     return surface
 
 
-def _pixels(surface: pygame.Surface) -> Pixels:
-    """A 32-bit surface's own memory; the surface is locked, and cannot be drawn on, while this lives."""
-    width, height = surface.get_size()
-    rows = pygame.surfarray.pixels2d(surface).T
-    return rows.view(np.uint8).reshape(height, width, 4)
-
-
 def _turn(canvas: pygame.Surface, panel: pygame.Surface, rotate: Rotation) -> None:
     if panel.get_masks() != MASKS:
         panel.blit(pygame.transform.rotate(canvas, -rotate), (0, 0))
     else:
-        cv2.rotate(_pixels(canvas), TURNS[rotate], dst=_pixels(panel))
+        cv2.rotate(pixels(canvas), TURNS[rotate], dst=pixels(panel))

@@ -1,0 +1,172 @@
+"""Words as surfaces: any script that a font of this system has, wrapped to a width, and kept for the next frame."""
+
+from __future__ import annotations
+
+import subprocess
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import pygame
+
+Colour: TypeAlias = tuple[int, int, int]
+Side: TypeAlias = Literal["left", "centre", "right"]
+
+WHITE: Final[Colour] = (255, 255, 255)
+
+LEADING: Final = 1.3
+"""From line to line, in text sizes."""
+
+PLAIN: Final = 0x250
+"""Characters below this one (Latin) are in the bundled font."""
+
+NOT_A_CHARACTER: Final = "\U0010ffff"
+"""What no font has: it shows as the font's box for missing characters."""
+
+PROBE_SIZE: Final = 20
+
+
+class Run(NamedTuple):
+    """Consecutive characters drawn with one font: a font file, or None for the bundled one."""
+
+    path: str | None
+    text: str
+
+
+class Lettering:
+    """Draws words with pygame's bundled font, and what that lacks with a font of the system. Needs pygame.font."""
+
+    def __init__(self) -> None:
+        self._font = lru_cache(maxsize=64)(_open_font)
+        self._path = lru_cache(maxsize=4096)(self._find)
+        self._line = lru_cache(maxsize=256)(self._draw_line)
+        self._block = lru_cache(maxsize=64)(self._draw_block)
+        self._fallbacks: list[str] = []
+
+    def line(self, text: str, size: int, colour: Colour = WHITE) -> pygame.Surface:
+        """One line, `size` pixels high; the surface is shared with other callers: don't draw on it."""
+        return self._line(clean(text), max(size, 1), colour)
+
+    def block(
+        self, text: str, size: int, width: int, colour: Colour = WHITE, side: Side = "left", most_lines: int = 99
+    ) -> pygame.Surface:
+        """A paragraph of lines at most `width` pixels wide; what `most_lines` have no room for becomes an ellipsis."""
+        return self._block(clean(text), max(size, 1), max(width, 1), colour, side, most_lines)
+
+    def width(self, text: str, size: int) -> int:
+        """How wide the words are, in pixels."""
+        return sum(self._font(run.path, size).size(run.text)[0] for run in self._runs(text))
+
+    def lines(self, text: str, size: int, width: int, most_lines: int = 99) -> list[str]:
+        """The words broken into lines: at spaces, and inside a word only where it is wider than a line."""
+        found = [""]
+        for word in text.split():
+            longer = f"{found[-1]} {word}".lstrip()
+            if self.width(longer, size) <= width:
+                found[-1] = longer
+                continue
+            pieces = self._broken(word, size, width)
+            found[-1:] = [found[-1], *pieces] if found[-1] else pieces
+        if len(found) > most_lines:
+            last = found[most_lines - 1]
+            while last and self.width(last + "…", size) > width:
+                last = last[:-1].rstrip()
+            found[most_lines - 1 :] = [last + "…"]
+        return found
+
+    def _broken(self, word: str, size: int, width: int) -> list[str]:
+        pieces = [""]
+        for character in word:
+            if pieces[-1] and self.width(pieces[-1] + character, size) > width:
+                pieces.append("")
+            pieces[-1] += character
+        return pieces
+
+    def _runs(self, text: str) -> Iterator[Run]:
+        path, run = None, ""
+        for character in text:
+            # a space or accent goes with the letters before it
+            follows = run and unicodedata.category(character) in ("Zs", "Mn", "Me", "Mc", "Cf")
+            wanted = path if follows else self._path(character)
+            if wanted != path and run:
+                yield Run(path, run)
+                run = ""
+            path, run = wanted, run + character
+        if run:
+            yield Run(path, run)
+
+    def _find(self, character: str) -> str | None:
+        """The font file for a character; None is the bundled font, which also stands in where there is no other."""
+        if ord(character) < PLAIN or self._has(None, character):
+            return None
+        for path in [*self._fallbacks, *_fonts_with(character)]:
+            if self._has(path, character):
+                if path not in self._fallbacks:
+                    self._fallbacks.append(path)
+                return path
+        return None
+
+    def _has(self, path: str | None, character: str) -> bool:
+        try:
+            font = self._font(path, PROBE_SIZE)
+            return _bitmap(font, character) != _bitmap(font, NOT_A_CHARACTER)
+        except (pygame.error, OSError):
+            return False
+
+    def _draw_line(self, text: str, size: int, colour: Colour) -> pygame.Surface:
+        parts = [self._draw_run(run, size, colour) for run in self._runs(text)]
+        ascent = max((up for up, _ in parts), default=0)
+        height = max((ascent - up + part.get_height() for up, part in parts), default=1)
+        line = pygame.Surface((max(1, sum(part.get_width() for _, part in parts)), height), pygame.SRCALPHA, 32)
+        x = 0
+        for up, part in parts:
+            line.blit(part, (x, ascent - up), special_flags=pygame.BLEND_RGBA_MAX)
+            x += part.get_width()
+        return line
+
+    def _draw_run(self, run: Run, size: int, colour: Colour) -> tuple[int, pygame.Surface]:
+        font = self._font(run.path, size)
+        if any(unicodedata.bidirectional(character) in ("R", "AL") for character in run.text):
+            font.set_direction(pygame.DIRECTION_RTL)
+        part = font.render(run.text, True, colour)
+        font.set_direction(pygame.DIRECTION_LTR)
+        return font.get_ascent(), part
+
+    def _draw_block(
+        self, text: str, size: int, width: int, colour: Colour, side: Side, most_lines: int
+    ) -> pygame.Surface:
+        lines = [self.line(words, size, colour) for words in self.lines(text, size, width, most_lines)]
+        step, wide = round(size * LEADING), max(line.get_width() for line in lines)
+        block = pygame.Surface((wide, step * (len(lines) - 1) + lines[-1].get_height()), pygame.SRCALPHA, 32)
+        for number, line in enumerate(lines):
+            spare = wide - line.get_width()
+            left = {"left": 0, "centre": spare // 2, "right": spare}[side]
+            block.blit(line, (left, number * step), special_flags=pygame.BLEND_RGBA_MAX)
+        return block
+
+
+def clean(text: str) -> str:
+    """The text without what no font can draw: control characters and runs of spaces become one space."""
+    whole = text.encode("utf-8", "replace").decode()
+    return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cn", "Co") else c for c in whole).split())
+
+
+def _open_font(path: str | None, size: int) -> pygame.font.Font:
+    return pygame.font.Font(path, size)
+
+
+def _bitmap(font: pygame.font.Font, character: str) -> bytes:
+    return pygame.image.tobytes(font.render(character, False, WHITE), "RGBA")
+
+
+def _fonts_with(character: str) -> list[str]:
+    """The system's font files that have a character, plain sans-serifs first; none where fontconfig is missing."""
+    command = ["fc-list", "--format", "%{file}\n", f":charset={ord(character):x}"]
+    try:
+        found = subprocess.run(command, capture_output=True, timeout=2, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    paths = {line for line in found.decode("utf-8", "replace").splitlines() if line.endswith((".ttf", ".otf", ".ttc"))}
+    unwanted = ("Serif", "Mono", "Italic", "Oblique", "Light", "Thin", "Condensed", "Emoji")
+    return sorted(paths, key=lambda path: (sum(word in path for word in unwanted), "Noto" not in path, path))
