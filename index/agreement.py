@@ -20,12 +20,27 @@ SMALLEST_SCALE = 1e-6
 """The fit's scale stays positive: a pose that only fits upside down fits badly, and is not turned over."""
 
 
+LARGEST_COORDINATE = 1e7
+"""Pixels; what lies farther out than this is no pose, and its squares would not fit into 32 bits."""
+
+
 class Similarity(NamedTuple):
     """A uniform scale, then a shift: `scale · c + (x, y)`, in pixels."""
 
     scale: float
     x: float
     y: float
+
+
+class _Fit(NamedTuple):
+    """Key points by candidates, 17×N: both poses about their means over the points that both have, and the scale."""
+
+    shared: Floats
+    query_x: Floats
+    query_y: Floats
+    x: Floats
+    y: Floats
+    scale: Floats
 
 
 def agreement(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDArray[np.bool_]) -> Floats:
@@ -35,36 +50,58 @@ def agreement(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDAr
     `seen` N×17. A point that the query has and a candidate lacks counts as missed. Raises ValueError when the query
     has no weight or is not finite.
     """
-    if not (np.isfinite(query).all() and np.isfinite(weights).all()):
+    if not (np.abs(query).max() < LARGEST_COORDINATE and np.isfinite(weights).all()):
         raise ValueError("the pose asked for has a coordinate or weight that is no number")
     total = float(weights.sum())
     if total <= 0:
         raise ValueError("the pose asked for has no key point with a weight")
-    shared = seen * weights
-    centred_query, centred, scale, _, _ = _fit(query, shared, candidates)
-    missed = ((scale[:, None, None] * centred - centred_query) ** 2).sum(-1)
-    spread = 2 * _area(query, weights) * (2 * SIGMAS) ** 2
-    found: Floats = ((np.exp(-missed / spread) * shared).sum(-1) / total).astype(np.float32)
+    fit = _fit(query, weights, candidates, seen)
+    missed = _distances(fit)
+    missed *= (-1 / (2 * _area(query, weights) * (2 * SIGMAS) ** 2))[:, None]
+    np.exp(missed, out=missed)
+    missed *= fit.shared
+    found: Floats = (missed.sum(0) / total).astype(np.float32)
     return found
 
 
 def align(query: Floats, weights: Floats, candidate: Floats, seen: npt.NDArray[np.bool_]) -> Similarity:
     """The scale and shift that lay one candidate (17×2) on the query: the fit that `agreement` judges by."""
-    _, _, scale, query_mean, mean = _fit(query, seen[None] * weights, candidate[None])
-    shift = query_mean[0] - scale[0] * mean[0]
-    return Similarity(float(scale[0]), float(shift[0]), float(shift[1]))
+    fit = _fit(query, weights, candidate[None], seen[None])
+    scale = float(fit.scale[0])
+    # Any point tells the shift, as each is known both as given and about its mean.
+    x, y = query[0] - (fit.query_x[0, 0], fit.query_y[0, 0]) - scale * (candidate[0] - (fit.x[0, 0], fit.y[0, 0]))
+    return Similarity(scale, float(x), float(y))
 
 
-def _fit(query: Floats, shared: Floats, candidates: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Weighted least squares over the points that both have: centred query and candidates, N scales, the means."""
-    count = np.maximum(shared.sum(-1, keepdims=True), 1e-9)
-    mean = np.einsum("nk,nkd->nd", shared, candidates) / count
-    query_mean = shared @ query / count
-    centred = candidates - mean[:, None]
-    centred_query = query[None] - query_mean[:, None]
-    spread = np.einsum("nk,nkd,nkd->n", shared, centred, centred)
-    scale = np.einsum("nk,nkd,nkd->n", shared, centred, centred_query) / np.maximum(spread, 1e-9)
-    return centred_query, centred, np.maximum(scale, SMALLEST_SCALE), query_mean, mean
+def _fit(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDArray[np.bool_]) -> _Fit:
+    """Weighted least squares over the points that both have.
+
+    One row a key point: the sums then run along memory, which makes this five times as fast as one row a candidate.
+    """
+    shared = (seen.T * weights[:, None]).astype(np.float32)
+    x = np.array(candidates[:, :, 0].T, np.float32, order="C")
+    y = np.array(candidates[:, :, 1].T, np.float32, order="C")
+    share = shared / np.maximum(shared.sum(0), 1e-9)
+    x -= (share * x).sum(0)
+    y -= (share * y).sum(0)
+    query_x = query[:, :1] - (share * query[:, :1]).sum(0)
+    query_y = query[:, 1:] - (share * query[:, 1:]).sum(0)
+    fitting = (shared * (x * query_x + y * query_y)).sum(0)
+    spread = (shared * (x * x + y * y)).sum(0)
+    scale = np.maximum(fitting / np.maximum(spread, 1e-9), SMALLEST_SCALE)
+    return _Fit(shared, query_x, query_y, x, y, scale)
+
+
+def _distances(fit: _Fit) -> Floats:
+    """How far each key point is missed by, squared, in the query's pixels."""
+    across = fit.scale * fit.x
+    across -= fit.query_x
+    across *= across
+    down = fit.scale * fit.y
+    down -= fit.query_y
+    down *= down
+    across += down
+    return across
 
 
 def _area(query: Floats, weights: Floats) -> float:
