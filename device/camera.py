@@ -105,24 +105,28 @@ def open_camera(
     asked for, `Frame.taken` then going by the film's own time; `loop` shows films and folders again and again. Raises
     CameraError.
     """
-    # Here, as the drivers are built on this module.
-    from device.cameras import film, performer, pi, usb
+    # What OpenCV warns of on stderr is told by a CameraError, in a sentence.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    # Imported here, as the drivers are built on this module; and each only when it is the one.
+    if choice == "auto":
+        return _first_found(size, small)
+    if choice == "pi":
+        from device.cameras import pi
 
-    match choice.partition(":"):
-        case ("auto", "", ""):
-            return _first_found(size, small)
-        case ("pi", "", ""):
-            return pi.open_pi(size, small)
-        case ("usb", "", ""):
-            return usb.open_first(size, small)
-        case ("usb", ":", number) if number.isdecimal():
-            return usb.open_usb(Path(f"/dev/video{number}"), size, small)
-        case ("performer", "", ""):
-            return performer.open_performer(size, small, real_time=real_time)
-    path = Path(choice)
-    if path.is_char_device():
-        return usb.open_usb(path, size, small)
+        return pi.open_pi(size, small)
+    if choice == "performer":
+        from device.cameras import performer
+
+        return performer.open_performer(size, small, real_time=real_time)
+    kind, _, number = choice.partition(":")
+    path = Path(f"/dev/video{number}" if kind == "usb" and number.isdecimal() else choice)
+    if choice == "usb" or path.is_relative_to("/dev"):
+        from device.cameras import usb
+
+        return usb.open_first(size, small) if choice == "usb" else usb.open_usb(path, size, small)
     if path.exists():
+        from device.cameras import film
+
         return film.open_film(path, size, small, real_time=real_time, loop=loop)
     raise CameraError(
         f"There is no camera {choice!r}: use auto, pi, usb, usb:N, performer, or a film, picture or folder there is."

@@ -1,0 +1,157 @@
+"""Films, pictures and folders of pictures as cameras: to try the mirror without one, and to see the same twice."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+# FFmpeg's AV_LOG_QUIET: what it would print of a damaged film is said by a CameraError, in a sentence.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+import cv2
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from device.camera import Camera, CameraError, fitted
+from device.cameras.paced import Film, Paced
+from models.pose import Image
+
+SHOWN: Final = 2.0
+"""Seconds for which each picture of a folder is shown."""
+
+STILL_FPS: Final = 30.0
+"""How many times a second a picture is filmed."""
+
+SLOWEST, FASTEST, USUAL = 1.0, 240.0, 30.0
+"""Pictures a second that are believed of a film, and what one has that claims anything else."""
+
+log = logging.getLogger(__name__)
+
+
+def open_film(
+    path: Path, size: tuple[int, int], small: tuple[int, int] | None, *, real_time: bool, loop: bool
+) -> Camera:
+    """Open a film, a picture, or a folder of pictures in the order of their names. Raises CameraError."""
+    longest = max(size)
+    film: Film
+    if path.is_dir():
+        pictures = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+        film = Pictures(path, pictures, longest, real_time=real_time, loop=loop)
+    elif _is_picture(path):
+        film = Pictures(path, [path], longest, real_time=real_time, loop=loop)
+    else:
+        film = Video(path, longest, loop=loop)
+    return Paced(film, small, real_time=real_time)
+
+
+class Video:
+    """A film read by FFmpeg, turned upright where its file says so; no side longer than `longest` pixels."""
+
+    def __init__(self, path: Path, longest: int, *, loop: bool) -> None:
+        self._path = path
+        self._longest = longest
+        self._loop = loop
+        self._unseen = False
+        self._capture = self._begun()
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps: float = fps if SLOWEST <= fps <= FASTEST else USUAL
+
+    def advance(self, count: int) -> Image | None:
+        for _ in range(count):
+            if not self._next():
+                return None
+        whole, image = self._capture.retrieve()
+        if not whole:
+            raise CameraError(f"The film {self._path} is damaged: give another.")
+        image = fitted(np.asarray(image, np.uint8), self._longest)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def close(self) -> None:
+        self._capture.release()
+
+    def _next(self) -> bool:
+        """Go on to the next picture, from the last to the first where the film is shown again and again."""
+        if self._unseen:
+            self._unseen = False
+            return True
+        if self._capture.grab():
+            return True
+        if not self._loop:
+            return False
+        # Opened again, as winding back is not to be had from every kind of file.
+        self._capture.release()
+        self._capture = self._begun()
+        self._unseen = False
+        return True
+
+    def _begun(self) -> cv2.VideoCapture:
+        """The film opened, its first picture grabbed and not yet seen. Raises CameraError."""
+        if not self._path.is_file():
+            raise CameraError(f"The film {self._path} is gone: put it back.")
+        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        if not capture.grab():
+            capture.release()
+            raise CameraError(f"{self._path} is neither a film nor a picture that can be read: give another.")
+        self._unseen = True
+        return capture
+
+
+class Pictures:
+    """Pictures from files, each for some seconds, or one after the other; no side longer than `longest` pixels."""
+
+    def __init__(self, name: Path, pictures: list[Path], longest: int, *, real_time: bool, loop: bool) -> None:
+        self.fps = STILL_FPS if real_time else 1 / SHOWN
+        self._times = round(SHOWN * self.fps)
+        self._name = name
+        self._pictures = pictures
+        self._longest = longest
+        self._loop = loop
+        self._at = 0
+        self._image = self._next()
+        self._left = self._times
+
+    def advance(self, count: int) -> Image | None:
+        self._left -= count
+        while self._left < 0 and self._image is not None:
+            self._image = self._next()
+            self._left += self._times
+        return self._image
+
+    def close(self) -> None:
+        self._image = None
+
+    def _next(self) -> Image | None:
+        """The next picture that can be read; the others are dropped. Raises CameraError when there is none."""
+        while self._pictures:
+            if self._at == len(self._pictures):
+                if not self._loop:
+                    return None
+                self._at = 0
+            try:
+                image = read(self._pictures[self._at], self._longest)
+            except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+                log.warning("%s is skipped: %s.", self._pictures.pop(self._at), error)
+                continue
+            self._at += 1
+            return image
+        raise CameraError(f"{self._name} holds no picture that can be read: give another.")
+
+
+def read(path: Path, longest: int) -> Image:
+    """A picture, upright, no side longer than `longest` pixels; raises what Pillow does when it cannot be read."""
+    with PIL.Image.open(path) as picture:
+        picture.draft("RGB", (longest, longest))  # a large JPEG is read at a fraction of its size, in as much less time
+        upright = PIL.ImageOps.exif_transpose(picture)
+        return fitted(np.array(upright.convert("RGB")), longest)
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        with PIL.Image.open(path) as picture:
+            return not (picture.format == "GIF" and getattr(picture, "is_animated", False))
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        return False

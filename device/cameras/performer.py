@@ -1,0 +1,39 @@
+"""The performer: a drawn figure that moves through many poses, for a mirror without a camera."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from device.camera import Camera
+from device.cameras.paced import Paced
+from models.figures import perform
+from models.pose import Image
+
+FPS: Final = 30.0
+
+LONGEST: Final = 640
+"""Pixels of the longer side at most: a larger picture takes longer to draw and shows nothing more."""
+
+
+def open_performer(size: tuple[int, int], small: tuple[int, int] | None, *, real_time: bool) -> Camera:
+    """The performer in pictures of `size` (width, height), or smaller in the same shape."""
+    scale = min(LONGEST / max(size), 1.0)
+    width, height = (max(round(side * scale), 1) for side in size)
+    return Paced(Performance(width, height), small, real_time=real_time)
+
+
+class Performance:
+    """A film of the performer, `width`×`height` pixels, without an end; not mirrored."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.fps = FPS
+        self._size = width, height
+        self._number = -1
+
+    def advance(self, count: int) -> Image | None:
+        self._number += count
+        image, _ = perform(self._number / FPS, *self._size)
+        return image
+
+    def close(self) -> None:
+        pass

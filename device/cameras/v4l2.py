@@ -1,0 +1,117 @@
+"""Which of Linux's video devices are cameras, and why one cannot be used: OpenCV tells neither.
+
+The structures and numbers are the kernel's, https://docs.kernel.org/userspace-api/media/v4l/ and linux/videodev2.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from device.camera import CameraError
+
+VIDIOC_QUERYCAP: Final = 0x80685600
+CAPABILITY: Final = struct.Struct("16s32s32sIII12x")
+"""struct v4l2_capability: driver, card, bus, version, what the device can do, what this node of it can do."""
+
+VIDIOC_REQBUFS: Final = 0xC0145608
+BUFFERS: Final = struct.Struct("IIIIB3x")
+"""struct v4l2_requestbuffers: count, type, memory, capabilities, flags."""
+
+VIDEO_CAPTURE: Final = 0x00000001
+STREAMING: Final = 0x04000000
+DEVICE_CAPS: Final = 0x80000000
+BUF_TYPE_VIDEO_CAPTURE: Final = 1
+MEMORY_MMAP: Final = 1
+
+NOT_CAMERAS: Final = frozenset({"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid", "hevc_dec"})
+"""A Pi's own devices that say they capture video: raw sensors without their ISP, scalers and decoders."""
+
+
+class Device(NamedTuple):
+    """A video device: the driver's name and the camera's, and whether it streams pictures."""
+
+    driver: str
+    card: str
+    captures: bool
+
+    @property
+    def is_camera(self) -> bool:
+        return self.captures and self.driver not in NOT_CAMERAS
+
+
+def find(folder: Path = Path("/dev")) -> list[Path]:
+    """The devices that are cameras, in the order of their numbers, whether in use or not."""
+    numbered = (path for path in folder.glob("video*") if path.name.removeprefix("video").isdecimal())
+    return [path for path in sorted(numbered, key=lambda path: int(path.name[5:])) if _is_camera(path)]
+
+
+def query(path: Path) -> Device:
+    """What the device says it is. Raises OSError when there is none, or it cannot be asked."""
+    with _opened(path) as device:
+        return parse(fcntl.ioctl(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size)))
+
+
+def parse(capability: bytes) -> Device:
+    """A struct v4l2_capability, read."""
+    driver, card, _, _, whole, node = CAPABILITY.unpack(capability)
+    # A webcam has a second node for its metadata: what the whole camera can do says nothing about a node.
+    capabilities = node if whole & DEVICE_CAPS else whole
+    captures = capabilities & VIDEO_CAPTURE and capabilities & STREAMING
+    return Device(_text(driver), _text(card), bool(captures))
+
+
+def check(path: Path) -> Device:
+    """The camera at `path`, which is there, may be opened and is free; raises CameraError saying which it is not."""
+    try:
+        device = query(path)
+        if not device.is_camera:
+            raise CameraError(f"{path} is not a camera but {device.card or device.driver}: choose another.")
+        with _opened(path) as opened:
+            # Asking for no buffers changes nothing on a free camera, and is refused on one that somebody streams from.
+            fcntl.ioctl(opened, VIDIOC_REQBUFS, BUFFERS.pack(0, BUF_TYPE_VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
+    except CameraError:
+        raise
+    except OSError as error:
+        raise CameraError(_why(path, error)) from error
+    return device
+
+
+def _why(path: Path, error: OSError) -> str:
+    match error.errno:
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
+            return f"No camera found at {path}: plug one in."
+        case errno.EACCES | errno.EPERM:
+            return f"The camera {path} may not be opened: put the mirror's user into the group video."
+        case errno.EBUSY:
+            return f"The camera {path} is used by another program."
+        case errno.ENOTTY | errno.EINVAL:
+            return f"{path} is not a camera: choose another."
+        case _:
+            return f"The camera {path} does not answer ({error.strerror}): pull it out and plug it in again."
+
+
+def _is_camera(path: Path) -> bool:
+    try:
+        return query(path).is_camera
+    except OSError:
+        return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        yield device
+    finally:
+        os.close(device)
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode(errors="replace")

@@ -1,0 +1,163 @@
+"""A camera that is kept open: lost, it is opened again and again, at growing intervals, until it is back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from device.camera import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, Frame, open_camera
+
+FIRST_WAIT: Final = 0.5
+LONGEST_WAIT: Final = 10.0
+"""Seconds between two tries to open a camera: after the first failure, doubled with each further one, and at most."""
+
+CLOSING: Final = 12.0
+"""Seconds that opening or closing a camera may take when the mirror ends."""
+
+STEADY: Final = 10.0
+"""Seconds after which a camera that was opened counts as working, and its next failure as a first one."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """How long to wait before the next try; time comes in as an argument."""
+
+    failures: int = 0
+
+    @property
+    def wait(self) -> float:
+        """Seconds from the last failure to the next try; none before the first."""
+        if self.failures == 0:
+            return 0.0
+        return float(min(FIRST_WAIT * 2 ** min(self.failures - 1, 32), LONGEST_WAIT))
+
+    def failed(self, after: float) -> BackOff:
+        """After one more failure, of a camera that had worked for `after` seconds (0: it did not open at all)."""
+        return BackOff(1 if after >= STEADY else self.failures + 1)
+
+
+class WatchedCamera(Camera):
+    """The camera `open_camera` opens for these arguments, opened again by a thread of its own whenever it is lost.
+
+    Making one returns at once, whether there is a camera or not. While there is none, `latest` raises CameraError with
+    the reason: at once where it is new, else after waiting for `timeout` seconds, so that a loop around it is at rest.
+    """
+
+    def __init__(
+        self,
+        choice: str,
+        *,
+        size: tuple[int, int],
+        small: tuple[int, int] | None = None,
+        real_time: bool = True,
+        loop: bool = True,
+    ) -> None:
+        self._open = partial(open_camera, choice, size=size, small=small, real_time=real_time, loop=loop)
+        self._changed = threading.Condition()
+        self._camera: Camera | None = None
+        self._trouble: CameraError = CameraError("The camera is being opened.")
+        self._untold = False
+        self._closing = False
+        self._keeper = threading.Thread(target=self._keep, name="camera keeper", daemon=True)
+        self._keeper.start()
+
+    def latest(self, timeout: float = SILENCE) -> Frame:
+        until = time.monotonic() + timeout
+        with self._changed:
+            self._changed.wait_for(lambda: self._camera is not None or self._untold or self._closing, timeout)
+            camera = self._camera
+            if camera is None or self._closing:
+                self._untold = False
+                raise _again(self._trouble)
+        try:
+            return camera.latest(max(until - time.monotonic(), 0.0))
+        except CameraSilent as error:
+            if error.seconds >= SILENCE:
+                self._lost(camera, error)
+            raise
+        except CameraError as error:
+            self._lost(camera, error)
+            raise
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._trouble = CameraError("The camera is closed.")
+            self._changed.notify_all()
+        self._keeper.join(CLOSING)
+        if self._keeper.is_alive():
+            log.error("The camera hangs while it is opened or closed, and is left to itself.")
+
+    def _lost(self, camera: Camera, error: CameraError) -> None:
+        """Have the keeper close the camera and open it again; the caller is told by the error it was called with."""
+        with self._changed:
+            if self._camera is camera:
+                self._camera = None
+                self._say(error, told=True)
+                self._changed.notify_all()
+
+    def _keep(self) -> None:
+        """The thread: open, wait until it is lost, close, wait; and so on."""
+        back_off = BackOff()
+        lost_at: float | None = None
+        while not self._rested(back_off.wait):
+            try:
+                worked = self._keep_one(lost_at)
+            except CameraStuck as error:
+                self._fail(error)
+                return  # no try in this process can succeed
+            back_off = back_off.failed(worked)
+            if worked or lost_at is None:
+                lost_at = time.monotonic()
+
+    def _keep_one(self, lost_at: float | None) -> float:
+        """Open the camera and keep it until it is lost or the mirror closes; for how many seconds it was open."""
+        try:
+            camera = self._open()
+        except CameraStuck:
+            raise
+        except CameraError as error:
+            self._fail(error)
+            return 0.0
+        except Exception as error:
+            # Whatever a driver comes up with, the mirror goes on and tries again.
+            log.exception("The camera cannot be opened")
+            self._fail(CameraError(f"The camera cannot be opened: {error}."))
+            return 0.0
+        opened = time.monotonic()
+        if lost_at is not None:
+            log.info("The camera is back after %.0f s.", opened - lost_at)
+        with camera, self._changed:
+            self._camera = camera
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._camera is None or self._closing)
+            self._camera = None
+        return time.monotonic() - opened
+
+    def _rested(self, seconds: float) -> bool:
+        """Waits; True when the mirror closes."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closing, seconds)
+
+    def _fail(self, error: CameraError) -> None:
+        with self._changed:
+            self._say(error, told=False)
+            self._changed.notify_all()
+
+    def _say(self, error: CameraError, *, told: bool) -> None:
+        """Keep the sentence for `latest`, and write it down where it is another than before."""
+        if str(error) != str(self._trouble):
+            log.warning("%s", error)
+            self._untold = not told
+        self._trouble = error
+
+
+def _again(error: CameraError) -> CameraError:
+    """The same error to be raised once more: an exception that is raised twice drags its first history along."""
+    return CameraStuck(str(error)) if isinstance(error, CameraStuck) else CameraError(str(error))
