@@ -19,7 +19,7 @@ Pixels = npt.NDArray[np.uint8]
 MASKS: Final = (0xFF0000, 0xFF00, 0xFF, 0)
 """A surface of such pixels, which nearly every display has."""
 
-DUSK: Final = ((30, 34, 44), (10, 11, 14))
+DUSK: Final = ((58, 66, 84), (20, 23, 30))
 """The plain background's colours (RGB) at the middle and in the corners."""
 
 

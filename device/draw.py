@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
-from device.layout import SEEN, Size
+from device.layout import SEEN, Size, reduced
 from device.lettering import WHITE, Colour
 from models.pose import EDGES, KEYPOINTS, RIGHT_EAR, Floats, Image, Pose
 
@@ -84,7 +84,8 @@ def _ink(colour: Colour | int) -> tuple[int, ...]:
 def inset(camera: Image, visitor: Pose | None, size: Size) -> pygame.Surface:
     """The camera's picture made `size` large, with rounded corners, a thin border and the visitor's skeleton."""
     width, height = size
-    small = cv2.resize(camera, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    less = reduced(camera, max(1, min(camera.shape[1] // width, camera.shape[0] // height)))
+    small = cv2.resize(less, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     if visitor:
         pose = visitor.scaled(width / camera.shape[1], height / camera.shape[0])
         skeleton(small, pose, max(1.5, min(size) / 48))
@@ -139,6 +140,7 @@ def card(words: pygame.Surface, padding: int, accent: Colour) -> pygame.Surface:
     width, height = words.get_width() + 3 * padding + bar, words.get_height() + 2 * padding
     found = panel((width, height), padding * 0.7).copy()
     found.blit(panel((bar, height - 2 * padding), bar / 2, accent, 1.0), (padding, padding))
+    found.blit(frame((width, height), padding * 0.7, 1.0, alpha=0.16), (0, 0))
     found.blit(words, (2 * padding + bar, padding))
     return found
 

@@ -162,26 +162,39 @@ def _crown(pose: Pose) -> Floats:
 def prepare(photo: Image, placement: Similarity, display: Size, mirrored: bool = False) -> Image:
     """The display-sized picture (H×W×3) that a photo placed by `place` makes, mirrored first when it is shown so.
 
-    Shrinking averages over the pixels that fall together, enlarging interpolates. Heavy enough (some milliseconds) to
-    be kept off the thread that draws.
+    Heavy enough (some milliseconds) to be kept off the thread that draws.
     """
     scale = placement.scale
     left, right = _visible(photo.shape[1], display[0], scale, placement.x)
     top, bottom = _visible(photo.shape[0], display[1], scale, placement.y)
     columns = slice(photo.shape[1] - right, photo.shape[1] - left) if mirrored else slice(left, right)
     part = photo[top:bottom, columns]
-    height, width = part.shape[:2]
-    if scale < 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    across, down = scale * width / part.shape[1], scale * height / part.shape[0]
-    x = placement.x + scale * left + (across - scale) / 2
-    y = placement.y + scale * top + (down - scale) / 2
+    step = max(1, int(1 / scale))
+    if mirrored and (cut := part.shape[1] % step):
+        part = part[:, cut:]  # its right edge is the shown picture's left one, and the whole steps begin there
+    part = reduced(part, step)
+    bigger = scale * step
+    x = placement.x + scale * left + (bigger - scale) / 2
+    y = placement.y + scale * top + (bigger - scale) / 2
+    across = bigger
     if mirrored:
-        x, across = x + across * (part.shape[1] - 1), -across
-    matrix = np.array([[across, 0, x], [0, down, y]], np.float64)
+        x, across = x + bigger * (part.shape[1] - 1), -bigger
+    matrix = np.array([[across, 0, x], [0, bigger, y]], np.float64)
     laid = cv2.warpAffine(part, matrix, display, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return laid.astype(np.uint8, copy=False)
+
+
+def reduced(picture: Image, step: int) -> Image:
+    """The picture with each `step`×`step` pixels averaged into one; a rest at its right and lower edge is left out.
+
+    By whole steps this takes a tenth of the time of any other averaging; what is left to do is less than a halving,
+    which interpolation does without missing a pixel.
+    """
+    if step == 1:
+        return picture
+    width, height = max(picture.shape[1] // step, 1), max(picture.shape[0] // step, 1)
+    whole = picture[: height * step, : width * step]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def _visible(length: int, room: int, scale: float, shift: float) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import unicodedata
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ Side: TypeAlias = Literal["left", "centre", "right"]
 
 WHITE: Final[Colour] = (255, 255, 255)
 
-LEADING: Final = 1.3
+LEADING: Final = 1.18
 """From line to line, in text sizes."""
 
 PLAIN: Final = 0x250
@@ -25,6 +26,10 @@ NOT_A_CHARACTER: Final = "\U0010ffff"
 """What no font has: it shows as the font's box for missing characters."""
 
 PROBE_SIZE: Final = 20
+
+FINE: Final = 4
+SMALL: Final = 80
+"""Words smaller than this are drawn `FINE` times as large and shrunk: hinting would set their letters unevenly."""
 
 
 class Run(NamedTuple):
@@ -44,9 +49,12 @@ class Lettering:
         self._block = lru_cache(maxsize=64)(self._draw_block)
         self._fallbacks: list[str] = []
 
-    def line(self, text: str, size: int, colour: Colour = WHITE) -> pygame.Surface:
-        """One line, `size` pixels high; the surface is shared with other callers: don't draw on it."""
-        return self._line(clean(text), max(size, 1), colour)
+    def line(self, text: str, size: int, colour: Colour = WHITE, tight: bool = False) -> pygame.Surface:
+        """One line, `size` pixels high, or no larger than its ink when `tight`.
+
+        The surface is shared with other callers: don't draw on it.
+        """
+        return self._line(clean(text), max(size, 1), colour, tight)
 
     def block(
         self, text: str, size: int, width: int, colour: Colour = WHITE, side: Side = "left", most_lines: int = 99
@@ -56,7 +64,9 @@ class Lettering:
 
     def width(self, text: str, size: int) -> int:
         """How wide the words are, in pixels."""
-        return sum(self._font(run.path, size).size(run.text)[0] for run in self._runs(text))
+        fine = _fine(size)
+        wide = sum(self._font(run.path, size * fine).size(run.text)[0] for run in self._runs(text))
+        return math.ceil(wide / fine)
 
     def lines(self, text: str, size: int, width: int, most_lines: int = 99) -> list[str]:
         """The words broken into lines: at spaces, and inside a word only where it is wider than a line."""
@@ -114,16 +124,20 @@ class Lettering:
         except (pygame.error, OSError):
             return False
 
-    def _draw_line(self, text: str, size: int, colour: Colour) -> pygame.Surface:
-        parts = [self._draw_run(run, size, colour) for run in self._runs(text)]
+    def _draw_line(self, text: str, size: int, colour: Colour, tight: bool) -> pygame.Surface:
+        fine = _fine(size)
+        parts = [self._draw_run(run, size * fine, colour) for run in self._runs(text)]
         ascent = max((up for up, _ in parts), default=0)
         height = max((ascent - up + part.get_height() for up, part in parts), default=1)
         line = pygame.Surface((max(1, sum(part.get_width() for _, part in parts)), height), pygame.SRCALPHA, 32)
+        line.fill((*colour, 0))
         x = 0
         for up, part in parts:
             line.blit(part, (x, ascent - up), special_flags=pygame.BLEND_RGBA_MAX)
             x += part.get_width()
-        return line
+        if fine > 1:
+            line = pygame.transform.smoothscale(line, (math.ceil(x / fine) or 1, math.ceil(height / fine)))
+        return line.subsurface(line.get_bounding_rect()) if tight else line
 
     def _draw_run(self, run: Run, size: int, colour: Colour) -> tuple[int, pygame.Surface]:
         font = self._font(run.path, size)
@@ -139,6 +153,7 @@ class Lettering:
         lines = [self.line(words, size, colour) for words in self.lines(text, size, width, most_lines)]
         step, wide = round(size * LEADING), max(line.get_width() for line in lines)
         block = pygame.Surface((wide, step * (len(lines) - 1) + lines[-1].get_height()), pygame.SRCALPHA, 32)
+        block.fill((*colour, 0))
         for number, line in enumerate(lines):
             spare = wide - line.get_width()
             left = {"left": 0, "centre": spare // 2, "right": spare}[side]
@@ -150,6 +165,10 @@ def clean(text: str) -> str:
     """The text without what no font can draw: control characters and runs of spaces become one space."""
     whole = text.encode("utf-8", "replace").decode()
     return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cn", "Co") else c for c in whole).split())
+
+
+def _fine(size: int) -> int:
+    return FINE if size < SMALL else 1
 
 
 def _open_font(path: str | None, size: int) -> pygame.font.Font:

@@ -85,37 +85,41 @@ class Scene:
         here = self._presence.towards(1.0 if view.somebody else 0.0, now)
         self._backdrop.show(view.photo.picture if view.photo else None, now, FADE if view.somebody else SLOW_FADE)
         self._backdrop.paint(pixels(canvas), now, DIM + (1 - DIM) * here)
-        self._draw_visitor(canvas, view, now, here)
+        if view.photo and view.photo.credit:
+            self._draw_credit(canvas, view.photo.credit)
+        if here > 0:
+            self._draw_visitor(canvas, view, now, here)
         if not view.faults and here < 1:
             invite(canvas, self._lettering, now, 1 - here)
         if view.countdown is not None:
             self._draw_countdown(canvas, view.countdown, now)
         self._draw_words(canvas, view, now)
 
-    def _draw_visitor(self, canvas: pygame.Surface, view: View, now: float, here: float) -> None:
-        """Along the lower edge: the visitor's inset, how well the photo agrees, and whose photo it is."""
+    def _draw_credit(self, canvas: pygame.Surface, credit: str) -> None:
+        """Whose photo it is, in the lower right corner, on a strip that darkens; shown as long as the photo is."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
-        margin, x = unit * MARGIN, unit * MARGIN
-        credit = view.photo.credit if view.photo else ""
-        if credit:
-            strip = draw.shade((width, max(1, round(unit * 0.2))), 0.7)
-            draw.stamp(canvas, strip, (0, height - strip.get_height()))
+        margin = unit * MARGIN
+        words = self._lettering.block(
+            credit, _letters(unit, 0.025), round((0.45 if width > height else 0.36) * width), side="right", most_lines=4
+        )
+        strip = draw.shade((width, min(height, round(words.get_height() * 1.5 + unit * 0.12))), 0.75)
+        draw.stamp(canvas, strip, (0, height - strip.get_height()))
+        draw.stamp(
+            canvas, words, (width - margin - words.get_width(), height - margin * 0.8 - words.get_height()), 0.95
+        )
+
+    def _draw_visitor(self, canvas: pygame.Surface, view: View, now: float, here: float) -> None:
+        """In the lower left corner: the visitor's inset, and how well the photo agrees."""
+        (width, height), unit = canvas.get_size(), min(canvas.get_size())
+        x, lower = unit * MARGIN, height - unit * MARGIN
         if view.camera is not None:
             size = _inset_size(view.camera, (width, height))
-            if here > 0:
-                picture = draw.inset(view.camera, view.visitor, size)
-                draw.stamp(canvas, picture, (x, height - margin - size[1]), here)
-            x += size[0] + margin * 0.7
-        diameter = max(30, round(unit * 0.13))
+            draw.stamp(canvas, draw.inset(view.camera, view.visitor, size), (x, lower - size[1]), here)
+            x += size[0] + unit * MARGIN * 0.7
         if view.agreement is not None and view.photo:
+            diameter = max(30, round(unit * 0.13))
             share = self._agreement.towards(min(max(view.agreement, 0.0), 1.0), now)
-            self._draw_ring(canvas, share, diameter, (x, height - margin - diameter), here)
-        x += diameter + margin
-        if credit:
-            room = max(round(width - x - margin), width // 4)
-            words = self._lettering.block(credit, _letters(unit, 0.024), room, side="right", most_lines=3)
-            at = width - margin - words.get_width(), height - margin * 0.8 - words.get_height()
-            draw.stamp(canvas, words, at, 0.92)
+            self._draw_ring(canvas, share, diameter, (x, lower - diameter), here)
 
     def _draw_ring(
         self, canvas: pygame.Surface, share: float, diameter: int, at: tuple[float, float], strength: float
@@ -127,7 +131,7 @@ class Scene:
         within = at[0] + inset, at[1] + inset
         draw.stamp(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, strength)
         draw.stamp(canvas, draw.arc(inner, thickness, percent / 100, draw.GOOD), within, strength)
-        words = self._lettering.line(f"{percent}%", round(diameter * 0.27))
+        words = self._lettering.line(f"{percent}%", round(diameter * 0.27), tight=True)
         centre = at[0] + diameter / 2, at[1] + diameter / 2
         draw.stamp(canvas, words, _centred(words, centre), strength)
 
@@ -137,11 +141,11 @@ class Scene:
             self._numeral, self._numeral_since = numeral, now
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         centre, diameter = (width / 2, height / 2), max(8, round(unit * 0.5))
-        left = 1 - min(max(now - self._numeral_since, 0.0), 1.0)
+        left = max(0.01, 1 - max(now - self._numeral_since, 0.0))
         for piece in (
             draw.panel((diameter, diameter), diameter / 2, alpha=0.55),
-            draw.arc(round(diameter * 0.92), diameter * 0.035, round(left * 100) / 100, WHITE, 0.9),
-            self._lettering.line(str(numeral), round(diameter * 0.62)),
+            draw.arc(round(diameter * 0.92), diameter * 0.035, round(left, 2), WHITE, 0.9),
+            self._lettering.line(str(numeral), round(diameter * 0.9), tight=True),
         ):
             draw.stamp(canvas, piece, _centred(piece, centre))
 
@@ -186,7 +190,7 @@ class Scene:
     def _draw_cards(self, sentences: tuple[str, ...], accent: Colour, size: Size) -> list[pygame.Surface]:
         """The sentences as cards, in smaller letters when there are so many that they would not fit."""
         unit, cards = min(size), []
-        for share in (0.036, 0.03, 0.025, 0.02):
+        for share in (0.044, 0.036, 0.03, 0.024):
             letters = _letters(unit, share)
             padding = round(letters * 0.75)
             room = min(round(size[0] - 2 * unit * MARGIN) - 4 * padding, letters * 24)
