@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import pygame
+
+from device.fonts import Fonts, Run, system_fonts
 
 Colour: TypeAlias = tuple[int, int, int]
 Side: TypeAlias = Literal["left", "centre", "right"]
@@ -19,35 +19,24 @@ WHITE: Final[Colour] = (255, 255, 255)
 LEADING: Final = 1.18
 """From line to line, in text sizes."""
 
-PLAIN: Final = 0x250
-"""Characters below this one (Latin) are in the bundled font."""
+JOINERS: Final = "\u200c\u200d"
+"""Characters without a look of their own that change their neighbours'."""
 
-NOT_A_CHARACTER: Final = "\U0010ffff"
-"""What no font has: it shows as the font's box for missing characters."""
-
-PROBE_SIZE: Final = 20
+LONGEST: Final = 600
+"""Characters of a text that are drawn; nobody reads more of a credit or a fault."""
 
 FINE: Final = 4
 SMALL: Final = 80
 """Words smaller than this are drawn `FINE` times as large and shrunk: hinting would set their letters unevenly."""
 
 
-class Run(NamedTuple):
-    """Consecutive characters drawn with one font: a font file, or None for the bundled one."""
-
-    path: str | None
-    text: str
-
-
 class Lettering:
     """Draws words with pygame's bundled font, and what that lacks with a font of the system. Needs pygame.font."""
 
     def __init__(self) -> None:
-        self._font = lru_cache(maxsize=64)(_open_font)
-        self._path = lru_cache(maxsize=4096)(self._find)
+        self._fonts = Fonts(system_fonts())
         self._line = lru_cache(maxsize=256)(self._draw_line)
         self._block = lru_cache(maxsize=64)(self._draw_block)
-        self._fallbacks: list[str] = []
 
     def line(self, text: str, size: int, colour: Colour = WHITE, tight: bool = False) -> pygame.Surface:
         """One line, `size` pixels high, or no larger than its ink when `tight`.
@@ -65,7 +54,9 @@ class Lettering:
     def width(self, text: str, size: int) -> int:
         """How wide the words are, in pixels."""
         fine = _fine(size)
-        wide = sum(self._font(run.path, size * fine).size(run.text)[0] for run in self._runs(text))
+        wide = sum(
+            self._fonts.open(run.path, size * fine, run.script).size(run.text)[0] for run in self._fonts.runs(text)
+        )
         return math.ceil(wide / fine)
 
     def lines(self, text: str, size: int, width: int, most_lines: int = 99) -> list[str]:
@@ -93,40 +84,9 @@ class Lettering:
             pieces[-1] += character
         return pieces
 
-    def _runs(self, text: str) -> Iterator[Run]:
-        path, run = None, ""
-        for character in text:
-            # a space or accent goes with the letters before it
-            follows = run and unicodedata.category(character) in ("Zs", "Mn", "Me", "Mc", "Cf")
-            wanted = path if follows else self._path(character)
-            if wanted != path and run:
-                yield Run(path, run)
-                run = ""
-            path, run = wanted, run + character
-        if run:
-            yield Run(path, run)
-
-    def _find(self, character: str) -> str | None:
-        """The font file for a character; None is the bundled font, which also stands in where there is no other."""
-        if ord(character) < PLAIN or self._has(None, character):
-            return None
-        for path in [*self._fallbacks, *_fonts_with(character)]:
-            if self._has(path, character):
-                if path not in self._fallbacks:
-                    self._fallbacks.append(path)
-                return path
-        return None
-
-    def _has(self, path: str | None, character: str) -> bool:
-        try:
-            font = self._font(path, PROBE_SIZE)
-            return _bitmap(font, character) != _bitmap(font, NOT_A_CHARACTER)
-        except (pygame.error, OSError):
-            return False
-
     def _draw_line(self, text: str, size: int, colour: Colour, tight: bool) -> pygame.Surface:
         fine = _fine(size)
-        parts = [self._draw_run(run, size * fine, colour) for run in self._runs(text)]
+        parts = [self._draw_run(run, size * fine, colour) for run in self._fonts.runs(text)]
         ascent = max((up for up, _ in parts), default=0)
         height = max((ascent - up + part.get_height() for up, part in parts), default=1)
         line = pygame.Surface((max(1, sum(part.get_width() for _, part in parts)), height), pygame.SRCALPHA, 32)
@@ -140,12 +100,8 @@ class Lettering:
         return line.subsurface(line.get_bounding_rect()) if tight else line
 
     def _draw_run(self, run: Run, size: int, colour: Colour) -> tuple[int, pygame.Surface]:
-        font = self._font(run.path, size)
-        if any(unicodedata.bidirectional(character) in ("R", "AL") for character in run.text):
-            font.set_direction(pygame.DIRECTION_RTL)
-        part = font.render(run.text, True, colour)
-        font.set_direction(pygame.DIRECTION_LTR)
-        return font.get_ascent(), part
+        font = self._fonts.open(run.path, size, run.script)
+        return font.get_ascent(), font.render(run.text, True, colour)
 
     def _draw_block(
         self, text: str, size: int, width: int, colour: Colour, side: Side, most_lines: int
@@ -163,29 +119,13 @@ class Lettering:
 
 def clean(text: str) -> str:
     """The text without what no font can draw: control characters and runs of spaces become one space."""
-    whole = text.encode("utf-8", "replace").decode()
-    return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cn", "Co") else c for c in whole).split())
+    whole = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
+    return " ".join("".join(" " if _undrawn(character) else character for character in whole).split())[:LONGEST]
+
+
+def _undrawn(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co") and character not in JOINERS
 
 
 def _fine(size: int) -> int:
     return FINE if size < SMALL else 1
-
-
-def _open_font(path: str | None, size: int) -> pygame.font.Font:
-    return pygame.font.Font(path, size)
-
-
-def _bitmap(font: pygame.font.Font, character: str) -> bytes:
-    return pygame.image.tobytes(font.render(character, False, WHITE), "RGBA")
-
-
-def _fonts_with(character: str) -> list[str]:
-    """The system's font files that have a character, plain sans-serifs first; none where fontconfig is missing."""
-    command = ["fc-list", "--format", "%{file}\n", f":charset={ord(character):x}"]
-    try:
-        found = subprocess.run(command, capture_output=True, timeout=2, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    paths = {line for line in found.decode("utf-8", "replace").splitlines() if line.endswith((".ttf", ".otf", ".ttc"))}
-    unwanted = ("Serif", "Mono", "Italic", "Oblique", "Light", "Thin", "Condensed", "Emoji")
-    return sorted(paths, key=lambda path: (sum(word in path for word in unwanted), "Noto" not in path, path))
