@@ -124,7 +124,7 @@ def open_camera(
         from device.cameras import usb
 
         return usb.open_first(size, small) if choice == "usb" else usb.open_usb(path, size, small)
-    if path.exists():
+    if choice and path.exists():
         from device.cameras import film
 
         return film.open_film(path, size, small, real_time=real_time, loop=loop)

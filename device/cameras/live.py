@@ -85,6 +85,8 @@ class Live(Camera, Generic[Raw]):
     def close(self) -> None:
         self._closing.set()
         self._finish(f"{self._source.name} is closed.")
+        with self._arrived:
+            self._shot = None
         self._reader.join(CLOSING)
         if self._reader.is_alive():
             raise CameraStuck(f"{self._source.name} hangs and cannot be closed: restart the mirror.")
@@ -110,6 +112,8 @@ class Live(Camera, Generic[Raw]):
 
     def _put(self, shot: Shot[Raw]) -> None:
         with self._arrived:
+            if self._closing.is_set():
+                return
             self._shot = shot
             self._heard = time.monotonic()
             self._arrived.notify_all()
