@@ -10,7 +10,7 @@ STAMP := $(VENV)/.ready
 PICAMERA := $(shell $(PYTHON) -c 'import picamera2' 2>/dev/null && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench clean
+.PHONY: help setup demo run test test-quick check format bench clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ run: setup ## run the mirror with your camera
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest
+
+test-quick: setup ## run the tests that take no more than some seconds
+	$(BIN)/python -m pytest -m 'not slow'
 
 check: setup ## formatting, lint and strict types
 	$(BIN)/ruff format --check .

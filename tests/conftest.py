@@ -37,3 +37,24 @@ def models_folder() -> Path:
 def posenet(models_folder: Path) -> Path:
     """The quantized PoseNet for 353×481 pixels, with its raw heads."""
     return models_folder / POSENET
+
+
+@pytest.fixture(scope="session")
+def demo_home(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user who has the models and the starter library, and nothing else."""
+    from device import places
+    from index.starter import starter
+
+    home = tmp_path_factory.mktemp("home")
+    environment = {
+        "HOME": str(home),
+        "XDG_DATA_HOME": str(home / "data"),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_PICTURES_DIR": str(home / "pictures"),
+        "POSE_MIRROR_MODELS": str(models_folder),
+        "SDL_VIDEODRIVER": "dummy",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", environment["XDG_DATA_HOME"])
+        starter(places.starter())
+    return environment

@@ -1,0 +1,215 @@
+"""The command line: what `pose-mirror` understands, and how it says no.
+
+A mistake or a fault is one sentence on stderr and exit status 1 (2 for words it does not understand).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from device.config import parse_size
+
+DISPLAYS: Final = ("auto", "kiosk", "window", "headless")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    parser = _parser()
+    asked = parser.parse_args(words)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _terminated)
+    command: Command = asked.command
+    try:
+        return command(asked)
+    except (OSError, ValueError, RuntimeError) as error:
+        if not _is_ours(error):
+            raise
+        print(f"pose-mirror: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends the program as closing the window does: through every `with`."""
+    raise SystemExit(0)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether an error is one of the project's own sentences; anything else is a bug, and shows where it is."""
+    return type(error).__module__.partition(".")[0] in ("models", "index", "device")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pose-mirror",
+        description="Stand in front of the display: it answers with the photograph of somebody else in your pose.",
+        epilog="Everything happens on this machine; only `models fetch` uses a network.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_demo(commands)
+    _add_poses(commands)
+    _add_index(commands)
+    _add_models(commands)
+    _add_doctor(commands)
+    _add_bench(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # argparse has no public name for it
+Command = Callable[[argparse.Namespace], int]
+
+
+def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run", help="the mirror, with your camera", description="Runs the mirror until it is closed."
+    )
+    _mirror_options(run)
+    run.add_argument(
+        "--camera",
+        metavar="auto|pi|usb[:N]|performer|FILE|DIR",
+        help="where the pictures come from; performer is a drawn figure that moves",
+    )
+    run.add_argument("--library", type=Path, metavar="DIR", help="a library that `pose-mirror index build` made")
+    run.set_defaults(command=_later("device.start", "run"))
+
+
+def _add_demo(commands: Commands[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="the mirror at work, no camera needed",
+        description="Runs the mirror with the drawn performer and the starter library: in a window where there is a "
+        "display, else without one, writing pictures and a GIF.",
+    )
+    _mirror_options(demo)
+    demo.set_defaults(command=_later("device.start", "demo"))
+
+
+def _mirror_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a configuration; see device/default.toml for all keys"
+    )
+    parser.add_argument("--display", choices=DISPLAYS, help="where to draw")
+    parser.add_argument("--model", metavar="NAME|FILE", help="a model of `pose-mirror models list`, or a .tflite file")
+    parser.add_argument("--seconds", type=_positive, metavar="S", help="end after so many seconds")
+    parser.add_argument(
+        "--screenshots", type=Path, metavar="DIR", help="write what the screen shows, a picture a second"
+    )
+
+
+def _add_poses(commands: Commands[argparse.ArgumentParser]) -> None:
+    poses = commands.add_parser("poses", help="the people in pictures", description="Finds the people in pictures.")
+    poses.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    poses.add_argument("--json", action="store_true", help="print JSON: key points in pixels of the original image")
+    _estimator_options(poses)
+    poses.set_defaults(command=_later("device.commands", "poses"))
+
+
+def _estimator_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME|FILE", help="a model of `pose-mirror models list`, or a .tflite file")
+    parser.add_argument("--size", type=_size, metavar="HxW", help="the size of a picture in the model, as 353x481")
+
+
+def _add_index(commands: Commands[argparse.ArgumentParser]) -> None:
+    index = commands.add_parser("index", help="libraries of photographs", description="Makes and asks libraries.")
+    actions = index.add_subparsers(title="actions", required=True, metavar="ACTION")
+    build = actions.add_parser(
+        "build",
+        help="make a library of your own photos",
+        description="Finds the people in photos and makes a library of them. SOURCE: a folder of photos, a video, a "
+        "COCO json, or key points (.npz).",
+    )
+    build.add_argument("sources", nargs="+", type=Path, metavar="SOURCE")
+    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the library goes")
+    build.add_argument("--workers", type=_count, metavar="N", help="processes at once (default: one a core)")
+    _estimator_options(build)
+    build.set_defaults(command=_later("device.commands", "index_build"))
+    query = actions.add_parser("query", help="ask a library for poses", description="Asks a library for poses.")
+    query.add_argument("library", type=Path, metavar="DIR")
+    query.add_argument("--keypoints", type=Path, required=True, metavar="FILE.npz", help="`keypoints`, N×17×3")
+    query.add_argument("--top", type=_count, default=1, metavar="K", help="matches a query (default: 1)")
+    query.add_argument("--json", action="store_true", help="print JSON")
+    query.set_defaults(command=_later("device.commands", "index_query"))
+    for name, text, command in (
+        ("info", "what a library holds", "index_info"),
+        ("verify", "check every file of a library", "index_verify"),
+    ):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("library", type=Path, metavar="DIR")
+        action.set_defaults(command=_later("device.commands", command))
+
+
+def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:
+    models = commands.add_parser("models", help="the networks that find poses", description="Lists and fetches models.")
+    actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
+    for name, text, command in (
+        ("list", "the models there are, and which are here", "models_list"),
+        ("fetch", "download models (default: those `run` needs)", "models_fetch"),
+        ("path", "print where a model's file is", "models_path"),
+    ):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name != "list":
+            action.add_argument("names", nargs="*", metavar="NAME")
+        action.set_defaults(command=_later("device.commands", command))
+
+
+def _add_doctor(commands: Commands[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check each link of the chain",
+        description="Checks each link in the order a frame takes: says ok, or what is wrong and what to do.",
+    )
+    doctor.add_argument("--config", type=Path, metavar="FILE", help="the configuration to check with")
+    doctor.set_defaults(command=_later("device.doctor", "doctor"))
+
+
+def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
+    bench = commands.add_parser(
+        "bench", help="time each step of a frame's way", description="Times a frame's way here."
+    )
+    _estimator_options(bench)
+    bench.set_defaults(command=_later("device.bench", "bench"))
+
+
+def _later(module: str, name: str) -> Command:
+    """A command whose module is imported when it runs: `--help` and a mistyped word wait for none of them."""
+
+    def command(asked: argparse.Namespace) -> int:
+        found: Command = getattr(import_module(module), name)
+        return found(asked)
+
+    return command
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""The commands that need no mirror: people in pictures, libraries, models."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from models.pose import KEYPOINTS, Floats, Pose
+
+
+class InputError(ValueError):
+    """What was given to a command cannot be used; says what and why."""
+
+
+def progress_bar() -> Progress:
+    """A bar on stderr with how many of how many, and the time left."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def poses(asked: argparse.Namespace) -> int:
+    """The people in pictures; 1 when a picture could not be read, after all the others."""
+    from index.pictures import PictureError, read
+    from models.estimator import Estimator, size_for
+    from models.fetch import DEFAULT, find
+
+    found: list[dict[str, Any]] = []
+    failed = False
+    with Estimator(find(asked.model or DEFAULT), size=asked.size) as estimator:
+        for file in asked.images:
+            try:
+                picture = read(file)
+            except PictureError as error:
+                print(f"pose-mirror: {error}", file=sys.stderr)
+                failed = True
+                continue
+            if asked.size is None:
+                estimator.resize(size_for(picture.shape[1], picture.shape[0], like=estimator.size))
+            found.append({"image": str(file), "people": [_person(pose) for pose in estimator.estimate(picture)]})
+    if asked.json:
+        print(json.dumps(found))
+    else:
+        for picture_found in found:
+            _print_people(picture_found)
+    return int(failed)
+
+
+def _person(pose: Pose) -> dict[str, Any]:
+    return {"score": round(pose.score, 4), "keypoints": [[round(float(v), 4) for v in row] for row in pose.keypoints]}
+
+
+def _print_people(found: dict[str, Any]) -> None:
+    people = found["people"]
+    print(f"{found['image']}: {len(people)} {'person' if len(people) == 1 else 'people'}")
+    for person in people:
+        seen = [f"{n} {x:.0f},{y:.0f}" for n, (x, y, s) in zip(KEYPOINTS, person["keypoints"], strict=True) if s >= 0.5]
+        print(f"  {person['score']:.2f}  {'  '.join(seen)}")
+
+
+def index_query(asked: argparse.Namespace) -> int:
+    """The best matches of each query, and on stderr how long they took."""
+    from index.library import Library
+    from index.match import Matcher
+
+    queries = [Pose.from_keypoints(query) for query in read_keypoints(asked.keypoints)]
+    found, milliseconds = [], []
+    with Library.open(asked.library) as library:
+        matcher = Matcher(library)
+        for pose in queries:
+            start = time.perf_counter()
+            found.append(matcher.find(pose, top=asked.top))
+            milliseconds.append((time.perf_counter() - start) * 1000)
+    if asked.json:
+        rows = [
+            {
+                "query": i,
+                "matches": [
+                    {"item": m.item, "mirrored": m.mirrored, "agreement": round(m.agreement, 6)} for m in matches
+                ],
+            }
+            for i, matches in enumerate(found)
+        ]
+        print(json.dumps(rows))
+    else:
+        for i, matches in enumerate(found):
+            print(f"{i}: " + "  ".join(f"{m.item}{' mirrored' * m.mirrored} {m.agreement:.3f}" for m in matches))
+    if milliseconds:
+        median, late = np.percentile(milliseconds, (50, 95))
+        print(f"median {median:.2f} ms, p95 {late:.2f} ms", file=sys.stderr)
+    return 0
+
+
+def read_keypoints(file: Path) -> Floats:
+    """`keypoints`, N×17×3, of an .npz file. Raises InputError."""
+    from index.importers import ImportFailed, keypoints_of
+
+    try:
+        return keypoints_of(file)
+    except ImportFailed as error:
+        raise InputError(str(error)) from error
+
+
+def models_list(asked: argparse.Namespace) -> int:
+    """The catalogue, and where each model was found."""
+    from models.fetch import ModelMissing, catalogue, find
+
+    table = Table(box=None)
+    for title in ("model", "size", "MB", "licence", "here"):
+        table.add_column(title)
+    for model in catalogue():
+        try:
+            here = str(find(model.name))
+        except ModelMissing:
+            here = "no"
+        except ValueError as error:
+            here = str(error)
+        height, width = model.size
+        table.add_row(model.name, f"{height}×{width}", f"{model.bytes / 1e6:.1f}", model.licence, here)
+    Console(soft_wrap=True).print(table)
+    return 0
+
+
+def models_fetch(asked: argparse.Namespace) -> int:
+    """Downloads what is not here yet; a model that is here is checked, and stays."""
+    from models.fetch import DEFAULT, edgetpu_twin, fetch
+
+    names = asked.names or [DEFAULT, edgetpu_twin(DEFAULT)]
+    with progress_bar() as bar:
+        for name in names:
+            task = bar.add_task(f"Fetching {name}", total=None)
+            fetch(name, lambda done, total, task=task: bar.update(task, completed=done, total=total))
+            bar.remove_task(task)
+    return 0
+
+
+def models_path(asked: argparse.Namespace) -> int:
+    """Where the models are, one a line."""
+    from models.fetch import DEFAULT, find
+
+    for name in asked.names or [DEFAULT]:
+        print(find(name))
+    return 0

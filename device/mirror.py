@@ -1,0 +1,301 @@
+"""The mirror: the way a frame takes, from the camera to the photo, and from there to the screen. Start reading here.
+
+Two loops. The sense thread watches: camera → estimator → follow → match → choose → photo, and keeps the newest
+`Moment`. The main thread shows it: events → recorder → screen (SDL wants the main thread for that), and never waits for
+a camera, a network's answer, a disk or an encoder.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from device.button import Button
+from device.camera import Camera, CameraError, EndOfVideo, Frame, as_in_a_mirror
+from device.choose import Choice, ChooseSettings, choose
+from device.follow import Followed, FollowSettings, follow
+from device.layout import Size, cover, in_the_mirror, place, prepare
+from device.recorder import Recorder
+from device.screen import Event, Screen, Shown, View
+from index.agreement import agreement
+from index.library import Library, LibraryError
+from index.match import Match, Matcher
+from models.pose import Image, Pose
+from models.worker import EstimatorLost
+
+STALE: Final = 1.0
+"""Seconds after which a frame is too old to be shown: a mirror that lags is none."""
+
+ALONE: Final = 7.0
+"""Seconds that each photo is shown while nobody is there."""
+
+NOTE: Final = 10.0
+"""Seconds that something worth saying once stays on the screen."""
+
+log = logging.getLogger(__name__)
+
+
+class Estimator(Protocol):
+    """What finds people; `models.worker.EstimatorProcess` in the kiosk."""
+
+    @property
+    def note(self) -> str | None: ...
+
+    def estimate(self, image: Image) -> list[Pose]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """What the mirror knows at one time.
+
+    `frame` is the camera's last, mirrored; `visitor` the pose followed in its pixels; `photo` what answers it on a
+    canvas of `canvas` pixels; `faults` are sentences that are true now, `note` one worth saying for a while.
+    """
+
+    canvas: Size
+    frame: Frame | None = None
+    visitor: Pose | None = None
+    photo: Shown | None = None
+    agreement: float = 0.0
+    faults: tuple[str, ...] = ()
+    note: str | None = None
+
+    @property
+    def reflection(self) -> Pose | None:
+        """Where the visitor stands in the mirror, in pixels of the canvas."""
+        if self.frame is None or self.visitor is None:
+            return None
+        return in_the_mirror(self.visitor, _size(self.frame.image), self.canvas)
+
+
+class Sense:
+    """Watches the camera in a thread of its own and keeps the newest moment; a context manager.
+
+    `canvas` is the screen's size, for which photos are made ready; `faults` are sentences that hold all along.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        estimator: Estimator,
+        library: Library,
+        canvas: Size,
+        *,
+        rotate: int = 0,
+        follow_settings: FollowSettings | None = None,
+        choose_settings: ChooseSettings | None = None,
+        faults: Sequence[str] = (),
+    ) -> None:
+        self.canvas = canvas
+        self._camera, self._estimator, self._library = camera, estimator, library
+        self._matcher = Matcher(library)
+        self._rotate = rotate
+        self._follow_settings = follow_settings or FollowSettings()
+        self._choose_settings = choose_settings or ChooseSettings()
+        self._standing = tuple(faults)
+        self._followed, self._choice = Followed(), Choice()
+        self._alone_since = -ALONE
+        self._noted: tuple[str | None, float] = None, 0.0
+        self._newest = Moment(canvas)
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._watch, name="sense", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(timeout=10)
+
+    @property
+    def over(self) -> bool:
+        """Whether no moment will follow: a film that is shown once has ended."""
+        return self._ended.is_set()
+
+    def newest(self) -> Moment:
+        """The newest moment. What ended the thread against its will is raised here."""
+        if self._failure is not None:
+            raise self._failure
+        return self._newest
+
+    def _watch(self) -> None:
+        try:
+            while not self._ended.is_set():
+                self._newest = self._next(self._newest)
+        except EndOfVideo:
+            pass
+        except BaseException as failure:
+            self._failure = failure
+        finally:
+            self._ended.set()
+
+    def _next(self, before: Moment) -> Moment:
+        """One frame's way: camera → estimator → follow → match → choose → photo."""
+        try:
+            frame = as_in_a_mirror(self._camera.latest(), self._rotate)
+        except CameraError as fault:
+            return self._without_camera(before, str(fault))
+        try:
+            people = self._estimator.estimate(frame.small)
+        except EstimatorLost as fault:
+            return replace(before, frame=frame, faults=(*self._standing, str(fault)))
+        self._followed = follow(
+            self._followed,
+            _in_pixels_of(frame, people),
+            _size(frame.image),
+            frame.taken,
+            self._follow_settings,
+        )
+        moment = Moment(
+            self.canvas,
+            frame,
+            self._followed.visitor,
+            before.photo,
+            before.agreement,
+            self._standing,
+            self._note(frame.taken),
+        )
+        return self._answered(moment, before)
+
+    def _note(self, now: float) -> str | None:
+        """What the estimator has to say, for some seconds after it came up."""
+        if self._estimator.note != self._noted[0]:
+            self._noted = self._estimator.note, now
+        return self._noted[0] if now - self._noted[1] < NOTE else None
+
+    def _answered(self, moment: Moment, before: Moment) -> Moment:
+        """The moment with the photo for its visitor, or one to look at while there is none."""
+        now = time.monotonic()
+        visitor = moment.visitor
+        matches = None if visitor is None else self._matcher.find(visitor, top=2 * self._choose_settings.remember + 4)
+        last = self._choice.shown
+        self._choice = choose(
+            self._choice,
+            matches,
+            now,
+            self._choose_settings,
+            shown_agreement=None if visitor is None or last is None else self._agreement(last, visitor),
+        )
+        shown = self._choice.shown
+        if shown is None:
+            return self._alone(moment, before, now)
+        changed = last is None or shown.item != last.item or before.canvas != moment.canvas
+        photo = self._photo(shown, moment) if changed else before.photo
+        return replace(moment, photo=photo or before.photo, agreement=shown.agreement)
+
+    def _agreement(self, match: Match, visitor: Pose) -> float:
+        """How well the shown photo agrees with the visitor now; 0 while too little of them is seen to say."""
+        pose = self._pose(match)
+        if not visitor.scores.any():
+            return 0.0
+        return float(agreement(visitor.xy, visitor.scores, pose.xy[None], pose.scores[None] > 0)[0])
+
+    def _pose(self, match: Match) -> Pose:
+        """The pose in a photo as it is shown: mirrored when the photo is."""
+        pose = self._library.pose(match.item)
+        return pose.mirrored(self._library.item(match.item).width) if match.mirrored else pose
+
+    def _photo(self, match: Match, moment: Moment) -> Shown | None:
+        """The photo, laid so that the person in it stands where the visitor stands; None when it is damaged."""
+        item, reflection = self._library.item(match.item), moment.reflection
+        try:
+            picture = self._library.picture(match.item)
+        except LibraryError as error:
+            log.warning("%s", error)
+            return None
+        size = _size(picture)
+        if reflection is None:
+            placement = cover(size, moment.canvas)
+        else:
+            placement = place(size, moment.canvas, self._pose(match), reflection)
+        return Shown(prepare(picture, placement, moment.canvas, match.mirrored), item.credit)
+
+    def _alone(self, moment: Moment, before: Moment, now: float) -> Moment:
+        """While nobody is there: one photo after the other, any of them."""
+        if now - self._alone_since < ALONE and before.canvas == moment.canvas:
+            return moment
+        self._alone_since = now
+        any_of_them = Match(random.randrange(len(self._library)), False, 0.0)
+        return replace(moment, photo=self._photo(any_of_them, replace(moment, visitor=None)) or before.photo)
+
+    def _without_camera(self, before: Moment, fault: str) -> Moment:
+        """Nobody is seen; the photos go on."""
+        self._followed = Followed()
+        moment = Moment(self.canvas, photo=before.photo, faults=(*self._standing, fault))
+        return self._answered(moment, before)
+
+
+def mirror(
+    screen: Screen,
+    sense: Sense,
+    recorder: Recorder,
+    button: Button,
+    *,
+    fps: int,
+    seconds: float | None = None,
+    each: Callable[[float], None] | None = None,
+) -> None:
+    """Shows what is sensed until the screen is closed, the film is over, or `seconds` have passed.
+
+    `each` is called after every picture with the seconds since the start.
+    """
+    start = time.monotonic()
+    while not sense.over:
+        now = time.monotonic()
+        events = screen.events()
+        if Event.QUIT in events or (seconds is not None and now - start >= seconds):
+            return
+        if Event.PRESS in events or button.presses():
+            recorder.press(now)
+        sense.canvas = screen.size
+        moment = sense.newest()
+        recorder.see(*recordable(moment), now)
+        screen.draw(view(moment, recorder, now), now)
+        if each is not None:
+            each(now - start)
+        time.sleep(max(0.0, 1 / fps - (time.monotonic() - now)))
+    sense.newest()
+
+
+def recordable(moment: Moment) -> tuple[Image | None, Pose | None, Image | None]:
+    """What a GIF may hold of a moment: the photo, the visitor's pose in its pixels, and the camera's picture."""
+    if moment.photo is None or moment.visitor is None or moment.frame is None:
+        return None, None, None
+    return moment.photo.picture, moment.reflection, moment.frame.image
+
+
+def view(moment: Moment, recorder: Recorder, now: float) -> View:
+    """What the screen shows of a moment; a frame too old to be a mirror's is left out."""
+    fresh = moment.frame is not None and now - moment.frame.taken < STALE
+    return View(
+        photo=moment.photo,
+        agreement=moment.agreement if moment.visitor is not None else None,
+        camera=moment.frame.image if fresh and moment.frame is not None else None,
+        visitor=moment.visitor if fresh else None,
+        somebody=moment.visitor is not None,
+        faults=moment.faults,
+        notice=recorder.notice or moment.note,
+        countdown=recorder.countdown,
+        recording=recorder.recording,
+    )
+
+
+def _in_pixels_of(frame: Frame, people: Sequence[Pose]) -> list[Pose]:
+    """People found in the frame's small picture, in the pixels of the one that is shown."""
+    width, height = _size(frame.image)
+    small_width, small_height = _size(frame.small)
+    return [person.scaled(width / small_width, height / small_height) for person in people]
+
+
+def _size(image: Image) -> Size:
+    return image.shape[1], image.shape[0]

@@ -1,0 +1,25 @@
+"""Where things are kept when the configuration does not say: the user's own folders, by the XDG rules."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def library(folder: str) -> Path:
+    """The library's folder; empty: the starter library."""
+    return Path(folder).expanduser() if folder else starter()
+
+
+def starter() -> Path:
+    """Where the drawn starter library is kept."""
+    return _base("XDG_DATA_HOME", "~/.local/share") / "pose-mirror" / "starter"
+
+
+def gifs(folder: str) -> Path:
+    """The folder for GIFs; empty: one in the user's pictures."""
+    return Path(folder).expanduser() if folder else _base("XDG_PICTURES_DIR", "~/Pictures") / "Pose Mirror"
+
+
+def _base(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or default).expanduser()

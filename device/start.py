@@ -1,0 +1,233 @@
+"""From a configuration to a running mirror: opens each part, shows how far it is, and closes all of them again."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import cv2
+
+from device import config, places
+from device.button import Button, ButtonError
+from device.cameras.watch import WatchedCamera
+from device.config import Config
+from device.mirror import Sense, mirror
+from device.panel import resolve
+from device.recorder import Recorder
+from device.saving import GifWriter
+from device.screen import Event, Screen, View
+from index.library import Library, LibraryError
+from index.starter import starter
+from models import fetch
+from models.worker import EstimatorProcess
+
+DEMO: Final = Path("pose-mirror-demo")
+"""Where a demo without a display writes its pictures and its GIF."""
+
+DEMO_SECONDS: Final = 30.0
+DEMO_PRESS: Final = 8.0
+"""How long a demo without a display lasts, and when it presses the button."""
+
+log = logging.getLogger(__name__)
+
+
+class Opened(NamedTuple):
+    """What `mirror` needs, open."""
+
+    screen: Screen
+    sense: Sense
+    recorder: Recorder
+    button: Button
+
+
+def run(asked: argparse.Namespace) -> int:
+    """The mirror with the configured camera, until it is closed."""
+    settings = _settings(asked)
+    if asked.camera is not None:
+        settings = replace(settings, camera=replace(settings.camera, source=asked.camera))
+    if asked.library is not None:
+        settings = replace(settings, library=replace(settings.library, folder=str(asked.library)))
+    with opened(settings) as parts:
+        each = _screenshots(parts.screen, asked.screenshots) if asked.screenshots else None
+        mirror(*parts, fps=settings.screen.fps, seconds=asked.seconds, each=each)
+    return 0
+
+
+def demo(asked: argparse.Namespace) -> int:
+    """The mirror with the performer and the starter library; without a display, its pictures and a GIF."""
+    settings = _settings(asked)
+    settings = replace(
+        settings,
+        camera=replace(settings.camera, source="performer", rotate=0),
+        library=replace(settings.library, folder=""),
+    )
+    if resolve(settings.screen.display, os.environ)[0] != "headless":
+        with opened(settings) as parts:
+            each = _screenshots(parts.screen, asked.screenshots) if asked.screenshots else None
+            mirror(*parts, fps=settings.screen.fps, seconds=asked.seconds, each=each)
+        return 0
+    return _unseen_demo(settings, asked.screenshots or DEMO, asked.seconds or DEMO_SECONDS)
+
+
+def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
+    """Presses the button by itself, and writes everything to `folder`."""
+    settings = replace(settings, gif=replace(settings.gif, folder=str(folder)))
+    log.info("No display: %.0f seconds of the mirror are written to %s.", seconds, folder.absolute())
+    with opened(settings) as parts:
+        shoot = _screenshots(parts.screen, folder)
+        pressed = False
+
+        def each(elapsed: float) -> None:
+            nonlocal pressed
+            shoot(elapsed)
+            if elapsed >= DEMO_PRESS and not pressed:
+                pressed = True
+                parts.recorder.press(time.monotonic())
+
+        mirror(*parts, fps=settings.screen.fps, seconds=seconds, each=each)
+    pictures, gifs = len(list(folder.glob("screen-*.png"))), sorted(folder.glob("*.gif"))
+    log.info("%d pictures of the screen are in %s.", pictures, folder.absolute())
+    for gif in gifs[-1:]:
+        log.info("The GIF: %s", gif.absolute())
+    return 0
+
+
+@contextmanager
+def opened(settings: Config) -> Iterator[Opened]:
+    """Every part of the mirror, open and running."""
+    shown, asked, gif = settings.screen, settings.camera, settings.gif
+    with ExitStack() as stack:
+        screen = stack.enter_context(Screen.open(shown.display, _size_of(settings), shown.rotate))
+        estimator = stack.enter_context(opened_estimator(settings))
+        library, faults = open_library(settings.library.folder, _telling(screen))
+        stack.enter_context(library)
+        estimator.warm()
+        small = estimator.size
+        if small is not None and asked.rotate in (90, 270):
+            small = small[::-1]
+        camera = stack.enter_context(WatchedCamera(asked.source, size=(asked.width, asked.height), small=small))
+        writer = stack.enter_context(GifWriter(places.gifs(gif.folder), megabytes=gif.megabytes))
+        button = stack.enter_context(opened_button(settings.button.pin))
+        sense = Sense(
+            camera,
+            estimator,
+            library,
+            screen.size,
+            rotate=asked.rotate,
+            follow_settings=settings.follow,
+            choose_settings=settings.choose,
+            faults=faults,
+        )
+        stack.enter_context(sense)
+        recorder = Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, camera=gif.camera)
+        yield Opened(screen, sense, recorder, button)
+
+
+def opened_estimator(settings: Config) -> EstimatorProcess:
+    """The estimator's process, being started."""
+    model, twin = models_of(settings)
+    asked = settings.estimator
+    turned = settings.camera.rotate in (90, 270)
+    size = asked.height_width
+    return EstimatorProcess(
+        model,
+        edgetpu_model=twin,
+        device=asked.device,
+        size=size[::-1] if size and turned else size,
+        threads=asked.threads or None,
+    )
+
+
+def open_library(folder: str, tell: Callable[[int, int | None, str], None]) -> tuple[Library, list[str]]:
+    """The named library, or the starter library in its stead, and what is to be said about it."""
+    faults = []
+    if folder:
+        try:
+            return Library.open(places.library(folder)), []
+        except LibraryError as error:
+            log.warning("%s", error)
+            faults.append(f"{error} The starter library is shown in its stead.")
+    return Library.open(starter(places.starter(), tell)), faults
+
+
+@contextmanager
+def opened_button(pin: int) -> Iterator[Button]:
+    """The button on the pin; where there is none, one that is never pressed."""
+    try:
+        button = Button(pin)
+    except ButtonError as error:
+        log.info("%s Space, enter, a click or a touch press it.", error)
+        button = Button(0)
+    with button:
+        yield button
+
+
+def models_of(settings: Config) -> tuple[Path, Path | None]:
+    """The configured model's file, and that of its twin for the Edge TPU where it is wanted and here.
+
+    Raises ModelMissing, and ValueError for a damaged one.
+    """
+    name = settings.estimator.model
+    model = fetch.find(name)
+    twin = None if settings.estimator.device == "cpu" else fetch.edgetpu_twin(name)
+    try:
+        return model, fetch.find(twin) if twin else None
+    except fetch.ModelMissing:
+        if settings.estimator.device == "edgetpu":
+            raise
+        return model, None
+
+
+def _settings(asked: argparse.Namespace) -> Config:
+    """The configuration, with what the command line says over it."""
+    settings = config.load(asked.config)
+    if asked.display is not None:
+        settings = replace(settings, screen=replace(settings.screen, display=asked.display))
+    if asked.model is not None:
+        settings = replace(settings, estimator=replace(settings.estimator, model=asked.model))
+    return settings
+
+
+def _size_of(settings: Config) -> tuple[int, int] | None:
+    width, height = settings.screen.width, settings.screen.height
+    return (width, height) if width and height else None
+
+
+def _telling(screen: Screen) -> Callable[[int, int | None, str], None]:
+    """Tells on the screen, and in the log at each tenth, how far a long start is."""
+    told = -1
+
+    def tell(done: int, total: int | None, what: str) -> None:
+        nonlocal told
+        if Event.QUIT in screen.events():
+            raise SystemExit(0)
+        of = f" of {total}" if total else ""
+        screen.draw(View(notice=f"{what}: {done}{of}"), time.monotonic())
+        tenth = 10 * done // total if total else 0
+        if tenth != told:
+            told = tenth
+            log.info("%s: %d%s", what, done, of)
+
+    return tell
+
+
+def _screenshots(screen: Screen, folder: Path) -> Callable[[float], None]:
+    """Writes what the screen shows, a picture a second, to a folder that is made when it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = -1
+
+    def shoot(elapsed: float) -> None:
+        nonlocal written
+        if int(elapsed) > written:
+            written = int(elapsed)
+            picture = cv2.cvtColor(screen.snapshot(), cv2.COLOR_RGB2BGR)
+            cv2.imwrite(str(folder / f"screen-{written:04d}.png"), picture)
+
+    return shoot

@@ -1,0 +1,89 @@
+"""What the doctor says of each link."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from device import config, doctor, places
+from device.config import Config
+from device.doctor import throttling
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """All defaults, with a home of its own, a headless screen and the performer."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_PICTURES_DIR", "POSE_MIRROR_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    loaded = config.load(places=())
+    return replace(
+        loaded,
+        camera=replace(loaded.camera, source="performer"),
+        screen=replace(loaded.screen, display="headless"),
+    )
+
+
+def test_every_link_is_checked_in_the_order_a_frame_takes() -> None:
+    assert list(doctor.CHECKS) == [
+        "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "disk", "temperature",
+    ]  # fmt: skip
+
+
+def test_without_a_model_the_doctor_says_how_to_fetch_it(settings: Config) -> None:
+    found = dict(doctor.examine(settings))
+    assert found["model"].state == "bad"
+    assert "models fetch" in found["model"].sentence
+    assert found["runtime"].state == "bad"
+
+
+def test_with_all_that_is_needed_nothing_is_bad(
+    settings: Config, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSE_MIRROR_MODELS", str(models_folder))
+    found = dict(doctor.examine(settings))
+    assert {name for name, finding in found.items() if finding.state == "bad"} <= {"temperature"}
+    assert "353×481" in found["runtime"].sentence
+    assert found["camera"].sentence == "performer gives pictures of 640×480."
+
+
+def test_a_missing_camera_is_bad_and_named(settings: Config) -> None:
+    settings = replace(settings, camera=replace(settings.camera, source="usb:63"))
+    finding = doctor.CHECKS["camera"](settings)
+    assert finding.state == "bad"
+    assert "/dev/video63" in finding.sentence
+
+
+def test_a_library_that_is_none_is_bad_and_named(settings: Config, tmp_path: Path) -> None:
+    settings = replace(settings, library=replace(settings.library, folder=str(tmp_path)))
+    finding = doctor.CHECKS["library"](settings)
+    assert finding.state == "bad"
+    assert str(tmp_path) in finding.sentence
+
+
+def test_a_folder_for_gifs_that_is_a_file_is_bad(settings: Config, tmp_path: Path) -> None:
+    (tmp_path / "gifs").write_text("no folder")
+    settings = replace(settings, gif=replace(settings.gif, folder=str(tmp_path / "gifs")))
+    assert doctor.CHECKS["disk"](settings).state == "bad"
+
+
+def test_nowhere_to_write_is_found_before_the_folder_is_made(settings: Config, tmp_path: Path) -> None:
+    finding = doctor.CHECKS["disk"](settings)
+    assert finding.state == "ok"
+    assert not places.gifs("").exists(), "the doctor changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("bits", "told"),
+    [
+        (0x0, []),
+        (0x1, ["under-voltage"]),
+        (0x4, ["it is throttled"]),
+        (0x50000, ["under-voltage (earlier)", "it is throttled (earlier)"]),
+        (0x50005, ["under-voltage", "it is throttled"]),
+    ],
+)
+def test_a_pis_firmware_is_read_as_its_manual_says(bits: int, told: list[str]) -> None:
+    assert throttling(bits) == told
