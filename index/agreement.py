@@ -76,7 +76,7 @@ def align(query: Floats, weights: Floats, candidate: Floats, seen: npt.NDArray[n
 def _fit(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDArray[np.bool_]) -> _Fit:
     """Weighted least squares over the points that both have.
 
-    One row a key point: the sums then run along memory, which makes this five times as fast as one row a candidate.
+    One row a key point: the sums then run along memory, several times as fast as one row a candidate.
     """
     shared = (seen.T * weights[:, None]).astype(np.float32)
     x = np.array(candidates[:, :, 0].T, np.float32, order="C")

@@ -1,0 +1,229 @@
+"""Picture files of any sort, read as people see them, and made ready for the display."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageCms, UnidentifiedImageError
+
+from index.manifest import shown
+from models.pose import Image
+
+FORMATS: Final = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
+"""What is read. Pillow knows more, among them EPS, which it hands to another program to run."""
+
+MOST_PIXELS = 80_000_000
+"""A picture of more is left out: decoded, it takes more memory than a Raspberry Pi can spare."""
+
+LONG_SIDE = 1920
+"""Pixels of a stored picture's longer side: a full-HD display's."""
+
+QUALITY = 88
+"""JPEG quality: differences are not seen at a display's distance, and it halves the size of 95."""
+
+LONGEST_TEXT = 200
+"""Characters of a title or a name; some cameras and programs write pages."""
+
+Fault = Literal["cannot be read", "not a picture", "damaged", "too large"]
+
+ORIENTATION, ARTIST = 0x0112, 0x013B
+"""Tags of EXIF 2.3."""
+
+TURNS: Final = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by EXIF's orientation."""
+
+
+class PictureError(ValueError):
+    """A file that gives no picture: `fault` says of which sort, the text is a sentence that names the file."""
+
+    def __init__(self, file: Path, fault: Fault, what: str) -> None:
+        super().__init__(f"{shown(file)} {what}.")
+        self.fault: Fault = fault
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture as people see it: `image` upright RGB, perhaps scaled down; `width` and `height` before that."""
+
+    image: Image
+    width: int
+    height: int
+    author: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """A picture as a library keeps it: JPEG, RGB, upright, scaled to the display."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+    @property
+    def name(self) -> str:
+        """Its file's name in the library: the sha256 of what is in it."""
+        return f"{hashlib.sha256(self.jpeg).hexdigest()}.jpg"
+
+
+def read(file: Path) -> Image:
+    """The picture in a file, H×W×3 RGB: upright as EXIF says, in sRGB, on white, the first of several frames.
+
+    Raises PictureError when there is none that can be read.
+    """
+    return load(file, None).image
+
+
+def load(file: Path, long_side: int | None) -> Picture:
+    """As `read`, with the longer side at most `long_side` pixels. Raises PictureError."""
+    data = _contents(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; the first is our own gate
+        try:
+            with Pillow.open(io.BytesIO(data), formats=_formats()) as opened:
+                return _decoded(opened, file, long_side)
+        except UnidentifiedImageError as error:
+            raise PictureError(file, "not a picture", _what_else(data)) from error
+        except Pillow.DecompressionBombError as error:
+            raise PictureError(file, "too large", f"is too large ({error})") from error
+        except PictureError:
+            raise
+        except MemoryError as error:
+            raise PictureError(file, "too large", "is too large for the memory there is") from error
+        except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+            raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
+
+
+def stored(image: Image, long_side: int = LONG_SIDE) -> Stored:
+    """A picture made ready for a library; key points in it are to be scaled by the ratio of the sizes."""
+    picture = _scaled(Pillow.fromarray(image), long_side)
+    jpeg = io.BytesIO()
+    picture.save(jpeg, "JPEG", quality=QUALITY)
+    return Stored(jpeg.getvalue(), *picture.size)
+
+
+def text(value: object) -> str | None:
+    """A title or name from anywhere as one line of text; None when nothing is left."""
+    plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+    plain = plain.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
+    return line[:LONGEST_TEXT] or None
+
+
+def _contents(file: Path) -> bytes:
+    """A plain file's bytes. What is none is not opened: opening a pipe would wait for somebody to write to it."""
+    try:
+        status = os.stat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise PictureError(file, "cannot be read", "is no plain file")
+        return file.read_bytes()
+    except OSError as error:
+        raise PictureError(file, "cannot be read", f"cannot be read ({error.strerror})") from error
+
+
+def _formats() -> list[str]:
+    Pillow.init()
+    return [name for name in FORMATS if name in Pillow.OPEN]
+
+
+def _what_else(data: bytes) -> str:
+    if not data:
+        return "is empty"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
+        return "is a HEIC picture, which is not read here: save it as JPEG"
+    return "is not a picture that can be read here"
+
+
+def _decoded(opened: Pillow.Image, file: Path, long_side: int | None) -> Picture:
+    width, height = opened.size
+    if width * height > MOST_PIXELS:
+        raise PictureError(
+            file, "too large", f"has {width}×{height} pixels, more than {MOST_PIXELS // 1_000_000} million"
+        )
+    orientation, author = _metadata(opened)
+    turned = orientation in (5, 6, 7, 8)
+    if long_side is not None:
+        opened.draft(None, _within(width, height, long_side))  # JPEG comes out at ½, ¼ or ⅛, and much sooner
+    opened.load()
+    picture = _scaled(_in_eight_bits(opened), long_side)
+    picture = _upright(_in_srgb(picture, opened.info.get("icc_profile")), orientation)
+    if turned:
+        width, height = height, width
+    return Picture(np.asarray(picture), width, height, author)
+
+
+def _metadata(opened: Pillow.Image) -> tuple[int, str | None]:
+    try:
+        exif = opened.getexif()
+        return int(exif.get(ORIENTATION, 1)), text(exif.get(ARTIST))
+    except Exception:  # a picture is worth showing when its metadata is not worth reading
+        return 1, None
+
+
+def _upright(picture: Pillow.Image, orientation: int) -> Pillow.Image:
+    turn = TURNS.get(orientation)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _in_eight_bits(picture: Pillow.Image) -> Pillow.Image:
+    """The picture as L, RGB, RGBA or CMYK."""
+    if picture.mode in ("L", "RGB", "RGBA", "CMYK"):
+        return picture
+    if picture.mode.startswith("I;16"):
+        return Pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        grey = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+        # 16 bits in 32 are PNG's and TIFF's; other ranges have no rule, so black to white is what there is
+        low, high = (0, 65535) if picture.mode == "I" and grey.min() >= 0 else (grey.min(), grey.max())
+        return Pillow.fromarray((np.clip((grey - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8))
+    see_through = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
+    return picture.convert("RGBA" if see_through else "RGB")
+
+
+def _in_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
+    """RGB as displays take it: the colour profile applied, what is seen through on white."""
+    if picture.mode == "RGBA":
+        white = Pillow.new("RGBA", picture.size, "white")
+        picture = Pillow.alpha_composite(white, picture).convert("RGB")
+    if profile and picture.mode in ("RGB", "CMYK"):
+        try:
+            embedded = ImageCms.getOpenProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(embedded):
+                converted = ImageCms.profileToProfile(
+                    picture, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB"
+                )
+                picture = picture if converted is None else converted
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # a profile that cannot be read or is for other colours: the picture as it is
+    return picture.convert("RGB")
+
+
+def _scaled(picture: Pillow.Image, long_side: int | None) -> Pillow.Image:
+    if long_side is None or max(picture.size) <= long_side:
+        return picture
+    return picture.resize(_within(*picture.size, long_side), Pillow.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _within(width: int, height: int, long_side: int) -> tuple[int, int]:
+    scale = min(1.0, long_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:LONGEST_TEXT] or type(error).__name__

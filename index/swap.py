@@ -1,0 +1,103 @@
+"""Puts a new library in the old one's place: at no moment, power cuts among them, is there none or half of one."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from index.library import LibraryError, aside
+from index.manifest import CHECKED, MANIFEST, PICTURES, calls_itself_library, shown
+
+
+def check_replaceable(out: Path) -> None:
+    """Only a library or an empty folder gives way: nobody's photos are lost by a slip in the command."""
+    if not os.path.lexists(out):
+        return
+    if not out.is_dir():
+        raise LibraryError(f"{shown(out)} is a file: name a folder for the library.")
+    names = set(os.listdir(out))
+    of_a_damaged_one = bool(names & set(CHECKED)) and names <= {MANIFEST, PICTURES, *CHECKED}
+    if names and not of_a_damaged_one and not calls_itself_library(out):
+        raise LibraryError(
+            f"{shown(out)} holds {shown(min(names))}, so it is no library and is not replaced: name a new folder."
+        )
+
+
+def claim(folder: Path) -> int:
+    """An empty folder locked for this process, and the descriptor that locks it. Raises LibraryError when it is taken.
+
+    What a build that was killed has left there is removed: its lock went with it.
+    """
+    folder.mkdir(exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+    except BlockingIOError as error:
+        os.close(lock)
+        raise LibraryError(f"Another build is writing {shown(folder)}: wait for it, or stop it.") from error
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def settle(folder: Path) -> None:
+    """Brings all to the disk: everything at once, then each file, which is quick by then and tells of errors."""
+    os.sync()
+    for place, _, names in os.walk(folder):
+        for name in [*names, "."]:
+            _sync(Path(place) / name)
+
+
+def swap(new: Path, out: Path) -> None:
+    """Puts the new library in the old one's place by one rename, so that at no moment there is none.
+
+    Linux exchanges two names at once on its own file systems. Where it cannot (FAT, some network file systems) the
+    old one is set aside first; a power cut between the two renames leaves it there, where `whereabouts` finds it.
+    """
+    old = new
+    if not os.path.lexists(out):
+        os.rename(new, out)
+    elif not _exchange(new, out):
+        old = aside(out)
+        os.rename(out, old)
+        os.rename(new, out)
+    _sync(out.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Lets two folders change names (renameat2(2) with RENAME_EXCHANGE); False where that is not known."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    at_working_folder, exchange = -100, 2
+    if renameat2(at_working_folder, os.fsencode(one), at_working_folder, os.fsencode(other), exchange) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV):
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def finish(out: Path) -> None:
+    """Clears up after a power cut in the midst of a swap by two renames."""
+    if aside(out).is_dir():
+        if out.exists():
+            shutil.rmtree(aside(out), ignore_errors=True)
+        else:
+            os.rename(aside(out), out)
+
+
+def _sync(name: Path) -> None:
+    descriptor = os.open(name, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
