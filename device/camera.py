@@ -167,7 +167,7 @@ _TURN_AND_MIRROR: Final[dict[int, Callable[[MatLike], MatLike]]] = {
     0: lambda image: cv2.flip(image, 1),
     90: lambda image: cv2.transpose(image),
     180: lambda image: cv2.flip(image, 0),
-    270: lambda image: cv2.flip(cv2.transpose(image), -1),
+    270: lambda image: cv2.rotate(cv2.transpose(image), cv2.ROTATE_180),
 }
 """By `rotate`: turned clockwise by that much, then left and right exchanged, in as few steps as that takes."""
 
@@ -189,10 +189,15 @@ def frame_of(image: Image, small: tuple[int, int] | None, taken: float) -> Frame
 
 
 def resized(image: Image, width: int, height: int) -> Image:
-    """The image at another size; each pixel of a smaller one is the mean of those it covers."""
-    smaller = width < image.shape[1]
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+    """The image at another size, to the same edges; each pixel of a smaller one is made of all that it covers.
+
+    Averaging is fast by whole numbers of pixels only: what is more than halved is brought to such a size first.
+    """
+    step = min(image.shape[1] // width, image.shape[0] // height)
+    near = cv2.resize(image, (width * max(step, 1), height * max(step, 1)), interpolation=cv2.INTER_LINEAR)
+    if step > 1:
+        near = cv2.resize(near, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(near, np.uint8)
 
 
 def fitted(image: Image, longest: int) -> Image:

@@ -22,7 +22,6 @@ import numpy as np
 from device.cameras import v4l2
 from models.pose import Image
 
-
 IMX708 = "/base/soc/i2c0mux/i2c@1/imx708@1a"
 """What libcamera calls a Pi's own camera."""
 
