@@ -46,7 +46,7 @@ EDGES: Final = (
     (0, 5), (5, 7), (7, 9), (5, 11), (11, 13), (13, 15),
     (0, 6), (6, 8), (8, 10), (6, 12), (12, 14), (14, 16),
 )  # fmt: skip
-"""The 16 edges in the order of the mid offsets' channels. They make a tree: one path leads from any point to another."""
+"""The 16 edges in the order of the mid offsets' channels: a tree, so one path leads from any point to any other."""
 
 BACKWARD: Final = 32
 """Channels 0 to 31 hold y, then x along the edges, 32 to 63 y, then x against them."""
@@ -95,7 +95,7 @@ def decode(heads: Heads, *, max_people: int = 10, score_threshold: float = 0.2, 
     start a person from, and of a person; a key point within `nms_radius` pixels of the same one of a likelier person
     is that person's.
     """
-    height, width, kinds = heads.heat_maps.shape
+    _, width, kinds = heads.heat_maps.shape
     heat = _Heat(heads.heat_maps, heads.scales[0])
     short = _Offsets(heads.short_offsets, heads.scales[1])
     mid = _Offsets(heads.mid_offsets, heads.scales[2])
@@ -224,7 +224,7 @@ class _Offsets:
 
 
 def _padded(values: Quantized) -> bytes:
-    """The numbers and a row and a cell more: what is read beside the last row and column weighs nothing, but is read."""
+    """The numbers, and a row and a cell more: what lies beside the last row and column weighs nothing, but is read."""
     _, width, channels = values.shape
     return values.tobytes() + bytes((width + 1) * channels)
 
