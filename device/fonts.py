@@ -109,7 +109,7 @@ class Fonts:
 
     def _opens(self, path: str) -> bool:
         with contextlib.suppress(pygame.error, OSError):
-            self.open(path, PROBE_SIZE)
+            self.open(path, PROBE_SIZE).size("a")  # a damaged file opens, and fails only when it is asked
             return True
         return False
 

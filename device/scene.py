@@ -113,7 +113,7 @@ class Scene:
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         x, lower = unit * MARGIN, height - unit * MARGIN
         if view.camera is not None:
-            size = _inset_size(view.camera, (width, height))
+            size = inset_size(view.camera, (width, height))
             draw.stamp(canvas, draw.inset(view.camera, view.visitor, size), (x, lower - size[1]), here)
             x += size[0] + unit * MARGIN * 0.7
         if view.agreement is not None and view.photo:
@@ -234,7 +234,7 @@ def _letters(unit: int, share: float) -> int:
     return max(SMALLEST_LETTERS, round(unit * share))
 
 
-def _inset_size(camera: Image, display: Size) -> Size:
+def inset_size(camera: Image, display: Size) -> Size:
     """How large the camera's picture is shown: a share of the display's area, in the picture's own shape."""
     height, width = camera.shape[:2]
     scale = math.sqrt(INSET * display[0] * display[1] / (width * height))

@@ -42,6 +42,7 @@ def edges(photo: Size, placement: Similarity) -> tuple[Floats, Floats]:
     return shift - 0.5 * placement.scale, shift + placement.scale * (np.array(photo) - 0.5)
 
 
+@settings(deadline=None)
 @given(sizes, sizes, st.data())
 def test_a_photo_always_fills_the_display(photo: Size, display: Size, data: st.DataObject) -> None:
     pose, visitor = data.draw(poses_in(photo)), data.draw(poses_in(display))
@@ -54,6 +55,7 @@ def test_a_photo_always_fills_the_display(photo: Size, display: Size, data: st.D
     assert least * (1 - 1e-9) <= placement.scale <= MOST_ZOOM * least * (1 + 1e-9)
 
 
+@settings(deadline=None)
 @given(sizes, sizes, st.data())
 def test_a_mirrored_photo_lies_where_the_mirror_image_would(photo: Size, display: Size, data: st.DataObject) -> None:
     assume(min(*photo, *display) > 20)
@@ -66,6 +68,7 @@ def test_a_mirrored_photo_lies_where_the_mirror_image_would(photo: Size, display
     )
 
 
+@settings(deadline=None)
 @given(sizes, sizes, st.floats(1.01, MOST_ZOOM - 0.01), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**32))
 def test_where_the_photo_reaches_its_person_lies_on_the_visitor(
     photo: Size, display: Size, zoom: float, across: float, down: float, seed: int
@@ -84,6 +87,7 @@ def test_where_the_photo_reaches_its_person_lies_on_the_visitor(
     assert moved(pose, found).xy == pytest.approx(visitor_xy, abs=2e-3 * max(display))
 
 
+@settings(deadline=None)
 @given(sizes, sizes)
 def test_covering_is_centred_and_exact_in_one_direction(picture: Size, display: Size) -> None:
     first, last = edges(picture, cover(picture, display))
@@ -176,7 +180,7 @@ def test_a_prepared_photo_lies_where_it_was_placed_and_is_not_stretched(
     assert found[2] == pytest.approx(found[3], rel=0.04)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.tuples(st.integers(1, 300), st.integers(1, 300)),
     st.tuples(st.integers(1, 300), st.integers(1, 300)),
