@@ -6,12 +6,21 @@ import argparse
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from models.pose import KEYPOINTS, Floats, Pose
@@ -140,13 +149,17 @@ def models_fetch(asked: argparse.Namespace) -> int:
     """Downloads what is not here yet; a model that is here is checked, and stays."""
     from models.fetch import DEFAULT, edgetpu_twin, fetch
 
-    names = asked.names or [DEFAULT, edgetpu_twin(DEFAULT)]
+    names = asked.names or [name for name in (DEFAULT, edgetpu_twin(DEFAULT)) if name]
     with progress_bar() as bar:
         for name in names:
             task = bar.add_task(f"Fetching {name}", total=None)
-            fetch(name, lambda done, total, task=task: bar.update(task, completed=done, total=total))
+            fetch(name, partial(_show, bar, task))
             bar.remove_task(task)
     return 0
+
+
+def _show(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def models_path(asked: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from device.choose import ChooseSettings
 from device.follow import FollowSettings
@@ -16,6 +16,10 @@ DEFAULTS: Final = Path(__file__).with_name("default.toml")
 
 PLACES: Final = (Path("~/.config/pose-mirror.toml"), Path("/etc/pose-mirror.toml"))
 """Where a configuration is looked for when none is named; the first that is there counts."""
+
+
+Turn = Literal[0, 90, 180, 270]
+"""Degrees clockwise."""
 
 
 class ConfigError(ValueError):
@@ -27,13 +31,13 @@ class CameraSettings:
     source: str
     width: int
     height: int
-    rotate: int
+    rotate: Turn
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatorSettings:
     model: str
-    device: str
+    device: Literal["auto", "cpu", "edgetpu"]
     size: str
     threads: int
 
@@ -49,11 +53,10 @@ class LibrarySettings:
 
 @dataclass(frozen=True, slots=True)
 class ScreenSettings:
-    display: str
+    display: Literal["auto", "kiosk", "window", "headless"]
     width: int
     height: int
-    rotate: int
-    fade: float
+    rotate: Turn
     fps: int
 
 
@@ -108,7 +111,6 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "choose.remember": (0, 10_000),
     "screen.width": (0, 16_384),
     "screen.height": (0, 16_384),
-    "screen.fade": (0, 5),
     "screen.fps": (1, 240),
     "button.pin": (0, 27),
     "gif.countdown": (0, 60),

@@ -134,7 +134,7 @@ def _display(config: Config) -> Finding:
     wanted = config.screen
     size = (wanted.width, wanted.height) if wanted.width and wanted.height else None
     try:
-        kind = open_panel(wanted.display, size)  # type: ignore[arg-type]
+        kind = open_panel(wanted.display, size)
     except ScreenError as error:
         return Finding("bad", str(error))
     import pygame

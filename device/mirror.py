@@ -35,7 +35,7 @@ STALE: Final = 1.0
 ALONE: Final = 7.0
 """Seconds that each photo is shown while nobody is there."""
 
-NOTE: Final = 10.0
+NOTE: Final = 5.0
 """Seconds that something worth saying once stays on the screen."""
 
 log = logging.getLogger(__name__)

@@ -111,7 +111,7 @@ def opened(settings: Config) -> Iterator[Opened]:
         estimator.warm()
         small = estimator.size
         if small is not None and asked.rotate in (90, 270):
-            small = small[::-1]
+            small = small[1], small[0]
         camera = stack.enter_context(WatchedCamera(asked.source, size=(asked.width, asked.height), small=small))
         writer = stack.enter_context(GifWriter(places.gifs(gif.folder), megabytes=gif.megabytes))
         button = stack.enter_context(opened_button(settings.button.pin))
@@ -140,7 +140,7 @@ def opened_estimator(settings: Config) -> EstimatorProcess:
         model,
         edgetpu_model=twin,
         device=asked.device,
-        size=size[::-1] if size and turned else size,
+        size=(size[1], size[0]) if size and turned else size,
         threads=asked.threads or None,
     )
 
@@ -163,7 +163,7 @@ def opened_button(pin: int) -> Iterator[Button]:
     try:
         button = Button(pin)
     except ButtonError as error:
-        log.info("%s Space, enter, a click or a touch press it.", error)
+        log.info("No button: %s.", error)
         button = Button(0)
     with button:
         yield button
