@@ -41,7 +41,7 @@ def scene(width: int, height: int) -> Image:
 class Hardware:
     """One camera on its cable, and what can happen to it."""
 
-    fps: float = 20.0
+    fps: float = 40.0
     plugged: bool = True
     busy: bool = False
     silent: bool = False

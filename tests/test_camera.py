@@ -63,11 +63,11 @@ def pi_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
 
 def film_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     path = folder / "film.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (320, 240))
-    for _ in range(30):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 40, (320, 240))
+    for _ in range(60):
         writer.write(cv2.cvtColor(scene(320, 240), cv2.COLOR_RGB2BGR))
     writer.release()
-    return Rig(lambda: film.open_film(path, SIZE, SMALL, real_time=True, loop=True), 20, (320, 240))
+    return Rig(lambda: film.open_film(path, SIZE, SMALL, real_time=True, loop=True), 40, (320, 240))
 
 
 def pictures_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
@@ -167,8 +167,8 @@ def test_no_frame_is_returned_twice(rig: Rig) -> None:
 def test_whoever_was_slow_gets_the_newest_frame_and_no_backlog(rig: Rig) -> None:
     with rig.open() as camera:
         camera.latest()
-        for _ in range(3):
-            time.sleep(0.35)
+        for _ in range(2):
+            time.sleep(0.3)
             age = time.monotonic() - camera.latest().taken
             assert age < 2 / rig.fps + SLACK
 

@@ -104,4 +104,4 @@ class UsbSource:
     def _lost(self) -> str:
         if not self._path.exists():
             return f"The camera {self._path} was unplugged: plug it in again."
-        return f"The camera {self._path} has stopped: pull it out and plug it in again."
+        return f"The camera {self._path} gives no pictures: pull it out and plug it in again."
