@@ -113,14 +113,12 @@ class _Axis:
         return miss * (self.source - edge)
 
     def framed(self, scale: float, crown: Floats) -> float:
-        """That shift, moved on to where the person is whole on the display, or if too large, their crown (0 or 1)."""
-        first, last = self.first, self.last
-        if scale > self.fitting:
-            if not len(crown):
-                return self.shift(scale)
-            first = last = float(crown[0])
-        least, most = self.inside[0] - scale * first, self.inside[1] - scale * last
-        return self._reaching(scale, min(max(self.shift(scale), least), most))
+        """That shift, moved on to where the person is whole on the display, or fills it, with their crown (0 or 1)."""
+        shift = self.shift(scale)
+        for first, last in [(self.first, self.last), *((at, at) for at in crown.tolist())]:
+            least, most = sorted((self.inside[0] - scale * first, self.inside[1] - scale * last))
+            shift = min(max(shift, least), most)
+        return self._reaching(scale, shift)
 
     def _reaching(self, scale: float, shift: float) -> float:
         least, most = self.room - 0.5 - scale * (self.length - 0.5), (scale - 1) / 2

@@ -143,6 +143,16 @@ def test_the_head_stays_on_the_display_where_the_person_does_not_fit(display: Si
     assert (shown.xy[NOSE] < np.array(display) * (1 - EDGE)).all()
 
 
+def test_a_person_wider_than_the_display_fills_it_wherever_the_visitor_stands() -> None:
+    """Half of them would be off the display otherwise, as their head alone has room at its edge."""
+    pose = person(500, 200, 2)
+    for x in (-400, 100, 700):
+        shown = moved(pose, place((1000, 400), (480, 1920), pose, person(x, 900, 3)))
+        assert shown.xy[:, 0].min() < 480 * 2 * EDGE
+        assert shown.xy[:, 0].max() > 480 * (1 - 2 * EDGE)
+        assert 0 < shown.xy[NOSE, 0] < 480
+
+
 def blob(width: int, height: int, x: float, y: float) -> Image:
     """A round bright spot on grey, in red alone."""
     across, down = np.arange(width)[None, :] - x, np.arange(height)[:, None] - y
