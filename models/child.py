@@ -25,12 +25,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from models.pose import Floats, Image, Pose
+from models.pose import Image, Pose
 from models.supervision import Device
 
 Shape = tuple[int, int, int]
 """Height, width, 3."""
+Rows = npt.NDArray[np.float64]
 
 
 class SupportsEstimate(Protocol):
@@ -187,8 +189,9 @@ class Child:
         """Let it end by itself, closing its device, and kill it when it has not after `grace` seconds."""
         self._requests.close()
         self._wait(grace)
+        self._process.kill()
+        self._wait(grace)  # a call under way in another thread sees the end before its pipe is closed
         self.kill()
-        self._wait(grace)
 
     def _wait(self, timeout: float) -> None:
         with suppress(subprocess.TimeoutExpired):
@@ -262,12 +265,15 @@ def _refusal(error: Exception) -> Refusal:
     return Refusal(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
-def to_rows(poses: Sequence[Pose]) -> Floats:
-    """N×52 for N poses: x and y of each key point, their scores, the pose's score."""
+def to_rows(poses: Sequence[Pose]) -> Rows:
+    """N×52 for N poses: x and y of each key point, their scores, the pose's score (which is no float32)."""
     rows = [np.concatenate([pose.xy.ravel(), pose.scores, [pose.score]]) for pose in poses]
-    return np.array(rows, np.float32).reshape(-1, 52)
+    return np.array(rows, np.float64).reshape(-1, 52)
 
 
-def from_rows(rows: Floats) -> list[Pose]:
-    """The poses again."""
-    return [Pose(row[:34].reshape(17, 2), row[34:51], float(row[51])) for row in rows]
+def from_rows(rows: Rows) -> list[Pose]:
+    """The poses again, bit for bit."""
+    points = rows[:, :51].astype(np.float32)
+    return [
+        Pose(point[:34].reshape(17, 2), point[34:], float(row[51])) for point, row in zip(points, rows, strict=True)
+    ]

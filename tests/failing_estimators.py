@@ -19,7 +19,7 @@ import numpy as np
 
 from models.pose import Image, Pose
 
-WELL, HANG, HANG_WITH_THE_LOCK, ABORT, SEGFAULT, REFUSE, STUMBLE, EXIT = range(8)
+WELL, HANG, HANG_WITH_THE_LOCK, ABORT, SEGFAULT, REFUSE, STUMBLE, EXIT, DAWDLE = range(9)
 
 
 def obey(order: int) -> None:
@@ -38,6 +38,8 @@ def obey(order: int) -> None:
             raise KeyError("nobody thought of this")
         case 7:
             os._exit(3)
+        case 8:
+            time.sleep(0.3)
 
 
 class Obedient:
