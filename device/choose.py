@@ -25,7 +25,7 @@ class ChooseSettings:
     """
 
     hold: float = 0.25
-    margin: float = 0.04
+    margin: float = 0.05
     remember: int = 30
 
 

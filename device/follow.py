@@ -41,8 +41,15 @@ SEEN = 0.25
 """The score from which a key point counts as seen."""
 TWICE = 2.0
 """Somebody so many times as prominent as the visitor takes over, after `FollowSettings.yield_after`."""
-DERIVATIVE_CUTOFF = 1.5
-"""Hz; the One Euro filter's third parameter, which hardly matters."""
+DERIVATIVE_CUTOFF = 2.0
+"""Hz; the One Euro filter's third parameter."""
+LEAP = 0.08
+"""Body heights by which a key point may be off its course from one frame to the next without being doubted."""
+PUSH = 80.0
+"""Body heights a second, each second, that key points may be pushed with besides: at 30 frames a second it adds 4 % of
+the height, at 10 it lets nearly all pass, as a wrist may really be anywhere by then."""
+BODY_DELAY = 0.5
+"""Seconds in which the body's height covers 63 % of a step."""
 SCORE_DELAY = 0.1
 """Seconds in which a smoothed score covers 63 % of a step."""
 
@@ -51,6 +58,7 @@ BONES: Final = np.array([
     (LEFT_ELBOW, LEFT_WRIST), (RIGHT_ELBOW, RIGHT_WRIST), (LEFT_SHOULDER, LEFT_HIP), (RIGHT_SHOULDER, RIGHT_HIP),
     (LEFT_HIP, LEFT_KNEE), (RIGHT_HIP, RIGHT_KNEE), (LEFT_KNEE, LEFT_ANKLE), (RIGHT_KNEE, RIGHT_ANKLE),
 ])  # fmt: skip
+"""Pairs of key points that a bone, or the trunk, joins."""
 SHARES: Final = np.array([.23, .186, .186, .146, .146, .288, .288, .245, .245, .246, .246], np.float32)  # fmt: skip
 """Each bone's length as a share of a person's height (Drillis and Contini, 1966)."""
 
@@ -59,32 +67,33 @@ SHARES: Final = np.array([.23, .186, .186, .146, .146, .288, .288, .245, .245, .
 class FollowSettings:
     """Who counts as there, and how steady they are made.
 
-    `min_score`: mean score of the 17 key points from which somebody is there, 0 to 1; `gone_after`: seconds unseen
+    `min_score`: the estimator's score for a person from which somebody is there, 0 to 1; `gone_after`: seconds unseen
     after which they are gone; `yield_after`: seconds after which the visitor gives way to somebody twice as near or
     central; `min_cutoff` (Hz) and `beta` (Hz for each body height a second) of the One Euro filter: less of the first
     is steadier at rest, more of the second is quicker in motion.
     """
 
-    min_score: float = 0.3
+    min_score: float = 0.25
     gone_after: float = 1.2
     yield_after: float = 5.0
-    min_cutoff: float = 1.5
-    beta: float = 6.0
+    min_cutoff: float = 1.0
+    beta: float = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """One person over time.
 
-    `pose` is smoothed, `velocity` 17×2 in pixels a second, `unseen` 17 seconds since each key point was seen,
-    `body` their height in pixels as their bones tell it, `age` seconds since they came, `missed` seconds since the
-    estimator found them.
+    `pose` is smoothed; `velocity` 17×2 in pixels a second; `unseen` 17 seconds since each key point was seen;
+    `doubted` 17×2 where those were that the estimator was not believed (not a number: believed); `body` their height
+    in pixels as their bones tell it; `age` seconds since they came; `missed` seconds since the estimator found them.
     """
 
     number: int
     pose: Pose
     velocity: Floats
     unseen: Floats
+    doubted: Floats
     body: float
     age: float = 0.0
     missed: float = 0.0
@@ -141,14 +150,16 @@ def body_height(pose: Pose) -> float:
     return max(float(heights[(3 * len(heights)) // 4]), 1.0)
 
 
-def _strength(pose: Pose) -> float:
-    """How surely somebody is there; 0 for one with a coordinate that is no number."""
-    return float(pose.scores.mean()) if np.isfinite(pose.xy).all() else 0.0
+def _strength(person: Pose) -> float:
+    """How surely somebody is there; 0 for one with a coordinate that is no number, and for a second reading of a
+    likelier person: an estimator's score for somebody leaves out the points that are a likelier one's."""
+    second = person.score < float(person.scores.mean()) / 2
+    return 0.0 if second or not np.isfinite(person.xy).all() else person.score
 
 
 def _begun(number: int, pose: Pose) -> Track:
-    still = np.zeros_like(pose.xy)
-    return Track(number, pose, still, np.where(pose.scores >= SEEN, 0.0, GAP).astype(np.float32), body_height(pose))
+    unseen = np.where(pose.scores >= SEEN, 0.0, GAP).astype(np.float32)
+    return Track(number, pose, np.zeros_like(pose.xy), unseen, np.full_like(pose.xy, np.nan), body_height(pose))
 
 
 def _aged(track: Track, elapsed: float) -> Track:
@@ -157,9 +168,14 @@ def _aged(track: Track, elapsed: float) -> Track:
     return replace(track, unseen=unseen, age=track.age + elapsed, missed=track.missed + elapsed)
 
 
+def _there(track: Track) -> bool:
+    """Whether the person has been seen long enough to be no ghost."""
+    return track.age - track.missed >= ENTER_AFTER
+
+
 def _patience(track: Track, settings: FollowSettings) -> float:
-    """Seconds that a track outlives the last sight of the person; one that has only begun may be a ghost."""
-    return settings.gone_after if track.age - track.missed >= ENTER_AFTER else ENTER_AFTER
+    """Seconds that a track outlives the last sight of the person."""
+    return settings.gone_after if _there(track) else ENTER_AFTER
 
 
 def _associate(tracks: Sequence[Track], found: Sequence[Pose]) -> dict[int, int]:
@@ -208,19 +224,39 @@ def _updated(track: Track, person: Pose, settings: FollowSettings) -> Track:
     """The track with the person found: One Euro (Casiez, Roussel and Vogel, CHI 2012) on each coordinate, its speed
     measured in body heights, so that it is alike near and far and at any resolution."""
     seen = person.scores >= SEEN
-    body = track.body + _gain(0.5, track.missed) * (body_height(person) - track.body)
+    doubted = seen & _leaps(track, person)
+    sure = seen & ~doubted
+    body = track.body + _gain(BODY_DELAY, track.missed) * (body_height(person) - track.body)
     delta = person.xy - track.pose.xy
     passed = track.unseen[:, None]
-    velocity = track.velocity + _alpha(DERIVATIVE_CUTOFF, passed) * (delta / np.maximum(passed, 1e-6) - track.velocity)
+    slope = delta / np.maximum(passed, 1e-6)
+    velocity = track.velocity + _alpha(DERIVATIVE_CUTOFF, passed) * (slope - track.velocity)
     step = _alpha(settings.min_cutoff + settings.beta * np.abs(velocity) / body, passed) * delta
-    afresh = seen & (track.unseen >= GAP)
+    afresh = track.unseen >= GAP
     step[afresh], velocity[afresh] = delta[afresh], 0.0
-    shown = seen if seen.any() else np.ones_like(seen)
-    step[~seen], velocity[~seen] = step[shown].mean(0), 0.0
+    step[~sure] = step[sure].mean(0) if sure.any() else 0.0
+    velocity[~sure] = track.velocity[~sure]
     scores = track.pose.scores + _gain(SCORE_DELAY, track.missed) * (person.scores - track.pose.scores)
-    pose = Pose((track.pose.xy + step).astype(np.float32), scores.astype(np.float32), person.score)
-    unseen = np.where(seen, 0.0, track.unseen).astype(np.float32)
-    return replace(track, pose=pose, velocity=velocity.astype(np.float32), unseen=unseen, body=body, missed=0.0)
+    return replace(
+        track,
+        pose=Pose((track.pose.xy + step).astype(np.float32), scores.astype(np.float32), person.score),
+        velocity=velocity.astype(np.float32),
+        unseen=np.where(sure, 0.0, track.unseen).astype(np.float32),
+        doubted=np.where(doubted[:, None], person.xy, np.nan).astype(np.float32),
+        body=body,
+        missed=0.0,
+    )
+
+
+def _leaps(track: Track, person: Pose) -> npt.NDArray[np.bool_]:
+    """Which key points moved as no body does, and not to where they were already last time: the estimator takes left
+    for right, or somebody else's wrist for this one's, mostly for a single frame."""
+    passed = track.unseen[:, None]
+    limit = track.body * (LEAP + PUSH / 2 * track.unseen**2)
+    ahead = np.hypot(*(person.xy - track.pose.xy - track.velocity * passed).T)
+    again = np.hypot(*(person.xy - track.doubted).T)
+    leaps: npt.NDArray[np.bool_] = (track.unseen < GAP) & (ahead > limit) & ~(again <= limit)
+    return leaps
 
 
 def _alpha(cutoff: npt.ArrayLike, passed: Floats) -> Floats:
@@ -244,7 +280,7 @@ def _prominence(track: Track, size: tuple[int, int]) -> float:
 def _whom(state: Followed, size: tuple[int, int], elapsed: float, settings: FollowSettings) -> Followed:
     """Follow on while the visitor is there; else, or when somebody has long been far more prominent, the most
     prominent."""
-    ready = [track for track in state.tracks if track.age >= ENTER_AFTER and track.missed == 0]
+    ready = [track for track in state.tracks if _there(track) and track.missed < ENTER_AFTER]
     current = next((track for track in state.tracks if track.number == state.number), None)
     first = max(ready, key=lambda track: _prominence(track, size), default=None)
     if current is None:
