@@ -135,6 +135,10 @@ def _contents(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise PictureError(file, "cannot be read", f"cannot be read ({error.strerror})") from error
+    except ValueError as error:  # a name with a zero byte, from somebody's list of files
+        if isinstance(error, PictureError):
+            raise
+        raise PictureError(file, "cannot be read", f"cannot be read ({error})") from error
 
 
 def _formats() -> list[str]:

@@ -126,7 +126,7 @@ class Writer:
         keypoints = _clean(item.keypoints)
         stored, size = self._picture(item)
         if stored is not None and not isinstance(item.picture, Stored):
-            keypoints = _scaled(keypoints, stored.width / size[0], stored.height / size[1])
+            keypoints = scaled(keypoints, stored.width / size[0], stored.height / size[1])
             size = stored.width, stored.height
         name = None if stored is None else stored.name
         if stored is not None and name is not None and name not in self._stored:
@@ -138,8 +138,8 @@ class Writer:
         self._items.execute(f"INSERT INTO item VALUES ({', '.join('?' * len(row))})", row)
         self._keypoints.append(keypoints)
 
-    def finish(self, model: tuple[str, str] | None = None, progress: Progress | None = None) -> None:
-        """Builds the indexes, brings all to the disk and puts it in the old library's place.
+    def finish(self, model: tuple[str, str] | None = None, progress: Progress | None = None) -> Manifest:
+        """Builds the indexes, brings all to the disk and puts it in the old library's place; what it says of itself.
 
         Raises LibraryError when nobody was put in of whom enough is seen.
         """
@@ -161,6 +161,7 @@ class Writer:
         (self._folder / MANIFEST).write_bytes(manifest.encode())
         swap.settle(self._folder)
         swap.swap(self._folder, self.out)
+        return manifest
 
     def __enter__(self) -> Self:
         return self
@@ -252,10 +253,10 @@ def _clean(keypoints: Floats) -> Floats:
     return points
 
 
-def _scaled(keypoints: Floats, x: float, y: float) -> Floats:
-    seen = keypoints[:, 2:] > 0
-    scaled = np.column_stack([(keypoints[:, :2] + 0.5) * (x, y) - 0.5, keypoints[:, 2]])
-    return np.where(seen, scaled, 0).astype(np.float32)
+def scaled(keypoints: Floats, x: float, y: float) -> Floats:
+    """17×3 key points in their picture resized by `x` across and `y` down."""
+    points = np.column_stack([(keypoints[:, :2] + 0.5) * (x, y) - 0.5, keypoints[:, 2]])
+    return np.where(keypoints[:, 2:] > 0, points, 0).astype(np.float32)
 
 
 def _around(keypoints: Floats) -> tuple[int, int]:

@@ -1,0 +1,118 @@
+"""Who of the people in a photo is worth a display of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from models.estimator import Estimator, size_for
+from models.pose import Floats, Image, Pose
+
+PERSON = 0.4
+"""A pose scored less is often no person: PoseNet reports down to 0.2, where folds and shadows come in."""
+
+POINT = 0.3
+"""A key point scored less is a guess, and counts as unseen in the library."""
+
+FEWEST_POINTS, FEWEST_BODY_POINTS = 8, 6
+"""Of 17 and of the 12 below the head: shoulders, arms and hips, or more. Of less no pose can be told."""
+
+SMALLEST = 0.25
+"""The longer side of somebody's points in parts of the photo's shorter one: the photo is to show them, not a view."""
+
+OTHERS = 0.6
+"""Somebody this much smaller than the largest person stands behind them."""
+
+CROWD = 5
+"""So many people of about one size: a visitor would not know who of them is meant."""
+
+FEWEST_PIXELS = 100
+"""A photo whose shorter side is smaller is only blocks on a display."""
+
+
+class Finder(Protocol):
+    """Finds the people in pictures, as `models.estimator.Estimator` does."""
+
+    def estimate(self, image: Image) -> list[Pose]:
+        """The people in a picture, best first, in its pixels."""
+        ...
+
+
+FinderFactory = Callable[[], AbstractContextManager[Finder]]
+"""Opens a finder; has to be picklable, as every process that looks at pictures opens its own."""
+
+
+class PhotoFinder:
+    """PoseNet for photos of any shape, none of them stretched; a context manager."""
+
+    def __init__(self, model: Path, size: tuple[int, int] | None = None) -> None:
+        """`size` is the model's (height, width); without it, each photo's shape at about the model's own size."""
+        self._estimator = Estimator(model, size=size, threads=1)
+        self._like = None if size is not None else self._estimator.size
+
+    def estimate(self, image: Image) -> list[Pose]:
+        """The people in a photo, best first, in its pixels."""
+        if self._like is not None:
+            self._estimator.resize(size_for(image.shape[1], image.shape[0], like=self._like))
+        return self._estimator.estimate(image)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._estimator.close()
+
+
+def photo_finder(model: Path, size: tuple[int, int] | None = None) -> FinderFactory:
+    """What opens PoseNet in each process that looks at pictures, with one thread: there are processes enough."""
+    return partial(PhotoFinder, model, size)
+
+
+def prominent(people: Sequence[Pose], width: int, height: int) -> list[Floats] | str:
+    """The key points (17×3, unseen ones 0) of those whom a photo of this size shows well, or why there is nobody.
+
+    Labelled people have scores of 0 and 1 and pass the same gates.
+    """
+    if min(width, height) < FEWEST_PIXELS:
+        return "too small"
+    certain = [pose for pose in people if _is_person(pose)]
+    if not certain:
+        return "no person"
+    sizes = [_size(pose) for pose in certain]
+    largest = max(sizes)
+    if largest < SMALLEST * min(width, height):
+        return "person too small"
+    near = [pose for pose, size in zip(certain, sizes, strict=True) if size >= OTHERS * largest]
+    if len(near) >= CROWD:
+        return "crowd"
+    shown = [pose for pose in near if _shows_enough(pose) and _size(pose) >= SMALLEST * min(width, height)]
+    return [known_points(pose) for pose in shown] or "too few points"
+
+
+def known_points(pose: Pose) -> Floats:
+    """17×3 with zeros for what the estimator only guessed."""
+    return np.where(pose.scores[:, None] >= POINT, pose.keypoints, 0).astype(np.float32)
+
+
+def _is_person(pose: Pose) -> bool:
+    labelled = bool(np.isin(pose.scores, (0, 1)).all())
+    return labelled or pose.score >= PERSON
+
+
+def _shows_enough(pose: Pose) -> bool:
+    seen = pose.scores >= POINT
+    return int(seen.sum()) >= FEWEST_POINTS and int(seen[5:].sum()) >= FEWEST_BODY_POINTS
+
+
+def _size(pose: Pose) -> float:
+    """The longer side of the box around somebody's points, in pixels."""
+    box = pose.box(POINT)
+    return 0.0 if box is None else max(box[2] - box[0], box[3] - box[1])
