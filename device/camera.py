@@ -22,6 +22,9 @@ from models.pose import Image
 SILENCE: Final = 2.0
 """Seconds without a new picture after which a camera counts as gone."""
 
+OPENCV_ERRORS: Final = 2
+"""OpenCV's level of logging at which it speaks of errors and leaves out warnings."""
+
 log = logging.getLogger(__name__)
 
 
@@ -105,8 +108,9 @@ def open_camera(
     asked for, `Frame.taken` then going by the film's own time; `loop` shows films and folders again and again. Raises
     CameraError.
     """
-    # What OpenCV warns of on stderr is told by a CameraError, in a sentence.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    # What OpenCV warns of on stderr is told by a CameraError, in a sentence. (OpenCV 5 moved the function.)
+    quieten = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else getattr(cv2, "setLogLevel")  # noqa: B009
+    quieten(OPENCV_ERRORS)
     # Imported here, as the drivers are built on this module; and each only when it is the one.
     if choice == "auto":
         return _first_found(size, small)
