@@ -23,7 +23,7 @@ POINT = 0.3
 FEWEST_POINTS, FEWEST_BODY_POINTS = 8, 6
 """Of 17 and of the 12 below the head: shoulders, arms and hips, or more. Of less no pose can be told."""
 
-SMALLEST = 0.25
+SMALLEST = 0.3
 """The longer side of somebody's points in parts of the photo's shorter one: the photo is to show them, not a view."""
 
 OTHERS = 0.6
@@ -83,18 +83,17 @@ def prominent(people: Sequence[Pose], width: int, height: int) -> list[Floats] |
     """
     if min(width, height) < FEWEST_PIXELS:
         return "too small"
-    certain = [pose for pose in people if _is_person(pose)]
-    if not certain:
+    if not any(_is_person(pose) for pose in people):
         return "no person"
-    sizes = [_size(pose) for pose in certain]
-    largest = max(sizes)
-    if largest < SMALLEST * min(width, height):
-        return "person too small"
-    near = [pose for pose, size in zip(certain, sizes, strict=True) if size >= OTHERS * largest]
+    # Also somebody whom the estimator is not sure of may be the one that the photo shows.
+    largest = max(_size(pose) for pose in people)
+    near = [pose for pose in people if _is_person(pose) and _size(pose) >= OTHERS * largest]
     if len(near) >= CROWD:
         return "crowd"
-    shown = [pose for pose in near if _shows_enough(pose) and _size(pose) >= SMALLEST * min(width, height)]
-    return [known_points(pose) for pose in shown] or "too few points"
+    large = [pose for pose in near if _size(pose) >= SMALLEST * min(width, height)]
+    if not large:
+        return "person too small"
+    return [known_points(pose) for pose in large if _shows_enough(pose)] or "too few points"
 
 
 def known_points(pose: Pose) -> Floats:
