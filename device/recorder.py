@@ -61,7 +61,7 @@ class Recorder:
         self._phase: Phase = "idle"
         self._since = self._now = -math.inf
         self._film = Film(pixels)
-        self._due = 0.0
+        self._slot = 0
         self._note: tuple[str, float] = "", -math.inf
 
     @property
@@ -115,7 +115,7 @@ class Recorder:
         """
         self._now = now
         if self._phase == "countdown" and now - self._since >= self._countdown:
-            self._film, self._due = Film(self._pixels), 0.0
+            self._film, self._slot = Film(self._pixels), 0
             self._enter("recording", now)
         if self._phase == "recording":
             self._record(photo, visitor, camera if self._camera else None, now - self._since)
@@ -126,9 +126,10 @@ class Recorder:
             self._enter("idle", now)
 
     def _record(self, photo: Image | None, visitor: Pose | None, camera: Image | None, at: float) -> None:
-        if photo is not None and self._due <= at < self._seconds:
+        slot = math.floor(at / self._interval + 1e-6)  # a clock's last digit is not to make two stills of one
+        if photo is not None and slot >= self._slot and at < self._seconds:
             self._film.add(photo, visitor, camera, at)
-            self._due = (math.floor(at / self._interval) + 1) * self._interval
+            self._slot = slot + 1
 
     def _finish(self, now: float) -> None:
         film, self._film = self._film, Film(self._pixels)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory, MockPin
+
+from device import button as module
+from device.button import REST, Button, ButtonError
+
+PIN = 17
+
+
+@pytest.fixture
+def pin() -> Iterator[MockPin]:
+    """The button's pin on a board that gpiozero plays."""
+    before, Device.pin_factory = Device.pin_factory, MockFactory()
+    try:
+        yield Device.pin_factory.pin(PIN)
+    finally:
+        Device.pin_factory.reset()
+        Device.pin_factory = before
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that the button sees; its one element is set by the test."""
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_each_press_counts_once_and_is_told_once(pin: MockPin, clock: list[float]) -> None:
+    with Button(PIN) as button:
+        assert button.presses() == 0
+        for _ in range(3):
+            clock[0] += 1
+            pin.drive_low()
+            clock[0] += 1
+            pin.drive_high()
+        assert button.presses() == 3
+        assert button.presses() == 0
+
+
+def test_a_contact_that_bounces_is_one_press(pin: MockPin, clock: list[float]) -> None:
+    with Button(PIN) as button:
+        for drive in (pin.drive_low, pin.drive_high) * 5:
+            drive()
+            clock[0] += 0.01
+        pin.drive_low()
+        assert button.presses() == 1
+
+
+def test_a_contact_that_bounces_when_it_is_let_go_is_no_press_more(pin: MockPin, clock: list[float]) -> None:
+    with Button(PIN) as button:
+        pin.drive_low()
+        clock[0] += 2
+        for drive in (pin.drive_high, pin.drive_low) * 4:
+            drive()
+            clock[0] += 0.01
+        pin.drive_high()
+        assert button.presses() == 1
+        clock[0] += REST
+        pin.drive_low()
+        assert button.presses() == 1
+
+
+def test_a_button_that_is_held_or_stuck_is_one_press(pin: MockPin, clock: list[float]) -> None:
+    with Button(PIN) as button:
+        pin.drive_low()
+        assert button.presses() == 1
+        clock[0] += 3600
+        assert button.presses() == 0
+
+
+def test_a_button_that_is_stuck_from_the_start_is_no_press(pin: MockPin) -> None:
+    pin.drive_low()
+    pin._pull = "up"  # else the mock lets go when the pull-up is set
+    pin._set_pull = lambda value: None
+    with Button(PIN) as button:
+        assert not pin.state
+        assert button.presses() == 0
+
+
+def test_the_pin_is_pulled_up_and_debounced(pin: MockPin) -> None:
+    with Button(PIN):
+        assert pin.pull == "up"
+        assert pin.bounce == pytest.approx(0.05)
+
+
+def test_a_press_is_told_at_once_to_who_asked_for_it(pin: MockPin) -> None:
+    told: list[float] = []
+    with Button(PIN, lambda: told.append(time.monotonic())):
+        pin.drive_low()
+    assert len(told) == 1
+
+
+def test_presses_from_another_thread_are_neither_lost_nor_doubled(
+    pin: MockPin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REST", 0.0)
+    presses = 500
+
+    def visitor() -> None:
+        for _ in range(presses):
+            pin.drive_low()
+            pin.drive_high()
+
+    with Button(PIN) as button:
+        thread, counted = threading.Thread(target=visitor), 0
+        thread.start()
+        while thread.is_alive():
+            counted += button.presses()
+        assert counted + button.presses() == presses
+
+
+def test_closing_gives_the_pin_back(pin: MockPin) -> None:
+    with Button(PIN) as button:
+        with pytest.raises(ButtonError, match=r"GPIO 17 cannot be used .*end the program that has it"):
+            Button(PIN)
+        button.close()
+        with Button(PIN) as again:
+            pin.drive_low()
+            assert (button.presses(), again.presses()) == (0, 1)
+
+
+@pytest.mark.parametrize("none", [0, None])
+def test_no_pin_is_a_button_that_is_never_pressed(none: int | None) -> None:
+    with Button(none) as button:
+        assert button.presses() == 0
+    button.close()
+
+
+def test_a_pin_that_the_board_has_not_is_said(pin: MockPin) -> None:
+    with pytest.raises(ButtonError, match="GPIO 99 cannot be used"):
+        Button(99)
+
+
+@pytest.mark.skipif(bool(list(Path("/dev").glob("gpiochip*"))), reason="this machine has GPIO")
+def test_a_machine_without_gpio_is_said_with_what_to_do() -> None:
+    with pytest.raises(ButtonError, match=r"no GPIO to use here .*set pin = 0"):
+        Button(PIN)
+
+
+@pytest.mark.parametrize("missing", ["gpiozero", "lgpio"])
+def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "lgpio")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ButtonError, match=rf"no {missing}: install pose-mirror\[pi\]"):
+        Button(PIN)
+
+
+def test_looking_for_gpio_leaves_no_file_and_no_other_working_folder(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "from device.button import Button, ButtonError\n"
+        "try:\n    Button(17).close()\nexcept ButtonError: pass\n"
+        "print(os.getcwd(), os.environ.get('LG_WD'))"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "here").mkdir()
+    said = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", code],
+        cwd=tmp_path / "here",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == [str(tmp_path / "here"), "None"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["here", "tmp"]
