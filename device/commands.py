@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from functools import partial
-from pathlib import Path
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from models.pose import KEYPOINTS, Floats, Pose
-
-
-class InputError(ValueError):
-    """What was given to a command cannot be used; says what and why."""
+from models.pose import KEYPOINTS, Pose
 
 
 def progress_bar() -> Progress:
@@ -45,28 +42,24 @@ def progress_bar() -> Progress:
 
 def poses(asked: argparse.Namespace) -> int:
     """The people in pictures; 1 when a picture could not be read, after all the others."""
+    from index.people import PhotoFinder
     from index.pictures import PictureError, read
-    from models.estimator import Estimator, size_for
     from models.fetch import DEFAULT, find
 
     found: list[dict[str, Any]] = []
     failed = False
-    with Estimator(find(asked.model or DEFAULT), size=asked.size) as estimator:
+    with PhotoFinder(find(asked.model or DEFAULT), asked.size) as finder:
         for file in asked.images:
             try:
-                picture = read(file)
+                found.append({"image": str(file), "people": [_person(pose) for pose in finder.estimate(read(file))]})
             except PictureError as error:
                 print(f"pose-mirror: {error}", file=sys.stderr)
                 failed = True
-                continue
-            if asked.size is None:
-                estimator.resize(size_for(picture.shape[1], picture.shape[0], like=estimator.size))
-            found.append({"image": str(file), "people": [_person(pose) for pose in estimator.estimate(picture)]})
     if asked.json:
         print(json.dumps(found))
     else:
-        for picture_found in found:
-            _print_people(picture_found)
+        for one in found:
+            _print_people(one)
     return int(failed)
 
 
@@ -84,10 +77,11 @@ def _print_people(found: dict[str, Any]) -> None:
 
 def index_query(asked: argparse.Namespace) -> int:
     """The best matches of each query, and on stderr how long they took."""
+    from index.importers import keypoints_of
     from index.library import Library
     from index.match import Matcher
 
-    queries = [Pose.from_keypoints(query) for query in read_keypoints(asked.keypoints)]
+    queries = [Pose.from_keypoints(query) for query in keypoints_of(asked.keypoints)]
     found, milliseconds = [], []
     with Library.open(asked.library) as library:
         matcher = Matcher(library)
@@ -115,14 +109,56 @@ def index_query(asked: argparse.Namespace) -> int:
     return 0
 
 
-def read_keypoints(file: Path) -> Floats:
-    """`keypoints`, N×17×3, of an .npz file. Raises InputError."""
-    from index.importers import ImportFailed, keypoints_of
+def index_build(asked: argparse.Namespace) -> int:
+    """A library of the sources; says what was skipped, and why."""
+    from index.build import build
+    from index.people import photo_finder
+    from models.fetch import DEFAULT, ModelMissing, find
 
     try:
-        return keypoints_of(file)
-    except ImportFailed as error:
-        raise InputError(str(error)) from error
+        model = find(asked.model or DEFAULT)
+    except ModelMissing:
+        if asked.model or any(source.is_dir() for source in asked.sources):
+            raise
+        model = None  # key points and labelled pictures need none; what does need one will say so
+    with progress_bar() as bar:
+        task = bar.add_task("Looking", total=None)
+
+        def show(done: int, total: int | None, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        report = build(
+            asked.sources,
+            asked.out,
+            finder=photo_finder(model, asked.size) if model else None,
+            model=(model.stem, sha256(model.read_bytes()).hexdigest()) if model else None,
+            workers=asked.workers or os.cpu_count() or 1,
+            progress=show,
+        )
+    for skipped in report.skipped:
+        print(f"skipped: {skipped.reason}", file=sys.stderr)
+    print(report)
+    return 0
+
+
+def index_info(asked: argparse.Namespace) -> int:
+    """What a library says of itself."""
+    from index.library import info
+
+    manifest = info(asked.library)
+    print(f"{manifest.items} people in {manifest.pictures} pictures; {manifest.indexed} of them can be found.")
+    print(f"Found by {manifest.model[0]}." if manifest.model else "Their key points are labelled.")
+    print(f"{sum(file.bytes for file in manifest.files.values()) / 1e6:.1f} MB of indexes and key points.")
+    return 0
+
+
+def index_verify(asked: argparse.Namespace) -> int:
+    """Every file of a library against its checksum."""
+    from index.library import verify
+
+    manifest = verify(asked.library)
+    print(f"Every file is whole: {manifest.items} people in {manifest.pictures} pictures.")
+    return 0
 
 
 def models_list(asked: argparse.Namespace) -> int:
