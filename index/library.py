@@ -169,7 +169,7 @@ class Library:
             return index
         with _as_library_error(self.folder / file, self.folder):
             index.load(str(_inside(self._at) / file))
-            if index.get_n_items() > self.manifest.items:
+            if not 0 < index.get_n_items() <= self.manifest.items:
                 raise ValueError(f"{index.get_n_items()} vectors for {self.manifest.items} items")
         return index
 
@@ -218,7 +218,10 @@ def _inside(at: int) -> Path:
 
 
 def _array(file: Path, shape: tuple[int, ...], kind: np.dtype[np.generic]) -> Floats:
-    found = np.load(file, mmap_mode="r", allow_pickle=False)
+    try:
+        found = np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a header is parsed as Python: there is little that it cannot make go wrong
+        raise ValueError(f"no array: {error}") from error
     if found.shape != shape or found.dtype != kind or not found.flags.c_contiguous:
         raise ValueError(f"{found.dtype} numbers of shape {found.shape}, not {kind} of {shape}")
     return np.asarray(found)  # the memory stays mapped; NumPy's class for that makes each access slow
