@@ -101,7 +101,7 @@ class Sense:
         self._standing = tuple(faults)
         self._followed, self._choice = Followed(), Choice()
         self._alone_since = -ALONE
-        self._noted: tuple[str | None, float] = None, 0.0
+        self._noted = estimator.note, -NOTE  # how it began is in the log; on the screen only what changes
         self._newest = Moment(canvas)
         self._ended = threading.Event()
         self._failure: BaseException | None = None
@@ -168,7 +168,7 @@ class Sense:
         return self._answered(moment, before)
 
     def _note(self, now: float) -> str | None:
-        """What the estimator has to say, for some seconds after it came up."""
+        """What the estimator has to say of a change, for some seconds."""
         if self._estimator.note != self._noted[0]:
             self._noted = self._estimator.note, now
         return self._noted[0] if now - self._noted[1] < NOTE else None
