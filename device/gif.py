@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from typing import Final, NamedTuple
 
 import cv2
@@ -110,13 +110,13 @@ def encode(recording: Recording, limit: int) -> Gif:
     gif = _encoded(recording, RUNGS[0], palette(RUNGS[0].colours))
     if len(gif.data) <= limit:
         return gif
-    sample = _sample(recording)
 
-    def bytes_of_sample(rung: Rung) -> int:
-        return len(_encoded(sample, rung, palette(rung.colours)).data)
+    def foretold(rung: Rung) -> float:
+        sample, share = _sample(recording, rung.rate)
+        return len(_encoded(sample, rung, palette(rung.colours)).data) / share
 
-    bearable = SEEMS * limit * bytes_of_sample(RUNGS[0]) / len(gif.data)
-    first = bisect_left(RUNGS, True, lo=1, hi=len(RUNGS) - 1, key=lambda rung: bytes_of_sample(rung) <= bearable)
+    bearable = SEEMS * limit * foretold(RUNGS[0]) / len(gif.data)
+    first = bisect_left(RUNGS, True, lo=1, hi=len(RUNGS) - 1, key=lambda rung: foretold(rung) <= bearable)
     for rung in RUNGS[first:]:
         gif = _encoded(recording, rung, palette(rung.colours))
         if len(gif.data) <= limit:
@@ -175,11 +175,11 @@ def _pixels_of(recording: Recording) -> Image:
     return np.concatenate([picture[::step, ::step].reshape(-1, 3) for picture in pictures])
 
 
-def _sample(recording: Recording, photos: int = 5) -> Recording:
-    """A few photos from all over a recording, each with all its stills."""
-    held = [list(stills) for _, stills in groupby(recording.stills, lambda still: still.photo)]
+def _sample(recording: Recording, rate: float, photos: int = 8) -> tuple[Recording, float]:
+    """A few photos from all over a recording of `rate` stills a second, each with all its stills, and their share."""
+    held = [list(stills) for _, stills in groupby(_thinned(recording.stills, rate), lambda still: still.photo)]
     chosen = held[:: -(-len(held) // photos)]
-    return replace(recording, stills=tuple(still for stills in chosen for still in stills))
+    return replace(recording, stills=tuple(chain.from_iterable(chosen))), len(chosen) / len(held)
 
 
 def _encoded(recording: Recording, rung: Rung, palette: Palette) -> Gif:

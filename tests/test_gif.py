@@ -222,6 +222,15 @@ def test_a_few_photos_foretell_what_fits_so_that_hardly_more_than_two_gifs_are_m
     assert len(whole) <= 2 * len(limits) + 1
 
 
+@pytest.mark.parametrize("each", [1, 3])
+@pytest.mark.parametrize("share", [0.85, 0.5, 0.3])
+def test_no_more_is_given_up_than_must_be(each: int, share: float) -> None:
+    film = recording(24, each, noise=30)
+    limit = round(share * len(encode(film, NO_LIMIT).data))
+    chosen = encode(film, limit)
+    assert 0.6 * limit < len(chosen.data) <= limit
+
+
 def test_what_cannot_fit_is_refused_with_the_size_it_would_have() -> None:
     with pytest.raises(GifError, match=r"has \d+ bytes, and 500 are allowed"):
         encode(recording(), 500)
