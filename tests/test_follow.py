@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.follow import ENTER_AFTER, Followed, FollowSettings, body_height, follow
-from models.pose import LEFT_SHOULDER, LEFT_WRIST, RIGHT_WRIST, SWAP, Floats, Pose
+from models.estimator import Estimator
+from models.pose import LEFT_HIP, LEFT_SHOULDER, LEFT_WRIST, RIGHT_HIP, RIGHT_WRIST, SWAP, Floats, Pose
 
 SIZE = (640, 480)
 SETTINGS = FollowSettings()
@@ -79,7 +82,19 @@ def test_a_score_that_wavers_about_the_threshold_does_not_make_the_visitor_blink
     scores = SETTINGS.min_score + rng.uniform(-0.1, 0.1, 301)
     states = play(lambda now: [person(320, score=scores[round(now / FRAME)])], 10.0)
     seen = [state.visitor is not None for state in states]
-    assert sum(a != b for a, b in pairwise(seen)) == 1
+    assert sum(a != b for a, b in itertools.pairwise(seen)) == 1
+
+
+def test_a_visitor_whose_score_sinks_below_the_threshold_for_long_is_still_there() -> None:
+    arms = (np.arange(17) >= LEFT_SHOULDER) & (np.arange(17) <= RIGHT_WRIST)
+
+    def scene(now: float) -> list[Pose]:
+        pose = person(320)
+        scores = np.where(arms | (now < 1), 0.5, 0.02).astype(np.float32)
+        return [Pose(pose.xy, scores, float(scores.mean()))]
+
+    assert SETTINGS.min_score > scene(2)[0].score > 0.6 * SETTINGS.min_score
+    assert whom(play(scene, 6.0)[15:]) == {0}
 
 
 def test_somebody_too_faint_is_nobody() -> None:
@@ -183,6 +198,16 @@ def test_somebody_who_walks_by_does_not_become_the_visitor(
     assert max(abs(across(state) - 320) for state in states if state.visitor) < 60
 
 
+def test_somebody_who_sways_in_front_of_the_hidden_visitor_stays_somebody_else() -> None:
+    def scene(now: float) -> list[Pose]:
+        swaying = person(360 + 30 * np.sin(2 * np.pi * 1.5 * now), 280) if now > 1 else person(700, 280)
+        return [swaying] if 2 < now < 2.9 else [person(320), swaying]
+
+    states = play(scene, 5.0, step=0.1)
+    assert whom(states[5:]) == {0}
+    assert max(abs(across(state) - 320) for state in states[5:]) < 5
+
+
 def test_two_who_meet_stand_close_and_part_again_are_not_confused() -> None:
     def scene(now: float) -> list[Pose]:
         apart = 60 + 80 * abs(np.clip(now, 1, 5) - 3)
@@ -221,6 +246,17 @@ def test_left_and_right_mistaken_for_a_frame_move_no_limb_across_the_body() -> N
         assert np.abs(state.visitor.xy - person(320).xy)[limbs].max() < 2
 
 
+def test_somebody_seen_from_behind_whose_sides_change_places_for_good_is_the_same_visitor() -> None:
+    behind = np.where(np.arange(17) < 5, 0.05, 0.8).astype(np.float32)
+
+    def scene(now: float) -> list[Pose]:
+        pose = person(320)
+        wide = (pose.xy - (320, 0)) * (3, 1) + (320, 0)
+        return [Pose(wide.astype(np.float32)[SWAP if now > 1 else slice(None)], behind, float(behind.mean()))]
+
+    assert whom(play(scene, 4.0)[15:]) == {0}
+
+
 def test_a_wrist_seen_elsewhere_for_a_frame_stays_and_one_that_is_there_again_is_believed() -> None:
     def scene(until: float) -> Scene:
         def at(now: float) -> list[Pose]:
@@ -235,7 +271,7 @@ def test_a_wrist_seen_elsewhere_for_a_frame_stays_and_one_that_is_there_again_is
         return [float(state.visitor.xy[LEFT_WRIST, 0]) - 368 for state in states if state.visitor]
 
     assert max(map(abs, wrist(play(scene(1.02), 2.0)))) < 1
-    assert abs(wrist(play(scene(9), 1.0 + 4 * FRAME))[-1] + 90) < 15
+    assert abs(wrist(play(scene(9), 1.0 + 2 * FRAME))[-1] + 90) < 30
 
 
 def test_a_second_reading_of_the_visitor_is_not_somebody_else() -> None:
@@ -277,6 +313,32 @@ def test_a_key_point_out_of_sight_travels_with_the_body_and_returns_without_a_sw
         true = scene(i * FRAME)[0].xy[0, 0] + 0.16 * 300
         assert state.visitor.xy[LEFT_WRIST, 0] == pytest.approx(true, abs=12)
     assert play(scene, 1.5)[-1].visitor.scores[LEFT_WRIST] < 0.1  # type: ignore[union-attr]
+
+
+# Smoothing
+
+
+def test_a_waving_hand_is_shown_less_than_a_frame_late() -> None:
+    def wave(now: float) -> float:
+        return 60 * np.sin(2 * np.pi * now)  # at most 1.3 body heights a second
+
+    def scene(now: float) -> list[Pose]:
+        pose = person(320)
+        pose.xy[LEFT_WRIST, 1] += wave(now)
+        return [pose]
+
+    seen = [state.visitor.xy[LEFT_WRIST, 1] for state in play(scene, 8.0)[30:] if state.visitor]
+    times, middle = np.arange(30, 240) * FRAME, person(320).xy[LEFT_WRIST, 1]
+    off = {late: np.abs(seen - middle - wave(times - late)).mean() for late in np.arange(0, 0.1, 0.002)}
+    assert min(off, key=off.__getitem__) < FRAME
+    assert max(seen) - middle > 0.95 * 60
+
+
+def test_a_still_hand_trembles_a_third_as_much_as_the_estimator_says() -> None:
+    rng = np.random.default_rng(6)
+    states = play(lambda _: [trembling(person(320), rng, 0.003)], 10.0)  # as measured on people who stand still
+    steady = np.stack([state.visitor.xy for state in states[60:] if state.visitor])
+    assert np.diff(steady, axis=0).std() < 0.34 * np.sqrt(2) * 0.003 * 300
 
 
 # Time
@@ -385,3 +447,43 @@ def test_a_coordinate_that_is_no_number_is_nobody(seed: int) -> None:
     broken = person(320)
     broken.xy[seed % 17, seed % 2] = [np.nan, np.inf][seed % 3 == 0]
     assert whom(play(lambda _: [broken], 1.0)) == {None}
+
+
+# Films of real people
+
+
+def watch(film: Path, posenet: Path, size: tuple[int, int], every: int) -> list[Followed]:
+    """The states after every second, third … of a film's frames, as in a mirror."""
+    frames = cv2.VideoCapture(str(film))
+    rate = frames.get(cv2.CAP_PROP_FPS)
+    state, states = Followed(), []
+    with Estimator(posenet, size=size) as estimator:
+        while frames.grab():
+            i = frames.get(cv2.CAP_PROP_POS_FRAMES) - 1
+            if i % every == 0:
+                picture = frames.retrieve()[1]
+                people = estimator.estimate(np.ascontiguousarray(picture[:, ::-1, ::-1]))
+                state = follow(state, people, (picture.shape[1], picture.shape[0]), i / rate, SETTINGS)
+                states.append(state)
+    return states
+
+
+@pytest.mark.slow
+def test_of_three_gymnasts_the_one_in_front_is_followed_to_the_end(shared_data: Path, posenet: Path) -> None:
+    states = watch(shared_data / "videos" / "exercise.avi", posenet, (353, 481), 2)
+    there = [state for state in states if state.visitor]
+    assert len(there) > 0.97 * len(states)
+    assert len(whom(there)) == 1
+    for state in there:
+        assert state.visitor is not None
+        hips = float(state.visitor.xy[[LEFT_HIP, RIGHT_HIP], 0].mean())
+        assert 0.4 < hips / 384 < 0.6  # the two behind stand at 0.3 and 0.72
+
+
+@pytest.mark.slow
+def test_six_people_who_come_and_go_are_six_visitors(shared_data: Path, posenet: Path) -> None:
+    states = watch(shared_data / "videos" / "one-by-one-person-detection.mp4", posenet, (193, 257), 3)
+    visits = [number for number, _ in itertools.groupby(state.number for state in states)]
+    assert len(visits) == 13
+    assert visits[::2] == [None] * 7
+    assert len(set(visits[1::2])) == 6
