@@ -160,14 +160,15 @@ def _decoded(opened: Pillow.Image, file: Path, long_side: int | None) -> Picture
         raise PictureError(
             file, "too large", f"has {width}×{height} pixels, more than {MOST_PIXELS // 1_000_000} million"
         )
-    orientation, author = _metadata(opened)
-    turned = orientation in (5, 6, 7, 8)
-    if long_side is not None:
-        opened.draft(None, _within(width, height, long_side))  # JPEG comes out at ½, ¼ or ⅛, and much sooner
+    # JPEG can come out at ½, ¼ or ⅛, and much sooner
+    drafted = None if long_side is None else opened.draft(None, _within(width, height, long_side))
     opened.load()
+    orientation, author = _metadata(opened)  # not before: TIFF is turned by loading it
+    if drafted is None:
+        width, height = opened.size
     picture = _scaled(_in_eight_bits(opened), long_side)
     picture = _upright(_in_srgb(picture, opened.info.get("icc_profile")), orientation)
-    if turned:
+    if orientation in (5, 6, 7, 8):
         width, height = height, width
     return Picture(np.asarray(picture), width, height, author)
 
