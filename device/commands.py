@@ -42,13 +42,14 @@ def progress_bar() -> Progress:
 
 def poses(asked: argparse.Namespace) -> int:
     """The people in pictures; 1 when a picture could not be read, after all the others."""
-    from index.people import PhotoFinder
     from index.pictures import PictureError, read
+    from models.estimator import Estimator
     from models.fetch import DEFAULT, find
 
     found: list[dict[str, Any]] = []
     failed = False
-    with PhotoFinder(find(asked.model or DEFAULT), asked.size) as finder:
+    with Estimator(find(asked.model or DEFAULT), size=asked.size) as finder:
+        finder.resize(finder.size)  # the model's own size, as its reference answers have it: no shape is kept
         for file in asked.images:
             try:
                 found.append({"image": str(file), "people": [_person(pose) for pose in finder.estimate(read(file))]})

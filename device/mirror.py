@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from device.button import Button
-from device.camera import Camera, CameraError, EndOfVideo, Frame, as_in_a_mirror
+from device.camera import Camera, CameraError, CameraStuck, EndOfVideo, Frame, as_in_a_mirror
 from device.choose import Choice, ChooseSettings, choose
 from device.follow import Followed, FollowSettings, follow
 from device.layout import Size, cover, in_the_mirror, place, prepare
@@ -143,6 +143,8 @@ class Sense:
         """One frame's way: camera → estimator → follow → match → choose → photo."""
         try:
             frame = as_in_a_mirror(self._camera.latest(), self._rotate)
+        except CameraStuck:
+            raise  # only a new process gets at that camera again
         except CameraError as fault:
             return self._without_camera(before, str(fault))
         try:

@@ -37,7 +37,7 @@ KEEP_FREE: Final = 50_000_000
 """Bytes that stay free on the disk: a full one stops more than GIFs."""
 
 NICE: Final = 5
-"""How far the process steps back for the mirror, which goes on meanwhile: at 10 a busy machine leaves it no time at all."""
+"""How far the process steps back for the mirror, which goes on meanwhile: at 10 a busy machine leaves it no time."""
 
 LONGEST: Final = 60.0
 """Seconds after which a process that still has not finished is taken to hang; on a Raspberry Pi it takes some ten."""

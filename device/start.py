@@ -26,6 +26,7 @@ from device.screen import Event, Screen, View
 from index.library import Library, LibraryError
 from index.starter import starter
 from models import fetch
+from models.estimator import fitting, size_for
 from models.worker import EstimatorProcess
 
 DEMO: Final = Path("pose-mirror-demo")
@@ -109,10 +110,9 @@ def opened(settings: Config) -> Iterator[Opened]:
         library, faults = open_library(settings.library.folder, _telling(screen))
         stack.enter_context(library)
         estimator.warm()
-        small = estimator.size
-        if small is not None and asked.rotate in (90, 270):
-            small = small[1], small[0]
-        camera = stack.enter_context(WatchedCamera(asked.source, size=(asked.width, asked.height), small=small))
+        camera = stack.enter_context(
+            WatchedCamera(asked.source, size=(asked.width, asked.height), small=_small(settings))
+        )
         writer = stack.enter_context(GifWriter(places.gifs(gif.folder), megabytes=gif.megabytes))
         button = stack.enter_context(opened_button(settings.button.pin))
         sense = Sense(
@@ -134,15 +134,24 @@ def opened_estimator(settings: Config) -> EstimatorProcess:
     """The estimator's process, being started."""
     model, twin = models_of(settings)
     asked = settings.estimator
-    turned = settings.camera.rotate in (90, 270)
-    size = asked.height_width
     return EstimatorProcess(
         model,
         edgetpu_model=twin,
         device=asked.device,
-        size=(size[1], size[0]) if size and turned else size,
+        size=asked.height_width,
         threads=asked.threads or None,
     )
+
+
+def _small(settings: Config) -> tuple[int, int] | None:
+    """The size at which a camera's own processor is to make the estimator's picture; None: of no use to others."""
+    asked = settings.camera
+    if asked.source not in ("auto", "pi"):
+        return None
+    size = settings.estimator.height_width
+    if size is None:
+        return size_for(asked.width, asked.height)
+    return fitting((size[1], size[0]) if asked.rotate in (90, 270) else size)
 
 
 def open_library(folder: str, tell: Callable[[int, int | None, str], None]) -> tuple[Library, list[str]]:

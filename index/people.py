@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
-from models.estimator import Estimator, size_for
+from models.estimator import Estimator
 from models.pose import Floats, Image, Pose
 
 PERSON = 0.4
@@ -48,32 +47,9 @@ FinderFactory = Callable[[], AbstractContextManager[Finder]]
 """Opens a finder; has to be picklable, as every process that looks at pictures opens its own."""
 
 
-class PhotoFinder:
-    """PoseNet for photos of any shape, none of them stretched; a context manager."""
-
-    def __init__(self, model: Path, size: tuple[int, int] | None = None) -> None:
-        """`size` is the model's (height, width); without it, each photo's shape at about the model's own size."""
-        self._estimator = Estimator(model, size=size, threads=1)
-        self._like = None if size is not None else self._estimator.size
-
-    def estimate(self, image: Image) -> list[Pose]:
-        """The people in a photo, best first, in its pixels."""
-        if self._like is not None:
-            self._estimator.resize(size_for(image.shape[1], image.shape[0], like=self._like))
-        return self._estimator.estimate(image)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._estimator.close()
-
-
 def photo_finder(model: Path, size: tuple[int, int] | None = None) -> FinderFactory:
     """What opens PoseNet in each process that looks at pictures, with one thread: there are processes enough."""
-    return partial(PhotoFinder, model, size)
+    return partial(Estimator, model, size=size, threads=1)
 
 
 def prominent(people: Sequence[Pose], width: int, height: int) -> list[Floats] | str:

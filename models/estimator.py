@@ -48,9 +48,10 @@ class Estimator:
     """PoseNet, loaded: for one thread. A context manager, and of no use once it is closed.
 
     `model` is a PoseNet .tflite file, with Coral's decoder in it or without; `size` is the (height, width) in pixels
-    that pictures have in the model, on the CPU alone: rounded to one more than a multiple of 16, from 65 to 2049, and
-    by default the size in the file. `threads` (CPU) is by default the number of cores, and 4 at most. Raises ModelError
-    when the file is damaged, no PoseNet, or for the other device; EdgeTpuError; ValueError for a size that cannot be.
+    that pictures have in the model, on the CPU alone: rounded to one more than a multiple of 16, from 65 to 2049. By
+    default each picture keeps its shape, at about as many pixels as the file's own size (`size_for`). `threads` (CPU)
+    is by default the number of cores, and 4 at most. Raises ModelError when the file is damaged, no PoseNet, or for the
+    other device; EdgeTpuError; ValueError for a size that cannot be.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Estimator:
         self._device = device
         self._interpreter: Any = self._loaded(_content(model, device), threads or min(len(os.sched_getaffinity(0)), 4))
         self._size = self._checked_input()
+        self._like = self._size if size is None and device == "cpu" else None
         if size is not None and fitting(size) != self._size:
             self.resize(size)
         else:
@@ -90,17 +92,20 @@ class Estimator:
         """Take pictures at another size from now on, (height, width), as `Estimator(size=…)` does."""
         if self._device == "edgetpu":
             raise ValueError(f"{self._model} has one size on the Edge TPU, {self._size[0]}×{self._size[1]}")
-        fitted = fitting(size)
-        if fitted != self._size:
-            self._size = fitted
-            self._open().resize_tensor_input(self._input, [1, *fitted, 3])
+        self._like = None
+        self._take(fitting(size))
+
+    def _take(self, size: tuple[int, int]) -> None:
+        if size != self._size:
+            self._size = size
+            self._open().resize_tensor_input(self._input, [1, *size, 3])
             self._allocate()
 
     def estimate(self, image: Image) -> list[Pose]:
         """The people in a picture of any size, best first, in its pixels.
 
-        A picture that has not the model's size is resized to it, and stretched where its shape is another: key points
-        are found better in one that is not (`size_for`).
+        A picture that has not the model's size is resized to it; where a size was asked for, or the Edge TPU has but
+        one, it is stretched if its shape is another, and the key points are found a little worse.
         """
         poses = decode(self.heads(image))
         (height, width), (image_height, image_width) = self._size, image.shape[:2]
@@ -111,6 +116,9 @@ class Estimator:
     def heads(self, image: Image) -> Heads:
         """What the network says about a picture, before it is decoded; copies, not views."""
         interpreter = self._open()
+        _check_picture(image)
+        if self._like is not None:
+            self._take(size_for(image.shape[1], image.shape[0], self._like))
         interpreter.set_tensor(self._input, _resized(image, self._size)[None])
         try:
             interpreter.invoke()
@@ -282,10 +290,13 @@ def _content(model: Path, device: str) -> bytes:
     return stripped
 
 
-def _resized(image: Image, size: tuple[int, int]) -> Image:
-    """Averaged as Pillow does, which the network's figures were measured with: OpenCV's ways find up to 1 % worse."""
+def _check_picture(image: Image) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f"a picture is height×width×3 of bytes, not {image.dtype} of {image.shape}")
+
+
+def _resized(image: Image, size: tuple[int, int]) -> Image:
+    """Averaged as Pillow does, which the network's figures were measured with: OpenCV's ways find up to 1 % worse."""
     if image.shape[:2] == size:
         return image
     return np.asarray(pillow.fromarray(image).resize(size[::-1], pillow.Resampling.BILINEAR))

@@ -82,13 +82,24 @@ def test_people_are_found_in_the_pixels_of_the_picture_whatever_its_size(model: 
 
 
 def test_a_picture_of_the_models_size_goes_in_as_it_is(model: Path, couple: Image) -> None:
-    with Estimator(model) as estimator:
+    with Estimator(model, size=(353, 481)) as estimator:
         height, width = estimator.size
         resized = np.asarray(pillow.fromarray(couple).resize((width, height), pillow.Resampling.BILINEAR))
         whole, ready = estimator.estimate(couple), estimator.estimate(resized)
     for one, other in zip(whole, ready, strict=True):
         assert np.allclose(one.xy, other.scaled(1920 / width, 1278 / height).xy, atol=0.01)
         assert one.score == other.score
+
+
+def test_without_a_size_each_picture_keeps_its_shape(model: Path) -> None:
+    with Estimator(model) as estimator:
+        assert estimator.size == (353, 481)
+        for height, width in ((480, 640), (640, 360), (353, 481)):
+            estimator.estimate(np.zeros((height, width, 3), np.uint8))
+            assert estimator.size == size_for(width, height)
+        estimator.resize((353, 481))
+        estimator.estimate(np.zeros((640, 360, 3), np.uint8))
+        assert estimator.size == (353, 481)
 
 
 @pytest.mark.parametrize("size", [(193, 257), (257, 145), (65, 65), (353, 641)])
@@ -100,13 +111,13 @@ def test_one_file_runs_at_any_size_and_back(model: Path, couple: Image, size: tu
         assert [head.shape for head in heads[:3]] == [(*grid, channels) for channels in (17, 34, 64)]
         estimator.resize((353, 481))
         back = estimator.heads(couple)
-    with Estimator(model) as fresh:
+    with Estimator(model, size=(353, 481)) as fresh:
         assert all((one == other).all() for one, other in zip(back[:3], fresh.heads(couple)[:3], strict=True))
 
 
 def test_the_files_of_all_sizes_hold_the_same_network(models_folder: Path, model: Path, couple: Image) -> None:
     other = models_folder / "posenet_mobilenet_v1_075_721_1281_quant_decoder.tflite"
-    with Estimator(model) as one, Estimator(other, size=(353, 481)) as two:
+    with Estimator(model, size=(353, 481)) as one, Estimator(other, size=(353, 481)) as two:
         assert all((a == b).all() for a, b in zip(one.heads(couple)[:3], two.heads(couple)[:3], strict=True))
 
 

@@ -153,7 +153,7 @@ def test_the_frame_on_the_screen_is_mirrored_once(library: Library) -> None:
 
 
 def test_a_lost_camera_is_said_and_forgotten_when_it_is_back(library: Library) -> None:
-    script = iter([None] * 20 + [CameraError("The camera is unplugged.")] * 60 + [None] * 200)
+    script = iter([None] * 100 + [CameraError("The camera is unplugged.")] * 60 + [None] * 200)
     with Sense(Scripted(script), Sees(lambda _: [person()]), library, CANVAS) as sense:
         wait_for(sense, lambda m: m.visitor is not None)
         lost = wait_for(sense, lambda m: "The camera is unplugged." in m.faults)
