@@ -1,0 +1,323 @@
+"""Flesh and clothes: the solids that a skeleton and a look make, from the neck down."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from models.figures.look import Look, Material
+from models.figures.skeleton import SIDES, Skeleton, Vector, about_x, about_z
+from models.figures.solids import Solids
+
+Profile = tuple[tuple[float, float, float], ...]
+"""Where along the bone (0 to 1), how thick there, how far it bulges back from the bone: metres."""
+
+ARM: Final[tuple[Profile, Profile]] = (
+    ((0.0, 0.056, 0.0), (1.0, 0.041, 0.0)),
+    ((0.0, 0.041, 0.0), (1.0, 0.027, 0.0)),
+)
+LEG: Final[tuple[Profile, Profile]] = (
+    ((0.0, 0.083, 0.0), (1.0, 0.054, -0.004)),
+    ((0.0, 0.053, -0.004), (0.32, 0.053, 0.014), (1.0, 0.034, 0.004)),
+)
+MELT: Final = 0.02
+SOFT: Final = 0.05
+"""Over how many metres of depth the surfaces of a limb, and of the trunk, melt into each other."""
+
+
+class Tailor:
+    """Adds one person's solids to a scene's; `first` is the number before that person's first material."""
+
+    def __init__(self, solids: Solids, skeleton: Skeleton, look: Look, first: int, fine: bool) -> None:
+        self.solids, self.look, self.first, self.fine = solids, look, first, fine
+        self.skeleton, self.points, self.frames = skeleton, skeleton.points, skeleton.frames
+        self.unit = skeleton.build.unit
+
+    def add(self, material: Material, start: Vector, end: Vector, radii: tuple[float, float], **rest: Any) -> None:
+        """One solid; see `Solids.add`."""
+        self.solids.add(self.first + int(material), start, end, radii, **rest)
+
+    def ball(
+        self,
+        material: Material,
+        bone: str,
+        centre: Vector,
+        place: tuple[float, float, float],
+        size: tuple[float, float, float],
+        melt: float = 0.02,
+    ) -> None:
+        """An ellipsoid at a place in a bone's axes, with the half axes `size`."""
+        at = centre + self.frames[bone] @ (np.array(place) * self.unit)
+        radius = max(size) * self.unit
+        squash = (size[0] / max(size), size[1] / max(size), size[2] / max(size))
+        self.add(material, at, at, (radius, radius), frame=self.frames[bone], squash=squash, melt=melt * self.unit)
+
+
+def dress(tailor: Tailor) -> None:
+    """Adds everything below the head."""
+    look = tailor.look
+    _trunk(tailor)
+    for side in SIDES:
+        _arm(tailor, side)
+        _leg(tailor, side)
+        _hand(tailor, side)
+        _foot(tailor, side)
+    if look.legs in ("skirt", "dress"):
+        _skirt(tailor)
+
+
+def _trunk(t: Tailor) -> None:
+    _hips(t)
+    _chest(t)
+    points, u = t.points, t.unit
+    up, thick = t.frames["neck"][:, 1], t.skeleton.build.limbs**0.5
+    head = points["head"] + t.frames["head"] @ (0, -0.04 * u, -0.014 * u)
+    t.add(Material.SKIN, points["neck"] - up * 0.04 * u, head, (0.060 * u * thick, 0.050 * u * thick))
+    forward = t.frames["neck"] @ np.array([0.0, 0.93, 0.37])
+    collar = (forward, float(forward @ points["neck"]) + 0.014 * u)
+    t.add(
+        Material.TOP,
+        points["neck"] - up * 0.05 * u,
+        points["neck"] + up * 0.03 * u,
+        (0.082 * u * thick, 0.058 * u * thick),
+        cut=collar,
+        melt=SOFT * u,
+    )
+
+
+def _hips(t: Tailor) -> None:
+    """From the legs to the waist: trousers, the shirt's hem over them, a belt."""
+    points, build, u, frame = t.points, t.skeleton.build, t.unit, t.frames["pelvis"]
+    up, cloth = frame[:, 1], 0.006 + 0.012 * t.look.fit
+    bottom = Material.TOP if t.look.legs == "dress" else Material.BOTTOM
+    seat, middle = _seat(t), _middle(t)
+    low = points["pelvis"] - up * 0.05 * u
+    flat = (1.0, 0.42, 0.68)
+    t.add(bottom, low, points["waist"], (seat, middle), frame=frame, squash=flat, melt=SOFT * u)
+    t.add(bottom, low - up * 0.045 * u, low, (seat * 0.62, seat * 0.93), frame=frame, squash=flat, melt=SOFT * u)
+    if t.look.legs == "dress":
+        return
+    for sign in (1, -1) if t.look.legs != "skirt" else ():
+        size = (0.082 * build.seat, 0.085 * build.seat, 0.075 * build.seat)
+        t.ball(bottom, "pelvis", points["pelvis"], (sign * 0.056, -0.080, -0.044), size, SOFT)
+    hem = (-up, float(-up @ (points["pelvis"] - up * (0.035 + 0.03 * t.look.fit) * u)))
+    low = points["pelvis"] - up * 0.09 * u
+    t.add(
+        Material.TOP,
+        low,
+        points["waist"],
+        (seat + (0.012 + cloth) * u, middle + 0.003 * u),
+        frame=frame,
+        squash=(1.0, 0.42, 0.74),
+        cut=hem,
+        melt=SOFT * u,
+    )
+    if t.look.belt:
+        belt = points["pelvis"] + up * 0.05 * u
+        tied = (up, float(up @ (belt + up * 0.022 * u)))
+        t.add(
+            Material.BELT,
+            belt - up * 0.03 * u,
+            belt + up * 0.03 * u,
+            (middle * 1.16, middle * 1.12),
+            frame=frame,
+            squash=(1.0, 0.2, 0.74),
+            cut=tied,
+        )
+
+
+def _seat(t: Tailor) -> float:
+    return (t.skeleton.build.hips + 0.070 * t.skeleton.build.seat + 0.005 * t.look.fit) * t.unit
+
+
+def _middle(t: Tailor) -> float:
+    return (0.126 * t.skeleton.build.belly + 0.006 + 0.012 * t.look.fit) * t.unit
+
+
+def _chest(t: Tailor) -> None:
+    points, frames, build, u = t.points, t.frames, t.skeleton.build, t.unit
+    top, chest, cloth = Material.TOP, frames["chest"], 0.006 + 0.012 * t.look.fit
+    ribs = (build.shoulders * 0.84 * build.chest + cloth) * u
+    deep = (1.0, 0.42, min(0.70 * build.belly**0.6, 0.95))
+    high = points["chest"] + chest[:, 1] * 0.05 * u
+    yoke = points["neck"] - chest[:, 1] * 0.06 * u
+    t.add(top, points["waist"], high, (_middle(t), ribs), frame=frames["waist"], squash=deep, melt=SOFT * u)
+    t.add(top, high, yoke, (ribs, ribs * 0.64), frame=chest, squash=(1.0, 0.42, 0.70), melt=SOFT * u)
+    if build.belly > 1.1:
+        size = (0.12 * build.belly, 0.11, 0.09 * build.belly)
+        t.ball(top, "waist", points["waist"], (0, 0.01, 0.045), size, SOFT)
+    for side, sign in (("left", 1), ("right", -1)):
+        if build.bust:
+            above = points["chest"] + chest @ (np.array([sign * 0.052, 0.12, 0.022]) * u)
+            below = points["chest"] + chest @ (np.array([sign * 0.058, 0.030, 0.060]) * u)
+            t.add(
+                top,
+                above,
+                below,
+                (0.040 * u, 0.064 * build.bust * u),
+                frame=chest,
+                squash=(1.0, 1.0, 0.85),
+                melt=SOFT * u,
+            )
+        shoulder, round_ = points[f"{side}_shoulder"], (0.052 + cloth) * build.limbs * u
+        neck = points["neck"] + chest @ (sign * 0.020 * u, 0.008 * u, -0.014 * u)
+        t.add(top, neck, shoulder, (0.040 * u, round_ * 0.94), melt=SOFT * u)
+        middle = points["neck"] - chest[:, 1] * 0.062 * u
+        t.add(top, middle, shoulder, (0.082 * u, round_), melt=SOFT * u)
+        flank = points["chest"] + chest @ (sign * 0.062 * build.chest * u, -0.03 * u, 0.0)
+        t.add(top, shoulder, flank, (round_, 0.092 * build.chest * u), melt=SOFT * u)
+
+
+def _arm(t: Tailor, side: str) -> None:
+    joints = [t.points[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")]
+    bones = [t.frames[f"{side}_{name}"] for name in ("upper_arm", "forearm")]
+    reach = t.look.sleeves
+    _limb(t, Material.SKIN, joints, bones, ARM, 0.0 if reach < 0.1 else reach - 0.08, 2.0)
+    if reach >= 0.1:
+        _limb(t, Material.SLEEVES, joints, bones, ARM, 0.0, reach, 0.006 + 0.013 * t.look.fit, 0.010 * t.look.fit)
+
+
+def _leg(t: Tailor, side: str) -> None:
+    joints = [t.points[f"{side}_{name}"] for name in ("hip", "knee", "ankle")]
+    bones = [t.frames[f"{side}_{name}"] for name in ("thigh", "shank")]
+    covered = t.look.hem if t.look.legs in ("trousers", "shorts", "leggings") else 0.2
+    _limb(t, Material.SKIN, joints, bones, LEG, max(covered - 0.08, 0.0), 2.0)
+    if t.look.socks and 2 - t.look.socks > covered - 0.3:
+        _limb(t, Material.SOCKS, joints, bones, LEG, 2 - t.look.socks, 2.0, 0.004)
+    off, wide = (0.003, 0.0) if t.look.legs == "leggings" else (0.007 + 0.01 * t.look.loose, 0.028 * t.look.loose)
+    _limb(t, Material.BOTTOM, joints, bones, LEG, 0.0, covered, off, wide)
+
+
+def _limb(
+    t: Tailor,
+    material: Material,
+    joints: list[Vector],
+    bones: list[Vector],
+    profiles: tuple[Profile, Profile],
+    since: float,
+    until: float,
+    off: float = 0.0,
+    wide: float = 0.0,
+) -> None:
+    """A limb's solids between two places along it (0 its root, 1 elbow or knee, 2 its end).
+
+    They lie `off` the skin, and are `wide`r further down.
+    """
+    thick = t.unit * t.skeleton.build.limbs
+    for number, (profile, bone) in enumerate(zip(profiles, bones, strict=True)):
+        start, end = joints[number], joints[number + 1]
+        if number == 0 and profiles is LEG:  # the thigh's flesh begins a little inside its joint
+            start = start * 0.9 + t.points["pelvis"] * 0.1
+        for (t0, r0, b0), (t1, r1, b1) in pairwise(profile):
+            at0, at1 = number + t0, number + t1
+            if at1 <= since or at0 >= until - 0.02:
+                continue
+            cut = None
+            if until < at1 + 0.02 and until < 1.99:
+                axis = -bone[:, 1]
+                cut = (axis, float(axis @ (start + (end - start) * (until - number))))
+            back = -bone[:, 2] * t.unit
+            flare0, flare1 = (off + wide * max(at - 0.4, 0.0) / 1.6 for at in (at0, at1))
+            t.add(
+                material,
+                start + (end - start) * t0 + back * b0,
+                start + (end - start) * t1 + back * b1,
+                (r0 * thick + flare0 * t.unit, r1 * thick + flare1 * t.unit),
+                cut=cut,
+                caps=(at0 == 0.0 or at0 < since, cut is None),
+            )
+
+
+def _hand(t: Tailor, side: str) -> None:
+    sign = 1.0 if side == "left" else -1.0
+    frame, u = t.frames[f"{side}_hand"], t.unit * t.skeleton.build.limbs**0.5
+    wrist, knuckles = t.points[f"{side}_wrist"], t.points[f"{side}_hand"]
+    palm = (0.42, 1.0, 1.0)
+    t.add(
+        Material.SKIN,
+        wrist - frame[:, 1] * 0.012 * u,
+        knuckles,
+        (0.029 * u, 0.038 * u),
+        frame=frame,
+        squash=palm,
+        melt=0.012,
+    )
+    grip = t.skeleton.grips[side]
+    curl = 12 + 92 * grip
+    fingers = (0.030, 0.010, -0.010, -0.029) if t.fine else (0.020, -0.018)
+    for number, across in enumerate(fingers):
+        fan = (across / 0.03) * 7 * (1 - grip)
+        length = (0.036, 0.040, 0.037, 0.029)[number] if t.fine else 0.037
+        radius = 0.0098 if t.fine else 0.018
+        root = knuckles + frame @ (0, 0.006 * u, across * u)
+        bone = frame @ _flip(side, about_z(-curl * 0.55)) @ about_x(-fan)
+        middle = root - bone[:, 1] * length * 1.15 * u
+        tip = middle - (bone @ _flip(side, about_z(-curl * 0.75)))[:, 1] * length * 1.05 * u
+        t.add(Material.SKIN, root, middle, (radius * u, radius * u * 0.95), melt=0.006)
+        t.add(Material.SKIN, middle, tip, (radius * u * 0.95, radius * u * 0.8), melt=0.006)
+    heel = wrist + frame @ (-sign * 0.006 * u, -0.025 * u, 0.022 * u)
+    out = about_x(-38 + 12 * grip) @ _flip(side, about_z(-20 - 40 * grip))
+    thumb = heel - (frame @ out)[:, 1] * 0.045 * u
+    tip = thumb - (frame @ about_x(-18 + 8 * grip) @ _flip(side, about_z(-25 - 60 * grip)))[:, 1] * 0.032 * u
+    t.add(Material.SKIN, heel, thumb, (0.017 * u, 0.0125 * u), melt=0.008)
+    t.add(Material.SKIN, thumb, tip, (0.0125 * u, 0.009 * u), melt=0.006)
+
+
+def _flip(side: str, turn: Vector) -> Vector:
+    return turn if side == "left" else turn * np.outer([-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0])
+
+
+def _foot(t: Tailor, side: str) -> None:
+    frame, u = t.frames[f"{side}_foot"], t.unit
+    ankle, heel, ball, toe = (t.points[f"{side}_{name}"] for name in ("ankle", "heel", "ball", "toe"))
+    shod = t.look.shoes is not None
+    upper = Material.SHOES if shod else Material.SKIN
+    more = 1.12 if shod else 0.95
+    instep = ankle + frame @ (0, -0.012 * u, 0.03 * u)
+    t.add(upper, heel + frame[:, 1] * 0.012 * u, instep, (0.036 * u * more, 0.036 * u * more), frame=frame, melt=0.012)
+    t.add(upper, instep, ball, (0.038 * u * more, 0.041 * u * more), frame=frame, squash=(1, 0.8, 1), melt=0.012)
+    t.add(
+        upper,
+        ball,
+        toe + frame[:, 2] * 0.004 * u,
+        (0.042 * u * more, 0.031 * u * more),
+        frame=frame,
+        squash=(1.02, 0.72, 1),
+        melt=0.012,
+    )
+    t.add(upper, heel, ball, (0.034 * u * more, 0.041 * u * more), frame=frame, squash=(1, 0.8, 1), melt=0.012)
+    if shod:
+        down = -frame[:, 1] * 0.022 * u
+        t.add(Material.SOLES, heel + down, ball + down, (0.041 * u, 0.047 * u), frame=frame, squash=(1, 0.32, 1))
+        t.add(Material.SOLES, ball + down, toe + down, (0.047 * u, 0.036 * u), frame=frame, squash=(1, 0.32, 1))
+
+
+def _skirt(t: Tailor) -> None:
+    """Cloth over both legs and over legs in between: it follows them as a skirt does."""
+    points, frames, u, look = t.points, t.frames, t.unit, t.look
+    ways = []
+    for side in SIDES:
+        upper, lower = points[f"{side}_knee"] - points[f"{side}_hip"], points[f"{side}_ankle"] - points[f"{side}_knee"]
+        ways.append(upper * min(look.hem, 1.0) + lower * max(look.hem - 1.0, 0.0))
+    length = float(np.mean([np.linalg.norm(way) for way in ways]))
+    wide = (0.095 + (0.03 + 0.10 * look.loose) * min(look.hem, 1.4)) * u
+    waist, count = points["pelvis"] + frames["pelvis"][:, 1] * 0.03 * u, 7
+    for number in range(count):
+        share = number / (count - 1)
+        way = ways[0] * (1 - share) + ways[1] * share
+        way *= length / max(float(np.linalg.norm(way)), 1e-6)
+        hip = points["left_hip"] * (1 - share) + points["right_hip"] * share
+        root = waist + (hip - points["pelvis"]) * 0.62
+        way = way + hip - root
+        axis = way / float(np.linalg.norm(way))
+        cut = (axis, float(axis @ (root + way)))
+        t.add(
+            Material.BOTTOM,
+            root,
+            root + way * 1.06,
+            (0.088 * u, wide * (0.8 if number in (0, count - 1) else 0.9)),
+            cut=cut,
+            melt=SOFT * u,
+        )

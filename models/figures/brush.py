@@ -1,0 +1,70 @@
+"""A brush for backgrounds: gradients and antialiased shapes in pixels, colours RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from models.figures.look import Colour
+from models.pose import Image
+
+SUBPIXELS = 4
+"""Shapes are placed to a sixteenth of a pixel."""
+
+Points = Sequence[tuple[float, float]]
+
+
+def mix(one: Colour, two: Colour, share: float) -> Colour:
+    """A colour between two; 0 is the first."""
+    made = [round(a + (b - a) * share) for a, b in zip(one, two, strict=True)]
+    return made[0], made[1], made[2]
+
+
+def gradient(picture: Image, top: int, bottom: int, stops: Sequence[Colour]) -> None:
+    """Fills rows `top` to `bottom` from one colour to the next, downwards."""
+    top, bottom = max(top, 0), min(bottom, picture.shape[0])
+    if bottom <= top:
+        return
+    at = np.linspace(0, len(stops) - 1, bottom - top)
+    rows = np.stack([np.interp(at, range(len(stops)), [stop[i] for stop in stops]) for i in range(3)], axis=1)
+    picture[top:bottom] = (rows + 0.5).astype(np.uint8)[:, None]
+
+
+def polygon(picture: Image, points: Points, colour: Colour) -> None:
+    """A filled polygon."""
+    corners = np.round(np.clip(points, -4000, 8000) * np.float64(1 << SUBPIXELS)).astype(np.int32)
+    cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, SUBPIXELS)
+
+
+def rectangle(picture: Image, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
+    """A filled rectangle."""
+    polygon(picture, [(left, top), (right, top), (right, bottom), (left, bottom)], colour)
+
+
+def ellipse(picture: Image, x: float, y: float, across: float, down: float, colour: Colour, angle: float = 0.0) -> None:
+    """A filled ellipse with the half axes `across` and `down`."""
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    a, b = np.cos(turn) * across, np.sin(turn) * down
+    polygon(picture, np.column_stack([x + a * c - b * s, y + a * s + b * c]), colour)  # type: ignore[arg-type]
+
+
+def glow(picture: Image, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
+    """Light around a place, falling off softly."""
+    height, width = picture.shape[:2]
+    down = (np.arange(height, dtype=np.float32)[:, None] - np.float32(y)) / np.float32(radius)
+    across = (np.arange(width, dtype=np.float32)[None, :] - np.float32(x)) / np.float32(radius)
+    share = np.float32(strength) / (1 + 3 * (down * down + across * across)) ** 2
+    blended = picture + (np.array(colour, np.float32) - picture) * share[..., None]
+    picture[:] = (blended + np.float32(0.5)).astype(np.uint8)
+
+
+def haze(picture: Image, chance: np.random.Generator, strength: float = 2.2) -> None:
+    """Uneven light and grain, so that no surface is flat."""
+    height, width = picture.shape[:2]
+    coarse = cv2.resize(chance.normal(0, 1, (5, 7)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    grain = chance.integers(-2, 3, (height, width), dtype=np.int8).astype(np.float32)
+    change = coarse * np.float32(strength) + grain
+    picture[:] = np.clip(picture + change[..., None], 0, 255).astype(np.uint8)

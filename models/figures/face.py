@@ -1,0 +1,98 @@
+"""What is painted on the solids: faces, and stripes on shirts, by where a pixel is on the body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.figures.camera import Camera
+from models.figures.look import Look, Material
+from models.figures.skeleton import Skeleton, Vector
+from models.figures.solids import Buffers
+from models.pose import Floats, Image
+
+Reals = npt.NDArray[np.floating[Any]]
+
+
+def paint_stripes(buffers: Buffers, skeleton: Skeleton, camera: Camera, first: int) -> None:
+    """Makes some of a top's pixels stripes."""
+    where = np.flatnonzero(buffers.material == first + Material.TOP)
+    place = _on_bone(buffers, camera, where, skeleton.points["chest"], skeleton.frames["chest"])
+    buffers.material.reshape(-1)[where[np.mod(place[:, 1], 0.075) < 0.028]] = first + Material.STRIPES
+
+
+def paint_face(colours: Image, buffers: Buffers, skeleton: Skeleton, look: Look, camera: Camera, first: int) -> None:
+    """Paints a face on the head, as much of it as is turned to the camera."""
+    unit = skeleton.build.unit * skeleton.build.head
+    at = camera.see(skeleton.points["head"][None])
+    if at[0, 2] > camera.nearest:
+        return
+    (x, y), reach = camera.pixels(at)[0], 0.13 * unit * float(camera.scale(at[:, 2])[0])
+    rows = slice(max(int(y - reach) - buffers.top, 0), max(int(y + reach) + 2 - buffers.top, 0))
+    columns = slice(max(int(x - reach) - buffers.left, 0), max(int(x + reach) + 2 - buffers.left, 0))
+    part = buffers.material[rows, columns]
+    down, across = np.nonzero((part == first + Material.SKIN) | (part == first + Material.NOSE))
+    where = (down + rows.start) * buffers.material.shape[1] + across + columns.start
+    place = _on_bone(buffers, camera, where, skeleton.points["head"], skeleton.frames["head"]) / unit
+    front = (place[:, 2] > 0.02) & (np.abs(place).max(1) < 0.13)
+    where, place = where[front], place[front].astype(np.float32)
+    flat = colours.reshape(-1, 3)
+    skin = np.array(look.skin, np.float32)
+    shaded = flat[where] / skin
+    flat[where] = np.clip(features(place[:, 0], place[:, 1], skin, look) * shaded, 0, 255).astype(np.uint8)
+
+
+def features(x: Reals, y: Reals, skin: Floats, look: Look) -> Floats:
+    """A face seen from straight ahead: colours (N×3) at x, y (metres from the head's centre)."""
+    dark = np.array([38, 28, 30], np.float32)
+    brow = np.array(look.hair, np.float32) * 0.75
+    lips = skin * np.array([0.86, 0.58, 0.58], np.float32)
+    blush = skin * np.array([1.0, 0.80, 0.78], np.float32)
+    made: Floats = np.repeat(skin[None], len(x), axis=0)
+    ax = np.abs(x)
+
+    def lay(colour: Reals, amount: Reals) -> None:
+        made[:] += (colour - made) * np.clip(amount, 0, 1)[:, None]
+
+    lay(blush, 0.75 - np.hypot(ax - 0.043, y + 0.026) / 0.018 * 0.75)
+    lay(skin * np.float32(0.8), _inside(ax - 0.034, y - 0.017, 0.0195, 0.0135) * np.float32(0.6))
+    lay(np.array([250, 250, 248], np.float32), _inside(ax - 0.034, y - 0.014, 0.0155, 0.0100))
+    lay(np.array([70, 52, 44], np.float32), _inside(ax - 0.033, y - 0.0145, 0.0085, 0.0092))
+    lay(dark, _inside(ax - 0.033, y - 0.0145, 0.0050, 0.0055))
+    lid = 0.0235 - ((ax - 0.034) / 0.017) ** 2 * 0.0085
+    lay(dark, _line(y - lid, 0.0022) * _inside(ax - 0.034, y - 0.017, 0.019, 0.019))
+    arch = 0.043 - ((ax - 0.034) / 0.024) ** 2 * 0.007
+    lay(brow, _line(y - arch, 0.0042) * _inside(ax - 0.035, y - 0.040, 0.0235, 0.02))
+    smile = -0.060 + (x / 0.026) ** 2 * 0.0075
+    lay(lips * np.float32(0.72), _line(y - smile, 0.0022) * _inside(x, y + 0.055, 0.0265, 0.02))
+    lay(lips, _line(y - smile + 0.0055, 0.0050) * _inside(x, y + 0.057, 0.0185, 0.02))
+    if look.glasses:
+        ring = np.abs(np.hypot((ax - 0.035) / 0.026, (y - 0.013) / 0.023) - 1) * 0.024
+        lay(dark, _line(ring, 0.0028) + _line(y - 0.018, 0.0022) * (ax < 0.010))
+    return made
+
+
+def _inside(x: Reals, y: Reals, a: float, b: float) -> Reals:
+    """1 within an ellipse, falling to 0 over a soft edge."""
+    edge = (1 - np.hypot(x / np.float32(a), y / np.float32(b))) * np.float32(min(a, b) / 0.0016)
+    found: Reals = np.clip(edge + np.float32(0.5), 0, 1)
+    return found
+
+
+def _line(distance: Reals, half: float) -> Reals:
+    found: Reals = np.clip((half - np.abs(distance)) / np.float32(0.0016) + np.float32(0.5), 0, 1)
+    return found
+
+
+def _on_bone(buffers: Buffers, camera: Camera, where: npt.NDArray[np.intp], origin: Vector, frame: Vector) -> Floats:
+    """The places of pixels (flat indices) in a bone's axes, metres, N×3."""
+    rows, columns = np.divmod(where, buffers.nearness.shape[1])
+    near = buffers.nearness.reshape(-1)[where].astype(np.float64)
+    scale = camera.scale(near)
+    seen = np.column_stack([
+        (columns + buffers.left - camera.centre[0]) / scale, (camera.centre[1] - rows - buffers.top) / scale, near
+    ])  # fmt: skip
+    places: Floats = ((seen @ camera.turn + camera.target - origin) @ frame).astype(np.float32)
+    return places

@@ -1,0 +1,102 @@
+"""What somebody looks like: build, skin, hair and clothes, with the numbers of each material that is drawn.
+
+Colours are RGB, 0 to 255.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from models.figures.skeleton import Build
+
+Colour = tuple[int, int, int]
+Hair = Literal[
+    "bald", "cropped", "short", "side", "bob", "long", "tail", "bun", "knot", "afro", "curls", "scarf", "cap", "beanie"
+]
+Legs = Literal["trousers", "shorts", "leggings", "skirt", "dress"]
+
+
+class Material(IntEnum):
+    """What a solid is made of: an index into a look's palette."""
+
+    NOTHING = 0
+    SKIN = 1
+    HAIR = 2
+    TOP = 3
+    SLEEVES = 4
+    BOTTOM = 5
+    SHOES = 6
+    SOLES = 7
+    SOCKS = 8
+    BELT = 9
+    HAT = 10
+    NOSE = 11
+    PROP = 12
+    PROP_TOO = 13
+    EARS = 14
+    STRIPES = 15
+
+
+PER_PERSON: Final = 16
+"""Materials to a person; the second person's start here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One person's looks.
+
+    `sleeves` is how far down the arm they reach (0 none, 1 elbow, 2 wrist) and `hem` the same for the leg (1 knee,
+    2 ankle); `loose` how far cloth stands off the body (0 tights, 1 wide); `socks` how far up from the ankle (0 to 1).
+    """
+
+    build: Build = field(default_factory=Build)
+    skin: Colour = (226, 172, 138)
+    hair: Colour = (62, 42, 32)
+    top: Colour = (214, 84, 68)
+    sleeve_colour: Colour | None = None
+    bottom: Colour = (52, 72, 112)
+    shoes: Colour | None = (240, 240, 236)
+    soles: Colour = (250, 250, 248)
+    sock_colour: Colour = (245, 245, 245)
+    belt: Colour | None = None
+    hat: Colour = (40, 90, 120)
+    stripes: Colour | None = None
+    style: Hair = "short"
+    legs: Legs = "trousers"
+    sleeves: float = 0.55
+    hem: float = 1.92
+    loose: float = 0.4
+    fit: float = 0.35
+    socks: float = 0.0
+    beard: bool = False
+    glasses: bool = False
+    props: tuple[Colour, Colour] = ((180, 60, 50), (235, 235, 225))
+
+    def palette(self) -> npt.NDArray[np.float32]:
+        """`PER_PERSON`×3, each material's colour."""
+        colours: dict[Material, Colour] = {
+            Material.SKIN: self.skin,
+            Material.HAIR: self.hair,
+            Material.TOP: self.top,
+            Material.SLEEVES: self.sleeve_colour or self.top,
+            Material.BOTTOM: self.top if self.legs == "dress" else self.bottom,
+            Material.SHOES: self.shoes or self.skin,
+            Material.SOLES: self.soles if self.shoes else self.skin,
+            Material.SOCKS: self.sock_colour,
+            Material.BELT: self.belt or self.bottom,
+            Material.HAT: self.hat,
+            Material.NOSE: self.skin,
+            Material.EARS: self.skin,
+            Material.STRIPES: self.stripes or self.top,
+            Material.PROP: self.props[0],
+            Material.PROP_TOO: self.props[1],
+        }
+        made = np.zeros((PER_PERSON, 3), np.float32)
+        for material, colour in colours.items():
+            made[material] = colour
+        return made

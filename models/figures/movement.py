@@ -1,0 +1,85 @@
+"""How a pose is written down: a title, a kind, and a stance put together from limbs and the trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from models.figures.stance import Stance, stance
+
+Kind = Literal["sport", "yoga", "dance", "fight", "acting", "everyday"]
+Prop = Literal[
+    "racket", "bat", "club", "foil", "ball", "football", "stool", "book", "phone", "umbrella", "parcel", "barbell"
+]  # fmt: skip
+Limb = Mapping[str, float]
+"""Some of one side's angles, by their names without the side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Movement:
+    """A named pose: what a picture of it is called, and what belongs to it."""
+
+    title: str
+    kind: Kind
+    stance: Stance
+    props: tuple[Prop, ...] = ()
+
+
+def movement(
+    title: str,
+    kind: Kind,
+    *,
+    both: Limb | None = None,
+    left: Limb | None = None,
+    right: Limb | None = None,
+    props: tuple[Prop, ...] = (),
+    **trunk: float,
+) -> Movement:
+    """A movement from limbs (`both` sides, then `left` and `right`) and angles of the trunk (see `stance`)."""
+    angles = dict(trunk)
+    for side, own in (("left", left), ("right", right)):
+        angles |= {f"{side}_{name}": value for name, value in {**(both or {}), **(own or {})}.items()}
+    return Movement(title, kind, stance(**angles), props)
+
+
+def limb(*parts: Limb, **angles: float) -> Limb:
+    """A limb from parts and angles of its own; the later ones win."""
+    made: dict[str, float] = {}
+    for part in parts:
+        made |= part
+    return made | angles
+
+
+OFF: Final = limb(planted=0)
+"""A foot that is not on the floor."""
+TIPTOE: Final = limb(heel=45)
+STRAIGHT: Final = limb(elbow=3, grip=0)
+FIST: Final = limb(grip=1)
+OUT: Final = limb(STRAIGHT, arm=90)
+UP: Final = limb(STRAIGHT, arm=174, plane=70)
+AHEAD: Final = limb(STRAIGHT, arm=88, plane=88)
+BACK: Final = limb(STRAIGHT, arm=45, plane=-75)
+V_UP: Final = limb(STRAIGHT, arm=142, plane=12)
+CACTUS: Final = limb(arm=90, elbow=88, roll=88, grip=0)
+ON_HIP: Final = limb(arm=55, plane=-25, roll=-62, elbow=108, grip=0.35, wrist=30)
+ON_CHIN: Final = limb(arm=54, plane=107, roll=-63, elbow=140, grip=0.9)
+AT_EAR: Final = limb(arm=108, plane=72, roll=-25, elbow=148, grip=0.7)
+BEHIND_HEAD: Final = limb(arm=160, plane=35, roll=72, elbow=132, grip=0.2)
+SALUTE: Final = limb(arm=108, plane=34, roll=21, elbow=138, grip=0)
+TOGETHER: Final = limb(arm=32, plane=71, roll=-60, elbow=126, grip=0, wrist=-40)
+FOLDED: Final = limb(arm=27, plane=117, roll=-70, elbow=99, grip=0.3)
+FACEPALM: Final = limb(arm=72, plane=94, roll=-41, elbow=131, grip=0.2)
+POCKET: Final = limb(arm=31, plane=-14, roll=-58, elbow=62, grip=0.6)
+HOLDING: Final = limb(arm=33, plane=46, roll=-38, elbow=92, grip=0.6)
+GUARD: Final = limb(arm=58, plane=80, roll=-30, elbow=128, grip=1)
+SHUSH: Final = limb(arm=64, plane=104, roll=-47, elbow=127, grip=0.8)
+CLASPED: Final = limb(arm=22, plane=61, roll=-78, elbow=62, grip=0.5)
+BEHIND: Final = limb(arm=42, plane=-57, roll=-78, elbow=98, grip=0.4)
+AT_MOUTH: Final = limb(arm=63, plane=102, roll=-51, elbow=138, grip=1)
+HUGGING: Final = limb(arm=39, plane=133, roll=-85, elbow=103, grip=0.2)
+AT_EYE: Final = limb(arm=87, plane=69, roll=-27, elbow=133, grip=0.8)
+OVAL: Final = limb(arm=150, plane=25, roll=40, elbow=48, grip=0.1)
+"""Arms overhead in an oval, as ballet's fifth position."""
+RING: Final = limb(arm=50, plane=62, roll=-50, elbow=52, grip=0.1)
+"""Arms in a ring before the body, as ballet's first position."""

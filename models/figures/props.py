@@ -1,0 +1,150 @@
+"""What people hold, throw or sit on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.figures.body import Tailor
+from models.figures.look import Material
+from models.figures.movement import Prop
+from models.figures.skeleton import Vector
+
+ONE, TWO = Material.PROP, Material.PROP_TOO
+
+
+def hold(t: Tailor, prop: Prop) -> None:
+    """Adds one prop."""
+    grip, along = _grip(t)
+    if prop == "racket":
+        _racket(t, grip, along)
+    elif prop in ("bat", "club", "foil"):
+        _stick(t, prop, grip, along)
+    elif prop in ("ball", "football"):
+        _ball(t, prop)
+    elif prop == "stool":
+        _stool(t)
+    elif prop == "umbrella":
+        _umbrella(t, grip)
+    elif prop == "barbell":
+        _barbell(t)
+    else:
+        _carried(t, prop)
+
+
+def _grip(t: Tailor) -> tuple[Vector, Vector]:
+    """Where the right hand closes, and which way a stick in it points."""
+    frame = t.frames["right_hand"]
+    grip = t.points["right_hand"] + frame @ (np.array([0.018, 0.01, 0.0]) * t.unit)
+    way = frame @ np.array([0.0, -0.62, 0.78])
+    return grip, way / np.linalg.norm(way)
+
+
+def _frame(y: Vector, near: Vector) -> Vector:
+    """Axes with y along one direction and z as near as can be to another."""
+    x = np.cross(y, near)
+    x = x / max(float(np.linalg.norm(x)), 1e-9)
+    return np.column_stack([x, y, np.cross(x, y)])
+
+
+def _racket(t: Tailor, grip: Vector, along: Vector) -> None:
+    frame = _frame(along, t.frames["right_hand"][:, 1])
+    t.add(ONE, grip - along * 0.08, grip + along * 0.34, (0.015, 0.011))
+    centre = grip + along * 0.46
+    t.add(ONE, centre, centre, (0.16, 0.16), frame=frame, squash=(0.80, 1.0, 0.07))
+    t.add(TWO, centre, centre, (0.14, 0.14), frame=frame, squash=(0.80, 1.0, 0.12))
+
+
+def _stick(t: Tailor, prop: Prop, grip: Vector, along: Vector) -> None:
+    length, radii = {"bat": (0.78, (0.014, 0.034)), "club": (0.95, (0.011, 0.009)), "foil": (0.92, (0.006, 0.004))}[
+        prop
+    ]
+    t.add(ONE, grip - along * 0.10, grip + along * length, radii)
+    if prop == "foil":
+        guard = grip + along * 0.05
+        t.add(
+            TWO, guard, guard, (0.05, 0.05), frame=_frame(along, t.frames["right_hand"][:, 1]), squash=(1.0, 0.4, 1.0)
+        )
+    if prop == "club":
+        t.add(TWO, grip + along * length, grip + along * (length + 0.07), (0.02, 0.02))
+
+
+def _ball(t: Tailor, prop: Prop) -> None:
+    if prop == "football":
+        ahead = t.frames["right_foot"] @ np.array([0.0, 0.02, 0.34])
+        centre = t.points["right_ankle"] + ahead
+    else:
+        hands = [t.points[f"{side}_hand"] for side in ("left", "right")]
+        if float(np.linalg.norm(hands[0] - hands[1])) < 0.5:
+            centre = (hands[0] + hands[1]) / 2 - (
+                t.frames["left_forearm"][:, 1] + t.frames["right_forearm"][:, 1]
+            ) * 0.05
+        else:
+            centre = hands[1] + t.frames["right_hand"] @ np.array([0.11, -0.05, 0.0])
+    t.add(ONE, centre, centre, (0.11, 0.11))
+    for place in ((0.6, 0.5, 0.62), (-0.6, 0.6, 0.5), (0.0, -0.5, 0.86)):
+        spot = centre + np.array(place) * 0.075
+        t.add(TWO, spot, spot, (0.042, 0.042))
+
+
+def _stool(t: Tailor) -> None:
+    u, pelvis = t.unit, t.points["pelvis"]
+    top = pelvis - (0, 0.165 * u, 0) - t.frames["pelvis"][:, 2] * 0.02 * u
+    t.add(ONE, top, top, (0.20 * u, 0.20 * u), squash=(1.0, 0.16, 1.0))
+    for x, z in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
+        foot = np.array([top[0] + x * 0.17 * u, 0.01, top[2] + z * 0.17 * u])
+        t.add(TWO, top + np.array([x * 0.11, -0.02, z * 0.11]) * u, foot, (0.017 * u, 0.014 * u))
+
+
+def _umbrella(t: Tailor, grip: Vector) -> None:
+    up = np.array([0.04, 1.0, -0.06])
+    up = up / np.linalg.norm(up)
+    top = grip + up * 0.78 * t.unit
+    t.add(TWO, grip - up * 0.12, top + up * 0.05, (0.010, 0.008))
+    centre = top - up * 0.26
+    t.add(ONE, centre, centre, (0.52, 0.52), frame=_frame(up, np.array([0.0, 0.0, 1.0])), squash=(1.0, 0.52, 1.0),
+          cut=(-up, float(-up @ (top - up * 0.20))))  # fmt: skip
+
+
+def _barbell(t: Tailor) -> None:
+    left, right = (t.points[f"{side}_hand"] for side in ("left", "right"))
+    way = (left - right) / max(float(np.linalg.norm(left - right)), 1e-9)
+    middle = (left + right) / 2
+    t.add(TWO, middle - way * 0.85, middle + way * 0.85, (0.013, 0.013))
+    frame = _frame(way, np.array([0.0, 0.0, 1.0]))
+    for side in (-1, 1):
+        for place, size in ((0.66, 0.20), (0.72, 0.16)):
+            disc = middle + way * side * place
+            t.add(ONE, disc, disc, (size, size), frame=frame, squash=(1.0, 0.16, 1.0))
+
+
+def _carried(t: Tailor, prop: Prop) -> None:
+    hands = [t.points[f"{side}_hand"] for side in ("left", "right")]
+    middle, frame = (hands[0] + hands[1]) / 2, t.frames["chest"]
+    if prop == "phone":
+        hand = t.frames["right_hand"]
+        centre = hands[1] + hand @ np.array([0.02, -0.01, 0.01])
+        t.add(ONE, centre, centre, (0.075, 0.075), frame=hand, squash=(0.12, 1.0, 0.5))
+    elif prop == "book":
+        for side in (-1, 1):
+            page = middle + frame @ np.array([side * 0.07, 0.05, 0.05])
+            t.add(ONE, page, page, (0.12, 0.12), frame=frame, squash=(0.66, 0.95, 0.16))
+            t.add(
+                TWO,
+                page - frame[:, 2] * 0.012,
+                page - frame[:, 2] * 0.012,
+                (0.11, 0.11),
+                frame=frame,
+                squash=(0.66, 0.95, 0.15),
+            )
+    else:
+        across = frame[:, 0] * 0.10
+        centre = middle + frame[:, 2] * 0.03
+        t.add(ONE, centre - across, centre + across, (0.15, 0.15), frame=frame, squash=(0.7, 0.85, 0.8))
+        t.add(
+            TWO,
+            centre - frame[:, 0] * 0.004,
+            centre + frame[:, 0] * 0.004,
+            (0.156, 0.156),
+            frame=frame,
+            squash=(0.14, 0.85, 0.8),
+        )

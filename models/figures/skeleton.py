@@ -1,0 +1,330 @@
+"""A skeleton: bone lengths by build, and where a stance puts every joint in 3-D, standing on the floor.
+
+Metres; the figure's own axes: x to its left, y up, z ahead. A bone's frame is the turn from the bone's own axes (at
+rest parallel to the figure's) to the figure's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models.figures.stance import ANGLES, INDEX, LIMITS, Stance, within_limits
+
+Vector = npt.NDArray[np.float64]
+"""3: x, y, z in metres (or N×3)."""
+Frame = npt.NDArray[np.float64]
+"""3×3, a turn."""
+
+SIDES: Final = ("left", "right")
+FACE: Final = (
+    (0.0, -0.026, 0.112),
+    (0.034, 0.014, 0.080),
+    (-0.034, 0.014, 0.080),
+    (0.080, -0.010, -0.008),
+    (-0.080, -0.010, -0.008),
+)
+"""Nose, eyes and ears from the centre of an average adult's head."""
+EVERSION: Final = 32.0
+"""How far a planted foot rolls sideways against its shank, in degrees."""
+_FLIP: Final = np.outer([-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0])
+"""A turn of a left bone times this is the same turn of the right one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How somebody is built: metres; girths and lengths without a unit are shares of an average adult's."""
+
+    height: float = 1.72
+    head: float = 1.0
+    shoulders: float = 0.172
+    hips: float = 0.092
+    legs: float = 1.0
+    arms: float = 1.0
+    chest: float = 1.0
+    belly: float = 1.0
+    seat: float = 1.0
+    bust: float = 0.0
+    limbs: float = 1.0
+
+    @property
+    def unit(self) -> float:
+        """How much taller than the average adult."""
+        return self.height / 1.72
+
+    def bone(self, name: str) -> float:
+        """The length of a limb's bone: thigh, shank, upper_arm, forearm, palm."""
+        return LIMBS[name] * self.unit * (self.legs if name in ("thigh", "shank") else self.arms)
+
+
+LIMBS: Final = {"thigh": 0.425, "shank": 0.415, "upper_arm": 0.285, "forearm": 0.25, "palm": 0.085}
+SOLE: Final = 0.085
+"""The height of an average adult's ankle above the sole."""
+FOOT: Final = {"heel": (0.0, -0.05, -0.045), "ball": (0.0, -0.05, 0.115), "toe": (0.0, -0.055, 0.175)}
+"""From the ankle, in the foot's own axes; each is `FOOT_RADIUS` above the sole."""
+FOOT_RADIUS: Final = 0.035
+RADII: Final = {
+    "heel": 0.035, "ball": 0.035, "toe": 0.03, "knee": 0.06, "hip": 0.11, "wrist": 0.03, "hand": 0.03, "elbow": 0.045,
+    "shoulder": 0.07, "head": 0.11, "chest": 0.11,
+}  # fmt: skip
+"""How far above the floor a point is when its part of the body lies on it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Skeleton:
+    """Joints in metres with the floor at y = 0, and bones' frames.
+
+    Points: pelvis, waist, chest, neck, head (its centre), and left_ and right_ clavicle, shoulder, elbow, wrist, hand,
+    hip, knee, ankle, heel, ball, toe. Frames: pelvis, waist, chest, neck, head, and left_ and right_ upper_arm,
+    forearm, hand, thigh, shank, foot. `grips`: how far each side's hand is closed, 0 to 1.
+    """
+
+    build: Build
+    points: dict[str, Vector]
+    frames: dict[str, Frame]
+    grips: dict[str, float]
+
+    def keypoints(self) -> Vector:
+        """COCO's 17 key points, 17×3."""
+        unit = self.build.unit * self.build.head
+        face = [self.points["head"] + self.frames["head"] @ (np.array(place) * unit) for place in FACE]
+        names = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        return np.array(face + [self.points[f"{side}_{name}"] for name in names for side in SIDES])
+
+
+def about_x(degrees: float) -> Frame:
+    """Turns y towards z: a positive angle bends forward."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+
+
+def about_y(degrees: float) -> Frame:
+    """Turns z towards x: a positive angle turns to the left."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+
+
+def about_z(degrees: float) -> Frame:
+    """Turns x towards y: a positive angle tilts to the right."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def skeleton(stance: Stance, build: Build = Build()) -> Skeleton:
+    """The skeleton in a stance, on the floor, its pelvis above the origin (unless it was lifted off the floor)."""
+    angles = dict(zip(ANGLES, within_limits(stance).tolist(), strict=True))
+    made = Skeleton(build, {"pelvis": np.zeros(3)}, {}, {side: angles[f"{side}_grip"] for side in SIDES})
+    _pose_trunk(made, angles)
+    for side in SIDES:
+        own = {name.removeprefix(f"{side}_"): value for name, value in angles.items() if name.startswith(side)}
+        _pose_arm(made, side, own)
+        _pose_leg(made, side, own)
+    if angles["floor"] > 0:
+        _settle(made, angles["turn"], angles["floor"])
+    _stand(made, angles)
+    return made
+
+
+def _pose_trunk(made: Skeleton, angles: dict[str, float]) -> None:
+    points, frames, u = made.points, made.frames, made.build.unit
+    frames["pelvis"] = about_y(angles["turn"]) @ about_x(angles["lean"]) @ about_z(-angles["tilt"])
+    half = about_y(angles["twist"] / 2) @ about_x(angles["bend"] / 2) @ about_z(-angles["side"] / 2)
+    frames["waist"] = frames["pelvis"] @ half
+    frames["chest"] = frames["waist"] @ half
+    head = about_y(angles["look"]) @ about_x(angles["nod"]) @ about_z(-angles["cock"])
+    part = about_y(angles["look"] / 2) @ about_x(angles["nod"] / 2) @ about_z(-angles["cock"] / 2)
+    frames["neck"] = frames["chest"] @ part
+    frames["head"] = frames["chest"] @ head
+    points["waist"] = points["pelvis"] + frames["pelvis"] @ (0, 0.10 * u, 0)
+    points["chest"] = points["waist"] + frames["waist"] @ (0, 0.165 * u, 0)
+    points["neck"] = points["chest"] + frames["chest"] @ (0, 0.17 * u, -0.012 * u)
+    top = points["neck"] + frames["neck"] @ (0, 0.062 * u, 0.018 * u)
+    points["head"] = top + frames["head"] @ (0, 0.082 * u * made.build.head, 0.012 * u * made.build.head)
+
+
+def _pose_arm(made: Skeleton, side: str, own: dict[str, float]) -> None:
+    points, frames, build = made.points, made.frames, made.build
+    sign, u = (1.0, build.unit) if side == "left" else (-1.0, build.unit)
+    lifted = min(max((own["arm"] - 40) / 140, 0.0), 1.0)
+    ahead = own["plane"] / 90 * math.sin(math.radians(min(own["arm"], 90.0)))
+    girdle = about_y(-14 * ahead) @ about_z(own["shrug"] + 30 * lifted * lifted * (3 - 2 * lifted))
+    swing = about_y(-own["plane"]) @ about_z(own["arm"]) @ about_y(own["plane"] + own["roll"])
+    chest = frames["chest"]
+    points[f"{side}_clavicle"] = points["chest"] + chest @ (sign * 0.028 * u, 0.128 * u, 0.012 * u)
+    out = np.array([sign * (build.shoulders - 0.028) * u, -0.012 * u, -0.022 * u])
+    points[f"{side}_shoulder"] = points[f"{side}_clavicle"] + chest @ _on(side, girdle) @ out
+    frames[f"{side}_upper_arm"] = chest @ _on(side, swing)
+    frames[f"{side}_forearm"] = frames[f"{side}_upper_arm"] @ about_x(-own["elbow"])
+    hand = about_y(own["palm"]) @ about_z(-own["wrist"])
+    frames[f"{side}_hand"] = frames[f"{side}_forearm"] @ _on(side, hand)
+    _hang(made, f"{side}_elbow", f"{side}_shoulder", f"{side}_upper_arm")
+    _hang(made, f"{side}_wrist", f"{side}_elbow", f"{side}_forearm")
+    points[f"{side}_hand"] = points[f"{side}_wrist"] + frames[f"{side}_hand"] @ (0, -build.bone("palm"), 0)
+
+
+def _pose_leg(made: Skeleton, side: str, own: dict[str, float]) -> None:
+    points, frames, build = made.points, made.frames, made.build
+    sign = 1.0 if side == "left" else -1.0
+    points[f"{side}_hip"] = points["pelvis"] + frames["pelvis"] @ (
+        sign * build.hips * build.unit,
+        -0.07 * build.unit,
+        0,
+    )
+    swing = about_x(-own["hip"]) @ about_z(own["spread"]) @ about_y(own["turnout"])
+    frames[f"{side}_thigh"] = frames["pelvis"] @ _on(side, swing)
+    frames[f"{side}_shank"] = frames[f"{side}_thigh"] @ about_x(own["knee"])
+    frames[f"{side}_foot"] = frames[f"{side}_shank"] @ about_x(own["point"])
+    _place_leg(made, side)
+
+
+def _place_leg(made: Skeleton, side: str) -> None:
+    """The leg's points from its hip and its frames."""
+    _hang(made, f"{side}_knee", f"{side}_hip", f"{side}_thigh")
+    _hang(made, f"{side}_ankle", f"{side}_knee", f"{side}_shank")
+    for name, place in FOOT.items():
+        away = np.array(place) * made.build.unit
+        made.points[f"{side}_{name}"] = made.points[f"{side}_ankle"] + made.frames[f"{side}_foot"] @ away
+
+
+def _hang(made: Skeleton, point: str, above: str, bone: str) -> None:
+    length = made.build.bone(bone.partition("_")[2])
+    made.points[point] = made.points[above] - length * made.frames[bone][:, 1]
+
+
+def _on(side: str, turn: Frame) -> Frame:
+    return turn if side == "left" else turn * _FLIP
+
+
+def _bottoms(made: Skeleton) -> tuple[Vector, Vector]:
+    """The lowest place of every part that may lie on the floor, N×3, and what a part weighs, N."""
+    u, places, weights = made.build.unit, [], []
+    for name, point in made.points.items():
+        part = name.removeprefix("left_").removeprefix("right_")
+        if part in RADII:
+            places.append(point - (0, RADII[part] * u, 0))
+            weights.append({"hip": 3.0, "chest": 6.0, "shoulder": 1.0, "head": 2.0, "knee": 1.5}.get(part, 0.3))
+    return np.array(places), np.array(weights)
+
+
+def _settle(made: Skeleton, turn: float, share: float) -> None:
+    """Lets the figure fall forward or back about its lowest part until it rests on both sides of its weight."""
+    ahead = about_y(turn)[:, 2]
+    fallen = 0.0
+    for _ in range(4):
+        places, weights = _bottoms(made)
+        forth = places @ ahead
+        low = int(places[:, 1].argmin())
+        way = 1.0 if float(forth @ weights) / weights.sum() > forth[low] else -1.0
+        distance = (forth - forth[low]) * way
+        angles = np.degrees(np.arctan2(places[:, 1] - places[low, 1], np.maximum(distance, 1e-9)))
+        angles[distance < 0.05] = 90.0
+        angle = float(angles.min())
+        if angle < 0.3 or abs(fallen + way * angle) > 60:
+            return
+        fallen += way * angle
+        fall = about_y(turn) @ about_x(way * angle * share) @ about_y(-turn)
+        for name, point in made.points.items():
+            made.points[name] = fall @ point
+        for name, frame in made.frames.items():
+            made.frames[name] = fall @ frame
+
+
+def _stand(made: Skeleton, angles: dict[str, float]) -> None:
+    """Raises or lowers the figure until it touches the floor, and plants the feet that are to be planted."""
+    shares = {side: angles[f"{side}_planted"] for side in SIDES}
+    places, _ = _bottoms(made)
+    height = -float(places[:, 1].min())
+    if max(shares.values()) > 0:
+        soles = min(
+            _sole(made, angles[f"{side}_heel"]) - made.points[f"{side}_ankle"][1] + 2 * (1 - share)
+            for side, share in shares.items()
+        )
+        others = -min(
+            float(point[1]) - RADII[part] * made.build.unit
+            for name, point in made.points.items()
+            if (part := name.partition("_")[2]) in ("knee", "hip", "hand")
+        )
+        height += (max(soles, others) - height) * max(shares.values())
+    _raise(made, height)
+    for side, share in shares.items():
+        if share > 0:
+            _plant(made, side, share, angles[f"{side}_heel"])
+    _raise(made, angles["lift"] / 100)
+
+
+def _raise(made: Skeleton, height: float) -> None:
+    for name, point in made.points.items():
+        made.points[name] = point + np.array([0, height, 0])
+
+
+def _sole(made: Skeleton, heel: float) -> float:
+    """The height of the ankle of a foot that stands on its sole, or on its ball with the heel raised."""
+    _, down, ahead = FOOT["ball"]
+    tip = math.radians(heel)
+    return made.build.unit * (FOOT_RADIUS - down * math.cos(tip) + ahead * math.sin(tip))
+
+
+def _plant(made: Skeleton, side: str, share: float, heel: float) -> None:
+    """Brings a foot to the floor straight below (or above) where it is, by bending hip and knee."""
+    points, frames = made.points, made.frames
+    target = points[f"{side}_ankle"].copy()
+    target[1] += (_sole(made, heel) - target[1]) * share
+    _reach(made, side, target)
+    shank = frames[f"{side}_shank"]
+    ahead = shank[:, 2] * (1, 0, 1) - 0.2 * shank[:, 1] * (1, 0, 1)
+    flat = _upright(ahead) @ about_x(heel)
+    mixed = flat * share + frames[f"{side}_foot"] * (1 - share)
+    frames[f"{side}_foot"] = shank @ _ankle_limits(shank.T @ _orthogonal(mixed))
+    _place_leg(made, side)
+
+
+def _reach(made: Skeleton, side: str, target: Vector) -> None:
+    """Two-bone inverse kinematics: the ankle to a place, the knee staying ahead as it was."""
+    points, frames, build = made.points, made.frames, made.build
+    thigh, shank = build.bone("thigh"), build.bone("shank")
+    way = target - points[f"{side}_hip"]
+    folded = math.radians(180 - LIMITS[INDEX["left_knee"], 1])
+    least = math.sqrt(thigh**2 + shank**2 - 2 * thigh * shank * math.cos(folded))
+    distance = min(max(float(np.linalg.norm(way)), least), (thigh + shank) * 0.9999)
+    bent = (thigh**2 + shank**2 - distance**2) / (2 * thigh * shank)
+    knee = 180 - math.degrees(math.acos(min(max(bent, -1.0), 1.0)))
+    before = frames[f"{side}_thigh"] @ (-thigh * about_x(0)[:, 1] - shank * about_x(knee)[:, 1])
+    frames[f"{side}_thigh"] = _between(before, way) @ frames[f"{side}_thigh"]
+    frames[f"{side}_shank"] = frames[f"{side}_thigh"] @ about_x(knee)
+    _place_leg(made, side)
+
+
+def _between(before: Vector, after: Vector) -> Frame:
+    """The smallest turn from one direction to another (Rodrigues)."""
+    a, b = before / np.linalg.norm(before), after / np.linalg.norm(after)
+    axis, cosine = np.cross(a, b), float(a @ b)
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    turn: Frame = np.eye(3) + cross + cross @ cross / max(1 + cosine, 1e-6)
+    return turn
+
+
+def _upright(ahead: Vector) -> Frame:
+    """A frame that looks along a level direction."""
+    z = ahead / max(float(np.linalg.norm(ahead)), 1e-9)
+    return np.column_stack([np.cross((0, 1, 0), z), (0, 1, 0), z])
+
+
+def _orthogonal(rough: Frame) -> Frame:
+    """The frame nearest to a mixture of two, by Gram and Schmidt from its z axis."""
+    z = rough[:, 2] / max(float(np.linalg.norm(rough[:, 2])), 1e-9)
+    x = np.cross(rough[:, 1], z)
+    x /= max(float(np.linalg.norm(x)), 1e-9)
+    return np.column_stack([x, np.cross(z, x), z])
+
+
+def _ankle_limits(turn: Frame) -> Frame:
+    """A foot's turn against its shank, kept to what an ankle does: first about x, then about the foot's length."""
+    low, high = LIMITS[INDEX["left_point"]]
+    point = math.degrees(math.atan2(-turn[1, 2], turn[2, 2]))
+    rest = about_x(-point) @ turn
+    roll = math.degrees(math.atan2(rest[1, 0], rest[1, 1]))
+    return about_x(min(max(point, low), high)) @ about_z(min(max(roll, -EVERSION), EVERSION))

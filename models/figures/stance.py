@@ -1,0 +1,96 @@
+"""A stance: one angle for each way a joint can move, with how far it goes.
+
+A stance is a vector of degrees (and a few shares), one for each name in `ANGLES`. Every limit is a bound on one angle,
+or on two along a straight line, so a mixture of two stances within the limits is within the limits too: that is what
+lets movements be made by interpolation. Ranges are those of supple people (Norkin & White, Measurement of Joint
+Motion; dancers' hips and spines go further than most).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Stance = npt.NDArray[np.float64]
+"""One angle (or share) for each name in `ANGLES`."""
+
+TRUNK: Final = {
+    "turn": (-720, 720),  # the whole figure about the vertical, to its left
+    "lean": (-200, 200),  # the pelvis forward
+    "tilt": (-200, 200),  # the pelvis to the figure's left
+    "bend": (-60, 100),  # the spine forward
+    "side": (-50, 50),  # the spine to the left
+    "twist": (-70, 70),  # the spine to the left
+    "nod": (-50, 50),  # the head down
+    "cock": (-40, 40),  # the head to the left shoulder
+    "look": (-80, 80),  # the head to the left
+    "lift": (0, 150),  # how high the figure is off the floor, in centimetres
+    "floor": (0, 1),  # 1: settles on the floor as a thing that falls does (planks, sitting, lying)
+}
+SIDE: Final = {
+    "arm": (0, 180),  # the upper arm, from hanging to straight up
+    "plane": (-95, 140),  # where it is raised to: 0 sideways, 90 ahead, -90 back
+    "roll": (-90, 95),  # the upper arm about its own axis, outwards
+    "elbow": (0, 150),
+    "palm": (-90, 90),  # the forearm about its own axis: 0 palm to the thigh, 90 palm ahead
+    "wrist": (-70, 75),  # towards the palm
+    "grip": (0, 1),  # 0 an open hand, 1 a fist
+    "shrug": (-10, 25),
+    "hip": (-50, 140),  # the thigh forward
+    "spread": (-40, 95),  # the thigh sideways
+    "turnout": (-45, 85),  # the leg about its own axis, outwards
+    "knee": (0, 155),
+    "point": (-40, 65),  # the foot downwards
+    "planted": (0, 1),  # 1: the sole is on the floor, wherever hip and knee have to go for that
+    "heel": (0, 60),  # how far the heel of a planted foot is raised
+}
+ANGLES: Final = (*TRUNK, *(f"left_{name}" for name in SIDE), *(f"right_{name}" for name in SIDE))
+INDEX: Final = {name: number for number, name in enumerate(ANGLES)}
+LIMITS: Final = np.array([*TRUNK.values(), *SIDE.values(), *SIDE.values()], dtype=float)
+
+BACKWARD_RAISE: Final = 60.0
+"""How far an arm goes straight back (plane -90); the further it goes sideways the higher it gets, …"""
+BEHIND: Final = -20.0
+"""… and from this plane on it goes all the way up."""
+
+_SWAP: Final = [INDEX[f"{side}_{name}"] for side in ("right", "left") for name in SIDE]
+_MIRROR: Final = np.array([*range(len(TRUNK)), *_SWAP])
+_SIGN: Final = np.array([-1.0 if name in ("turn", "tilt", "side", "twist", "cock", "look") else 1.0 for name in ANGLES])
+
+
+def stance(base: Stance | None = None, /, **angles: float) -> Stance:
+    """A stance: `base` (or standing to attention), with some angles of its own.
+
+    `both_…` sets both sides. Raises KeyError for a name that is no angle.
+    """
+    made = _ATTENTION.copy() if base is None else base.copy()
+    for name, value in angles.items():
+        side, _, rest = name.partition("_")
+        for full in (f"left_{rest}", f"right_{rest}") if side == "both" else (name,):
+            made[INDEX[full]] = value
+    return made
+
+
+def within_limits(stance: Stance) -> Stance:
+    """The nearest stance that joints allow, angle by angle."""
+    kept = np.clip(stance, LIMITS[:, 0], LIMITS[:, 1])
+    for side in ("left", "right"):
+        share = min(1.0, (kept[INDEX[f"{side}_plane"]] + 90) / (BEHIND + 90))
+        highest = BACKWARD_RAISE + (LIMITS[INDEX[f"{side}_arm"], 1] - BACKWARD_RAISE) * share
+        kept[INDEX[f"{side}_arm"]] = min(kept[INDEX[f"{side}_arm"]], highest)
+    return kept
+
+
+def mirrored(stance: Stance) -> Stance:
+    """The stance seen in a mirror: left does what right did."""
+    made: Stance = stance[_MIRROR] * _SIGN
+    return made
+
+
+_ATTENTION: Final = np.zeros(len(ANGLES))
+_AT_EASE: Final = {"planted": 1.0, "arm": 8.0, "elbow": 12.0, "spread": 4.0, "turnout": 12.0, "grip": 0.25}
+for _name, _value in _AT_EASE.items():
+    for _side in ("left", "right"):
+        _ATTENTION[INDEX[f"{_side}_{_name}"]] = _value
