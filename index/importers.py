@@ -155,7 +155,7 @@ def _arrays(file: Path) -> tuple[Floats, npt.NDArray[np.float64] | None]:
     """The key points, and N×2 widths and heights of their pictures where `image_size` has them."""
     _check_plain(file)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             if "keypoints" not in arrays.files:
                 raise ImportFailed(f"{shown(file)} has no `keypoints`, but {', '.join(arrays.files) or 'nothing'}.")
             keypoints = arrays["keypoints"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,10 @@ def frames_of(file: Path, finder: Finder, long_side: int) -> Iterator[list[NewIt
     """The people in each of a video's frames worth keeping; at the end, or at the damage, it is over."""
     reason = "cannot be read"
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe would be waited for
+            yield Skipped(shown(file), reason, f"{shown(file)} is no plain file.")
+            return
+        descriptor = os.open(file, os.O_RDONLY)
     except OSError as error:
         yield Skipped(shown(file), reason, f"{shown(file)} cannot be read ({error.strerror}).")
         return
