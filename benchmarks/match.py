@@ -62,13 +62,13 @@ def kinds(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
 def report(kind: str, library: Library, queries: np.ndarray) -> None:
     """Asks all queries of a kind, and prints how well and how fast."""
     matcher = Matcher(library)
-    found, best, milliseconds = [], [], []
-    for query in queries:
-        pose = Pose.from_keypoints(query)
+    found, milliseconds = [], []
+    poses = [Pose.from_keypoints(query) for query in queries]
+    for pose in poses:
         start = time.perf_counter()
         found.append(matcher.find(pose, 1)[0].agreement)
         milliseconds.append((time.perf_counter() - start) * 1000)
-        best.append(exhaustive(library, pose, 1)[0].agreement)
+    best = [exhaustive(library, pose, 1)[0].agreement for pose in poses]
     median, late = np.percentile(milliseconds, (50, 95))
     print(
         f"{kind:8} {len(queries):4} queries: found {np.mean(found):.4f}, best {np.mean(best):.4f}, "

@@ -16,10 +16,10 @@ from models.pose import SWAP, Floats, Pose
 
 Numbers = npt.NDArray[np.intp]
 
-NEAREST = 75
+NEAREST = 100
 """Items on the shortlist, by each region asked, for the pose and for its mirror image."""
 
-SEARCHED = 300
+SEARCHED = 400
 """Vectors that Annoy compares for it, about."""
 
 SMALL = 500
