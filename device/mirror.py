@@ -20,10 +20,10 @@ from device.button import Button
 from device.camera import Camera, CameraError, CameraStuck, EndOfVideo, Frame, as_in_a_mirror
 from device.choose import Choice, ChooseSettings, choose
 from device.follow import Followed, FollowSettings, follow
-from device.layout import Size, cover, in_the_mirror, place, prepare
+from device.layout import Size, cover, in_the_mirror, moved, place, prepare
 from device.recorder import Recorder
 from device.screen import Event, Screen, Shown, View
-from index.agreement import agreement
+from index.agreement import agreement, align
 from index.library import Library, LibraryError
 from index.match import Match, Matcher
 from models.pose import Image, Pose
@@ -55,13 +55,15 @@ class Moment:
     """What the mirror knows at one time.
 
     `frame` is the camera's last, mirrored; `visitor` the pose followed in its pixels; `photo` what answers it on a
-    canvas of `canvas` pixels; `faults` are sentences that are true now, `note` one worth saying for a while.
+    canvas of `canvas` pixels, and `person` who is in it, in pixels of the canvas; `faults` are sentences that are true
+    now, `note` one worth saying for a while.
     """
 
     canvas: Size
     frame: Frame | None = None
     visitor: Pose | None = None
     photo: Shown | None = None
+    person: Pose | None = None
     agreement: float = 0.0
     faults: tuple[str, ...] = ()
     note: str | None = None
@@ -72,6 +74,16 @@ class Moment:
         if self.frame is None or self.visitor is None:
             return None
         return in_the_mirror(self.visitor, _size(self.frame.image), self.canvas)
+
+    @property
+    def likeness(self) -> Pose | None:
+        """The visitor's pose laid on the photo's person, as well as the two agree; None while either is missing."""
+        if self.visitor is None or self.person is None:
+            return None
+        weights = self.visitor.scores * self.person.scores
+        if not weights.any():
+            return None
+        return moved(self.visitor, align(self.person.xy, weights, self.visitor.xy, weights > 0))
 
 
 class Sense:
@@ -163,6 +175,7 @@ class Sense:
             frame,
             self._followed.visitor,
             before.photo,
+            before.person,
             before.agreement,
             self._standing,
             self._note(frame.taken),
@@ -192,8 +205,8 @@ class Sense:
         if shown is None:
             return self._alone(moment, before, now)
         changed = last is None or shown.item != last.item or before.canvas != moment.canvas
-        photo = self._photo(shown, moment) if changed else before.photo
-        return replace(moment, photo=photo or before.photo, agreement=shown.agreement)
+        moment = replace(moment, agreement=shown.agreement)
+        return self._with_photo(shown, moment) if changed else moment
 
     def _agreement(self, match: Match, visitor: Pose) -> float:
         """How well the shown photo agrees with the visitor now; 0 while too little of them is seen to say."""
@@ -207,20 +220,18 @@ class Sense:
         pose = self._library.pose(match.item)
         return pose.mirrored(self._library.item(match.item).width) if match.mirrored else pose
 
-    def _photo(self, match: Match, moment: Moment) -> Shown | None:
-        """The photo, laid so that the person in it stands where the visitor stands; None when it is damaged."""
-        item, reflection = self._library.item(match.item), moment.reflection
+    def _with_photo(self, match: Match, moment: Moment) -> Moment:
+        """The moment with a photo laid so that its person stands where the visitor stands, unless it is damaged."""
+        item, pose, reflection = self._library.item(match.item), self._pose(match), moment.reflection
         try:
             picture = self._library.picture(match.item)
         except LibraryError as error:
             log.warning("%s", error)
-            return None
-        size = _size(picture)
-        if reflection is None:
-            placement = cover(size, moment.canvas)
-        else:
-            placement = place(size, moment.canvas, self._pose(match), reflection)
-        return Shown(prepare(picture, placement, moment.canvas, match.mirrored), item.credit)
+            return moment
+        size, canvas = _size(picture), moment.canvas
+        placement = cover(size, canvas) if reflection is None else place(size, canvas, pose, reflection)
+        shown = Shown(prepare(picture, placement, canvas, match.mirrored), item.credit)
+        return replace(moment, photo=shown, person=moved(pose, placement))
 
     def _alone(self, moment: Moment, before: Moment, now: float) -> Moment:
         """While nobody is there: one photo after the other, any of them."""
@@ -228,12 +239,12 @@ class Sense:
             return moment
         self._alone_since = now
         any_of_them = Match(random.randrange(len(self._library)), False, 0.0)
-        return replace(moment, photo=self._photo(any_of_them, replace(moment, visitor=None)) or before.photo)
+        return self._with_photo(any_of_them, replace(moment, visitor=None))
 
     def _without_camera(self, before: Moment, fault: str) -> Moment:
         """Nobody is seen; the photos go on."""
         self._followed = Followed()
-        moment = Moment(self.canvas, photo=before.photo, faults=(*self._standing, fault))
+        moment = Moment(self.canvas, photo=before.photo, person=before.person, faults=(*self._standing, fault))
         return self._answered(moment, before)
 
 
@@ -270,10 +281,10 @@ def mirror(
 
 
 def recordable(moment: Moment) -> tuple[Image | None, Pose | None, Image | None]:
-    """What a GIF may hold of a moment: the photo, the visitor's pose in its pixels, and the camera's picture."""
+    """What a GIF may hold of a moment: the photo, the visitor's pose laid on its person, and the camera's picture."""
     if moment.photo is None or moment.visitor is None or moment.frame is None:
         return None, None, None
-    return moment.photo.picture, moment.reflection, moment.frame.image
+    return moment.photo.picture, moment.likeness, moment.frame.image
 
 
 def view(moment: Moment, recorder: Recorder, now: float) -> View:

@@ -107,9 +107,9 @@ def opened(settings: Config) -> Iterator[Opened]:
     with ExitStack() as stack:
         screen = stack.enter_context(Screen.open(shown.display, _size_of(settings), shown.rotate))
         estimator = stack.enter_context(opened_estimator(settings))
+        estimator.warm()
         library, faults = open_library(settings.library.folder, _telling(screen))
         stack.enter_context(library)
-        estimator.warm()
         camera = stack.enter_context(
             WatchedCamera(asked.source, size=(asked.width, asked.height), small=_small(settings))
         )

@@ -12,7 +12,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pytest
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-POSENET = "posenet_mobilenet_v1_075_353_481_quant.tflite"
+POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def models_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def posenet(models_folder: Path) -> Path:
-    """The quantized PoseNet for 353×481 pixels, with its raw heads."""
+    """The quantized PoseNet for 353×481 pixels, the one that the mirror runs."""
     return models_folder / POSENET
 
 

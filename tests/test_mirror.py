@@ -244,6 +244,16 @@ def test_a_press_records_what_was_shown(library: Library) -> None:
     assert all(still.camera is None for still in recording.stills), "the visitor's picture was not asked for"
 
 
+def test_the_recorded_skeleton_lies_on_the_photos_person(library: Library) -> None:
+    small = person().scaled(0.4, 0.4)  # far from the camera, in a corner of its picture
+    with Sense(Scripted(iter([None] * 400)), Sees(lambda _: [small]), library, CANVAS) as sense:
+        moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.98)
+    _, skeleton, _ = recordable(moment)
+    assert skeleton is not None
+    assert moment.person is not None
+    assert skeleton.xy == pytest.approx(moment.person.xy, abs=3)
+
+
 def test_nothing_is_recorded_of_nobody() -> None:
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     assert recordable(Moment(CANVAS, Frame(image, image, 0.0, mirrored=True))) == (None, None, None)
