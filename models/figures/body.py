@@ -150,24 +150,24 @@ def _chest(t: Tailor) -> None:
         t.ball(top, "waist", points["waist"], (0, 0.01, 0.045), size, SOFT)
     for side, sign in (("left", 1), ("right", -1)):
         if build.bust:
-            above = points["chest"] + chest @ (np.array([sign * 0.052, 0.12, 0.022]) * u)
-            below = points["chest"] + chest @ (np.array([sign * 0.058, 0.030, 0.060]) * u)
+            above = points["chest"] + chest @ (np.array([sign * 0.050, 0.125, 0.014]) * u)
+            below = points["chest"] + chest @ (np.array([sign * 0.055, 0.038, 0.040]) * u)
             t.add(
                 top,
                 above,
                 below,
-                (0.040 * u, 0.064 * build.bust * u),
+                (0.040 * u, 0.068 * build.bust * u),
                 frame=chest,
-                squash=(1.0, 1.0, 0.85),
-                melt=SOFT * u,
+                squash=(1.0, 1.0, 0.95),
+                melt=1.6 * SOFT * u,
             )
         shoulder, round_ = points[f"{side}_shoulder"], (0.052 + cloth) * build.limbs * u
         neck = points["neck"] + chest @ (sign * 0.020 * u, 0.008 * u, -0.014 * u)
         t.add(top, neck, shoulder, (0.040 * u, round_ * 0.94), melt=SOFT * u)
         middle = points["neck"] - chest[:, 1] * 0.062 * u
         t.add(top, middle, shoulder, (0.082 * u, round_), melt=SOFT * u)
-        flank = points["chest"] + chest @ (sign * 0.062 * build.chest * u, -0.03 * u, 0.0)
-        t.add(top, shoulder, flank, (round_, 0.092 * build.chest * u), melt=SOFT * u)
+        flank = points["chest"] + chest @ (sign * 0.072 * build.chest * u, -0.02 * u, -0.022 * u)
+        t.add(top, shoulder, flank, (round_, 0.070 * build.chest * u), melt=SOFT * u)
 
 
 def _arm(t: Tailor, side: str) -> None:

@@ -111,7 +111,7 @@ def _window(picture: Image, chance: np.random.Generator, x: float, line: float, 
             edge = x + side * (across + 12)
             polygon(
                 picture,
-                [(edge - 18, top - 18), (edge + 18, top - 18), (edge + 24, line * 0.93), (edge - 20, line * 0.93)],
+                [(edge - 18, top - 18), (edge + 18, top - 18), (edge + 24, line * 0.985), (edge - 20, line * 0.985)],
                 cloth,
             )
             for fold in (-8, 4, 14):
@@ -120,8 +120,8 @@ def _window(picture: Image, chance: np.random.Generator, x: float, line: float, 
                     [
                         (edge + fold, top - 18),
                         (edge + fold + 3, top - 18),
-                        (edge + fold + 4, line * 0.93),
-                        (edge + fold - 1, line * 0.93),
+                        (edge + fold + 4, line * 0.985),
+                        (edge + fold - 1, line * 0.985),
                     ],
                     mix(cloth, BLACK, 0.14),
                 )

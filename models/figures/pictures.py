@@ -192,7 +192,8 @@ def _shift(made: Skeleton, x: float, z: float) -> None:
 def _aim(chance: np.random.Generator, skeletons: list[Skeleton], view: _View) -> Camera:
     """A camera that has the people, or their upper part, in the picture as large as they fit, near the middle."""
     places = np.concatenate([_outline(one) for one in skeletons])
-    if view.crop != "whole" and _upright(skeletons[0]):
+    whole = view.crop == "whole" or not all(_upright(one) for one in skeletons)
+    if not whole:
         cut = "knee" if view.crop == "knees" else "hip"
         lowest = min(float(one.points[f"{side}_{cut}"][1]) for one in skeletons for side in ("left", "right"))
         places = places[places[:, 1] > lowest - 0.06]
@@ -202,13 +203,10 @@ def _aim(chance: np.random.Generator, skeletons: list[Skeleton], view: _View) ->
     )
     spots = trial.project(places)
     low, high = spots.min(0), spots.max(0)
-    share = float(chance.uniform(0.68, 0.90)) if view.crop == "whole" else 0.98
+    share, down = (float(chance.uniform(0.68, 0.90)), 0.5) if whole else (0.98, float(chance.uniform(0.7, 1.0)))
     focal = share * min(view.width / float(high[0] - low[0]), view.height / float(high[1] - low[1]))
     slack = np.array([view.width, view.height]) - (high - low) * focal
-    off = slack * np.array(
-        [float(chance.uniform(0.3, 0.7)), 0.5 if view.crop == "whole" else float(chance.uniform(0.7, 1.0))]
-    )
-    centre = off - low * focal
+    centre = slack * np.array([float(chance.uniform(0.3, 0.7)), down]) - low * focal
     return Camera(trial.turn, trial.target, trial.distance, focal, (float(centre[0]), float(centre[1])))
 
 

@@ -124,18 +124,6 @@ def _carried(t: Tailor, prop: Prop) -> None:
         hand = t.frames["right_hand"]
         centre = hands[1] + hand @ np.array([0.02, -0.01, 0.01])
         t.add(ONE, centre, centre, (0.075, 0.075), frame=hand, squash=(0.12, 1.0, 0.5))
-    elif prop == "book":
-        for side in (-1, 1):
-            page = middle + frame @ np.array([side * 0.07, 0.05, 0.05])
-            t.add(ONE, page, page, (0.12, 0.12), frame=frame, squash=(0.66, 0.95, 0.16))
-            t.add(
-                TWO,
-                page - frame[:, 2] * 0.012,
-                page - frame[:, 2] * 0.012,
-                (0.11, 0.11),
-                frame=frame,
-                squash=(0.66, 0.95, 0.15),
-            )
     else:
         across = frame[:, 0] * 0.10
         centre = middle + frame[:, 2] * 0.03

@@ -22,7 +22,7 @@ Frame = npt.NDArray[np.float64]
 
 SIDES: Final = ("left", "right")
 FACE: Final = (
-    (0.0, -0.026, 0.112),
+    (0.0, -0.026, 0.104),
     (0.034, 0.014, 0.080),
     (-0.034, 0.014, 0.080),
     (0.080, -0.010, -0.008),
@@ -243,17 +243,26 @@ def _stand(made: Skeleton, angles: dict[str, float]) -> None:
             _sole(made, angles[f"{side}_heel"]) - made.points[f"{side}_ankle"][1] + 2 * (1 - share)
             for side, share in shares.items()
         )
-        others = -min(
-            float(point[1]) - RADII[part] * made.build.unit
-            for name, point in made.points.items()
-            if (part := name.partition("_")[2]) in ("knee", "hip", "hand")
-        )
-        height += (max(soles, others) - height) * max(shares.values())
+        height += (max(soles, _sunk(made, shares)) - height) * max(shares.values())
     _raise(made, height)
-    for side, share in shares.items():
-        if share > 0:
-            _plant(made, side, share, angles[f"{side}_heel"])
+    for _ in range(3):
+        for side, share in shares.items():
+            if share > 0:
+                _plant(made, side, share, angles[f"{side}_heel"])
+        if (sunk := _sunk(made, shares)) < 0.001 or max(shares.values()) == 0:
+            break
+        _raise(made, sunk)
     _raise(made, angles["lift"] / 100)
+
+
+def _sunk(made: Skeleton, shares: dict[str, float]) -> float:
+    """How far what is no planted foot is below the floor, in metres (less than 0 when it is above it)."""
+    return -min(
+        float(point[1]) - RADII[part] * made.build.unit
+        for name, point in made.points.items()
+        for side, _, part in [name.partition("_")]
+        if part in ("knee", "hip", "hand") or (part in FOOT and not shares[side])
+    )
 
 
 def _raise(made: Skeleton, height: float) -> None:
@@ -269,17 +278,28 @@ def _sole(made: Skeleton, heel: float) -> float:
 
 
 def _plant(made: Skeleton, side: str, share: float, heel: float) -> None:
-    """Brings a foot to the floor straight below (or above) where it is, by bending hip and knee."""
+    """Brings a foot to the floor straight below (or above) where it is, by bending hip and knee.
+
+    The toes lie flat when the heel is raised. Where the ankle cannot give so much, the heel comes up too.
+    """
     points, frames = made.points, made.frames
-    target = points[f"{side}_ankle"].copy()
-    target[1] += (_sole(made, heel) - target[1]) * share
-    _reach(made, side, target)
-    shank = frames[f"{side}_shank"]
-    ahead = shank[:, 2] * (1, 0, 1) - 0.2 * shank[:, 1] * (1, 0, 1)
-    flat = _upright(ahead) @ about_x(heel)
-    mixed = flat * share + frames[f"{side}_foot"] * (1 - share)
-    frames[f"{side}_foot"] = shank @ _ankle_limits(shank.T @ _orthogonal(mixed))
-    _place_leg(made, side)
+    target, free = points[f"{side}_ankle"].copy(), frames[f"{side}_foot"]
+    height = _sole(made, heel)
+    from_above = target[1]
+    for _ in range(3):
+        target[1] = from_above + (height - from_above) * share
+        _reach(made, side, target)
+        shank = frames[f"{side}_shank"]
+        ahead = shank[:, 2] * (1, 0, 1) - 0.2 * shank[:, 1] * (1, 0, 1)
+        mixed = _upright(ahead) @ about_x(heel) * share + free * (1 - share)
+        frames[f"{side}_foot"] = shank @ _ankle_limits(shank.T @ _orthogonal(mixed))
+        _place_leg(made, side)
+        ball, back = points[f"{side}_ball"], points[f"{side}_heel"]
+        height -= min(float(ball[1]), float(back[1])) - FOOT_RADIUS * made.build.unit
+    foot = frames[f"{side}_foot"]
+    tip = math.degrees(math.atan2(-foot[1, 2], foot[1, 1])) * share
+    toes = foot @ about_x(-tip) @ (np.array(FOOT["toe"]) - FOOT["ball"])
+    points[f"{side}_toe"] = points[f"{side}_ball"] + toes * made.build.unit
 
 
 def _reach(made: Skeleton, side: str, target: Vector) -> None:
