@@ -37,8 +37,8 @@ from models.figures.movement import (
 YOGA: Final[tuple[Movement, ...]] = (
     movement("Mountain", "yoga", both=limb(arm=14, elbow=4, palm=60, grip=0)),
     movement("Upward salute", "yoga", bend=-8, nod=-12, both=limb(UP)),
-    movement("Warrior I", "yoga", nod=-10, lean=14, bend=-14, both=limb(UP), left=limb(hip=90, knee=82), right=limb(hip=-40, knee=2,
-             turnout=20)),
+    movement("Warrior I", "yoga", nod=-10, lean=14, bend=-14, both=limb(UP), left=limb(hip=90, knee=82),
+             right=limb(hip=-40, knee=2, turnout=20)),
     movement("Warrior II", "yoga", look=72, both=limb(OUT), left=limb(hip=44, spread=62, knee=84, turnout=70),
              right=limb(spread=46, knee=2, turnout=10)),
     movement("Reverse warrior", "yoga", side=-30, cock=-10, nod=-18, look=20, left=limb(UP, arm=160, plane=10,
