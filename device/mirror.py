@@ -32,6 +32,9 @@ from models.worker import EstimatorLost
 STALE: Final = 1.0
 """Seconds after which a frame is too old to be shown: a mirror that lags is none."""
 
+SURE: Final = 0.2
+"""A visitor's key point scored below this is a stray: it would only enlarge the box that agreement is measured in."""
+
 ALONE: Final = 7.0
 """Seconds that each photo is shown while nobody is there."""
 
@@ -191,7 +194,7 @@ class Sense:
     def _answered(self, moment: Moment, before: Moment) -> Moment:
         """The moment with the photo for its visitor, or one to look at while there is none."""
         now = time.monotonic()
-        visitor = moment.visitor
+        visitor = moment.visitor and moment.visitor.surer_than(SURE)
         matches = None if visitor is None else self._matcher.find(visitor, top=2 * self._choose_settings.remember + 4)
         last = self._choice.shown
         self._choice = choose(

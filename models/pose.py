@@ -97,6 +97,10 @@ class Pose:
         xy = (self.xy + 0.5) * np.array([x, y], np.float32) - 0.5
         return Pose(xy.astype(np.float32), self.scores, self.score)
 
+    def surer_than(self, least: float) -> Pose:
+        """The same pose, with the key points scored below `least` unseen: score 0."""
+        return Pose(self.xy, np.where(self.scores < least, 0, self.scores).astype(np.float32), self.score)
+
     def box(self, at_least: float = 0.0) -> tuple[float, float, float, float] | None:
         """Left, top, right, bottom around the key points scored above `at_least`; None when there are none."""
         seen = self.xy[self.scores > at_least]

@@ -54,7 +54,7 @@ def keypoints(tmp_path: Path) -> Path:
 )
 def test_help_is_there_for_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main([*words.split(), "--help"])
+        cli.main([*words, "--help"])
     assert ended.value.code == 0
     assert "usage: pose-mirror" in capsys.readouterr().out
 
@@ -65,7 +65,7 @@ def test_help_is_there_for_every_command(words: list[str], capsys: pytest.Captur
 )
 def test_words_it_does_not_understand_are_refused_with_status_2(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main(words.split())
+        cli.main(words)
     assert ended.value.code == 2
 
 
@@ -161,7 +161,7 @@ def test_a_damaged_library_is_said_and_the_starter_library_shown(
     picture = np.full((240, 320, 3), 90, np.uint8)
     library = tmp_path / "library"
     write_library([NewItem(picture, np.column_stack([STANDING, np.ones(17)]).astype(np.float32))], library)
-    index = next(library.glob("*.ann"))
+    index = next(library.glob("*.annoy"))
     index.write_bytes(index.read_bytes()[:-40])
     ran = run(
         "run", "--camera", "performer", "--library", library, "--display", "headless", "--seconds", 3, env=demo_home
