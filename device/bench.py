@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Final
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from device import places
 from device.camera import Frame, as_in_a_mirror
@@ -29,79 +27,69 @@ from models.worker import EstimatorProcess
 RUNS: Final = 60
 CAMERA: Final = (640, 480)
 CANVAS: Final = (1280, 720)
+LARGE: Final = (481, 641)
+"""A model's size with a grid of 31×41 cells."""
 
 
 def bench(asked: argparse.Namespace) -> int:
     """Prints the median and the 95th percentile of each step, in milliseconds."""
     model = find(asked.model or DEFAULT)
     frames = [figures.perform(2.0 * i, *CAMERA) for i in range(8)]
-    table = Table("step", "median ms", "p95 ms", "of what", box=None)
+    images = [image for image, _ in frames]
+    print(f"{'step':<10}{'median ms':>10}{'p95 ms':>8}")
     with Estimator(model, size=asked.size) as estimator:
-        size = estimator.size
-        for name, times, of in _estimating(estimator, [image for image, _ in frames]):
-            _row(table, name, times, of)
+        times = _timed(lambda i: estimator.estimate(images[i % len(images)]))
+        of = f"{estimator.runtime} on the {estimator.device}, {CAMERA[0]}×{CAMERA[1]} at {_by(estimator.size)}"
+        _tell("estimate", times, of)
     with EstimatorProcess(model, device="cpu", size=asked.size) as process:
         process.warm()
-        image = frames[0][0]
-        of = "there and back through shared memory, with the estimate"
-        _row(table, "process", _timed(lambda: process.estimate(image)), of)
-    image = frames[0][0]
-    frame = Frame(image, image, 0.0, mirrored=False)
-    _row(table, "mirror", _timed(lambda: as_in_a_mirror(frame)), f"a camera's {CAMERA[0]}×{CAMERA[1]}")
-    with _library() as library:
-        if library is not None:
-            matcher = Matcher(library)
-            poses = [pose for _, pose in frames if pose.scores.sum() >= 3]
-            of = f"among {len(library)} people and their mirror images"
-            _row(table, "match", _timed(lambda i: matcher.find(poses[i % len(poses)], 64)), of)
-            photo, pose = library.picture(0), library.pose(0)
-            visitor = in_the_mirror(frames[0][1], CAMERA, CANVAS)
-            _row(table, "photo", _timed(lambda: _laid(photo, pose, visitor)), "laid on the visitor, for 1280×720")
-    for name, times, of in _drawing(frames[0][0], frames[0][1]):
-        _row(table, name, times, of)
-    Console().print(table)
-    print(f"The model's input is {size[0]}×{size[1]} pixels.")
+        _tell("process", _timed(lambda: process.estimate(images[0])), "the same, in a process of its own")
+    _decoding(model, images)
+    frame = Frame(images[0], images[0], 0.0, mirrored=False)
+    _tell("mirror", _timed(lambda: as_in_a_mirror(frame)), f"a camera's {CAMERA[0]}×{CAMERA[1]}")
+    _matching([pose for _, pose in frames if pose.scores.sum() >= 3])
+    _drawing(*frames[0])
     return 0
 
 
-def _estimating(estimator: Estimator, images: list[Image]) -> Iterator[tuple[str, list[float], str]]:
-    of = f"{estimator.runtime} on the {estimator.device}, from {CAMERA[0]}×{CAMERA[1]}"
-    yield "estimate", _timed(lambda i: estimator.estimate(images[i % len(images)])), of
-    two = np.hstack([images[0][:, ::2], images[1][:, ::2]])
-    heads = estimator.heads(two)
-    people = len(decode(heads))
-    of = f"{people} people at {heads.heat_maps.shape[0]}×{heads.heat_maps.shape[1]}, within the estimate"
-    yield "decode", _timed(lambda: decode(heads)), of
+def _decoding(model: Path, images: list[Image]) -> None:
+    two = np.hstack([image[:, CAMERA[0] // 4 : -CAMERA[0] // 4] for image in images[:2]])
+    with Estimator(model, size=LARGE) as estimator:
+        heads = estimator.heads(two)
+    grid = _by(heads.heat_maps.shape[:2])
+    _tell("decode", _timed(lambda: decode(heads)), f"{len(decode(heads))} people at {grid}, as part of an estimate")
 
 
-def _drawing(image: Image, pose: Pose) -> Iterator[tuple[str, list[float], str]]:
+def _matching(poses: list[Pose]) -> None:
+    try:
+        library = Library.open(places.starter())
+    except LibraryError as error:
+        print(f"match: {error}")
+        return
+    with library:
+        matcher = Matcher(library)
+        of = f"among {len(library)} people and their mirror images"
+        _tell("match", _timed(lambda i: matcher.find(poses[i % len(poses)], 64)), of)
+        photo, pose = library.picture(0), library.pose(0)
+        visitor = in_the_mirror(poses[0], CAMERA, CANVAS)
+        _tell("photo", _timed(lambda: _laid(photo, pose, visitor)), f"laid on the visitor, for {_by(CANVAS)}")
+
+
+def _drawing(image: Image, pose: Pose) -> None:
     with Screen.open("headless", CANVAS) as screen:
         width, height = screen.size
         rng = np.random.default_rng(0)
         photos = [Shown(rng.integers(0, 255, (height, width, 3), np.uint8), "A credit line") for _ in range(2)]
 
         def draw(i: int) -> None:
-            view = View(photos[i // 8 % 2], 0.8, image, pose, somebody=True)
-            screen.draw(view, i / 30)
+            screen.draw(View(photos[i // 8 % 2], 0.8, image, pose, somebody=True), i / 30)
 
-        yield "draw", _timed(draw), f"the screen at {width}×{height}, fading half of the time"
+        _tell("draw", _timed(draw), f"the screen at {width}×{height}, fading half of the time")
 
 
 def _laid(photo: Image, pose: Pose, visitor: Pose) -> Image:
     size = photo.shape[1], photo.shape[0]
     return prepare(photo, place(size, CANVAS, pose, visitor), CANVAS)
-
-
-@contextmanager
-def _library() -> Iterator[Library | None]:
-    """The starter library, where it has been drawn."""
-    try:
-        library = Library.open(places.starter())
-    except LibraryError:
-        yield None
-        return
-    with library:
-        yield library
 
 
 def _timed(step: Callable[..., object]) -> list[float]:
@@ -115,5 +103,9 @@ def _timed(step: Callable[..., object]) -> list[float]:
     return times[3:]
 
 
-def _row(table: Table, name: str, times: list[float], of: str) -> None:
-    table.add_row(name, f"{median(times):.2f}", f"{quantiles(times, n=20)[-1]:.2f}", of)
+def _tell(step: str, times: list[float], of: str) -> None:
+    print(f"{step:<10}{median(times):>10.2f}{quantiles(times, n=20)[-1]:>8.2f}  {of}", flush=True)
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return "×".join(map(str, size))

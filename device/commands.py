@@ -22,7 +22,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from models.pose import KEYPOINTS, Pose
 
@@ -166,19 +165,17 @@ def models_list(asked: argparse.Namespace) -> int:
     """The catalogue, and where each model was found."""
     from models.fetch import ModelMissing, catalogue, find
 
-    table = Table(box=None)
-    for title in ("model", "size", "MB", "licence", "here"):
-        table.add_column(title)
+    longest = max(len(model.name) for model in catalogue())
     for model in catalogue():
         try:
             here = str(find(model.name))
         except ModelMissing:
-            here = "no"
+            here = "not here"
         except ValueError as error:
             here = str(error)
         height, width = model.size
-        table.add_row(model.name, f"{height}×{width}", f"{model.bytes / 1e6:.1f}", model.licence, here)
-    Console(soft_wrap=True).print(table)
+        size = f"{height}×{width}"
+        print(f"{model.name:<{longest}}  {size:>8}  {model.bytes / 1e6:.1f} MB  {model.licence}  {here}")
     return 0
 
 

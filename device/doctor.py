@@ -72,7 +72,7 @@ def _model(config: Config) -> Finding:
     try:
         model, twin = models_of(config)
     except (fetch.ModelMissing, ValueError) as error:
-        return Finding("bad", str(error))
+        return Finding("bad", _sentence(error))
     beside = f", and {twin.name} for the Edge TPU" if twin else ""
     return Finding("ok", f"{model.name} is whole{beside}.")
 
@@ -87,7 +87,7 @@ def _runtime(config: Config) -> Finding:
     except fetch.ModelMissing:
         return Finding("bad", f"There is no model to run; {estimator.runtime()} is installed.")
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        return Finding("bad", str(error))
+        return Finding("bad", _sentence(error))
 
 
 def _edge_tpu(config: Config) -> Finding:
@@ -104,9 +104,9 @@ def _edge_tpu(config: Config) -> Finding:
             made.estimate(np.zeros((*made.size, 3), np.uint8))
         return Finding("ok", f"{attached[0]} answers.")
     except EdgeTpuError as error:
-        return Finding("bad", str(error))
+        return Finding("bad", _sentence(error))
     except (fetch.ModelMissing, ValueError) as error:
-        return Finding("bad", str(error))
+        return Finding("bad", _sentence(error))
 
 
 def _camera(config: Config) -> Finding:
@@ -115,7 +115,7 @@ def _camera(config: Config) -> Finding:
         with open_camera(asked.source, size=(asked.width, asked.height)) as camera:
             height, width = camera.latest(timeout=5.0).image.shape[:2]
     except CameraError as error:
-        return Finding("bad", str(error))
+        return Finding("bad", _sentence(error))
     return Finding("ok", f"{asked.source} gives pictures of {width}×{height}.")
 
 
@@ -127,7 +127,7 @@ def _library(config: Config) -> Finding:
         with Library.open(folder) as library:
             return Finding("ok", f"{folder} holds {len(library)} people in photographs, every index whole.")
     except LibraryError as error:
-        return Finding("bad", str(error))
+        return Finding("bad", _sentence(error))
 
 
 def _display(config: Config) -> Finding:
@@ -136,7 +136,7 @@ def _display(config: Config) -> Finding:
     try:
         kind = open_panel(wanted.display, size)
     except ScreenError as error:
-        return Finding("bad", str(error))
+        return Finding("bad", _sentence(error))
     import pygame
 
     surface = pygame.display.get_surface()
@@ -155,7 +155,12 @@ def _button(config: Config) -> Finding:
         with Button(config.button.pin):
             return Finding("ok", f"GPIO {config.button.pin} is read.")
     except ButtonError as error:
-        return Finding("note", f"{error} Space, enter, a click or a touch still press it.")
+        return Finding("note", f"{_sentence(error)} Space, enter, a click or a touch still press it.")
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _disk(config: Config) -> Finding:
