@@ -15,7 +15,7 @@ Profile = tuple[tuple[float, float, float], ...]
 """Where along the bone (0 to 1), how thick there, how far it bulges back from the bone: metres."""
 
 ARM: Final[tuple[Profile, Profile]] = (
-    ((0.0, 0.056, 0.0), (1.0, 0.041, 0.0)),
+    ((0.0, 0.053, 0.0), (1.0, 0.041, 0.0)),
     ((0.0, 0.041, 0.0), (1.0, 0.027, 0.0)),
 )
 LEG: Final[tuple[Profile, Profile]] = (

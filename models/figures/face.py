@@ -19,8 +19,8 @@ Reals = npt.NDArray[np.floating[Any]]
 def paint_stripes(buffers: Buffers, skeleton: Skeleton, camera: Camera, first: int) -> None:
     """Makes some of a top's pixels stripes."""
     where = np.flatnonzero(buffers.material == first + Material.TOP)
-    place = _on_bone(buffers, camera, where, skeleton.points["chest"], skeleton.frames["chest"])
-    buffers.material.reshape(-1)[where[np.mod(place[:, 1], 0.075) < 0.028]] = first + Material.STRIPES
+    (height,) = _on_bone(buffers, camera, where, skeleton.points["chest"], skeleton.frames["chest"][:, 1:2])
+    buffers.material.reshape(-1)[where[np.mod(height, np.float32(0.075)) < 0.028]] = first + Material.STRIPES
 
 
 def paint_face(colours: Image, buffers: Buffers, skeleton: Skeleton, look: Look, camera: Camera, first: int) -> None:
@@ -35,13 +35,13 @@ def paint_face(colours: Image, buffers: Buffers, skeleton: Skeleton, look: Look,
     part = buffers.material[rows, columns]
     down, across = np.nonzero((part == first + Material.SKIN) | (part == first + Material.NOSE))
     where = (down + rows.start) * buffers.material.shape[1] + across + columns.start
-    place = _on_bone(buffers, camera, where, skeleton.points["head"], skeleton.frames["head"]) / unit
-    front = (place[:, 2] > 0.02) & (np.abs(place).max(1) < 0.13)
-    where, place = where[front], place[front].astype(np.float32)
+    side, up, ahead = _on_bone(buffers, camera, where, skeleton.points["head"], skeleton.frames["head"] / unit)
+    front = (ahead > 0.02) & (np.abs(side) < 0.13) & (np.abs(up) < 0.13)
+    where, side, up = where[front], side[front], up[front]
     flat = colours.reshape(-1, 3)
     skin = np.array(look.skin, np.float32)
     shaded = flat[where] / skin
-    flat[where] = np.clip(features(place[:, 0], place[:, 1], skin, look) * shaded, 0, 255).astype(np.uint8)
+    flat[where] = np.clip(features(side, up, skin, look) * shaded, 0, 255).astype(np.uint8)
 
 
 def features(x: Reals, y: Reals, skin: Floats, look: Look) -> Floats:
@@ -86,13 +86,15 @@ def _line(distance: Reals, half: float) -> Reals:
     return found
 
 
-def _on_bone(buffers: Buffers, camera: Camera, where: npt.NDArray[np.intp], origin: Vector, frame: Vector) -> Floats:
-    """The places of pixels (flat indices) in a bone's axes, metres, N×3."""
-    rows, columns = np.divmod(where, buffers.nearness.shape[1])
-    near = buffers.nearness.reshape(-1)[where].astype(np.float64)
-    scale = camera.scale(near)
-    seen = np.column_stack([
-        (columns + buffers.left - camera.centre[0]) / scale, (camera.centre[1] - rows - buffers.top) / scale, near
-    ])  # fmt: skip
-    places: Floats = ((seen @ camera.turn + camera.target - origin) @ frame).astype(np.float32)
-    return places
+def _on_bone(
+    buffers: Buffers, camera: Camera, where: npt.NDArray[np.intp], origin: Vector, axes: Vector
+) -> list[Floats]:
+    """How far pixels (flat indices) are along each of some axes (3×n, columns) from a bone's origin, in metres."""
+    down = where // buffers.nearness.shape[1]
+    across = where - down * buffers.nearness.shape[1]
+    near = buffers.nearness.reshape(-1)[where]
+    size = (np.float32(camera.distance) - near) / np.float32(camera.focal)
+    x = (across.astype(np.float32) + np.float32(buffers.left - camera.centre[0])) * size
+    y = (np.float32(camera.centre[1] - buffers.top) - down.astype(np.float32)) * size
+    turned, since = (camera.turn @ axes).astype(np.float32), ((camera.target - origin) @ axes).astype(np.float32)
+    return [x * turned[0, i] + y * turned[1, i] + near * turned[2, i] + since[i] for i in range(axes.shape[1])]

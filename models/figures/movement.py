@@ -10,7 +10,7 @@ from models.figures.stance import Stance, stance
 
 Kind = Literal["sport", "yoga", "dance", "fight", "acting", "everyday"]
 Prop = Literal[
-    "racket", "bat", "club", "foil", "ball", "football", "stool", "phone", "umbrella", "parcel", "barbell"
+    "racket", "bat", "club", "foil", "ball", "football", "stool", "phone", "parcel", "barbell"
 ]  # fmt: skip
 Limb = Mapping[str, float]
 """Some of one side's angles, by their names without the side."""

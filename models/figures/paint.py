@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from models.pose import Floats, Image
 
 SHADOW_TINT: Final = np.array([0.60, 0.56, 0.68], np.float32)
 """What is left of a colour in full shade: cooler and darker."""
-LIGHT: Final = np.array([-0.42, 0.55, 0.72], np.float32) / np.float32(1.0)
+LIGHT: Final = np.array([-0.42, 0.55, 0.722], np.float32)
 """Where the light is, in the camera's axes: upper left, before the figure."""
 
 
@@ -31,6 +31,7 @@ HIDDEN_BY: Final = (0.05, 0.05, 0.05, 0.09, 0.09)
 """How many metres before nose, eyes and ears something must be to hide them (hair may lie over an ear)."""
 TONES: Final = 64
 RIMS: Final = 8
+"""Into how many steps light is divided (powers of two)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,23 +100,37 @@ def shade(buffers: Buffers, people: Sequence[Person], camera: Camera) -> Image:
     for number, person in enumerate(people):
         if person.look.stripes:
             paint_stripes(buffers, person.skeleton, camera, number * PER_PERSON)
+    light = cv2.convertScaleAbs(np.maximum(buffers.light, -1), alpha=127.5, beta=127.5)
+    tone = cv2.multiply(cv2.LUT(light, TONE), cv2.LUT(occlusion(buffers), OPEN), scale=1 / 255)
+    facing = cv2.convertScaleAbs(np.maximum(buffers.facing, 0), alpha=255)
+    rim = cv2.multiply(cv2.LUT(facing, AWAY), cv2.LUT(light, LIT), scale=1 / 255)
     where = np.flatnonzero(buffers.material)
-    light = buffers.light.reshape(-1)[where]
-    tone = np.clip((light + np.float32(0.20)) * np.float32(1.25), 0, 1)
-    tone *= tone * (3 - 2 * tone)
-    tone *= 1 - np.float32(0.75) * occlusion(buffers).reshape(-1)[where]
-    rim = 1 - np.clip(buffers.facing.reshape(-1)[where], 0, 1)
-    rim *= rim * rim * np.clip(light + np.float32(0.4), 0, 1)
-    materials = buffers.material.reshape(-1)[where].astype(np.int32)
+    index = buffers.material.reshape(-1)[where].astype(np.int32) * (TONES * RIMS)
+    index += np.right_shift(tone.reshape(-1)[where], 8 - TONES.bit_length() + 1).astype(np.int32) * RIMS
+    index += np.right_shift(rim.reshape(-1)[where], 8 - RIMS.bit_length() + 1)
     palette = np.concatenate([person.look.palette() for person in people])
-    index = (materials * TONES + (tone * (TONES - 0.01)).astype(np.int32)) * RIMS + (rim * (RIMS - 0.01)).astype(
-        np.int32
-    )
     colours = np.zeros((*buffers.material.shape, 3), np.uint8)
     colours.reshape(-1, 3)[where] = _shades(palette).take(index, axis=0)
     for number, person in enumerate(people):
         paint_face(colours, buffers, person.skeleton, person.look, camera, number * PER_PERSON)
     return colours
+
+
+def _table(values: npt.NDArray[np.floating[Any]]) -> Image:
+    """256 shares of 0 to 1 as bytes."""
+    return np.asarray(np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+_BYTES: Final = np.arange(256) / 255
+_LIT: Final = np.clip((_BYTES * 2 - 1 + 0.20) * 1.25, 0, 1)
+TONE: Final = _table(_LIT * _LIT * (3 - 2 * _LIT))
+"""How bright a surface is by the cosine between it and the light (-1 to 1 in 256 steps)."""
+LIT: Final = _table(_BYTES * 2 - 1 + 0.4)
+"""How much of the light around the figure's outline falls on it, by the same."""
+AWAY: Final = _table((1 - _BYTES) ** 3)
+"""How much a surface is turned from the camera, by the cosine between the two."""
+OPEN: Final = _table(1 - 0.75 * _BYTES)
+"""How much light is left by how occluded a place is."""
 
 
 def _shades(palette: Floats) -> Image:
@@ -127,8 +142,8 @@ def _shades(palette: Floats) -> Image:
     return shades
 
 
-def occlusion(buffers: Buffers) -> Floats:
-    """0 to 1: how much nearer the surroundings are.
+def occlusion(buffers: Buffers) -> npt.NDArray[np.uint8]:
+    """How much nearer the surroundings are, 0 to 255.
 
     From Luft et al., Image Enhancement by Unsharp Masking the Depth Buffer, 2006.
     """
@@ -137,11 +152,9 @@ def occlusion(buffers: Buffers) -> Floats:
     np.maximum(half, np.float32(-3), out=half)
     small = cv2.resize(half, (columns // 4 + 1, rows // 4 + 1), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), max(rows, columns) / 360)
-    blurred = cv2.resize(small, half.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    found: Floats = cv2.resize(
-        np.clip((blurred - half) * np.float32(7), 0, 1), (columns, rows), interpolation=cv2.INTER_LINEAR
-    )
-    return found
+    nearer = cv2.resize(small, half.shape[::-1], interpolation=cv2.INTER_LINEAR) - half
+    found = cv2.convertScaleAbs(np.maximum(nearer, 0), alpha=7 * 255)
+    return np.asarray(cv2.resize(found, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def cast_shadow(background: Image, people: Sequence[Person], camera: Camera, strength: float) -> Image:

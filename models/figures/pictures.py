@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import cv2
@@ -168,6 +168,8 @@ def _people(chance: np.random.Generator, movement: Movement, view: _View) -> lis
         look = somebody(chance, movement.kind)
         stance = _varied(chance, mirrored(movement.stance) if flipped != (number == 1) else movement.stance)
         made = skeleton(stance, look.build)
+        if look.legs in ("skirt", "dress") and not _upright(made):  # a skirt would have to know which way is down
+            look = replace(look, legs="leggings", hem=1.9)
         if count == 2:
             _shift(made, (0.78 if number else -0.78) + float(chance.normal(0, 0.05)), float(chance.normal(0, 0.12)))
         people.append(Person(made, look, movement.props))

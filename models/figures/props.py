@@ -23,8 +23,6 @@ def hold(t: Tailor, prop: Prop) -> None:
         _ball(t, prop)
     elif prop == "stool":
         _stool(t)
-    elif prop == "umbrella":
-        _umbrella(t, grip)
     elif prop == "barbell":
         _barbell(t)
     else:
@@ -93,16 +91,6 @@ def _stool(t: Tailor) -> None:
     for x, z in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
         foot = np.array([top[0] + x * 0.17 * u, 0.01, top[2] + z * 0.17 * u])
         t.add(TWO, top + np.array([x * 0.11, -0.02, z * 0.11]) * u, foot, (0.017 * u, 0.014 * u))
-
-
-def _umbrella(t: Tailor, grip: Vector) -> None:
-    up = np.array([0.04, 1.0, -0.06])
-    up = up / np.linalg.norm(up)
-    top = grip + up * 0.78 * t.unit
-    t.add(TWO, grip - up * 0.12, top + up * 0.05, (0.010, 0.008))
-    centre = top - up * 0.26
-    t.add(ONE, centre, centre, (0.52, 0.52), frame=_frame(up, np.array([0.0, 0.0, 1.0])), squash=(1.0, 0.52, 1.0),
-          cut=(-up, float(-up @ (top - up * 0.20))))  # fmt: skip
 
 
 def _barbell(t: Tailor) -> None:

@@ -155,7 +155,7 @@ def _pose_arm(made: Skeleton, side: str, own: dict[str, float]) -> None:
     swing = about_y(-own["plane"]) @ about_z(own["arm"]) @ about_y(own["plane"] + own["roll"])
     chest = frames["chest"]
     points[f"{side}_clavicle"] = points["chest"] + chest @ (sign * 0.028 * u, 0.128 * u, 0.012 * u)
-    out = np.array([sign * (build.shoulders - 0.028) * u, -0.012 * u, -0.022 * u])
+    out = np.array([sign * (build.shoulders - 0.028) * u, -0.024 * u, -0.022 * u])
     points[f"{side}_shoulder"] = points[f"{side}_clavicle"] + chest @ _on(side, girdle) @ out
     frames[f"{side}_upper_arm"] = chest @ _on(side, swing)
     frames[f"{side}_forearm"] = frames[f"{side}_upper_arm"] @ about_x(-own["elbow"])
