@@ -6,8 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-# apt's picamera2 lies outside any venv; where there is one, the venv looks there too, and stays with the NumPy it was built for.
-PICAMERA := $(shell $(PYTHON) -c 'import picamera2' 2>/dev/null && echo yes)
+# apt's picamera2 and lgpio lie outside any venv; where there is one of them, the venv looks there too. Bookworm's
+# picamera2 was built for NumPy 1, and then the venv stays with it.
+importable = $(shell $(PYTHON) -c 'import $(1)' 2>/dev/null && echo yes)
+SYSTEM := $(or $(call importable,picamera2),$(call importable,lgpio))
+NUMPY_1 := $(shell $(PYTHON) -c 'import picamera2, numpy; exit(numpy.__version__ >= "2")' 2>/dev/null && echo yes)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test test-quick check format bench clean
@@ -19,9 +22,9 @@ setup: $(STAMP) ## make the virtual environment in .venv with all that is needed
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt Makefile
 	@tools/system-packages $(PYTHON)
-	$(PYTHON) -m venv $(if $(PICAMERA),--system-site-packages) $(VENV)
+	$(PYTHON) -m venv $(if $(SYSTEM),--system-site-packages) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip setuptools
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(if $(PICAMERA),'numpy<2',--constraint constraints.txt)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(if $(NUMPY_1),'numpy<2',--constraint constraints.txt)
 	@touch $@
 
 demo: setup ## see the mirror at work: a drawn performer and the starter library, no camera needed
