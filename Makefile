@@ -24,7 +24,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt Makefile
 	@tools/system-packages $(PYTHON)
 	$(PYTHON) -m venv $(if $(SYSTEM),--system-site-packages) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip setuptools
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(if $(NUMPY_1),'numpy<2',--constraint constraints.txt)
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev]' $(if $(NUMPY_1),'numpy<2',--constraint constraints.txt)
 	@touch $@
 
 demo: setup ## see the mirror at work: a drawn performer and the starter library, no camera needed

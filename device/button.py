@@ -85,7 +85,7 @@ def _open(pin: int) -> Any:
     except ImportError as error:
         raise ButtonError(
             f"the button on GPIO {pin} needs gpiozero and lgpio, and there is no {error.name or 'such library'}: "
-            "install pose-mirror[pi], or set pin = 0 under [button]"
+            "install Debian's python3-lgpio and make the virtual environment anew, or set pin = 0 under [button]"
         ) from error
     except Exception as error:  # gpiozero's, lgpio's own and the system's, which have nothing in common
         raise ButtonError(
