@@ -97,6 +97,8 @@ def _hips(t: Tailor) -> None:
     flat = (1.0, 0.42, 0.68)
     t.add(bottom, low, points["waist"], (seat, middle), frame=frame, squash=flat, melt=SOFT * u)
     t.add(bottom, low - up * 0.045 * u, low, (seat * 0.62, seat * 0.93), frame=frame, squash=flat, melt=SOFT * u)
+    if t.look.legs in ("dress", "skirt"):
+        t.add(Material.BOTTOM, low - up * 0.10 * u, low, (seat, seat), frame=frame, squash=flat, melt=SOFT * u)
     if t.look.legs == "dress":
         return
     for sign in (1, -1) if t.look.legs != "skirt" else ():
@@ -182,10 +184,13 @@ def _arm(t: Tailor, side: str) -> None:
 def _leg(t: Tailor, side: str) -> None:
     joints = [t.points[f"{side}_{name}"] for name in ("hip", "knee", "ankle")]
     bones = [t.frames[f"{side}_{name}"] for name in ("thigh", "shank")]
-    covered = t.look.hem if t.look.legs in ("trousers", "shorts", "leggings") else 0.2
-    _limb(t, Material.SKIN, joints, bones, LEG, max(covered - 0.08, 0.0), 2.0)
+    skirt = t.look.legs in ("skirt", "dress")
+    covered = max(t.look.hem - 0.3, 0.2) if skirt else t.look.hem
+    _limb(t, Material.SKIN, joints, bones, LEG, covered - 0.08, 2.0)
     if t.look.socks and 2 - t.look.socks > covered - 0.3:
         _limb(t, Material.SOCKS, joints, bones, LEG, 2 - t.look.socks, 2.0, 0.004)
+    if skirt:
+        return
     off, wide = (0.003, 0.0) if t.look.legs == "leggings" else (0.007 + 0.01 * t.look.loose, 0.028 * t.look.loose)
     _limb(t, Material.BOTTOM, joints, bones, LEG, 0.0, covered, off, wide)
 
@@ -214,6 +219,9 @@ def _limb(
             at0, at1 = number + t0, number + t1
             if at1 <= since or at0 >= until - 0.02:
                 continue
+            if at0 < since:
+                hidden = (since - at0) / (at1 - at0)
+                t0, r0, b0 = t0 + (t1 - t0) * hidden, r0 + (r1 - r0) * hidden, b0 + (b1 - b0) * hidden
             cut = None
             if until < at1 + 0.02 and until < 1.99:
                 axis = -bone[:, 1]
@@ -226,7 +234,7 @@ def _limb(
                 start + (end - start) * t1 + back * b1,
                 (r0 * thick + flare0 * t.unit, r1 * thick + flare1 * t.unit),
                 cut=cut,
-                caps=(at0 == 0.0 or at0 < since, cut is None),
+                caps=(at0 <= since, cut is None),
             )
 
 
@@ -302,6 +310,9 @@ def _skirt(t: Tailor) -> None:
         upper, lower = points[f"{side}_knee"] - points[f"{side}_hip"], points[f"{side}_ankle"] - points[f"{side}_knee"]
         ways.append(upper * min(look.hem, 1.0) + lower * max(look.hem - 1.0, 0.0))
     length = float(np.mean([np.linalg.norm(way) for way in ways]))
+    middle = ways[0] + ways[1]
+    middle = middle / max(float(np.linalg.norm(middle)), 1e-6)
+    parallel = float(ways[0] @ ways[1]) > 0.8 * length**2
     wide = (0.095 + (0.03 + 0.10 * look.loose) * min(look.hem, 1.4)) * u
     waist, count = points["pelvis"] + frames["pelvis"][:, 1] * 0.03 * u, 7
     for number in range(count):
@@ -311,13 +322,13 @@ def _skirt(t: Tailor) -> None:
         hip = points["left_hip"] * (1 - share) + points["right_hip"] * share
         root = waist + (hip - points["pelvis"]) * 0.62
         way = way + hip - root
-        axis = way / float(np.linalg.norm(way))
-        cut = (axis, float(axis @ (root + way)))
+        axis = middle if parallel else way / float(np.linalg.norm(way))
+        end = (points["left_hip"] + points["right_hip"]) / 2 + middle * length if parallel else root + way
         t.add(
             Material.BOTTOM,
             root,
-            root + way * 1.06,
+            root + way * 1.08,
             (0.088 * u, wide * (0.8 if number in (0, count - 1) else 0.9)),
-            cut=cut,
+            cut=(axis, float(axis @ end)),
             melt=SOFT * u,
         )

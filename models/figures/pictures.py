@@ -151,10 +151,15 @@ def _view(chance: np.random.Generator, movement: Movement) -> _View:
         azimuth = float(chance.choice([-1, 1]) * chance.uniform(60, 105))
     else:
         azimuth = float(chance.uniform(120, 240))
+    lies = abs(movement.stance[INDEX["tilt"]]) < 40 and not _upright(skeleton(movement.stance))
+    if lies and chance.random() < 0.8:  # from the head or the feet nobody would know what it is
+        azimuth = float(chance.choice([-1, 1]) * chance.uniform(45, 105))
     azimuth += float(movement.stance[INDEX["turn"]]) * 0.6
     elevation = float(np.clip(chance.normal(7, 5), 1.5, 24))
     draw = 0.0 if movement.props else chance.random()
     crop = "whole" if draw < 0.78 else "knees" if draw < 0.88 else "waist"
+    if crop != "whole":
+        width, height = width * 4 // 5, height * 4 // 5
     return _View(width, height, azimuth, elevation, float(chance.uniform(3.6, 7.0)), crop)
 
 
