@@ -39,6 +39,18 @@ GAP = 0.5
 """Seconds after which what was last seen says nothing about the speed since: smoothing starts afresh."""
 SEEN = 0.25
 """The score from which a key point counts as seen."""
+NEAR = 1.0
+"""Body heights within which two people may be taken for one another."""
+MEMORY = 3.0
+"""Seconds for which it counts where somebody was before others came near."""
+OFF = 0.08
+"""Body heights, the standard deviation of a key point from where it is expected a moment later."""
+SIZE_OFF = 0.15
+"""The same of the logarithm of the body's height, when it is to tell people apart."""
+SHARE = 0.15
+"""Somebody is not who they are taken for if less of their key points are where they are expected."""
+YOUNG = 0.1
+"""How likely it is that somebody was there for only a moment, beside that they were for longer."""
 TWICE = 2.0
 """Somebody so many times as prominent as the visitor takes over, after `FollowSettings.yield_after`."""
 DERIVATIVE_CUTOFF = 2.0
@@ -86,7 +98,8 @@ class Track:
 
     `pose` is smoothed; `velocity` 17×2 in pixels a second; `unseen` 17 seconds since each key point was seen;
     `doubted` 17×2 where those were that the estimator was not believed (not a number: believed); `body` their height
-    in pixels as their bones tell it; `age` seconds since they came; `missed` seconds since the estimator found them.
+    in pixels as their bones tell it; `age` seconds since they came; `missed` seconds since the estimator found them;
+    `before`, while others are near, what they were like before.
     """
 
     number: int
@@ -97,6 +110,7 @@ class Track:
     body: float
     age: float = 0.0
     missed: float = 0.0
+    before: Track | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,14 +139,14 @@ def follow(
     changes nobody's place.
     """
     elapsed = 0.0 if state.time is None else max(now - state.time, 0.0)
-    aged = [_aged(track, min(elapsed, GAP)) for track in state.tracks]
+    aged = _remembered([_aged(track, min(elapsed, GAP)) for track in state.tracks])
     found = [person for person in people if _strength(person) >= STAY * settings.min_score]
     pairs = _associate(aged, found)
     tracks = [_updated(track, found[pairs[i]], settings) if i in pairs else track for i, track in enumerate(aged)]
     tracks = [track for track in tracks if track.missed < _patience(track, settings)]
     taken = set(pairs.values())
-    fresh = [p for j, p in enumerate(found) if j not in taken and _strength(p) >= settings.min_score]
-    tracks += [_begun(state.numbered + i, person) for i, person in enumerate(fresh)]
+    fresh = [person for j, person in enumerate(found) if j not in taken]
+    tracks += [_begun(state.numbered + i, person, settings) for i, person in enumerate(fresh)]
     after = replace(state, time=now, tracks=tuple(tracks), numbered=state.numbered + len(fresh))
     return _whom(after, size, min(elapsed, GAP), settings)
 
@@ -157,15 +171,39 @@ def _strength(person: Pose) -> float:
     return 0.0 if second or not np.isfinite(person.xy).all() else person.score
 
 
-def _begun(number: int, pose: Pose) -> Track:
+def _begun(number: int, pose: Pose, settings: FollowSettings) -> Track:
     unseen = np.where(pose.scores >= SEEN, 0.0, GAP).astype(np.float32)
-    return Track(number, pose, np.zeros_like(pose.xy), unseen, np.full_like(pose.xy, np.nan), body_height(pose))
+    age = 0.0 if pose.score >= settings.min_score else -np.inf
+    still, nowhere = np.zeros_like(pose.xy), np.full_like(pose.xy, np.nan)
+    return Track(number, pose, still, unseen, nowhere, body_height(pose), age)
 
 
 def _aged(track: Track, elapsed: float) -> Track:
     """The track before it is known whether the person was found `elapsed` seconds later."""
-    unseen = track.unseen + np.float32(elapsed)
-    return replace(track, unseen=unseen, age=track.age + elapsed, missed=track.missed + elapsed)
+    return replace(
+        track,
+        unseen=track.unseen + np.float32(elapsed),
+        age=track.age + elapsed,
+        missed=track.missed + elapsed,
+        before=track.before and _aged(track.before, elapsed),
+    )
+
+
+def _remembered(tracks: list[Track]) -> list[Track]:
+    """The tracks, and of those that are near others how they were before: in a crowd the estimator gives some of one
+    person's limbs to another, and a track may leave with the wrong one."""
+
+    def before(track: Track) -> Track | None:
+        if not any(_near(track, other) for other in tracks if other is not track):
+            return None
+        return track.before if track.before and track.before.missed < MEMORY else replace(track, before=None)
+
+    return [replace(track, before=before(track)) for track in tracks]
+
+
+def _near(track: Track, other: Track) -> bool:
+    apart = np.median(track.pose.xy, axis=0) - np.median(other.pose.xy, axis=0)
+    return bool(np.hypot(*apart) < NEAR * max(track.body, other.body))
 
 
 def _there(track: Track) -> bool:
@@ -189,20 +227,34 @@ def _associate(tracks: Sequence[Track], found: Sequence[Pose]) -> dict[int, int]
 
 
 def _likelihood(track: Track, person: Pose) -> float:
-    """How likely the person is the track's: Dice's share of the points of both that lie where they are expected, as
-    a density, so that a track long unseen, which may be anywhere, does not outbid one that knows; 0 when too few do.
+    """How likely the person is the track's; 0 when they cannot be."""
+    if track.before is None:
+        likelihood = _fit(track, person, 3.0)
+    else:
+        likelihood = max(
+            _fit(track, person, 3.0, _size(track, person)),
+            _fit(track.before, person, 0.3, _size(track.before, person)),
+        )
+    return likelihood if _there(track) else YOUNG * likelihood
 
-    Left and right may be mistaken for one another.
-    """
+
+def _size(track: Track, person: Pose) -> float:
+    """How well the person's size is the track's, 0 to 1: who passes in front is nearer, and so larger."""
+    return float(np.exp(-((np.log(body_height(person) / track.body) / SIZE_OFF) ** 2) / 2))
+
+
+def _fit(track: Track, person: Pose, growth: float, size: float = 1.0) -> float:
+    """Dice's share of the points of both that lie where they are expected, which is less sure by `growth` for each
+    second since the person was found; as a density, so that a track that may be anywhere does not outbid one that
+    knows. 0 for too small a share. Left and right may be mistaken for one another."""
     known = _known(track) * track.pose.scores
     found = (person.scores >= SEEN) * person.scores
-    reach = 1 + 3 * track.missed  # how much less sure after some time
-    spread = 0.1 * track.body * reach
+    reach = 1 + growth * track.missed
     expected = track.pose.xy + _drift(track)
     off = np.minimum(((person.xy - expected) ** 2).sum(1), ((person.xy[SWAP] - expected) ** 2).sum(1))
-    hit = np.exp(-off / (2 * spread**2)) * np.minimum(known, found)
-    share = 2 * float(hit.sum()) / max(float(known.sum() + found.sum()), 1e-6)
-    return share / reach**2 if share >= 0.15 else 0.0
+    hit = np.exp(-off / (2 * (OFF * track.body * reach) ** 2)) * np.minimum(known, found)
+    share = size * 2 * float(hit.sum()) / max(float(known.sum() + found.sum()), 1e-6)
+    return share / reach**2 if share >= SHARE else 0.0
 
 
 def _known(track: Track) -> npt.NDArray[np.bool_]:
@@ -244,6 +296,7 @@ def _updated(track: Track, person: Pose, settings: FollowSettings) -> Track:
         unseen=np.where(sure, 0.0, track.unseen).astype(np.float32),
         doubted=np.where(doubted[:, None], person.xy, np.nan).astype(np.float32),
         body=body,
+        age=max(track.age, 0.0) if person.score >= settings.min_score else track.age,
         missed=0.0,
     )
 
