@@ -81,9 +81,13 @@ class Library:
             self._items = sqlite3.connect(
                 f"file:{inside / ITEMS}?mode=ro&immutable=1", uri=True, check_same_thread=False
             )
-            (count,) = self._items.execute("SELECT count(*) FROM item").fetchone()
-            if count != manifest.items:
-                raise ValueError(f"{count} items, not {manifest.items}")
+            try:
+                (count,) = self._items.execute("SELECT count(*) FROM item").fetchone()
+                if count != manifest.items:
+                    raise ValueError(f"{count} items, not {manifest.items}")
+            except BaseException:
+                self._items.close()
+                raise
 
     @classmethod
     def open(cls, folder: Path) -> Self:

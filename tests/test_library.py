@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -342,13 +343,13 @@ def no_table(file: Path) -> None:
 
 
 def fewer_rows(file: Path) -> None:
-    with sqlite3.connect(file) as table:
+    with closing(sqlite3.connect(file)) as table, table:
         table.execute("DELETE FROM item WHERE number = 5")
     table.close()
 
 
 def other_columns(file: Path) -> None:
-    with sqlite3.connect(file) as table:
+    with closing(sqlite3.connect(file)) as table, table:
         table.execute("ALTER TABLE item DROP COLUMN licence")
     table.close()
 
