@@ -45,8 +45,12 @@ MEMORY = 3.0
 """Seconds for which it counts where somebody was before others came near."""
 OFF = 0.08
 """Body heights, the standard deviation of a key point from where it is expected a moment later."""
+STRAY = 1.5
+"""How much of that it is more for each second since they were found."""
+SWAY = 0.3
+"""The same since others came near."""
 SIZE_OFF = 0.15
-"""The same of the logarithm of the body's height, when it is to tell people apart."""
+"""The standard deviation of the logarithm of a body's height, when it is to tell people apart."""
 SHARE = 0.15
 """Somebody is not who they are taken for if less of their key points are where they are expected."""
 YOUNG = 0.1
@@ -192,18 +196,17 @@ def _aged(track: Track, elapsed: float) -> Track:
 def _remembered(tracks: list[Track]) -> list[Track]:
     """The tracks, and of those that are near others how they were before: in a crowd the estimator gives some of one
     person's limbs to another, and a track may leave with the wrong one."""
+    if len(tracks) < 2:
+        return [replace(track, before=None) for track in tracks]
+    centres = np.median([track.pose.xy for track in tracks], axis=1)
+    bodies = np.array([track.body for track in tracks])
+    apart = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1))
+    near = (apart < NEAR * np.maximum(bodies[:, None], bodies[None])).sum(1) > 1
+    return [replace(track, before=_before(track) if close else None) for track, close in zip(tracks, near, strict=True)]
 
-    def before(track: Track) -> Track | None:
-        if not any(_near(track, other) for other in tracks if other is not track):
-            return None
-        return track.before if track.before and track.before.missed < MEMORY else replace(track, before=None)
 
-    return [replace(track, before=before(track)) for track in tracks]
-
-
-def _near(track: Track, other: Track) -> bool:
-    apart = np.median(track.pose.xy, axis=0) - np.median(other.pose.xy, axis=0)
-    return bool(np.hypot(*apart) < NEAR * max(track.body, other.body))
+def _before(track: Track) -> Track:
+    return track.before if track.before and track.before.missed < MEMORY else replace(track, before=None)
 
 
 def _there(track: Track) -> bool:
@@ -218,43 +221,44 @@ def _patience(track: Track, settings: FollowSettings) -> float:
 
 def _associate(tracks: Sequence[Track], found: Sequence[Pose]) -> dict[int, int]:
     """Which track each of the found people continues: track index → person index, the likeliest pairs first."""
+    if not tracks or not found:
+        return {}
+    keypoints = np.stack([person.keypoints for person in found])
+    sizes = np.log([body_height(person) for person in found])
+    likely = np.stack([_likelihood(track, keypoints, sizes) for track in tracks])
     pairs: dict[int, int] = {}
-    likely = ((_likelihood(track, person), i, j) for i, track in enumerate(tracks) for j, person in enumerate(found))
-    for _, i, j in sorted((pair for pair in likely if pair[0] > 0), reverse=True):
+    for at in np.argsort(-likely, axis=None, kind="stable")[: np.count_nonzero(likely)].tolist():
+        i, j = divmod(at, len(found))
         if i not in pairs and j not in pairs.values():
             pairs[i] = j
     return pairs
 
 
-def _likelihood(track: Track, person: Pose) -> float:
-    """How likely the person is the track's; 0 when they cannot be."""
+def _likelihood(track: Track, people: Floats, sizes: npt.NDArray[np.float64]) -> Floats:
+    """How likely each of N people (N×17×3) with N logarithms of their height is the track's; 0 for who cannot be."""
     if track.before is None:
-        likelihood = _fit(track, person, 3.0)
+        likelihood = _fit(track, people, None, STRAY)
     else:
-        likelihood = max(
-            _fit(track, person, 3.0, _size(track, person)),
-            _fit(track.before, person, 0.3, _size(track.before, person)),
-        )
-    return likelihood if _there(track) else YOUNG * likelihood
+        likelihood = np.maximum(_fit(track, people, sizes, STRAY), _fit(track.before, people, sizes, SWAY))
+    return likelihood if _there(track) else np.float32(YOUNG) * likelihood
 
 
-def _size(track: Track, person: Pose) -> float:
-    """How well the person's size is the track's, 0 to 1: who passes in front is nearer, and so larger."""
-    return float(np.exp(-((np.log(body_height(person) / track.body) / SIZE_OFF) ** 2) / 2))
-
-
-def _fit(track: Track, person: Pose, growth: float, size: float = 1.0) -> float:
+def _fit(track: Track, people: Floats, sizes: npt.NDArray[np.float64] | None, growth: float) -> Floats:
     """Dice's share of the points of both that lie where they are expected, which is less sure by `growth` for each
     second since the person was found; as a density, so that a track that may be anywhere does not outbid one that
-    knows. 0 for too small a share. Left and right may be mistaken for one another."""
+    knows. 0 for too small a share. Left and right may be mistaken for one another; the size may not, where it counts:
+    who passes in front is nearer, and so larger."""
+    xy, scores = people[:, :, :2], people[:, :, 2]
     known = _known(track) * track.pose.scores
-    found = (person.scores >= SEEN) * person.scores
+    found = (scores >= SEEN) * scores
     reach = 1 + growth * track.missed
     expected = track.pose.xy + _drift(track)
-    off = np.minimum(((person.xy - expected) ** 2).sum(1), ((person.xy[SWAP] - expected) ** 2).sum(1))
+    off = np.minimum(((xy - expected) ** 2).sum(2), ((xy[:, SWAP] - expected) ** 2).sum(2))
     hit = np.exp(-off / (2 * (OFF * track.body * reach) ** 2)) * np.minimum(known, found)
-    share = size * 2 * float(hit.sum()) / max(float(known.sum() + found.sum()), 1e-6)
-    return share / reach**2 if share >= SHARE else 0.0
+    share = 2 * hit.sum(1) / np.maximum(known.sum() + found.sum(1), 1e-6)
+    if sizes is not None:
+        share = share * np.exp(-(((sizes - np.log(track.body)) / SIZE_OFF) ** 2) / 2)
+    return np.where(share >= SHARE, share / reach**2, 0.0).astype(np.float32)
 
 
 def _known(track: Track) -> npt.NDArray[np.bool_]:
