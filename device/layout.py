@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from index.agreement import Similarity, align
 from models.pose import LEFT_HIP, LEFT_SHOULDER, NOSE, RIGHT_HIP, RIGHT_SHOULDER, Floats, Image, Pose
@@ -155,6 +156,20 @@ def _crown(pose: Pose) -> Floats:
         elif seen[hips].all():
             crown = (neck + 0.7 * (neck - pose.xy[hips].mean(0)))[None]
     return crown.astype(np.float32, copy=False)
+
+
+def room_for(people: Floats, seen: npt.NDArray[np.bool_], photos: npt.NDArray[np.intp], display: Size) -> Floats:
+    """How much of each photo's person a display that the photo fills has room for, as a share of them, 0 to 1.
+
+    `people` is N×17×2 in pixels of the photos, `seen` N×17 (the points that count), `photos` N×2 widths and heights. A
+    tall photo fills a wide display by a strip across it, which may be no more than a chest.
+    """
+    low = np.where(seen[..., None], people, np.inf).min(1)
+    high = np.where(seen[..., None], people, -np.inf).max(1)
+    scale = (np.array(display) / photos).max(1, keepdims=True)
+    needed = np.maximum(scale * (high - low), 1e-6)
+    found: Floats = np.minimum(np.array(display) / needed, 1).prod(1).astype(np.float32)
+    return found
 
 
 def prepare(photo: Image, placement: Similarity, display: Size, mirrored: bool = False) -> Image:

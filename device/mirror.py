@@ -13,20 +13,23 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Protocol, Self
+
+import numpy as np
 
 from device.button import Button
 from device.camera import Camera, CameraError, CameraStuck, EndOfVideo, Frame, as_in_a_mirror
 from device.choose import Choice, ChooseSettings, choose
 from device.follow import Followed, FollowSettings, follow
-from device.layout import Size, cover, in_the_mirror, moved, place, prepare
+from device.layout import Size, cover, in_the_mirror, moved, place, prepare, room_for
 from device.recorder import Recorder
 from device.screen import Event, Screen, Shown, View
 from index.agreement import agreement, align
 from index.library import Library, LibraryError
 from index.match import Match, Matcher
-from models.pose import Image, Pose
+from models.pose import SWAP, Image, Pose
 from models.worker import EstimatorLost
 
 STALE: Final = 1.0
@@ -110,6 +113,9 @@ class Sense:
         self.canvas = canvas
         self._camera, self._estimator, self._library = camera, estimator, library
         self._matcher = Matcher(library)
+        self._size_of = lru_cache(maxsize=4096)(
+            lambda number: (library.item(number).width, library.item(number).height)
+        )
         self._rotate = rotate
         self._follow_settings = follow_settings or FollowSettings()
         self._choose_settings = choose_settings or ChooseSettings()
@@ -195,21 +201,43 @@ class Sense:
         """The moment with the photo for its visitor, or one to look at while there is none."""
         now = time.monotonic()
         visitor = moment.visitor and moment.visitor.surer_than(SURE)
-        matches = None if visitor is None else self._matcher.find(visitor, top=2 * self._choose_settings.remember + 4)
         last = self._choice.shown
         self._choice = choose(
             self._choice,
-            matches,
+            None if visitor is None else self._matches(visitor),
             now,
             self._choose_settings,
-            shown_agreement=None if visitor is None or last is None else self._agreement(last, visitor),
+            shown_agreement=None if visitor is None or last is None else self._now(last, visitor),
         )
         shown = self._choice.shown
-        if shown is None:
+        if visitor is None or shown is None:
             return self._alone(moment, before, now)
         changed = last is None or shown.item != last.item or before.canvas != moment.canvas
-        moment = replace(moment, agreement=shown.agreement)
+        moment = replace(moment, agreement=self._agreement(shown, visitor))
         return self._with_photo(shown, moment) if changed else moment
+
+    def _matches(self, visitor: Pose) -> list[Match]:
+        """The photos that show the visitor best on this display, best first."""
+        found = self._matcher.find(visitor, top=2 * self._choose_settings.remember + 4)
+        return sorted(self._by_room(found, visitor), key=lambda match: match.agreement, reverse=True)
+
+    def _now(self, shown: Match, visitor: Pose) -> float:
+        """How well the shown photo agrees on this display with the visitor as they are now."""
+        again = shown._replace(agreement=self._agreement(shown, visitor))
+        return self._by_room([again], visitor)[0].agreement
+
+    def _by_room(self, matches: list[Match], visitor: Pose) -> list[Match]:
+        """The matches as they agree with the visitor on this display: what it has no room for counts as missed."""
+        if not matches:
+            return []
+        keypoints = self._library.keypoints[[match.item for match in matches]]
+        asked = np.array([visitor.scores[SWAP] if match.mirrored else visitor.scores for match in matches]) > 0
+        sizes = np.array([(self._item(match.item).width, self._item(match.item).height) for match in matches])
+        shares = room_for(keypoints[:, :, :2], asked & (keypoints[:, :, 2] > 0), sizes, self.canvas)
+        return [
+            match._replace(agreement=match.agreement * float(share))
+            for match, share in zip(matches, shares, strict=True)
+        ]
 
     def _agreement(self, match: Match, visitor: Pose) -> float:
         """How well the shown photo agrees with the visitor now; 0 while too little of them is seen to say."""
@@ -221,11 +249,11 @@ class Sense:
     def _pose(self, match: Match) -> Pose:
         """The pose in a photo as it is shown: mirrored when the photo is."""
         pose = self._library.pose(match.item)
-        return pose.mirrored(self._library.item(match.item).width) if match.mirrored else pose
+        return pose.mirrored(self._item(match.item).width) if match.mirrored else pose
 
     def _with_photo(self, match: Match, moment: Moment) -> Moment:
         """The moment with a photo laid so that its person stands where the visitor stands, unless it is damaged."""
-        item, pose, reflection = self._library.item(match.item), self._pose(match), moment.reflection
+        item, pose, reflection = self._item(match.item), self._pose(match), moment.reflection
         try:
             picture = self._library.picture(match.item)
         except LibraryError as error:

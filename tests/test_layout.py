@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from device.layout import EDGE, MOST_ZOOM, REACH, Size, cover, in_the_mirror, moved, place, prepare, reduced
+from device.layout import EDGE, MOST_ZOOM, REACH, Size, cover, in_the_mirror, moved, place, prepare, reduced, room_for
 from index.agreement import Similarity
 from models.pose import LEFT_SHOULDER, NOSE, RIGHT_SHOULDER, Floats, Image, Pose
 
@@ -221,3 +221,19 @@ def test_reducing_keeps_the_top_left_and_leaves_out_the_rest() -> None:
     assert small.shape == (2, 3, 3)
     assert small[0, 0] == pytest.approx(picture[:2, :2].mean((0, 1)), abs=0.6)
     assert reduced(picture, 1) is picture
+
+
+def test_a_tall_photo_on_a_wide_display_has_room_for_a_strip_of_its_person() -> None:
+    points = np.zeros((1, 17, 2), np.float32)
+    points[0, :, 1] = np.linspace(100, 900, 17)  # somebody who stands, 800 of 1000 pixels high
+    seen = np.ones((1, 17), bool)
+    assert room_for(points, seen, np.array([[500, 1000]]), (500, 1000))[0] == 1
+    assert room_for(points, seen, np.array([[500, 1000]]), (1000, 500))[0] == pytest.approx(500 / 1600)
+
+
+def test_only_the_points_that_count_need_room() -> None:
+    points = np.zeros((1, 17, 2), np.float32)
+    points[0, :, 1] = np.linspace(100, 900, 17)
+    bust = np.arange(17)[None] < 5  # 200 pixels of it
+    assert room_for(points, bust, np.array([[500, 1000]]), (1000, 500))[0] == 1
+    assert room_for(points, np.zeros((1, 17), bool), np.array([[500, 1000]]), (1000, 500))[0] == 1
