@@ -113,9 +113,7 @@ class Sense:
         self.canvas = canvas
         self._camera, self._estimator, self._library = camera, estimator, library
         self._matcher = Matcher(library)
-        self._size_of = lru_cache(maxsize=4096)(
-            lambda number: (library.item(number).width, library.item(number).height)
-        )
+        self._item = lru_cache(maxsize=4096)(library.item)
         self._rotate = rotate
         self._follow_settings = follow_settings or FollowSettings()
         self._choose_settings = choose_settings or ChooseSettings()
