@@ -68,6 +68,7 @@ def demo(asked: argparse.Namespace) -> int:
         settings,
         camera=replace(settings.camera, source="performer", rotate=0),
         library=replace(settings.library, folder=""),
+        button=replace(settings.button, pin=0),
     )
     if resolve(settings.screen.display, os.environ)[0] != "headless":
         with opened(settings) as parts:

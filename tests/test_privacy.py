@@ -19,9 +19,9 @@ OPENED = re.compile(r'open(?:at)?\((?:AT_FDCWD, |\d+(?:<[^>]*>)?, )?"(?P<path>[^
 RENAMED = re.compile(r'rename(?:at2?)?\(.*?"[^"]*".*?"(?P<path>[^"]*)"')
 
 TRIED = re.escape(tempfile.gettempdir()) + r"/[a-z0-9_]{8}$"
-NO_PICTURE = re.compile(rf"^/(dev|proc|sys)/|^memfd:|__pycache__|^{TRIED}|/\.lgd-nfy\d+$")
-"""Devices and shared memory are no disk; compiled modules are the installation's; Python tries with four bytes whether
-it can write to the folder for temporary files; and lgpio, asked whether there is a button, makes itself a pipe."""
+NO_PICTURE = re.compile(rf"^/(dev|proc|sys)/|^memfd:|__pycache__|^{TRIED}")
+"""Devices and shared memory are no disk; compiled modules are the installation's; and Python tries with four bytes
+whether it can write to the folder for temporary files."""
 
 
 @pytest.fixture(scope="module")
