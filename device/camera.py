@@ -1,15 +1,14 @@
-"""Cameras: what the mirror asks of one, opening the one asked for, and the one place where a picture is flipped.
+"""Cameras: what the mirror asks of one, and the one place where a picture is flipped.
 
 The drivers are in `device.cameras`: the Pi's own camera, USB cameras, films and pictures from disk, and the
-performer. A camera yields frames and nothing more; `device.cameras.watch` keeps one open through whatever befalls it.
+performer. A camera yields frames and nothing more; `device.cameras.opening` opens the one that is asked for, and
+`device.cameras.watch` keeps it open through whatever befalls it.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -21,11 +20,6 @@ from models.pose import Image
 
 SILENCE: Final = 2.0
 """Seconds without a new picture after which a camera counts as gone."""
-
-OPENCV_ERRORS: Final = 2
-"""OpenCV's level of logging at which it speaks of errors and leaves out warnings."""
-
-log = logging.getLogger(__name__)
 
 
 class CameraError(OSError):
@@ -86,71 +80,6 @@ class Camera(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def open_camera(
-    choice: str,
-    *,
-    size: tuple[int, int],
-    small: tuple[int, int] | None = None,
-    real_time: bool = True,
-    loop: bool = True,
-) -> Camera:
-    """Open the camera named by `choice`, and return it once it can give pictures.
-
-    `choice` is `auto` (the Pi's camera where there is one, else the first USB camera), `pi`, `usb` (the first),
-    `usb:N` or /dev/videoN, `performer`, a film, a picture or a folder of pictures. `size` is (width, height) wished
-    for `Frame.image`: a device gives what it has nearest to that, and what is drawn or read from disk is no longer
-    than its longer side. `small` is (height, width) of `Frame.small`, exactly so; both are in the camera's own
-    orientation, before `as_in_a_mirror`.
-
-    `real_time` False shows a film, the performer and each picture of a folder frame by frame, as fast as they are
-    asked for, `Frame.taken` then going by the film's own time; `loop` shows films and folders again and again. Raises
-    CameraError.
-    """
-    # What OpenCV warns of on stderr is told by a CameraError, in a sentence. (OpenCV 5 moved the function.)
-    quieten = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else getattr(cv2, "setLogLevel")  # noqa: B009
-    quieten(OPENCV_ERRORS)
-    # Imported here, as the drivers are built on this module; and each only when it is the one.
-    if choice == "auto":
-        return _first_found(size, small)
-    if choice == "pi":
-        from device.cameras import pi
-
-        return pi.open_pi(size, small)
-    if choice == "performer":
-        from device.cameras import performer
-
-        return performer.open_performer(size, small, real_time=real_time)
-    kind, _, number = choice.partition(":")
-    path = Path(f"/dev/video{number}" if kind == "usb" and number.isdecimal() else choice)
-    if choice == "usb" or path.is_relative_to("/dev"):
-        from device.cameras import usb
-
-        return usb.open_first(size, small) if choice == "usb" else usb.open_usb(path, size, small)
-    if choice and path.exists():
-        from device.cameras import film
-
-        return film.open_film(path, size, small, real_time=real_time, loop=loop)
-    raise CameraError(
-        f"There is no camera {choice!r}: use auto, pi, usb, usb:N, performer, or a film, picture or folder there is."
-    )
-
-
-def _first_found(size: tuple[int, int], small: tuple[int, int] | None) -> Camera:
-    """The Pi's camera where there is one, else the first USB camera. Raises CameraError saying what was looked for."""
-    from device.cameras import pi, usb
-
-    trouble = ""
-    try:
-        if pi.find() is not None:
-            return pi.open_pi(size, small)
-    except pi.PiCameraUnusable as error:
-        log.warning("%s", error)
-        trouble = f" {error}"
-    if usb.find():
-        return usb.open_first(size, small)
-    raise CameraError(f"No camera found: plug in a USB camera, or connect a Pi camera and restart.{trouble}")
 
 
 def as_in_a_mirror(frame: Frame, rotate: int = 0) -> Frame:

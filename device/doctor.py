@@ -15,7 +15,8 @@ import numpy as np
 
 from device import places
 from device.button import Button, ButtonError
-from device.camera import CameraError, open_camera
+from device.camera import CameraError
+from device.cameras.opening import open_camera
 from device.config import Config, load
 from device.panel import ScreenError, open_panel
 from device.start import models_of

@@ -18,8 +18,9 @@ import pytest
 from PIL import Image as Pillow
 from stand_ins import Capture, Hardware, answering, capability, pi_modules, scene
 
-from device.camera import Camera, CameraError, CameraSilent, CameraStuck, Frame, as_in_a_mirror, open_camera
+from device.camera import Camera, CameraError, CameraSilent, CameraStuck, Frame, as_in_a_mirror
 from device.cameras import film, live, performer, pi, usb, v4l2
+from device.cameras.opening import open_camera
 from models.pose import Image
 
 SIZE = 640, 480

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image as Pillow
 from stand_ins import scene
 
-from device.camera import Camera, CameraError, EndOfVideo, fitted, open_camera
+from device.camera import Camera, CameraError, EndOfVideo, fitted
 from device.cameras.film import STILL_FPS
+from device.cameras.opening import open_camera
 from device.cameras.paced import Paced
 from models.pose import Image
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from device.camera import open_camera
+from device.cameras.opening import open_camera
 from device.cameras.performer import FPS
 from models.figures import perform
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stand_ins import IMX708, Hardware, Picamera2, padded_yuv, pi_modules, scene
 
-from device.camera import CameraError, open_camera
+from device.camera import CameraError
 from device.cameras import pi
+from device.cameras.opening import open_camera
 
 SIZE = 640, 480
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from device.camera import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, Frame, open_camera
+from device.camera import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, Frame
+from device.cameras.opening import open_camera
 
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 10.0
