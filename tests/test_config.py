@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device import config
+from device.choose import ChooseSettings
 from device.config import CHOICES, DEFAULTS, RANGES, Config, ConfigError
+from device.follow import FollowSettings
 
 
 def written(folder: Path, text: str) -> Path:
@@ -29,6 +31,12 @@ def test_defaults_hold_every_key_of_every_section() -> None:
     for section, keys in template.items():
         settings = getattr(loaded, section)
         assert {field.name: getattr(settings, field.name) for field in fields(settings)} == keys
+
+
+def test_defaults_are_those_that_following_and_choosing_were_measured_with() -> None:
+    loaded = config.load(places=())
+    assert loaded.follow == FollowSettings()
+    assert loaded.choose == ChooseSettings()
 
 
 def test_every_key_is_commented() -> None:
