@@ -26,6 +26,7 @@ from device.screen import Event, Screen, View
 from index.library import Library, LibraryError
 from index.starter import starter
 from models import fetch
+from models.child import leave_no_core
 from models.estimator import fitting, size_for
 from models.worker import EstimatorProcess
 
@@ -105,6 +106,7 @@ def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
 def opened(settings: Config) -> Iterator[Opened]:
     """Every part of the mirror, open and running."""
     shown, asked, gif = settings.screen, settings.camera, settings.gif
+    leave_no_core()
     with ExitStack() as stack:
         screen = stack.enter_context(Screen.open(shown.display, _size_of(settings), shown.rotate))
         estimator = stack.enter_context(opened_estimator(settings))
@@ -160,10 +162,14 @@ def open_library(folder: str, tell: Callable[[int, int | None, str], None]) -> t
     faults = []
     if folder:
         try:
-            return Library.open(places.library(folder)), []
+            library = Library.open(places.library(folder))
+            if library.manifest.pictures:
+                return library, []
+            library.close()
+            faults.append(f"The library {folder} holds poses alone, and no pictures to show.")
         except LibraryError as error:
-            log.warning("%s", error)
-            faults.append(f"{error} The starter library is shown in its stead.")
+            faults.append(str(error))
+        log.warning("%s", faults[0])
     return Library.open(starter(places.starter(), tell)), faults
 
 

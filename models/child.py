@@ -213,7 +213,7 @@ def _start(fds: Sequence[int]) -> subprocess.Popen[bytes]:
 def serve(requests_fd: int, answers_fd: int, lifeline_fd: int, frame_fd: int) -> None:
     """The child's life: become what the first request says, then answer each frame until the requests end."""
     _die_with_parent(lifeline_fd)
-    _leave_no_core()
+    leave_no_core()
     requests, answers = Connection(requests_fd, writable=False), Connection(answers_fd, readable=False)
     try:
         job: Job = requests.recv()
@@ -240,7 +240,7 @@ def _die_with_parent(lifeline: int) -> None:
         sys.exit(1)
 
 
-def _leave_no_core() -> None:
+def leave_no_core() -> None:
     """No core dump: it would put the visitor's picture on disk, and delay the news of the death.
 
     A limit of 1 also keeps the kernel from handing the dump to a program, which 0 does not (core(5), and

@@ -169,3 +169,14 @@ def test_a_damaged_library_is_said_and_the_starter_library_shown(
     assert ran.returncode == 0, ran.stderr
     assert index.name in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.slow
+def test_a_library_of_poses_alone_is_said_to_have_nothing_to_show(
+    keypoints: Path, demo_home: dict[str, str], tmp_path: Path
+) -> None:
+    build(keypoints, tmp_path / "library")
+    asked = ("run", "--camera", "performer", "--library", tmp_path / "library", "--display", "headless", "--seconds", 2)
+    ran = run(*asked, env=demo_home)
+    assert ran.returncode == 0, ran.stderr
+    assert "holds poses alone" in ran.stderr
