@@ -8,6 +8,7 @@ import os
 import stat
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageCms, UnidentifiedImageError
 
+from index.fingerprint import fingerprint
 from index.manifest import shown
 from models.pose import Image
 
@@ -68,18 +70,34 @@ class Picture:
     author: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Stored:
     """A picture as a library keeps it: JPEG, RGB, upright, scaled to the display."""
 
     jpeg: bytes
     width: int
     height: int
+    fingerprint: bytes
+
+    @cached_property
+    def name(self) -> str:
+        """Its file's name in the library: the sha256 of what is in it."""
+        return f"{hashlib.sha256(self.jpeg).hexdigest()}.jpg"
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A picture that already lies somewhere as a library keeps it: its file is linked, or copied, and not read."""
+
+    file: Path
+    width: int
+    height: int
+    fingerprint: bytes
 
     @property
     def name(self) -> str:
         """Its file's name in the library: the sha256 of what is in it."""
-        return f"{hashlib.sha256(self.jpeg).hexdigest()}.jpg"
+        return self.file.name
 
 
 def read(file: Path) -> Image:
@@ -115,7 +133,7 @@ def stored(image: Image, long_side: int = LONG_SIDE) -> Stored:
     picture = _scaled(Pillow.fromarray(image), long_side)
     jpeg = io.BytesIO()
     picture.save(jpeg, "JPEG", quality=QUALITY)
-    return Stored(jpeg.getvalue(), *picture.size)
+    return Stored(jpeg.getvalue(), *picture.size, fingerprint(np.asarray(picture)))
 
 
 def text(value: object) -> str | None:

@@ -30,7 +30,7 @@ from index.manifest import (
     checksum,
     shown,
 )
-from index.pictures import Stored
+from index.pictures import Kept, Stored
 from models.pose import Floats, Image, Pose
 
 Progress = Callable[[int, int | None, str], None]
@@ -53,12 +53,13 @@ KNOWN_SHARE: Final = 2 / 3
 class NewItem:
     """One person to put into a library.
 
-    `picture` is H×W×3 RGB, a picture file, a picture made ready by `index.pictures.stored`, or None for a pose
-    alone; `keypoints` 17×3 in its pixels (for a file: upright, at its full size; for a Stored: of the stored size),
-    third ≤ 0 where unseen. `size` is (width, height) of the picture that a pose alone was taken from, where known.
+    `picture` is H×W×3 RGB, a picture file, a picture made ready by `index.pictures.stored`, one Kept by a library, or
+    None for a pose alone; `keypoints` 17×3 in its pixels (for a file: upright, at its full size; for Stored and Kept:
+    of the stored size), third ≤ 0 where unseen. `size` is (width, height) of the picture that a pose alone was taken
+    from, where known.
     """
 
-    picture: Image | Path | Stored | None
+    picture: Image | Path | Stored | Kept | None
     keypoints: Floats
     title: str | None = None
     author: str | None = None
@@ -125,12 +126,12 @@ class Writer:
         """Puts one more person in, with their picture unless it is there. Raises PictureError, OSError, ValueError."""
         keypoints = _clean(item.keypoints)
         stored, size = self._picture(item)
-        if stored is not None and not isinstance(item.picture, Stored):
+        if stored is not None and not isinstance(item.picture, (Stored, Kept)):
             keypoints = scaled(keypoints, stored.width / size[0], stored.height / size[1])
             size = stored.width, stored.height
         name = None if stored is None else stored.name
         if stored is not None and name is not None and name not in self._stored:
-            (self._folder / PICTURES / name).write_bytes(stored.jpeg)
+            _put(stored, self._folder / PICTURES / name)
             self._stored.add(name)
         box = Pose.from_keypoints(keypoints).box() or (0.0, 0.0, 0.0, 0.0)
         words = (item.title, item.author, item.licence, item.licence_url, item.source_url)
@@ -173,17 +174,28 @@ class Writer:
         shutil.rmtree(self._folder, ignore_errors=True)
         os.close(self._lock)
 
-    def _picture(self, item: NewItem) -> tuple[Stored | None, tuple[int, int]]:
+    def _picture(self, item: NewItem) -> tuple[Stored | Kept | None, tuple[int, int]]:
         """The picture as it is stored, and the size that the key points are given in."""
         if item.picture is None:
             return None, item.size or _around(item.keypoints)
-        if isinstance(item.picture, Stored):
+        if isinstance(item.picture, (Stored, Kept)):
             return item.picture, (item.picture.width, item.picture.height)
         if isinstance(item.picture, Path):
             loaded = pictures.load(item.picture, self._long_side)
             return pictures.stored(loaded.image, self._long_side), (loaded.width, loaded.height)
         height, width = item.picture.shape[:2]
         return pictures.stored(item.picture, self._long_side), (width, height)
+
+
+def _put(picture: Stored | Kept, file: Path) -> None:
+    """Puts a picture's file into the library: linked where the file system can, else copied."""
+    if isinstance(picture, Stored):
+        file.write_bytes(picture.jpeg)
+        return
+    try:
+        os.link(picture.file, file)
+    except OSError:
+        shutil.copyfile(picture.file, file)
 
 
 def findable(points: Floats, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
