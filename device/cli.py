@@ -132,20 +132,17 @@ def _add_index(commands: Commands[argparse.ArgumentParser]) -> None:
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the library goes")
     build.add_argument("--workers", type=_count, metavar="N", help="processes at once (default: one a core)")
     _estimator_options(build)
-    build.set_defaults(command=_later("device.commands", "index_build"))
+    build.set_defaults(command=_later("device.index_commands", "build"))
     query = actions.add_parser("query", help="ask a library for poses", description="Asks a library for poses.")
     query.add_argument("library", type=Path, metavar="DIR")
     query.add_argument("--keypoints", type=Path, required=True, metavar="FILE.npz", help="`keypoints`, N×17×3")
     query.add_argument("--top", type=_count, default=1, metavar="K", help="matches a query (default: 1)")
     query.add_argument("--json", action="store_true", help="print JSON")
-    query.set_defaults(command=_later("device.commands", "index_query"))
-    for name, text, command in (
-        ("info", "what a library holds", "index_info"),
-        ("verify", "check every file of a library", "index_verify"),
-    ):
+    query.set_defaults(command=_later("device.index_commands", "query"))
+    for name, text in (("info", "what a library holds"), ("verify", "check every file of a library")):
         action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument("library", type=Path, metavar="DIR")
-        action.set_defaults(command=_later("device.commands", command))
+        action.set_defaults(command=_later("device.index_commands", name))
 
 
 def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:

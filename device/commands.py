@@ -1,42 +1,17 @@
-"""The commands that need no mirror: people in pictures, libraries, models."""
+"""The commands that need neither a mirror nor a library: people in pictures, models."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import time
 from functools import partial
-from hashlib import sha256
 from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
 
+from device.progress import progress_bar
 from models.pose import KEYPOINTS, Pose
-
-
-def progress_bar() -> Progress:
-    """A bar on stderr with how many of how many, and the time left."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
 
 
 def poses(asked: argparse.Namespace) -> int:
@@ -75,92 +50,6 @@ def _print_people(found: dict[str, Any]) -> None:
         print(f"  {person['score']:.2f}  {'  '.join(seen)}")
 
 
-def index_query(asked: argparse.Namespace) -> int:
-    """The best matches of each query, and on stderr how long they took."""
-    from index.importers import keypoints_of
-    from index.library import Library
-    from index.match import Matcher
-
-    queries = [Pose.from_keypoints(query) for query in keypoints_of(asked.keypoints)]
-    found, milliseconds = [], []
-    with Library.open(asked.library) as library:
-        matcher = Matcher(library)
-        for pose in queries:
-            start = time.perf_counter()
-            found.append(matcher.find(pose, top=asked.top))
-            milliseconds.append((time.perf_counter() - start) * 1000)
-    if asked.json:
-        rows = [
-            {
-                "query": i,
-                "matches": [
-                    {"item": m.item, "mirrored": m.mirrored, "agreement": round(m.agreement, 6)} for m in matches
-                ],
-            }
-            for i, matches in enumerate(found)
-        ]
-        print(json.dumps(rows))
-    else:
-        for i, matches in enumerate(found):
-            print(f"{i}: " + "  ".join(f"{m.item}{' mirrored' * m.mirrored} {m.agreement:.3f}" for m in matches))
-    if milliseconds:
-        median, late = np.percentile(milliseconds, (50, 95))
-        print(f"median {median:.2f} ms, p95 {late:.2f} ms", file=sys.stderr)
-    return 0
-
-
-def index_build(asked: argparse.Namespace) -> int:
-    """A library of the sources; says what was skipped, and why."""
-    from index.build import build
-    from index.people import photo_finder
-    from models.fetch import DEFAULT, ModelMissing, find
-
-    try:
-        model = find(asked.model or DEFAULT)
-    except ModelMissing:
-        if asked.model or any(source.is_dir() for source in asked.sources):
-            raise
-        model = None  # key points and labelled pictures need none; what does need one will say so
-    with progress_bar() as bar:
-        task = bar.add_task("Looking", total=None)
-
-        def show(done: int, total: int | None, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
-        report = build(
-            asked.sources,
-            asked.out,
-            finder=photo_finder(model, asked.size) if model else None,
-            model=(model.stem, sha256(model.read_bytes()).hexdigest()) if model else None,
-            workers=asked.workers or os.cpu_count() or 1,
-            progress=show,
-        )
-    for skipped in report.skipped:
-        print(f"skipped: {skipped.reason}", file=sys.stderr)
-    print(report)
-    return 0
-
-
-def index_info(asked: argparse.Namespace) -> int:
-    """What a library says of itself."""
-    from index.library import info
-
-    manifest = info(asked.library)
-    print(f"{manifest.items} people in {manifest.pictures} pictures; {manifest.indexed} of them can be found.")
-    print(f"Found by {manifest.model[0]}." if manifest.model else "Their key points are labelled.")
-    print(f"{sum(file.bytes for file in manifest.files.values()) / 1e6:.1f} MB of indexes and key points.")
-    return 0
-
-
-def index_verify(asked: argparse.Namespace) -> int:
-    """Every file of a library against its checksum."""
-    from index.library import verify
-
-    manifest = verify(asked.library)
-    print(f"Every file is whole: {manifest.items} people in {manifest.pictures} pictures.")
-    return 0
-
-
 def models_list(asked: argparse.Namespace) -> int:
     """The catalogue, and where each model was found."""
     from models.fetch import ModelMissing, catalogue, find
@@ -184,7 +73,7 @@ def models_fetch(asked: argparse.Namespace) -> int:
     from models.fetch import DEFAULT, edgetpu_twin, fetch
 
     names = asked.names or [name for name in (DEFAULT, edgetpu_twin(DEFAULT)) if name]
-    with progress_bar() as bar:
+    with progress_bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as bar:
         for name in names:
             task = bar.add_task(f"Fetching {name}", total=None)
             fetch(name, partial(_show, bar, task))

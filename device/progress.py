@@ -1,0 +1,102 @@
+"""How far a long work is, on stderr: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+EVERY: Final = 10.0
+"""Seconds from line to line in a log."""
+
+MARKS: Final = 7
+"""Lines over which the rate is taken: the last minute's, as photos of one folder can be ten times those of the next."""
+
+Told = Callable[[int, int | None, str], None]
+"""Called with how many are done, of how many (None while unknown), and what is being done."""
+
+
+@contextmanager
+def told() -> Iterator[Told]:
+    """What tells on stderr how far a work is: how many of how many, how many a second, and the time left."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    with progress_bar(MofNCompleteColumn(), Rate(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("Looking", total=None)
+
+        def show(done: int, total: int | None, what: str) -> None:
+            if done < bar.tasks[0].completed:  # the next part of the work, which has a rate of its own
+                bar.reset(task)
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield show
+
+
+def progress_bar(*counts: ProgressColumn) -> Progress:
+    """A bar on stderr, what is being done before it, and `counts` after it; gone when the work is done."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),  # a file's name may have brackets in it
+        BarColumn(),
+        *counts,
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+class Rate(ProgressColumn):
+    """How many are done a second, as lately."""
+
+    def render(self, task: Task) -> Text:
+        """The rate in words; nothing until it is known."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f} a second")
+
+
+class Lines:
+    """Called as `Told` is, prints a line every so many seconds: for ssh, systemd and files."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, every: float = EVERY) -> None:
+        self._clock = clock
+        self._every = every
+        self._done = 0
+        self._marks = deque([(clock(), 0)], maxlen=MARKS)
+
+    def __call__(self, done: int, total: int | None, what: str) -> None:
+        now = self._clock()
+        if done < self._done:  # the next part of the work, which has a rate of its own
+            self._marks = deque([(now, done)], maxlen=MARKS)
+        self._done = done
+        if now - self._marks[-1][0] < self._every:
+            return
+        then, before = self._marks[0]
+        self._marks.append((now, done))
+        rate = (done - before) / (now - then)
+        left = f", {duration((total - done) / rate)} left" if total and rate else ""
+        of = f" of {total:,}" if total else ""
+        print(f"{what}: {done:,}{of}, {rate:,.1f} a second{left}", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time for a sentence: 40 s, 25 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
