@@ -43,18 +43,25 @@ class Credit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that gave nothing to the library: its name, of which sort the reason is, and the reason's sentence."""
+    """Something that gave nothing to the library: its name, of which sort the reason is, and the reason's sentence.
+
+    `thumbnail` is a small JPEG of it, where it could be read.
+    """
 
     name: str
     kind: str
     reason: str
+    thumbnail: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A picture file to look at; where people labelled it, `people` N×17×3 in a picture of `size` (width, height)."""
+    """A picture to look at, by its file or its URL; where people labelled it, `people` N×17×3.
 
-    file: Path
+    They are pixels of a picture of `size` (width, height).
+    """
+
+    file: Path | str
     credit: Credit
     people: Floats | None = None
     size: tuple[int, int] | None = None

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageCms, UnidentifiedImageError
 
+from index import web
 from index.fingerprint import fingerprint
 from index.manifest import shown
 from models.pose import Image
@@ -31,6 +32,9 @@ LONG_SIDE = 1920
 
 QUALITY = 88
 """JPEG quality: differences are not seen at a display's distance, and it halves the size of 95."""
+
+THUMBNAIL, THUMBNAIL_QUALITY = 160, 70
+"""Pixels of a thumbnail's longer side, and its JPEG quality: some 5 kB."""
 
 LONGEST_TEXT = 200
 """Characters of a title or a name; some cameras and programs write pages."""
@@ -55,7 +59,7 @@ TURNS: Final = {
 class PictureError(ValueError):
     """A file that gives no picture: `fault` says of which sort, the text is a sentence that names the file."""
 
-    def __init__(self, file: Path, fault: Fault, what: str) -> None:
+    def __init__(self, file: Path | str, fault: Fault, what: str) -> None:
         super().__init__(f"{shown(file)} {what}.")
         self.fault: Fault = fault
 
@@ -100,17 +104,17 @@ class Kept:
         return self.file.name
 
 
-def read(file: Path) -> Image:
-    """The picture in a file, H×W×3 RGB: upright as EXIF says, in sRGB, on white, the first of several frames.
+def read(file: Path | str) -> Image:
+    """The picture in a file or at a URL, H×W×3 RGB: upright as EXIF says, in sRGB, on white, the first of its frames.
 
     Raises PictureError when there is none that can be read.
     """
     return load(file, None).image
 
 
-def load(file: Path, long_side: int | None) -> Picture:
+def load(file: Path | str, long_side: int | None) -> Picture:
     """As `read`, with the longer side at most `long_side` pixels. Raises PictureError."""
-    data = _contents(file)
+    data = contents(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; the first is our own gate
         try:
@@ -136,6 +140,13 @@ def stored(image: Image, long_side: int = LONG_SIDE) -> Stored:
     return Stored(jpeg.getvalue(), *picture.size, fingerprint(np.asarray(picture)))
 
 
+def thumbnail(image: Image) -> bytes:
+    """A small JPEG of a picture, for pages."""
+    jpeg = io.BytesIO()
+    _scaled(Pillow.fromarray(image), THUMBNAIL).save(jpeg, "JPEG", quality=THUMBNAIL_QUALITY)
+    return jpeg.getvalue()
+
+
 def text(value: object) -> str | None:
     """A title or name from anywhere as one line of text; None when nothing is left."""
     plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
@@ -144,19 +155,28 @@ def text(value: object) -> str | None:
     return line[:LONGEST_TEXT] or None
 
 
-def _contents(file: Path) -> bytes:
-    """A plain file's bytes. What is none is not opened: opening a pipe would wait for somebody to write to it."""
+def contents(file: Path | str) -> bytes:
+    """The bytes of a plain file, or of what a URL names. Raises PictureError.
+
+    What is no plain file is not opened: opening a pipe would wait for somebody to write to it.
+    """
     try:
-        status = os.stat(file)
-        if not stat.S_ISREG(status.st_mode):
+        if isinstance(file, str):
+            place = web.local(file)
+            if place is None:
+                return web.fetch(file)
+        else:
+            place = file
+        if not stat.S_ISREG(os.stat(place).st_mode):
             raise PictureError(file, "cannot be read", "is no plain file")
-        return file.read_bytes()
-    except OSError as error:
-        raise PictureError(file, "cannot be read", f"cannot be read ({error.strerror})") from error
-    except ValueError as error:  # a name with a zero byte, from somebody's list of files
-        if isinstance(error, PictureError):
-            raise
-        raise PictureError(file, "cannot be read", f"cannot be read ({error})") from error
+        return place.read_bytes()
+    except PictureError:
+        raise
+    except web.TooLarge as error:
+        raise PictureError(file, "too large", f"is too large ({error})") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte, from somebody's list of files
+        said = getattr(error, "strerror", None) or error
+        raise PictureError(file, "cannot be read", f"cannot be read ({said})") from error
 
 
 def _formats() -> list[str]:
@@ -172,7 +192,7 @@ def _what_else(data: bytes) -> str:
     return "is not a picture that can be read here"
 
 
-def _decoded(opened: Pillow.Image, file: Path, long_side: int | None) -> Picture:
+def _decoded(opened: Pillow.Image, file: Path | str, long_side: int | None) -> Picture:
     width, height = opened.size
     if width * height > MOST_PIXELS:
         raise PictureError(
