@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from models.estimator import Estimator
@@ -33,6 +34,10 @@ CROWD = 5
 
 FEWEST_PIXELS = 100
 """A photo whose shorter side is smaller is only blocks on a display."""
+
+
+BLURRED = 0.62
+"""Of `blur` from here on: nobody is shown well by a picture of which blurring once more changes so little."""
 
 
 class Finder(Protocol):
@@ -70,6 +75,28 @@ def prominent(people: Sequence[Pose], width: int, height: int) -> list[Floats] |
     if not large:
         return "person too small"
     return [known_points(pose) for pose in large if _shows_enough(pose)] or "too few points"
+
+
+def sharp_enough(image: Image, keypoints: Floats) -> bool:
+    """Whether a picture (H×W×3) is sharp where somebody is (17×3, third ≤ 0 where unseen)."""
+    return blur(image, keypoints) < BLURRED
+
+
+def blur(image: Image, keypoints: Floats) -> float:
+    """How blurred a picture is where somebody is: 0 sharp, 1 smooth (Crete et al., The blur effect, 2007)."""
+    height, width = image.shape[:2]
+    seen = keypoints[keypoints[:, 2] > 0, :2]
+    if not len(seen):
+        return 1.0
+    left, top = np.clip(np.floor(seen.min(0)), 0, (width - 2, height - 2)).astype(int)
+    right, bottom = np.clip(np.ceil(seen.max(0)) + 1, (left + 2, top + 2), (width, height)).astype(int)
+    grey = cv2.cvtColor(np.ascontiguousarray(image[top:bottom, left:right]), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    shares = []
+    for axis, kernel in ((0, (1, 9)), (1, (9, 1))):
+        before = np.abs(np.diff(grey, axis=axis))
+        after = np.abs(np.diff(cv2.blur(grey, kernel), axis=axis))
+        shares.append(1 - float(np.maximum(before - after, 0).sum()) / max(float(before.sum()), 1e-6))
+    return max(shares)
 
 
 def known_points(pose: Pose) -> Floats:
