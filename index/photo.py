@@ -1,0 +1,75 @@
+"""What every source is read into: photos to look at, with whom to thank for them, and what gave nothing and why."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from index.manifest import shown
+from index.pictures import text
+from models.pose import Floats
+
+
+class ImportFailed(ValueError):
+    """A source that cannot be used at all: one sentence that names it and what was found."""
+
+
+class Credit(NamedTuple):
+    """Whom to thank for a picture, as far as it is known."""
+
+    title: str | None = None
+    author: str | None = None
+    licence: str | None = None
+    licence_url: str | None = None
+    source_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that gave nothing to the library: its name, of which sort the reason is, and the reason's sentence.
+
+    `thumbnail` is a small JPEG of it, where it could be read.
+    """
+
+    name: str
+    kind: str
+    reason: str
+    thumbnail: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A picture to look at, by its file or its URL; where people labelled it, `people` N×17×3.
+
+    They are pixels of a picture of `size` (width, height).
+    """
+
+    file: Path | str
+    credit: Credit
+    people: Floats | None = None
+    size: tuple[int, int] | None = None
+
+
+def title_of(file: Path) -> str | None:
+    """A title from a file's name."""
+    return text(file.stem.replace("_", " "))
+
+
+def check_plain(file: Path) -> None:
+    """Raises ImportFailed for what is no plain file: opening a pipe would wait for somebody to write to it."""
+    try:
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            raise ImportFailed(f"{shown(file)} is no plain file.")
+    except OSError as error:
+        raise ImportFailed(f"{shown(file)} cannot be read ({error.strerror}).") from error
+
+
+def why(error: BaseException) -> str:
+    """What an error says, as a phrase for a sentence."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+    if isinstance(error, KeyError):
+        return f"it has no `{error.args[0]}`"
+    return said[:200].rstrip(".") or type(error).__name__
