@@ -91,7 +91,8 @@ def info(asked: argparse.Namespace) -> int:
 
     manifest = info(asked.library)
     print(f"{manifest.items} people in {manifest.pictures} pictures; {manifest.indexed} of them can be found.")
-    print(f"Found by {manifest.model[0]}." if manifest.model else "Their key points are labelled.")
+    found_by = ", ".join(name for name, _ in manifest.models)
+    print(f"Found by {found_by}." if found_by else "Their key points are labelled.")
     print(f"{sum(file.bytes for file in manifest.files.values()) / 1e6:.1f} MB of indexes and key points.")
     return 0
 

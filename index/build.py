@@ -87,7 +87,7 @@ def build(
         report.items, report.pictures = len(writer), len(pictures_seen)
         if not len(writer):
             raise LibraryError(f"No library was written to {shown(out)}: {_why_nothing(report)}.")
-        report.indexed = writer.finish(model, progress).indexed
+        report.indexed = writer.finish([model] if model else [], progress).indexed
     report.seconds = time.monotonic() - start
     return report
 

@@ -6,26 +6,25 @@ mapped before it has been read whole and is, to the bit, what was built.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
-from annoy import AnnoyIndex
 from PIL import Image as Pillow
 
 from index import manifest as manifests
-from index import vector
-from index.manifest import INDEXES, ITEMS, KEYPOINTS, METRIC, PICTURES, SHAPE, Manifest, remedy, shown
+from index import shards, vector
+from index.manifest import ITEMS, KEYPOINTS, PICTURES, SHAPE, Manifest, Progress, as_library_error, remedy, shown
 from index.manifest import LibraryError as LibraryError
-from models.pose import Floats, Image, Pose
+from index.shards import Shard, array
+from models.pose import Image, Pose
 
 COLUMNS: Final = (
     "picture", "width", "height", "left", "top", "right", "bottom",
@@ -59,6 +58,14 @@ class Item:
         return ", ".join(part for part in (self.title, self.author, self.licence) if part)
 
 
+class Removed(NamedTuple):
+    """A picture that was taken down: its file's name, its fingerprint, and the title it had."""
+
+    picture: str
+    bits: bytes
+    title: str | None
+
+
 class Library:
     """An opened library; a context manager. `Library.open` is the way in.
 
@@ -71,29 +78,27 @@ class Library:
         self.manifest = manifest
         self._at = at
         inside = _inside(at)
-        with _as_library_error(folder / KEYPOINTS, folder):
-            self.keypoints = _array(inside / KEYPOINTS, (manifest.items, 17, 3), np.dtype(np.float32))
-        with _as_library_error(folder / SHAPE, folder):
-            shape = _array(inside / SHAPE, (35, 34), np.dtype(np.float64))
+        self.shards: list[Shard] = []
+        with as_library_error(folder / KEYPOINTS, folder):
+            self.keypoints = array(inside / KEYPOINTS, (manifest.items, 17, 3), np.dtype(np.float32))
+        with as_library_error(folder / SHAPE, folder):
+            shape = array(inside / SHAPE, (35, 34), np.dtype(np.float64))
             self.shape = vector.Shape(np.array(shape[0]), np.array(shape[1:]))
-        self.indexes = {region: self._index(region) for region in INDEXES}
-        with _as_library_error(folder / ITEMS, folder):
-            self._items = sqlite3.connect(
-                f"file:{inside / ITEMS}?mode=ro&immutable=1", uri=True, check_same_thread=False
-            )
-            try:
-                (count,) = self._items.execute("SELECT count(*) FROM item").fetchone()
-                if count != manifest.items:
-                    raise ValueError(f"{count} items, not {manifest.items}")
-            except BaseException:
-                self._items.close()
-                raise
+        try:
+            for number in range(manifest.shards):
+                self.shards.append(Shard(inside, folder, number, manifest.items, manifest.files))
+            with as_library_error(folder / ITEMS, folder):
+                self._items = _items(inside / ITEMS, manifest.items)
+        except BaseException:
+            for shard in self.shards:
+                shard.close()
+            raise
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, progress: Progress | None = None) -> Self:
         """Opens a library after checking every file that is going to be mapped against its sha256.
 
-        Raises LibraryError when it is missing, damaged or of another version.
+        `progress` is told of the bytes checked. Raises LibraryError when it is missing, damaged or of another version.
         """
         # The folder's descriptor holds on to this very folder, also when a new library is swapped in meanwhile.
         found = whereabouts(folder)
@@ -105,7 +110,7 @@ class Library:
             ) from error
         try:
             manifest = manifests.read_manifest(_inside(at), folder)
-            manifests.check_files(_inside(at), folder, manifest)
+            manifests.check_files(_inside(at), folder, manifest, progress)
             return cls(folder, at, manifest)
         except BaseException:
             os.close(at)
@@ -120,9 +125,19 @@ class Library:
 
     def item(self, number: int) -> Item:
         """What is known about one item. Raises IndexError when there is none of that number."""
-        row = self._row(number)
-        picture = None if row[0] is None else self.folder / PICTURES / row[0]
-        return Item(number, picture, row[1], row[2], (row[3], row[4], row[5], row[6]), *row[7:])
+        return item_of(self.folder, (number, *self._row(number)))
+
+    def items(self) -> Iterator[Item]:
+        """All items, by their numbers."""
+        for row in self._rows(f"SELECT number, {', '.join(COLUMNS)} FROM item ORDER BY number"):
+            yield item_of(self.folder, row)
+
+    def nearest(self, region: str, near: Sequence[float], count: int, searched: int) -> list[int]:
+        """The numbers of the `count` items nearest to a vector of a region, nearest first.
+
+        About `searched` vectors are compared for it: see `index.shards.budget`.
+        """
+        return [number for _, number in shards.nearest(self.shards, region, near, count, searched)]
 
     def picture(self, number: int) -> Image:
         """The stored picture, checked against its name (its sha256) and decoded.
@@ -132,7 +147,7 @@ class Library:
         name = self._row(number)[0]
         if name is None:
             raise LibraryError(f"{shown(self.folder)} holds poses alone, so there is no picture of item {number}.")
-        with _as_library_error(self.folder / PICTURES / name, self.folder):
+        with as_library_error(self.folder / PICTURES / name, self.folder):
             file = _inside(self._at) / PICTURES / name
             manifests.regular_size(file, self.folder / PICTURES / name, self.folder)
             jpeg = file.read_bytes()
@@ -143,17 +158,31 @@ class Library:
 
     def pictures(self) -> Iterator[str]:
         """The names of all stored pictures' files, each once."""
-        with _as_library_error(self.folder / ITEMS, self.folder):
-            for (name,) in self._items.execute(
-                "SELECT DISTINCT picture FROM item WHERE picture IS NOT NULL ORDER BY 1"
-            ):
-                yield name
+        for name, _ in self.fingerprints():
+            yield name
+
+    def fingerprints(self) -> Iterator[tuple[str, bytes]]:
+        """The name of each stored picture's file, and its fingerprint (`index.fingerprint`), by name."""
+        yield from self._rows("SELECT picture, bits FROM fingerprint ORDER BY picture")
+
+    def removed(self) -> list[Removed]:
+        """The pictures that were taken down from this library and those that it was made from, by name."""
+        return [Removed(*row) for row in self._rows("SELECT picture, bits, title FROM removed ORDER BY picture")]
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another library lies under this one's name by now; False while there is none."""
+        try:
+            there, here = os.stat(whereabouts(self.folder)), os.fstat(self._at)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
 
     def close(self) -> None:
         """Lets the files go; safe to call twice."""
         if self._at >= 0:
-            for index in self.indexes.values():
-                index.unload()
+            for shard in self.shards:
+                shard.close()
             self._items.close()
             os.close(self._at)
             self._at = -1
@@ -166,19 +195,12 @@ class Library:
     ) -> None:
         self.close()
 
-    def _index(self, region: str) -> AnnoyIndex:
-        file, dimension = INDEXES[region], 2 * len(vector.REGIONS[region])
-        index = AnnoyIndex(dimension, METRIC)
-        if not self.manifest.files[file].bytes:  # nobody in the library shows this region; Annoy cannot map nothing
-            return index
-        with _as_library_error(self.folder / file, self.folder):
-            index.load(str(_inside(self._at) / file))
-            if not 0 < index.get_n_items() <= self.manifest.items:
-                raise ValueError(f"{index.get_n_items()} vectors for {self.manifest.items} items")
-        return index
+    def _rows(self, query: str) -> Iterator[Any]:
+        with as_library_error(self.folder / ITEMS, self.folder):
+            yield from self._items.execute(query)
 
     def _row(self, number: int) -> tuple[Any, ...]:
-        with _as_library_error(self.folder / ITEMS, self.folder):
+        with as_library_error(self.folder / ITEMS, self.folder):
             row: tuple[Any, ...] | None = self._items.execute(
                 f"SELECT {', '.join(COLUMNS)} FROM item WHERE number = ?", (number,)
             ).fetchone()
@@ -187,18 +209,42 @@ class Library:
         return row
 
 
-def verify(folder: Path) -> Manifest:
-    """Reads every file of a library, pictures too, and says what it holds. Raises LibraryError for the first fault."""
-    with Library.open(folder) as library:
-        names, wanted = list(library.pictures()), library.manifest.pictures
-        if len(names) != wanted:
-            raise LibraryError(f"{shown(folder / ITEMS)} names {len(names)} pictures, not {wanted}: {remedy(folder)}.")
-        for name in names:
-            inside, file = _inside(library._at) / PICTURES / name, folder / PICTURES / name
+def item_of(folder: Path, row: Sequence[Any]) -> Item:
+    """An item as the table of a library in `folder` has it: its number, then what `COLUMNS` name."""
+    picture = None if row[1] is None else folder / PICTURES / row[1]
+    return Item(row[0], picture, row[2], row[3], (row[4], row[5], row[6], row[7]), *row[8:])
+
+
+def verify(folder: Path, progress: Progress | None = None) -> Manifest:
+    """Reads every file of a library, pages and pictures too, and says what it holds.
+
+    Raises LibraryError for the first fault, which also is a file that does not belong there.
+    """
+    with Library.open(folder, progress) as library:
+        at, manifest = _inside(library._at), library.manifest
+        manifests.check(at, folder, {name: file for name, file in manifest.files.items() if name in manifests.PAGES})
+        names = list(library.pictures())
+        if len(names) != manifest.pictures:
+            raise LibraryError(
+                f"{shown(folder / ITEMS)} names {len(names)} pictures, not {manifest.pictures}: {remedy(folder)}."
+            )
+        with as_library_error(folder, folder):
+            _check_strays(at, folder, {manifests.MANIFEST, PICTURES, *manifest.files})
+            _check_strays(at / PICTURES, folder / PICTURES, set(names))
+        for done, name in enumerate(names, 1):
+            inside, file = at / PICTURES / name, folder / PICTURES / name
             manifests.regular_size(inside, file, folder)
             if f"{manifests.sha256_of(inside)}.jpg" != name:
                 raise LibraryError(f"{shown(file)} is not the picture it was: {remedy(folder)}.")
-        return library.manifest
+            if progress is not None:
+                progress(done, len(names), "Pictures")
+        return manifest
+
+
+def _check_strays(at: Path, folder: Path, names: set[str]) -> None:
+    strays = set(os.listdir(at)) - names
+    if strays:
+        raise LibraryError(f"{shown(folder / min(strays))} does not belong to the library: move it elsewhere.")
 
 
 def info(folder: Path) -> Manifest:
@@ -221,23 +267,14 @@ def _inside(at: int) -> Path:
     return Path(f"/proc/self/fd/{at}")
 
 
-def _array(file: Path, shape: tuple[int, ...], kind: np.dtype[np.generic]) -> Floats:
+def _items(file: Path, count: int) -> sqlite3.Connection:
+    """The table of items, read-only. Raises ValueError and sqlite3.Error when it is none of so many."""
+    opened = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
-        found = np.load(file, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # a header is parsed as Python: there is little that it cannot make go wrong
-        raise ValueError(f"no array: {error}") from error
-    if found.shape != shape or found.dtype != kind or not found.flags.c_contiguous:
-        raise ValueError(f"{found.dtype} numbers of shape {found.shape}, not {kind} of {shape}")
-    return np.asarray(found)  # the memory stays mapped; NumPy's class for that makes each access slow
-
-
-@contextlib.contextmanager
-def _as_library_error(file: Path, folder: Path) -> Iterator[None]:
-    """Whatever a library that lies makes of a file becomes one sentence."""
-    try:
-        yield
-    except LibraryError:
+        (found,) = opened.execute("SELECT count(*) FROM item").fetchone()
+        if found != count:
+            raise ValueError(f"{found} items, not {count}")
+    except BaseException:
+        opened.close()
         raise
-    except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-        raise LibraryError(f"{shown(file)} cannot be used ({said}): {remedy(folder)}.") from error
+    return opened

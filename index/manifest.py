@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import re
+import sqlite3
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +17,11 @@ from typing import Any, Final
 
 from index import vector
 
+Progress = Callable[[int, int | None, str], None]
+"""Called with how many are done, of how many (None while unknown), and what is being done."""
+
 FORMAT: Final = "pose-mirror library"
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the folder's layout."""
 
 METRIC: Final = "euclidean"
@@ -24,13 +31,37 @@ KEYPOINTS: Final = "keypoints.npy"
 SHAPE: Final = "shape.npy"
 ITEMS: Final = "items.sqlite"
 PICTURES: Final = "pictures"
-INDEXES: Final = {region: f"{region}.annoy" for region in vector.REGIONS}
-"""The file of each region's Annoy index."""
-
-CHECKED: Final = (KEYPOINTS, SHAPE, ITEMS, *INDEXES.values())
-"""The files that a manifest vouches for; pictures vouch for themselves by their names."""
+CREDITS: Final = "CREDITS.html"
+REPORT: Final = "report.html"
+PAGES: Final = (CREDITS, REPORT)
+"""For people to read, where they were written: whether they are whole is for `verify` to say, not for the mirror."""
 
 LARGEST_MANIFEST = 1_000_000
+
+OURS: Final = re.compile(
+    rf"(?:{'|'.join(map(re.escape, (MANIFEST, KEYPOINTS, SHAPE, ITEMS, PICTURES, *PAGES)))}"
+    rf"|members-\d+\.npy|(?:{'|'.join(vector.REGIONS)})(?:-\d+)?\.annoy)"
+)
+"""The names in a library's folder, also of one of version 1."""
+
+PICTURE: Final = re.compile(r"[0-9a-f]{64}\.jpg")
+"""The name of a stored picture's file: the sha256 of what is in it."""
+
+
+def index_file(region: str, shard: int) -> str:
+    """The file of a region's Annoy index over one shard."""
+    return f"{region}-{shard}.annoy"
+
+
+def members_file(shard: int) -> str:
+    """The file that says whose vectors a shard's indexes hold: int32 item numbers, one region after the other."""
+    return f"members-{shard}.npy"
+
+
+def mapped(shards: int) -> tuple[str, ...]:
+    """What `Library.open` maps, and so checks; pictures vouch for themselves by their names."""
+    of_shards = ((members_file(n), *(index_file(region, n) for region in vector.REGIONS)) for n in range(shards))
+    return (KEYPOINTS, SHAPE, ITEMS, *(name for names in of_shards for name in names))
 
 
 class LibraryError(ValueError):
@@ -49,16 +80,17 @@ class Checksum:
 class Manifest:
     """What a library says of itself.
 
-    `items` people, of whom `indexed` can be found (the others show too few points), in `pictures` pictures; `model`
-    the name and sha256 of the estimator that found the key points, None where people labelled them; `trees` of each
-    Annoy index.
+    `items` people, of whom `indexed` can be found (the others show too few points), in `pictures` pictures; `shards`
+    sets of Annoy indexes of `trees` trees each; `models` the name and sha256 of each estimator that found key points,
+    none where people labelled them all.
     """
 
     items: int
     indexed: int
     pictures: int
+    shards: int
     trees: int
-    model: tuple[str, str] | None
+    models: tuple[tuple[str, str], ...]
     files: Mapping[str, Checksum]
 
     def encode(self) -> bytes:
@@ -69,13 +101,14 @@ class Manifest:
             "items": self.items,
             "indexed": self.indexed,
             "pictures": self.pictures,
+            "shards": self.shards,
             "vectors": {
                 "version": vector.VERSION,
                 "metric": METRIC,
                 "trees": self.trees,
                 "dimensions": {region: 2 * len(points) for region, points in vector.REGIONS.items()},
             },
-            "model": None if self.model is None else {"name": self.model[0], "sha256": self.model[1]},
+            "models": [{"name": name, "sha256": sha256} for name, sha256 in self.models],
             "files": {name: {"bytes": file.bytes, "sha256": file.sha256} for name, file in self.files.items()},
         }
         return _dump({**document, "sha256": hashlib.sha256(_dump(document)).hexdigest()})
@@ -125,17 +158,30 @@ def calls_itself_library(folder: Path) -> bool:
     return isinstance(document, dict) and document.get("format") == FORMAT
 
 
-def check_files(at: Path, folder: Path, manifest: Manifest) -> None:
-    """Reads every file that the manifest vouches for. Raises LibraryError for the first that is not as it was."""
-    for name in CHECKED:
-        size, wanted = regular_size(at / name, folder / name, folder), manifest.files[name].bytes
-        if size != wanted:
-            raise LibraryError(f"{shown(folder / name)} has {size:,} bytes, not {wanted:,}: {remedy(folder)}.")
-    with ThreadPoolExecutor(max_workers=4) as threads:  # hashing lets go of the interpreter's lock
-        for name, found in zip(CHECKED, threads.map(lambda name: sha256_of(at / name), CHECKED), strict=True):
-            if found != manifest.files[name].sha256:
-                found = f"sha256 {found[:12]}…, not {manifest.files[name].sha256[:12]}…"
-                raise LibraryError(f"{shown(folder / name)} is not as it was built ({found}): {remedy(folder)}.")
+def check_files(at: Path, folder: Path, manifest: Manifest, progress: Progress | None = None) -> None:
+    """Reads every file that is going to be mapped. Raises LibraryError for the first that is not as it was."""
+    check(at, folder, {name: manifest.files[name] for name in mapped(manifest.shards)}, progress)
+
+
+def check(at: Path, folder: Path, files: Mapping[str, Checksum], progress: Progress | None = None) -> None:
+    """Reads some files of the library to their ends. Raises LibraryError for the first that is not as it was."""
+    for name, wanted in files.items():
+        size = regular_size(at / name, folder / name, folder)
+        if size != wanted.bytes:
+            raise LibraryError(f"{shown(folder / name)} has {size:,} bytes, not {wanted.bytes:,}: {remedy(folder)}.")
+    total, done = sum(file.bytes for file in files.values()), 0
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:  # hashing lets go of the interpreter's lock
+        try:
+            for name, found in zip(files, threads.map(lambda name: sha256_of(at / name), files), strict=True):
+                if found != files[name].sha256:
+                    found = f"sha256 {found[:12]}…, not {files[name].sha256[:12]}…"
+                    raise LibraryError(f"{shown(folder / name)} is not as it was built ({found}): {remedy(folder)}.")
+                done += files[name].bytes
+                if progress is not None:
+                    progress(done, total, "Checking")
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def regular_size(at: Path, file: Path, folder: Path) -> int:
@@ -160,6 +206,18 @@ def read_file(at: Path, file: Path, largest: int) -> bytes | None:
         return at.read_bytes()
     except OSError as error:
         raise LibraryError(f"{shown(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
+
+
+@contextlib.contextmanager
+def as_library_error(file: Path, folder: Path) -> Iterator[None]:
+    """Whatever a library that lies makes of a file becomes one sentence."""
+    try:
+        yield
+    except LibraryError:
+        raise
+    except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        raise LibraryError(f"{shown(file)} cannot be used ({said}): {remedy(folder)}.") from error
 
 
 def sha256_of(file: Path) -> str:
@@ -191,14 +249,21 @@ def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> No
 
 
 def _decoded(document: Mapping[str, Any]) -> Manifest:
-    counts = [document["items"], document["indexed"], document["pictures"], document["vectors"]["trees"]]
+    counts = [document[name] for name in ("items", "indexed", "pictures", "shards")] + [document["vectors"]["trees"]]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError(f"counts {counts}")
-    model = document["model"]
-    files = {name: Checksum(document["files"][name]["bytes"], document["files"][name]["sha256"]) for name in CHECKED}
-    return Manifest(
-        counts[0], counts[1], counts[2], counts[3], None if model is None else (model["name"], model["sha256"]), files
-    )
+    files = {name: _checksum(file) for name, file in document["files"].items()}
+    if counts[3] > len(files) or not set(mapped(counts[3])) <= set(files) <= {*mapped(counts[3]), *PAGES}:
+        raise ValueError(f"{len(files)} files for {counts[3]} shards")
+    models = tuple((str(model["name"]), str(model["sha256"])) for model in document["models"])
+    return Manifest(counts[0], counts[1], counts[2], counts[3], counts[4], models, files)
+
+
+def _checksum(file: Mapping[str, Any]) -> Checksum:
+    size, sha256 = file["bytes"], file["sha256"]
+    if type(size) is not int or type(sha256) is not str:
+        raise ValueError(f"a file of {size!r} bytes and sha256 {sha256!r}")
+    return Checksum(size, sha256)
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:

@@ -79,7 +79,7 @@ class Matcher:
         near: set[int] = set()
         for region in regions_for(known):
             vector = vectors(whole[None], region)[0].tolist()
-            near.update(self._library.indexes[region].get_nns_by_vector(vector, NEAREST, SEARCHED))
+            near.update(self._library.nearest(region, vector, NEAREST, SEARCHED))
         return np.fromiter(sorted(near), np.intp, len(near))
 
 

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from index.library import LibraryError, aside
-from index.manifest import CHECKED, MANIFEST, PICTURES, calls_itself_library, shown
+from index.manifest import MANIFEST, OURS, PICTURES, calls_itself_library, shown
 
 
 def check_replaceable(out: Path) -> None:
@@ -20,7 +20,7 @@ def check_replaceable(out: Path) -> None:
     if not out.is_dir():
         raise LibraryError(f"{shown(out)} is a file: name a folder for the library.")
     names = set(os.listdir(out))
-    of_a_damaged_one = bool(names & set(CHECKED)) and names <= {MANIFEST, PICTURES, *CHECKED}
+    of_a_damaged_one = bool(names - {MANIFEST, PICTURES}) and all(OURS.fullmatch(name) for name in names)
     if names and not of_a_damaged_one and not calls_itself_library(out):
         raise LibraryError(
             f"{shown(out)} holds {shown(min(names))}, so it is no library and is not replaced: name a new folder."

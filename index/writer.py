@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
-import numpy.typing as npt
-from annoy import AnnoyIndex
 
-from index import pictures, swap, vector
-from index.library import COLUMNS, LibraryError
-from index.manifest import (
-    CHECKED,
-    INDEXES,
-    ITEMS,
-    KEYPOINTS,
-    MANIFEST,
-    METRIC,
-    PICTURES,
-    SHAPE,
-    Manifest,
-    checksum,
-    shown,
-)
+from index import pictures, shards, swap
+from index.library import COLUMNS, Item, LibraryError, item_of
+from index.manifest import ITEMS, KEYPOINTS, MANIFEST, PAGES, PICTURES, Manifest, checksum, mapped, shown
+from index.manifest import Progress as Progress
 from index.pictures import Kept, Stored
-from models.pose import Floats, Image, Pose
+from index.shards import SHARD
+from models.pose import Floats, Image
 
-Progress = Callable[[int, int | None, str], None]
-"""Called with how many are done, of how many (None while unknown), and what is being done."""
-
-TREES: Final = 12
-"""Of each Annoy index: with fewer the same answers take longer, with more the files grow and nothing else."""
-
-SEED: Final = 20180719
-"""Of Annoy's random splits; together with one build job the same items give the same bytes."""
-
-FEWEST_POINTS: Final = 3
-"""A person of whom less is seen can be laid on anybody, and is not indexed."""
-
-KNOWN_SHARE: Final = 2 / 3
-"""Of a region's points that must be seen for a person to be found by that region."""
+BATCH: Final = 4096
+"""Items that are brought to the disk together: quick, and little memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,14 +52,14 @@ def write_library(
     items: Iterable[NewItem],
     out: Path,
     *,
-    model: tuple[str, str] | None = None,
+    models: Sequence[tuple[str, str]] = (),
     long_side: int = pictures.LONG_SIDE,
     progress: Progress | None = None,
 ) -> int:
     """Writes a library of `items` to the folder `out` and returns how many there are; an old library gives way at once.
 
     Until the new one is whole and on the disk the old one stays as it is; whatever stops the writing (an error,
-    Ctrl-C) leaves nothing behind. `model` is the name and sha256 of the estimator that found the key points. Raises
+    Ctrl-C) leaves nothing behind. `models` are the name and sha256 of each estimator that found key points. Raises
     LibraryError when there are no items, or `out` holds something that is no library; PictureError when a picture
     file cannot be read; OSError when the disk is full.
     """
@@ -89,38 +68,43 @@ def write_library(
             writer.add(item)
             if progress is not None:
                 progress(len(writer), None, "")
-        writer.finish(model, progress)
+        writer.finish(models, progress)
         return len(writer)
 
 
 class Writer:
-    """A library in the making, in a hidden folder beside `out`; a context manager. What is not finished is removed."""
+    """A library in the making, in a hidden folder beside `out`; a context manager. What is not finished is removed.
 
-    def __init__(self, out: Path, *, long_side: int = pictures.LONG_SIDE) -> None:
-        """Raises LibraryError when `out` holds something that is no library, or another build is writing it."""
+    What is put in goes to the disk in batches, so that a library may be larger than the memory.
+    """
+
+    def __init__(self, out: Path, *, long_side: int = pictures.LONG_SIDE, shard: int = SHARD) -> None:
+        """Raises LibraryError when `out` holds something that is no library, or another build is writing it.
+
+        `shard` is how many items have a set of indexes together.
+        """
         self.out = Path(os.path.realpath(out))  # a link to a library stays: what it points to is replaced
         self._long_side = long_side
-        self._keypoints: list[Floats] = []
+        self._shard = shard
+        self._points: list[Floats] = []
+        self._rows: list[tuple[Any, ...]] = []
+        self._flushed = 0
         self._stored: set[str] = set()
         swap.check_replaceable(self.out)
         self.out.parent.mkdir(parents=True, exist_ok=True)
         self._folder = self.out.parent / f".{self.out.name}.building"
-        self._lock = swap.claim(self._folder)
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, swap.claim(self._folder))
+            stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
             swap.finish(self.out)
             (self._folder / PICTURES).mkdir()
-            self._items = sqlite3.connect(self._folder / ITEMS)
-            # Nobody reads the file before it is whole, and then `settle` brings it to the disk.
-            self._items.execute("PRAGMA journal_mode = OFF")
-            self._items.execute("PRAGMA synchronous = OFF")
-            self._items.execute(f"CREATE TABLE item (number INTEGER PRIMARY KEY, {', '.join(COLUMNS)})")
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            os.close(self._lock)
-            raise
+            self._keypoints = stack.enter_context((self._folder / KEYPOINTS).open("wb"))
+            self._keypoints.write(_header(0))
+            self._items = stack.enter_context(contextlib.closing(_tables(self._folder / ITEMS)))
+            self._open = stack.pop_all()
 
     def __len__(self) -> int:
-        return len(self._keypoints)
+        return self._flushed + len(self._points)
 
     def add(self, item: NewItem) -> None:
         """Puts one more person in, with their picture unless it is there. Raises PictureError, OSError, ValueError."""
@@ -132,33 +116,59 @@ class Writer:
         name = None if stored is None else stored.name
         if stored is not None and name is not None and name not in self._stored:
             _put(stored, self._folder / PICTURES / name)
+            with _as_os_error(self._folder / ITEMS):
+                self._items.execute("INSERT INTO fingerprint VALUES (?, ?)", (name, stored.fingerprint))
             self._stored.add(name)
-        box = Pose.from_keypoints(keypoints).box() or (0.0, 0.0, 0.0, 0.0)
         words = (item.title, item.author, item.licence, item.licence_url, item.source_url)
-        row = (len(self._keypoints), name, *size, *box, *(pictures.text(word) for word in words))
-        self._items.execute(f"INSERT INTO item VALUES ({', '.join('?' * len(row))})", row)
-        self._keypoints.append(keypoints)
+        self._rows.append((name, *size, *(None if word is None else pictures.text(word) for word in words)))
+        self._points.append(keypoints)
+        if len(self._points) >= BATCH:
+            self._flush()
 
-    def finish(self, model: tuple[str, str] | None = None, progress: Progress | None = None) -> Manifest:
+    def remove(self, picture: str, bits: bytes, title: str | None) -> None:
+        """Remembers a picture as taken down, by its file's name, fingerprint and title: it is not to come back."""
+        with _as_os_error(self._folder / ITEMS):
+            self._items.execute("INSERT OR REPLACE INTO removed VALUES (?, ?, ?)", (picture, bits, title))
+
+    def keypoints(self) -> Floats:
+        """What was put in so far, N×17×3, mapped from the disk."""
+        self._flush()
+        if not self._flushed:
+            return np.zeros((0, 17, 3), np.float32)
+        file, start = self._folder / KEYPOINTS, len(_header(0))
+        return np.asarray(np.memmap(file, np.float32, "r", start, (self._flushed, 17, 3)))
+
+    def items(self) -> Iterator[Item]:
+        """What was put in so far, in its order; put no more in on the way."""
+        self._flush()
+        for row in self._items.execute(f"SELECT number, {', '.join(COLUMNS)} FROM item ORDER BY number"):
+            yield item_of(self._folder, row)
+
+    def write_page(self, name: str, html: str) -> None:
+        """Puts a page for people to read into the library, under one of the names in `PAGES`."""
+        if name not in PAGES:
+            raise ValueError(f"{name!r} is none of {', '.join(PAGES)}")
+        (self._folder / name).write_text(html, encoding="utf-8")
+
+    def finish(self, models: Sequence[tuple[str, str]] = (), progress: Progress | None = None) -> Manifest:
         """Builds the indexes, brings all to the disk and puts it in the old library's place; what it says of itself.
 
-        Raises LibraryError when nobody was put in of whom enough is seen.
+        Raises LibraryError when nobody was put in of whom enough is seen, OSError when the disk is full.
         """
-        keypoints = np.array(self._keypoints, np.float32).reshape(-1, 17, 3)
-        seen = keypoints[:, :, 2] > 0
-        indexed = findable(keypoints[:, :, :2], seen)
+        keypoints = self.keypoints()
+        starts = range(0, len(keypoints), shards.AT_ONCE)
+        found = [shards.findable(keypoints[start : start + shards.AT_ONCE]) for start in starts]
+        indexed = np.concatenate([np.zeros(0, np.bool_), *found])
         if not indexed.any():
             raise LibraryError(
                 f"No library was written to {shown(self.out)}: of {len(keypoints)} people, nobody shows "
-                f"{FEWEST_POINTS} key points."
+                f"{shards.FEWEST_POINTS} key points."
             )
-        self._items.commit()
-        self._items.close()
-        with (self._folder / KEYPOINTS).open("wb") as file:
-            np.save(file, keypoints)
-        _write_indexes(self._folder, keypoints[:, :, :2], seen, indexed, progress)
-        files = {name: checksum(self._folder / name) for name in CHECKED}
-        manifest = Manifest(len(keypoints), int(indexed.sum()), len(self._stored), TREES, model, files)
+        self._close_tables()
+        count = shards.write_indexes(self._folder, keypoints, indexed, shard=self._shard, progress=progress)
+        names = [*mapped(count), *(name for name in PAGES if (self._folder / name).exists())]
+        files = {name: checksum(self._folder / name) for name in names}
+        manifest = Manifest(len(self), int(indexed.sum()), len(self._stored), count, shards.TREES, tuple(models), files)
         (self._folder / MANIFEST).write_bytes(manifest.encode())
         swap.settle(self._folder)
         swap.swap(self._folder, self.out)
@@ -170,9 +180,33 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._items.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        os.close(self._lock)
+        self._open.close()
+
+    def _flush(self) -> None:
+        """Brings what was put in to the disk."""
+        if not self._points:
+            return
+        points = np.stack(self._points)
+        self._keypoints.write(points.tobytes())
+        self._keypoints.flush()
+        boxes, start = _boxes(points).tolist(), self._flushed
+        rows = [
+            (start + i, *row[:3], *box, *row[3:]) for i, (row, box) in enumerate(zip(self._rows, boxes, strict=True))
+        ]
+        with _as_os_error(self._folder / ITEMS):
+            self._items.executemany(f"INSERT INTO item VALUES (?{', ?' * len(COLUMNS)})", rows)
+        self._flushed += len(points)
+        self._points.clear()
+        self._rows.clear()
+
+    def _close_tables(self) -> None:
+        """Makes the files of key points and items such as are read."""
+        self._keypoints.close()
+        with (self._folder / KEYPOINTS).open("r+b") as file:
+            file.write(_header(self._flushed))
+        with _as_os_error(self._folder / ITEMS):
+            self._items.commit()
+            self._items.close()
 
     def _picture(self, item: NewItem) -> tuple[Stored | Kept | None, tuple[int, int]]:
         """The picture as it is stored, and the size that the key points are given in."""
@@ -198,58 +232,42 @@ def _put(picture: Stored | Kept, file: Path) -> None:
         shutil.copyfile(picture.file, file)
 
 
-def findable(points: Floats, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Of N×17×2 poses with N×17 points seen, who can be told from others: enough points, and not all in one place."""
-    there = seen[:, :, None]
-    high = np.where(there, points, -np.inf).max((1, 2))
-    extent = (np.where(there, points, -np.inf).max(1) - np.where(there, points, np.inf).min(1)).max(-1)
-    return np.asarray((seen.sum(1) >= FEWEST_POINTS) & np.isfinite(high) & (extent > 0))
+def _tables(file: Path) -> sqlite3.Connection:
+    """The tables of a new library, empty."""
+    with _as_os_error(file):
+        tables = sqlite3.connect(file)
+        # Nobody reads the file before it is whole, and then `settle` brings it to the disk.
+        tables.execute("PRAGMA journal_mode = OFF")
+        tables.execute("PRAGMA synchronous = OFF")
+        tables.execute(f"CREATE TABLE item (number INTEGER PRIMARY KEY, {', '.join(COLUMNS)})")
+        tables.execute("CREATE TABLE fingerprint (picture TEXT PRIMARY KEY, bits BLOB NOT NULL) WITHOUT ROWID")
+        tables.execute("CREATE TABLE removed (picture TEXT PRIMARY KEY, bits BLOB NOT NULL, title) WITHOUT ROWID")
+    return tables
 
 
-def members(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """By which regions each of N people with N×17 points seen can be found, N×regions: at the least by the fullest."""
-    share = seen @ vector.MASKS.T / vector.MASKS.sum(1)
-    return np.asarray((share >= KNOWN_SHARE) | (share == share.max(1, keepdims=True)))
+@contextlib.contextmanager
+def _as_os_error(file: Path) -> Iterator[None]:
+    """SQLite has errors of its own for a disk that is full or fails."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = errno.ENOSPC if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL else errno.EIO
+        raise OSError(code, str(error), shown(file)) from error
 
 
-def _write_indexes(
-    folder: Path,
-    points: Floats,
-    seen: npt.NDArray[np.bool_],
-    indexed: npt.NDArray[np.bool_],
-    progress: Progress | None,
-) -> None:
-    shape = vector.fit_shape(points[indexed], seen[indexed])
-    with (folder / SHAPE).open("wb") as file:
-        np.save(file, np.vstack([shape.mean, shape.covariance]))
-    numbers = np.flatnonzero(indexed)
-    whole, regions = shape.complete(points[indexed], seen[indexed]), members(seen[indexed])
-    for done, (region, name) in enumerate(INDEXES.items()):
-        if progress is not None:
-            progress(done, len(INDEXES), "Indexing")
-        chosen = regions[:, done]
-        _write_index(folder / name, numbers[chosen], vector.vectors(whole[chosen], region))
-    if progress is not None:
-        progress(len(INDEXES), len(INDEXES), "Indexing")
+def _header(count: int) -> bytes:
+    """The head of an .npy file of `count` people's key points, always equally long."""
+    head = io.BytesIO()
+    layout = {"descr": "<f4", "fortran_order": False, "shape": (count, 17, 3)}
+    np.lib.format.write_array_header_1_0(head, layout)
+    return head.getvalue()
 
 
-def _write_index(file: Path, numbers: npt.NDArray[np.intp], vectors: Floats) -> None:
-    """An Annoy index in which each vector has its item's number; an empty file when there are none."""
-    index = AnnoyIndex(vectors.shape[1], METRIC)
-    index.set_seed(SEED)
-    for number, one in zip(numbers.tolist(), vectors.tolist(), strict=True):
-        index.add_item(number, one)
-    if len(numbers):
-        index.build(TREES, n_jobs=1)
-        # Annoy takes names of plain text alone; through the folder's descriptor any folder has one.
-        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            index.save(f"/proc/self/fd/{folder}/{file.name}")
-        finally:
-            os.close(folder)
-    else:
-        file.write_bytes(b"")
-    index.unload()
+def _boxes(points: Floats) -> Floats:
+    """Left, top, right, bottom around the points seen of N×17×3; zeros where none is."""
+    there, xy = points[:, :, 2:] > 0, points[:, :, :2]
+    boxes = np.hstack([np.where(there, xy, np.inf).min(1), np.where(there, xy, -np.inf).max(1)])
+    return np.where(there.any(1), boxes, 0).astype(np.float32)
 
 
 def _clean(keypoints: Floats) -> Floats:

@@ -20,7 +20,7 @@ from sample_poses import STANDING, people
 from index.build import build
 from index.importers import ImportFailed
 from index.library import Library, LibraryError, verify
-from index.manifest import CHECKED, MANIFEST, PICTURES
+from index.manifest import MANIFEST, PICTURES, mapped
 from index.people import photo_finder, prominent
 from index.video import frames_of
 from models.pose import Pose
@@ -49,7 +49,7 @@ def test_a_folder_becomes_a_library_with_its_people_credits_and_a_report(photos,
         [photos], tmp_path / "library", finder=Marked, model=("m", "1"), progress=lambda *told: seen.append(told)
     )
     assert (report.items, report.indexed, report.pictures, report.looked_at, report.skipped) == (6, 6, 6, 6, [])
-    assert verify(tmp_path / "library").model == ("m", "1")
+    assert verify(tmp_path / "library").models == (("m", "1"),)
     with Library.open(tmp_path / "library") as library:
         assert [library.item(i).title for i in range(6)] == [f"photo {n}" for n in (2, 4, 6, 1, 3, 5)]
         assert library.item(0).box == pytest.approx((60, 30, 119, 139), abs=2)
@@ -62,7 +62,7 @@ def test_any_number_of_workers_makes_the_same_library(photos, tmp_path):
     (photos / "broken.jpg").write_bytes(b"x")
     reports = [build([photos], tmp_path / str(n), finder=Marked, workers=n) for n in (1, 2)]
     assert reports[0].skipped == reports[1].skipped
-    for name in (MANIFEST, *CHECKED):
+    for name in (MANIFEST, *mapped(1)):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
     kept = [sorted(os.listdir(tmp_path / str(n) / PICTURES)) for n in (1, 2)]
     assert kept[0] == kept[1]

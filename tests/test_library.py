@@ -16,10 +16,12 @@ from sample_poses import people
 
 from index import swap
 from index.library import Library, LibraryError, aside, info, verify
-from index.manifest import CHECKED, INDEXES, ITEMS, KEYPOINTS, MANIFEST, PICTURES, SHAPE
+from index.manifest import ITEMS, KEYPOINTS, MANIFEST, PICTURES, SHAPE, index_file, mapped
 from index.match import Matcher
 from index.writer import NewItem, Writer, write_library
 from models.pose import Pose
+
+CHECKED = mapped(1)
 
 COUNT = 600
 """More than are searched through, so that Annoy's indexes are asked."""
@@ -42,7 +44,7 @@ def items(count: int, seed: int = 0) -> list[NewItem]:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("built") / "library"
-    assert write_library(items(COUNT), folder, model=("posenet", "ab12")) == COUNT
+    assert write_library(items(COUNT), folder, models=[("posenet", "ab12")]) == COUNT
     return folder
 
 
@@ -89,7 +91,7 @@ def test_what_goes_in_comes_out(built):
             with pytest.raises(IndexError, match="no item"):
                 library.item(nobody)
     assert verify(built) == info(built)
-    assert info(built).model == ("posenet", "ab12")
+    assert info(built).models == (("posenet", "ab12"),)
     assert info(built).pictures == 5
 
 
@@ -121,7 +123,7 @@ def test_two_people_share_one_picture_file(tmp_path):
 
 
 def test_the_same_items_give_the_same_bytes(built, tmp_path):
-    write_library(items(COUNT), tmp_path / "again", model=("posenet", "ab12"))
+    write_library(items(COUNT), tmp_path / "again", models=[("posenet", "ab12")])
     for name in (*CHECKED, MANIFEST):
         assert (tmp_path / "again" / name).read_bytes() == (built / name).read_bytes(), name
 
@@ -246,17 +248,17 @@ def test_a_file_of_another_library_is_told(library, tmp_path, name):
 
 
 def test_two_files_swapped_are_told(library):
-    (library / INDEXES["left"]).rename(library / "x")
-    (library / INDEXES["right"]).rename(library / INDEXES["left"])
-    (library / "x").rename(library / INDEXES["right"])
-    with pytest.raises(LibraryError, match=r"left\.annoy"):
+    (library / index_file("left", 0)).rename(library / "x")
+    (library / index_file("right", 0)).rename(library / index_file("left", 0))
+    (library / "x").rename(library / index_file("right", 0))
+    with pytest.raises(LibraryError, match=r"left-0\.annoy"):
         Library.open(library)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d: d.update(version=2), "format version 2, and this program's is 1"),
+        (lambda d: d.update(version=1), "format version 1, and this program's is 2"),
         (lambda d: d.update(version=None), "format version None"),
         (lambda d: d["vectors"].update(version=0), "vector version 0, and this program's is 1"),
         (lambda d: d.update(vectors=[]), "vector version None"),
@@ -331,9 +333,9 @@ def test_a_shape_of_another_form_is_told(library):
 
 @pytest.mark.parametrize("size", [1, 119, 120, 1200])
 def test_an_index_of_nonsense_is_told_though_the_checksum_is_right(library, size):
-    (library / INDEXES["whole"]).write_bytes(b"\xfe" * size)
+    (library / index_file("whole", 0)).write_bytes(b"\xfe" * size)
     signed_again(library)
-    with pytest.raises(LibraryError, match=r"whole\.annoy"):
+    with pytest.raises(LibraryError, match=r"whole-0\.annoy"):
         Library.open(library)
 
 

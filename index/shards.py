@@ -1,0 +1,300 @@
+"""The Annoy indexes of a library: one for each region of the body, over each shard of so many items.
+
+A shard bounds the memory that building needs, and shards and regions are built side by side: each index depends on
+nothing but its items, so the bytes are the same for any number of processes. An index holds the vectors of those alone
+who show its region; a file beside it says which item each is of.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from annoy import AnnoyIndex
+
+from index import vector
+from index.manifest import (
+    KEYPOINTS,
+    METRIC,
+    SHAPE,
+    Checksum,
+    Progress,
+    as_library_error,
+    index_file,
+    members_file,
+    shown,
+)
+from models.pose import Floats
+
+Flags = npt.NDArray[np.bool_]
+
+SHARD: Final = 1_000_000
+"""Items at most. More need more memory to build, fewer make more indexes to ask."""
+
+TREES: Final = 12
+"""Of each Annoy index: with fewer the same answers take longer, with more the files grow and nothing else."""
+
+SEED: Final = 20180719
+"""Of Annoy's random splits; together with one build job the same items give the same bytes."""
+
+FEWEST_POINTS: Final = 3
+"""A person of whom less is seen can be laid on anybody, and is not indexed."""
+
+KNOWN_SHARE: Final = 2 / 3
+"""Of a region's points that must be seen for a person to be found by that region."""
+
+AT_ONCE: Final = 65_536
+"""Items whose vectors are made together: the bytes depend on it, the memory a little."""
+
+FEW: Final = 20_000
+"""Items that are indexed sooner than other processes start."""
+
+
+class Job(NamedTuple):
+    """One index to write: of `region` over `shard`, whose members are `start` to `stop` in the shard's file of them."""
+
+    shard: int
+    region: str
+    start: int
+    stop: int
+
+
+class Shard:
+    """The opened indexes of one shard, all files checked before."""
+
+    def __init__(self, at: Path, folder: Path, number: int, items: int, files: Mapping[str, Checksum]) -> None:
+        """Maps the files in `at`, which sentences call `folder`, of a library of `items`. Raises LibraryError."""
+        self._indexes: dict[str, AnnoyIndex] = {}
+        try:
+            for region, points in vector.REGIONS.items():
+                name = index_file(region, number)
+                with as_library_error(folder / name, folder):
+                    self._indexes[region] = _opened(at / name, 2 * len(points), files[name].bytes)
+            name = members_file(number)
+            with as_library_error(folder / name, folder):
+                counts = [index.get_n_items() for index in self._indexes.values()]
+                numbers = array(at / name, (sum(counts),), np.dtype(np.int32))
+                if len(numbers) and not 0 <= numbers.min() <= numbers.max() < items:
+                    raise ValueError(f"items {numbers.min()} to {numbers.max()} of {items}")
+            parts = np.split(numbers, np.cumsum(counts)[:-1])
+            self._members = dict(zip(vector.REGIONS, parts, strict=True))
+        except BaseException:
+            self.close()
+            raise
+
+    def nearest(self, region: str, near: Sequence[float], count: int, searched: int) -> list[tuple[float, int]]:
+        """The `count` items nearest to a vector of a region, as distance and item number, nearest first."""
+        ids, distances = self._indexes[region].get_nns_by_vector(near, count, searched, include_distances=True)
+        return list(zip(distances, self._members[region][ids].tolist(), strict=True))
+
+    def close(self) -> None:
+        """Lets the files go."""
+        for index in self._indexes.values():
+            index.unload()
+
+
+def nearest(
+    shards: Sequence[Shard], region: str, near: Sequence[float], count: int, searched: int
+) -> list[tuple[float, int]]:
+    """The `count` items of all shards that are nearest to a vector, as distance and number, nearest first.
+
+    About `searched` vectors are compared in a library of one shard, and not many more in one of several.
+    """
+    each = budget(searched, len(shards))
+    return list(itertools.islice(merge(*(one.nearest(region, near, count, each) for one in shards)), count))
+
+
+def budget(searched: int, shards: int) -> int:
+    """How many vectors each of several shards compares, where one compares `searched`."""
+    return max(1, searched // shards)
+
+
+def findable(keypoints: Floats) -> Flags:
+    """Of N×17×3 people, who can be told from others: enough points are seen, and not all in one place."""
+    points, there = keypoints[:, :, :2], keypoints[:, :, 2:] > 0
+    extent = (np.where(there, points, -np.inf).max(1) - np.where(there, points, np.inf).min(1)).max(-1)
+    return np.asarray((there.sum((1, 2)) >= FEWEST_POINTS) & (extent > 0))
+
+
+def members(seen: Flags) -> Flags:
+    """By which regions each of N people with N×17 points seen can be found, N×regions: at the least by the fullest."""
+    share = seen @ vector.MASKS.T / vector.MASKS.sum(1)
+    return np.asarray((share >= KNOWN_SHARE) | (share == share.max(1, keepdims=True)))
+
+
+def write_indexes(
+    folder: Path,
+    keypoints: Floats,
+    indexed: Flags,
+    *,
+    shard: int = SHARD,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Writes the shape and the indexes of a library's N×17×3 key points to its folder; returns how many shards.
+
+    `indexed` says whom to index. The bytes are the same for any number of `processes` (None: one for each core, where
+    that is worth their start). Raises OSError when the disk is full, ChildProcessError when a process was ended.
+    """
+    _write_shape(folder / SHAPE, keypoints, indexed)
+    starts = range(0, len(keypoints), shard)
+    jobs = [
+        job
+        for number, start in enumerate(starts)
+        for job in _write_members(folder, number, start, keypoints[start : start + shard], indexed)
+    ]
+    if processes is None:
+        processes = 1 if len(keypoints) <= FEW else os.cpu_count() or 1
+    for done, _ in enumerate(_in_processes(folder, jobs, processes) if processes > 1 else _here(folder, jobs)):
+        if progress is not None:
+            progress(done + 1, len(jobs), "Indexing")
+    return len(starts)
+
+
+def write_index(folder: Path, job: Job, *, on_disk: bool = False) -> None:
+    """One Annoy index; an empty file when it has no members. With `on_disk` its pages are the file's own.
+
+    Annoy maps a file that it builds on disk, and a full disk then is a signal (SIGBUS): only for a process of its own.
+    """
+    file = folder / index_file(job.region, job.shard)
+    if job.start == job.stop:
+        file.write_bytes(b"")
+        return
+    keypoints, numbers = np.load(folder / KEYPOINTS, "r"), np.load(folder / members_file(job.shard), "r")
+    shape = np.load(folder / SHAPE)
+    fitted = vector.Shape(shape[0], shape[1:])
+    index = AnnoyIndex(2 * len(vector.REGIONS[job.region]), METRIC)
+    index.set_seed(SEED)
+    with _plain_name(file) as name:
+        if on_disk:
+            index.on_disk_build(name)
+        for start in range(job.start, job.stop, AT_ONCE):
+            some = np.asarray(keypoints[numbers[start : min(start + AT_ONCE, job.stop)]])
+            whole = fitted.complete(some[:, :, :2], some[:, :, 2] > 0)
+            for i, one in enumerate(vector.vectors(whole, job.region).tolist(), start - job.start):
+                index.add_item(i, one)
+        index.build(TREES, n_jobs=1)
+        if not on_disk:
+            index.save(name)
+    index.unload()
+
+
+def _write_shape(file: Path, keypoints: Floats, indexed: Flags) -> None:
+    """The shape of the people indexed; of many, of every so-manieth."""
+    step = max(1, int(indexed.sum()) // vector.LARGEST_SAMPLE)
+    sample = np.asarray(keypoints[np.flatnonzero(indexed)[::step]])
+    shape = vector.fit_shape(sample[:, :, :2], sample[:, :, 2] > 0)
+    with file.open("wb") as opened:
+        np.save(opened, np.vstack([shape.mean, shape.covariance]))
+
+
+def _write_members(folder: Path, shard: int, start: int, keypoints: Floats, indexed: Flags) -> list[Job]:
+    """Writes whom each index of a shard is to hold, and says what there is to do. The shard's first item is `start`."""
+    chosen = members(keypoints[:, :, 2] > 0) & indexed[start : start + len(keypoints), None]
+    numbers = [start + np.flatnonzero(one) for one in chosen.T]
+    with (folder / members_file(shard)).open("wb") as opened:
+        np.save(opened, np.concatenate(numbers).astype(np.int32))
+    ends = np.cumsum([0, *map(len, numbers)]).tolist()
+    return [Job(shard, region, *pair) for region, pair in zip(vector.REGIONS, itertools.pairwise(ends), strict=True)]
+
+
+def _here(folder: Path, jobs: Sequence[Job]) -> Iterator[None]:
+    for job in jobs:
+        write_index(folder, job)
+        yield
+
+
+def _in_processes(folder: Path, jobs: Sequence[Job], processes: int) -> Iterator[None]:
+    """Writes indexes in so many processes, the largest first; yields as each is written."""
+    context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
+    waiting = sorted(jobs, key=lambda job: job.stop - job.start)
+    running: dict[Any, BaseProcess] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                process = context.Process(target=_run, args=(folder, waiting.pop()), daemon=True)
+                process.start()
+                running[process.sentinel] = process
+            for ended in connection.wait(list(running)):
+                done = running.pop(ended)
+                done.join()
+                _check_end(done.exitcode or 0, folder)
+                yield
+    finally:
+        for left in running.values():
+            left.kill()
+            left.join()
+
+
+def _run(folder: Path, job: Job) -> None:
+    """Begins a process: it ends with its parent, leaves Ctrl-C to it, and tells it of an error by its exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        write_index(folder, job, on_disk=True)
+    except OSError as error:
+        sys.exit(error.errno or errno.EIO)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _check_end(status: int, folder: Path) -> None:
+    """Raises OSError for a process that ended otherwise than well."""
+    if status == -signal.SIGBUS:  # what a mapped file makes of a disk that is full
+        status = errno.ENOSPC
+    if status > 0:
+        raise OSError(status, os.strerror(status), shown(folder))
+    if status < 0:
+        raise ChildProcessError(
+            f"A process that wrote an index in {shown(folder)} was ended by signal {-status}: "
+            "see that there is memory for it."
+        )
+
+
+@contextlib.contextmanager
+def _plain_name(file: Path) -> Iterator[str]:
+    """A name that Annoy takes, which is plain text alone: through its folder's descriptor every file has one."""
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{file.name}"
+    finally:
+        os.close(folder)
+
+
+def _opened(file: Path, dimensions: int, size: int) -> AnnoyIndex:
+    index = AnnoyIndex(dimensions, METRIC)
+    if size:  # nobody in the shard shows this region; Annoy cannot map nothing
+        index.load(str(file))
+        if index.get_n_items() < 1:
+            raise ValueError("it has no vectors")
+    return index
+
+
+def array(file: Path, shape: tuple[int, ...], kind: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    """A mapped .npy file, read-only. Raises ValueError when it holds anything else than such an array."""
+    try:
+        found = np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a header is parsed as Python: there is little that it cannot make go wrong
+        raise ValueError(f"no array: {error}") from error
+    if found.shape != shape or found.dtype != kind or not found.flags.c_contiguous:
+        raise ValueError(f"{found.dtype} numbers of shape {found.shape}, not {kind} of {shape}")
+    return np.asarray(found)  # the memory stays mapped; NumPy's class for that makes each access slow
