@@ -156,6 +156,17 @@ class Library:
             with Pillow.open(io.BytesIO(jpeg), formats=["JPEG"]) as opened:
                 return np.asarray(opened.convert("RGB"))
 
+    def picture_file(self, name: str, *, check: bool) -> Path:
+        """Where a stored picture's file is while the library is open; checked against its name if asked for.
+
+        Raises LibraryError when it is missing or, where checked, damaged.
+        """
+        inside, file = _inside(self._at) / PICTURES / name, self.folder / PICTURES / name
+        manifests.regular_size(inside, file, self.folder)
+        if check and f"{manifests.sha256_of(inside)}.jpg" != name:
+            raise LibraryError(f"{shown(file)} is not the picture it was: {remedy(self.folder)}.")
+        return inside
+
     def pictures(self) -> Iterator[str]:
         """The names of all stored pictures' files, each once."""
         for name, _ in self.fingerprints():
@@ -232,10 +243,7 @@ def verify(folder: Path, progress: Progress | None = None) -> Manifest:
             _check_strays(at, folder, {manifests.MANIFEST, PICTURES, *manifest.files})
             _check_strays(at / PICTURES, folder / PICTURES, set(names))
         for done, name in enumerate(names, 1):
-            inside, file = at / PICTURES / name, folder / PICTURES / name
-            manifests.regular_size(inside, file, folder)
-            if f"{manifests.sha256_of(inside)}.jpg" != name:
-                raise LibraryError(f"{shown(file)} is not the picture it was: {remedy(folder)}.")
+            library.picture_file(name, check=True)
             if progress is not None:
                 progress(done, len(names), "Pictures")
         return manifest
