@@ -1,4 +1,4 @@
-"""What a library is made of: folders of photos, COCO's key-point files, files of key points alone."""
+"""What a library is made of: folders of photos, tables of photos, COCO's files, files of key points alone."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from index.photo import Photo as Photo
 from index.photo import Skipped as Skipped
 from index.photo import check_plain, why
 from index.photo import title_of as title_of
+from index.table import TABLES as TABLES
+from index.table import Row, rows_of
+from index.table import photos_of_table as photos_of_table
 from index.writer import NewItem
 from models.pose import Floats
 
@@ -27,14 +30,19 @@ VIDEOS: Final = frozenset(
     (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".ogv", ".wmv", ".mts", ".m2ts")
 )
 
+CREDITS: Final = tuple(f"credits{ending}" for ending in TABLES)
+"""A folder's own table: whom to thank for the photos beside it."""
+
 
 def photos_in(folder: Path) -> Iterator[Photo | Skipped]:
     """Every file in a folder and the folders in it, by name; what can be no photo is said to be skipped.
 
-    Links are followed, each folder is visited once; hidden files are left alone, and so are libraries of ours.
+    Links are followed, each folder is visited once; hidden files are left alone, and so are libraries of ours. Where a
+    folder has a table `credits.csv` (or .tsv, .jsonl), it says whom to thank for the photos that it names.
     """
     visited: set[tuple[int, int]] = set()
     waiting = [folder]
+    credits: dict[Path | str, Row] = {}
     while waiting:
         place = waiting.pop()
         try:
@@ -46,10 +54,12 @@ def photos_in(folder: Path) -> Iterator[Photo | Skipped]:
         except OSError as error:
             yield Skipped(shown(place), "cannot be read", f"{shown(place)} cannot be read ({error.strerror}).")
             continue
+        for table in (place / entry.name for entry in entries if entry.name.lower() in CREDITS):
+            yield from _take_credits(table, credits)
         inner = []
         for entry in entries:
             file = place / entry.name
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name.lower() in CREDITS:
                 continue
             if file.is_dir():
                 if not calls_itself_library(file):
@@ -57,8 +67,27 @@ def photos_in(folder: Path) -> Iterator[Photo | Skipped]:
             elif file.suffix.lower() in VIDEOS:
                 yield Skipped(shown(file), "video", f"{shown(file)} is a video: name it as a source of its own.")
             else:
-                yield Photo(file, Credit(title=title_of(file)))
+                row = credits.pop(file, None)
+                yield Photo(file, Credit(title=title_of(file)) if row is None else row.credit)
         waiting.extend(reversed(inner))
+
+
+def _take_credits(table: Path, credits: dict[Path | str, Row]) -> Iterator[Skipped]:
+    """Puts a folder's own table's rows into `credits`; what it says of pictures that are not there is skipped."""
+    try:
+        rows = rows_of(table)
+    except ImportFailed as error:
+        yield Skipped(shown(table), "not a table", str(error))
+        return
+    for row in rows:
+        if isinstance(row, Skipped):
+            yield row
+        elif isinstance(row.picture, str) or not row.picture.is_file():
+            name = f"{shown(table)}, line {row.line}"
+            said = f"names {shown(row.picture)}, which is no file: to fetch pictures, name the table as a source"
+            yield Skipped(name, "cannot be read", f"{name} {said}.")
+        else:
+            credits[row.picture] = row
 
 
 def keypoints_of(file: Path) -> Floats:

@@ -121,8 +121,7 @@ def remedy(folder: Path) -> str:
 
 def shown(name: Path | str) -> str:
     """A file's name for a sentence: what is no text in it (names are bytes) replaced, and all on one line."""
-    text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "�" for c in text)
+    return "".join(c if c.isprintable() else "�" for c in str(name))
 
 
 def read_manifest(at: Path, folder: Path) -> Manifest:

@@ -39,6 +39,9 @@ THUMBNAIL, THUMBNAIL_QUALITY = 160, 70
 LONGEST_TEXT = 200
 """Characters of a title or a name; some cameras and programs write pages."""
 
+LONGEST_URL = 2000
+"""Characters of a URL, which leads nowhere when it is cut."""
+
 Fault = Literal["cannot be read", "not a picture", "damaged", "too large"]
 
 ORIENTATION, ARTIST = 0x0112, 0x013B
@@ -150,9 +153,9 @@ def thumbnail(image: Image) -> bytes:
 def text(value: object) -> str | None:
     """A title or name from anywhere as one line of text; None when nothing is left."""
     plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
-    plain = plain.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves of characters are no text
     line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
-    return line[:LONGEST_TEXT] or None
+    return line[: LONGEST_URL if web.is_url(line) else LONGEST_TEXT] or None
 
 
 def contents(file: Path | str) -> bytes:
