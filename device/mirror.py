@@ -7,13 +7,10 @@ a camera, a network's answer, a disk or an encoder.
 
 from __future__ import annotations
 
-import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -22,13 +19,13 @@ import numpy as np
 from device.button import Button
 from device.camera import Camera, CameraError, CameraStuck, EndOfVideo, Frame, as_in_a_mirror
 from device.choose import Choice, ChooseSettings, choose
+from device.collection import Collection
 from device.follow import Followed, FollowSettings, follow
 from device.layout import Size, cover, in_the_mirror, moved, place, prepare, room_for
 from device.recorder import Recorder
 from device.screen import Event, Screen, Shown, View
 from index.agreement import agreement, align
-from index.library import Library, LibraryError
-from index.match import Match, Matcher
+from index.match import Match
 from models.pose import SWAP, Image, Pose
 from models.worker import EstimatorLost
 
@@ -43,8 +40,6 @@ ALONE: Final = 7.0
 
 NOTE: Final = 5.0
 """Seconds that something worth saying once stays on the screen."""
-
-log = logging.getLogger(__name__)
 
 
 class Estimator(Protocol):
@@ -95,29 +90,25 @@ class Moment:
 class Sense:
     """Watches the camera in a thread of its own and keeps the newest moment; a context manager.
 
-    `canvas` is the screen's size, for which photos are made ready; `faults` are sentences that hold all along.
+    `canvas` is the screen's size, for which photos are made ready.
     """
 
     def __init__(
         self,
         camera: Camera,
         estimator: Estimator,
-        library: Library,
+        collection: Collection,
         canvas: Size,
         *,
         rotate: int = 0,
         follow_settings: FollowSettings | None = None,
         choose_settings: ChooseSettings | None = None,
-        faults: Sequence[str] = (),
     ) -> None:
         self.canvas = canvas
-        self._camera, self._estimator, self._library = camera, estimator, library
-        self._matcher = Matcher(library)
-        self._item = lru_cache(maxsize=4096)(library.item)
+        self._camera, self._estimator, self._collection = camera, estimator, collection
         self._rotate = rotate
         self._follow_settings = follow_settings or FollowSettings()
         self._choose_settings = choose_settings or ChooseSettings()
-        self._standing = tuple(faults)
         self._followed, self._choice = Followed(), Choice()
         self._alone_since = -ALONE
         self._noted = estimator.note, -NOTE  # how it began is in the log; on the screen only what changes
@@ -169,7 +160,7 @@ class Sense:
         try:
             people = self._estimator.estimate(frame.small)
         except EstimatorLost as fault:
-            return replace(before, frame=frame, faults=(*self._standing, str(fault)))
+            return replace(before, frame=frame, faults=(*self._collection.faults, str(fault)))
         self._followed = follow(
             self._followed,
             _in_pixels_of(frame, people),
@@ -184,7 +175,7 @@ class Sense:
             before.photo,
             before.person,
             before.agreement,
-            self._standing,
+            self._collection.faults,
             self._note(frame.taken),
         )
         return self._answered(moment, before)
@@ -198,25 +189,31 @@ class Sense:
     def _answered(self, moment: Moment, before: Moment) -> Moment:
         """The moment with the photo for its visitor, or one to look at while there is none."""
         now = time.monotonic()
+        if self._collection.look(now):
+            self._choice = Choice()  # it goes by the numbers of another library
         visitor = moment.visitor and moment.visitor.surer_than(SURE)
         last = self._choice.shown
-        self._choice = choose(
+        choice = choose(
             self._choice,
             None if visitor is None else self._matches(visitor),
             now,
             self._choose_settings,
             shown_agreement=None if visitor is None or last is None else self._now(last, visitor),
         )
-        shown = self._choice.shown
+        shown = choice.shown
         if visitor is None or shown is None:
+            self._choice = choice
             return self._alone(moment, before, now)
         changed = last is None or shown.item != last.item or before.canvas != moment.canvas
-        moment = replace(moment, agreement=self._agreement(shown, visitor))
-        return self._with_photo(shown, moment) if changed else moment
+        answer = self._with_photo(shown, moment) if changed else moment
+        if answer is None:
+            return moment  # and another is chosen next
+        self._choice = choice
+        return replace(answer, agreement=self._agreement(shown, visitor))
 
     def _matches(self, visitor: Pose) -> list[Match]:
         """The photos that show the visitor best on this display, best first."""
-        found = self._matcher.find(visitor, top=2 * self._choose_settings.remember + 4)
+        found = self._collection.find(visitor, top=2 * self._choose_settings.remember + 4)
         return sorted(self._by_room(found, visitor), key=lambda match: match.agreement, reverse=True)
 
     def _now(self, shown: Match, visitor: Pose) -> float:
@@ -228,9 +225,10 @@ class Sense:
         """The matches as they agree with the visitor on this display: what it has no room for counts as missed."""
         if not matches:
             return []
-        keypoints = self._library.keypoints[[match.item for match in matches]]
+        keypoints = self._collection.keypoints[[match.item for match in matches]]
         asked = np.array([visitor.scores[SWAP] if match.mirrored else visitor.scores for match in matches]) > 0
-        sizes = np.array([(self._item(match.item).width, self._item(match.item).height) for match in matches])
+        items = [self._collection.item(match.item) for match in matches]
+        sizes = np.array([(item.width, item.height) for item in items])
         shares = room_for(keypoints[:, :, :2], asked & (keypoints[:, :, 2] > 0), sizes, self.canvas)
         return [
             match._replace(agreement=match.agreement * float(share))
@@ -239,41 +237,37 @@ class Sense:
 
     def _agreement(self, match: Match, visitor: Pose) -> float:
         """How well the shown photo agrees with the visitor now; 0 while too little of them is seen to say."""
-        pose = self._pose(match)
+        pose = self._collection.pose(match)
         if not visitor.scores.any():
             return 0.0
         return float(agreement(visitor.xy, visitor.scores, pose.xy[None], pose.scores[None] > 0)[0])
 
-    def _pose(self, match: Match) -> Pose:
-        """The pose in a photo as it is shown: mirrored when the photo is."""
-        pose = self._library.pose(match.item)
-        return pose.mirrored(self._item(match.item).width) if match.mirrored else pose
-
-    def _with_photo(self, match: Match, moment: Moment) -> Moment:
-        """The moment with a photo laid so that its person stands where the visitor stands, unless it is damaged."""
-        item, pose, reflection = self._item(match.item), self._pose(match), moment.reflection
-        try:
-            picture = self._library.picture(match.item)
-        except LibraryError as error:
-            log.warning("%s", error)
-            return moment
+    def _with_photo(self, match: Match, moment: Moment) -> Moment | None:
+        """The moment with a photo laid so that its person stands where the visitor stands, if it can be read."""
+        picture = self._collection.picture(match.item)
+        if picture is None:
+            return None
+        pose, reflection = self._collection.pose(match), moment.reflection
         size, canvas = _size(picture), moment.canvas
         placement = cover(size, canvas) if reflection is None else place(size, canvas, pose, reflection)
-        shown = Shown(prepare(picture, placement, canvas, match.mirrored), item.credit)
+        credit = self._collection.item(match.item).credit
+        shown = Shown(prepare(picture, placement, canvas, match.mirrored), credit)
         return replace(moment, photo=shown, person=moved(pose, placement))
 
     def _alone(self, moment: Moment, before: Moment, now: float) -> Moment:
         """While nobody is there: one photo after the other, any of them."""
         if now - self._alone_since < ALONE and before.canvas == moment.canvas:
             return moment
+        answer = self._with_photo(self._collection.any(), replace(moment, visitor=None))
+        if answer is None:
+            return moment
         self._alone_since = now
-        any_of_them = Match(random.randrange(len(self._library)), False, 0.0)
-        return self._with_photo(any_of_them, replace(moment, visitor=None))
+        return answer
 
     def _without_camera(self, before: Moment, fault: str) -> Moment:
         """Nobody is seen; the photos go on."""
         self._followed = Followed()
-        moment = Moment(self.canvas, photo=before.photo, person=before.person, faults=(*self._standing, fault))
+        moment = Moment(self.canvas, photo=before.photo, person=before.person, faults=(*self._collection.faults, fault))
         return self._answered(moment, before)
 
 

@@ -14,16 +14,18 @@ from typing import Final, NamedTuple
 
 import cv2
 
-from device import config, places
+from device import collection, config, places
 from device.button import Button, ButtonError
 from device.cameras.watch import WatchedCamera
+from device.collection import Collection
 from device.config import Config
+from device.growth import growing
 from device.mirror import Sense, mirror
 from device.panel import resolve
 from device.recorder import Recorder
 from device.saving import GifWriter
 from device.screen import Event, Screen, View
-from index.library import Library, LibraryError
+from index.library import LibraryError
 from index.starter import starter
 from models import fetch
 from models.child import leave_no_core
@@ -83,7 +85,7 @@ def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
     """Presses the button by itself, and writes everything to `folder`."""
     settings = replace(settings, gif=replace(settings.gif, folder=str(folder)))
     log.info("No display: %.0f seconds of the mirror are written to %s.", seconds, folder.absolute())
-    with opened(settings) as parts:
+    with opened(settings, grow=False) as parts:
         shoot = _screenshots(parts.screen, folder)
         pressed = False
 
@@ -103,16 +105,17 @@ def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
 
 
 @contextmanager
-def opened(settings: Config) -> Iterator[Opened]:
-    """Every part of the mirror, open and running."""
+def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
+    """Every part of the mirror, open and running; with `grow`, the starter library grows where it is in use."""
     shown, asked, gif = settings.screen, settings.camera, settings.gif
     leave_no_core()
     with ExitStack() as stack:
         screen = stack.enter_context(Screen.open(shown.display, _size_of(settings), shown.rotate))
         estimator = stack.enter_context(opened_estimator(settings))
         estimator.warm()
-        library, faults = open_library(settings.library.folder, _telling(screen))
-        stack.enter_context(library)
+        library = stack.enter_context(open_collection(settings.library.folder, _telling(screen)))
+        if grow and library.folder == places.starter():
+            stack.enter_context(growing(places.starter()))
         camera = stack.enter_context(
             WatchedCamera(asked.source, size=(asked.width, asked.height), small=_small(settings))
         )
@@ -126,7 +129,6 @@ def opened(settings: Config) -> Iterator[Opened]:
             rotate=asked.rotate,
             follow_settings=settings.follow,
             choose_settings=settings.choose,
-            faults=faults,
         )
         stack.enter_context(sense)
         recorder = Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, camera=gif.camera)
@@ -157,20 +159,16 @@ def _small(settings: Config) -> tuple[int, int] | None:
     return fitting((size[1], size[0]) if asked.rotate in (90, 270) else size)
 
 
-def open_library(folder: str, tell: Callable[[int, int | None, str], None]) -> tuple[Library, list[str]]:
-    """The named library, or the starter library in its stead, and what is to be said about it."""
-    faults = []
-    if folder:
-        try:
-            library = Library.open(places.library(folder))
-            if library.manifest.pictures:
-                return library, []
-            library.close()
-            faults.append(f"The library {folder} holds poses alone, and no pictures to show.")
-        except LibraryError as error:
-            faults.append(str(error))
-        log.warning("%s", faults[0])
-    return Library.open(starter(places.starter(), tell)), faults
+def open_collection(folder: str, tell: Callable[[int, int | None, str], None]) -> Collection:
+    """The named library, or the starter library in its stead until it can be used."""
+    if not folder:
+        return Collection(collection.opened(starter(places.starter(), tell)))
+    wanted = places.library(folder)
+    try:
+        return Collection(collection.opened(wanted))
+    except LibraryError as error:
+        log.warning("%s", error)
+        return Collection(collection.opened(starter(places.starter(), tell)), wanted, str(error))
 
 
 @contextmanager

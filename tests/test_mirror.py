@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +11,14 @@ import pytest
 from device.button import Button
 from device.camera import Camera, CameraError, EndOfVideo, Frame
 from device.choose import ChooseSettings
+from device.collection import Collection
 from device.follow import FollowSettings
 from device.gif import Recording
 from device.mirror import STALE, Moment, Sense, mirror, recordable, view
 from device.recorder import Recorder
 from device.saving import Outcome
 from device.screen import Screen
-from index.library import Library
+from index.library import Library, LibraryError
 from index.writer import NewItem, write_library
 from models.pose import LEFT_WRIST, RIGHT_WRIST, Image, Pose
 from models.worker import EstimatorLost
@@ -87,7 +87,7 @@ class Unwritten:
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
     """Three photos: somebody with their left hand up, somebody with arms down, somebody with both hands up."""
     both = person(left_elbow=(205, 50), left_wrist=(210, 20), right_elbow=(115, 50), right_wrist=(110, 20))
     items = []
@@ -97,8 +97,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         items.append(NewItem(picture, pose.keypoints, title=title, author="somebody", licence="CC0"))
     folder = tmp_path_factory.mktemp("libraries") / "three"
     write_library(items, folder)
-    with Library.open(folder) as opened:
-        yield opened
+    with Collection(Library.open(folder)) as in_use:
+        yield in_use
 
 
 QUICK = {"follow_settings": FollowSettings(), "choose_settings": ChooseSettings(hold=0.1)}
@@ -112,10 +112,10 @@ def wait_for(sense: Sense, what: Callable[[Moment], bool], seconds: float = 5.0)
     return moment
 
 
-def test_a_left_hand_raised_is_answered_by_a_hand_raised_on_the_screens_left(library: Library) -> None:
+def test_a_left_hand_raised_is_answered_by_a_hand_raised_on_the_screens_left(collection: Collection) -> None:
     in_the_mirror = LEFT_HAND_UP.mirrored(WIDTH)
     assert in_the_mirror.xy[RIGHT_WRIST, 0] < WIDTH / 2, "in a mirror it is the right hand of the one on the left"
-    sensing = Sense(Scripted(iter([None] * 300)), Sees(lambda _: [in_the_mirror]), library, CANVAS, **QUICK)  # type: ignore[arg-type]
+    sensing = Sense(Scripted(iter([None] * 300)), Sees(lambda _: [in_the_mirror]), collection, CANVAS, **QUICK)  # type: ignore[arg-type]
     with sensing as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.9)
         assert moment.photo is not None
@@ -127,10 +127,10 @@ def test_a_left_hand_raised_is_answered_by_a_hand_raised_on_the_screens_left(lib
     assert picture[:, -CANVAS[0] // 4 :].mean((0, 1)) == pytest.approx((60, 60, 60), abs=12)
 
 
-def test_a_right_hand_raised_is_answered_by_the_same_photo_as_it_is(library: Library) -> None:
+def test_a_right_hand_raised_is_answered_by_the_same_photo_as_it_is(collection: Collection) -> None:
     camera_sees = LEFT_HAND_UP.mirrored(WIDTH)  # a right hand up
     in_the_mirror = camera_sees.mirrored(WIDTH)
-    sensing = Sense(Scripted(iter([None] * 300)), Sees(lambda _: [in_the_mirror]), library, CANVAS, **QUICK)  # type: ignore[arg-type]
+    sensing = Sense(Scripted(iter([None] * 300)), Sees(lambda _: [in_the_mirror]), collection, CANVAS, **QUICK)  # type: ignore[arg-type]
     with sensing as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.9)
         assert moment.photo is not None
@@ -138,7 +138,7 @@ def test_a_right_hand_raised_is_answered_by_the_same_photo_as_it_is(library: Lib
     assert moment.photo.picture[:, -CANVAS[0] // 4 :].mean((0, 1)) == pytest.approx((250, 200, 20), abs=12)
 
 
-def test_the_frame_on_the_screen_is_mirrored_once(library: Library) -> None:
+def test_the_frame_on_the_screen_is_mirrored_once(collection: Collection) -> None:
     class Marked(Scripted):
         def latest(self, timeout: float = 2.0) -> Frame:
             frame = super().latest(timeout)
@@ -146,15 +146,15 @@ def test_the_frame_on_the_screen_is_mirrored_once(library: Library) -> None:
             frame.image[:, WIDTH // 2 :] = 10
             return frame
 
-    with Sense(Marked(iter([None] * 100)), Sees(lambda _: []), library, CANVAS) as sense:
+    with Sense(Marked(iter([None] * 100)), Sees(lambda _: []), collection, CANVAS) as sense:
         moment = wait_for(sense, lambda m: m.frame is not None)
     assert moment.frame is not None
     assert moment.frame.image[0, 0, 0] == 10
 
 
-def test_a_lost_camera_is_said_and_forgotten_when_it_is_back(library: Library) -> None:
+def test_a_lost_camera_is_said_and_forgotten_when_it_is_back(collection: Collection) -> None:
     script = iter([None] * 100 + [CameraError("The camera is unplugged.")] * 60 + [None] * 200)
-    with Sense(Scripted(script), Sees(lambda _: [person()]), library, CANVAS) as sense:
+    with Sense(Scripted(script), Sees(lambda _: [person()]), collection, CANVAS) as sense:
         wait_for(sense, lambda m: m.visitor is not None)
         lost = wait_for(sense, lambda m: "The camera is unplugged." in m.faults)
         assert lost.frame is None
@@ -162,7 +162,7 @@ def test_a_lost_camera_is_said_and_forgotten_when_it_is_back(library: Library) -
         assert wait_for(sense, lambda m: m.frame is not None).faults == ()
 
 
-def test_while_the_estimator_is_lost_the_visitors_picture_goes_on(library: Library) -> None:
+def test_while_the_estimator_is_lost_the_visitors_picture_goes_on(collection: Collection) -> None:
     lost = [True]
 
     def estimate(_: Image) -> list[Pose]:
@@ -170,7 +170,7 @@ def test_while_the_estimator_is_lost_the_visitors_picture_goes_on(library: Libra
             raise EstimatorLost("The estimator stopped.")
         return [person()]
 
-    with Sense(Scripted(iter([None] * 400)), Sees(estimate), library, CANVAS) as sense:
+    with Sense(Scripted(iter([None] * 400)), Sees(estimate), collection, CANVAS) as sense:
         first = wait_for(sense, lambda m: m.faults == ("The estimator stopped.",))
         later = wait_for(sense, lambda m: m.frame is not first.frame)
         assert later.frame is not None
@@ -178,25 +178,26 @@ def test_while_the_estimator_is_lost_the_visitors_picture_goes_on(library: Libra
         wait_for(sense, lambda m: not m.faults and m.visitor is not None)
 
 
-def test_with_nobody_there_photos_are_shown_all_the_same(library: Library) -> None:
-    with Sense(Scripted(iter([None] * 100)), Sees(lambda _: []), library, CANVAS) as sense:
+def test_with_nobody_there_photos_are_shown_all_the_same(collection: Collection) -> None:
+    with Sense(Scripted(iter([None] * 100)), Sees(lambda _: []), collection, CANVAS) as sense:
         moment = wait_for(sense, lambda m: m.photo is not None)
     assert moment.visitor is None
     assert not view(moment, Recorder(Unwritten()), time.monotonic()).somebody
 
 
-def test_what_the_library_could_not_do_stays_said(library: Library) -> None:
-    with Sense(Scripted(iter([None] * 50)), Sees(lambda _: []), library, CANVAS, faults=["It is damaged."]) as sense:
+def test_what_is_wrong_with_the_library_is_said(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection, "_fault", "It is damaged.")
+    with Sense(Scripted(iter([None] * 50)), Sees(lambda _: []), collection, CANVAS) as sense:
         assert wait_for(sense, lambda m: m.frame is not None).faults == ("It is damaged.",)
 
 
-def test_an_error_nobody_expected_ends_the_mirror_with_its_cause(library: Library) -> None:
+def test_an_error_nobody_expected_ends_the_mirror_with_its_cause(collection: Collection) -> None:
     def fails(_: Image) -> list[Pose]:
         raise ZeroDivisionError("a bug")
 
     with (
         Screen.open("headless", CANVAS) as screen,
-        Sense(Scripted(iter([None] * 50)), Sees(fails), library, CANVAS) as sense,
+        Sense(Scripted(iter([None] * 50)), Sees(fails), collection, CANVAS) as sense,
         pytest.raises(ZeroDivisionError, match="a bug"),
     ):
         mirror(screen, sense, Recorder(Unwritten()), Button(0), fps=60, seconds=5)
@@ -210,30 +211,30 @@ def test_a_frame_too_old_is_not_shown_as_a_reflection() -> None:
     assert view(moment, recorder, 100.0 + STALE).camera is None
 
 
-def test_a_new_size_of_the_screen_is_taken_up(library: Library) -> None:
-    with Sense(Scripted(iter([None] * 300)), Sees(lambda _: [person()]), library, CANVAS) as sense:
+def test_a_new_size_of_the_screen_is_taken_up(collection: Collection) -> None:
+    with Sense(Scripted(iter([None] * 300)), Sees(lambda _: [person()]), collection, CANVAS) as sense:
         wait_for(sense, lambda m: m.visitor is not None and m.photo is not None)
         sense.canvas = (180, 320)
         moment = wait_for(sense, lambda m: m.photo is not None and m.photo.picture.shape == (320, 180, 3))
         assert moment.canvas == (180, 320)
 
 
-def test_a_film_that_is_over_ends_the_mirror(library: Library) -> None:
+def test_a_film_that_is_over_ends_the_mirror(collection: Collection) -> None:
     with (
         Screen.open("headless", CANVAS) as screen,
-        Sense(Scripted(iter([None] * 10)), Sees(lambda _: []), library, CANVAS) as sense,
+        Sense(Scripted(iter([None] * 10)), Sees(lambda _: []), collection, CANVAS) as sense,
     ):
         start = time.monotonic()
         mirror(screen, sense, Recorder(Unwritten()), Button(0), fps=60, seconds=30)
     assert time.monotonic() - start < 10
 
 
-def test_a_press_records_what_was_shown(library: Library) -> None:
+def test_a_press_records_what_was_shown(collection: Collection) -> None:
     writer = Unwritten()
     recorder = Recorder(writer, countdown=1, seconds=0.6)
     with (
         Screen.open("headless", CANVAS) as screen,
-        Sense(Scripted(iter([None] * 2000)), Sees(lambda _: [person()]), library, CANVAS) as sense,
+        Sense(Scripted(iter([None] * 2000)), Sees(lambda _: [person()]), collection, CANVAS) as sense,
     ):
         wait_for(sense, lambda m: m.visitor is not None)
         recorder.press(time.monotonic())
@@ -244,9 +245,9 @@ def test_a_press_records_what_was_shown(library: Library) -> None:
     assert all(still.camera is None for still in recording.stills), "the visitor's picture was not asked for"
 
 
-def test_the_recorded_skeleton_lies_on_the_photos_person(library: Library) -> None:
+def test_the_recorded_skeleton_lies_on_the_photos_person(collection: Collection) -> None:
     small = person().scaled(0.4, 0.4)  # far from the camera, in a corner of its picture
-    with Sense(Scripted(iter([None] * 400)), Sees(lambda _: [small]), library, CANVAS) as sense:
+    with Sense(Scripted(iter([None] * 400)), Sees(lambda _: [small]), collection, CANVAS) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.98)
     _, skeleton, _ = recordable(moment)
     assert skeleton is not None
@@ -259,15 +260,18 @@ def test_nothing_is_recorded_of_nobody() -> None:
     assert recordable(Moment(CANVAS, Frame(image, image, 0.0, mirrored=True))) == (None, None, None)
 
 
-def test_a_damaged_photo_does_not_stop_the_mirror(
-    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_damaged_photo_is_passed_over_for_the_next_best(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from index.library import LibraryError
-
     def damaged(number: int) -> Image:
-        raise LibraryError("a picture is damaged")
+        if number == 1:
+            raise LibraryError("The picture of somebody standing is damaged.")
+        return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
-    monkeypatch.setattr(library, "picture", damaged)
-    with Sense(Scripted(iter([None] * 100)), Sees(lambda _: [person()]), library, CANVAS) as sense:
-        moment = wait_for(sense, lambda m: m.visitor is not None)
-    assert moment.photo is None
+    monkeypatch.setattr(collection._library, "picture", damaged)
+    with Sense(Scripted(iter([None] * 100)), Sees(lambda _: [person()]), collection, CANVAS, **QUICK) as sense:  # type: ignore[arg-type]
+        moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0)
+        time.sleep(0.3)
+    assert moment.photo is not None
+    assert not moment.photo.credit.startswith("standing")
+    assert caplog.text.count("damaged") == 1, "it is said once"

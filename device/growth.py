@@ -1,0 +1,110 @@
+"""The starter library goes on growing while the mirror runs, in a process that takes only time nobody else wants.
+
+The process ends with the mirror, however that ends. What it has drawn until then stays, and the next start goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import cv2
+
+from index.library import LibraryError, info
+from index.starter import COUNT, grow
+
+ROOM: Final = 500_000_000
+"""Bytes that must be free on the disk: three times what the whole starter library takes."""
+
+GRACE: Final = 5.0
+"""Seconds that the process has for clearing up."""
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def growing(folder: Path) -> Iterator[None]:
+    """Has another process draw what the starter library in `folder` lacks, as long as the context is open.
+
+    Where that cannot be, or all is drawn, there is no process.
+    """
+    try:
+        if info(folder).pictures >= COUNT:
+            yield
+            return
+    except LibraryError:
+        pass
+    obstacle = _obstacle(folder.parent)
+    if obstacle:
+        log.info("The starter library stays as it is: %s.", obstacle)
+        yield
+        return
+    process = _process(folder)
+    try:
+        yield
+    finally:
+        _end(process)
+
+
+def _obstacle(place: Path) -> str | None:
+    """Why a library cannot grow in a folder."""
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"{place} cannot be written to"
+    free = shutil.disk_usage(place).free
+    return f"only {free / 1e6:.0f} MB are free in {place}" if free < ROOM else None
+
+
+def _process(folder: Path) -> subprocess.Popen[bytes]:
+    """A Python that sees the modules we see and runs `main`, in a process group of its own: Ctrl-C is the parent's.
+
+    Its standard input is never written to: when that ends, the mirror has ended.
+    """
+    idle = "import os; os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", f"{idle}; from device.growth import main; main()", folder],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            "OPENBLAS_NUM_THREADS": "1",
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        process_group=0,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    process.kill()
+    process.wait()
+
+
+def main() -> None:
+    """The process's life: draw until all is there, or the mirror ends; half a library is cleared away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    threading.Thread(target=_end_with_the_mirror, daemon=True).start()
+    with suppress(OSError):  # where memory runs out, this is what can be spared
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    cv2.setNumThreads(1)
+    try:
+        grow(Path(sys.argv[1]), workers=1)
+    except (LibraryError, OSError) as error:
+        sys.exit(f"The starter library stays as it is: {error}")
+
+
+def _end_with_the_mirror() -> None:
+    os.read(sys.stdin.fileno(), 1)
+    os.kill(os.getpid(), signal.SIGTERM)
