@@ -9,7 +9,7 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,9 +228,12 @@ def sha256_of(file: Path) -> str:
         return ""
 
 
-def checksum(file: Path) -> Checksum:
-    """What a manifest says of a file that was just written."""
-    return Checksum(file.stat().st_size, sha256_of(file))
+def checksums(folder: Path, names: Iterable[str]) -> dict[str, Checksum]:
+    """What a manifest says of files that were just written, by their names."""
+    files = [folder / name for name in sorted(names)]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        found = threads.map(lambda file: Checksum(file.stat().st_size, sha256_of(file)), files)
+        return {file.name: one for file, one in zip(files, found, strict=True)}
 
 
 def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> None:

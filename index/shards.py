@@ -57,7 +57,7 @@ FEWEST_POINTS: Final = 3
 KNOWN_SHARE: Final = 2 / 3
 """Of a region's points that must be seen for a person to be found by that region."""
 
-AT_ONCE: Final = 65_536
+AT_ONCE: Final = 16_384
 """Items whose vectors are made together: the bytes depend on it, the memory a little."""
 
 FEW: Final = 20_000
@@ -138,31 +138,30 @@ def members(seen: Flags) -> Flags:
 
 def write_indexes(
     folder: Path,
-    keypoints: Floats,
-    indexed: Flags,
+    count: int,
     *,
     shard: int = SHARD,
     processes: int | None = None,
     progress: Progress | None = None,
-) -> int:
-    """Writes the shape and the indexes of a library's N×17×3 key points to its folder; returns how many shards.
+) -> tuple[int, int]:
+    """Writes the shape and the indexes of a library's `count` people to its folder, which holds their key points.
 
-    `indexed` says whom to index. The bytes are the same for any number of `processes` (None: one for each core, where
-    that is worth their start). Raises OSError when the disk is full, ChildProcessError when a process was ended.
+    Returns how many shards there are, and how many people can be found; when none can, nothing is written. The bytes
+    are the same for any number of `processes` (None: one for each core, where that is worth their start). Raises
+    OSError when the disk is full, ChildProcessError when a process was ended.
     """
-    _write_shape(folder / SHAPE, keypoints, indexed)
-    starts = range(0, len(keypoints), shard)
-    jobs = [
-        job
-        for number, start in enumerate(starts)
-        for job in _write_members(folder, number, start, keypoints[start : start + shard], indexed)
-    ]
+    indexed = np.concatenate([np.zeros(0, np.bool_), *(findable(some) for some in _people(folder, 0, count))])
+    if not indexed.any():
+        return 0, 0
+    _write_shape(folder, indexed)
+    starts = range(0, count, shard)
+    jobs = [job for n, start in enumerate(starts) for job in _write_members(folder, n, start, indexed[start:][:shard])]
     if processes is None:
-        processes = 1 if len(keypoints) <= FEW else os.cpu_count() or 1
-    for done, _ in enumerate(_in_processes(folder, jobs, processes) if processes > 1 else _here(folder, jobs)):
+        processes = 1 if count <= FEW else os.cpu_count() or 1
+    for done, _ in enumerate(_in_processes(folder, jobs, processes) if processes > 1 else _here(folder, jobs), 1):
         if progress is not None:
-            progress(done + 1, len(jobs), "Indexing")
-    return len(starts)
+            progress(done, len(jobs), "Indexing")
+    return len(starts), int(indexed.sum())
 
 
 def write_index(folder: Path, job: Job, *, on_disk: bool = False) -> None:
@@ -174,7 +173,7 @@ def write_index(folder: Path, job: Job, *, on_disk: bool = False) -> None:
     if job.start == job.stop:
         file.write_bytes(b"")
         return
-    keypoints, numbers = np.load(folder / KEYPOINTS, "r"), np.load(folder / members_file(job.shard), "r")
+    numbers = np.load(folder / members_file(job.shard), "r")[job.start : job.stop]
     shape = np.load(folder / SHAPE)
     fitted = vector.Shape(shape[0], shape[1:])
     index = AnnoyIndex(2 * len(vector.REGIONS[job.region]), METRIC)
@@ -182,10 +181,11 @@ def write_index(folder: Path, job: Job, *, on_disk: bool = False) -> None:
     with _plain_name(file) as name:
         if on_disk:
             index.on_disk_build(name)
-        for start in range(job.start, job.stop, AT_ONCE):
-            some = np.asarray(keypoints[numbers[start : min(start + AT_ONCE, job.stop)]])
+        for start in range(0, len(numbers), AT_ONCE):
+            chosen = numbers[start : start + AT_ONCE]
+            some = np.concatenate(list(_people(folder, chosen[0], chosen[-1] + 1)))[chosen - chosen[0]]
             whole = fitted.complete(some[:, :, :2], some[:, :, 2] > 0)
-            for i, one in enumerate(vector.vectors(whole, job.region).tolist(), start - job.start):
+            for i, one in enumerate(vector.vectors(whole, job.region).tolist(), start):
                 index.add_item(i, one)
         index.build(TREES, n_jobs=1)
         if not on_disk:
@@ -193,18 +193,34 @@ def write_index(folder: Path, job: Job, *, on_disk: bool = False) -> None:
     index.unload()
 
 
-def _write_shape(file: Path, keypoints: Floats, indexed: Flags) -> None:
+def _people(folder: Path, start: int, stop: int) -> Iterator[Floats]:
+    """Key points of some of a library's people, in parts: read and not mapped, so that they are soon forgotten."""
+    file = folder / KEYPOINTS
+    with file.open("rb") as opened:
+        np.lib.format.read_magic(opened)
+        np.lib.format.read_array_header_1_0(opened)
+        first = opened.tell()
+    one = 17 * 3 * np.dtype(np.float32).itemsize
+    for at in range(start, stop, AT_ONCE):
+        count = min(AT_ONCE, stop - at)
+        yield np.fromfile(file, np.float32, 51 * count, offset=first + at * one).reshape(count, 17, 3)
+
+
+def _write_shape(folder: Path, indexed: Flags) -> None:
     """The shape of the people indexed; of many, of every so-manieth."""
-    step = max(1, int(indexed.sum()) // vector.LARGEST_SAMPLE)
-    sample = np.asarray(keypoints[np.flatnonzero(indexed)[::step]])
+    chosen = np.zeros(len(indexed), np.bool_)
+    chosen[np.flatnonzero(indexed)[:: max(1, int(indexed.sum()) // vector.LARGEST_SAMPLE)]] = True
+    parts = enumerate(_people(folder, 0, len(indexed)))
+    sample = np.concatenate([some[chosen[i * AT_ONCE :][: len(some)]] for i, some in parts])
     shape = vector.fit_shape(sample[:, :, :2], sample[:, :, 2] > 0)
-    with file.open("wb") as opened:
+    with (folder / SHAPE).open("wb") as opened:
         np.save(opened, np.vstack([shape.mean, shape.covariance]))
 
 
-def _write_members(folder: Path, shard: int, start: int, keypoints: Floats, indexed: Flags) -> list[Job]:
+def _write_members(folder: Path, shard: int, start: int, indexed: Flags) -> list[Job]:
     """Writes whom each index of a shard is to hold, and says what there is to do. The shard's first item is `start`."""
-    chosen = members(keypoints[:, :, 2] > 0) & indexed[start : start + len(keypoints), None]
+    parts = [members(some[:, :, 2] > 0) for some in _people(folder, start, start + len(indexed))]
+    chosen = np.concatenate(parts) & indexed[:, None]
     numbers = [start + np.flatnonzero(one) for one in chosen.T]
     with (folder / members_file(shard)).open("wb") as opened:
         np.save(opened, np.concatenate(numbers).astype(np.int32))

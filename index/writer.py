@@ -16,9 +16,9 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from index import pictures, shards, swap
+from index import credits, pictures, shards, swap
 from index.library import COLUMNS, Item, LibraryError, item_of
-from index.manifest import ITEMS, KEYPOINTS, MANIFEST, PAGES, PICTURES, Manifest, checksum, mapped, shown
+from index.manifest import CREDITS, ITEMS, KEYPOINTS, MANIFEST, PAGES, PICTURES, Manifest, checksums, mapped, shown
 from index.manifest import Progress as Progress
 from index.pictures import Kept, Stored
 from index.shards import SHARD
@@ -90,6 +90,7 @@ class Writer:
         self._rows: list[tuple[Any, ...]] = []
         self._flushed = 0
         self._stored: set[str] = set()
+        self._pages: set[str] = set()
         swap.check_replaceable(self.out)
         self.out.parent.mkdir(parents=True, exist_ok=True)
         self._folder = self.out.parent / f".{self.out.name}.building"
@@ -148,6 +149,7 @@ class Writer:
         """Puts a page for people to read into the library, under one of the names in `PAGES`."""
         if name not in PAGES:
             raise ValueError(f"{name!r} is none of {', '.join(PAGES)}")
+        self._pages.add(name)
         (self._folder / name).write_text(html, encoding="utf-8")
 
     def finish(self, models: Sequence[tuple[str, str]] = (), progress: Progress | None = None) -> Manifest:
@@ -155,20 +157,17 @@ class Writer:
 
         Raises LibraryError when nobody was put in of whom enough is seen, OSError when the disk is full.
         """
-        keypoints = self.keypoints()
-        starts = range(0, len(keypoints), shards.AT_ONCE)
-        found = [shards.findable(keypoints[start : start + shards.AT_ONCE]) for start in starts]
-        indexed = np.concatenate([np.zeros(0, np.bool_), *found])
-        if not indexed.any():
+        if self._stored:
+            self._write_credits()
+        self._close_tables()
+        count, indexed = shards.write_indexes(self._folder, len(self), shard=self._shard, progress=progress)
+        if not indexed:
             raise LibraryError(
-                f"No library was written to {shown(self.out)}: of {len(keypoints)} people, nobody shows "
+                f"No library was written to {shown(self.out)}: of {len(self)} people, nobody shows "
                 f"{shards.FEWEST_POINTS} key points."
             )
-        self._close_tables()
-        count = shards.write_indexes(self._folder, keypoints, indexed, shard=self._shard, progress=progress)
-        names = [*mapped(count), *(name for name in PAGES if (self._folder / name).exists())]
-        files = {name: checksum(self._folder / name) for name in names}
-        manifest = Manifest(len(self), int(indexed.sum()), len(self._stored), count, shards.TREES, tuple(models), files)
+        files = checksums(self._folder, [*mapped(count), *self._pages])
+        manifest = Manifest(len(self), indexed, len(self._stored), count, shards.TREES, tuple(models), files)
         (self._folder / MANIFEST).write_bytes(manifest.encode())
         swap.settle(self._folder)
         swap.swap(self._folder, self.out)
@@ -199,8 +198,14 @@ class Writer:
         self._points.clear()
         self._rows.clear()
 
+    def _write_credits(self) -> None:
+        self._pages.add(CREDITS)
+        with (self._folder / CREDITS).open("w", encoding="utf-8") as page:
+            page.writelines(credits.page(self.items()))
+
     def _close_tables(self) -> None:
         """Makes the files of key points and items such as are read."""
+        self._flush()
         self._keypoints.close()
         with (self._folder / KEYPOINTS).open("r+b") as file:
             file.write(_header(self._flushed))
