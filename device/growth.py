@@ -20,7 +20,7 @@ from typing import Final
 import cv2
 
 from index.library import LibraryError, info
-from index.starter import COUNT, grow
+from index.starter import COUNT, STEP, grow
 
 ROOM: Final = 500_000_000
 """Bytes that must be free on the disk: three times what the whole starter library takes."""
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def growing(folder: Path) -> Iterator[None]:
-    """Has another process draw what the starter library in `folder` lacks, as long as the context is open.
+def growing(folder: Path, *, count: int = COUNT, step: int = STEP) -> Iterator[None]:
+    """Has another process draw what the starter library in `folder` lacks of `count`, as long as the context is open.
 
     Where that cannot be, or all is drawn, there is no process.
     """
     try:
-        if info(folder).pictures >= COUNT:
+        if info(folder).pictures >= count:
             yield
             return
     except LibraryError:
@@ -48,7 +48,7 @@ def growing(folder: Path) -> Iterator[None]:
         log.info("The starter library stays as it is: %s.", obstacle)
         yield
         return
-    process = _process(folder)
+    process = _process(folder, count, step)
     try:
         yield
     finally:
@@ -63,14 +63,14 @@ def _obstacle(place: Path) -> str | None:
     return f"only {free / 1e6:.0f} MB are free in {place}" if free < ROOM else None
 
 
-def _process(folder: Path) -> subprocess.Popen[bytes]:
+def _process(folder: Path, count: int, step: int) -> subprocess.Popen[bytes]:
     """A Python that sees the modules we see and runs `main`, in a process group of its own: Ctrl-C is the parent's.
 
     Its standard input is never written to: when that ends, the mirror has ended.
     """
     idle = "import os; os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", f"{idle}; from device.growth import main; main()", folder],
+        [sys.executable, "-P", "-c", f"{idle}; from device.growth import main; main()", folder, str(count), str(step)],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
@@ -100,7 +100,7 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     cv2.setNumThreads(1)
     try:
-        grow(Path(sys.argv[1]), workers=1)
+        grow(Path(sys.argv[1]), int(sys.argv[2]), step=int(sys.argv[3]), workers=1)
     except (LibraryError, OSError) as error:
         sys.exit(f"The starter library stays as it is: {error}")
 

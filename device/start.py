@@ -37,7 +37,7 @@ DEMO: Final = Path("pose-mirror-demo")
 
 DEMO_SECONDS: Final = 30.0
 DEMO_PRESS: Final = 8.0
-"""How long a demo without a display lasts, and when it presses the button."""
+"""How long a demo without a display lasts, and when it presses the button, unless it is to be shorter."""
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
         def each(elapsed: float) -> None:
             nonlocal pressed
             shoot(elapsed)
-            if elapsed >= DEMO_PRESS and not pressed:
+            if elapsed >= min(DEMO_PRESS, seconds / 4) and not pressed:
                 pressed = True
                 parts.recorder.press(time.monotonic())
 

@@ -41,7 +41,7 @@ def posenet(models_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_home(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a user who has the models and the starter library, and nothing else."""
+    """The environment of a user who has the models and the first of the starter library, and nothing else."""
     from device import places
     from index.starter import starter
 
@@ -56,5 +56,5 @@ def demo_home(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", environment["XDG_DATA_HOME"])
-        starter(places.starter())
+        starter(places.starter(), count=60)
     return environment

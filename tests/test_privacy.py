@@ -37,22 +37,11 @@ def trace(demo_home: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     calls = (
         "trace=socket,socketpair,connect,bind,open,openat,creat,rename,renameat,renameat2,link,linkat,symlink,symlinkat"
     )
-    mirror = [sys.executable, "-m", "device.cli", "demo", "--display", "headless", "--seconds", "22"]
+    (folder / "short.toml").write_text("[gif]\ncountdown = 1\nseconds = 1.0\n")
+    asked = ["--display", "headless", "--seconds", "8", "--config", folder / "short.toml"]
+    mirror = [sys.executable, "-m", "device.cli", "demo", *asked, "--screenshots", folder / "out"]
     ran = subprocess.run(
-        [
-            "unshare",
-            "-rn",
-            "strace",
-            "-f",
-            "--seccomp-bpf",
-            "-o",
-            log,
-            "-e",
-            calls,
-            *mirror,
-            "--screenshots",
-            folder / "out",
-        ],
+        ["unshare", "-rn", "strace", "-f", "--seccomp-bpf", "-o", log, "-e", calls, *mirror],
         env={**os.environ, **demo_home},
         capture_output=True,
         text=True,
