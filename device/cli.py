@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -120,29 +122,114 @@ def _estimator_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_index(commands: Commands[argparse.ArgumentParser]) -> None:
-    index = commands.add_parser("index", help="libraries of photographs", description="Makes and asks libraries.")
+    index = commands.add_parser(
+        "index",
+        help="libraries of photographs",
+        description="Makes, asks and changes libraries: folders that hold photographs, the poses in them, and indexes "
+        "by which the mirror finds them.",
+    )
     actions = index.add_subparsers(title="actions", required=True, metavar="ACTION")
-    build = actions.add_parser(
+    _add_index_build(actions)
+    _add_index_query(actions)
+    _add_index_info(actions)
+    _add_index_remove(actions)
+    _add_index_merge(actions)
+
+
+def _add_index_build(actions: Commands[argparse.ArgumentParser]) -> None:
+    build = _action(
+        actions,
         "build",
-        help="make a library of your own photos",
-        description="Finds the people in photos and makes a library of them. SOURCE: a folder of photos, a video, a "
-        "COCO json, or key points (.npz).",
+        "make a library of your own photos",
+        "Finds the people in photos and makes a library of them. SOURCE: a folder of photos, a video, a COCO json, or "
+        "key points (.npz).",
+        "pose-mirror index build ~/Photos --out ~/pose-library",
+        "pose-mirror run --library ~/pose-library",
     )
     build.add_argument("sources", nargs="+", type=Path, metavar="SOURCE")
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the library goes")
     build.add_argument("--workers", type=_count, metavar="N", help="processes at once (default: one a core)")
     _estimator_options(build)
-    build.set_defaults(command=_later("device.index_commands", "build"))
-    query = actions.add_parser("query", help="ask a library for poses", description="Asks a library for poses.")
+
+
+def _add_index_query(actions: Commands[argparse.ArgumentParser]) -> None:
+    query = _action(
+        actions,
+        "query",
+        "ask a library for poses",
+        "Asks a library which of its people agree best with each pose of a file, and tells on stderr how long an "
+        "answer took.",
+        "pose-mirror index query ~/pose-library --keypoints poses.npz --top 3",
+        "pose-mirror index query ~/pose-library --keypoints poses.npz --json > answers.json",
+    )
     query.add_argument("library", type=Path, metavar="DIR")
     query.add_argument("--keypoints", type=Path, required=True, metavar="FILE.npz", help="`keypoints`, N×17×3")
     query.add_argument("--top", type=_count, default=1, metavar="K", help="matches a query (default: 1)")
     query.add_argument("--json", action="store_true", help="print JSON")
-    query.set_defaults(command=_later("device.index_commands", "query"))
-    for name, text in (("info", "what a library holds"), ("verify", "check every file of a library")):
-        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+
+def _add_index_info(actions: Commands[argparse.ArgumentParser]) -> None:
+    for name, text, more in (
+        ("info", "what a library holds", "Says what a library holds: people, pictures, licences, bytes."),
+        (
+            "verify",
+            "check every file of a library",
+            "Reads every file of a library, pictures too, and compares it with its checksum; status 1 and one "
+            "sentence for the first that is damaged, missing or does not belong there.",
+        ),
+    ):
+        action = _action(actions, name, text, more, f"pose-mirror index {name} ~/pose-library")
         action.add_argument("library", type=Path, metavar="DIR")
-        action.set_defaults(command=_later("device.index_commands", name))
+
+
+def _add_index_remove(actions: Commands[argparse.ArgumentParser]) -> None:
+    remove = _action(
+        actions,
+        "remove",
+        "take pictures down for good",
+        "Takes pictures down for good: their files, everybody in them, their credits. What they look like is "
+        "remembered, so that building into the same folder again does not bring them back. Either all that are named "
+        "go, or, when one of the names fits no picture or several, none.",
+        "pose-mirror index remove ~/pose-library 1f09a7 https://photos.example/123",
+        "pose-mirror index remove ~/pose-library ~/Photos/grandmother.jpg",
+    )
+    remove.add_argument("library", type=Path, metavar="DIR")
+    remove.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE",
+        help="an item's number, a picture's name or at least 6 digits of its beginning, its source URL, or a file",
+    )
+
+
+def _add_index_merge(actions: Commands[argparse.ArgumentParser]) -> None:
+    merge = _action(
+        actions,
+        "merge",
+        "make one library of several",
+        "Makes one library of several. Of pictures that are the same or nearly so the largest stays; what was taken "
+        "down from one of them stays down. --out may be one of them.",
+        "pose-mirror index merge ~/dancing ~/yoga --out ~/moving",
+        "pose-mirror index merge ~/moving ~/climbing --out ~/moving",
+    )
+    merge.add_argument("library", type=Path, metavar="DIR")
+    merge.add_argument("others", nargs="+", type=Path, metavar="DIR")
+    merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the merged library goes")
+
+
+def _action(
+    actions: Commands[argparse.ArgumentParser], name: str, text: str, more: str, *examples: str
+) -> argparse.ArgumentParser:
+    """One of the words after `index`: a line for the list, more for its own help, and examples."""
+    action = actions.add_parser(
+        name,
+        help=text,
+        description=textwrap.fill(more, max(40, shutil.get_terminal_size().columns - 2)),
+        epilog="\n".join([f"example{'s' * (len(examples) > 1)}:", *(f"  {example}" for example in examples)]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    action.set_defaults(command=_later("device.index_commands", name))
+    return action
 
 
 def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:

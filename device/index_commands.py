@@ -8,16 +8,28 @@ import os
 import shlex
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from device.progress import told
+from index.library import Item, Library
+from index.library import verify as verified
+from index.manifest import PAGES, Manifest, shown
 from models.pose import Pose
 
-MOST_REASONS = 20
+MOST_REASONS: Final = 20
 """Skipped files whose reasons are printed; the rest is counted, and the report page has examples of each kind."""
+
+SHOULDERS: Final = 5
+"""Where the body begins among the key points: before it is the face."""
+
+AT_ONCE: Final = 65_536
+"""People who are counted together: a library may be larger than the memory."""
 
 
 def build(asked: argparse.Namespace) -> int:
@@ -47,14 +59,13 @@ def build(asked: argparse.Namespace) -> int:
         print(f"skipped: {len(report.skipped) - MOST_REASONS:,} more.", file=sys.stderr)
     print(report)
     if report.pictures:
-        print(f"See it in the mirror: pose-mirror run --library {_quoted(asked.out)}")
+        print(f"See it in the mirror: pose-mirror run --library {shlex.quote(str(asked.out))}")
     return 0
 
 
 def query(asked: argparse.Namespace) -> int:
     """The best matches of each query, and on stderr how long they took."""
     from index.importers import keypoints_of
-    from index.library import Library
     from index.match import Matcher
 
     queries = [Pose.from_keypoints(query) for query in keypoints_of(asked.keypoints)]
@@ -86,25 +97,91 @@ def query(asked: argparse.Namespace) -> int:
 
 
 def info(asked: argparse.Namespace) -> int:
-    """What a library says of itself."""
-    from index.library import info
-
-    manifest = info(asked.library)
-    print(f"{manifest.items} people in {manifest.pictures} pictures; {manifest.indexed} of them can be found.")
-    found_by = ", ".join(name for name, _ in manifest.models)
-    print(f"Found by {found_by}." if found_by else "Their key points are labelled.")
-    print(f"{sum(file.bytes for file in manifest.files.values()) / 1e6:.1f} MB of indexes and key points.")
+    """What a library holds, in a few lines."""
+    with Library.open(asked.library) as library:
+        manifest, licences, size = library.manifest, Counter[str](), 0
+        for item in _one_a_picture(library):
+            licences[item.licence or "not known"] += 1
+        for name in library.pictures():
+            size += library.picture_file(name, check=False).stat().st_size
+        taken_down = len(library.removed())
+        whole = sum(
+            int((library.keypoints[start : start + AT_ONCE, SHOULDERS:, 2] > 0).all(1).sum())
+            for start in range(0, len(library), AT_ONCE)
+        )
+    print(f"{shown(asked.library)}: {_counts(manifest)}")
+    rows = {
+        "can be found": f"{manifest.indexed:,} people, {whole:,} of them from shoulders to ankles",
+        "found by": ", ".join(name for name, _ in manifest.models) or "people: their key points are labelled",
+        "licences": ", ".join(f"{licence} {count:,}" for licence, count in licences.most_common()),
+        "taken down": _pictures(taken_down) if taken_down else "",
+        "pages": ", ".join(name for name in PAGES if name in manifest.files),
+        "on the disk": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:,.1f} MB of indexes and key points"
+        + (f", {size / 1e6:,.1f} MB of pictures" if size else ""),
+    }
+    for name, what in rows.items():
+        if what:
+            print(f"  {name:<12}  {what}")
     return 0
 
 
 def verify(asked: argparse.Namespace) -> int:
     """Every file of a library against its checksum."""
-    from index.library import verify
-
-    manifest = verify(asked.library)
-    print(f"Every file is whole: {manifest.items} people in {manifest.pictures} pictures.")
+    with told() as progress:
+        manifest = verified(asked.library, progress)
+    print(f"Every file is whole: {_counts(manifest)}.")
     return 0
 
 
-def _quoted(folder: Path) -> str:
-    return shlex.quote(str(folder))
+def remove(asked: argparse.Namespace) -> int:
+    """Takes pictures down for good; says which."""
+    from index import edit
+
+    with told() as progress:
+        done = edit.remove(asked.library, asked.pictures, progress)
+    for item in done.taken:
+        print(f"Taken down: {_called(item)}")
+    print(
+        f"{_counts(done.left)} are left in {shown(asked.library)}; what is taken down stays so when it is built again."
+    )
+    return 0
+
+
+def merge(asked: argparse.Namespace) -> int:
+    """One library of several; says what was left out."""
+    from index import edit
+
+    with told() as progress:
+        done = edit.merge([asked.library, *asked.others], asked.out, progress)
+    print(f"{shown(asked.out)}: {_counts(done.whole)}, {done.whole.indexed:,} of the people can be found.")
+    print(f"{sum(done.left_out.values()):,} pictures left out." if done.left_out else "No picture was left out.")
+    for kind, count in done.left_out.items():
+        print(f"  {count:,} {kind}")
+    if done.whole.pictures:
+        print(f"See it in the mirror: pose-mirror run --library {shlex.quote(str(asked.out))}")
+    return 0
+
+
+def _called(item: Item) -> str:
+    """A picture in words: its title, where it is from, and its name's beginning."""
+    assert item.picture is not None, "it was asked for as a picture"
+    source = f", from {item.source_url}" if item.source_url else ""
+    return f"{item.title or 'without a title'}{source} ({item.picture.name[:12]}…)"
+
+
+def _one_a_picture(library: Library) -> Iterator[Item]:
+    """The first person of each picture."""
+    met: set[Path] = set()
+    for item in library.items():
+        if item.picture is not None and item.picture not in met:
+            met.add(item.picture)
+            yield item
+
+
+def _counts(manifest: Manifest) -> str:
+    people = "1 person" if manifest.items == 1 else f"{manifest.items:,} people"
+    return f"{people} in {_pictures(manifest.pictures)}"
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count:,} pictures"
