@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # FFmpeg's AV_LOG_QUIET: what is wrong with a video is said in the report, in a sentence.
@@ -16,9 +16,10 @@ import numpy as np
 
 from index import pictures
 from index.agreement import agreement
-from index.importers import Credit, Skipped, title_of
 from index.manifest import shown
-from index.people import Finder, prominent
+from index.people import Finder, prominent, sharp_enough
+from index.photo import Credit, Skipped
+from index.pictures import Kept, Stored
 from index.writer import NewItem, scaled
 from models.pose import Floats, Image
 
@@ -35,32 +36,35 @@ COMPARED = 50
 """How many frames before it a frame's detail is compared with: ten seconds, within which the scene is the same."""
 
 
-def frames_of(file: Path, finder: Finder, long_side: int) -> Iterator[list[NewItem] | Skipped]:
-    """The people in each of a video's frames worth keeping; at the end, or at the damage, it is over."""
-    reason = "cannot be read"
+def look(
+    file: Path, credit: Credit, finder: Finder, long_side: int, keep: Callable[[Stored], Stored | Kept]
+) -> list[NewItem] | Skipped:
+    """The people in those of a video's frames that are worth keeping; `keep` puts each of the pictures away.
+
+    At damage it is over, as at the end.
+    """
+    name, reason = shown(file), "cannot be read"
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe would be waited for
-            yield Skipped(shown(file), reason, f"{shown(file)} is no plain file.")
-            return
+            return Skipped(name, reason, f"{name} is no plain file.")
         descriptor = os.open(file, os.O_RDONLY)
     except OSError as error:
-        yield Skipped(shown(file), reason, f"{shown(file)} cannot be read ({error.strerror}).")
-        return
+        return Skipped(name, reason, f"{name} cannot be read ({error.strerror}).")
+    looked, people = 0, []
     try:
-        looked, kept = 0, 0
-        for item in _kept(_frames(descriptor), finder, Credit(title=title_of(file)), long_side):
+        for found in _kept(_frames(descriptor), finder, long_side):
             looked += 1
-            if isinstance(item, str):
-                reason = item
+            if isinstance(found, str):
+                reason = found
             else:
-                kept += 1
-                yield item
+                frame, points = found
+                picture = keep(frame)
+                people += [NewItem(picture, one, *credit) for one in points]
     finally:
         os.close(descriptor)
     if not looked:
-        yield Skipped(shown(file), "not a video", f"{shown(file)} is not a video that can be read here.")
-    elif not kept:
-        yield Skipped(shown(file), reason, f"{shown(file)} shows nobody well in {looked} frames ({reason}).")
+        return Skipped(name, "not a video", f"{name} is not a video that can be read here.")
+    return people or Skipped(name, reason, f"{name} shows nobody well in {looked} frames ({reason}).")
 
 
 def _frames(descriptor: int) -> Iterator[Image]:
@@ -80,8 +84,8 @@ def _frames(descriptor: int) -> Iterator[Image]:
         capture.release()
 
 
-def _kept(frames: Iterator[Image], finder: Finder, credit: Credit, long_side: int) -> Iterator[list[NewItem] | str]:
-    """For each frame its people, or why it is not kept."""
+def _kept(frames: Iterator[Image], finder: Finder, long_side: int) -> Iterator[tuple[Stored, list[Floats]] | str]:
+    """For each frame its picture and the people in that, or why it is not kept."""
     before: Floats | None = None
     details: deque[float] = deque(maxlen=COMPARED)
     for frame in frames:
@@ -90,7 +94,7 @@ def _kept(frames: Iterator[Image], finder: Finder, credit: Credit, long_side: in
             yield people
             continue
         details.append(_detail(frame, people[0]))
-        if details[-1] < SHARP * float(np.median(details)):
+        if details[-1] < SHARP * float(np.median(details)) or not sharp_enough(frame, people[0]):
             yield "blurred"
         elif before is not None and _agreement(people[0], before) >= CHANGED:
             yield "pose not changed"
@@ -98,7 +102,7 @@ def _kept(frames: Iterator[Image], finder: Finder, credit: Credit, long_side: in
             before = people[0]
             stored = pictures.stored(frame, long_side)
             scale = stored.width / frame.shape[1], stored.height / frame.shape[0]
-            yield [NewItem(stored, scaled(person, *scale), *credit) for person in people]
+            yield stored, [scaled(person, *scale) for person in people if sharp_enough(frame, person)]
 
 
 def _agreement(query: Floats, candidate: Floats) -> float:

@@ -1,49 +1,101 @@
-"""Photos → people with their pictures, by as many processes as asked for, in the order that the photos came."""
+"""Photos and videos → people with their pictures, by as many processes as asked for."""
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
+import os
+import pickle
 import signal
+import stat
+import threading
+import traceback
+import warnings
 from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self
 
+import cv2
 import numpy as np
+from PIL import Image as Pillow
 
-from index import pictures
-from index.importers import Photo, Skipped
-from index.library import LibraryError
-from index.manifest import shown
-from index.people import Finder, FinderFactory, prominent
-from index.pictures import PictureError
+from index import pictures, video
+from index.importers import VIDEOS
+from index.manifest import LibraryError, shown
+from index.people import Finder, FinderFactory, prominent, sharp_enough
+from index.photo import Photo, Skipped
+from index.pictures import Kept, PictureError, Stored
 from index.writer import NewItem, scaled
+from models.estimator import size_for
 from models.pose import Pose
 
-AHEAD = 4
-"""Photos under way for each process: enough that none waits, few enough that they fit into memory."""
+AHEAD: Final = 3
+"""Photos at a process at once, the one it looks at among them: enough that it never waits for the next."""
 
-SAME_SHAPE = 0.02
+BATCH: Final = 256
+"""Photos that are put in the order of their shapes."""
+
+TRIES: Final = 2
+"""So often a photo is looked at when the process ends over it: the memory may have been short just then."""
+
+MOST_ENDS: Final = 6
+"""So many ends of processes in a row, without a photo that was looked at: then it is not the photos."""
+
+SAME_SHAPE: Final = 0.02
 """How far a labelled picture's shape may be from the one in the file of labels: thumbnails are rounded."""
 
-MOST_ENDS = 5
-"""So many photos in a row end the process that looks at them: then it is not the photos."""
-
 Found = list[NewItem] | Skipped
+"""What a photo gives: its people, each with the picture. Of a video there may be several pictures."""
+
+Keep = Callable[[Stored], Stored | Kept]
+"""What is done with a picture that is to be in the library; has to be picklable."""
+
+
+def as_it_is(stored: Stored) -> Stored:
+    """Leaves a picture in memory."""
+    return stored
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    number: int
+    photo: Photo
+    tries: int = 0
+
+    @property
+    def load(self) -> int:
+        """A video takes long: nothing waits behind it."""
+        return AHEAD if is_video(self.photo) else 1
+
+
+@dataclass(slots=True, eq=False)
+class _Looker:
+    """One process: what it is asked goes in, and comes out answered, in the same order."""
+
+    process: BaseProcess
+    connection: Connection[Any, Any]
+    tasks: deque[_Task] = field(default_factory=deque)
+
+    @property
+    def load(self) -> int:
+        return sum(task.load for task in self.tasks)
 
 
 class Lookers:
-    """Processes that look at photos; a context manager. With one worker there are none: this one looks."""
+    """Processes that look at photos; a context manager. They start as they are needed, each opens its own finder."""
 
-    def __init__(self, finder: FinderFactory | None, workers: int, long_side: int) -> None:
+    def __init__(self, finder: FinderFactory | None, workers: int, long_side: int, keep: Keep = as_it_is) -> None:
         """`finder` may be None when all photos are labelled."""
-        self._finder, self._workers, self._long_side = finder, workers, long_side
-        self._pool: ProcessPoolExecutor | None = None
-        self._here = ExitStack()
-        self._own: Finder | None = None
+        self._job = finder, long_side, keep
+        self._workers = max(1, workers)
+        self._lookers: list[_Looker] = []
+        self._again: deque[_Task] = deque()
         self._ends = 0
 
     def __enter__(self) -> Self:
@@ -52,141 +104,196 @@ class Lookers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
-        self._here.close()
+        for looker in self._lookers:
+            if kind is not None:
+                looker.process.kill()
+            looker.connection.close()  # it ends when there is nothing left to be asked
+        for looker in self._lookers:
+            looker.process.join()
+        self._lookers.clear()
 
-    def look(self, photos: Iterator[Photo | NewItem | Skipped]) -> Generator[Found, None, None]:
-        """What each photo gives, in their order; what is no photo comes through as it is.
+    def look(self, photos: Iterable[tuple[int, Photo]]) -> Generator[tuple[int, Found], None, None]:
+        """What each photo gives, under the number that it came with, as it comes: in any order.
 
-        A photo that ends its process (a decoder can crash) is skipped, and the others are looked at again.
+        A photo over which the process ends (a decoder can crash) is skipped. Raises what the finder raises when it
+        cannot be opened, and OSError when a picture cannot be kept.
         """
-        waiting: deque[tuple[Photo, Future[Found]] | Found] = deque()
-        for photo in photos:
-            if not isinstance(photo, Photo):
-                waiting.append(photo if isinstance(photo, Skipped) else [photo])
-            elif self._workers == 1:
-                waiting.append(look(photo, None if photo.people is not None else self.finder(), self._long_side))
-            else:
-                waiting.append((photo, self._submit(photo)))
-            while waiting and (len(waiting) > AHEAD * self._workers or not isinstance(waiting[0], tuple)):
-                yield self._first(waiting)
-        while waiting:
-            yield self._first(waiting)
+        tasks = (_Task(number, photo) for number, photo in _by_shape(photos))
+        following = next(tasks, None)
+        while True:
+            while following is not None and (looker := self._with_room(following)) is not None:
+                self._ask(looker, following)
+                following = self._again.popleft() if self._again else next(tasks, None)
+            busy = {looker.connection: looker for looker in self._lookers if looker.tasks}
+            if not busy:
+                return
+            for ready in wait(list(busy)):
+                looker = busy[ready]  # type: ignore[index]
+                answered = self._answer(looker)
+                if answered is not None:
+                    yield answered
+            if following is None and self._again:
+                following = self._again.popleft()
 
-    def finder(self) -> Finder | None:
-        """This process's own finder, opened when it is first asked for."""
-        if self._own is None and self._finder is not None:
-            self._own = self._here.enter_context(self._finder())
-        return self._own
+    def _with_room(self, task: _Task) -> _Looker | None:
+        """The process that is to be asked next; None while all have enough to do."""
+        least = min(self._lookers, key=lambda looker: looker.load, default=None)
+        if (least is None or least.tasks) and len(self._lookers) < self._workers:
+            self._lookers.append(least := self._started())
+        return least if least is not None and least.load + task.load <= AHEAD else None
 
-    def _first(self, waiting: deque[tuple[Photo, Future[Found]] | Found]) -> Found:
-        first = waiting.popleft()
-        if not isinstance(first, tuple):
-            return first
-        photo, future = first
+    def _started(self) -> _Looker:
+        context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, *self._job), daemon=True)
+        process.start()
+        theirs.close()
+        return _Looker(process, ours)
+
+    def _ask(self, looker: _Looker, task: _Task) -> None:
+        looker.tasks.append(task)
+        with suppress(BrokenPipeError):  # it has ended, which its answers will tell
+            looker.connection.send(task.photo)
+
+    def _answer(self, looker: _Looker) -> tuple[int, Found] | None:
         try:
-            found = future.result()
-        except BrokenProcessPool:
-            found = self._alone(photo)
-            for i, other in enumerate(waiting):
-                if isinstance(other, tuple) and not _has_result(other[1]):
-                    waiting[i] = self._alone(other[0])
-        return found
+            found = looker.connection.recv()
+        except (EOFError, OSError):
+            return self._ended(looker)
+        task = looker.tasks.popleft()
+        if isinstance(found, Exception):
+            raise found
+        self._ends = 0
+        return task.number, found
 
-    def _alone(self, photo: Photo) -> Found:
-        """Looks at a photo in a process with nothing else to do, so that its end tells of this photo."""
-        self._stop()
-        try:
-            found = self._submit(photo, workers=1).result()
-            self._ends = 0
-        except BrokenProcessPool as error:
-            self._ends += 1
-            if self._ends >= MOST_ENDS:
-                raise LibraryError(
-                    f"The processes that look at photos end by themselves, the last at {shown(photo.file)}: "
-                    "see that there is memory for them, or use fewer (--workers)."
-                ) from error
-            found = Skipped(shown(photo.file), "damaged", f"{shown(photo.file)} ends the process that reads it.")
-        self._stop()
-        return found
-
-    def _submit(self, photo: Photo, workers: int | None = None) -> Future[Found]:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                workers or self._workers,
-                mp_context=multiprocessing.get_context("spawn"),  # a copy of a process with threads may hang
-                initializer=_start,
-                initargs=(self._finder, self._long_side),
+    def _ended(self, looker: _Looker) -> tuple[int, Found] | None:
+        """A process ended over the first of its photos: that one is tried once more, the others are as good as new."""
+        self._lookers.remove(looker)
+        looker.connection.close()
+        looker.process.kill()
+        looker.process.join()
+        first, *others = looker.tasks
+        first.tries += 1
+        self._ends += 1
+        name = shown(first.photo.file)
+        if self._ends >= MOST_ENDS:
+            raise LibraryError(
+                f"The processes that look at photos end by themselves, the last at {name}: "
+                "see that there is memory for them, or use fewer (--workers)."
             )
-        try:
-            return self._pool.submit(_look, photo)
-        except BrokenProcessPool as error:
-            broken: Future[Found] = Future()
-            broken.set_exception(error)
-            return broken
-
-    def _stop(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        self._again.extend(others)
+        if first.tries < TRIES:
+            self._again.append(first)
+            return None
+        return first.number, Skipped(name, "damaged", f"{name} ends the process that reads it.")
 
 
-def look(photo: Photo, finder: Finder | None, long_side: int) -> Found:
-    """The people whom a photo shows well, each with the picture as the library keeps it."""
+def look(photo: Photo, finder: Finder | None, long_side: int, keep: Keep = as_it_is) -> Found:
+    """The people whom a photo, or a video, shows well, each with the picture as the library keeps it.
+
+    The same for the same file, labels, finder and `long_side`, wherever and whenever.
+    """
+    name = shown(photo.file)
+    if finder is None and photo.people is None:
+        raise LibraryError(f"{name} has no labelled people, and no model was given to find them.")
+    if is_video(photo):
+        assert finder is not None
+        assert isinstance(photo.file, Path)
+        return video.look(photo.file, photo.credit, finder, long_side, keep)
     try:
         picture = pictures.load(photo.file, long_side)
     except PictureError as error:
-        return Skipped(shown(photo.file), error.fault, str(error))
+        return Skipped(name, error.fault, str(error))
     height, width = picture.image.shape[:2]
     if photo.people is None:
-        if finder is None:
-            raise LibraryError(f"{shown(photo.file)} has no labelled people, and no model was given to find them.")
+        assert finder is not None
         people = finder.estimate(picture.image)
     else:
         labelled = photo.size or (picture.width, picture.height)
         if abs(labelled[0] * picture.height / (labelled[1] * picture.width) - 1) > SAME_SHAPE:
             said = f"has {picture.width}×{picture.height} pixels and was labelled with {labelled[0]}×{labelled[1]}"
-            return Skipped(shown(photo.file), "wrong size", f"{shown(photo.file)} {said}.")
-        scale = width / labelled[0], height / labelled[1]
-        people = [Pose.from_keypoints(scaled(person, *scale)) for person in photo.people]
+            return Skipped(name, "wrong size", f"{name} {said}.")
+        people = [Pose.from_keypoints(scaled(one, width / labelled[0], height / labelled[1])) for one in photo.people]
     shown_well = prominent(people, width, height)
+    if not isinstance(shown_well, str):
+        shown_well = [one for one in shown_well if sharp_enough(picture.image, one)] or "blurred"
     if isinstance(shown_well, str):
-        return Skipped(shown(photo.file), shown_well, f"{shown(photo.file)}: {REASONS[shown_well]}.")
-    stored = pictures.stored(picture.image, long_side)
+        return Skipped(name, shown_well, f"{name}: {REASONS[shown_well]}.")
+    stored = keep(pictures.stored(picture.image, long_side))
     credit = photo.credit._replace(author=photo.credit.author or picture.author)
     return [NewItem(stored, np.asarray(person), *credit) for person in shown_well]
 
 
-REASONS = {
+REASONS: Final = {
     "no person": "nobody was found in it",
     "too small": "the picture is too small for a display",
     "person too small": "the people in it are too small",
     "crowd": "there are too many people in it to tell one from the others",
     "too few points": "too little of a person is seen",
+    "blurred": "whoever it shows is blurred",
 }
-"""What `prominent` says, for a sentence."""
+"""Why nobody is shown well, for a sentence."""
 
 
-_process: tuple[FinderFactory | None, int] = (None, 0)
-_finder: Finder | None = None
-_open = ExitStack()
+def is_video(photo: Photo) -> bool:
+    """Whether it is a video, by its name; what people labelled is a picture."""
+    return isinstance(photo.file, Path) and photo.people is None and photo.file.suffix.lower() in VIDEOS
 
 
-def _start(finder: FinderFactory | None, long_side: int) -> None:
-    """Begins a process: Ctrl-C is the parent's to deal with, and the finder opens at the first photo."""
-    global _process
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _process = finder, long_side
+def _serve(connection: Connection[Any, Any], finder: FinderFactory | None, long_side: int, keep: Keep) -> None:
+    """The life of a process that looks: it answers each photo, until there are no more or its parent is gone."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent's to deal with
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)
+    own: Finder | None = None
+    with ExitStack() as opened, suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            photo = connection.recv()
+            try:
+                if own is None and finder is not None and photo.people is None:
+                    own = opened.enter_context(finder())
+                found: Found | Exception = look(photo, own, long_side, keep)
+            except Exception as error:
+                found = _portable(error)
+            connection.send(found)
 
 
-def _look(photo: Photo) -> Found:
-    global _finder
-    factory, long_side = _process
-    if _finder is None and factory is not None and photo.people is None:
-        opened: AbstractContextManager[Finder] = factory()
-        _finder = _open.enter_context(opened)
-    return look(photo, _finder, long_side)
+def _end_with_parent() -> None:
+    """A parent that was killed says no goodbye; nobody will ask for what this process is looking at."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
-def _has_result(future: Future[Found]) -> bool:
-    return future.done() and not future.cancelled() and future.exception() is None
+def _portable(error: Exception) -> Exception:
+    """An error that can be sent to another process, with where it came from."""
+    said = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(said)
+    return error
+
+
+def _by_shape(photos: Iterable[tuple[int, Photo]]) -> Iterator[tuple[int, Photo]]:
+    """Puts photos of one shape after each other, some hundred at a time: for another shape the network is laid anew."""
+    waiting = iter(photos)
+    while batch := list(itertools.islice(waiting, BATCH)):
+        yield from sorted(batch, key=lambda one: _shape(one[1]))
+
+
+def _shape(photo: Photo) -> tuple[int, int]:
+    """The size that a photo has in the network, as far as its file's first bytes tell; of no use, (0, 0)."""
+    if photo.people is not None or not isinstance(photo.file, Path):
+        return 0, 0
+    try:
+        if not stat.S_ISREG(os.stat(photo.file).st_mode):
+            return 0, 0
+        with warnings.catch_warnings(), Pillow.open(photo.file, formats=("JPEG", "PNG")) as opened:
+            warnings.simplefilter("ignore")
+            return size_for(*opened.size)
+    except Exception:  # looking at it will tell
+        return 0, 0
