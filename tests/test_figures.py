@@ -26,7 +26,6 @@ from models.figures.wardrobe import BUILDS
 from models.pose import LEFT_WRIST, NOSE, RIGHT_WRIST, SIGMAS, SWAP, Floats, Pose
 
 TITLES = [movement.title for movement in REPERTOIRE]
-LIGHT = np.array([0.0, 0.0, 1.0], np.float32)
 GREY = np.full((240, 200, 3), 128, np.uint8)
 
 
@@ -162,7 +161,7 @@ def drawn(start: tuple[float, ...], end: tuple[float, ...], radii: tuple[float, 
     solids = Solids()
     solids.add(1, np.array(start), np.array(end), radii, **rest)  # type: ignore[arg-type]
     camera = Camera(np.eye(3), np.zeros(3), 1000.0, 50_000.0, (60.0, 60.0))
-    buffers = draw(solids, camera, LIGHT, 121, 121)
+    buffers = draw(solids, solids.seen_by(camera), 121, 121)
     assert buffers is not None
     whole = np.full((121, 121), np.nan, np.float32)
     part = np.where(buffers.material > 0, buffers.nearness, np.nan)

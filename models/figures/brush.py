@@ -62,9 +62,8 @@ def glow(picture: Image, x: float, y: float, radius: float, colour: Colour, stre
 
 
 def haze(picture: Image, chance: np.random.Generator, strength: float = 2.2) -> None:
-    """Uneven light and grain, so that no surface is flat."""
+    """Uneven light, so that no surface is flat; not grain, which is most of a JPEG file's bytes."""
     height, width = picture.shape[:2]
     coarse = cv2.resize(chance.normal(0, 1, (5, 7)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    grain = chance.integers(-2, 3, (height, width), dtype=np.int8).astype(np.float32)
-    change = coarse * np.float32(strength) + grain
+    change = np.round(coarse * np.float32(strength)).astype(np.int16)
     picture[:] = np.clip(picture + change[..., None], 0, 255).astype(np.uint8)

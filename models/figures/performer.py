@@ -124,7 +124,7 @@ def perform(seconds: float, width: int, height: int) -> tuple[Image, Pose]:
     """
     made = body(seconds)
     camera = _camera(width, height)
-    painting = paint(_background(width, height), [Person(made, LOOK)], camera, finer=1, fine=False, shadow=0.38)
+    painting = paint(_background(width, height), [Person(made, LOOK)], camera, shadow=0.85, quick=True)
     xy = camera.project(made.keypoints()).astype(np.float32)
     seen = painting.seen[0]
     return painting.picture, Pose(xy, seen.astype(np.float32), float(seen.mean()))

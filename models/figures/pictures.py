@@ -19,6 +19,7 @@ from models.figures.skeleton import Skeleton, Vector, skeleton
 from models.figures.sports import SPORTS
 from models.figures.stage import ACTING, DANCE, YOGA
 from models.figures.stance import INDEX, Stance, mirrored, within_limits
+from models.figures.styles import INK, NIGHT, PALETTES, PAPER, POSTER, SOFT, Style, ground, wear
 from models.figures.wardrobe import somebody
 from models.pose import Image, Pose
 
@@ -30,6 +31,8 @@ SEED: Final = 20_250_101
 
 SIZES: Final = ((960, 720), (960, 720), (960, 640), (960, 640), (1080, 720), (720, 960), (640, 960))
 """Widths and heights of pictures, by how often: most are landscape, as most displays are."""
+
+STYLES: Final[tuple[Style, ...]] = (SOFT, POSTER, INK, SOFT, PAPER, SOFT, NIGHT)
 
 Scene = Callable[[Image, np.random.Generator, float, float], None]
 
@@ -107,8 +110,13 @@ def picture(number: int) -> Picture:
     people = _people(chance, movement, view)
     camera = _aim(chance, [person.skeleton for person in people], view)
     scenes = SCENES[movement.kind]
-    background = backdrop(scenes[int(chance.integers(len(scenes)))], camera, chance, view.width, view.height)
-    painting = paint(background, people, camera)
+    scene = scenes[int(chance.integers(len(scenes)))]
+    style = STYLES[number % len(STYLES)]
+    palette = PALETTES[int(chance.integers(len(PALETTES)))]
+    background = backdrop(scene, camera, chance, view.width, view.height, style.crisp)
+    background = ground(style, background, palette, chance)
+    people = [replace(one, look=wear(one.look, palette, chance)) for one in people]
+    painting = paint(background, people, camera, style=style)
     return Picture(painting.picture, poses(painting, people, camera), movement.title)
 
 
@@ -121,7 +129,7 @@ def poses(painting: Painting, people: list[Person], camera: Camera) -> list[Pose
     return made
 
 
-def backdrop(scene: Scene, camera: Camera, chance: np.random.Generator, width: int, height: int) -> Image:
+def backdrop(scene: Scene, camera: Camera, chance: np.random.Generator, width: int, height: int, crisp: bool) -> Image:
     """A background whose floor is the one that the people stand on; it is half as fine as they are: out of focus."""
     made = np.zeros((height // 2, width // 2, 3), np.uint8)
     horizon = camera.horizon()
@@ -129,7 +137,8 @@ def backdrop(scene: Scene, camera: Camera, chance: np.random.Generator, width: i
     line = horizon + camera.focal * max(above, 0.05) / (camera.distance + float(chance.uniform(1.2, 2.6)))
     line = min(max(line, height * 0.30), height * 0.97)
     scene(made, chance, line / 2, min(horizon, line - 4) / 2)
-    haze(made, chance)
+    if not crisp:
+        haze(made, chance)
     return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 

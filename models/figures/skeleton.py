@@ -61,7 +61,7 @@ class Build:
         return LIMBS[name] * self.unit * (self.legs if name in ("thigh", "shank") else self.arms)
 
 
-LIMBS: Final = {"thigh": 0.425, "shank": 0.415, "upper_arm": 0.285, "forearm": 0.25, "palm": 0.085}
+LIMBS: Final = {"thigh": 0.42, "shank": 0.41, "upper_arm": 0.285, "forearm": 0.25, "palm": 0.085}
 SOLE: Final = 0.085
 """The height of an average adult's ankle above the sole."""
 FOOT: Final = {"heel": (0.0, -0.05, -0.045), "ball": (0.0, -0.05, 0.115), "toe": (0.0, -0.055, 0.175)}
@@ -139,9 +139,9 @@ def _pose_trunk(made: Skeleton, angles: dict[str, float]) -> None:
     part = about_y(angles["look"] / 2) @ about_x(angles["nod"] / 2) @ about_z(-angles["cock"] / 2)
     frames["neck"] = frames["chest"] @ part
     frames["head"] = frames["chest"] @ head
-    points["waist"] = points["pelvis"] + frames["pelvis"] @ (0, 0.10 * u, 0)
-    points["chest"] = points["waist"] + frames["waist"] @ (0, 0.165 * u, 0)
-    points["neck"] = points["chest"] + frames["chest"] @ (0, 0.17 * u, -0.012 * u)
+    points["waist"] = points["pelvis"] + frames["pelvis"] @ (0, 0.112 * u, 0)
+    points["chest"] = points["waist"] + frames["waist"] @ (0, 0.183 * u, 0)
+    points["neck"] = points["chest"] + frames["chest"] @ (0, 0.182 * u, -0.012 * u)
     top = points["neck"] + frames["neck"] @ (0, 0.062 * u, 0.018 * u)
     points["head"] = top + frames["head"] @ (0, 0.082 * u * made.build.head, 0.012 * u * made.build.head)
 
@@ -154,7 +154,7 @@ def _pose_arm(made: Skeleton, side: str, own: dict[str, float]) -> None:
     girdle = about_y(-14 * ahead) @ about_z(own["shrug"] + 30 * lifted * lifted * (3 - 2 * lifted))
     swing = about_y(-own["plane"]) @ about_z(own["arm"]) @ about_y(own["plane"] + own["roll"])
     chest = frames["chest"]
-    points[f"{side}_clavicle"] = points["chest"] + chest @ (sign * 0.028 * u, 0.128 * u, 0.012 * u)
+    points[f"{side}_clavicle"] = points["chest"] + chest @ (sign * 0.028 * u, 0.146 * u, 0.012 * u)
     out = np.array([sign * (build.shoulders - 0.028) * u, -0.024 * u, -0.022 * u])
     points[f"{side}_shoulder"] = points[f"{side}_clavicle"] + chest @ _on(side, girdle) @ out
     frames[f"{side}_upper_arm"] = chest @ _on(side, swing)
