@@ -134,6 +134,7 @@ def _add_index(commands: Commands[argparse.ArgumentParser]) -> None:
     _add_index_info(actions)
     _add_index_remove(actions)
     _add_index_merge(actions)
+    _add_index_starter(actions)
 
 
 def _add_index_build(actions: Commands[argparse.ArgumentParser]) -> None:
@@ -215,6 +216,18 @@ def _add_index_merge(actions: Commands[argparse.ArgumentParser]) -> None:
     merge.add_argument("library", type=Path, metavar="DIR")
     merge.add_argument("others", nargs="+", type=Path, metavar="DIR")
     merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the merged library goes")
+
+
+def _add_index_starter(actions: Commands[argparse.ArgumentParser]) -> None:
+    starter = _action(
+        actions,
+        "starter",
+        "draw the whole starter library now",
+        "Draws the starter library at once, on all cores. Without this the mirror draws its first pictures when it "
+        "starts for the first time, and the others in idle moments while it runs.",
+        "pose-mirror index starter",
+    )
+    starter.add_argument("--count", type=_count, metavar="N", help="how many pictures (default: all)")
 
 
 def _action(

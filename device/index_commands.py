@@ -162,6 +162,19 @@ def merge(asked: argparse.Namespace) -> int:
     return 0
 
 
+def starter(asked: argparse.Namespace) -> int:
+    """The starter library, drawn to its end, or as far as is asked for."""
+    from device import places
+    from index.library import info
+    from index.starter import COUNT, grow
+
+    folder = places.starter()
+    with told() as progress:
+        grow(folder, asked.count or COUNT, progress)
+    print(f"{shown(folder)}: {_counts(info(folder))}.")
+    return 0
+
+
 def _called(item: Item) -> str:
     """A picture in words: its title, where it is from, and its name's beginning."""
     assert item.picture is not None, "it was asked for as a picture"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -126,7 +128,7 @@ def _longer(folder: Path, want: int, draw_all: Draw, count: int, progress: Progr
                 if not _was_removed(item, removed):
                     writer.add(item)
             if progress is not None:
-                progress(number, count, "drawing the starter library")
+                progress(number, count, "Drawing the starter library")
         for one in removed:
             writer.remove(*one)
         writer.finish([(DRAWN_BY, program_version())])
@@ -175,12 +177,22 @@ def _drawing(workers: int) -> Iterator[Draw]:
         yield partial(map, draw)
         return
     context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
-    with ProcessPoolExecutor(workers, context, _one_thread) as pool:
+    with ProcessPoolExecutor(workers, context, _begin) as pool:
         try:
             yield partial(pool.map, draw, chunksize=CHUNK)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    """A process begins that draws: with one thread, leaving Ctrl-C to its parent, and ending with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

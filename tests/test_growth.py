@@ -21,7 +21,6 @@ from device.growth import growing
 from index.library import Library, verify
 from index.starter import drawn, starter
 
-
 MIRROR = """
 import sys, time
 from pathlib import Path
