@@ -19,9 +19,15 @@ BOX_TO_BODY = 0.53
 SMALLEST_SCALE = 1e-6
 """The fit's scale stays positive: a pose that only fits upside down fits badly, and is not turned over."""
 
+SMALLEST_WEIGHT = 1e-9
+"""Instead of nothing where a sum is divided by: what shares no point, or lies in one place, fits nothing."""
 
 LARGEST_COORDINATE = 1e7
 """Pixels; what lies farther out than this is no pose, and its squares would not fit into 32 bits."""
+
+
+_FALL = -1 / (2 * (2 * SIGMAS) ** 2)
+"""How fast the worth of a key point falls, by the square of how far it is missed in parts of the body's size."""
 
 
 class Similarity(NamedTuple):
@@ -33,13 +39,11 @@ class Similarity(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """Key points by candidates, 17×N: both poses about their means over the points that both have, and the scale."""
+    """What both poses weigh (key points by candidates, 17×N) and both about their means by it (2×17×N), and scales."""
 
-    shared: Floats
-    query_x: Floats
-    query_y: Floats
-    x: Floats
-    y: Floats
+    weights: Floats
+    query: Floats
+    candidates: Floats
     scale: Floats
 
 
@@ -56,11 +60,14 @@ def agreement(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDAr
     if total <= 0:
         raise ValueError("the pose asked for has no key point with a weight")
     fit = _fit(query, weights, candidates, seen)
-    missed = _distances(fit)
-    missed *= (-1 / (2 * _area(query, weights) * (2 * SIGMAS) ** 2))[:, None]
-    np.exp(missed, out=missed)
-    missed *= fit.shared
-    found: Floats = (missed.sum(0) / total).astype(np.float32)
+    missed = fit.candidates
+    missed *= fit.scale
+    missed -= fit.query
+    missed *= missed
+    worth = np.add(missed[0], missed[1], out=missed[0])
+    worth *= (_FALL / _area(query, weights))[:, None]
+    np.exp(worth, out=worth)
+    found: Floats = (np.einsum("kn,kn->n", worth, fit.weights) / total).astype(np.float32)
     return found
 
 
@@ -69,39 +76,28 @@ def align(query: Floats, weights: Floats, candidate: Floats, seen: npt.NDArray[n
     fit = _fit(query, weights, candidate[None], seen[None])
     scale = float(fit.scale[0])
     # Any point tells the shift, as each is known both as given and about its mean.
-    x, y = query[0] - (fit.query_x[0, 0], fit.query_y[0, 0]) - scale * (candidate[0] - (fit.x[0, 0], fit.y[0, 0]))
+    x, y = query[0] - fit.query[:, 0, 0] - scale * (candidate[0] - fit.candidates[:, 0, 0])
     return Similarity(scale, float(x), float(y))
 
 
 def _fit(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDArray[np.bool_]) -> _Fit:
     """Weighted least squares over the points that both have.
 
-    One row a key point: the sums then run along memory, several times as fast as one row a candidate.
+    One row a key point: sums over key points then run along memory, several times as fast as one row a candidate.
     """
-    shared = (seen.T * weights[:, None]).astype(np.float32)
-    x = np.array(candidates[:, :, 0].T, np.float32, order="C")
-    y = np.array(candidates[:, :, 1].T, np.float32, order="C")
-    share = shared / np.maximum(shared.sum(0), 1e-9)
-    x -= (share * x).sum(0)
-    y -= (share * y).sum(0)
-    query_x = query[:, :1] - (share * query[:, :1]).sum(0)
-    query_y = query[:, 1:] - (share * query[:, 1:]).sum(0)
-    fitting = (shared * (x * query_x + y * query_y)).sum(0)
-    spread = (shared * (x * x + y * y)).sum(0)
-    scale = np.maximum(fitting / np.maximum(spread, 1e-9), SMALLEST_SCALE)
-    return _Fit(shared, query_x, query_y, x, y, scale)
-
-
-def _distances(fit: _Fit) -> Floats:
-    """How far each key point is missed by, squared, in the query's pixels."""
-    across = fit.scale * fit.x
-    across -= fit.query_x
-    across *= across
-    down = fit.scale * fit.y
-    down -= fit.query_y
-    down *= down
-    across += down
-    return across
+    weights, query = weights.astype(np.float32), query.T.astype(np.float32)
+    both = seen.T.astype(np.float32, order="C")
+    points = np.array(candidates.transpose(2, 1, 0), np.float32, order="C")
+    # No BLAS: it starts threads even for sums as small as these, and they wait for one another on a busy machine.
+    total = np.maximum(np.einsum("k,kn->n", weights, both), SMALLEST_WEIGHT)
+    about_mean = query[:, :, None] - (np.einsum("ck,kn->cn", weights * query, both) / total)[:, None]
+    both *= weights[:, None]
+    points -= (np.einsum("kn,ckn->cn", both, points) / total)[:, None]
+    weighed = both * points
+    spread = np.einsum("ckn,ckn->n", weighed, points)
+    fitting = np.einsum("ck,ckn->n", query, weighed)
+    scale = np.maximum(fitting / np.maximum(spread, SMALLEST_WEIGHT), SMALLEST_SCALE)
+    return _Fit(both, about_mean, points, scale)
 
 
 def _area(query: Floats, weights: Floats) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +9,7 @@ import numpy.typing as npt
 
 from index.agreement import agreement
 from index.library import Library
-from index.vector import regions_for, vectors
+from index.vector import ASKED
 from models.pose import SWAP, Floats, Pose
 
 Numbers = npt.NDArray[np.intp]
@@ -60,27 +58,29 @@ class Matcher:
             return exhaustive(self._library, pose, top)
         if not _tells_something(pose):
             return []
-        items, mirrored, found = [], [], []
-        for flipped, asked, near in self._shortlists(pose):
-            keypoints = self._library.keypoints[near]
-            found.append(agreement(asked.xy, asked.scores, keypoints[:, :, :2], keypoints[:, :, 2] > 0))
-            mirrored.append(np.full(len(near), flipped))
-            items.append(near)
-        return _best(np.concatenate(items), np.concatenate(mirrored), np.concatenate(found), top)
+        items, straight = self._shortlist(pose)
+        points = _both_ways(self._library.keypoints[items], straight)
+        found = agreement(pose.xy, pose.scores, points[:, :, :2], points[:, :, 2] > 0)
+        return _best(items, np.arange(len(items)) >= straight, found, top)
 
-    def _shortlists(self, pose: Pose) -> Iterator[tuple[bool, Pose, Numbers]]:
-        """Items near the pose and near its mirror image, by the regions of the body that it covers best."""
+    def _shortlist(self, pose: Pose) -> tuple[Numbers, int]:
+        """Items near the pose, and after so many of them those near its mirror image; an item can be there again."""
         known = pose.scores >= KNOWN * pose.scores.max()
-        whole = replace(pose, xy=self._library.shape.complete(pose.xy[None], known[None])[0])
-        yield False, pose, self._shortlist(whole.xy, known)
-        yield True, pose.mirrored(1), self._shortlist(whole.mirrored(1).xy, known[SWAP])
+        near: list[int] = []
+        straight = 0
+        for region, mirrored, vector in self._library.shape.asked(pose.xy, known):
+            near += self._library.nearest(region, vector, NEAREST, SEARCHED)
+            if not mirrored:
+                straight = len(near)
+        return np.array(near, np.intp), straight
 
-    def _shortlist(self, whole: Floats, known: npt.NDArray[np.bool_]) -> Numbers:
-        near: set[int] = set()
-        for region in regions_for(known):
-            vector = vectors(whole[None], region)[0].tolist()
-            near.update(self._library.nearest(region, vector, NEAREST, SEARCHED))
-        return np.fromiter(sorted(near), np.intp, len(near))
+
+def _both_ways(keypoints: Floats, straight: int) -> Floats:
+    """N×17×3 key points of which all after the first `straight` are mirrored; in memory one row a key point."""
+    rows = np.ascontiguousarray(keypoints.T)
+    rows[:, :, straight:] = rows[:, SWAP, straight:]
+    rows[0, :, straight:] *= -1
+    return rows.T
 
 
 def exhaustive(library: Library, pose: Pose, top: int = 32) -> list[Match]:
@@ -107,9 +107,15 @@ def _tells_something(pose: Pose) -> bool:
 
 def _best(items: Numbers, mirrored: npt.NDArray[np.bool_], found: Floats, top: int) -> list[Match]:
     """The best of what was found, each item once; equals by their number, so that the answer is always the same."""
-    # An item can be there twice, as it is and mirrored: then twice as many are sure to hold `top` of them.
-    some = np.argpartition(-found, 2 * top - 1)[: 2 * top] if len(found) > 2 * top else np.arange(len(found))
+    # An item can be there as it is and mirrored, by each region asked: so many times as many are sure to hold `top`.
+    most = 2 * ASKED * top
+    some = np.arange(len(found))
+    if len(found) > most:
+        some = np.flatnonzero(found >= np.partition(found, len(found) - most)[len(found) - most])
+    some = some[np.lexsort((mirrored[some], items[some], -found[some]))]
     best: dict[int, Match] = {}
-    for i in sorted(some.tolist(), key=lambda i: (-found[i], items[i], mirrored[i])):
-        best.setdefault(int(items[i]), Match(int(items[i]), bool(mirrored[i]), float(found[i])))
-    return list(best.values())[:top]
+    for match in zip(items[some].tolist(), mirrored[some].tolist(), found[some].tolist(), strict=True):
+        best.setdefault(match[0], Match(*match))
+        if len(best) == top:
+            break
+    return list(best.values())

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Final
+from functools import cache, cached_property, lru_cache
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,34 @@ STANDING: Final = np.array(
 """A person who stands facing the camera, 17×2, x to the right and y down: what is guessed while nothing is known."""
 
 
+PATTERNS: Final = 4096
+"""Sets of points seen whose regions and regressions are kept: a visitor shows the same ones for many frames."""
+
+TOO_SMALL = 1e-9
+"""Sizes and lengths of less are none."""
+
+
+class Asked(NamedTuple):
+    """One vector to look for the nearest of: in which region's index, and whether it is of the pose's mirror image."""
+
+    region: str
+    mirrored: bool
+    vector: list[float]
+
+
+class _Asking(NamedTuple):
+    """From the points that a pose has to all its vectors at once, before they are made 1 long.
+
+    `matrix` is 34×D (0 for points not seen) and takes what lies about its mean point and is 1 large, `offset` D;
+    `ends` says where one vector ends and the next begins, `parts` by which region each is and whether mirrored.
+    """
+
+    parts: tuple[tuple[str, bool], ...]
+    matrix: Numbers
+    offset: Numbers
+    ends: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Shape:
     """How people hold themselves: mean (34) and covariance (34×34) of x and y of all key points.
@@ -80,6 +109,10 @@ class Shape:
 
     @cached_property
     def _regressions(self) -> dict[bytes, Numbers]:
+        return {}
+
+    @cached_property
+    def _askings(self) -> dict[bytes, _Asking]:
         return {}
 
     def complete(self, points: Floats, seen: Flags) -> Floats:
@@ -97,17 +130,53 @@ class Shape:
                 whole[np.ix_(rows, ~pattern)] = guessed
         return whole.astype(np.float32)
 
+    def asked(self, points: Floats, seen: Flags) -> list[Asked]:
+        """What to look for to find a pose (17×2, of which 17 points are `seen`) and its mirror image.
+
+        They are the `vectors`, by each of `regions_for`, of the pose as `complete` makes it whole: linear in the points
+        seen once these lie about their mean point and are 1 large, so one product of matrices gives them all.
+        """
+        parts, matrix, offset, ends = self._asking(seen)
+        apart = points - seen @ points / max(int(seen.sum()), 1)
+        size = max(float(seen @ np.einsum("kc,kc->k", apart, apart)) ** 0.5, TOO_SMALL)
+        flat = apart.ravel() @ matrix / size + offset
+        lengths = np.maximum(np.sqrt(np.add.reduceat(flat * flat, ends[:-1])), TOO_SMALL).tolist()
+        numbers = flat.tolist()
+        return [
+            Asked(region, mirrored, [number / length for number in numbers[start:end]])
+            for (region, mirrored), length, (start, end) in zip(parts, lengths, pairwise(ends), strict=True)
+        ]
+
+    def _asking(self, seen: Flags) -> _Asking:
+        key = seen.tobytes()
+        if key not in self._askings:
+            if len(self._askings) >= PATTERNS:
+                self._askings.clear()
+            self._askings[key] = self._new_asking(seen)
+        return self._askings[key]
+
+    def _new_asking(self, seen: Flags) -> _Asking:
+        parts = tuple((region, False) for region in regions_for(seen))
+        parts += tuple((region, True) for region in regions_for(seen[SWAP]))
+        there, regression = np.repeat(seen, 2), self._regression(seen)
+        projection, ends = _side_by_side(parts)
+        known = projection[there] + regression @ projection[~there]
+        guessed = (self.mean[~there] - self.mean[there] @ regression) @ projection[~there]
+        mean = self.mean[there].reshape(-1, 2)
+        middle = mean.mean(0) if len(mean) else np.zeros(2)
+        matrix = np.zeros(projection.shape)
+        matrix[there] = known * np.sqrt(((mean - middle) ** 2).sum())
+        return _Asking(parts, matrix, guessed + np.tile(middle, len(mean)) @ known, ends)
+
     def _regression(self, pattern: Flags) -> Numbers:
         """Seen×unseen coefficients, kept: a visitor lacks the same points for many frames."""
         key = pattern.tobytes()
         if key not in self._regressions:
-            if len(self._regressions) > 1000:
+            if len(self._regressions) >= PATTERNS:
                 self._regressions.clear()
             there = np.repeat(pattern, 2)
-            known = self.covariance[np.ix_(there, there)] + NOISE * np.eye(int(there.sum()))
-            self._regressions[key] = np.asarray(
-                np.linalg.solve(known, self.covariance[np.ix_(there, ~there)]), np.float64
-            )
+            known = self.covariance[there][:, there] + NOISE * np.eye(int(there.sum()))
+            self._regressions[key] = np.asarray(np.linalg.solve(known, self.covariance[there][:, ~there]), np.float64)
         return self._regressions[key]
 
 
@@ -148,7 +217,7 @@ def regions_for(seen: Flags) -> tuple[str, ...]:
     return _regions_for(seen.tobytes())
 
 
-@lru_cache(maxsize=4096)  # a visitor shows the same points for many frames
+@lru_cache(maxsize=PATTERNS)
 def _regions_for(flags: bytes) -> tuple[str, ...]:
     seen = np.frombuffer(flags, np.bool_)
     names, asked = list(REGIONS), list[str]()
@@ -217,3 +286,12 @@ def _projection(points: tuple[int, ...]) -> Floats:
 
 
 _PROJECTIONS: Final = {region: _projection(points) for region, points in REGIONS.items()}
+
+
+@cache
+def _side_by_side(parts: tuple[tuple[str, bool], ...]) -> tuple[Numbers, tuple[int, ...]]:
+    """The projections by some regions, of a pose or of its mirror image, as one of 34×D, and where each ends."""
+    swap = np.stack([2 * SWAP, 2 * SWAP + 1], 1).ravel()
+    flip = np.tile([-1.0, 1.0], 17)[:, None]
+    blocks = [(flip * _PROJECTIONS[region])[swap] if mirrored else _PROJECTIONS[region] for region, mirrored in parts]
+    return np.hstack(blocks).astype(np.float64), tuple(accumulate((block.shape[1] for block in blocks), initial=0))

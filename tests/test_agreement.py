@@ -76,6 +76,17 @@ def test_a_pose_agrees_with_itself_wholly():
     assert agreement(poses[7], ONES, poses[7:8], SEEN)[0] == pytest.approx(1, abs=1e-6)
 
 
+def test_many_at_once_agree_as_one_by_one_however_they_lie_in_memory():
+    query, candidates = people(1, 3)[0], people(200, 4, unseen=0.3)
+    rows = np.ascontiguousarray(candidates.T).T
+    weights, seen = np.random.default_rng(5).random(17).astype(np.float32), candidates[:, :, 2] > 0
+    together = agreement(query[:, :2], weights, candidates[:, :, :2], seen)
+    apart = [agreement(query[:, :2], weights, candidates[i : i + 1, :, :2], seen[i : i + 1])[0] for i in range(200)]
+    assert together == pytest.approx(apart, abs=1e-5)
+    assert agreement(query[:, :2], weights, rows[:, :, :2], rows[:, :, 2] > 0) == pytest.approx(together, abs=1e-6)
+    assert np.array_equal(rows, candidates), "left as they were"
+
+
 def test_a_point_that_the_photo_lacks_counts_as_missed():
     seen = SEEN.copy()
     seen[0, :5] = False

@@ -90,6 +90,41 @@ def test_mirror_images_are_guessed_alike(shape):
     assert np.abs(mirrored[:, SWAP] * FLIP - straight).max() < 0.05
 
 
+points_seen = st.lists(st.booleans(), min_size=17, max_size=17).map(np.array)
+
+
+@given(seed=st.integers(0, 1000), seen=points_seen.filter(lambda seen: seen.sum() >= 2))
+@settings(deadline=None)
+def test_what_is_asked_are_the_vectors_of_the_whole_pose_and_of_its_mirror_image(shape, seed, seen):
+    pose = people(1, seed)[:, :, :2]
+    whole = shape.complete(pose, seen[None])
+    asked = shape.asked(pose[0], seen)
+    assert [(one.region, one.mirrored) for one in asked] == [
+        *((region, False) for region in regions_for(seen)),
+        *((region, True) for region in regions_for(seen[SWAP])),
+    ]
+    for region, mirrored, vector in asked:
+        expected = vectors(whole[:, SWAP] * FLIP if mirrored else whole, region)[0]
+        assert np.abs(expected - vector).max() < 1e-3
+
+
+@given(seed=st.integers(0, 1000), seen=points_seen.filter(lambda seen: seen.sum() >= 2))
+@settings(deadline=None)
+def test_a_mirror_image_asks_for_the_same_the_other_way_round(shape, seed, seen):
+    pose = people(1, seed)[0, :, :2]
+    straight, turned = shape.asked(pose, seen), shape.asked(pose[SWAP] * FLIP, seen[SWAP])
+    there = {(one.region, one.mirrored): one.vector for one in turned}
+    for region, mirrored, vector in straight:
+        assert np.abs(np.subtract(there[region, not mirrored], vector)).max() < 2e-3
+
+
+@given(seed=st.integers(0, 1000), seen=points_seen, size=st.sampled_from([0, 1, 1e4]))
+@settings(deadline=None)
+def test_any_points_can_be_asked_for(shape, seed, seen, size):
+    for one in shape.asked(people(1, seed)[0, :, :2] * np.float32(size), seen):
+        assert np.linalg.norm(one.vector) == pytest.approx(1, abs=1e-6)
+
+
 def test_one_person_alone_is_guessed_to_stand():
     one = STANDING[None]
     seen = np.ones((1, 17), bool)
