@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same as an earlier one: bursts, copies scaled, saved again, brightened or cut a little."""
+"""Pictures that are nearly the same as an earlier one: bursts, and copies scaled, saved again, brightened or cut."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class NearDuplicates:
         return len(self._keys)
 
     def add(self, key: int, bits: bytes, people: Sequence[Floats], size: tuple[int, int]) -> None:
-        """Remembers a picture of `size` (width, height) by a key: its fingerprint, and each person's 17×3 key points."""
+        """Remembers a picture of `size` (width, height) by a key: its fingerprint, and each person's key points."""
         place = len(self._keys)
         self._keys.append(key)
         self._bits += bits
@@ -69,7 +69,7 @@ class NearDuplicates:
             if apart[i] > BITS:
                 break
             if _same_people(here, self._people[places[i]]):
-                return self._keys[places[i]]
+                return int(self._keys[places[i]])
         return None
 
 
