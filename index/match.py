@@ -59,8 +59,9 @@ class Matcher:
         if not _tells_something(pose):
             return []
         items, straight = self._shortlist(pose)
-        points = _both_ways(self._library.keypoints[items], straight)
-        found = agreement(pose.xy, pose.scores, points[:, :, :2], points[:, :, 2] > 0)
+        rows = _rows(self._library.keypoints[items])
+        _mirror(rows[:, :, straight:])
+        found = _agreement(pose, rows)
         return _best(items, np.arange(len(items)) >= straight, found, top)
 
     def _shortlist(self, pose: Pose) -> tuple[Numbers, int]:
@@ -75,25 +76,16 @@ class Matcher:
         return np.array(near, np.intp), straight
 
 
-def _both_ways(keypoints: Floats, straight: int) -> Floats:
-    """N×17×3 key points of which all after the first `straight` are mirrored; in memory one row a key point."""
-    rows = np.ascontiguousarray(keypoints.T)
-    rows[:, :, straight:] = rows[:, SWAP, straight:]
-    rows[0, :, straight:] *= -1
-    return rows.T
-
-
 def exhaustive(library: Library, pose: Pose, top: int = 32) -> list[Match]:
     """What `Matcher.find` would answer if it looked at every item: slow, and the measure of what a shortlist misses."""
     if not _tells_something(pose):
         return []
-    mirror = pose.mirrored(1)
     found = np.zeros((2, len(library)), np.float32)
     for start in range(0, len(library), AT_ONCE):
-        some = library.keypoints[start : start + AT_ONCE]
-        points, seen = some[:, :, :2], some[:, :, 2] > 0
-        for row, asked in zip(found, (pose, mirror), strict=True):
-            row[start : start + AT_ONCE] = agreement(asked.xy, asked.scores, points, seen)
+        rows = _rows(library.keypoints[start : start + AT_ONCE])
+        for orientation in found:
+            orientation[start : start + AT_ONCE] = _agreement(pose, rows)
+            _mirror(rows)
     return _best(np.tile(np.arange(len(library)), 2), np.repeat([False, True], len(library)), found.ravel(), top)
 
 
@@ -103,6 +95,22 @@ def _tells_something(pose: Pose) -> bool:
         raise ValueError("the pose asked for has a coordinate or score that is no number")
     seen = pose.xy[pose.scores > 0]
     return len(seen) >= FEWEST_POINTS and bool((seen != seen[0]).any())
+
+
+def _rows(keypoints: Floats) -> Floats:
+    """A copy of N×17×3 key points as 3×17×N, which is how `agreement` wants them to lie in memory."""
+    return np.ascontiguousarray(keypoints.T)
+
+
+def _mirror(rows: Floats) -> None:
+    """Turns 3×17×N key points into their mirror images, where they are."""
+    rows[:] = rows[:, SWAP]
+    rows[0] *= -1
+
+
+def _agreement(pose: Pose, rows: Floats) -> Floats:
+    """How well each of 3×17×N key points shows the pose."""
+    return agreement(pose.xy, pose.scores, rows[:2].T, rows[2].T > 0)
 
 
 def _best(items: Numbers, mirrored: npt.NDArray[np.bool_], found: Floats, top: int) -> list[Match]:
