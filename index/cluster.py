@@ -163,8 +163,8 @@ class Cluster:
         self, chunks: Iterator[list[Task]], most: int | None
     ) -> Iterator[tuple[list[Task], list[Found] | None]]:
         """Each chunk with what its photos give; None when one of them ends the workers. At `most` so many at once."""
-        room = most or AHEAD * self._threads()
         while True:
+            room = most or max(1, AHEAD * self._threads())
             while len(self._under_way) < room and (chunk := next(chunks, None)) is not None:
                 self._submit(chunk)
             if not self._under_way:
@@ -172,7 +172,6 @@ class Cluster:
             future = self._next_done()
             tasks = self._under_way.pop(future)
             yield tasks, self._result(future, tasks)
-            room = most or AHEAD * self._threads()
 
     def _submit(self, tasks: list[Task]) -> None:
         photos = [replace(photo, file=_absolute(photo.file)) for _, photo in tasks]
@@ -244,11 +243,12 @@ class Cluster:
         programs: dict[str, Any] = self._client.run(resolve_name, f"{__name__}:PROGRAM", on_error="return")
         for worker, program in programs.items():
             if program != PROGRAM:
-                found = "cannot load Pose Mirror" if isinstance(program, Exception) else "has another version of it"
-                why = f" ({_why(program)})" if isinstance(program, Exception) else ""
+                lacks = isinstance(program, Exception)
+                found = "cannot load Pose Mirror" if lacks else "has another version of Pose Mirror"
+                why = f" ({_why(program)})" if lacks else ""
                 raise LibraryError(
-                    f"The Dask worker {worker} {found}{why}: install the same version of Pose Mirror, with the extra "
-                    "`dask`, on all machines, and start the workers again."
+                    f"The Dask worker {worker} {found}{why}: install the same everywhere, with the extra "
+                    "`dask`, and start the workers again."
                 )
 
 
