@@ -11,7 +11,9 @@ import io
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -25,6 +27,9 @@ from index.manifest import ITEMS, KEYPOINTS, PICTURES, SHAPE, Manifest, Progress
 from index.manifest import LibraryError as LibraryError
 from index.shards import Shard, array
 from models.pose import Image, Pose
+
+AT_ONCE: Final = 100
+"""Pictures that are checked between two words about it."""
 
 COLUMNS: Final = (
     "picture", "width", "height", "left", "top", "right", "bottom",
@@ -135,7 +140,7 @@ class Library:
     def nearest(self, region: str, near: Sequence[float], count: int, searched: int) -> list[int]:
         """The numbers of the `count` items nearest to a vector of a region, nearest first.
 
-        About `searched` vectors are compared for it: see `index.shards.budget`.
+        About `searched` vectors are compared for it where there is one shard: see `index.shards.budget`.
         """
         return [number for _, number in shards.nearest(self.shards, region, near, count, searched)]
 
@@ -242,10 +247,12 @@ def verify(folder: Path, progress: Progress | None = None) -> Manifest:
         with as_library_error(folder, folder):
             _check_strays(at, folder, {manifests.MANIFEST, PICTURES, *manifest.files})
             _check_strays(at / PICTURES, folder / PICTURES, set(names))
-        for done, name in enumerate(names, 1):
-            library.picture_file(name, check=True)
-            if progress is not None:
-                progress(done, len(names), "Pictures")
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+            for start in range(0, len(names), AT_ONCE):
+                some = names[start : start + AT_ONCE]
+                list(threads.map(partial(library.picture_file, check=True), some))
+                if progress is not None:
+                    progress(start + len(some), len(names), "Checking pictures")
         return manifest
 
 

@@ -150,11 +150,20 @@ def read_manifest(at: Path, folder: Path) -> Manifest:
 
 def calls_itself_library(folder: Path) -> bool:
     """Whether a folder's manifest says that it is a library, of whatever version."""
+    return files_claimed(folder) is not None
+
+
+def files_claimed(folder: Path) -> set[str] | None:
+    """The files that a folder's manifest names; None when it does not say that it is a library, of whatever version."""
+    file = folder / MANIFEST
     try:
-        document = json.loads((folder / MANIFEST).read_bytes())
+        document = json.loads(file.read_bytes()) if file.is_file() else None
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("format") == FORMAT
+        return None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        return None
+    files = document.get("files")
+    return set(files) if isinstance(files, dict) else set()
 
 
 def check_files(at: Path, folder: Path, manifest: Manifest, progress: Progress | None = None) -> None:

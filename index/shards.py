@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import math
 import multiprocessing
 import os
 import signal
@@ -112,15 +113,19 @@ def nearest(
 ) -> list[tuple[float, int]]:
     """The `count` items of all shards that are nearest to a vector, as distance and number, nearest first.
 
-    About `searched` vectors are compared in a library of one shard, and not many more in one of several.
+    About `searched` vectors are compared where there is one shard, √n times as many where there are n.
     """
     each = budget(searched, len(shards))
     return list(itertools.islice(merge(*(one.nearest(region, near, count, each) for one in shards)), count))
 
 
 def budget(searched: int, shards: int) -> int:
-    """How many vectors each of several shards compares, where one compares `searched`."""
-    return max(1, searched // shards)
+    """How many vectors each of several shards compares, where one compares `searched`.
+
+    A share of 1/n finds less, as the nearest items are not spread evenly; all for each finds more than one shard would,
+    and takes as many times as long. With 1/√n ten shards find what one finds.
+    """
+    return math.ceil(searched / math.sqrt(shards))
 
 
 def findable(keypoints: Floats) -> Flags:
@@ -264,6 +269,8 @@ def _run(folder: Path, job: Job) -> None:
         write_index(folder, job, on_disk=True)
     except OSError as error:
         sys.exit(error.errno or errno.EIO)
+    except MemoryError:
+        sys.exit(errno.ENOMEM)
 
 
 def _end_with_parent() -> None:
@@ -277,13 +284,11 @@ def _check_end(status: int, folder: Path) -> None:
     """Raises OSError for a process that ended otherwise than well."""
     if status == -signal.SIGBUS:  # what a mapped file makes of a disk that is full
         status = errno.ENOSPC
-    if status > 0:
+    if status > 1:
         raise OSError(status, os.strerror(status), shown(folder))
-    if status < 0:
-        raise ChildProcessError(
-            f"A process that wrote an index in {shown(folder)} was ended by signal {-status}: "
-            "see that there is memory for it."
-        )
+    if status:
+        said = f"signal {-status}: see that there is memory for it" if status < 0 else "an error of its own"
+        raise ChildProcessError(f"A process that wrote an index in {shown(folder)} was ended by {said}.")
 
 
 @contextlib.contextmanager

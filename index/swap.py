@@ -10,20 +10,30 @@ import shutil
 from pathlib import Path
 
 from index.library import LibraryError, aside
-from index.manifest import MANIFEST, OURS, PICTURES, calls_itself_library, shown
+from index.manifest import ITEMS, OURS, PICTURE, PICTURES, files_claimed, shown
 
 
 def check_replaceable(out: Path) -> None:
-    """Only a library or an empty folder gives way: nobody's photos are lost by a slip in the command."""
+    """Only a library or an empty folder gives way: nobody's photos are lost by a slip in the command.
+
+    A library is what has a manifest, of whatever version, or where that is damaged the rest. Raises LibraryError.
+    """
     if not os.path.lexists(out):
         return
     if not out.is_dir():
         raise LibraryError(f"{shown(out)} is a file: name a folder for the library.")
-    names = set(os.listdir(out))
-    of_a_damaged_one = bool(names - {MANIFEST, PICTURES}) and all(OURS.fullmatch(name) for name in names)
-    if names and not of_a_damaged_one and not calls_itself_library(out):
+    names, claimed = set(os.listdir(out)), files_claimed(out)
+    strays = {name for name in names if not OURS.fullmatch(name)} - (claimed or set())
+    if (out / PICTURES).is_dir():
+        strays |= {f"{PICTURES}/{name}" for name in os.listdir(out / PICTURES) if not PICTURE.fullmatch(name)}
+    if names and claimed is None and (strays or not any(name == ITEMS or name.endswith(".annoy") for name in names)):
         raise LibraryError(
-            f"{shown(out)} holds {shown(min(names))}, so it is no library and is not replaced: name a new folder."
+            f"{shown(out)} holds {shown(min(strays or names))}, so it is no library and is not replaced: "
+            "name a new folder."
+        )
+    if strays:
+        raise LibraryError(
+            f"{shown(out)} holds {shown(min(strays))} beside a library, which would be lost: move it elsewhere."
         )
 
 

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,11 +16,22 @@ import numpy as np
 import pytest
 from sample_poses import people
 
-from index import swap
-from index.library import Library, LibraryError, aside, info, verify
-from index.manifest import ITEMS, KEYPOINTS, MANIFEST, PICTURES, SHAPE, index_file, mapped
+from index import pictures, swap
+from index.library import Library, LibraryError, Removed, aside, info, verify
+from index.manifest import (
+    CREDITS,
+    ITEMS,
+    KEYPOINTS,
+    MANIFEST,
+    PAGES,
+    PICTURES,
+    REPORT,
+    SHAPE,
+    index_file,
+    mapped,
+)
 from index.match import Matcher
-from index.writer import NewItem, Writer, write_library
+from index.writer import BATCH, NewItem, Writer, write_library
 from models.pose import Pose
 
 CHECKED = mapped(1)
@@ -31,13 +44,13 @@ def picture(number: int) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 255, (3, 4, 3), np.uint8).repeat(32, 0).repeat(32, 1)
 
 
-def items(count: int, seed: int = 0) -> list[NewItem]:
+def items(count: int) -> list[NewItem]:
     """Poses; the first few of them in pictures."""
     return [
         NewItem(
             picture(i) if i < 5 else None, one, f"Item {i}", "Ann", "CC BY 4.0", "https://cc.example", f"https://{i}"
         )
-        for i, one in enumerate(people(count, seed))
+        for i, one in enumerate(people(count))
     ]
 
 
@@ -57,7 +70,7 @@ def library(built, tmp_path) -> Path:
 def signed_again(folder: Path) -> None:
     """Makes the manifest vouch for the files as they now are: damage that no checksum tells."""
     document = json.loads((folder / MANIFEST).read_bytes())
-    for name in CHECKED:
+    for name in document["files"]:
         data = (folder / name).read_bytes()
         document["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     write_manifest(folder, document)
@@ -120,6 +133,80 @@ def test_a_picture_is_scaled_to_the_display_and_its_key_points_along(tmp_path):
 def test_two_people_share_one_picture_file(tmp_path):
     write_library([NewItem(picture(0), one) for one in people(2)], tmp_path / "library")
     assert len(list((tmp_path / "library" / PICTURES).iterdir())) == 1
+
+
+def test_each_picture_has_its_fingerprint_once(built):
+    with Library.open(built) as library:
+        expected = {stored.name: stored.fingerprint for stored in (pictures.stored(picture(i)) for i in range(5))}
+        assert list(library.fingerprints()) == sorted(expected.items())
+        assert list(library.pictures()) == sorted(expected)
+
+
+def test_all_items_come_in_their_order(built):
+    with Library.open(built) as library:
+        assert list(library.items()) == [library.item(i) for i in range(COUNT)]
+
+
+def test_what_was_put_in_can_be_read_before_the_library_is_whole(tmp_path):
+    some = people(BATCH + 5)
+    with Writer(tmp_path / "library") as writer:
+        assert writer.keypoints().shape == (0, 17, 3)
+        for i, one in enumerate(some):
+            writer.add(NewItem(picture(0) if i == 3 else None, one, f"Item {i}"))
+            if i == BATCH + 2:
+                assert len(writer) == BATCH + 3
+                assert (writer.keypoints() == some[: BATCH + 3]).all()
+        assert writer.keypoints().shape == some.shape
+        written = list(writer.items())
+        assert written[3].picture is not None
+        assert written[3].picture.is_file()
+        writer.finish()
+    with Library.open(tmp_path / "library") as library:
+        assert (library.keypoints == some).all()
+        assert [item.title for item in library.items()] == [item.title for item in written]
+        assert library.item(BATCH + 1).box == written[BATCH + 1].box == pytest.approx(library.pose(BATCH + 1).box())
+
+
+def test_what_was_taken_down_is_remembered(tmp_path):
+    gone = [Removed("b.jpg", bytes(32), None), Removed("a.jpg", bytes(range(32)), "A")]
+    with Writer(tmp_path / "library") as writer:
+        writer.add(items(1)[0])
+        for one in (*gone, gone[0]):
+            writer.remove(*one)
+        writer.finish()
+    with Library.open(tmp_path / "library") as library:
+        assert library.removed() == gone[::-1]
+
+
+def test_pages_are_checked_by_verify_and_do_not_keep_the_mirror_from_starting(tmp_path):
+    with Writer(tmp_path / "library") as writer:
+        writer.add(items(1)[0])
+        with pytest.raises(ValueError, match=r"'index\.html' is none of"):
+            writer.write_page("index.html", "")
+        writer.write_page(REPORT, "<p>Möbius")
+        writer.finish()
+    assert (tmp_path / "library" / REPORT).read_text(encoding="utf-8") == "<p>Möbius"
+    assert "Ann" in (tmp_path / "library" / CREDITS).read_text(encoding="utf-8")
+    verify(tmp_path / "library")
+    for page in PAGES:
+        flip_first(tmp_path / "library" / page)
+        Library.open(tmp_path / "library").close()
+        with pytest.raises(LibraryError, match=page):
+            verify(tmp_path / "library")
+        flip_first(tmp_path / "library" / page)
+
+
+def test_poses_alone_have_no_credits_page(tmp_path):
+    write_library([NewItem(None, one) for one in people(2)], tmp_path / "library")
+    assert not (tmp_path / "library" / CREDITS).exists()
+
+
+def test_progress_is_told_while_files_are_checked(built):
+    told: list[tuple[int, int | None, str]] = []
+    verify(built, progress=lambda *words: told.append(words))
+    size = sum((built / name).stat().st_size for name in CHECKED)
+    assert [words for words in told if words[2] == "Checking"][-1] == (size, size, "Checking")
+    assert told[-1] == (5, 5, "Checking pictures")
 
 
 def test_the_same_items_give_the_same_bytes(built, tmp_path):
@@ -239,9 +326,7 @@ def test_a_damaged_picture_is_told_when_it_is_read(library, damage):
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_a_file_of_another_library_is_told(library, tmp_path, name):
-    write_library(items(COUNT, seed=1), tmp_path / "other")
-    if (tmp_path / "other" / name).read_bytes() == (library / name).read_bytes():
-        pytest.skip(f"{name} is the same in both")
+    write_library([NewItem(None, one) for one in people(COUNT, 1, unseen=0.2)], tmp_path / "other")
     shutil.copy(tmp_path / "other" / name, library / name)
     with pytest.raises(LibraryError, match=name):
         Library.open(library)
@@ -412,6 +497,19 @@ def test_a_new_library_takes_the_old_one_s_place(library):
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
+def test_whoever_has_the_old_library_open_can_tell_that_it_was_replaced(library):
+    with Library.open(library) as old:
+        assert not old.replaced
+        write_library(items(10), library)
+        assert old.replaced
+        with Library.open(library) as new:
+            assert not new.replaced
+            library.rename(aside(library))
+            assert not new.replaced, "in the midst of a swap by two renames"
+            aside(library).rename(library.parent / "elsewhere")
+            assert not new.replaced, "there is no other"
+
+
 def test_where_names_cannot_be_exchanged_two_renames_do(library, monkeypatch):
     monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
     write_library(items(10), library)
@@ -499,6 +597,30 @@ def test_a_folder_that_is_no_library_is_not_replaced(tmp_path):
     assert (tmp_path / "photos" / "grandmother.jpg").read_bytes() == b"dear"
 
 
+@pytest.mark.parametrize("names", [[KEYPOINTS], [REPORT], [CREDITS, KEYPOINTS], [MANIFEST]])
+@pytest.mark.parametrize("folder", ["", PICTURES])
+def test_a_folder_with_names_like_ours_is_not_replaced(tmp_path, names, folder):
+    (tmp_path / "mine" / folder).mkdir(parents=True)
+    for name in names:
+        (tmp_path / "mine" / name).write_text("mine")
+    with pytest.raises(LibraryError, match="so it is no library and is not replaced"):
+        write_library(items(1), tmp_path / "mine")
+    assert all((tmp_path / "mine" / name).read_text() == "mine" for name in names)
+
+
+@pytest.mark.parametrize("place", ["grandmother.jpg", f"{PICTURES}/grandmother.jpg"])
+@pytest.mark.parametrize("manifest", ["whole", "cut"])
+def test_a_photo_put_into_a_library_s_folder_is_not_lost_and_is_told(library, place, manifest):
+    (library / place).write_bytes(b"dear")
+    with pytest.raises(LibraryError, match=r"grandmother\.jpg does not belong to the library"):
+        verify(library)
+    if manifest == "cut":
+        cut(library / MANIFEST)
+    with pytest.raises(LibraryError, match=r"holds (pictures/)?grandmother\.jpg"):
+        write_library(items(1), library)
+    assert (library / place).read_bytes() == b"dear"
+
+
 @pytest.mark.parametrize("damage", [remove, cut, empty])
 def test_a_damaged_library_can_be_built_again(library, damage):
     damage(library / MANIFEST)
@@ -513,6 +635,43 @@ def test_a_library_of_another_version_can_be_built_again(library):
     (library / "CREDITS.html").write_text("")
     write_library(items(7), library)
     assert verify(library).items == 7
+
+
+def test_a_library_of_version_1_is_said_to_be_and_gives_way(library):
+    for name in mapped(1):
+        old = library / name.replace("-0", "")
+        (library / name).rename(old)
+        if old.name == "members.npy":
+            old.unlink()
+    (library / CREDITS).unlink()
+    document = json.loads((library / MANIFEST).read_bytes())
+    names = [file.name for file in library.iterdir() if file.is_file() and file.name != MANIFEST]
+    write_manifest(library, {**document, "version": 1, "files": dict.fromkeys(names)})
+    with pytest.raises(LibraryError, match="is of format version 1, and this program's is 2: build it again"):
+        Library.open(library)
+    damaged = Path(shutil.copytree(library, library.parent / "damaged"))
+    (damaged / MANIFEST).unlink()
+    for old_library in (library, damaged):
+        write_library(items(7), old_library)
+        assert verify(old_library).items == 7
+
+
+@pytest.mark.parametrize("size", [4_000, 100_000, 400_000])
+def test_a_full_disk_leaves_the_old_library_and_one_error(library, tmp_path, size):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import resource\nfrom pathlib import Path\nfrom test_library import items\n"
+        "from index.writer import write_library\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+        f"write_library(items(5000), Path({str(library)!r}))\n"
+    )
+    paths = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parent)))
+    ended = subprocess.run(
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, "OSError" in ended.stderr.splitlines()[-1]) == (1, True), ended.stderr
+    assert verify(library).items == COUNT
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["library", "script.py"]
 
 
 def test_closing_twice_is_no_harm(built):
