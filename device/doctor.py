@@ -17,10 +17,13 @@ from device import places
 from device.button import Button, ButtonError
 from device.camera import CameraError
 from device.cameras.opening import open_camera
+from device.collection import opened
 from device.config import Config, load
 from device.panel import ScreenError, open_panel
 from device.start import models_of
-from index.library import Library, LibraryError
+from index.library import LibraryError
+from index.manifest import REPORT
+from index.starter import COUNT, drawn
 from models import estimator, fetch
 from models.estimator import EdgeTpuError, Estimator
 
@@ -121,14 +124,20 @@ def _camera(config: Config) -> Finding:
 
 
 def _library(config: Config) -> Finding:
-    folder = places.library(config.library.folder)
-    if not config.library.folder and not folder.exists():
-        return Finding("note", "The starter library is drawn at the first start, in about a minute.")
+    folder, ours = places.library(config.library.folder), not config.library.folder
+    if ours and not folder.exists():
+        return Finding("note", "The starter library is drawn at the first start, in less than a minute.")
     try:
-        with Library.open(folder) as library:
-            return Finding("ok", f"{folder} holds {len(library)} people in photographs, every index whole.")
+        with opened(folder) as library:
+            count = library.manifest.pictures
+            holds = f"{folder} holds {len(library):,} people in {count:,} picture{'s' * (count != 1)}"
+            report = f" Its report: {folder / REPORT}." if REPORT in library.manifest.files else ""
     except LibraryError as error:
-        return Finding("bad", _sentence(error))
+        instead = "It is drawn anew at the next start." if ours else "The starter library is shown in its stead."
+        return Finding("bad", f"{_sentence(error)} {instead}")
+    if ours and drawn(folder) < COUNT:
+        return Finding("note", f"{holds}; the mirror draws the others while it runs, `pose-mirror index starter` now.")
+    return Finding("ok", f"{holds}, every index whole.{report}")
 
 
 def _display(config: Config) -> Finding:

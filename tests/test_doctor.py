@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from test_mirror import STANDING
 
 from device import config, doctor, places
 from device.config import Config
 from device.doctor import throttling
+from index.manifest import REPORT
+from index.starter import starter
+from index.writer import NewItem, Writer
 
 
 @pytest.fixture
@@ -61,6 +66,35 @@ def test_a_library_that_is_none_is_bad_and_named(settings: Config, tmp_path: Pat
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "bad"
     assert str(tmp_path) in finding.sentence
+
+
+def test_a_library_of_your_own_is_counted_and_its_report_named(settings: Config, tmp_path: Path) -> None:
+    picture = np.full((240, 320, 3), 90, np.uint8)
+    with Writer(tmp_path / "library") as writer:
+        for left in (0, 100):
+            writer.add(NewItem(picture, np.column_stack([STANDING / 2 + (left, 0), np.ones(17)]).astype(np.float32)))
+        writer.write_page(REPORT, "<!doctype html>")
+        writer.finish()
+    settings = replace(settings, library=replace(settings.library, folder=str(tmp_path / "library")))
+    finding = doctor.CHECKS["library"](settings)
+    assert finding.state == "ok"
+    assert "2 people in 1 picture," in finding.sentence
+    assert str(tmp_path / "library" / REPORT) in finding.sentence
+    (tmp_path / "library" / "items.sqlite").write_bytes(b"damaged")
+    finding = doctor.CHECKS["library"](settings)
+    assert finding.state == "bad"
+    assert "items.sqlite" in finding.sentence
+    assert "starter library is shown" in finding.sentence
+
+
+def test_a_starter_library_is_said_to_grow_until_it_is_whole(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "first start" in doctor.CHECKS["library"](settings).sentence
+    starter(places.starter(), count=2)
+    finding = doctor.CHECKS["library"](settings)
+    assert finding.state == "note"
+    assert "in 2 pictures; the mirror draws the others" in finding.sentence
+    monkeypatch.setattr(doctor, "COUNT", 2)
+    assert doctor.CHECKS["library"](settings).state == "ok"
 
 
 def test_a_folder_for_gifs_that_is_a_file_is_bad(settings: Config, tmp_path: Path) -> None:
