@@ -16,12 +16,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from heapq import merge
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -97,10 +96,12 @@ class Shard:
             self.close()
             raise
 
-    def nearest(self, region: str, near: Sequence[float], count: int, searched: int) -> list[tuple[float, int]]:
-        """The `count` items nearest to a vector of a region, as distance and item number, nearest first."""
+    def nearest(
+        self, region: str, near: Sequence[float], count: int, searched: int
+    ) -> tuple[npt.NDArray[np.int32], list[float]]:
+        """The numbers of the `count` items nearest to a vector of a region, and their distances, nearest first."""
         ids, distances = self._indexes[region].get_nns_by_vector(near, count, searched, include_distances=True)
-        return list(zip(distances, self._members[region][ids].tolist(), strict=True))
+        return self._members[region][ids], distances
 
     def close(self) -> None:
         """Lets the files go."""
@@ -108,15 +109,17 @@ class Shard:
             index.unload()
 
 
-def nearest(
-    shards: Sequence[Shard], region: str, near: Sequence[float], count: int, searched: int
-) -> list[tuple[float, int]]:
-    """The `count` items of all shards that are nearest to a vector, as distance and number, nearest first.
+def nearest(shards: Sequence[Shard], region: str, near: Sequence[float], count: int, searched: int) -> list[int]:
+    """The numbers of the `count` items of all shards that are nearest to a vector, nearest first.
 
     About `searched` vectors are compared where there is one shard, √n times as many where there are n.
     """
     each = budget(searched, len(shards))
-    return list(itertools.islice(merge(*(one.nearest(region, near, count, each) for one in shards)), count))
+    numbers, distances = zip(*(one.nearest(region, near, count, each) for one in shards), strict=True)
+    if len(shards) == 1:
+        return cast(list[int], numbers[0].tolist())
+    order = np.argsort(np.concatenate(distances), kind="stable")[:count]
+    return cast(list[int], np.concatenate(numbers)[order].tolist())
 
 
 def budget(searched: int, shards: int) -> int:
@@ -163,9 +166,12 @@ def write_indexes(
     jobs = [job for n, start in enumerate(starts) for job in _write_members(folder, n, start, indexed[start:][:shard])]
     if processes is None:
         processes = 1 if count <= FEW else os.cpu_count() or 1
-    for done, _ in enumerate(_in_processes(folder, jobs, processes) if processes > 1 else _here(folder, jobs), 1):
-        if progress is not None:
-            progress(done, len(jobs), "Indexing")
+    with contextlib.closing(
+        _in_processes(folder, jobs, processes) if processes > 1 else _here(folder, jobs)
+    ) as written:
+        for done, _ in enumerate(written, 1):
+            if progress is not None:
+                progress(done, len(jobs), "Indexing")
     return len(starts), int(indexed.sum())
 
 
@@ -233,13 +239,13 @@ def _write_members(folder: Path, shard: int, start: int, indexed: Flags) -> list
     return [Job(shard, region, *pair) for region, pair in zip(vector.REGIONS, itertools.pairwise(ends), strict=True)]
 
 
-def _here(folder: Path, jobs: Sequence[Job]) -> Iterator[None]:
+def _here(folder: Path, jobs: Sequence[Job]) -> Generator[None, None, None]:
     for job in jobs:
         write_index(folder, job)
         yield
 
 
-def _in_processes(folder: Path, jobs: Sequence[Job], processes: int) -> Iterator[None]:
+def _in_processes(folder: Path, jobs: Sequence[Job], processes: int) -> Generator[None, None, None]:
     """Writes indexes in so many processes, the largest first; yields as each is written."""
     context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
     waiting = sorted(jobs, key=lambda job: job.stop - job.start)
