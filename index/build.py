@@ -199,7 +199,6 @@ def _look(plan: Sequence[Entry], journal: Journal, lookers: Looks, tell: _Teller
             journal.add(keys[number], found)
             done += 1
             tell("Looking", done, total)
-    journal.commit()
     return keys
 
 

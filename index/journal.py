@@ -38,9 +38,6 @@ VERSION: Final = 1
 
 TABLE: Final = "looked.sqlite"
 
-COMMITTED: Final = 1.0
-"""Seconds of work, at most, that a kill can lose."""
-
 WORTH_KEEPING: Final = 60.0
 """Seconds of work: a build that is stopped with less than this leaves nothing behind."""
 
@@ -93,7 +90,7 @@ class Journal:
         except BaseException:
             os.close(self._lock)
             raise
-        self._last = self._committed = time.monotonic()
+        self._last = time.monotonic()
 
     def key(self, photo: Photo) -> bytes:
         """What tells a photo as it is now, with its labels and under these settings, from others."""
@@ -122,30 +119,20 @@ class Journal:
         return True
 
     def add(self, key: bytes, found: Found) -> None:
-        """Writes down what a photo gave. Raises OSError."""
+        """Writes down what a photo gave: from here on it outlives this process. Raises OSError."""
         row = _row(found, self.pictures)
-        with _as_os_error(self.folder):
-            self._table.execute("INSERT OR REPLACE INTO looked VALUES (?, ?, ?, ?)", (key, *row, _digest(key, row)))
-        self._whole.add(key)
         now = time.monotonic()
         self.seconds, self._last = self.seconds + now - self._last, now
-        if now - self._committed >= COMMITTED:
-            self.commit()
-
-    def commit(self) -> None:
-        """From here on, what was added outlives this process. Raises OSError."""
         with _as_os_error(self.folder):
+            self._table.execute("INSERT OR REPLACE INTO looked VALUES (?, ?, ?, ?)", (key, *row, _digest(key, row)))
             self._table.execute("UPDATE work SET seconds = ?", (self.seconds,))
             self._table.commit()
-        self._committed = time.monotonic()
+        self._whole.add(key)
 
     def found(self, key: bytes, photo: Photo) -> Found | None:
         """What a photo gave, its pictures lying in the journal; None when nothing is known of it."""
         row = self._row(key) if key in self._whole else None
         return None if row is None else _found(row, photo, self.pictures)
-
-    def __len__(self) -> int:
-        return len(self._whole)
 
     def __enter__(self) -> Self:
         return self
@@ -159,13 +146,13 @@ class Journal:
                 _empty(self.folder)
                 os.rmdir(self.folder)
             else:
-                with contextlib.suppress(OSError):  # a full disk: what was committed before is kept
-                    self.commit()
+                with _as_os_error(self.folder):
+                    ((count,),) = self._table.execute("SELECT count(*) FROM looked")
                 self._table.close()
                 log.warning(
                     "What was looked at so far (%s photos) is kept in %s: the same command goes on from there, and "
                     "with --fresh it begins anew.",
-                    f"{len(self):,}",
+                    f"{count:,}",
                     shown(self.folder),
                 )
         except OSError as left:
@@ -176,18 +163,19 @@ class Journal:
     def _row(self, key: bytes) -> Row | None:
         with _as_os_error(self.folder):
             row = self._table.execute("SELECT said, keypoints, digest FROM looked WHERE key = ?", (key,)).fetchone()
-        if row is None or row[2] != _digest(key, row[:2]):
+        if row is None or not isinstance(row[0], str) or not isinstance(row[1], bytes):
             return None
-        return row[0], row[1]
+        return row[:2] if row[2] == _digest(key, row[:2]) else None
 
 
 def kept(folder: Path, stored: Stored) -> Kept:
-    """Puts a picture's file into a folder under its name, whole or not at all. Raises OSError."""
-    file = folder / stored.name
-    if not file.exists():
-        part = folder / f"{os.getpid()}.part"
-        part.write_bytes(stored.jpeg)
-        os.replace(part, file)
+    """Puts a picture's file into a folder under its name, whole or not at all. Raises OSError.
+
+    Also where there is one of that name: it may be what a power cut has left.
+    """
+    file, part = folder / stored.name, folder / f"{os.getpid()}.part"
+    part.write_bytes(stored.jpeg)
+    os.replace(part, file)
     return Kept(file, stored.width, stored.height, stored.fingerprint)
 
 

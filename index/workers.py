@@ -38,7 +38,7 @@ from models.pose import Pose
 AHEAD: Final = 3
 """Photos at a process at once, the one it looks at among them: enough that it never waits for the next."""
 
-BATCH: Final = 256
+BATCH: Final = 1024
 """Photos that are put in the order of their shapes."""
 
 TRIES: Final = 2
@@ -279,7 +279,7 @@ def _portable(error: Exception) -> Exception:
 
 
 def _by_shape(photos: Iterable[tuple[int, Photo]]) -> Iterator[tuple[int, Photo]]:
-    """Puts photos of one shape after each other, some hundred at a time: for another shape the network is laid anew."""
+    """Puts photos of one shape after each other, a thousand at a time: for another shape the network is laid anew."""
     waiting = iter(photos)
     while batch := list(itertools.islice(waiting, BATCH)):
         yield from sorted(batch, key=lambda one: _shape(one[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from types import TracebackType
 from typing import Self
 
@@ -53,3 +54,13 @@ class Missing:
 
     def __init__(self) -> None:
         raise FileNotFoundError("the model is not here: run pose-mirror models fetch")
+
+
+class Noted(Marked):
+    """Takes its time, and notes each picture that it looks at, and in which process, in the file named by `NOTES`."""
+
+    def estimate(self, image: Image) -> list[Pose]:
+        time.sleep(0.01)
+        with open(os.environ["NOTES"], "ab", buffering=0) as notes:
+            notes.write(f"{os.getpid()} {image.shape[1]}\n".encode())
+        return super().estimate(image)

@@ -1,0 +1,137 @@
+"""How many photos a second a build looks at, beside the bare model in as many processes, on the same photos.
+
+    python benchmarks/build.py FOLDER MODEL.tflite [--workers N] [--photos N] [--times N]
+
+The bare model has the decoded pictures in memory before the clock starts: once the network alone (`heads`), once with
+its decoder (`estimate`). The build reads and decodes the files, finds and judges the people, stores the pictures,
+indexes, and writes the report; its clock also covers the start of its processes. Bare and build take turns, so that
+whatever else the machine does falls on both; processor time is printed too, as it is steadier than the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import statistics
+import tempfile
+import time
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import NamedTuple
+
+from index import pictures
+from index.build import build
+from index.people import photo_finder
+from models.estimator import Estimator
+from models.pose import Image
+
+
+class Run(NamedTuple):
+    """Photos a second by the clock, and milliseconds of processor time a photo."""
+
+    rate: float
+    cpu: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="from 1 up to so many")
+    parser.add_argument("--photos", type=int, default=1000, help="at most")
+    parser.add_argument("--times", type=int, default=3, help="how often each is measured")
+    asked = parser.parse_args()
+    files = [file for file in sorted(asked.folder.iterdir()) if readable(file)][: asked.photos]
+    print(f"{len(files)} photos; {asked.times} times, medians; photos a second (ms of processor time a photo)")
+    print("workers    bare heads     bare estimate     build             of heads  of estimate")
+    for workers in range(1, asked.workers + 1):
+        heads, estimates, builds = [], [], []
+        for _ in range(asked.times):
+            network, whole = bare(files, asked.model, workers)
+            heads.append(network)
+            estimates.append(whole)
+            builds.append(built(files, asked.model, workers))
+        shown = "   ".join(
+            f"{statistics.median(run.rate for run in runs):6.1f} ({statistics.median(run.cpu for run in runs):4.1f})"
+            for runs in (heads, estimates, builds)
+        )
+        shares = [
+            statistics.median(one.rate / other.rate for one, other in zip(builds, others, strict=True))
+            for others in (heads, estimates)
+        ]
+        print(f"{workers:7}   {shown}   {shares[0]:9.3f}    {shares[1]:9.3f}", flush=True)
+
+
+def readable(file: Path) -> bool:
+    try:
+        pictures.load(file, pictures.LONG_SIDE)
+    except pictures.PictureError:
+        return False
+    return True
+
+
+def built(files: list[Path], model: Path, workers: int) -> Run:
+    """A build of the photos, from the call to the library on the disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        photos = Path(folder) / "photos"
+        photos.mkdir()
+        for file in files:
+            (photos / file.name).symlink_to(file.resolve())
+        start, used = time.perf_counter(), processor_time()
+        report = build(
+            [photos], Path(folder) / "library", finder=photo_finder(model), model=("model", "0" * 64), workers=workers
+        )
+        seconds = time.perf_counter() - start
+        return Run(report.looked_at / seconds, (processor_time() - used) / report.looked_at * 1000)
+
+
+def bare(files: list[Path], model: Path, processes: int) -> tuple[Run, Run]:
+    """The network alone and with its decoder, in so many processes at once, each with its share of the photos."""
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(processes), context.SimpleQueue()
+    started = [
+        context.Process(target=serve, args=(files[number::processes], model, barrier, answers))
+        for number in range(processes)
+    ]
+    for process in started:
+        process.start()
+    told = [answers.get() for _ in started]
+    for process in started:
+        process.join()
+    return tuple(  # type: ignore[return-value]
+        Run(
+            sum(len(times) and one[0] / one[1][kind][0] for one in told for times in [one[1]]),
+            sum(one[1][kind][1] for one in told) / len(files) * 1000,
+        )
+        for kind in range(2)
+    )
+
+
+def serve(files: list[Path], model: Path, barrier: Barrier, answers: multiprocessing.SimpleQueue) -> None:
+    images = [pictures.load(file, pictures.LONG_SIDE).image for file in files]
+    with Estimator(model, threads=1) as estimator:
+        estimator.estimate(images[0])
+        answers.put((len(images), [clocked(call, images, barrier) for call in (estimator.heads, estimator.estimate)]))
+
+
+def clocked(call, images: list[Image], barrier: Barrier) -> tuple[float, float]:
+    """Seconds, and seconds of processor time, for all the images."""
+    barrier.wait()
+    start, used = time.perf_counter(), time.process_time()
+    for image in images:
+        call(image)
+    return time.perf_counter() - start, time.process_time() - used
+
+
+def processor_time() -> float:
+    """Of this process and of those that it has waited for."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    )
+
+
+if __name__ == "__main__":
+    main()
