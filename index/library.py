@@ -142,7 +142,7 @@ class Library:
 
         About `searched` vectors are compared for it where there is one shard: see `index.shards.budget`.
         """
-        return [number for _, number in shards.nearest(self.shards, region, near, count, searched)]
+        return shards.nearest(self.shards, region, near, count, searched)
 
     def picture(self, number: int) -> Image:
         """The stored picture, checked against its name (its sha256) and decoded.
