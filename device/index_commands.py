@@ -170,7 +170,7 @@ def starter(asked: argparse.Namespace) -> int:
 
     folder = places.starter()
     with told() as progress:
-        grow(folder, asked.count or COUNT, progress)
+        grow(folder, asked.count or COUNT, progress, step=1000)  # each step costs a second or two
     print(f"{shown(folder)}: {_counts(info(folder))}.")
     return 0
 

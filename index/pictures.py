@@ -135,11 +135,11 @@ def load(file: Path | str, long_side: int | None) -> Picture:
             raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
 
 
-def stored(image: Image, long_side: int = LONG_SIDE) -> Stored:
+def stored(image: Image, long_side: int = LONG_SIDE, quality: int = QUALITY) -> Stored:
     """A picture made ready for a library; key points in it are to be scaled by the ratio of the sizes."""
     picture = _scaled(Pillow.fromarray(image), long_side)
     jpeg = io.BytesIO()
-    picture.save(jpeg, "JPEG", quality=QUALITY)
+    picture.save(jpeg, "JPEG", quality=quality)
     return Stored(jpeg.getvalue(), *picture.size, fingerprint(np.asarray(picture)))
 
 

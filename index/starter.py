@@ -46,6 +46,9 @@ AUTHOR: Final = "drawn by Pose Mirror"
 LICENCE: Final = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 """The project's own, as the drawings are."""
 
+QUALITY: Final = 82
+"""Of the JPEGs: all together stay well below 150 MB."""
+
 SEEN: Final = 6
 """A person of whom fewer key points are seen is in the picture, but in the library only when nobody shows more."""
 
@@ -104,7 +107,7 @@ def program_version() -> str:
 def draw(number: int) -> list[NewItem]:
     """The people of one drawn picture, as a library takes them: one at the least."""
     made = picture(number)
-    stored = pictures.stored(made.image)
+    stored = pictures.stored(made.image, quality=QUALITY)
     fullest = max(made.poses, key=_seen)
     return [
         NewItem(stored, pose.keypoints, made.title, AUTHOR, *LICENCE)
