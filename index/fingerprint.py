@@ -6,21 +6,33 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.pose import Image
 
-SIDE: Final = 16
-"""Rows and columns of differences: 256 bits."""
+BITS: Final = 256
+BYTES: Final = BITS // 8
 
-BYTES: Final = SIDE * SIDE // 8
+SIDE: Final = 64
+"""Pixels of the small square that a picture is made into: what is finer changes with each copy."""
 
 
 def fingerprint(image: Image) -> bytes:
-    """32 bytes for an H×W×3 RGB picture: whether it grows brighter from each of 16×16 places to the next on the right.
+    """32 bytes for an H×W×3 RGB picture: the signs of its 256 slowest waves (cosine transform), the slowest first.
 
-    The difference hash (Krawetz, "Kind of Like That", 2013). Pictures of one scene differ in few bits, so the number
-    of bits that differ tells how alike two pictures are.
+    A perceptual hash (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, of signs
+    instead of a median). Pictures of one scene differ in few bits, so the number of bits that differ tells how alike
+    two pictures are; the first bits are those that last.
     """
     grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (SIDE + 1, SIDE), interpolation=cv2.INTER_AREA).astype(np.int16)
-    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes()
+    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.packbits(cv2.dct(small).ravel()[_SLOWEST] > 0).tobytes()
+
+
+def _slowest() -> npt.NDArray[np.intp]:
+    """The places of the slowest waves in the transform, but for the mean brightness."""
+    down, across = np.mgrid[:SIDE, :SIDE]
+    return np.lexsort((down.ravel(), (down + across).ravel()))[1 : BITS + 1]
+
+
+_SLOWEST: Final = _slowest()

@@ -37,7 +37,7 @@ FEWEST_PIXELS = 100
 
 
 BLURRED = 0.47
-"""Of `blur` from here on: edges are wider than about a twentieth of the person, all of them or those of one direction."""
+"""Of `blur` from here on: edges are wider than about a twentieth of the person, at least along one direction."""
 
 BLUR_SIDE = 160
 """Somebody is made no larger than this to judge blur, in pixels of the longer side: it counts for what is seen of them,
@@ -129,8 +129,9 @@ def _directions() -> tuple[tuple[Floats, Floats], ...]:
     across = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
     falling = (across + across.T) / np.sqrt(np.float32(2))
     rising = (across - across.T) / np.sqrt(np.float32(2))
-    level, slope = np.full((1, 9), 1 / 9, np.float32), np.eye(7, dtype=np.float32) / 7
-    return (across, level), (across.T.copy(), level.T.copy()), (falling, slope), (rising, slope[::-1].copy())
+    level, slope = np.ones((1, 9), np.float32), np.eye(7, dtype=np.float32)
+    pairs = (across, level), (across.T, level.T), (falling, slope), (rising, slope[::-1])
+    return tuple((np.array(change, np.float32), np.array(blur / blur.sum(), np.float32)) for change, blur in pairs)
 
 
 _DIRECTIONS: Final = _directions()

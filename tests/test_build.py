@@ -31,7 +31,10 @@ def scene(number: int = 1, size: tuple[int, int] = (200, 160), box: tuple[int, i
     picture = np.full((size[1], size[0], 3), (60, number * 16 + 8, 60), np.uint8)
     left, top, right, bottom = box
     picture[top:bottom, left:right] = MARK
-    grain = np.random.default_rng(number).integers(0, 50, size[::-1], np.uint8)  # what is smooth is blurred
+    chance = np.random.default_rng(number)
+    grain = chance.integers(0, 25, size[::-1], np.uint8)  # what is smooth is blurred
+    patches = chance.integers(0, 25, (8, 8), np.uint8)  # and what differs in its grain alone is nearly the same
+    grain += np.asarray(Pillow.fromarray(patches).resize(size, Pillow.Resampling.NEAREST))
     grain[0, 0] = 0
     picture[:, :, ::2] -= grain[:, :, None]
     return Pillow.fromarray(picture)
