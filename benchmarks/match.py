@@ -1,27 +1,52 @@
-"""How much of the best agreement the matcher finds, and how fast, on real people.
+"""Prints tables of docs/finding.md: how much of the best agreement the matcher finds, and how fast, on real people.
 
-    python benchmarks/match.py PEOPLE.npz [--library complete|all] [--queries N]
+    python benchmarks/match.py PEOPLE.npz [--library complete|all] [--queries N] [--vptree] [--photos FOLDER]
 
-PEOPLE.npz holds people of COCO: `keypoints` N×17×3, and `is_val`, who are asked for; the others are the library.
+PEOPLE.npz holds people of COCO: `keypoints` N×17×3, `image_id`, and `is_val`, who are asked for; the others are the
+library. `--vptree` asks Move Mirror's tree the same in turns with ours (Node, and `npm install` in benchmarks/vptree).
+`--photos` asks for the people whom PoseNet finds in a folder of COCO's photos, instead of for labelled ones.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image as pillow
+from vptree.move_mirror import Tree, mirrored, nearest_weighted, pose_vectors
 
+from index.agreement import agreement
 from index.library import Library
 from index.match import Matcher, exhaustive
 from index.writer import NewItem, write_library
-from models.pose import Pose
+from models.estimator import Estimator, size_for
+from models.fetch import DEFAULT, find
+from models.pose import Floats, Pose
 
 SMALLEST = 60.0
 """Pixels, the root of the points' box: the points of smaller people are labelled too roughly to compare."""
+
+SURE = 0.3
+"""The score from which a point that PoseNet found says which kind of query somebody is."""
+
+SOMEBODY = 0.25
+"""The score from which PoseNet found somebody, as the mirror has it."""
+
+TOGETHER = 100
+"""Queries that one asks before it is the other's turn."""
+
+
+class Queries(NamedTuple):
+    """Of one kind: the poses, and the best agreement that there is for each."""
+
+    kind: str
+    poses: list[Pose]
+    best: Floats
 
 
 def main() -> None:
@@ -29,21 +54,38 @@ def main() -> None:
     arguments.add_argument("people", type=Path)
     arguments.add_argument("--library", choices=("complete", "all"), default="complete")
     arguments.add_argument("--queries", type=int, default=10_000, help="of each kind, at most")
+    arguments.add_argument("--rounds", type=int, default=3, help="in which all queries are asked")
+    arguments.add_argument("--vptree", action="store_true", help="ask Move Mirror's tree as well")
+    arguments.add_argument("--photos", type=Path, metavar="FOLDER", help="ask for whom PoseNet finds in these photos")
     asked = arguments.parse_args()
     with np.load(asked.people) as people:
         keypoints, held_out = people["keypoints"].astype(np.float32), people["is_val"].astype(bool)
+        images = people["image_id"]
     seen = keypoints[:, :, 2] > 0
-    wanted = seen[:, 5:].all(1) if asked.library == "complete" else seen.any(1)
+    chosen = ~held_out & (seen[:, 5:].all(1) if asked.library == "complete" else seen.any(1))
+    if asked.photos:
+        poses = estimated(asked.photos, set(images[chosen].tolist()))
+    else:
+        poses = {
+            kind: [Pose.from_keypoints(one) for one in keypoints[held_out & those]]
+            for kind, those in kinds(keypoints, seen).items()
+        }
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        size = write_library((NewItem(None, one) for one in keypoints[~held_out & wanted]), Path(folder) / "library")
+        size = write_library((NewItem(None, one) for one in keypoints[chosen]), Path(folder) / "library")
         built = time.perf_counter()
         with Library.open(Path(folder) / "library") as library:
             megabytes = sum(file.bytes for file in library.manifest.files.values()) / 1e6
             print(f"{size} people: built in {built - start:.1f} s, {megabytes:.0f} MB, ", end="")
-            print(f"opened in {time.perf_counter() - built:.2f} s")
-            for kind, of_this_kind in kinds(keypoints, seen).items():
-                report(kind, library, keypoints[held_out & of_this_kind][: asked.queries])
+            print(f"opened in {time.perf_counter() - built:.2f} s\n", flush=True)
+            queries = [
+                Queries(kind, some, np.array([exhaustive(library, pose, 1)[0].agreement for pose in some]))
+                for kind, some in ((kind, every[: asked.queries]) for kind, every in poses.items())
+            ]
+            if asked.vptree:
+                compare(library, keypoints[chosen], queries, asked.rounds)
+            else:
+                report(library, queries, asked.rounds)
 
 
 def kinds(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
@@ -59,22 +101,96 @@ def kinds(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def report(kind: str, library: Library, queries: np.ndarray) -> None:
-    """Asks all queries of a kind, and prints how well and how fast."""
-    matcher = Matcher(library)
-    found, milliseconds = [], []
-    poses = [Pose.from_keypoints(query) for query in queries]
+def estimated(folder: Path, known: set[int]) -> dict[str, list[Pose]]:
+    """Whom PoseNet finds in the photos of a folder, by kind; those that are of somebody in the library are left out."""
+    found: list[Pose] = []
+    with Estimator(find(DEFAULT)) as estimator:
+        for file in sorted(folder.glob("*.jpg")):
+            if int(file.stem) not in known:
+                image = np.asarray(pillow.open(file).convert("RGB"))
+                estimator.resize(size_for(image.shape[1], image.shape[0]))
+                found += [pose for pose in estimator.estimate(image) if pose.score >= SOMEBODY]
+    keypoints = np.array([pose.keypoints for pose in found])
+    of_kind = kinds(keypoints, keypoints[:, :, 2] >= SURE)
+    return {kind: [found[i] for i in np.flatnonzero(those)] for kind, those in of_kind.items()}
+
+
+def report(library: Library, queries: Sequence[Queries], rounds: int) -> None:
+    """Asks all queries, and prints how well and how fast."""
+    print("| | queries | found | best | found ÷ best | median, ms | p95, ms |\n|---|---|---|---|---|---|---|")
+    for kind, poses, best in queries:
+        times, found = zip(*(ours(library, poses) for _ in range(rounds)), strict=True)
+        median, late = percentiles(times)
+        print(
+            f"| {kind} | {len(poses)} | {found[0].mean():.4f} | {best.mean():.4f} | "
+            f"{found[0].mean() / best.mean():.4f} | {median:.2f} | {late:.2f} |",
+            flush=True,
+        )
+
+
+def compare(library: Library, people: Floats, queries: Sequence[Queries], rounds: int) -> None:
+    """Asks ours and Move Mirror's tree the same in turns, and prints how fast both are and what they find."""
+    theirs = pose_vectors(np.concatenate([people, mirrored(people)]))
+    asked = pose_vectors(np.array([pose.keypoints for some in queries for pose in some.poses]))
+    with Tree(theirs, asked) as tree:
+        print(f"vptree: {len(theirs)} poses, built in {tree.built:.1f} s\n")
+        print(
+            "| | queries | median, ms | p95, ms | vptree's median | p95 | of it, median | p95 |"
+            " found ÷ best | vptree's, cosine | weighted |\n|---|---|---|---|---|---|---|---|---|---|---|",
+            flush=True,
+        )
+        start = 0
+        for kind, poses, best in queries:
+            turns = [range(at, min(at + TOGETHER, len(poses))) for at in range(0, len(poses), TOGETHER)]
+            our_times, their_times = [np.empty((rounds, len(poses))) for _ in range(2)]
+            found, nearest = np.empty(len(poses)), np.empty(len(poses), np.intp)
+            for i in range(rounds):
+                for turn in turns:
+                    part = slice(turn.start, turn.stop)
+                    our_times[i, part], found[part] = ours(library, poses[part])
+                    their_times[i, part], nearest[part] = tree.ask(start + turn.start, start + turn.stop)
+            times = *percentiles(our_times), *percentiles(their_times)
+            weighted = [
+                nearest_weighted(asked[start + i], pose.scores.astype(np.float64), theirs)
+                for i, pose in enumerate(poses)
+            ]
+            shares = [
+                agreed.mean() / best.mean()
+                for agreed in (found, reached(people, poses, nearest), reached(people, poses, weighted))
+            ]
+            print(
+                f"| {kind} | {len(poses)} | {times[0]:.2f} | {times[1]:.2f} | {times[2]:.2f} | {times[3]:.2f} | "
+                f"{times[0] / times[2]:.3f} | {times[1] / times[3]:.3f} | "
+                + " | ".join(f"{share:.4f}" for share in shares) + " |",
+                flush=True,
+            )  # fmt: skip
+            start += len(poses)
+
+
+def ours(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np.ndarray]:
+    """How many milliseconds the matcher takes for each query, and how well what it finds agrees."""
+    matcher, milliseconds, found = Matcher(library), [], []
     for pose in poses:
         start = time.perf_counter()
         found.append(matcher.find(pose, 1)[0].agreement)
         milliseconds.append((time.perf_counter() - start) * 1000)
-    best = [exhaustive(library, pose, 1)[0].agreement for pose in poses]
-    median, late = np.percentile(milliseconds, (50, 95))
-    print(
-        f"{kind:8} {len(queries):4} queries: found {np.mean(found):.4f}, best {np.mean(best):.4f}, "
-        f"share {np.mean(found) / np.mean(best):.4f}, median {median:.2f} ms, p95 {late:.2f} ms"
-    )
-    sys.stdout.flush()
+    return np.array(milliseconds), np.array(found)
+
+
+def reached(people: Floats, poses: Sequence[Pose], numbers: Sequence[int] | np.ndarray) -> np.ndarray:
+    """How well each query's pose of the library agrees; after all people come their mirror images."""
+    found = []
+    for pose, number in zip(poses, numbers, strict=True):
+        one = people[number % len(people)][None]
+        one = mirrored(one) if number >= len(people) else one
+        found.append(agreement(pose.xy, pose.scores, one[:, :, :2], one[:, :, 2] > 0)[0])
+    return np.array(found)
+
+
+def percentiles(rounds: Sequence[np.ndarray] | np.ndarray) -> tuple[float, float]:
+    """Of each round's times the median and the 95th percentile, of which each the median of all rounds."""
+    median, late = np.median([np.percentile(times, (50, 95)) for times in rounds], axis=0)
+    return float(median), float(late)
 
 
 if __name__ == "__main__":
