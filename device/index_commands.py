@@ -22,9 +22,6 @@ from index.library import verify as verified
 from index.manifest import PAGES, Manifest, shown
 from models.pose import Pose
 
-MOST_REASONS: Final = 20
-"""Skipped files whose reasons are printed; the rest is counted, and the report page has examples of each kind."""
-
 SHOULDERS: Final = 5
 """Where the body begins among the key points: before it is the face."""
 
@@ -53,10 +50,6 @@ def build(asked: argparse.Namespace) -> int:
             workers=asked.workers or len(os.sched_getaffinity(0)),
             progress=progress,
         )
-    for skipped in report.skipped[:MOST_REASONS]:
-        print(f"skipped: {skipped.reason}", file=sys.stderr)
-    if len(report.skipped) > MOST_REASONS:
-        print(f"skipped: {len(report.skipped) - MOST_REASONS:,} more.", file=sys.stderr)
     print(report)
     if report.pictures:
         print(f"See it in the mirror: pose-mirror run --library {shlex.quote(str(asked.out))}")

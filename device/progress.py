@@ -42,8 +42,8 @@ def told() -> Iterator[Told]:
         task = bar.add_task("Looking", total=None)
 
         def show(done: int, total: int | None, what: str) -> None:
-            if done < bar.tasks[0].completed:  # the next part of the work, which has a rate of its own
-                bar.reset(task)
+            if what != bar.tasks[0].description or done < bar.tasks[0].completed:
+                bar.reset(task, completed=done)  # a part of the work has a rate of its own, from what was done before
             bar.update(task, completed=done, total=total, description=what)
 
         yield show
@@ -76,14 +76,15 @@ class Lines:
     def __init__(self, clock: Callable[[], float] = time.monotonic, every: float = EVERY) -> None:
         self._clock = clock
         self._every = every
-        self._done = 0
+        self._done, self._what = 0, ""
         self._marks = deque([(clock(), 0)], maxlen=MARKS)
 
     def __call__(self, done: int, total: int | None, what: str) -> None:
         now = self._clock()
-        if done < self._done:  # the next part of the work, which has a rate of its own
+        if what != self._what or done < self._done:
+            # a part of the work has a rate of its own, from what was done before
             self._marks = deque([(now, done)], maxlen=MARKS)
-        self._done = done
+        self._done, self._what = done, what
         if now - self._marks[-1][0] < self._every:
             return
         then, before = self._marks[0]

@@ -38,8 +38,8 @@ TOLD: Final = 0.1
 """Seconds between two words of progress: telling takes time that the photos could have."""
 
 
-class DiskFull(OSError):
-    """There is no room for what a build writes: a sentence that says where."""
+class WriteFailed(OSError):
+    """What a build writes cannot be written: one sentence that says why."""
 
 
 class Looks(Protocol):
@@ -89,7 +89,11 @@ class Report:
             f"{self.looked_at:,} looked at{before} in {self.seconds:.1f} s{rate}; "
             f"{sum(self.counts.values()):,} skipped.",
         ]
-        return "\n".join([*lines, *(f"  {count:,} {kind}" for kind, count in self.counts.items())])
+        for kind, count in self.counts.items():
+            lines.append(f"  {count:,} {kind}; the first: {self.kinds[kind].some[0].reason}")
+        if self.page is not None and self.kinds:
+            lines.append(f"More of each sort, and what the library is rich in: {shown(self.page)}")
+        return "\n".join(lines)
 
 
 def build(
@@ -117,7 +121,7 @@ def build(
     there, unless it is to begin `fresh`; one that had worked for less than a minute leaves nothing. `progress` is
     first told of what had been looked at before. A picture that is of no use is skipped and reported; whatever stops
     the build leaves the old library as it was. Raises ImportFailed for a source that cannot be used at all,
-    LibraryError when nobody was found or `out` is no library, DiskFull.
+    LibraryError when nobody was found or `out` is no library, WriteFailed.
     """
     start = time.monotonic()
     tell = _Teller(progress)
@@ -141,21 +145,27 @@ def build(
                 raise LibraryError(f"No library was written to {shown(out)}: {_why_nothing(report)}.")
             by_finder = any(isinstance(one, Photo) and one.people is None for one in plan)
             models = (model,) if model is not None and by_finder else ()
-            report.seconds = time.monotonic() - start
             if report.pictures:
                 tell("Drawing the report", 0, None)
-                writer.write_page(REPORT, _page(writer, report, sources, models, workers))
+                writer.write_page(REPORT, _page(writer, report, sources, models))
                 report.page = out / REPORT
             report.indexed = writer.finish(models, progress).indexed
             journal.done = True
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DiskFull(
-            f"There is no room left for {shown(out)}: make some, and give the same command again."
-        ) from error
+        raise _of_writing(error, out) from error
     report.seconds = time.monotonic() - start
     return report
+
+
+def _of_writing(error: OSError, out: Path) -> OSError:
+    """The error as a sentence; itself where it is one."""
+    if isinstance(error, ChildProcessError):
+        return WriteFailed(str(error))
+    if error.errno is None and type(error) is not OSError:  # the finder's own
+        return error
+    if error.errno in (None, errno.ENOSPC, errno.EDQUOT):  # None: NumPy's and Annoy's do not say it
+        return WriteFailed(f"There is no room left for {shown(out)}: make some, and give the same command again.")
+    return WriteFailed(f"{shown(out)} cannot be written ({error.strerror}).")
 
 
 class _Teller:
@@ -281,9 +291,8 @@ def _taken_down(out: Path) -> list[Removed]:
         return []
 
 
-def _page(
-    writer: Writer, report: Report, sources: Sequence[Path], models: Sequence[tuple[str, str]], workers: int
-) -> str:
+def _page(writer: Writer, report: Report, sources: Sequence[Path], models: Sequence[tuple[str, str]]) -> str:
+    """The report page: it tells of the library, not of how it came about, and so is the same each time."""
     keypoints = writer.keypoints()
     starts = range(0, len(keypoints), shards.AT_ONCE)
     facts = ReportFacts(
@@ -291,11 +300,8 @@ def _page(
         indexed=sum(int(shards.findable(keypoints[start : start + shards.AT_ONCE]).sum()) for start in starts),
         pictures=report.pictures,
         looked_at=report.looked_at,
-        seconds=report.seconds,
         sources=[shown(source) for source in sources],
         models=models,
-        workers=workers,
-        resumed=report.resumed,
     )
     sheet = contact_sheet(writer.items(), keypoints, report.pictures)
     return page(shown(report.out.name), facts, sheet, drawing(coverage(keypoints)), report.kinds)

@@ -20,19 +20,16 @@ THUMBNAILS = 200
 class ReportFacts:
     """What a build made: `people` in `pictures`, of whom `indexed` can be found, from `looked_at` photos and frames.
 
-    `resumed` of them were looked at before, by a build that was stopped. `sources` are names for people to read;
-    `models` (name, sha256) of what found the people, none where all were labelled.
+    `sources` are names for people to read; `models` (name, sha256) of what found the people, none where all were
+    labelled. How long it took is not among them: the page is part of a library that is to be the same each time.
     """
 
     people: int
     indexed: int
     pictures: int
     looked_at: int
-    seconds: float
     sources: Sequence[str] = ()
     models: Sequence[tuple[str, str]] = ()
-    workers: int = 1
-    resumed: int = 0
 
 
 @dataclass(slots=True)
