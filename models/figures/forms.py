@@ -34,6 +34,8 @@ class Forms:
     """N×3×3×3."""
     balls: Floats
     """disc and b of the balls at start and end, N×2×2×3×3."""
+    larger: list[int]
+    """Which of the two balls is the larger."""
     rise: list[float]
     depth: list[list[float]]
     """Metres = first + second · depth."""
@@ -76,6 +78,7 @@ def forms(
         inside_out.tolist(),
         planes.astype(np.float32),
         np.stack([ball0, ball1], axis=1).astype(np.float32),
+        (r1 > r0).astype(int).tolist(),
         (pull[:, 2] / span).tolist(),
         np.column_stack([first_at[:, 2], 1 / scale]).tolist(),
         _cuts(starts, cuts, camera, scale),

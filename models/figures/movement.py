@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
+
+from models.figures.ease import Arms, Legs, Limb, with_arms, with_legs
 from models.figures.stance import Stance, stance
 
 Kind = Literal["sport", "yoga", "dance", "fight", "acting", "everyday"]
 Prop = Literal[
-    "racket", "bat", "club", "foil", "ball", "football", "stool", "phone", "parcel", "barbell"
+    "racket", "bat", "club", "foil", "ball", "football", "frisbee", "barbell", "skis", "board", "surfboard",
+    "skateboard", "stool", "chair", "wheelchair", "phone", "cup", "book", "bag", "bags", "case", "umbrella", "parcel",
 ]  # fmt: skip
-Limb = Mapping[str, float]
-"""Some of one side's angles, by their names without the side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +25,16 @@ class Movement:
     kind: Kind
     stance: Stance
     props: tuple[Prop, ...] = ()
+    legs: Legs | None = None
+    arms: Arms | None = None
+    free: tuple[str, ...] = ()
+
+    def taken(self, chance: np.random.Generator) -> Stance:
+        """The stance as somebody takes it by chance: legs and the `free` sides' arms as in their families."""
+        made = self.stance
+        if self.legs:  # what the trunk does with the first legs of the family, which `made` has, is taken back
+            made = with_legs(made - with_legs(stance(), self.legs) + stance(), self.legs, chance)
+        return with_arms(made, self.arms, self.free, chance) if self.arms else made
 
 
 def movement(
@@ -34,13 +45,24 @@ def movement(
     left: Limb | None = None,
     right: Limb | None = None,
     props: tuple[Prop, ...] = (),
+    legs: Legs | None = None,
+    arms: Arms | None = None,
     **trunk: float,
 ) -> Movement:
-    """A movement from limbs (`both` sides, then `left` and `right`) and angles of the trunk (see `stance`)."""
+    """A movement from limbs (`both` sides, then `left` and `right`) and angles of the trunk (see `stance`).
+
+    `legs` are of a family, and so are the `arms` of the sides for which none are given.
+    """
     angles = dict(trunk)
     for side, own in (("left", left), ("right", right)):
         angles |= {f"{side}_{name}": value for name, value in {**(both or {}), **(own or {})}.items()}
-    return Movement(title, kind, stance(**angles), props)
+    made = stance(**angles)
+    free = tuple(side for side in ("left", "right") if f"{side}_arm" not in angles) if arms else ()
+    if legs:
+        made = with_legs(made, legs)
+    if arms:
+        made = with_arms(made, arms, free)
+    return Movement(title, kind, made, props, legs, arms, free)
 
 
 def limb(*parts: Limb, **angles: float) -> Limb:

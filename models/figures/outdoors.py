@@ -1,4 +1,4 @@
-"""Backgrounds in the open: park, sunset, beach, town, mountains, court."""
+"""Backgrounds in the open: park, sunset, beach, sea, town, mountains, snow, court."""
 
 from __future__ import annotations
 
@@ -223,6 +223,47 @@ def town(picture: Image, chance: np.random.Generator, line: float, horizon: floa
             [(near, line), (near + 0.8, line), (far + 1.4, height), (far - 1.0, height)],
             mix(paving, DARK, 0.14),
         )
+
+
+def sea(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:
+    """Open water, a swell behind, foam before."""
+    height, width = picture.shape[:2]
+    sky = _sky(picture, chance, horizon)
+    water = _pick(chance, ((34, 132, 168), (30, 112, 150), (46, 150, 160), (64, 104, 150)))
+    gradient(picture, round(horizon), height, [mix(water, sky[2], 0.35), water, mix(water, DARK, 0.25)])
+    _ridge(picture, chance, line, height * float(chance.uniform(0.10, 0.22)), mix(water, DARK, 0.14), 0.015)
+    deep = height - line
+    gradient(picture, round(line), height, [mix(water, WHITE, 0.25), water, mix(water, DARK, 0.2)])
+    for _ in range(46):
+        near = float(chance.random()) ** 1.4
+        x, y = width * float(chance.uniform(-0.1, 1.1)), line + deep * near
+        long = width * (0.02 + 0.10 * near) * float(chance.uniform(0.5, 1.5))
+        foam = mix(water, WHITE, float(chance.uniform(0.35, 0.9)))
+        ellipse(picture, x, y, long, 0.8 + height * 0.006 * near, foam)
+
+
+def snow(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:
+    """A slope with firs under peaks."""
+    height, width = picture.shape[:2]
+    sky = SKIES[int(chance.integers(3))]
+    gradient(picture, 0, max(round(horizon) + 2, 1), sky)
+    rock = _pick(chance, ((110, 126, 150), (130, 120, 140), (96, 116, 130)))
+    for high, share in ((0.40, 0.62), (0.24, 0.35)):
+        _ridge(picture, chance, horizon + 3, height * high, mix(mix(rock, sky[1], share), WHITE, 0.35), 0.10)
+    white = (242, 246, 250)
+    gradient(picture, round(horizon) + 2, height, [mix(white, sky[0], 0.35), white, mix(white, sky[0], 0.18)])
+    tilt = height * float(chance.uniform(-0.12, 0.12))
+    for share in (0.25, 0.6):
+        y = horizon + (height - horizon) * share
+        low = y + height * 0.2
+        polygon(
+            picture, [(0, y + tilt), (width, y - tilt), (width, low), (0, low)], mix(white, sky[0], 0.05 + share / 8)
+        )
+    for _ in range(int(chance.integers(5, 14))):
+        x = width * float(chance.random())
+        size = height * float(chance.uniform(0.08, 0.22))
+        _tree(picture, chance, x, horizon + size * 0.4, size, mix((46, 88, 80), sky[1], 0.2))
+    del line
 
 
 def mountains(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:

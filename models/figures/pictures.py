@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import cv2
@@ -13,72 +13,59 @@ from models.figures import indoors, outdoors
 from models.figures.brush import haze
 from models.figures.camera import Camera
 from models.figures.daily import EVERYDAY
-from models.figures.movement import Kind, Movement
+from models.figures.life import LIFE
+from models.figures.movement import Kind, Movement, Prop
 from models.figures.paint import Painting, Person, paint
-from models.figures.skeleton import Skeleton, Vector, skeleton
+from models.figures.props import RAISED
+from models.figures.rides import room
+from models.figures.skeleton import Skeleton, skeleton
 from models.figures.sports import SPORTS
 from models.figures.stage import ACTING, DANCE, YOGA
 from models.figures.stance import INDEX, Stance, mirrored, within_limits
 from models.figures.styles import INK, NIGHT, PALETTES, PAPER, POSTER, SOFT, Style, ground, wear
+from models.figures.view import View, aim, choose_view, upright
 from models.figures.wardrobe import somebody
 from models.pose import Image, Pose
 
-REPERTOIRE: Final[tuple[Movement, ...]] = (*EVERYDAY, *SPORTS, *YOGA, *DANCE, *ACTING)
+SELDOM: Final[tuple[Movement, ...]] = (*EVERYDAY, *SPORTS, *YOGA, *DANCE, *ACTING)
+REPERTOIRE: Final[tuple[Movement, ...]] = (*LIFE, *SELDOM)
 """Every named pose."""
+
+ROUNDS: Final = 3
+"""Each round of pictures has all that people do most (`LIFE`); of the rest it takes this many rounds to have all."""
 
 SEED: Final = 20_250_101
 """Another number, another library."""
 
-SIZES: Final = ((960, 720), (960, 720), (960, 640), (960, 640), (1080, 720), (720, 960), (640, 960))
-"""Widths and heights of pictures, by how often: most are landscape, as most displays are."""
-
-STYLES: Final[tuple[Style, ...]] = (SOFT, POSTER, INK, SOFT, PAPER, SOFT, NIGHT)
+STYLES: Final[tuple[Style, ...]] = (SOFT, INK, SOFT, POSTER, NIGHT, SOFT, PAPER, INK, NIGHT, POSTER)
+"""Styles by how often: one picture in each ten."""
 
 Scene = Callable[[Image, np.random.Generator, float, float], None]
 
 SCENES: Final[dict[Kind, tuple[Scene, ...]]] = {
-    "everyday": (
-        indoors.room,
-        indoors.room,
-        outdoors.park,
-        outdoors.town,
-        outdoors.beach,
-        indoors.studio,
-        outdoors.mountains,
-    ),
-    "sport": (
-        outdoors.court,
-        outdoors.court,
-        indoors.gym,
-        outdoors.park,
-        indoors.studio,
-        outdoors.beach,
-        outdoors.sunset,
-    ),
-    "yoga": (
-        outdoors.park,
-        outdoors.beach,
-        indoors.room,
-        indoors.hall,
-        outdoors.sunset,
-        outdoors.mountains,
-        indoors.studio,
-    ),
+    "everyday": (indoors.room, indoors.room, outdoors.park, outdoors.town, outdoors.town, outdoors.beach,
+                 indoors.studio, outdoors.mountains),
+    "sport": (outdoors.court, outdoors.court, indoors.gym, outdoors.park, indoors.studio, outdoors.beach,
+              outdoors.sunset),
+    "yoga": (outdoors.park, outdoors.beach, indoors.room, indoors.hall, outdoors.sunset, outdoors.mountains,
+             indoors.studio),
     "dance": (indoors.stage, indoors.hall, indoors.stage, indoors.studio, outdoors.sunset, indoors.hall),
     "fight": (indoors.dojo, indoors.dojo, indoors.gym, outdoors.mountains, outdoors.sunset, indoors.studio),
     "acting": (indoors.stage, indoors.stage, indoors.studio, outdoors.town, indoors.room, outdoors.sunset),
-}
+}  # fmt: skip
+PLACES: Final[dict[Prop, tuple[Scene, ...]]] = {
+    "skis": (outdoors.snow,), "board": (outdoors.snow,), "surfboard": (outdoors.sea,),
+    "skateboard": (outdoors.town, outdoors.park, outdoors.sunset), "umbrella": (outdoors.town, outdoors.park),
+    "case": (outdoors.town, indoors.hall), "racket": (outdoors.court, outdoors.court, indoors.gym),
+    "bat": (outdoors.court, outdoors.park), "football": (outdoors.park, outdoors.court),
+    "frisbee": (outdoors.park, outdoors.beach), "barbell": (indoors.gym, indoors.studio),
+    "chair": (indoors.room, indoors.room, indoors.studio, outdoors.park, indoors.stage),
+}  # fmt: skip
+"""Where a prop belongs."""
 
 LOOSE: Final = {
-    "arm": 7.0,
-    "plane": 9.0,
-    "roll": 8.0,
-    "elbow": 8.0,
-    "hip": 5.0,
-    "spread": 4.0,
-    "knee": 6.0,
-    "turnout": 4.0,
-}
+    "arm": 5.0, "plane": 6.5, "roll": 6.0, "elbow": 6.0, "hip": 3.5, "spread": 3.0, "knee": 4.0, "turnout": 3.0,
+}  # fmt: skip
 """By how many degrees (standard deviation) people differ who take the same pose."""
 
 
@@ -90,33 +77,20 @@ class Picture(NamedTuple):
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    width: int
-    height: int
-    azimuth: float
-    elevation: float
-    distance: float
-    crop: str
-
-
 def picture(number: int) -> Picture:
     """The picture of a number (0 or more). Raises ValueError for a negative one."""
     if number < 0:
         raise ValueError(f"pictures are numbered from 0, so there is no picture {number}")
     chance = np.random.Generator(np.random.PCG64([SEED, number]))
-    movement = _choose(number)
-    view = _view(chance, movement)
-    people = _people(chance, movement, view)
-    camera = _aim(chance, [person.skeleton for person in people], view)
-    scenes = SCENES[movement.kind]
-    scene = scenes[int(chance.integers(len(scenes)))]
-    style = STYLES[number % len(STYLES)]
-    palette = PALETTES[int(chance.integers(len(PALETTES)))]
-    background = backdrop(scene, camera, chance, view.width, view.height, style.crisp)
-    background = ground(style, background, palette, chance)
+    movement = choose(number)
+    view = choose_view(chance, movement)
+    people = cast(chance, movement, view)
+    camera = aim(chance, [one.skeleton for one in people], view, [room(one.skeleton, one.props) for one in people])
+    style, palette = STYLES[number % len(STYLES)], PALETTES[int(chance.integers(len(PALETTES)))]
     people = [replace(one, look=wear(one.look, palette, chance)) for one in people]
-    painting = paint(background, people, camera, style=style)
+    scene = _scene(chance, movement)
+    background = backdrop(scene, camera, chance, view.width, view.height, style.crisp)
+    painting = paint(ground(style, background, palette, chance), people, camera, style=style)
     return Picture(painting.picture, poses(painting, people, camera), movement.title)
 
 
@@ -130,7 +104,10 @@ def poses(painting: Painting, people: list[Person], camera: Camera) -> list[Pose
 
 
 def backdrop(scene: Scene, camera: Camera, chance: np.random.Generator, width: int, height: int, crisp: bool) -> Image:
-    """A background whose floor is the one that the people stand on; it is half as fine as they are: out of focus."""
+    """A background whose floor is the one that the people stand on; it is half as fine as they are: out of focus.
+
+    A `crisp` one is even where it has one colour.
+    """
     made = np.zeros((height // 2, width // 2, 3), np.uint8)
     horizon = camera.horizon()
     above = float(camera.target[1]) + camera.distance * float(camera.turn[2, 1])
@@ -142,37 +119,24 @@ def backdrop(scene: Scene, camera: Camera, chance: np.random.Generator, width: i
     return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _choose(number: int) -> Movement:
-    """Each round through the repertoire takes every movement once, in another order."""
-    lap, place = divmod(number, len(REPERTOIRE))
-    order = np.random.Generator(np.random.PCG64([SEED, 1, lap])).permutation(len(REPERTOIRE))
-    return REPERTOIRE[int(order[place])]
+def choose(number: int) -> Movement:
+    """The movement of a picture: each round takes what belongs to it once, in another order."""
+    length = len(LIFE) + -(-len(SELDOM) // ROUNDS)
+    lap, place = divmod(number, length)
+    order = np.random.Generator(np.random.PCG64([SEED, 1, lap])).permutation(length)
+    taken = int(order[place])
+    if taken < len(LIFE):
+        return LIFE[taken]
+    shuffled = np.random.Generator(np.random.PCG64([SEED, 2, lap // ROUNDS])).permutation(len(SELDOM))
+    return SELDOM[int(shuffled[((taken - len(LIFE)) * ROUNDS + lap % ROUNDS) % len(SELDOM)])]
 
 
-def _view(chance: np.random.Generator, movement: Movement) -> _View:
-    width, height = SIZES[int(chance.integers(len(SIZES)))]
-    draw = chance.random()
-    if draw < 0.50:
-        azimuth = float(chance.normal(0, 18))
-    elif draw < 0.80:
-        azimuth = float(chance.choice([-1, 1]) * chance.uniform(25, 60))
-    elif draw < 0.93:
-        azimuth = float(chance.choice([-1, 1]) * chance.uniform(60, 105))
-    else:
-        azimuth = float(chance.uniform(120, 240))
-    lies = abs(movement.stance[INDEX["tilt"]]) < 40 and not _upright(skeleton(movement.stance))
-    if lies and chance.random() < 0.8:  # from the head or the feet nobody would know what it is
-        azimuth = float(chance.choice([-1, 1]) * chance.uniform(45, 105))
-    azimuth += float(movement.stance[INDEX["turn"]]) * 0.6
-    elevation = float(np.clip(chance.normal(7, 5), 1.5, 24))
-    draw = 0.0 if movement.props else chance.random()
-    crop = "whole" if draw < 0.78 else "knees" if draw < 0.88 else "waist"
-    if crop != "whole":
-        width, height = width * 4 // 5, height * 4 // 5
-    return _View(width, height, azimuth, elevation, float(chance.uniform(3.6, 7.0)), crop)
+def _scene(chance: np.random.Generator, movement: Movement) -> Scene:
+    scenes = next((PLACES[prop] for prop in movement.props if prop in PLACES), SCENES[movement.kind])
+    return scenes[int(chance.integers(len(scenes)))]
 
 
-def _people(chance: np.random.Generator, movement: Movement, view: _View) -> list[Person]:
+def cast(chance: np.random.Generator, movement: Movement, view: View) -> list[Person]:
     """Whoever is in the picture: mostly one person, sometimes two side by side."""
     wide = view.width > view.height and view.crop == "whole" and abs(view.azimuth) < 50
     count = 2 if wide and not movement.props and chance.random() < 0.12 else 1
@@ -180,12 +144,15 @@ def _people(chance: np.random.Generator, movement: Movement, view: _View) -> lis
     people = []
     for number in range(count):
         look = somebody(chance, movement.kind)
-        stance = _varied(chance, mirrored(movement.stance) if flipped != (number == 1) else movement.stance)
+        taken = movement.taken(chance)
+        stance = _varied(chance, mirrored(taken) if flipped != (number == 1) else taken)
         made = skeleton(stance, look.build)
-        if look.legs in ("skirt", "dress") and not _upright(made):  # a skirt would have to know which way is down
+        if look.legs in ("skirt", "dress") and not upright(made):  # a skirt would have to know which way is down
             look = replace(look, legs="leggings", hem=1.9)
         if count == 2:
-            _shift(made, (0.78 if number else -0.78) + float(chance.normal(0, 0.05)), float(chance.normal(0, 0.12)))
+            beside = 0.78 if number else -0.78
+            _shift(made, beside + float(chance.normal(0, 0.05)), 0.0, float(chance.normal(0, 0.12)))
+        _shift(made, 0.0, max((RAISED.get(prop, 0.0) for prop in movement.props), default=0.0), 0.0)
         people.append(Person(made, look, movement.props))
     return people
 
@@ -200,41 +167,6 @@ def _varied(chance: np.random.Generator, stance: Stance) -> Stance:
     return within_limits(made)
 
 
-def _shift(made: Skeleton, x: float, z: float) -> None:
+def _shift(made: Skeleton, x: float, y: float, z: float) -> None:
     for name, point in made.points.items():
-        made.points[name] = point + np.array([x, 0.0, z])
-
-
-def _aim(chance: np.random.Generator, skeletons: list[Skeleton], view: _View) -> Camera:
-    """A camera that has the people, or their upper part, in the picture as large as they fit, near the middle."""
-    places = np.concatenate([_outline(one) for one in skeletons])
-    whole = view.crop == "whole" or not all(_upright(one) for one in skeletons)
-    if not whole:
-        cut = "knee" if view.crop == "knees" else "hip"
-        lowest = min(float(one.points[f"{side}_{cut}"][1]) for one in skeletons for side in ("left", "right"))
-        places = places[places[:, 1] > lowest - 0.06]
-    middle = (places.min(0) + places.max(0)) / 2
-    trial = Camera.around(
-        middle, (0, 0), azimuth=view.azimuth, elevation=view.elevation, distance=view.distance, focal=1.0
-    )
-    spots = trial.project(places)
-    low, high = spots.min(0), spots.max(0)
-    share, down = (float(chance.uniform(0.68, 0.90)), 0.5) if whole else (0.98, float(chance.uniform(0.7, 1.0)))
-    focal = share * min(view.width / float(high[0] - low[0]), view.height / float(high[1] - low[1]))
-    slack = np.array([view.width, view.height]) - (high - low) * focal
-    centre = slack * np.array([float(chance.uniform(0.3, 0.7)), down]) - low * focal
-    return Camera(trial.turn, trial.target, trial.distance, focal, (float(centre[0]), float(centre[1])))
-
-
-def _outline(one: Skeleton) -> Vector:
-    """Places around a body that a picture should hold."""
-    size = 0.13 * one.build.unit * one.build.head
-    head = one.points["head"] + np.array([[0, size, 0], [size * 0.8, 0, 0], [-size * 0.8, 0, 0]])
-    joints = np.array([point for name, point in one.points.items() if name not in ("pelvis", "waist", "chest", "head")])
-    hands = [one.points[f"{side}_hand"] - one.frames[f"{side}_hand"][:, 1] * 0.09 for side in ("left", "right")]
-    room = np.array([0, 0.03, 0])
-    return np.concatenate([joints - room, joints + room, head, hands])
-
-
-def _upright(one: Skeleton) -> bool:
-    return bool(one.points["neck"][1] - one.points["pelvis"][1] > 0.30 and one.points["pelvis"][1] > 0.55)
+        made.points[name] = point + np.array([x, y, z])

@@ -1,15 +1,22 @@
-"""What people hold, throw or sit on."""
+"""What people hold with care, swing or throw; see `rides` for the rest."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 
 from models.figures.body import Tailor
 from models.figures.look import Material
 from models.figures.movement import Prop
+from models.figures.rides import in_hand, sit_or_stand_on
 from models.figures.skeleton import Vector
 
 ONE, TWO = Material.PROP, Material.PROP_TOO
+
+
+RAISED: Final[dict[Prop, float]] = {"skateboard": 0.10, "surfboard": 0.05, "board": 0.035, "skis": 0.03}
+"""Metres that a prop raises whoever stands on it."""
 
 
 def hold(t: Tailor, prop: Prop) -> None:
@@ -21,12 +28,14 @@ def hold(t: Tailor, prop: Prop) -> None:
         _stick(t, prop, grip, along)
     elif prop in ("ball", "football"):
         _ball(t, prop)
-    elif prop == "stool":
-        _stool(t)
     elif prop == "barbell":
         _barbell(t)
-    else:
+    elif prop in ("phone", "parcel", "book"):
         _carried(t, prop)
+    elif prop in ("bag", "bags", "case", "cup", "frisbee", "umbrella"):
+        in_hand(t, prop)
+    else:
+        sit_or_stand_on(t, prop)
 
 
 def _grip(t: Tailor) -> tuple[Vector, Vector]:
@@ -84,15 +93,6 @@ def _ball(t: Tailor, prop: Prop) -> None:
         t.add(TWO, spot, spot, (0.042, 0.042))
 
 
-def _stool(t: Tailor) -> None:
-    u, pelvis = t.unit, t.points["pelvis"]
-    top = pelvis - (0, 0.165 * u, 0) - t.frames["pelvis"][:, 2] * 0.02 * u
-    t.add(ONE, top, top, (0.20 * u, 0.20 * u), squash=(1.0, 0.16, 1.0))
-    for x, z in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
-        foot = np.array([top[0] + x * 0.17 * u, 0.01, top[2] + z * 0.17 * u])
-        t.add(TWO, top + np.array([x * 0.11, -0.02, z * 0.11]) * u, foot, (0.017 * u, 0.014 * u))
-
-
 def _barbell(t: Tailor) -> None:
     left, right = (t.points[f"{side}_hand"] for side in ("left", "right"))
     way = (left - right) / max(float(np.linalg.norm(left - right)), 1e-9)
@@ -112,6 +112,13 @@ def _carried(t: Tailor, prop: Prop) -> None:
         hand = t.frames["right_hand"]
         centre = hands[1] + hand @ np.array([0.02, -0.01, 0.01])
         t.add(ONE, centre, centre, (0.075, 0.075), frame=hand, squash=(0.12, 1.0, 0.5))
+    elif prop == "book":
+        up = t.frames["chest"] @ np.array([0.0, 0.80, -0.60])
+        for side in (-1, 1):
+            page, axes = middle + frame[:, 0] * side * 0.072 + up * 0.02, _frame(up, frame[:, 2])
+            t.add(ONE, page - up * 0.045, page + up * 0.045, (0.074, 0.074), frame=axes, squash=(1.0, 0.8, 0.14))
+            page = page + axes[:, 2] * 0.006 * np.sign(axes[:, 2] @ frame[:, 2]) * -1
+            t.add(TWO, page - up * 0.042, page + up * 0.042, (0.068, 0.068), frame=axes, squash=(1.0, 0.8, 0.14))
     else:
         across = frame[:, 0] * 0.10
         centre = middle + frame[:, 2] * 0.03

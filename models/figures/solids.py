@@ -236,9 +236,7 @@ def _melt(z: Floats, behind: Floats, kin: npt.NDArray[np.bool_], melt: float) ->
 def _surface(seen: Forms, number: int, at: _Places, planes: Floats | None, caps: tuple[bool, bool]) -> Floats:
     """The depth of a solid's surface at each place, `MISSED` beside it."""
     if planes is None:
-        box = seen.box[number]
-        larger = 0 if box[6] - box[4] >= box[10] - box[8] else 1
-        return _front(at.values(seen.balls[number, larger]), False)
+        return _front(at.values(seen.balls[number, seen.larger[number]]), False)
     z = _front(planes, seen.inside_out[number])
     _keep_between_ends(z, planes, seen.rise[number])
     for end in (0, 1):

@@ -109,6 +109,7 @@ def wear(look: Look, palette: Palette, chance: np.random.Generator) -> Look:
     bottoms = [colour for colour in (dark, middle, pale, light) if colour != top]
     bottom = bottoms[int(chance.choice(3, p=(0.6, 0.25, 0.15)))]
     stripes = light if look.stripes and top != light else two if look.stripes else None
+    look = replace(look, props=((one, light), (two, dark), (middle, light))[int(chance.integers(3))])
     belted = look.belt is not None and look.top == look.bottom
     if belted:  # a suit keeps its white
         return replace(look, belt=one)

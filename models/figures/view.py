@@ -1,0 +1,94 @@
+"""From where a picture is taken, and how much of whoever is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.figures.camera import Camera
+from models.figures.movement import Movement
+from models.figures.skeleton import Skeleton, Vector, skeleton
+from models.figures.stance import INDEX
+
+SIZES: Final = ((1088, 816), (1088, 816), (1088, 726), (1088, 726), (1152, 648), (816, 1088), (726, 1088))
+"""Widths and heights of pictures, by how often: most are landscape, as most displays are."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A picture's size in pixels, the camera's place (degrees, metres) and what it shows: whole, knees or waist."""
+
+    width: int
+    height: int
+    azimuth: float
+    elevation: float
+    distance: float
+    crop: str
+
+
+def choose_view(chance: np.random.Generator, movement: Movement) -> View:
+    """A view of a movement by chance: mostly from the front, now and then from all sides."""
+    width, height = SIZES[int(chance.integers(len(SIZES)))]
+    draw = chance.random()
+    if draw < 0.48:
+        azimuth = float(chance.normal(0, 20))
+    elif draw < 0.78:
+        azimuth = float(chance.choice([-1, 1]) * chance.uniform(25, 65))
+    elif draw < 0.90:
+        azimuth = float(chance.choice([-1, 1]) * chance.uniform(60, 110))
+    else:
+        azimuth = float(chance.uniform(110, 250))
+    lies = abs(movement.stance[INDEX["tilt"]]) < 40 and not upright(skeleton(movement.stance))
+    if lies and chance.random() < 0.8:  # from the head or the feet nobody would know what it is
+        azimuth = float(chance.choice([-1, 1]) * chance.uniform(45, 105))
+    azimuth += float(movement.stance[INDEX["turn"]]) * 0.6
+    elevation = float(np.clip(chance.normal(6.5, 5), 1.5, 24))
+    draw = 0.0 if movement.props else chance.random()
+    crop = "whole" if draw < 0.84 else "knees" if draw < 0.92 else "waist"
+    if crop != "whole":
+        width, height = width * 4 // 5, height * 4 // 5
+    return View(width, height, azimuth, elevation, float(chance.uniform(3.4, 7.0)), crop)
+
+
+def aim(chance: np.random.Generator, skeletons: Sequence[Skeleton], view: View, room: Sequence[Vector] = ()) -> Camera:
+    """A camera that has the people, or their upper part, in the picture as large as they fit, near the middle.
+
+    `room` are more places, N×3 each, that a whole picture has in it: what people hold.
+    """
+    places = np.concatenate([_outline(one) for one in skeletons])
+    whole = view.crop == "whole" or not all(upright(one) for one in skeletons)
+    if whole:
+        places = np.concatenate([places, *room])
+    else:
+        cut = "knee" if view.crop == "knees" else "hip"
+        lowest = min(float(one.points[f"{side}_{cut}"][1]) for one in skeletons for side in ("left", "right"))
+        places = places[places[:, 1] > lowest - 0.06]
+    middle = (places.min(0) + places.max(0)) / 2
+    trial = Camera.around(
+        middle, (0, 0), azimuth=view.azimuth, elevation=view.elevation, distance=view.distance, focal=1.0
+    )
+    spots = trial.project(places)
+    low, high = spots.min(0), spots.max(0)
+    share, down = (float(chance.uniform(0.70, 0.90)), 0.5) if whole else (0.98, float(chance.uniform(0.7, 1.0)))
+    focal = share * min(view.width / float(high[0] - low[0]), view.height / float(high[1] - low[1]))
+    slack = np.array([view.width, view.height]) - (high - low) * focal
+    centre = slack * np.array([float(chance.uniform(0.3, 0.7)), down]) - low * focal
+    return Camera(trial.turn, trial.target, trial.distance, focal, (float(centre[0]), float(centre[1])))
+
+
+def upright(one: Skeleton) -> bool:
+    """Whether somebody stands or kneels upright."""
+    return bool(one.points["neck"][1] - one.points["pelvis"][1] > 0.30 and one.points["pelvis"][1] > 0.55)
+
+
+def _outline(one: Skeleton) -> Vector:
+    """Places around a body that a picture should hold."""
+    size = 0.13 * one.build.unit * one.build.head
+    head = one.points["head"] + np.array([[0, size, 0], [size * 0.8, 0, 0], [-size * 0.8, 0, 0]])
+    joints = np.array([point for name, point in one.points.items() if name not in ("pelvis", "waist", "chest", "head")])
+    hands = [one.points[f"{side}_hand"] - one.frames[f"{side}_hand"][:, 1] * 0.09 for side in ("left", "right")]
+    room = np.array([0, 0.03, 0])
+    return np.concatenate([joints - room, joints + room, head, hands])
