@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sample_poses import people
 
 from index import pictures, swap
@@ -309,6 +311,27 @@ def test_a_damaged_file_is_one_sentence_that_names_it(library, name, damage):
         assert name in sentence
         assert "build it again with" in sentence
         assert "\n" not in sentence
+
+
+def test_a_bit_flipped_anywhere_is_one_sentence_that_names_the_file(built, tmp_path):
+    library = Path(shutil.copytree(built, tmp_path / "library"))
+    files = sorted(file for file in library.rglob("*") if file.is_file())
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.sampled_from(files), st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+    def flipped(file: Path, place: float, bit: int) -> None:
+        whole = file.read_bytes()
+        data = bytearray(whole)
+        data[int(place * len(data))] ^= 1 << bit
+        file.write_bytes(data)
+        try:
+            with pytest.raises(LibraryError, match=file.name):
+                verify(library)
+        finally:
+            file.write_bytes(whole)
+
+    flipped()
+    verify(library)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
