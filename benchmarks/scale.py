@@ -1,0 +1,270 @@
+"""Prints and draws how finding and building go from 80,000 poses to 10 million: the curve of docs/finding.md.
+
+    python benchmarks/scale.py PEOPLE.npz FOLDER [--poses N,N...] [--plot FILE.svg]
+
+PEOPLE.npz is as for benchmarks/match.py. A person and their mirror image are two poses; the first 40,055 people are
+COCO's, the others are those again, each key point moved a little by chance. Every size is built under FOLDER, asked and
+removed (`--keep`: left there). What was measured goes to FOLDER/scale.jsonl, one line for each size. A size that has
+its line is not measured again, so what was stopped goes on with the same command. The plot (by matplotlib, the extra
+`bench`) is of all lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from match import kinds, ours, percentiles
+
+from index.library import Library
+from index.match import exhaustive
+from index.writer import NewItem, Writer
+from models.pose import Floats, Pose
+
+SIZES = "80110,200000,500000,1000000,2000000,5000000,10000000"
+
+JITTER = 0.03
+"""How far a copy's key points are moved, in each direction, as a share of the person's size: a wrist's width or two."""
+
+SEED = 20180719
+
+BATCH = 10_000
+
+ROUNDS = 3
+"""In which all queries are asked, after one that brings what they touch into memory."""
+
+INK = "#7d8590"
+BLUE, ORANGE, GREEN = "#2f81f7", "#db6d28", "#2da44e"
+"""To be read on white and on black."""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("people", type=Path)
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--poses", default=SIZES, help=f"how many, separated by commas (default: {SIZES})")
+    arguments.add_argument("--queries", type=int, default=100, help="of each kind (default: 100)")
+    arguments.add_argument("--judged", type=int, default=20, help="of each kind held against the best (default: 20)")
+    arguments.add_argument("--plot", type=Path, metavar="FILE", help="draw all that was measured so far")
+    arguments.add_argument("--keep", action="store_true", help="leave the libraries in the folder")
+    asked = arguments.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    results = asked.folder / "scale.jsonl"
+    with np.load(asked.people) as people:
+        keypoints, held_out = people["keypoints"].astype(np.float32), people["is_val"].astype(bool)
+    seen = keypoints[:, :, 2] > 0
+    library = keypoints[~held_out & seen[:, 5:].all(1)]
+    queries = [keypoints[held_out & those][: asked.queries] for those in kinds(keypoints, seen).values()]
+    for poses in sorted({int(size) for size in asked.poses.split(",")}):
+        if poses not in measured(results):
+            folder = asked.folder / f"{poses}-poses"
+            line = {"poses": poses, **build(library, poses // 2, folder), **ask(folder, queries, asked.judged)}
+            with results.open("a") as file:
+                print(json.dumps(line), file=file)
+            if not asked.keep:
+                shutil.rmtree(folder)
+    table(list(measured(results).values()))
+    if asked.plot:
+        plot(list(measured(results).values()), asked.plot)
+
+
+def measured(results: Path) -> dict[int, dict[str, Any]]:
+    """What was measured so far, by how many poses; of the same number what was measured last."""
+    lines = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    return {line["poses"]: line for line in sorted(lines, key=lambda line: line["poses"])}
+
+
+def copies(people: Floats, count: int) -> Iterator[Floats]:
+    """So many people, 17×3 each: the given ones, then the same again and again with their key points moved a little."""
+    chance = np.random.default_rng(SEED)
+    yield from people[:count]
+    seen = people[:, :, 2] > 0
+    points = np.where(seen[:, :, None], people[:, :, :2], np.nan)
+    size = np.sqrt(np.prod(np.nanmax(points, 1) - np.nanmin(points, 1), 1))
+    for start in range(len(people), count, BATCH):
+        numbers = np.arange(start, min(start + BATCH, count)) % len(people)
+        some = people[numbers].copy()
+        moves = chance.normal(0, JITTER, (len(some), 17, 2)) * size[numbers, None, None]
+        some[:, :, :2] += np.where(seen[numbers, :, None], moves, 0).astype(np.float32)
+        yield from some
+
+
+def build(people: Floats, count: int, folder: Path) -> dict[str, Any]:
+    """Builds a library in a process of its own, and tells how long it took and what it needed."""
+    start = time.perf_counter()
+    process = multiprocessing.get_context("fork").Process(target=_build, args=(people, count, folder))
+    process.start()
+    with Memory(process.pid or 0) as memory:
+        process.join()
+    if process.exitcode:
+        sys.exit(f"The build of {count:,} people ended with status {process.exitcode}: what it said is above.")
+    return {
+        "people": count,
+        "build_s": round(time.perf_counter() - start, 1),
+        "build_own_bytes": memory.own,
+        "build_resident_bytes": memory.resident,
+    }
+
+
+def _build(people: Floats, count: int, folder: Path) -> None:
+    def progress(done: int, total: int | None, what: str) -> None:
+        print(f"\r{count:,} people: {what} {done:,} of {total:,}" if total else "", end="", file=sys.stderr, flush=True)
+
+    with Writer(folder) as writer:
+        for number, one in enumerate(copies(people, count)):
+            writer.add(NewItem(None, one))
+            if number % 100_000 == 0:
+                progress(number, count, "Writing")
+        writer.finish(progress=progress)
+    print(file=sys.stderr)
+
+
+class Memory:
+    """Watches what a process and all below it need at most, in bytes, while it is entered."""
+
+    def __init__(self, process: int) -> None:
+        self.own = self.resident = 0
+        self._process, self._over = process, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.2):
+            needed = [_memory(process) for process in _family(self._process)]
+            self.own = max(self.own, sum(own for own, _ in needed))
+            self.resident = max(self.resident, sum(own + mapped for own, mapped in needed))
+
+
+def _family(process: int) -> list[int]:
+    """A process and all below it."""
+    try:
+        below = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return []
+    return [process, *(one for child in below for one in _family(int(child)))]
+
+
+def _memory(process: int) -> tuple[int, int]:
+    """Bytes of its own, and of files that are mapped, which the system can take back."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    sizes = {
+        name: 1024 * int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "Rss" in name
+    }
+    return sizes.get("RssAnon", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0)
+
+
+def ask(folder: Path, queries: list[Floats], judged: int) -> dict[str, Any]:
+    """Asks a library all queries, and some of them by an exhaustive search as well."""
+    start = time.perf_counter()
+    with Library.open(folder) as library:
+        opened = time.perf_counter() - start
+        size = sum(file.bytes for file in library.manifest.files.values())
+        poses = [Pose.from_keypoints(query) for kind in queries for query in kind]
+        first, *times = [ours(library, poses)[0] for _ in range(1 + ROUNDS)]
+        median, late = percentiles(times)
+        found, best, slow = [], [], []
+        for pose in (Pose.from_keypoints(query) for kind in queries for query in kind[:judged]):
+            found.append(ours(library, [pose])[1][0])
+            start = time.perf_counter()
+            best.append(exhaustive(library, pose, 1)[0].agreement)
+            slow.append((time.perf_counter() - start) * 1000)
+            print(f"\r{len(library):,} people: {len(best)} queries judged", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        return {
+            "shards": library.manifest.shards,
+            "bytes": size,
+            "open_s": round(opened, 2),
+            "queries": len(poses),
+            "first_ms": round(float(np.median(first)), 3),
+            "median_ms": round(median, 3),
+            "p95_ms": round(late, 3),
+            "judged": len(best),
+            "found": round(float(np.mean(found)), 4),
+            "best": round(float(np.mean(best)), 4),
+            "exhaustive_ms": round(float(np.median(slow)), 1),
+            "load": round(os.getloadavg()[0], 1),
+        }
+
+
+def table(lines: list[dict[str, Any]]) -> None:
+    print(
+        "| poses | shards | built in | disk | memory, own | with mapped files | opened in | median, ms | p95, ms |"
+        " found ÷ best |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+    for line in lines:
+        gigabytes = [line[name] / 1e9 for name in ("bytes", "build_own_bytes", "build_resident_bytes")]
+        print(
+            f"| {line['poses']:,} | {line['shards']} | {line['build_s']:,.0f} s | {gigabytes[0]:.2f} GB | "
+            f"{gigabytes[1]:.2f} GB | {gigabytes[2]:.2f} GB | {line['open_s']:.1f} s | {line['median_ms']:.2f} | "
+            f"{line['p95_ms']:.2f} | {line['found'] / line['best']:.4f} |"
+        )
+
+
+def plot(lines: list[dict[str, Any]], file: Path) -> None:
+    """Draws time, quality and what a build needs over how many poses there are."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update(
+        {"svg.hashsalt": "pose-mirror", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
+    )
+    for name in ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"):
+        matplotlib.rcParams[name] = INK
+    poses = [line["poses"] for line in lines]
+    figure, (times, shares, needs) = pyplot.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+    series = (
+        (times, "exhaustive_ms", "every pose looked at", ORANGE, 1.0, "s:"),
+        (times, "p95_ms", "p95", BLUE, 1.0, "o--"),
+        (times, "median_ms", "median", BLUE, 1.0, "o-"),
+        (needs, "build_s", "build, minutes", GREEN, 60, "^-"),
+        (needs, "bytes", "on disk, GB", BLUE, 1e9, "o-"),
+        (needs, "build_own_bytes", "memory to build, GB", ORANGE, 1e9, "s-"),
+    )
+    for axes, name, label, colour, unit, style in series:
+        axes.plot(poses, [line[name] / unit for line in lines], style, color=colour, label=label, markersize=4)
+    shares.plot(poses, [line["found"] / line["best"] for line in lines], "o-", color=BLUE, markersize=4)
+    shares.set(title="agreement found ÷ best", ylim=(0.95, 1.0))
+    times.set(title="milliseconds a query", yscale="log")
+    needs.set(title="to build", yscale="log")
+    for axes in (times, shares, needs):
+        axes.set(xlabel="poses", xscale="log")
+        axes.grid(color=INK, alpha=0.3, linewidth=0.5)
+        for axis in (axes.xaxis, axes.yaxis) if axes is not shares else (axes.xaxis,):
+            axis.set_major_formatter(lambda value, _: short(value))
+    for axes in (times, needs):
+        axes.legend(frameon=False, fontsize=9)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, transparent=True, metadata={"Date": None} if file.suffix == ".svg" else None)
+
+
+def short(value: float) -> str:
+    """A number on an axis: 0.1, 1, 10, 100 k, 10 M."""
+    for unit, name in ((1e6, " M"), (1e3, " k")):
+        if value >= unit:
+            return f"{value / unit:g}{name}"
+    return f"{value:g}"
+
+
+if __name__ == "__main__":
+    main()
