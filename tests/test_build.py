@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from PIL import Image as Pillow
 from sample_poses import STANDING, people
 
 from index.build import build
+from index.edit import remove
 from index.library import Library, LibraryError, verify
 from index.manifest import MANIFEST, PICTURES, mapped
 from index.people import photo_finder, prominent
@@ -318,6 +320,103 @@ def test_bad_videos_are_skipped(photos, tmp_path):
         "text.mp4": "not a video", "empty.mkv": "not a video", "pipe.mov": "cannot be read", "nobody.avi": "no person",
     }  # fmt: skip
     assert report.items >= 7, "what a cut video has is used"
+
+
+def test_several_videos_are_looked_at_by_several_processes_and_come_in_their_order(photos, tmp_path):
+    boxes = [(60, 30, 160, 200), (90, 30, 210, 210), (100, 20, 220, 220)]
+    names = ["c.avi", "a.avi", "b.avi"]
+    for number, name in enumerate(names):
+        video(tmp_path / name, boxes[number:], 10 + 20 * (2 - number))
+    sources = [tmp_path / "c.avi", photos, tmp_path / "a.avi", tmp_path / "b.avi"]
+    told = []
+    report = build(sources, tmp_path / "library", finder=Marked, workers=3, progress=lambda *one: told.append(one))
+    assert [one for one in told if one[2] == "Looking"][-1] == (9, 9, "Looking")
+    assert (report.looked_at, report.items) == (9, 12)
+    with Library.open(tmp_path / "library") as library:
+        titles = [item.title for item in library.items()]
+    assert titles == ["c"] * 3 + [f"photo {n}" for n in (2, 4, 6, 1, 3, 5)] + ["a"] * 2 + ["b"]
+
+
+# What is left out
+
+
+def test_only_pictures_of_the_licences_asked_for_are_looked_at(photos, tmp_path):
+    rows = [("photo_2.png", "CC BY 4.0"), ("photo_4.png", "CC BY-NC 2.0"), ("photo_6.png", "")]
+    table = "\n".join(["picture,licence", *(f"{name},{licence}" for name, licence in rows)])
+    (photos / "table.csv").write_text(table)
+    report = build([photos / "table.csv"], tmp_path / "library", finder=Marked, licences=["CC BY [0-9]*"])
+    assert (report.items, report.counts) == (1, {"other licence": 2})
+    assert [one.reason.partition("photo_")[2] for one in report.skipped] == [
+        "4.png is under CC BY-NC 2.0.",
+        "6.png is under a licence that is not known.",
+    ]
+
+
+def test_a_picture_that_was_taken_down_stays_out_when_the_library_is_built_again(photos, tmp_path):
+    build([photos], tmp_path / "library", finder=Marked)
+    with Library.open(tmp_path / "library") as library:
+        name = library.item(2).picture.name
+    remove(tmp_path / "library", [name])
+    for _ in range(2):
+        report = build([photos], tmp_path / "library", finder=Marked)
+        assert (report.items, report.counts) == (5, {"taken down": 1})
+        with Library.open(tmp_path / "library") as library:
+            assert [one.picture for one in library.removed()] == [name]
+
+
+def test_of_many_that_are_skipped_all_are_counted_and_the_first_are_told_with_thumbnails(photos, tmp_path):
+    for number in range(30):
+        Pillow.new("RGB", (200, 160), (0, 0, number)).save(photos / f"nobody_{number:02}.png")
+    report = build([photos], tmp_path / "library", finder=Marked, workers=2)
+    assert report.counts == {"no person": 30}
+    assert [Path(one.name).name for one in report.skipped] == [f"nobody_{number:02}.png" for number in range(12)]
+    for one in report.skipped:
+        with Pillow.open(io.BytesIO(one.thumbnail)) as thumbnail:
+            assert thumbnail.size == (160, 128)
+    assert f"30 no person; the first: {report.skipped[0].reason}" in str(report)
+
+
+# A disk that is full
+
+ON_A_SMALL_DISK = """
+mount -t tmpfs -o size={size}k tmpfs {disk} && cp -r {old} {disk}/library || exit 99
+{python} {building} {photos} {disk}/library 2 2>&1
+ls -A {disk}
+{python} -c "from index.library import verify; from pathlib import Path; print(verify(Path('{disk}/library')).items)"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [300, 600, 1000])
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_library_alone(tmp_path, size):
+    """Full while the photos are looked at, while their pictures are stored, and while the indexes are written."""
+    photos, disk, old = tmp_path / "photos", tmp_path / "disk", tmp_path / "old"
+    photos.mkdir()
+    disk.mkdir()
+    scene(3).save(photos / "3.png")
+    build([photos], old, finder=Marked)
+    for number in range(40):
+        scene(number % 15, (200 + 4 * number, 160)).save(photos / f"more_{number}.png", compress_level=1)
+    here = Path(__file__)
+    script = ON_A_SMALL_DISK.format(
+        size=size, disk=disk, old=old, python=sys.executable, building=here.parent / "building.py", photos=photos
+    )
+    environment = {**os.environ, "NOTES": "/dev/null", "PYTHONPATH": str(here.parents[1])}
+    ran = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    if ran.returncode == 99 or "unshare" in ran.stderr:
+        pytest.skip(f"a small disk cannot be had here: {ran.stderr.strip()}")
+    *said, names, people_in_it = ran.stdout.splitlines()
+    assert said[-1] == (
+        f"index.build.WriteFailed: There is no room left for {disk}/library: "
+        "make some, and give the same command again."
+    )
+    assert (names, people_in_it) == ("library", "1")
 
 
 # Who of the people in a photo
