@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError, URLError
@@ -86,7 +86,7 @@ def _by_http(url: str) -> bytes:
                 if len(data) > LARGEST:
                     raise TooLarge(f"more than {LARGEST // 1_000_000} MB")
                 if time.monotonic() > until:
-                    raise Unreachable(f"not here after {LONGEST:.0f} s")
+                    raise Unreachable(f"not here after {LONGEST:g} s")
             if answer.length:
                 raise _Busy(f"the connection ended after {len(data)} of {len(data) + answer.length} bytes")
             return bytes(data)
@@ -94,14 +94,15 @@ def _by_http(url: str) -> bytes:
         raise
     except HTTPError as error:
         error.close()
-        said = f"the server answers {error.code} {error.reason}".rstrip()
+        reason = "and leads in a circle" if error.code // 100 == 3 else _line(error.reason)
+        said = f"the server answers {error.code} {reason}".rstrip()
         raise _Busy(said) if error.code in TRY_AGAIN else Unreachable(said) from error
     except URLError as error:
-        raise _Busy(f"the server cannot be reached: {error.reason}") from error
-    except ValueError as error:
-        raise Unreachable(f"no URL: {error}") from error
+        raise _Busy(f"the server cannot be reached: {_line(error.reason)}") from error
+    except (ValueError, InvalidURL) as error:
+        raise Unreachable(f"no URL: {_line(error)}") from error
     except (OSError, HTTPException) as error:
-        raise _Busy(f"the connection was lost: {str(error) or type(error).__name__}") from error
+        raise _Busy(f"the connection was lost: {_line(error)}") from error
 
 
 def _quoted(url: str) -> str:
@@ -128,8 +129,13 @@ def _by_fsspec(url: str) -> bytes:
         with fsspec.open(url, "rb") as opened:
             data: bytes = opened.read(LARGEST + 1)
     except Exception as error:  # each storage has errors of its own
-        said = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-        raise Unreachable(said) from error
+        raise Unreachable(_line(error)) from error
     if len(data) > LARGEST:
         raise TooLarge(f"more than {LARGEST // 1_000_000} MB")
     return data
+
+
+def _line(said: object) -> str:
+    """What somebody says, for a sentence of ours."""
+    line = "".join(c if c.isprintable() else " " for c in str(said))
+    return " ".join(line.split())[:200].rstrip(".") or type(said).__name__

@@ -1,0 +1,222 @@
+"""Pictures by URL, from a real server on this machine that does all that servers do."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from index import web
+from index.pictures import PictureError, contents, load
+from index.web import is_url
+
+
+class Server(ThreadingHTTPServer):
+    """Answers by path; counts the requests for each and remembers who asked."""
+
+    def __init__(self) -> None:
+        picture = io.BytesIO()
+        Pillow.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(picture, "JPEG")
+        self.picture = picture.getvalue()
+        self.requests: list[str] = []
+        self.agents: set[str | None] = set()
+        super().__init__(("127.0.0.1", 0), Answer)
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        self.server.agents.add(self.headers["User-Agent"])
+        getattr(self, self.path.strip("/").partition("/")[0].partition("?")[0])()
+
+    def good(self) -> None:
+        self.answer(200, self.server.picture)
+
+    def moved(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "/good")
+        self.end_headers()
+
+    def around(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", self.path)
+        self.end_headers()
+
+    def missing(self) -> None:
+        self.answer(404, b"not here")
+
+    def busy_once(self) -> None:
+        if self.server.requests.count(self.path) == 1:
+            self.answer(503, b"later")
+        else:
+            self.good()
+
+    def broken(self) -> None:
+        self.answer(500, b"")
+
+    def short(self) -> None:
+        self.answer(200, self.server.picture, len(self.server.picture) + 10)
+
+    def dropped(self) -> None:
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def silent(self) -> None:
+        time.sleep(0.5)
+
+    def slow(self) -> None:
+        self.answer(200, b"", 100)
+        try:
+            for _ in range(30):
+                self.wfile.write(b"x")
+                time.sleep(0.02)
+        except OSError:
+            pass  # nobody waits for the rest
+
+    def large(self) -> None:
+        self.answer(200, bytes(5000))
+
+    def page(self) -> None:
+        self.answer(200, b"<html>log in first</html>")
+
+    def answer(self, status: int, content: bytes, length: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content) if length is None else length))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    monkeypatch.setattr(web, "PAUSE", 0.0)
+    server.requests.clear()
+
+
+def at(server: Server, path: str) -> str:
+    return f"http://127.0.0.1:{server.server_port}{path}"
+
+
+def failure(url: str) -> PictureError:
+    with pytest.raises(PictureError) as error:
+        load(url, None)
+    assert str(error.value).startswith(url)
+    assert "\n" not in str(error.value)
+    return error.value
+
+
+@pytest.mark.parametrize("path", ["/good", "/good?a=1&b=ü x", "/good/My photo (1) ж.jpg", "/moved", "/good#part"])
+def test_a_picture_comes_from_the_web(server, path):
+    picture = load(at(server, path), None)
+    assert (picture.width, picture.height) == (80, 60)
+    assert server.agents == {web.NAME}
+
+
+def test_a_server_that_is_busy_is_asked_once_more(server):
+    assert contents(at(server, "/busy_once")) == server.picture
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "said", "requests"),
+    [
+        ("/missing", "cannot be read", "the server answers 404 Not Found", 1),
+        ("/broken", "cannot be read", "the server answers 500 Internal Server Error", 2),
+        ("/short", "cannot be read", "the connection ended after", 2),
+        ("/dropped", "cannot be read", "the connection was lost|cannot be reached", 2),
+        ("/around", "cannot be read", "the server answers 302 and leads in a circle", None),
+        ("/page", "not a picture", "is not a picture that can be read here", 1),
+    ],
+)
+def test_what_a_server_does_wrong_is_told(server, path, fault, said, requests):
+    error = failure(at(server, path))
+    assert error.fault == fault
+    assert any(part in str(error) for part in said.split("|"))
+    assert requests is None or len(server.requests) == requests
+
+
+def test_a_server_that_says_nothing_is_left(server, monkeypatch):
+    monkeypatch.setattr(web, "PATIENCE", 0.1)
+    assert "timed out" in str(failure(at(server, "/silent")))
+
+
+def test_a_server_that_never_ends_is_left(server, monkeypatch):
+    monkeypatch.setattr(web, "LONGEST", 0.1)
+    assert "not here after 0.1 s" in str(failure(at(server, "/slow")))
+
+
+def test_what_is_too_large_is_left(server, monkeypatch):
+    monkeypatch.setattr(web, "LARGEST", 4000)
+    assert failure(at(server, "/large")).fault == "too large"
+
+
+def test_a_server_that_is_not_there_is_told():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/a.jpg"
+    assert "the server cannot be reached: [Errno 111] Connection refused" in str(failure(url))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://[", "https://a b/", "http://x:port/", "http:///a.jpg", "http://\0/"]
+)
+def test_what_is_no_url_is_told(url):
+    with pytest.raises(PictureError, match=r"cannot be read \((no URL|no host|the server cannot)"):
+        load(url, None)
+
+
+def test_files_have_urls_too(tmp_path):
+    Pillow.new("RGB", (80, 60)).save(tmp_path / "a b.png")
+    assert load(f"file://{tmp_path}/a%20b.png", None).width == 80
+    assert load(f"file://localhost{tmp_path}/a%20b.png", None).width == 80
+    assert "is no plain file" in str(failure(f"file://{tmp_path}"))
+    assert "not those of elsewhere" in str(failure("file://elsewhere/a.png"))
+
+
+def test_shared_storage_is_read_by_fsspec():
+    with fsspec.open("memory://photos/a.png", "wb") as file:
+        Pillow.new("RGB", (80, 60)).save(file, "PNG")
+    assert load("memory://photos/a.png", None).width == 80
+    assert failure("memory://photos/missing.png").fault == "cannot be read"
+    assert "nonsense" in str(failure("nonsense://bucket/a.png"))
+
+
+def test_without_fsspec_it_is_told_how_to_have_it(monkeypatch):
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name == "fsspec":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert "s3:// needs fsspec: pip install 'pose-mirror[dask]'" in str(failure("s3://bucket/a.jpg"))
+
+
+def test_urls_are_told_from_files():
+    assert all(map(is_url, ["http://a", "HTTPS://a", "s3://a", "git+ssh://a"]))
+    assert not any(map(is_url, ["a.jpg", "c://a.jpg", "C:\\a.jpg", "/http://a", "mailto:a", "", str(Path("http://a"))]))
