@@ -144,8 +144,8 @@ def read_manifest(at: Path, folder: Path) -> Manifest:
         raise LibraryError(f"{shown(file)} has changed since the library was built: {remedy(folder)}.")
     try:
         return _decoded(document)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LibraryError(f"{shown(file)} is incomplete ({error!r}): {remedy(folder)}.") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise LibraryError(f"{shown(file)} is incomplete ({error!r:.200}): {remedy(folder)}.") from error
 
 
 def calls_itself_library(folder: Path) -> bool:
@@ -249,13 +249,13 @@ def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> No
     found = document.get("version")
     if found != VERSION:
         raise LibraryError(
-            f"{shown(file)} is of format version {found!r}, and this program's is {VERSION}: {remedy(folder)}."
+            f"{shown(file)} is of format version {found!r:.40}, and this program's is {VERSION}: {remedy(folder)}."
         )
     vectors = document.get("vectors")
     found = vectors.get("version") if isinstance(vectors, dict) else None
     if found != vector.VERSION:
         raise LibraryError(
-            f"{shown(file)} is of vector version {found!r}, and this program's is {vector.VERSION}: {remedy(folder)}."
+            f"{shown(file)} is of vector version {found!r:.40}, and this program's is {vector.VERSION}: {remedy(folder)}."
         )
 
 
