@@ -105,7 +105,7 @@ def info(asked: argparse.Namespace) -> int:
     print(f"{shown(asked.library)}: {_counts(manifest)}")
     rows = {
         "can be found": f"{manifest.indexed:,} people, {whole:,} of them from shoulders to ankles",
-        "found by": ", ".join(name for name, _ in manifest.models) or "people: their key points are labelled",
+        "found by": ", ".join(shown(name) for name, _ in manifest.models) or "people: their key points are labelled",
         "licences": ", ".join(f"{licence} {count:,}" for licence, count in licences.most_common()),
         "taken down": _pictures(taken_down) if taken_down else "",
         "pages": ", ".join(name for name in PAGES if name in manifest.files),
