@@ -23,7 +23,7 @@ LEG: Final[tuple[Profile, Profile]] = (
     ((0.0, 0.053, -0.004), (0.32, 0.053, 0.014), (1.0, 0.034, 0.004)),
 )
 MELT: Final = 0.02
-SOFT: Final = 0.10
+SOFT: Final = 0.04
 """Over how many metres of depth the surfaces of a limb, and of the trunk, melt into each other."""
 
 

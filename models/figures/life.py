@@ -259,7 +259,7 @@ AFIELD: Final[tuple[Movement, ...]] = (
              both=limb(hip=58, knee=40, spread=9, planted=0)),
     movement("Lounging", "everyday", props=("chair",), lean=-30, bend=26, nod=14, arms="lap", left=limb(hip=62,
              knee=66, spread=10, planted=0), right=limb(hip=74, knee=54, spread=-8, planted=0)),
-    movement("Feet up", "everyday", props=("chair",), lean=-26, bend=22, nod=6, left=limb(HOLDING), right=limb(HOLDING,
+    movement("Feet up", "everyday", props=("chair",), lift=38, lean=-26, bend=22, nod=6, left=limb(HOLDING), right=limb(HOLDING,
              elbow=80), both=limb(hip=92, knee=26, spread=4, planted=0)),
     movement("Lying on the stomach, reading", "everyday", lean=72, bend=-30, nod=-10, floor=1, both=limb(OFF, arm=74,
              plane=66, elbow=96, roll=-20, hip=2, knee=10, point=55), right=limb(knee=84)),

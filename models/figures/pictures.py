@@ -22,7 +22,7 @@ from models.figures.skeleton import Skeleton, skeleton
 from models.figures.sports import SPORTS
 from models.figures.stage import ACTING, DANCE, YOGA
 from models.figures.stance import INDEX, Stance, mirrored, within_limits
-from models.figures.styles import INK, NIGHT, PALETTES, PAPER, POSTER, SOFT, Style, ground, wear
+from models.figures.styles import INK, NIGHT, PALETTES, PAPER, POSTER, SOFT, Palette, Style, ground, wear
 from models.figures.view import View, aim, choose_view, upright
 from models.figures.wardrobe import somebody
 from models.pose import Image, Pose
@@ -88,9 +88,8 @@ def picture(number: int) -> Picture:
     camera = aim(chance, [one.skeleton for one in people], view, [room(one.skeleton, one.props) for one in people])
     style, palette = STYLES[number % len(STYLES)], PALETTES[int(chance.integers(len(PALETTES)))]
     people = [replace(one, look=wear(one.look, palette, chance)) for one in people]
-    scene = _scene(chance, movement)
-    background = backdrop(scene, camera, chance, view.width, view.height, style.crisp)
-    painting = paint(ground(style, background, palette, chance), people, camera, style=style)
+    background = backdrop(_scene(chance, movement), camera, chance, view, style, palette)
+    painting = paint(background, people, camera, style=style)
     return Picture(painting.picture, poses(painting, people, camera), movement.title)
 
 
@@ -103,19 +102,21 @@ def poses(painting: Painting, people: list[Person], camera: Camera) -> list[Pose
     return made
 
 
-def backdrop(scene: Scene, camera: Camera, chance: np.random.Generator, width: int, height: int, crisp: bool) -> Image:
-    """A background whose floor is the one that the people stand on; it is half as fine as they are: out of focus.
-
-    A `crisp` one is even where it has one colour.
-    """
+def backdrop(
+    scene: Scene, camera: Camera, chance: np.random.Generator, view: View, style: Style, palette: Palette
+) -> Image:
+    """A background whose floor is the one that the people stand on; it is half as fine as they are: out of focus."""
+    height, width = view.height, view.width
     made = np.zeros((height // 2, width // 2, 3), np.uint8)
     horizon = camera.horizon()
     above = float(camera.target[1]) + camera.distance * float(camera.turn[2, 1])
     line = horizon + camera.focal * max(above, 0.05) / (camera.distance + float(chance.uniform(1.2, 2.6)))
     line = min(max(line, height * 0.30), height * 0.97)
     scene(made, chance, line / 2, min(horizon, line - 4) / 2)
-    if not crisp:
-        haze(made, chance)
+    if style.crisp:  # edges are made after it was enlarged, and so are sharp
+        return ground(style, cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC), palette, chance)
+    haze(made, chance)
+    made = ground(style, made, palette, chance)
     return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 

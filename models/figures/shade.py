@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.figures.camera import Camera
+from models.figures.look import PER_PERSON, Material
 from models.figures.solids import Buffers
 from models.figures.styles import Style
 from models.pose import Floats, Image
@@ -20,6 +21,13 @@ RIMS: Final = 8
 FARTHEST: Final = np.float32(-3)
 """Metres behind the target where what is nowhere is taken to be."""
 
+FOLDS: Final = 0.022
+"""Metres over which cloth is smooth."""
+DENT: Final = np.float32(0.02)
+CLOTH: Final = np.isin(
+    np.arange(256) % PER_PERSON, (Material.TOP, Material.SLEEVES, Material.BOTTOM, Material.STRIPES)
+).astype(np.float32)
+"""1 for each material that is cloth."""
 AWAY: Final = ((1 - np.arange(256) / 255) ** 3 * RIMS * 0.999).astype(np.uint8)
 """The step of light around outlines by the cosine between a surface and the camera."""
 
@@ -38,7 +46,7 @@ class Surface:
 def surface(buffers: Buffers, camera: Camera) -> Surface:
     """What can be told of the surfaces from how near they are."""
     where = np.flatnonzero(buffers.material)
-    near = buffers.nearness.reshape(-1)
+    near = _ironed(buffers, FOLDS * float(camera.scale(np.zeros(1))[0])).reshape(-1)
     here, columns = near[where], buffers.nearness.shape[1]
     size = np.float32(camera.focal) / (np.float32(camera.distance) - here)
     normal = np.empty((3, len(where)), np.float32)
@@ -47,6 +55,21 @@ def surface(buffers: Buffers, camera: Camera) -> Surface:
     normal[2] = 1 / np.sqrt(normal[0] * normal[0] + normal[1] * normal[1] + 1)
     normal[:2] *= normal[2]
     return Surface(where, buffers.material.reshape(-1)[where], normal, 255 - _hidden(buffers).reshape(-1)[where])
+
+
+def _ironed(buffers: Buffers, reach: float) -> Floats:
+    """How near surfaces are, H×W, with cloth smoothed over `reach` pixels: it lies over what a body is put together of.
+
+    It moves by `DENT` metres at most, so that one limb before another is not drawn into it.
+    """
+    cloth = CLOTH[buffers.material]
+    rows, columns = cloth.shape
+    half = (columns // 2 + 1, rows // 2 + 1)
+    weight = cv2.GaussianBlur(cv2.resize(cloth, half, interpolation=cv2.INTER_AREA), (0, 0), max(reach / 2, 0.5))
+    near = cv2.resize(buffers.nearness * cloth, half, interpolation=cv2.INTER_AREA)
+    near = cv2.GaussianBlur(near, (0, 0), max(reach / 2, 0.5)) / np.maximum(weight, np.float32(1e-3))
+    moved = cv2.resize(near, (columns, rows), interpolation=cv2.INTER_LINEAR) - buffers.nearness
+    return buffers.nearness + np.clip(moved, -DENT, DENT) * cloth
 
 
 def _slope(near: Floats, here: Floats, where: npt.NDArray[np.intp], step: int) -> Floats:
@@ -66,11 +89,11 @@ def _hidden(buffers: Buffers) -> npt.NDArray[np.uint8]:
     rows, columns = buffers.nearness.shape
     near = np.maximum(buffers.nearness, FARTHEST)
     small = cv2.resize(near, (columns // 4 + 1, rows // 4 + 1), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), max(rows, columns) / 360)
+    small = cv2.GaussianBlur(small, (0, 0), max(rows, columns) / 170)
     nearer = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
     nearer -= near
     np.maximum(nearer, 0, out=nearer)
-    return np.minimum(cv2.convertScaleAbs(nearer, alpha=0.75 * 7 * 255), np.uint8(191))
+    return np.minimum(cv2.convertScaleAbs(nearer, alpha=0.75 * 9 * 255), np.uint8(191))
 
 
 def colours(seen: Surface, palette: Floats, style: Style) -> Image:

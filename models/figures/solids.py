@@ -23,8 +23,8 @@ NOTHING: Final = 0
 """The material of a pixel where there is no solid."""
 NOWHERE: Final = np.float32(-1e6)
 """How near such a pixel is."""
-MISSED: Final = np.float32(-1e12)
-"""The depth of a surface beside itself: still farther than nowhere when made metres."""
+MISSED: Final = np.float32(np.nan)
+"""The depth of a surface beside itself: no comparison with it holds."""
 ONE_THREAD: Final = 200_000
 """Multiplications in a matrix product at most: for more, BLAS starts threads, which here cost more than they save."""
 
@@ -102,11 +102,12 @@ def draw(solids: Solids, seen: Forms, width: int, height: int, margin: int = 2) 
     right, bottom = np.minimum(boxes[inside, 2:4].max(0) + margin, (width, height)).tolist()
     shape = (bottom - top, right - left)
     buffers = Buffers(left, top, np.full(shape, NOWHERE, np.float32), np.zeros(shape, np.uint8))
-    for number in np.flatnonzero(inside).tolist():
-        box = boxes[number].tolist()
-        window = (slice(box[1] - top, box[3] - top), slice(box[0] - left, box[2] - left))
-        _draw_one(solids, seen, number, _Box(seen.origin[number], box), buffers.nearness[window],
-                  buffers.material[window])  # fmt: skip
+    with np.errstate(invalid="ignore"):  # the root of less than nothing: `MISSED`
+        for number in np.flatnonzero(inside).tolist():
+            box = boxes[number].tolist()
+            window = (slice(box[1] - top, box[3] - top), slice(box[0] - left, box[2] - left))
+            spots = _Box(seen.origin[number], box)
+            _draw_one(solids, seen, number, spots, buffers.nearness[window], buffers.material[window])
     return buffers
 
 
@@ -115,16 +116,20 @@ def sample(solids: Solids, seen: Forms, x: Floats, y: Floats) -> tuple[Floats, B
     nearness, material = np.full(len(x), NOWHERE, np.float32), np.zeros(len(x), np.uint8)
     order = np.argsort(y, kind="stable")
     across, down = x[order], y[order]
-    for number, (left, top, right, bottom) in enumerate((seen.box[:, :4] + (-1, -1, 1, 1)).tolist()):
-        first, last = np.searchsorted(down, (top, bottom)).tolist()
-        band = across[first:last]
-        inside = np.flatnonzero((band > left) & (band < right)) + first
-        if not len(inside):
-            continue
-        near, made = nearness[inside][None], material[inside][None]
-        spots = _Spots(seen.origin[number], across[inside], down[inside])
-        _draw_one(solids, seen, number, spots, near, made)
-        nearness[inside], material[inside] = near[0], made[0]
+    bands = np.searchsorted(down, seen.box[:, [1, 3]] + (-1, 1)).tolist()
+    sides = (seen.box[:, [0, 2]] + (-1, 1)).tolist()
+    with np.errstate(invalid="ignore"):
+        for number, ((first, last), (left, right)) in enumerate(zip(bands, sides, strict=True)):
+            if first == last:
+                continue
+            band = across[first:last]
+            inside = np.flatnonzero((band > left) & (band < right)) + first
+            if not len(inside):
+                continue
+            near, made = nearness[inside][None], material[inside][None]
+            spots = _Spots(seen.origin[number], across[inside], down[inside])
+            _draw_one(solids, seen, number, spots, near, made)
+            nearness[inside], material[inside] = near[0], made[0]
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return nearness[back], material[back]
@@ -241,7 +246,7 @@ def _surface(seen: Forms, number: int, at: _Places, planes: Floats | None, caps:
     _keep_between_ends(z, planes, seen.rise[number])
     for end in (0, 1):
         if caps[end] and (some := at.cap(end)) is not None:
-            np.maximum(z[some], _front(at.part(some).values(seen.balls[number, end]), False), out=z[some])
+            np.fmax(z[some], _front(at.part(some).values(seen.balls[number, end]), False), out=z[some])
     return z
 
 
@@ -271,10 +276,8 @@ def _inside(seen: Forms, number: int, at: _Places, planes: Floats | None) -> Flo
 
 def _front(values: Floats, turned: bool) -> Floats:
     """The nearer root at each place from the values of disc and b (H×2…×W), `MISSED` where there is none."""
-    disc = values[:, 0]
-    z: Floats = np.sqrt(np.maximum(disc, 0))
+    z: Floats = np.sqrt(values[:, 0])
     if turned:
         np.negative(z, out=z)
     z -= values[:, 1]
-    np.putmask(z, disc < 0, MISSED)
     return z

@@ -148,7 +148,7 @@ def _mixed(one: Image, two: Image, share: float) -> Image:
 def _washed(picture: Image, chance: np.random.Generator) -> Image:
     """A pale wash that leaves the paper's edges bare."""
     height, width = picture.shape[:2]
-    small = (width // 8, height // 8)
+    small = (width // 4, height // 4)
     rough = cv2.resize(chance.random((9, 13)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)
     finer = cv2.resize(chance.random((23, 31)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)
     rough = np.asarray(cv2.addWeighted(rough, 1, finer, 0.4, 0), np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from models.figures.movement import Movement
 from models.figures.skeleton import Skeleton, Vector, skeleton
 from models.figures.stance import INDEX
 
-SIZES: Final = ((1088, 816), (1088, 816), (1088, 726), (1088, 726), (1152, 648), (816, 1088), (726, 1088))
+SIZES: Final = ((1024, 768), (1024, 768), (1024, 682), (1024, 682), (1088, 612), (768, 1024), (682, 1024))
 """Widths and heights of pictures, by how often: most are landscape, as most displays are."""
 
 
@@ -41,8 +42,7 @@ def choose_view(chance: np.random.Generator, movement: Movement) -> View:
         azimuth = float(chance.choice([-1, 1]) * chance.uniform(60, 110))
     else:
         azimuth = float(chance.uniform(110, 250))
-    lies = abs(movement.stance[INDEX["tilt"]]) < 40 and not upright(skeleton(movement.stance))
-    if lies and chance.random() < 0.8:  # from the head or the feet nobody would know what it is
+    if _lies(movement) and chance.random() < 0.8:  # from the head or the feet nobody would know what it is
         azimuth = float(chance.choice([-1, 1]) * chance.uniform(45, 105))
     azimuth += float(movement.stance[INDEX["turn"]]) * 0.6
     elevation = float(np.clip(chance.normal(6.5, 5), 1.5, 24))
@@ -51,6 +51,11 @@ def choose_view(chance: np.random.Generator, movement: Movement) -> View:
     if crop != "whole":
         width, height = width * 4 // 5, height * 4 // 5
     return View(width, height, azimuth, elevation, float(chance.uniform(3.4, 7.0)), crop)
+
+
+@cache
+def _lies(movement: Movement) -> bool:
+    return bool(abs(movement.stance[INDEX["tilt"]]) < 40 and not upright(skeleton(movement.stance)))
 
 
 def aim(chance: np.random.Generator, skeletons: Sequence[Skeleton], view: View, room: Sequence[Vector] = ()) -> Camera:
