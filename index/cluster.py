@@ -24,14 +24,18 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import cv2
-from distributed import Client, Future, KilledWorker
-from distributed.client import FutureCancelledError
 
 import models
 from index.manifest import LibraryError, shown
 from index.people import Finder, FinderFactory
 from index.photo import Photo, Skipped
 from index.workers import Found, is_video, look
+
+try:
+    from distributed import Client, Future, KilledWorker
+    from distributed.client import FutureCancelledError
+except ImportError as error:
+    raise LibraryError("A Dask cluster needs Dask here too: pip install 'pose-mirror[dask]'.") from error
 
 CHUNK: Final = 8
 """Photos in one piece of work: seconds of it, beside which Dask's own milliseconds count for little."""

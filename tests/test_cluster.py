@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import re
@@ -23,14 +24,18 @@ from finders import MARK, Fatal, Marked
 from sample_poses import people
 
 from index import cluster
+from index.build import build
 from index.cluster import Cluster
-from index.manifest import LibraryError
+from index.library import Library
+from index.manifest import REPORT, LibraryError
 from index.people import photo_finder
 from index.photo import Credit, Photo, Skipped
 from index.workers import Lookers
 
 LONG_SIDE = 320
 TESTS = Path(__file__).parent
+
+pytestmark = pytest.mark.slow
 
 
 class Processes:
@@ -39,6 +44,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self._folder, self._names = folder, itertools.count()
         self._all: list[subprocess.Popen[bytes]] = []
+        self.workers: list[subprocess.Popen[bytes]] = []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -50,7 +56,8 @@ class Processes:
     def work(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """Starts one more worker."""
         begun = ("worker", self.address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "60")
-        return self._start(*begun, *options, **environment)
+        self.workers.append(self._start(*begun, *options, **environment))
+        return self.workers[-1]
 
     def wait_for_the_scheduler(self) -> None:
         until = time.monotonic() + 60
@@ -124,9 +131,10 @@ def two_workers(processes: Processes) -> list[subprocess.Popen[bytes]]:
     return [processes.work("--no-nanny"), processes.work("--no-nanny")]
 
 
-def wait_for_workers(lookers: Cluster, count: int) -> None:
+def wait_for_workers(lookers: Cluster, processes: Processes) -> None:
+    """Until all workers that were started, and have not ended, are at work."""
     until = time.monotonic() + 60
-    while lookers._threads() < count:
+    while lookers._threads() != sum(worker.poll() is None for worker in processes.workers):
         assert time.monotonic() < until, "the workers do not start"
         time.sleep(0.05)
 
@@ -140,21 +148,31 @@ def failure(processes: Processes | str, photos=(), finder=Marked) -> str:
     return sentence
 
 
-def test_a_cluster_of_which_one_worker_is_killed_finds_what_one_process_finds(processes, two_workers, tmp_path):
-    photos = photos_in(tmp_path, 60)
-    with Lookers(Marked, 1, LONG_SIDE) as lookers:
-        alone = said(lookers.look(photos))
-    with Cluster(processes.address, Marked, LONG_SIDE) as lookers:
-        wait_for_workers(lookers, 2)
-        found = []
-        for one in lookers.look(photos):
-            found.append(one)
-            if len(found) == 9:
-                os.kill(two_workers[0].pid, signal.SIGKILL)
+def test_the_same_library_comes_out_of_a_cluster_of_which_one_worker_is_killed(processes, two_workers, tmp_path):
+    (tmp_path / "photos").mkdir()
+    photos_in(tmp_path / "photos", 60)
+    alone = build([tmp_path / "photos"], tmp_path / "alone", finder=Marked, long_side=LONG_SIDE)
+    with Cluster(processes.address, None, LONG_SIDE) as lookers:
+        wait_for_workers(lookers, processes)
+
+    def kill_one_on_the_way(done: int, total: int | None, what: str) -> None:
+        if what == "Looking" and done >= 9:
+            two_workers[0].send_signal(signal.SIGKILL)
+
+    arguments = {"finder": Marked, "long_side": LONG_SIDE, "progress": kill_one_on_the_way}
+    by_cluster = build([tmp_path / "photos"], tmp_path / "by-cluster", dask=processes.address, **arguments)
     assert two_workers[0].wait() == -signal.SIGKILL
-    assert len(found) == 60
-    assert said(found) == alone
-    assert list(alone.values()).count("no person") == 9
+    assert by_cluster.counts == alone.counts
+    assert alone.counts["no person"] == 9
+    assert alone.items > 30
+    assert files(tmp_path / "by-cluster") == files(tmp_path / "alone")
+
+
+def files(library: Path) -> dict[str, str]:
+    """The checksums of all of a library's files but the report, which says how long it took."""
+    with Library.open(library) as opened:
+        pictures = {f"pictures/{name}": name for name in opened.pictures()}
+        return pictures | {name: one.sha256 for name, one in opened.manifest.files.items() if name != REPORT}
 
 
 def test_the_model_comes_with_the_work(processes, two_workers, posenet, shared_data, tmp_path):
@@ -216,7 +234,7 @@ def test_a_worker_without_this_very_program_is_told(processes, two_workers, prel
     (tmp_path / "preload.py").write_text(preload)
     with Cluster(processes.address, None, LONG_SIDE) as lookers:
         worker = processes.work("--no-nanny", "--preload", str(tmp_path / "preload.py"))
-        wait_for_workers(lookers, 2)
+        wait_for_workers(lookers, processes)
     assert re.search(sentence, failure(processes))
     worker.kill()
     worker.wait()
@@ -225,6 +243,13 @@ def test_a_worker_without_this_very_program_is_told(processes, two_workers, prel
 def test_a_worker_that_comes_later_with_another_version_looks_at_nothing():
     with pytest.raises(LibraryError, match="has another version"):
         cluster._look("another", [], None, LONG_SIDE)
+
+
+def test_without_dask_it_is_told_how_to_have_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "index.cluster")
+    with pytest.raises(LibraryError, match=r"pip install 'pose-mirror\[dask\]'"):
+        importlib.import_module("index.cluster")
 
 
 @pytest.mark.parametrize(
