@@ -67,6 +67,7 @@ def unfinished(folder: Path) -> Path:
 
 def test_a_library_in_use_grows_step_by_step_at_the_lowest_priority(folder: Path) -> None:
     with Collection(Library.open(folder)) as collection, growing(folder, count=7, step=2):
+        wait_until(lambda: bool(growers(folder)))
         (pid,) = growers(folder)
         wait_until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
         assert os.getpriority(os.PRIO_PROCESS, pid) == 19
