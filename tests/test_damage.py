@@ -55,7 +55,8 @@ def mirror(folder, count):
     try:
         with collection.Collection(collection.opened(Path(folder))) as shown:
             pictures = sum(shown.picture(number) is not None for number in range(int(count)))
-            print(len(shown.keypoints), pictures, round(shown.find(shown.pose(shown.any()), 3)[0].agreement, 3))
+            last = shown.pose(collection.Match(len(shown.keypoints) - 1, False, 0))
+            print(len(shown.keypoints), pictures, round(shown.find(last, 3)[0].agreement, 3))
     except collection.LibraryError as error:
         print(f"pose-mirror: {error}", file=sys.stderr)
         return 1
