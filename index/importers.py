@@ -1,4 +1,4 @@
-"""What a library is made of: folders of photos, tables of photos, COCO's files, files of key points alone."""
+"""What a library is made of: folders of photos, with whom to thank for them, and files of key points alone."""
 
 from __future__ import annotations
 
@@ -12,17 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from index.coco import photos_of_coco as photos_of_coco
 from index.manifest import calls_itself_library, shown
-from index.photo import Credit as Credit
-from index.photo import ImportFailed as ImportFailed
-from index.photo import Photo as Photo
-from index.photo import Skipped as Skipped
-from index.photo import check_plain, why
-from index.photo import title_of as title_of
-from index.table import TABLES as TABLES
-from index.table import Row, rows_of
-from index.table import photos_of_table as photos_of_table
+from index.photo import Credit, ImportFailed, Photo, Skipped, check_plain, title_of, why
+from index.table import TABLES, Row, rows_of
 from index.writer import NewItem
 from models.pose import Floats
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from index.importers import Skipped
 from index.library import Item
+from index.photo import Skipped
 from models.pose import Floats
 
 EXAMPLES = 12

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from sample_poses import people
 
-from index.importers import ImportFailed, Photo, Skipped, keypoints_of, photos_in, photos_of_coco, poses_in
+from index.coco import photos_of_coco
+from index.importers import keypoints_of, photos_in, poses_in
 from index.manifest import MANIFEST
+from index.photo import ImportFailed, Photo, Skipped
 from index.writer import NewItem, write_library
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from index.importers import ImportFailed, Photo, Skipped, photos_in, photos_of_table
-from index.photo import Credit
+from index.importers import photos_in
+from index.photo import Credit, ImportFailed, Photo, Skipped
+from index.table import photos_of_table
 
 ANN = Credit("Jump", "Ann", "CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "https://x.org/1")
 
