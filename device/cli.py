@@ -12,6 +12,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -27,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, partial(_terminated, asked.terminated))
     command: Command = asked.command
     try:
         return command(asked)
@@ -40,9 +41,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
+def _terminated(status: int, number: int, frame: FrameType | None) -> None:
     """SIGTERM ends the program as closing the window does: through every `with`."""
-    raise SystemExit(0)
+    raise SystemExit(status)
 
 
 def _is_ours(error: BaseException) -> bool:
@@ -54,8 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pose-mirror",
         description="Stand in front of the display: it answers with the photograph of somebody else in your pose.",
-        epilog="Everything happens on this machine; only `models fetch` uses a network.",
+        epilog="Everything happens on this machine: only `models fetch`, and `index build` where it is given URLs or "
+        "--dask, use a network.",
     )
+    parser.set_defaults(terminated=128 + signal.SIGTERM)  # a build that was ended is not done
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_demo(commands)
@@ -97,6 +100,7 @@ def _add_demo(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _mirror_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(terminated=0)  # to a mirror it is the switch
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a configuration; see device/default.toml for all keys"
     )
@@ -142,14 +146,26 @@ def _add_index_build(actions: Commands[argparse.ArgumentParser]) -> None:
         actions,
         "build",
         "make a library of your own photos",
-        "Finds the people in photos and makes a library of them. SOURCE: a folder of photos, a video, a COCO json, or "
-        "key points (.npz).",
-        "pose-mirror index build ~/Photos --out ~/pose-library",
-        "pose-mirror run --library ~/pose-library",
+        "Finds the people in photos and makes a library of them, with a report page that shows what came of them. "
+        "SOURCE: a folder of photos, a video, a table of pictures and their credits (.csv, .tsv, .jsonl), a COCO json, "
+        "or key points (.npz). A library that is there already stays in use until the new one is whole. Stopped at "
+        "any moment, the same command goes on where it was.",
+        "pose-mirror index build ~/Photos holiday.mp4 --out ~/pose-library",
+        "pose-mirror index build commons.csv --licence 'CC BY*' --licence CC0 --out ~/pose-library",
     )
     build.add_argument("sources", nargs="+", type=Path, metavar="SOURCE")
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the library goes")
     build.add_argument("--workers", type=_count, metavar="N", help="processes at once (default: one a core)")
+    build.add_argument("--dask", metavar="ADDRESS", help="look at the photos on the Dask cluster with this scheduler")
+    build.add_argument("--images", type=Path, metavar="DIR", help="where the pictures of a COCO json are")
+    build.add_argument(
+        "--licence",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="take only pictures whose licence fits, as 'CC BY*'; may be given several times",
+    )
+    build.add_argument("--fresh", action="store_true", help="begin anew instead of where a stopped build was")
     _estimator_options(build)
 
 

@@ -22,6 +22,9 @@ from index.library import verify as verified
 from index.manifest import PAGES, Manifest, shown
 from models.pose import Pose
 
+LABELLED: Final = (".npz", ".json")
+"""Sources that may bring their key points, so that no model is needed."""
+
 SHOULDERS: Final = 5
 """Where the body begins among the key points: before it is the face."""
 
@@ -38,7 +41,7 @@ def build(asked: argparse.Namespace) -> int:
     try:
         model = find(asked.model or DEFAULT)
     except ModelMissing:
-        if asked.model or any(source.is_dir() for source in asked.sources):
+        if asked.model or any(source.exists() and source.suffix.lower() not in LABELLED for source in asked.sources):
             raise
         model = None  # key points and labelled pictures need none; what does need one will say so
     with told() as progress:
@@ -48,6 +51,10 @@ def build(asked: argparse.Namespace) -> int:
             finder=photo_finder(model, asked.size) if model else None,
             model=(model.stem, sha256(model.read_bytes()).hexdigest()) if model else None,
             workers=asked.workers or len(os.sched_getaffinity(0)),
+            dask=asked.dask,
+            images=asked.images,
+            licences=asked.licence,
+            fresh=asked.fresh,
             progress=progress,
         )
     print(report)

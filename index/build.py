@@ -80,19 +80,20 @@ class Report:
 
     def __str__(self) -> str:
         """Some lines for the terminal: what there is, and what was skipped and why."""
-        looked = self.looked_at - self.resumed
-        rate = f", {looked / self.seconds:.1f} a second" if self.seconds > 0 else ""
+        rate = (self.looked_at - self.resumed) / max(self.seconds, 1e-9)
+        said = f", {rate:,.1f} a second" if rate >= 1 else ""  # a video takes its minutes
         before = f" ({self.resumed:,} of them before)" if self.resumed else ""
         lines = [
             f"{shown(self.out)}: {self.items:,} people in {self.pictures:,} pictures, "
             f"{self.indexed:,} of them can be found.",
-            f"{self.looked_at:,} looked at{before} in {self.seconds:.1f} s{rate}; "
+            f"{self.looked_at:,} looked at{before} in {self.seconds:.1f} s{said}; "
             f"{sum(self.counts.values()):,} skipped.",
         ]
         for kind, count in self.counts.items():
             lines.append(f"  {count:,} {kind}; the first: {self.kinds[kind].some[0].reason}")
-        if self.page is not None and self.kinds:
-            lines.append(f"More of each sort, and what the library is rich in: {shown(self.page)}")
+        if self.page is not None:
+            what = "More of each sort, and what the library is rich in" if self.kinds else "What the library is rich in"
+            lines.append(f"{what}: {shown(self.page)}")
         return "\n".join(lines)
 
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from index import pictures
-from index.duplicates import BITS, NearDuplicates, differing, near
-from index.fingerprint import BYTES
+from index.choice import Shown, left_out
+from index.duplicates import near
 from index.library import Item, Library, LibraryError, Removed
 from index.manifest import Manifest, Progress, shown
 from index.pictures import Kept
 from index.writer import NewItem, Writer
-from models.pose import Floats
 
 FEWEST_DIGITS: Final = 6
 """Of a picture's name that name it: of 100,000 pictures, two begin with the same six once in a long while."""
@@ -99,14 +96,12 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress | None = None) 
         removed = [one for library in libraries for one in library.removed()] + _removed_at(out)
         for one in removed:
             writer.remove(*one)
-        choice = _Choice(removed)
-        for number, library in enumerate(libraries):
-            choice.look(number, library)
+        out_of_each, kinds = _left_out(libraries, removed)
         total, done = sum(map(len, libraries)), 0
-        for number, library in enumerate(libraries):
+        for library, leave in zip(libraries, out_of_each, strict=True):
             bits = dict(library.fingerprints())
             for item in library.items():
-                if item.picture is None or choice.made.get(item.picture.name) == number:
+                if item.picture is None or item.picture.name not in leave:
                     writer.add(_copy(library, item, bits, check=True))
                 done += 1
                 if progress is not None:
@@ -114,46 +109,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress | None = None) 
         if not len(writer):
             raise LibraryError(f"Nothing is left to write to {shown(out)}: every picture was taken down.")
         models = dict.fromkeys(model for library in libraries for model in library.manifest.models)
-        return Merger(writer.finish(list(models), progress), choice.left_out)
-
-
-class _Choice:
-    """Which pictures of several libraries stay: `made` says from which library each is taken."""
-
-    def __init__(self, removed: Sequence[Removed]) -> None:
-        self.made: dict[str, int] = {}
-        self.left_out: Counter[str] = Counter()
-        self._removed = {one.picture for one in removed}
-        self._looks = np.frombuffer(b"".join(one.bits for one in removed), np.uint8).reshape(-1, BYTES)
-        self._near = NearDuplicates()
-        self._best: list[tuple[int, str]] = []
-        """Of each moment that was photographed, the largest picture: its pixels and its name."""
-
-    def look(self, number: int, library: Library) -> None:
-        """Chooses among one library's pictures and those of the libraries before."""
-        bits = dict(library.fingerprints())
-        for name, items in _by_picture(library).items():
-            if name in self._removed or (differing(bits[name], self._looks) <= BITS).any():
-                self.left_out["taken down"] += 1
-            elif name in self.made:
-                self.left_out["duplicate"] += 1
-            else:
-                people = [library.keypoints[item.number] for item in items]
-                self._weigh(number, name, bits[name], people, (items[0].width, items[0].height))
-
-    def _weigh(self, number: int, name: str, bits: bytes, people: Sequence[Floats], size: tuple[int, int]) -> None:
-        moment, pixels = self._near.alike(bits, people, size), size[0] * size[1]
-        if moment is not None:
-            self.left_out["near-duplicate"] += 1
-            if pixels <= self._best[moment][0]:
-                return
-            del self.made[self._best[moment][1]]
-            self._best[moment] = pixels, name
-        else:
-            moment = len(self._best)
-            self._best.append((pixels, name))
-        self._near.add(moment, bits, people, size)
-        self.made[name] = number
+        return Merger(writer.finish(list(models), progress), kinds)
 
 
 class _Names:
@@ -204,6 +160,27 @@ class _Names:
             if name in self.items:
                 return {name}
         return {name for name, bits in self._library.fingerprints() if near(bits, stored.fingerprint)}
+
+
+def _left_out(libraries: Sequence[Library], removed: Sequence[Removed]) -> tuple[list[set[str]], Counter[str]]:
+    """The pictures of each library that are not to be in the merged one, and how many there are of each sort."""
+    places: list[tuple[int, str]] = []
+
+    def pictures() -> Iterator[Shown]:
+        for number, library in enumerate(libraries):
+            bits = dict(library.fingerprints())
+            for name, items in _by_picture(library).items():
+                places.append((number, name))
+                people = [_copy(library, item, bits) for item in items]
+                assert isinstance(people[0].picture, Kept), "it is a picture's"
+                yield Shown(name, people[0].picture, people)
+
+    found = left_out(pictures(), removed)
+    out_of_each: list[set[str]] = [set() for _ in libraries]
+    for place in found:
+        number, name = places[place]
+        out_of_each[number].add(name)
+    return out_of_each, Counter(one.kind for one in found.values())
 
 
 def _by_picture(library: Library) -> dict[str, list[Item]]:
