@@ -24,11 +24,17 @@ function poses(file) {
   return rows;
 }
 
-// The vectors are of length 1, so their product is the cosine: Move Mirror's own package divides by the lengths again.
+// As the article has it. The vectors are of length 1, but the package that it takes the cosine from cannot know.
 function cosineDistance(a, b) {
-  let cosine = 0;
-  for (let i = 0; i < NUMBERS; i++) cosine += a[i] * b[i];
-  return Math.sqrt(Math.max(0, 2 * (1 - cosine)));
+  let product = 0;
+  let ofA = 0;
+  let ofB = 0;
+  for (let i = 0; i < NUMBERS; i++) {
+    product += a[i] * b[i];
+    ofA += a[i] * a[i];
+    ofB += b[i] * b[i];
+  }
+  return Math.sqrt(Math.max(0, 2 * (1 - product / Math.sqrt(ofA * ofB))));
 }
 
 function answer(tree, queries) {
