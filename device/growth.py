@@ -101,7 +101,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     try:
         grow(Path(sys.argv[1]), int(sys.argv[2]), step=int(sys.argv[3]), workers=1)
-    except (LibraryError, OSError) as error:
+    except LibraryError as error:
         sys.exit(f"The starter library stays as it is: {error}")
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -23,7 +23,7 @@ import cv2
 from index import pictures
 from index.duplicates import near
 from index.library import Item, Library, Removed
-from index.manifest import PICTURES, LibraryError, sha256_of
+from index.manifest import PICTURES, LibraryError, sha256_of, shown
 from index.pictures import Kept, Stored
 from index.writer import NewItem, Progress, Writer
 from models import figures
@@ -61,7 +61,7 @@ Draw = Callable[[Iterable[int]], Iterable[list[NewItem]]]
 def starter(folder: Path, progress: Progress | None = None, *, count: int = FIRST) -> Path:
     """The folder of the starter library; where there is none of this program, whole, its first pictures are drawn.
 
-    Raises LibraryError when the folder holds something that is no library, OSError when the disk is full.
+    Raises LibraryError when the folder holds something that is no library, or cannot be written to.
     """
     if not drawn(folder):
         grow(folder, count, progress)
@@ -90,9 +90,16 @@ def grow(
         return
     if workers is None:
         workers = min(len(os.sched_getaffinity(0)), count)
-    with _drawing(workers) as draw_all:
-        while have < count:
-            have = _longer(folder, min(count, have + step), draw_all, count, progress)
+    try:
+        with _drawing(workers) as draw_all:
+            while have < count:
+                have = _longer(folder, min(count, have + step), draw_all, count, progress)
+    except (OSError, BrokenExecutor) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise LibraryError(
+            f"The starter library cannot be drawn in {shown(folder)} ({said}): see that the folder can be written to, "
+            "and that there are 500 MB of room and some memory."
+        ) from error
 
 
 @cache

@@ -155,6 +155,12 @@ def test_what_is_no_library_is_left_alone(tmp_path):
     assert (tmp_path / "letters" / "dear.txt").read_text() == "Dear …"
 
 
+def test_where_it_cannot_be_written_one_sentence_names_the_folder(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(LibraryError, match=r"cannot be drawn in .*file/starter \(.+\)"):
+        starter(tmp_path / "file" / "starter", count=2)
+
+
 def test_the_performer_finds_somebody_in_it(small):
     folder, _ = small
     _, pose = perform(1.5, 640, 480)
