@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from index.library import Item
-from index.licences import short_name
+from index.licences import deed, short_name
 from index.manifest import PICTURES
 
 HEAD: Final = """<!DOCTYPE html>
@@ -84,7 +84,8 @@ def page(items: Iterable[Item]) -> Iterator[str]:
         yield f"<table>\n{''.join(rows)}</table>\n"
     for number, licence in enumerate(licences, 1):
         yield f'<section id="licence-{number}">\n'
-        yield f"<h2>{linked(_name(licence), licence[1])} <small>{_count(by_licence[licence], 'picture')}</small></h2>\n"
+        name = linked(_name(licence), licence[1] or deed(licence[0]))
+        yield f"<h2>{name} <small>{_count(by_licence[licence], 'picture')}</small></h2>\n"
         yield from _pictures(by_licence[licence])
         yield "</section>\n"
 
@@ -115,7 +116,7 @@ def _summary(pictures: Sequence[Credited], alone: int) -> str:
 
 def _pictures(pictures: Sequence[Credited]) -> Iterator[str]:
     """The pictures of one licence, by authors; those of whom nobody is known come last."""
-    ordered = sorted(pictures, key=lambda one: (not one.author, one.author.casefold(), one.author, one.title))
+    ordered = sorted(pictures, key=lambda one: (not one.author, one.author.casefold(), one.author))
     for start in range(0, len(ordered), LAID_AT_ONCE):
         yield "<ul>\n"
         for one in ordered[start : start + LAID_AT_ONCE]:

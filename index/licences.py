@@ -27,13 +27,26 @@ def _names(licence: str | None, url: str | None) -> Iterator[str]:
 
 def short_name(licence: str) -> Iterator[str]:
     """Creative Commons' own short name of a licence, given by its deed's URL or a name written another way."""
-    deed = re.search(r"creativecommons\.org/(licenses|publicdomain)/([a-z-]+)(?:/(\d\.\d))?", licence, re.IGNORECASE)
-    written = re.fullmatch(r"cc[-_ ](by[a-z-]*?)(?:[-_ ]v?(\d\.\d))?", licence, re.IGNORECASE)
-    if deed is not None:
-        kind, version = deed[2].upper(), deed[3]
+    found = re.search(r"creativecommons\.org/(licenses|publicdomain)/([a-z-]+)(?:/(\d\.\d))?", licence, re.IGNORECASE)
+    written = _written(licence)
+    if found is not None:
+        kind, version = found[2].upper(), found[3]
         name = {"ZERO": "CC0", "MARK": "Public Domain Mark"}.get(kind, f"CC {kind}")
     elif written is not None:
         name, version = f"CC {written[1].upper()}", written[2]
     else:
         return
     yield f"{name} {version}" if version else name
+
+
+def deed(licence: str) -> str:
+    """Where Creative Commons explains a licence of theirs, given by its name; empty for others."""
+    written = _written(licence)
+    if written is not None and written[2]:
+        return f"https://creativecommons.org/licenses/{written[1].lower()}/{written[2]}/"
+    return "https://creativecommons.org/publicdomain/zero/1.0/" if re.match("cc0", licence, re.IGNORECASE) else ""
+
+
+def _written(licence: str) -> re.Match[str] | None:
+    """`CC BY-SA 4.0` in its parts, however it is written."""
+    return re.fullmatch(r"cc[-_ ](by[a-z-]*?)(?:[-_ ]v?(\d\.\d))?", licence, re.IGNORECASE)

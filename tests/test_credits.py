@@ -76,6 +76,10 @@ def test_licences_come_by_how_many_pictures_they_have_and_none_last():
     assert [line.split("\n")[0] for line in read.html.split("<td>")[2::2]] == ["4", "1", "2"]
 
 
+def test_a_licence_known_by_its_name_alone_is_linked_all_the_same():
+    assert Read([item(0, licence="CC-BY-SA-4.0", licence_url=None)]).links["CC-BY-SA-4.0"].endswith("/by-sa/4.0/")
+
+
 def test_pictures_come_by_their_authors_and_nobody_s_last():
     read = Read([item(0, author=None), item(1, author="bea"), item(2, author="Ann"), item(3, author="Bea")])
     assert read.images == ["pictures/2.jpg", "pictures/3.jpg", "pictures/1.jpg", "pictures/0.jpg"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from index.licences import matches_licence
+from index.licences import deed, matches_licence
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,18 @@ def test_a_licence_fits_by_its_name_its_url_or_its_short_name(licence, url, patt
 def test_one_pattern_of_several_is_enough():
     assert matches_licence("CC0", ["CC BY*", "CC0*"])
     assert not matches_licence("CC0", [])
+
+
+@pytest.mark.parametrize(
+    ("licence", "url"),
+    [
+        ("CC BY-SA 4.0", "https://creativecommons.org/licenses/by-sa/4.0/"),
+        ("cc-by-2.0", "https://creativecommons.org/licenses/by/2.0/"),
+        ("CC0", "https://creativecommons.org/publicdomain/zero/1.0/"),
+        ("CC BY", ""),
+        ("All rights reserved", ""),
+        ("", ""),
+    ],
+)
+def test_creative_commons_licences_are_explained_by_their_deeds(licence, url):
+    assert deed(licence) == url
