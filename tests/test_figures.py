@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,15 +16,19 @@ from hypothesis import strategies as st
 
 from models.estimator import Estimator
 from models.figures import REPERTOIRE, perform, picture
+from models.figures.body import Tailor, dress
 from models.figures.camera import Camera
+from models.figures.edges import straighten
 from models.figures.life import LIFE
 from models.figures.look import Look
+from models.figures.movement import Prop
 from models.figures.paint import Person, paint
 from models.figures.performer import CUES, LENGTH, body
 from models.figures.pictures import ROUNDS, SELDOM, choose
 from models.figures.skeleton import LIMBS, SIDES, Build, Skeleton, skeleton
-from models.figures.solids import Solids, draw
+from models.figures.solids import Solids, draw, sample
 from models.figures.stance import ANGLES, INDEX, LIMITS, Stance, mirrored, stance, within_limits
+from models.figures.styles import INK, NIGHT, PAPER, POSTER, SOFT
 from models.figures.wardrobe import BUILDS
 from models.pose import LEFT_WRIST, NOSE, RIGHT_WRIST, SIGMAS, SWAP, Floats, Pose
 
@@ -71,9 +76,10 @@ def oks(found: Pose, truth: Pose) -> float:
 # Stances
 
 
-@pytest.mark.parametrize("movement", REPERTOIRE, ids=TITLES)
-def test_every_named_pose_keeps_to_what_joints_allow(movement):
-    assert np.allclose(within_limits(movement.stance), movement.stance)
+def test_every_named_pose_keeps_to_what_joints_allow_however_it_is_taken():
+    chance = np.random.default_rng(3)
+    taken = [(one.title, made) for one in REPERTOIRE for made in (one.stance, one.taken(chance), one.taken(chance))]
+    assert not [title for title, made in taken if not np.allclose(within_limits(made), made)]
 
 
 def test_there_are_many_named_poses_and_no_title_twice():
@@ -102,6 +108,16 @@ def test_an_unknown_angle_is_refused():
         stance(left_antenna=10)
 
 
+def test_a_movement_with_families_is_taken_differently_each_time_but_for_what_it_is_named_after():
+    chance = np.random.default_rng(5)
+    movement = next(one for one in REPERTOIRE if one.title == "Hailing a taxi")
+    taken = np.array([movement.taken(chance) for _ in range(20)])
+    for name in ("left_hip", "right_knee", "left_elbow"):
+        assert np.ptp(taken[:, INDEX[name]]) > 4
+    for name in ("right_arm", "right_plane", "right_elbow"):
+        assert np.ptp(taken[:, INDEX[name]]) == 0
+
+
 # Skeletons
 
 
@@ -125,20 +141,29 @@ def test_elbows_bend_forward_only_and_knees_backward_only_also_when_feet_are_pla
         assert bend(made, f"{side}_hip", f"{side}_knee", f"{side}_ankle") <= LIMITS[INDEX["left_knee"], 1] + 0.1
 
 
-@pytest.mark.parametrize("movement", REPERTOIRE, ids=TITLES)
-def test_whoever_is_not_in_the_air_touches_the_floor_and_nobody_sinks_into_it(movement):
-    made = skeleton(movement.stance)
-    lowest = min(float(point[1]) for point in made.points.values())
-    lift = movement.stance[INDEX["lift"]] / 100
-    assert lift - 0.001 <= lowest <= lift + 0.125  # the thickest part that may lie on the floor is a hip
+@pytest.fixture(scope="module")
+def standing() -> dict[str, tuple[Stance, Skeleton]]:
+    """Every named pose by its title, as it is written down, and its skeleton."""
+    return {movement.title: (movement.stance, skeleton(movement.stance)) for movement in REPERTOIRE}
 
 
-@pytest.mark.parametrize("movement", REPERTOIRE, ids=TITLES)
-def test_planted_feet_stand_on_the_floor(movement):
-    made = skeleton(movement.stance)
-    for side in SIDES:
-        if movement.stance[INDEX[f"{side}_planted"]] == 1:
-            assert made.points[f"{side}_ball"][1] < 0.085
+def test_whoever_is_not_in_the_air_touches_the_floor_and_nobody_sinks_into_it(standing):
+    lowest = {
+        title: min(float(point[1]) for point in made.points.values()) - taken[INDEX["lift"]] / 100
+        for title, (taken, made) in standing.items()
+    }
+    # the thickest part that may lie on the floor is a hip
+    assert not {title: low for title, low in lowest.items() if not -0.001 <= low <= 0.125}
+
+
+def test_planted_feet_stand_on_the_floor(standing):
+    high = {
+        f"{title}, {side}": float(made.points[f"{side}_ball"][1])
+        for title, (taken, made) in standing.items()
+        for side in SIDES
+        if taken[INDEX[f"{side}_planted"]] == 1 and taken[INDEX["lift"]] == 0
+    }
+    assert not {which: height for which, height in high.items() if height >= 0.085}
 
 
 def test_a_raised_left_arm_is_on_the_right_of_the_picture_of_somebody_who_faces_the_camera():
@@ -206,6 +231,36 @@ def test_what_is_cut_off_is_not_drawn_and_the_inside_shows():
     assert front[60, 60] == pytest.approx(-1.0, abs=0.01)
 
 
+def ball() -> tuple[Solids, Camera]:
+    solids = Solids()
+    solids.add(1, np.zeros(3), np.zeros(3), (1.0, 1.0))
+    return solids, Camera(np.eye(3), np.zeros(3), 1000.0, 20_000.0, (30.3, 30.4))
+
+
+def test_single_places_are_seen_as_pixels_are():
+    made, camera = Solids(), seen_from_the_front(skeleton(stance(left_arm=70)))
+    dress(Tailor(made, skeleton(stance(left_arm=70)), Look(), 0, fine=True))
+    forms = made.seen_by(camera)
+    buffers = draw(made, forms, 200, 240)
+    assert buffers is not None
+    y, x = (np.indices(buffers.material.shape).reshape(2, -1)[:, ::7]).astype(np.float32)
+    near, material = sample(made, forms, x + buffers.left, y + buffers.top)
+    assert (material == buffers.material.reshape(-1)[::7]).mean() > 0.999
+    assert np.quantile(np.abs(near - buffers.nearness.reshape(-1)[::7]), 0.99) < 0.001
+
+
+def test_a_straightened_edge_covers_as_much_of_its_pixels_as_the_solid_does():
+    solids, camera = ball()
+    forms = solids.seen_by(camera)
+    buffers = draw(solids, forms, 61, 61)
+    assert buffers is not None
+    black = np.zeros((*buffers.material.shape, 3), np.uint8)
+    white = np.where(buffers.material[..., None] > 0, np.uint8(255), black)
+    straighten(white, buffers, black, solids, forms)
+    assert white[..., 0].sum() / 255 == pytest.approx(np.pi * 20**2, rel=0.003)
+    assert len(np.unique(white)) == 5, "an edge's pixel is seen at four places"
+
+
 def test_nearer_solids_hide_farther_ones():
     made = skeleton(stance(right_arm=60, right_plane=100, right_elbow=90))
     camera = seen_from_the_front(made)
@@ -227,6 +282,25 @@ def test_every_key_point_lies_on_the_figure(title):
     for x, y in np.round(camera.project(made.keypoints())).astype(int).tolist():
         if 0 <= x < 200 and 0 <= y < 240:
             assert changed[y, x]
+
+
+@pytest.mark.parametrize("style", [SOFT, POSTER, INK, PAPER, NIGHT])
+def test_a_style_changes_colours_and_not_who_is_where(style):
+    made = skeleton(stance(left_arm=120, right_arm=60))
+    painting = paint(GREY, [Person(made, Look())], seen_from_the_front(made), style=style, shadow=0)
+    plain = paint(GREY, [Person(made, Look())], seen_from_the_front(made), shadow=0)
+    drawn, before = ((one.picture != GREY).any(2) for one in (painting, plain))
+    assert (drawn == before).mean() > 0.96
+    assert style is SOFT or np.abs(painting.picture.astype(int) - plain.picture).max() > 20
+    assert (painting.seen[0] == plain.seen[0]).all()
+
+
+@pytest.mark.parametrize("prop", get_args(Prop))
+def test_whatever_people_hold_or_stand_on_is_drawn(prop):
+    made = skeleton(next(one for one in REPERTOIRE if prop in one.props).stance)
+    camera = seen_from_the_front(made)
+    bare, held = (paint(GREY, [Person(made, Look(), props)], camera).picture for props in ((), (prop,)))
+    assert (bare != held).any(2).sum() > 15
 
 
 def test_somebody_behind_the_camera_is_not_drawn():
@@ -353,7 +427,7 @@ def test_posenet_finds_the_people_of_the_starter_library(posenet):
             made = picture(number)
             people = estimator.estimate(made.image)
             found += [max((oks(one, truth) for one in people), default=0.0) for truth in made.poses]
-    assert np.mean(found) >= 0.58
+    assert np.mean(found) >= 0.62
 
 
 def test_builds_are_of_all_sorts():

@@ -110,7 +110,7 @@ def layered(drawn: Image, buffers: Buffers, lifted: float) -> None:
     over = near.copy()
     over[shift:, shift:] = near[:-shift, :-shift]
     shadow = ((over - near > 0.03) & _other(buffers.material, shift)).astype(np.uint8) * np.uint8(255)
-    kept = 255 - cv2.GaussianBlur(shadow, (0, 0), max(lifted * 0.22, 0.7)).astype(np.uint16) * 88 // 255
+    kept = 256 - cv2.GaussianBlur(shadow, (0, 0), max(lifted * 0.22, 0.7)).astype(np.uint16) * 88 // 255
     drawn[:] = ((drawn * kept[..., None]) >> 8).astype(np.uint8)
 
 

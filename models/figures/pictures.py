@@ -113,11 +113,11 @@ def backdrop(
     line = horizon + camera.focal * max(above, 0.05) / (camera.distance + float(chance.uniform(1.2, 2.6)))
     line = min(max(line, height * 0.30), height * 0.97)
     scene(made, chance, line / 2, min(horizon, line - 4) / 2)
-    if style.crisp:  # edges are made after it was enlarged, and so are sharp
-        return ground(style, cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC), palette, chance)
-    haze(made, chance)
-    made = ground(style, made, palette, chance)
-    return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    if not style.crisp:
+        haze(made, chance)
+        made = ground(style, made, palette, chance)
+    made = np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return ground(style, made, palette, chance) if style.crisp else made  # edges made only now are sharp
 
 
 def choose(number: int) -> Movement:

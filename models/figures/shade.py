@@ -69,7 +69,8 @@ def _ironed(buffers: Buffers, reach: float) -> Floats:
     near = cv2.resize(buffers.nearness * cloth, half, interpolation=cv2.INTER_AREA)
     near = cv2.GaussianBlur(near, (0, 0), max(reach / 2, 0.5)) / np.maximum(weight, np.float32(1e-3))
     moved = cv2.resize(near, (columns, rows), interpolation=cv2.INTER_LINEAR) - buffers.nearness
-    return buffers.nearness + np.clip(moved, -DENT, DENT) * cloth
+    ironed: Floats = buffers.nearness + np.clip(moved, -DENT, DENT) * cloth
+    return ironed
 
 
 def _slope(near: Floats, here: Floats, where: npt.NDArray[np.intp], step: int) -> Floats:

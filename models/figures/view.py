@@ -44,6 +44,7 @@ def choose_view(chance: np.random.Generator, movement: Movement) -> View:
         azimuth = float(chance.uniform(110, 250))
     if _lies(movement) and chance.random() < 0.8:  # from the head or the feet nobody would know what it is
         azimuth = float(chance.choice([-1, 1]) * chance.uniform(45, 105))
+        width, height = max(width, height), min(width, height)
     azimuth += float(movement.stance[INDEX["turn"]]) * 0.6
     elevation = float(np.clip(chance.normal(6.5, 5), 1.5, 24))
     draw = 0.0 if movement.props else chance.random()
