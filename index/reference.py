@@ -48,6 +48,10 @@ ROOM: Final = 90
 """What a figure fills of its drawing, at most."""
 
 
+FAR: Final = 15.0
+"""Pixels behind the pelvis from which a limb is drawn as the far one."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
     """A named pose from one side: COCO's key points (17×2 pixels), and its joints by name (x, y, nearness) with the
@@ -102,7 +106,7 @@ def figure(reference: Reference) -> str:
     """
     joints = {name: place[:2] for name, place in reference.joints.items()}
     head = reference.joints["head"]
-    around = np.array([*joints.values(), head[:2] - 24, head[:2] + 24])
+    around = np.array([*joints.values(), head[:2] - 25, head[:2] + 25])
     low, high = around.min(0), around.max(0)
     scale = min(LARGEST, ROOM / float((high - low).max()))
     at = {name: (place - (low + high) / 2) * scale + TILE / 2 for name, place in joints.items()}
@@ -110,10 +114,10 @@ def figure(reference: Reference) -> str:
     middle = depth["pelvis"]
     parts = [(middle, _trunk(at, scale)), (depth["head"], _head(at, scale))]
     for side in ("left", "right"):
-        for joint, names, width in (("elbow", ("shoulder", "elbow", "wrist", "hand"), 19), ("knee", LEG, 25)):
+        for joint, names, width in (("elbow", ("shoulder", "elbow", "wrist", "hand"), 21), ("knee", LEG, 28)):
             nearness = depth[f"{side}_{joint}"] * 0.8 + depth[f"{side}_{names[0]}"] * 0.2
             line = _path([at[f"{side}_{name}"] for name in names])
-            parts.append((nearness, _stroke(line, width * scale, "near" if nearness >= middle else "far")))
+            parts.append((nearness, _stroke(line, width * scale, "near" if nearness > middle - FAR else "far")))
     x, y = at["floor"]
     floor = f'<ellipse class="floor" cx="{x:.0f}" cy="{y + 1:.0f}" rx="{90 * scale:.0f}" ry="{12 * scale:.0f}"/>'
     return floor + "".join(drawn for _, drawn in sorted(parts, key=lambda part: part[0]))
@@ -129,11 +133,11 @@ def _trunk(at: dict[str, Vector], scale: float) -> str:
 
 
 def _head(at: dict[str, Vector], scale: float) -> str:
-    neck = _stroke(_path([at["neck"], at["head"]]), 13 * scale, "near")
+    neck = _stroke(_path([at["neck"], at["head"]]), 14 * scale, "near")
     x, y = at["head"]
     circles = (
         f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
-        for name, radius in (("edge fill", 21 * scale + 0.4), ("near fill", 21 * scale - 1))
+        for name, radius in (("edge fill", 25 * scale + 0.4), ("near fill", 25 * scale - 1))
     )
     return neck + "".join(circles)
 
