@@ -17,6 +17,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import NamedTuple
@@ -100,29 +101,35 @@ def bare(files: list[Path], model: Path, processes: int) -> tuple[Run, Run]:
     told = [answers.get() for _ in started]
     for process in started:
         process.join()
-    return tuple(  # type: ignore[return-value]
-        Run(
-            sum(len(times) and one[0] / one[1][kind][0] for one in told for times in [one[1]]),
-            sum(one[1][kind][1] for one in told) / len(files) * 1000,
-        )
-        for kind in range(2)
-    )
+    heads, estimate = ([times[kind] for times in told] for kind in range(2))
+    return together(heads, len(files)), together(estimate, len(files))
+
+
+class Times(NamedTuple):
+    """Seconds by the clock and of processor time that one process took for its photos."""
+
+    photos: int
+    clock: float
+    cpu: float
+
+
+def together(times: list[Times], photos: int) -> Run:
+    return Run(sum(one.photos / one.clock for one in times), sum(one.cpu for one in times) / photos * 1000)
 
 
 def serve(files: list[Path], model: Path, barrier: Barrier, answers: multiprocessing.SimpleQueue) -> None:
     images = [pictures.load(file, pictures.LONG_SIDE).image for file in files]
     with Estimator(model, threads=1) as estimator:
         estimator.estimate(images[0])
-        answers.put((len(images), [clocked(call, images, barrier) for call in (estimator.heads, estimator.estimate)]))
+        answers.put([clocked(call, images, barrier) for call in (estimator.heads, estimator.estimate)])
 
 
-def clocked(call, images: list[Image], barrier: Barrier) -> tuple[float, float]:
-    """Seconds, and seconds of processor time, for all the images."""
+def clocked(call: Callable[[Image], object], images: list[Image], barrier: Barrier) -> Times:
     barrier.wait()
     start, used = time.perf_counter(), time.process_time()
     for image in images:
         call(image)
-    return time.perf_counter() - start, time.process_time() - used
+    return Times(len(images), time.perf_counter() - start, time.process_time() - used)
 
 
 def processor_time() -> float:
