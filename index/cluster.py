@@ -33,7 +33,6 @@ from index.workers import Found, is_video, look
 
 try:
     from distributed import Client, Future, KilledWorker
-    from distributed.client import FutureCancelledError
 except ImportError as error:
     raise LibraryError("A Dask cluster needs Dask here too: pip install 'pose-mirror[dask]'.") from error
 
@@ -206,9 +205,9 @@ class Cluster:
             return None
         except LibraryError:
             raise
-        except FutureCancelledError as error:
-            raise self._lost() from error
         except Exception as error:
+            if future.status != "error":  # then it is not the work that failed, but getting what came of it
+                raise self._lost() from error
             raise LibraryError(
                 f"A worker of the Dask cluster at {shown(self._address)} fails: {_why(error)}; see that all of them "
                 "have this version of Pose Mirror."
