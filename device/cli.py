@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -32,10 +33,14 @@ def main(words: Sequence[str] | None = None) -> int:
     command: Command = asked.command
     try:
         return command(asked)
+    except BrokenPipeError:  # whoever read it has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (OSError, ValueError, RuntimeError) as error:
-        if not _is_ours(error):
+        sentence = str(error) if _is_ours(error) else _of_the_system(error)
+        if sentence is None:
             raise
-        print(f"pose-mirror: {error}", file=sys.stderr)
+        print(f"pose-mirror: {sentence}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -49,6 +54,13 @@ def _terminated(status: int, number: int, frame: FrameType | None) -> None:
 def _is_ours(error: BaseException) -> bool:
     """Whether an error is one of the project's own sentences; anything else is a bug, and shows where it is."""
     return type(error).__module__.partition(".")[0] in ("models", "index", "device")
+
+
+def _of_the_system(error: BaseException) -> str | None:
+    """A sentence for what the system refused: a full disk, a folder that may not be written; None for other errors."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    return f"{error.filename or 'A file'} cannot be read or written ({error.strerror})."
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -154,7 +154,7 @@ def merge(asked: argparse.Namespace) -> int:
     with told() as progress:
         done = edit.merge([asked.library, *asked.others], asked.out, progress)
     print(f"{shown(asked.out)}: {_counts(done.whole)}, {done.whole.indexed:,} of the people can be found.")
-    print(f"{sum(done.left_out.values()):,} pictures left out." if done.left_out else "No picture was left out.")
+    print(f"{_pictures(sum(done.left_out.values())) if done.left_out else 'No picture'} left out.")
     for kind, count in done.left_out.items():
         print(f"  {count:,} {kind}")
     if done.whole.pictures:

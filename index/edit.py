@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from index import pictures
+from index import pictures, shards
 from index.choice import Shown, left_out
+from index.coverage import coverage, drawing
 from index.duplicates import near
 from index.library import Item, Library, LibraryError, Removed
-from index.manifest import Manifest, Progress, shown
+from index.manifest import REPORT, Manifest, Progress, shown
 from index.pictures import Kept
+from index.report import Examples, ReportFacts, contact_sheet, page
 from index.writer import NewItem, Writer
 
 FEWEST_DIGITS: Final = 6
@@ -76,7 +78,9 @@ def remove(folder: Path, wanted: Sequence[str], progress: Progress | None = None
                     writer.add(_copy(library, item, bits))
                 if progress is not None:
                     progress(item.number + 1, len(library), "Copying")
-            left = writer.finish(library.manifest.models, progress)
+            models = library.manifest.models
+            _write_report(writer, library.manifest.pictures - len(taken), 0, models)
+            left = writer.finish(models, progress)
     return Removal([names.items[name] for name in sorted(taken, key=lambda name: names.items[name].number)], left)
 
 
@@ -96,7 +100,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress | None = None) 
         removed = [one for library in libraries for one in library.removed()] + _removed_at(out)
         for one in removed:
             writer.remove(*one)
-        out_of_each, kinds = _left_out(libraries, removed)
+        out_of_each, left_out = _left_out(libraries, removed)
         total, done = sum(map(len, libraries)), 0
         for library, leave in zip(libraries, out_of_each, strict=True):
             bits = dict(library.fingerprints())
@@ -108,8 +112,11 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress | None = None) 
                     progress(done, total, "Merging")
         if not len(writer):
             raise LibraryError(f"Nothing is left to write to {shown(out)}: every picture was taken down.")
-        models = dict.fromkeys(model for library in libraries for model in library.manifest.models)
-        return Merger(writer.finish(list(models), progress), kinds)
+        models = list(dict.fromkeys(model for library in libraries for model in library.manifest.models))
+        pictures = sum(library.manifest.pictures for library in libraries)
+        kept = pictures - sum(one.count for one in left_out.values())
+        _write_report(writer, kept, pictures, models, [shown(folder) for folder in folders], left_out)
+        return Merger(writer.finish(models, progress), {kind: one.count for kind, one in left_out.items()})
 
 
 class _Names:
@@ -162,8 +169,8 @@ class _Names:
         return {name for name, bits in self._library.fingerprints() if near(bits, stored.fingerprint)}
 
 
-def _left_out(libraries: Sequence[Library], removed: Sequence[Removed]) -> tuple[list[set[str]], Counter[str]]:
-    """The pictures of each library that are not to be in the merged one, and how many there are of each sort."""
+def _left_out(libraries: Sequence[Library], removed: Sequence[Removed]) -> tuple[list[set[str]], dict[str, Examples]]:
+    """The pictures of each library that are not to be in the merged one, and those of each sort."""
     places: list[tuple[int, str]] = []
 
     def pictures() -> Iterator[Shown]:
@@ -173,14 +180,39 @@ def _left_out(libraries: Sequence[Library], removed: Sequence[Removed]) -> tuple
                 places.append((number, name))
                 people = [_copy(library, item, bits) for item in items]
                 assert isinstance(people[0].picture, Kept), "it is a picture's"
-                yield Shown(name, people[0].picture, people)
+                yield Shown(f"{people[0].title or name} in {shown(library.folder)}", people[0].picture, people)
 
     found = left_out(pictures(), removed)
     out_of_each: list[set[str]] = [set() for _ in libraries]
-    for place in found:
+    kinds: dict[str, Examples] = {}
+    for place, skipped in found.items():
         number, name = places[place]
         out_of_each[number].add(name)
-    return out_of_each, Counter(one.kind for one in found.values())
+        kinds.setdefault(skipped.kind, Examples()).add(skipped)
+    return out_of_each, kinds
+
+
+def _write_report(
+    writer: Writer,
+    kept: int,
+    looked_at: int,
+    models: Sequence[tuple[str, str]],
+    sources: Sequence[str] = (),
+    left_out: Mapping[str, Examples] | None = None,
+) -> None:
+    """The report page of a library with `kept` pictures: a build's would still show what was taken down."""
+    if not kept:
+        return
+    keypoints = writer.keypoints()
+    indexed = sum(
+        int(shards.findable(keypoints[start : start + shards.AT_ONCE]).sum())
+        for start in range(0, len(keypoints), shards.AT_ONCE)
+    )
+    facts = ReportFacts(
+        people=len(writer), indexed=indexed, pictures=kept, looked_at=looked_at, sources=sources, models=models
+    )
+    sheet = contact_sheet(writer.items(), keypoints, kept)
+    writer.write_page(REPORT, page(shown(writer.out.name), facts, sheet, drawing(coverage(keypoints)), left_out or {}))
 
 
 def _by_picture(library: Library) -> dict[str, list[Item]]:

@@ -190,6 +190,8 @@ def _facts(facts: ReportFacts) -> str:
         del numbers["pictures"]
     if not facts.seconds:
         del numbers["taken"]
+    if not facts.looked_at:
+        del numbers["looked at"]
     tiles = "".join(f"<div><dt>{name}</dt><dd>{number}</dd></div>" for name, number in numbers.items())
     said = []
     new = facts.looked_at - facts.resumed
@@ -238,6 +240,8 @@ def _skeleton(person: Floats) -> str:
 
 def _skipped(looked_at: int, skipped: Mapping[str, Examples]) -> str:
     total = sum(one.count for one in skipped.values())
+    if not looked_at and not total:  # a library that was changed, not built
+        return ""
     if not total:
         return '<h2>Skipped</h2>\n<p class="soft">Nothing was skipped.</p>\n'
     order = sorted(skipped.items(), key=lambda one: -one[1].count)

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+from test_edit import URL, photo
 from test_mirror import STANDING
 
 from device import cli
+from device.progress import Lines, duration
 from index.agreement import agreement
 from index.writer import NewItem, write_library
 from models.pose import KEYPOINTS
@@ -50,7 +53,17 @@ def keypoints(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["run"], ["demo"], ["poses"], ["index"], ["index", "build"], ["models"], ["doctor"]]
+    "words",
+    [
+        [],
+        ["run"],
+        ["demo"],
+        ["poses"],
+        ["models"],
+        ["doctor"],
+        ["index"],
+        *(["index", word] for word in ("build", "query", "info", "verify", "remove", "merge", "starter")),
+    ],
 )
 def test_help_is_there_for_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -61,7 +74,24 @@ def test_help_is_there_for_every_command(words: list[str], capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     "words",
-    [["dance"], ["run", "--seconds", "-1"], ["run", "--seconds", "nan"], ["poses"], ["poses", "a.jpg", "--size", "9"]],
+    [
+        ["dance"],
+        ["run", "--seconds", "-1"],
+        ["run", "--seconds", "nan"],
+        ["poses"],
+        ["poses", "a.jpg", "--size", "9"],
+        ["index", "build", "photos"],
+        ["index", "build", "photos", "--out", "x", "--workers", "0"],
+        ["index", "build", "photos", "--out", "x", "--workers", "many"],
+        ["index", "build", "--out", "x"],
+        ["index", "merge", "one", "--out", "x"],
+        ["index", "merge", "one", "two"],
+        ["index", "remove", "library"],
+        ["index", "remove"],
+        ["index", "verify"],
+        ["index", "info", "a", "b"],
+        ["index", "query", "library", "--keypoints", "x.npz", "--top", "0"],
+    ],
 )
 def test_words_it_does_not_understand_are_refused_with_status_2(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -77,6 +107,8 @@ def test_words_it_does_not_understand_are_refused_with_status_2(words: list[str]
         (["index", "info", "nowhere"], "nowhere"),
         (["index", "verify", "nowhere"], "nowhere"),
         (["index", "build", "nowhere", "--out", "out"], "nowhere"),
+        (["index", "remove", "nowhere", "1"], "nowhere"),
+        (["index", "merge", "nowhere", "elsewhere", "--out", "out"], "nowhere"),
         (["models", "path", "posenet_xyz"], "posenet_xyz"),
     ],
 )
@@ -131,6 +163,128 @@ def test_info_and_verify_know_a_whole_library(
     assert cli.main(["index", "info", str(tmp_path / "library")]) == 0
     assert cli.main(["index", "verify", str(tmp_path / "library")]) == 0
     assert "2" in capsys.readouterr().out
+
+
+def some_photos(folder: Path, *numbers: int) -> Path:
+    """A library of pictures, each with its number as its title and in its source URL."""
+    write_library([one for number in numbers for one in photo(number)], folder)
+    return folder
+
+
+def said(words: list[object], capsys: pytest.CaptureFixture[str], status: int = 0) -> tuple[str, str]:
+    """What a command prints on stdout and stderr."""
+    capsys.readouterr()
+    assert cli.main([str(word) for word in words]) == status
+    return capsys.readouterr()
+
+
+def test_remove_says_what_it_took_down_and_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    library = some_photos(tmp_path / "library", 1, 2, 3)
+    out, err = said(["index", "remove", library, f"{URL}2"], capsys)
+    gone, left = out.splitlines()
+    assert gone.startswith(f"Taken down: Photo 2, from {URL}2 (")
+    assert left.startswith("2 people in 2 pictures are left in ")
+    assert err == ""
+    assert "taken down    1 picture" in said(["index", "info", library], capsys)[0]
+
+
+def test_remove_changes_nothing_when_one_picture_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    library = some_photos(tmp_path / "library", 1, 2, 3)
+    out, err = said(["index", "remove", library, f"{URL}2", f"{URL}9"], capsys, status=1)
+    assert out == ""
+    assert err.startswith(f"pose-mirror: {URL}9 names no picture")
+    assert len(err.splitlines()) == 1
+    assert "3 people in 3 pictures" in said(["index", "verify", library], capsys)[0]
+
+
+def test_merge_says_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = some_photos(tmp_path / "one", 1, 2), some_photos(tmp_path / "two", 2, 3)
+    out, _ = said(["index", "merge", one, two, "--out", tmp_path / "both"], capsys)
+    assert "3 people in 3 pictures" in out
+    assert "1 picture left out.\n  1 duplicate\n" in out
+    assert f"pose-mirror run --library {tmp_path / 'both'}" in out
+
+
+def test_a_build_of_which_nothing_is_left_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], posenet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSE_MIRROR_MODELS", str(posenet.parent))
+    (tmp_path / "photos").mkdir()
+    Pillow.new("RGB", (320, 240)).save(tmp_path / "photos" / "nobody.png")
+    build = ["index", "build", tmp_path / "photos", "--out", tmp_path / "library", "--workers", "1"]
+    assert "no person" in said(build, capsys, status=1)[1]
+    _, err = said([*build, "--licence", "CC?BY*"], capsys, status=1)
+    assert err.startswith("pose-mirror: No library was written")
+    assert "1 other licence" in err
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(
+    keypoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = some_photos(tmp_path / "one", 1), some_photos(tmp_path / "two", 2)
+    for words in (["build", keypoints], ["merge", one, two]):
+        _, err = said(["index", *words, "--out", "/proc/library"], capsys, status=1)
+        assert err.startswith("pose-mirror: /proc/")
+        assert "cannot be" in err
+        assert len(err.splitlines()) == 1
+
+
+def test_dask_that_is_missing_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], posenet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSE_MIRROR_MODELS", str(posenet.parent))
+    monkeypatch.delitem(sys.modules, "index.cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    (tmp_path / "photos").mkdir()
+    Pillow.new("RGB", (320, 240)).save(tmp_path / "photos" / "a.png")
+    _, err = said(
+        ["index", "build", tmp_path / "photos", "--out", tmp_path / "library", "--dask", "tcp://x:1"], capsys, status=1
+    )
+    assert "pose-mirror[dask]" in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "library").exists()
+
+
+def test_a_reader_who_has_read_enough_is_no_fault(tmp_path: Path) -> None:
+    library = some_photos(tmp_path / "library", 1, 2)
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run(
+        [sys.executable, "-m", "device.cli", "index", "info", library],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    assert ran.returncode == 141
+    assert ran.stderr == ""
+
+
+def test_a_log_has_a_line_now_and_then_with_the_rate_and_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = Lines(lambda: now, every=10)
+    for done in range(0, 3001, 3):
+        now = done / 50  # 50 a second
+        lines(done, 80_000, "Looking")
+    for done in range(7):
+        now += 4
+        lines(done, 6, "Indexing")
+    assert capsys.readouterr().err.splitlines() == [
+        "Looking: 501 of 80,000, 50.0 a second, 26 min left",
+        "Looking: 1,002 of 80,000, 50.0 a second, 26 min left",
+        "Looking: 1,503 of 80,000, 50.0 a second, 26 min left",
+        "Looking: 2,004 of 80,000, 50.0 a second, 26 min left",
+        "Looking: 2,505 of 80,000, 50.0 a second, 26 min left",
+        "Indexing: 3 of 6, 0.2 a second, 12 s left",
+        "Indexing: 6 of 6, 0.2 a second, 0 s left",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5000, "83 min"), (7800, "2 h 10 min")]
+)
+def test_a_time_left_is_said_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 def test_poses_are_json_in_pixels_of_the_picture(posenet: Path, shared_data: Path) -> None:

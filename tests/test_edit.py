@@ -15,7 +15,7 @@ from sample_poses import people
 
 from index import edit
 from index.library import Library, LibraryError, verify
-from index.manifest import MANIFEST, PICTURES
+from index.manifest import MANIFEST, PAGES, PICTURES, REPORT
 from index.pictures import PictureError
 from index.writer import NewItem, write_library
 from models.pose import Image
@@ -236,6 +236,16 @@ def test_a_library_that_is_built_anew_meanwhile_is_not_changed(library, tmp_path
     assert titles(library) == ["Photo 50", "Photo 0"]
 
 
+def test_the_report_and_the_credits_are_written_anew_without_what_was_taken_down(library):
+    edit.remove(library, [f"{URL}1"])
+    for name in PAGES:
+        page = (library / name).read_text()
+        assert "Photo 1" not in page
+        assert "Photo 2" in page
+    assert "Skipped" not in (library / REPORT).read_text()
+    verify(library)
+
+
 # Merging
 
 
@@ -260,6 +270,7 @@ def test_a_picture_of_two_libraries_is_there_once_and_as_the_first_has_it(tmp_pa
     done = edit.merge([one, two], tmp_path / "all")
     assert titles(tmp_path / "all") == ["Photo 0", "Photo 1", "Photo 2"]
     assert done.left_out == {"duplicate": 1}
+    assert f"Photo 1 in {two} is the same picture as Photo 1 in {one}." in (tmp_path / "all" / REPORT).read_text()
     with Library.open(tmp_path / "all") as merged:
         assert merged.item(1).source_url == f"{URL}1"
 
