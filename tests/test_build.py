@@ -69,11 +69,12 @@ def test_a_folder_becomes_a_library_with_its_people_credits_and_a_report(photos,
 
 def test_any_number_of_workers_makes_the_same_library(photos, tmp_path):
     (photos / "broken.jpg").write_bytes(b"x")
-    reports = [build([photos], tmp_path / str(n), finder=Marked, workers=n) for n in (1, 2)]
+    libraries = [tmp_path / str(n) / "library" for n in (1, 2)]
+    reports = [build([photos], out, finder=Marked, workers=n) for n, out in enumerate(libraries, 1)]
     assert reports[0].skipped == reports[1].skipped
     for name in (MANIFEST, *mapped(1)):
-        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
-    kept = [sorted(os.listdir(tmp_path / str(n) / PICTURES)) for n in (1, 2)]
+        assert (libraries[0] / name).read_bytes() == (libraries[1] / name).read_bytes(), name
+    kept = [sorted(os.listdir(out / PICTURES)) for out in libraries]
     assert kept[0] == kept[1]
 
 
