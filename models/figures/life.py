@@ -200,7 +200,7 @@ PLAY: Final[tuple[Movement, ...]] = (
              arms="balancing", both=limb(hip=52, knee=60, spread=26)),
     movement("Riding the wave", "sport", props=("surfboard",), turn=-56, look=50, lean=22, bend=10, arms="balancing",
              left=limb(hip=56, knee=62, spread=30), right=limb(hip=66, knee=80, spread=26)),
-    movement("Waxing lyrical on a wave", "sport", props=("surfboard",), turn=-50, look=46, lean=6, arms="balancing",
+    movement("Standing tall on a wave", "sport", props=("surfboard",), turn=-50, look=46, lean=6, arms="balancing",
              both=limb(hip=30, knee=36, spread=26)),
     movement("Rolling along", "sport", props=("skateboard",), turn=-58, look=50, arms="balancing", lean=6,
              both=limb(hip=20, knee=26, spread=16)),

@@ -87,7 +87,7 @@ def picture(number: int) -> Picture:
     people = cast(chance, movement, view)
     camera = aim(chance, [one.skeleton for one in people], view, [room(one.skeleton, one.props) for one in people])
     style, palette = STYLES[number % len(STYLES)], PALETTES[int(chance.integers(len(PALETTES)))]
-    people = [replace(one, look=wear(one.look, palette, chance)) for one in people]
+    people = [replace(one, look=wear(one.look, palette, chance, style)) for one in people]
     background = backdrop(_scene(chance, movement), camera, chance, view, style, palette)
     painting = paint(background, people, camera, style=style)
     return Picture(painting.picture, poses(painting, people, camera), movement.title)

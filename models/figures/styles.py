@@ -101,11 +101,14 @@ PALETTES: Final[tuple[Palette, ...]] = (
 )  # fmt: skip
 
 
-def wear(look: Look, palette: Palette, chance: np.random.Generator) -> Look:
-    """Somebody's clothes in a picture's colours: what stands out above, what is quiet below."""
+def wear(look: Look, palette: Palette, chance: np.random.Generator, style: Style) -> Look:
+    """Somebody's clothes in a picture's colours: what stands out above, what is quiet below.
+
+    Where a style gives the background the quiet colours, nothing above is of them.
+    """
     dark, middle, pale, light, one, two = palette
     tops = [one, two, light, pale, middle]
-    top = tops[int(chance.choice(5, p=(0.34, 0.26, 0.18, 0.10, 0.12)))]
+    top = tops[int(chance.choice(5, p=(0.55, 0.45, 0, 0, 0) if style.crisp else (0.34, 0.26, 0.18, 0.10, 0.12)))]
     bottoms = [colour for colour in (dark, middle, pale, light) if colour != top]
     bottom = bottoms[int(chance.choice(3, p=(0.6, 0.25, 0.15)))]
     stripes = light if look.stripes and top != light else two if look.stripes else None
