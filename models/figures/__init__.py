@@ -1,7 +1,8 @@
 """Drawn people with exact key points: the performer, the starter library's pictures, and what they are made of.
 
-`stance` (angles and limits) → `skeleton` (3-D, on the floor) → `body`, `head`, `props` (solids) → `solids` (what a
-`camera` sees of them) → `paint` (light, faces, shadows, on a background of `indoors` or `outdoors`).
+`stance` (angles and limits; `ease`: how people vary them) → `skeleton` (3-D, on the floor) → `body`, `head`, `props`
+(solids) → `forms`, `solids` (what a `camera` sees of them) → `shade`, `edges`, `shadow` (light and lines, in one of
+the `styles`) → `paint` (on a background of `indoors` or `outdoors`) → `pictures` (who, where, from which `view`).
 """
 
 from models.figures.performer import perform
