@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from rich.console import Console
@@ -38,7 +39,7 @@ def told() -> Iterator[Told]:
     if not sys.stderr.isatty():
         yield Lines()
         return
-    with progress_bar(MofNCompleteColumn(), Rate(), TimeRemainingColumn()) as bar:
+    with progress_bar(MofNCompleteColumn(), Rate(), TimeRemainingColumn()) as bar, _logs_above():
         task = bar.add_task("Looking", total=None)
 
         def show(done: int, total: int | None, what: str) -> None:
@@ -59,6 +60,17 @@ def progress_bar(*counts: ProgressColumn) -> Progress:
         console=Console(stderr=True),
         transient=True,
     )
+
+
+@contextmanager
+def _logs_above() -> Iterator[None]:
+    """While there is a bar `sys.stderr` writes above it; what logs has held on to the one before."""
+    with ExitStack() as stack:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler):
+                before = handler.setStream(sys.stderr)
+                stack.callback(handler.setStream, before or sys.stderr)
+        yield
 
 
 class Rate(ProgressColumn):
