@@ -251,7 +251,7 @@ def make_link(file: Path) -> None:
 NO_FILES = (remove, make_empty, make_folder, os.mkfifo, make_link)
 
 
-@examples_of(60)
+@examples_of(45)
 @given(PART, st.sampled_from([flip, flip, flip, cut, lengthen, overwrite, *NO_FILES]), PART, st.integers(0, 7))
 def test_any_damage_to_any_file_is_told(place: Place, which: float, damage: Any, where: float, bit: int) -> None:
     folder = place.renewed()
@@ -265,7 +265,7 @@ def test_any_damage_to_any_file_is_told(place: Place, which: float, damage: Any,
     check(place)
 
 
-@pytest.mark.parametrize("damage", [flip, remove, os.mkfifo])
+@pytest.mark.parametrize("damage", [flip, remove])
 @pytest.mark.parametrize("name", [MANIFEST, REPORT, "legs-1.annoy", "picture"])
 def test_a_damaged_library_is_merged_or_changed_rightly_or_not_at_all(place, name, damage):
     """Pages are written anew; a damaged picture can be taken down, and stays out of a merged library with a word."""
@@ -366,7 +366,7 @@ NONSENSE = st.recursive(
 )  # fmt: skip
 
 
-@examples_of(25)
+@examples_of(20)
 @given(NONSENSE, st.booleans())
 def test_a_manifest_of_nonsense_is_told(place: Place, nonsense: Any, called_a_library: bool) -> None:
     folder = place.renewed()
@@ -379,14 +379,14 @@ def test_a_manifest_of_nonsense_is_told(place: Place, nonsense: Any, called_a_li
 
 
 @pytest.mark.parametrize("key", ["items", "indexed", "pictures", "shards", "vectors", "models", "files"])
-@pytest.mark.parametrize("value", [None, -1, 1.5, "abc", [], [1], {}, {"name": 1}])
+@pytest.mark.parametrize("value", [None, -1, [], {"name": 1}])
 def test_a_manifest_whose_values_are_of_another_kind_is_told(place, key, value):
     folder = place.renewed()
     put_manifest(folder, signed({**manifest_of(folder), key: value}))
     check(place, may_be_right=key == "models" and value in ([], {}))
 
 
-@examples_of(40)
+@examples_of(30)
 @given(st.lists(PART, min_size=2, max_size=3), st.none() | NONSENSE.map(lambda value: [value]))
 def test_a_manifest_that_lies_and_vouches_for_itself_is_told_or_does_no_harm(
     place: Place, way: list[float], other: list[Any] | None
