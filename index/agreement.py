@@ -88,7 +88,7 @@ def _fit(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDArray[n
     weights, query = weights.astype(np.float32), query.T.astype(np.float32)
     both = seen.T.astype(np.float32, order="C")
     points = np.array(candidates.transpose(2, 1, 0), np.float32, order="C")
-    # No BLAS: it starts threads even for sums as small as these, and they wait for one another on a busy machine.
+    # No products of matrices: in the last bits they would depend on the BLAS at hand, and on who else is judged.
     total = np.maximum(np.einsum("k,kn->n", weights, both), SMALLEST_WEIGHT)
     about_mean = query[:, :, None] - (np.einsum("ck,kn->cn", weights * query, both) / total)[:, None]
     both *= weights[:, None]

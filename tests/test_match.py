@@ -20,6 +20,8 @@ from models.pose import SWAP, Pose
 
 LEGS, HEAD, LEFT_ARM = range(13, 17), range(5), (7, 9)
 
+ROUNDING = 1e-6
+
 
 def poses(count: int, seed: int, hidden: tuple[int, ...] = ()) -> list[Pose]:
     some = people(count, seed)
@@ -59,7 +61,7 @@ def test_the_shortlist_misses_little_of_the_best_there_is(library, hidden, share
     matcher, asked = Matcher(library), poses(60, 77, hidden)
     found = [matcher.find(pose, 1)[0].agreement for pose in asked]
     best = [exhaustive(library, pose, 1)[0].agreement for pose in asked]
-    assert all(f <= b for f, b in zip(found, best, strict=True))
+    assert all(f <= b + ROUNDING for f, b in zip(found, best, strict=True))
     assert np.mean(found) >= share * np.mean(best)
 
 
@@ -71,7 +73,7 @@ hidden_points = st.sets(st.integers(0, 16), max_size=14).map(tuple)
 def test_nothing_is_found_that_is_better_than_the_best_there_is(library, seed, hidden):
     pose = poses(1, seed, hidden)[0]
     found, best = Matcher(library).find(pose, 5), exhaustive(library, pose, 5)
-    assert all(f.agreement <= b.agreement for f, b in zip(found, best, strict=True))
+    assert all(f.agreement <= b.agreement + ROUNDING for f, b in zip(found, best, strict=True))
 
 
 @given(
