@@ -171,7 +171,7 @@ STYLE: Final = """
   break-after: avoid }
 .scale { display: flex; flex: 1 1 12rem; max-width: 24rem; gap: 2px; margin: 0; padding: 0; list-style: none }
 .scale i { height: .6rem; border-radius: 2px }
-.legend { max-width: 34rem; font-size: .8rem; text-align: center; gap: 3px }
+.legend { margin-top: .8rem; max-width: 34rem; font-size: .8rem; text-align: center; gap: 3px }
 .legend span { flex: 1 1 0 }
 .legend i { height: 1rem; margin-bottom: .2rem; border-radius: 3px }
 .l0 i, i.l0 { outline: 1px solid var(--line); outline-offset: -1px }

@@ -27,7 +27,7 @@ THUMBNAILS: Final = 200
 """Of the library's pictures at most that many are on the contact sheet."""
 
 ADVICE: Final = {
-    "no person": "Nobody was found in these. Somebody who is turned away, hidden or very small is easily missed.",
+    "no person": "Nobody was found in these. Somebody upside down, half hidden or very small is easily missed.",
     "too small": "These pictures have too few pixels for a display: use the originals instead of thumbnails.",
     "person too small": "The people in these are too small to be seen across a room: crop the pictures to them.",
     "crowd": "A visitor would not know who of so many people is meant: crop the pictures to one or a few.",
@@ -156,7 +156,7 @@ def page(
 
     `sheet` is `contact_sheet`'s, `coverage` is `index.coverage.drawing`'s, `skipped` by kind.
     """
-    name = escape(_text(title))
+    name = _escaped(title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
@@ -201,9 +201,9 @@ def _facts(facts: ReportFacts) -> str:
     if facts.resumed:
         said.append(f"{facts.resumed:,} had been looked at before, by a build that was stopped.")
     if facts.models:
-        said.append("The people were found by " + ", ".join(escape(_text(name)) for name, _ in facts.models) + ".")
+        said.append("The people were found by " + ", ".join(_escaped(name) for name, _ in facts.models) + ".")
     if facts.sources:
-        said.append("The pictures came from " + ", ".join(escape(_text(source)) for source in facts.sources) + ".")
+        said.append("The pictures came from " + ", ".join(_escaped(source) for source in facts.sources) + ".")
     return f'<dl class="facts">{tiles}</dl>\n<p class="soft">{" ".join(said)}</p>\n'
 
 
@@ -220,7 +220,7 @@ def _sheet(sheet: Sequence[Thumbnail], of: int) -> str:
 
 def _tile(one: Thumbnail) -> str:
     lines = "".join(map(_skeleton, one.people))
-    title = escape(_text(one.title))
+    title = _escaped(one.title)
     return (
         f'<li style="--ratio:{one.width / one.height:.3f}"><img alt="{title}" src="{_data(one.jpeg)}">'
         f'<svg viewBox="0 0 {one.width} {one.height}" preserveAspectRatio="xMidYMid slice"><title>{title}</title>'
@@ -246,7 +246,11 @@ def _skipped(looked_at: int, skipped: Mapping[str, Examples]) -> str:
         return '<h2>Skipped</h2>\n<p class="soft">Nothing was skipped.</p>\n'
     order = sorted(skipped.items(), key=lambda one: -one[1].count)
     parts = [max(looked_at - total, 0), *(one.count for _, one in order)]
-    bar = "".join(f'<i style="flex:{part}"></i>' for part in parts)
+    names = ["used", *(kind for kind, _ in order)]
+    bar = "".join(
+        f'<i style="flex:{part}" title="{_escaped(name)}: {part:,}"></i>'
+        for name, part in zip(names, parts, strict=True)
+    )
     said = f"{total:,} of {max(looked_at, total):,} looked at gave nothing to the library."
     kinds = "".join(_kind(kind, one) for kind, one in order)
     return f'<h2>Skipped</h2>\n<p class="soft">{said}</p>\n<div class="bar">{bar}</div>\n{kinds}'
@@ -256,13 +260,13 @@ def _kind(kind: str, examples: Examples) -> str:
     tiles = "".join(map(_example, examples.some[:EXAMPLES]))
     more = examples.count - len(examples.some)
     rest = f"<li>and {more:,} more</li>" if more > 0 else ""
-    heading = f"{escape(kind[:1].upper() + kind[1:])} <small>{examples.count:,}</small>"
+    heading = f"{_escaped(kind[:1].upper() + kind[1:])} <small>{examples.count:,}</small>"
     advice = f"<p>{ADVICE[kind]}</p>\n" if kind in ADVICE else ""
     return f'<h3>{heading}</h3>\n{advice}<ul class="skipped">\n{tiles}{rest}</ul>\n'
 
 
 def _example(one: Skipped) -> str:
-    name, reason = escape(_text(os.path.basename(one.name.rstrip("/")) or one.name)), escape(_text(one.reason))
+    name, reason = _escaped(os.path.basename(one.name.rstrip("/")) or one.name), _escaped(one.reason)
     if one.thumbnail is None:
         return f'<li class="wide">{reason}</li>\n'
     return f'<li title="{reason}"><img alt="" src="{_data(one.thumbnail)}">{name}</li>\n'
@@ -272,9 +276,9 @@ def _data(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
-def _text(text: str) -> str:
-    """Text from anywhere, of which nothing breaks the page's encoding."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _escaped(text: str) -> str:
+    """Text from anywhere as it is shown in a page, in one line."""
+    return escape(pictures.text(text) or "")
 
 
 def _duration(seconds: float) -> str:
