@@ -14,10 +14,10 @@ from models.pose import SWAP, Floats, Pose
 
 Numbers = npt.NDArray[np.intp]
 
-NEAREST = 100
+NEAREST = 60
 """Items on the shortlist, by each region asked, for the pose and for its mirror image."""
 
-SEARCHED = 400
+SEARCHED = 250
 """Vectors that Annoy compares for it, about."""
 
 SMALL = 500

@@ -96,12 +96,17 @@ class Shard:
             self.close()
             raise
 
-    def nearest(
+    def nearest(self, region: str, near: Sequence[float], count: int, searched: int) -> list[int]:
+        """The numbers of the `count` items nearest to a vector of a region, nearest first."""
+        ids = self._indexes[region].get_nns_by_vector(near, count, searched)
+        return cast(list[int], self._members[region][ids].tolist())
+
+    def distances(
         self, region: str, near: Sequence[float], count: int, searched: int
-    ) -> tuple[npt.NDArray[np.int32], list[float]]:
-        """The numbers of the `count` items nearest to a vector of a region, and their distances, nearest first."""
+    ) -> tuple[list[float], npt.NDArray[np.int32]]:
+        """The same with how far away each is: distances, numbers."""
         ids, distances = self._indexes[region].get_nns_by_vector(near, count, searched, include_distances=True)
-        return self._members[region][ids], distances
+        return distances, self._members[region][ids]
 
     def close(self) -> None:
         """Lets the files go."""
@@ -114,10 +119,10 @@ def nearest(shards: Sequence[Shard], region: str, near: Sequence[float], count: 
 
     About `searched` vectors are compared where there is one shard, √n times as many where there are n.
     """
-    each = budget(searched, len(shards))
-    numbers, distances = zip(*(one.nearest(region, near, count, each) for one in shards), strict=True)
     if len(shards) == 1:
-        return cast(list[int], numbers[0].tolist())
+        return shards[0].nearest(region, near, count, searched)
+    each = budget(searched, len(shards))
+    distances, numbers = zip(*(one.distances(region, near, count, each) for one in shards), strict=True)
     order = np.argsort(np.concatenate(distances), kind="stable")[:count]
     return cast(list[int], np.concatenate(numbers)[order].tolist())
 
