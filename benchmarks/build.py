@@ -4,8 +4,10 @@
 
 The bare model has the decoded pictures in memory before the clock starts: once the network alone (`heads`), once with
 its decoder (`estimate`). The build reads and decodes the files, finds and judges the people, stores the pictures,
-indexes, and writes the report; its clock also covers the start of its processes. Bare and build take turns, so that
-whatever else the machine does falls on both; processor time is printed too, as it is steadier than the clock.
+indexes, and writes the report; its clock also covers the start of its processes. Of a large build the start and the end
+are a small part: `looking` is the time from the first photo asked for to the last one looked at. Bare and build take
+turns, so that whatever else the machine does falls on both; processor time is printed too, as it is steadier than the
+clock.
 """
 
 from __future__ import annotations
@@ -46,23 +48,30 @@ def main() -> None:
     asked = parser.parse_args()
     files = [file for file in sorted(asked.folder.iterdir()) if readable(file)][: asked.photos]
     print(f"{len(files)} photos; {asked.times} times, medians; photos a second (ms of processor time a photo)")
-    print("workers    bare heads     bare estimate     build             of heads  of estimate")
+    print("workers   bare heads      bare estimate   build           of heads  of estimate   looking   of heads")
     for workers in range(1, asked.workers + 1):
-        heads, estimates, builds = [], [], []
+        heads, estimates, builds, looking = [], [], [], []
         for _ in range(asked.times):
             network, whole = bare(files, asked.model, workers)
             heads.append(network)
             estimates.append(whole)
-            builds.append(built(files, asked.model, workers))
+            whole_build, while_looking = built(files, asked.model, workers)
+            builds.append(whole_build)
+            looking.append(while_looking)
         shown = "   ".join(
             f"{statistics.median(run.rate for run in runs):6.1f} ({statistics.median(run.cpu for run in runs):4.1f})"
             for runs in (heads, estimates, builds)
         )
-        shares = [
-            statistics.median(one.rate / other.rate for one, other in zip(builds, others, strict=True))
-            for others in (heads, estimates)
-        ]
-        print(f"{workers:7}   {shown}   {shares[0]:9.3f}    {shares[1]:9.3f}", flush=True)
+        of_heads, of_estimate = (share(builds, others) for others in (heads, estimates))
+        rate, of_looking = statistics.median(run.rate for run in looking), share(looking, heads)
+        print(
+            f"{workers:7}   {shown}   {of_heads:8.3f}   {of_estimate:10.3f}   {rate:7.1f}   {of_looking:8.3f}",
+            flush=True,
+        )
+
+
+def share(some: list[Run], others: list[Run]) -> float:
+    return statistics.median(one.rate / other.rate for one, other in zip(some, others, strict=True))
 
 
 def readable(file: Path) -> bool:
@@ -73,19 +82,25 @@ def readable(file: Path) -> bool:
     return True
 
 
-def built(files: list[Path], model: Path, workers: int) -> Run:
-    """A build of the photos, from the call to the library on the disk."""
+def built(files: list[Path], model: Path, workers: int) -> tuple[Run, Run]:
+    """A build of the photos, from the call to the library on the disk; and the part of it in which it looks at them."""
+    looking: list[float] = []
+
+    def told(done: int, total: int | None, what: str) -> None:
+        if what == "Looking":
+            looking.append(time.perf_counter())
+
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         photos.mkdir()
         for file in files:
             (photos / file.name).symlink_to(file.resolve())
         start, used = time.perf_counter(), processor_time()
-        report = build(
-            [photos], Path(folder) / "library", finder=photo_finder(model), model=("model", "0" * 64), workers=workers
-        )
-        seconds = time.perf_counter() - start
-        return Run(report.looked_at / seconds, (processor_time() - used) / report.looked_at * 1000)
+        finder = photo_finder(model)
+        library = Path(folder) / "library"
+        count = build([photos], library, finder=finder, model=("m", "0" * 64), workers=workers, progress=told).looked_at
+        seconds, cpu = time.perf_counter() - start, (processor_time() - used) / count * 1000
+        return Run(count / seconds, cpu), Run(count / (looking[-1] - looking[0]), cpu)
 
 
 def bare(files: list[Path], model: Path, processes: int) -> tuple[Run, Run]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -141,12 +141,10 @@ def contact_sheet(items: Iterable[Item], keypoints: Floats, pictures: int) -> li
     """
     count = min(pictures, THUMBNAILS)
     wanted = {number * pictures // count for number in range(count)}
-    sheet = list[Thumbnail]()
-    with_pictures = (item for item in items if item.picture is not None)
-    for number, (file, people) in enumerate(groupby(with_pictures, lambda item: item.picture)):
-        if number in wanted and file is not None:
-            sheet += _thumbnail(file, list(people), keypoints)
-    return sheet
+    with_pictures = groupby((item for item in items if item.picture is not None), lambda item: item.picture)
+    chosen = [list(people) for number, (_, people) in enumerate(with_pictures) if number in wanted]
+    with ThreadPoolExecutor() as threads:  # decoding lets go of the interpreter's lock
+        return [one for made in threads.map(lambda people: _thumbnail(people, keypoints), chosen) for one in made]
 
 
 def page(
@@ -167,15 +165,17 @@ def page(
     )
 
 
-def _thumbnail(file: Path, people: Sequence[Item], keypoints: Floats) -> Iterator[Thumbnail]:
+def _thumbnail(people: Sequence[Item], keypoints: Floats) -> list[Thumbnail]:
+    file = people[0].picture
+    assert file is not None
     try:
         small = pictures.load(file, pictures.THUMBNAIL).image
     except PictureError:
-        return
+        return []
     height, width = small.shape[:2]
     points = np.array([keypoints[item.number] for item in people], np.float32)
     points[:, :, :2] *= np.array([width / people[0].width, height / people[0].height], np.float32)
-    yield Thumbnail(pictures.thumbnail(small), width, height, points, people[0].title or "")
+    return [Thumbnail(pictures.thumbnail(small), width, height, points, people[0].title or "")]
 
 
 def _facts(facts: ReportFacts) -> str:
