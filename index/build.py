@@ -146,10 +146,9 @@ def build(
                 raise LibraryError(f"No library was written to {shown(out)}: {_why_nothing(report)}.")
             by_finder = any(isinstance(one, Photo) and one.people is None for one in plan)
             models = (model,) if model is not None and by_finder else ()
-            if report.pictures:
-                tell("Drawing the report", 0, None)
-                writer.write_page(REPORT, _page(writer, report, sources, models))
-                report.page = out / REPORT
+            tell("Drawing the report", 0, None)
+            writer.write_page(REPORT, _page(writer, report, sources, models))
+            report.page = out / REPORT
             report.indexed = writer.finish(models, progress).indexed
             journal.done = True
     except OSError as error:

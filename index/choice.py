@@ -77,11 +77,13 @@ class _Alike:
         self._names.append(name)
         self._pixels.append(picture.width * picture.height)
         other = self._near.alike(picture.fingerprint, keypoints, size)
-        self._near.add(number, picture.fingerprint, keypoints, size)
-        if other is None:
-            return None
         while other in self._better:
             other = self._better[other]
+        if other is None or self._pixels[number] > self._pixels[other]:
+            # Only what is kept: else one picture would stay of people who move slowly enough, each like the one before.
+            self._near.add(number, picture.fingerprint, keypoints, size)
+        if other is None:
+            return None
         better, worse = (number, other) if self._pixels[number] > self._pixels[other] else (other, number)
         self._better[worse] = better
         said = f"{self._names[worse]} is nearly the same picture as {self._names[better]}."

@@ -245,6 +245,8 @@ def started(photos: Path, out: Path, notes: Path, deadly: str = "") -> subproces
 
 def looked_at(notes: Path) -> tuple[set[int], Counter[int]]:
     """The processes that looked at pictures, and how often each picture was looked at, by its width."""
+    if not notes.exists():  # a machine that is quick has looked at all of them before
+        return set(), Counter()
     lines = [line.split() for line in notes.read_text().splitlines()]
     notes.unlink()
     return {int(process) for process, _ in lines}, Counter(int(width) for _, width in lines)
