@@ -131,40 +131,37 @@ def report(library: Library, queries: Sequence[Queries], rounds: int) -> None:
 def compare(library: Library, people: Floats, queries: Sequence[Queries], rounds: int) -> None:
     """Asks ours and Move Mirror's tree the same in turns, and prints how fast both are and what they find."""
     theirs = pose_vectors(np.concatenate([people, mirrored(people)]))
-    asked = pose_vectors(np.array([pose.keypoints for some in queries for pose in some.poses]))
+    poses = [pose for some in queries for pose in some.poses]
+    best = np.concatenate([some.best for some in queries])
+    asked = pose_vectors(np.array([pose.keypoints for pose in poses]))
     with Tree(theirs, asked) as tree:
-        print(f"vptree: {len(theirs)} poses, built in {tree.built:.1f} s\n")
+        print(f"vptree: {len(theirs)} poses, built in {tree.built:.1f} s\n", flush=True)
+        our_times, their_times = [np.empty((rounds, len(poses))) for _ in range(2)]
+        found, nearest = np.empty(len(poses)), np.empty(len(poses), np.intp)
+        for i in range(rounds):
+            for start in range(0, len(poses), TOGETHER):
+                turn = slice(start, min(start + TOGETHER, len(poses)))
+                our_times[i, turn], found[turn] = ours(library, poses[turn])
+                their_times[i, turn], nearest[turn] = tree.ask(turn.start, turn.stop)
+    weighted = [
+        nearest_weighted(vector, pose.scores.astype(np.float64), theirs)
+        for vector, pose in zip(asked, poses, strict=True)
+    ]
+    agreed = found, reached(people, poses, nearest), reached(people, poses, weighted)
+    print(
+        "| | queries | median, ms | p95, ms | vptree's median | p95 | of it, median | p95 |"
+        " found ÷ best | vptree's, cosine | weighted |\n|---|---|---|---|---|---|---|---|---|---|---|"
+    )
+    ends = np.cumsum([0, *(len(some.poses) for some in queries)]).tolist()
+    parts = [(some.kind, slice(*ends[i : i + 2])) for i, some in enumerate(queries)]
+    for kind, part in [*parts, ("all", slice(None))]:
+        median, late = percentiles(our_times[:, part])
+        their_median, their_late = percentiles(their_times[:, part])
+        shares = " | ".join(f"{one[part].mean() / best[part].mean():.4f}" for one in agreed)
         print(
-            "| | queries | median, ms | p95, ms | vptree's median | p95 | of it, median | p95 |"
-            " found ÷ best | vptree's, cosine | weighted |\n|---|---|---|---|---|---|---|---|---|---|---|",
-            flush=True,
+            f"| {kind} | {len(best[part])} | {median:.2f} | {late:.2f} | {their_median:.2f} | {their_late:.2f} | "
+            f"{median / their_median:.3f} | {late / their_late:.3f} | {shares} |"
         )
-        start = 0
-        for kind, poses, best in queries:
-            turns = [range(at, min(at + TOGETHER, len(poses))) for at in range(0, len(poses), TOGETHER)]
-            our_times, their_times = [np.empty((rounds, len(poses))) for _ in range(2)]
-            found, nearest = np.empty(len(poses)), np.empty(len(poses), np.intp)
-            for i in range(rounds):
-                for turn in turns:
-                    part = slice(turn.start, turn.stop)
-                    our_times[i, part], found[part] = ours(library, poses[part])
-                    their_times[i, part], nearest[part] = tree.ask(start + turn.start, start + turn.stop)
-            times = *percentiles(our_times), *percentiles(their_times)
-            weighted = [
-                nearest_weighted(asked[start + i], pose.scores.astype(np.float64), theirs)
-                for i, pose in enumerate(poses)
-            ]
-            shares = [
-                agreed.mean() / best.mean()
-                for agreed in (found, reached(people, poses, nearest), reached(people, poses, weighted))
-            ]
-            print(
-                f"| {kind} | {len(poses)} | {times[0]:.2f} | {times[1]:.2f} | {times[2]:.2f} | {times[3]:.2f} | "
-                f"{times[0] / times[2]:.3f} | {times[1] / times[3]:.3f} | "
-                + " | ".join(f"{share:.4f}" for share in shares) + " |",
-                flush=True,
-            )  # fmt: skip
-            start += len(poses)
 
 
 def ours(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np.ndarray]:
