@@ -12,6 +12,7 @@ import errno
 import logging
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,6 +28,7 @@ from index.manifest import REPORT, shown
 from index.people import FinderFactory
 from index.photo import Photo, Skipped
 from index.pictures import PictureError
+from index.reference import references
 from index.report import EXAMPLES, Examples, ReportFacts, contact_sheet, page
 from index.sources import Entry, Poses, entries
 from index.workers import REASONS, Found, Lookers, is_video
@@ -133,7 +135,8 @@ def build(
             Journal(out, Settings(finder, model, long_side), fresh=fresh) as journal,
             Writer(out, long_side=long_side) as writer,
         ):
-            with _lookers(finder, workers, dask, long_side, journal) as lookers:
+            with ThreadPoolExecutor(1) as aside, _lookers(finder, workers, dask, long_side, journal) as lookers:
+                aside.submit(references)  # for the report, while this process has little to do
                 keys = _look(plan, journal, lookers, tell)
             report.resumed = journal.resumed
             found = _Results(plan, keys, journal)
