@@ -252,8 +252,8 @@ def plot(lines: list[dict[str, Any]], file: Path) -> None:
         axes.grid(color=INK, alpha=0.3, linewidth=0.5)
         for axis in (axes.xaxis, axes.yaxis) if axes is not shares else (axes.xaxis,):
             axis.set_major_formatter(lambda value, _: short(value))
-    for axes in (times, needs):
-        axes.legend(frameon=False, fontsize=9)
+    times.legend(frameon=False, fontsize=9, loc="center right")
+    needs.legend(frameon=False, fontsize=9)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, transparent=True, metadata={"Date": None} if file.suffix == ".svg" else None)
 
