@@ -9,15 +9,23 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from index.agreement import agreement
 from index.fingerprint import BYTES
-from models.pose import SIGMAS, Floats
+from models.pose import Floats
 
 BITS: Final = 56
 """Pictures whose fingerprints differ in at most so many of the 256 bits may be of one moment: copies differ in up to
 53, and of different photos the nearest two in 84 (docs/libraries.md)."""
 
-SAME: Final = 0.7
-"""From this agreement in place on, somebody holds the same pose in two pictures."""
+SAME: Final = 0.65
+"""From this agreement on, in the mean over its people, a picture shows the same poses as another. What an estimator
+finds in a copy is a little different, so of more than this copies would stay; of less, a video's frames would go."""
+
+PLACE: Final = 0.04
+"""How far somebody's middle may be from where it was, in parts of the picture's longer side: copies are cut."""
+
+UNIT: Final = 1000
+"""Pixels of a picture's longer side for agreement, which takes people of some pixels at least."""
 
 BAND: Final = 16
 BANDS: Final = 6
@@ -90,24 +98,23 @@ def _in_place(people: Sequence[Floats], size: tuple[int, int]) -> Floats:
 
 
 def _same_people(some: Floats, others: Floats) -> bool:
-    """Whether each person of the picture that has fewer is in the other too, in the same pose and place."""
+    """Whether the people of the picture that has fewer are in the other too, in the same poses and places."""
     if not len(some) or not len(others):
         return False
     fewer, more = (some, others) if len(some) <= len(others) else (others, some)
-    return all(_agreement_in_place(one, more.astype(np.float32)).max() >= SAME for one in fewer.astype(np.float32))
+    more = more.astype(np.float32)
+    return float(np.mean([_same(one, more) for one in fewer.astype(np.float32)])) >= SAME
 
 
-def _agreement_in_place(one: Floats, others: Floats) -> Floats:
-    """COCO's object key-point similarity of a person (17×3) and others (N×17×3), without scale or shift."""
-    seen = one[:, 2] > 0
-    if not seen.any():
-        return np.zeros(len(others), np.float32)
-    both = seen & (others[:, :, 2] > 0)
-    width, height = np.ptp(one[seen, :2], axis=0)
-    area = max(0.53 * float(width) * float(height), 1e-6)
-    missed = ((others[:, :, :2] - one[:, :2]) ** 2).sum(2) / (2 * area * (2 * SIGMAS) ** 2)
-    found: Floats = (np.exp(-missed) * both).sum(1) / seen.sum()
-    return found
+def _same(one: Floats, others: Floats) -> float:
+    """How well a person (17×3) agrees with whoever of N×17×3 others is in the same place and agrees best."""
+    both = (one[:, 2] > 0) & (others[:, :, 2] > 0)
+    moved = ((others[:, :, :2] - one[:, :2]) * both[:, :, None]).sum(1) / np.maximum(both.sum(1), 1)[:, None]
+    here = both.any(1) & (np.abs(moved).max(1) <= PLACE)
+    if not here.any():
+        return 0.0
+    points, weights = one[:, :2] * UNIT, (one[:, 2] > 0).astype(np.float32)
+    return float(agreement(points, weights, others[here, :, :2] * UNIT, others[here, :, 2] > 0).max())
 
 
 _ONES: Final = np.array([number.bit_count() for number in range(1 << 16)], np.uint8)

@@ -65,14 +65,14 @@ p { max-width: 46rem; margin: .4rem 0 }
 .facts div { display: flex; flex-direction: column-reverse }
 .facts dt { font-size: .85rem }
 .facts dd { margin: 0; font-size: 1.7rem; line-height: 1.2; font-variant-numeric: tabular-nums }
-.sheet { display: flex; flex-wrap: wrap; gap: 4px; margin: .8rem 0 0; padding: 0; list-style: none }
+.sheet { --row: 7.5rem; display: flex; flex-wrap: wrap; gap: 4px; margin: .8rem 0 0; padding: 0; list-style: none }
 .sheet::after { content: ""; flex: 1000 1 0 }
-.sheet li { position: relative; height: 7.5rem; flex: var(--ratio) 1 calc(var(--ratio) * 7.5rem);
-  max-width: calc(var(--ratio) * 10rem); overflow: hidden; border-radius: 4px; break-inside: avoid }
+.sheet li { position: relative; height: var(--row); flex: var(--ratio) 1 calc(var(--ratio) * var(--row));
+  max-width: calc(var(--ratio) * var(--row) * 1.35); overflow: hidden; border-radius: 4px; break-inside: avoid }
 .sheet img, .sheet svg { position: absolute; width: 100%; height: 100%; object-fit: cover }
-.sheet path { fill: none; stroke: var(--pose); stroke-width: 2.4; stroke-linecap: round; stroke-linejoin: round;
+.sheet path { fill: none; stroke: var(--pose); stroke-width: 2; stroke-linecap: round; stroke-linejoin: round;
   vector-effect: non-scaling-stroke; opacity: .9 }
-.sheet path.under { stroke: #000; stroke-width: 4.4; opacity: .35 }
+.sheet path.under { stroke: #000; stroke-width: 3.8; opacity: .35 }
 .sheet svg { transition: opacity .2s }
 .sheet li:hover svg, #bare:checked ~ .sheet svg { opacity: 0 }
 .skipped { display: grid; gap: .8rem; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); margin: .6rem 0 0;
@@ -84,7 +84,13 @@ p { max-width: 46rem; margin: .4rem 0 }
 .bar { display: flex; gap: 2px; height: .7rem; margin: .8rem 0 1.2rem }
 .bar i { background: var(--soft); border-radius: 2px; min-width: 2px }
 .bar i:first-child { background: #2f8f6b }
-@media print { body { max-width: none; padding: 0 } label, #bare { display: none } }
+@media (max-width: 40rem) { .sheet { --row: 5.2rem } }
+@media print {
+  :root { --ground: #fff }
+  .sheet { --row: 5.2rem }
+  .coverage .poses { grid-template-columns: repeat(auto-fill, minmax(3.8rem, 1fr)) }
+  body { max-width: none; padding: 0 } label, #bare { display: none }
+}
 """
 
 
