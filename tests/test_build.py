@@ -328,7 +328,8 @@ def test_several_videos_are_looked_at_by_several_processes_and_come_in_their_ord
     boxes = [(60, 30, 160, 200), (90, 30, 210, 210), (100, 20, 220, 220)]
     names = ["c.avi", "a.avi", "b.avi"]
     for number, name in enumerate(names):
-        video(tmp_path / name, boxes[number:], 10 + 20 * (2 - number))
+        moved = [(left + 45 * number, top, right + 45 * number, bottom) for left, top, right, bottom in boxes[number:]]
+        video(tmp_path / name, moved, 10 + 20 * (2 - number))
     sources = [tmp_path / "c.avi", photos, tmp_path / "a.avi", tmp_path / "b.avi"]
     told = []
     report = build(sources, tmp_path / "library", finder=Marked, workers=2, progress=lambda *one: told.append(one))
@@ -478,7 +479,7 @@ def test_real_photos_and_a_real_video_become_a_library(shared_data, posenet, tmp
     assert report.pictures >= 25
     assert set(report.counts) <= {"no person", "person too small", "too few points", "crowd"}
     video_report = build([shared_data / "videos" / "pose_squats.mp4"], tmp_path / "squats", finder=finder)
-    assert 4 <= video_report.items <= 60
+    assert 3 <= video_report.items <= 60
     with Library.open(tmp_path / "squats") as library:
         hips = [library.keypoints[i, 11:13, 1].mean() for i in range(len(library))]
         height = np.ptp(library.keypoints[:, :, 1])
