@@ -91,7 +91,9 @@ def coverage(keypoints: Floats) -> Coverage:
         for number in range(len(asked)):
             found = np.zeros(len(people), np.float32)
             for query in (number, number + len(asked)):
-                near = np.union1d(np.flatnonzero(apart[query] < NEAR), apart[query].argmin())
+                near = np.flatnonzero(apart[query] < NEAR)
+                if not len(near):
+                    near = apart[query].argmin(keepdims=True)
                 found[near] = np.maximum(found[near], _agreement(queries[query], people[near]))
             counts[number] += int((found >= AGREES).sum())
             best[number] = max(best[number], float(found.max()))

@@ -36,7 +36,7 @@ FEWEST_PIXELS = 100
 """A photo whose shorter side is smaller is only blocks on a display."""
 
 
-BLURRED = 0.47
+BLURRED = 0.45
 """Of `blur` from here on: edges are wider than about a twentieth of the person, at least along one direction."""
 
 BLUR_SIDE = 160
