@@ -27,6 +27,9 @@ FEWEST: Final = 9
 AT_ONCE: Final = 8_000
 """People compared at a time, so that what is worked out for each of them and each reference fits into memory."""
 
+SAMPLE: Final = 200_000
+"""Of more people than this every so-manieth is compared, and counts for all of them: it takes seconds, not minutes."""
+
 NEAR: Final = 1.0
 """Of those who agree by `AGREES`, all but two in a thousand have their points, after the best fit, off by less than
 this: squared, summed, in parts of the reference's area. The others are missed."""
@@ -75,8 +78,11 @@ class Coverage:
 def coverage(keypoints: Floats) -> Coverage:
     """What N×17×3 key points (third ≤ 0 where unseen; may be mapped from a file) cover.
 
-    People count as they are and as in a mirror, as a library shows them both ways.
+    People count as they are and as in a mirror, as a library shows them both ways. Of a library of millions a sample is
+    compared, so that its numbers are about right.
     """
+    step = -(-len(keypoints) // SAMPLE) or 1
+    everybody, keypoints = len(keypoints), keypoints[::step]
     asked = references()
     straight = np.array([one.keypoints for one in asked])
     queries = np.concatenate([straight, straight[:, SWAP] * np.array([-1, 1], np.float32)])
@@ -97,8 +103,9 @@ def coverage(keypoints: Floats) -> Coverage:
                 found[near] = np.maximum(found[near], _agreement(queries[query], people[near]))
             counts[number] += int((found >= AGREES).sum())
             best[number] = max(best[number], float(found.max()))
-    poses = (Covered(*one) for one in zip(asked, counts.tolist(), best.tolist(), strict=True))
-    return Coverage(len(keypoints), whole, upper, tuple(poses))
+    poses = (Covered(*one) for one in zip(asked, (step * counts).tolist(), best.tolist(), strict=True))
+    whole, upper = min(step * whole, everybody), min(step * upper, everybody)
+    return Coverage(everybody, whole, min(upper, everybody - whole), tuple(poses))
 
 
 def _apart(queries: Floats, people: Floats) -> Floats:

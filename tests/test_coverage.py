@@ -67,6 +67,14 @@ def test_coverage_in_parts_is_the_whole_s(library, monkeypatch):
     assert (parts.whole, parts.upper) == (whole.whole, whole.upper)
 
 
+def test_of_very_many_people_some_count_for_all(library, monkeypatch):
+    everybody = coverage(np.repeat(library, 3, 0))
+    monkeypatch.setattr("index.coverage.SAMPLE", len(library))
+    sampled = coverage(np.repeat(library, 3, 0))
+    assert [one.people for one in sampled.poses] == [one.people for one in everybody.poses]
+    assert (sampled.people, sampled.whole, sampled.upper) == (everybody.people, everybody.whole, everybody.upper)
+
+
 def test_people_are_told_by_how_much_of_them_is_seen():
     shown = np.repeat(people(1), 4, 0)
     shown[1, 13:] = 0
