@@ -255,7 +255,8 @@ def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> No
     found = vectors.get("version") if isinstance(vectors, dict) else None
     if found != vector.VERSION:
         raise LibraryError(
-            f"{shown(file)} is of vector version {found!r:.40}, and this program's is {vector.VERSION}: {remedy(folder)}."
+            f"{shown(file)} is of vector version {found!r:.40}, "
+            f"and this program's is {vector.VERSION}: {remedy(folder)}."
         )
 
 
