@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
+# A file of tests stays in one process: many wait for processes of their own, few need a whole core.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 # apt's picamera2 and lgpio lie outside any venv; where there is one of them, the venv looks there too. Bookworm's
 # picamera2 was built for NumPy 1, and then the venv stays with it.
 importable = $(shell $(PYTHON) -c 'import $(1)' 2>/dev/null && echo yes)
@@ -36,10 +39,10 @@ run: setup ## run the mirror with your camera
 	@$(BIN)/pose-mirror run
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-quick: setup ## run the tests that take no more than some seconds
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 check: setup ## formatting, lint and strict types
 	$(BIN)/ruff format --check .

@@ -32,7 +32,9 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, partial(_terminated, asked.terminated))
     command: Command = asked.command
     try:
-        return command(asked)
+        status = command(asked)
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:  # whoever read it has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

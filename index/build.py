@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from index import pictures, shards
 from index.choice import Shown, by_picture, left_out
 from index.coverage import coverage, drawing
 from index.journal import Journal, Settings, kept
-from index.library import Library, LibraryError, Removed
+from index.library import LibraryError, removed_at
 from index.manifest import REPORT, shown
 from index.people import FinderFactory
 from index.photo import Photo, Skipped
@@ -33,8 +32,6 @@ from index.report import EXAMPLES, Examples, ReportFacts, contact_sheet, page
 from index.sources import Entry, Poses, entries
 from index.workers import REASONS, Found, Lookers, is_video
 from index.writer import Progress, Writer
-
-log = logging.getLogger(__name__)
 
 TOLD: Final = 0.1
 """Seconds between two words of progress: telling takes time that the photos could have."""
@@ -140,7 +137,7 @@ def build(
                 keys = _look(plan, journal, lookers, tell)
             report.resumed = journal.resumed
             found = _Results(plan, keys, journal)
-            removed = _taken_down(out)
+            removed = removed_at(out)
             tell("Choosing", 0, None)
             _write(found, left_out(found.pictures(), removed), writer, report, tell)
             for one in removed:
@@ -280,18 +277,6 @@ def _skip(report: Report, skipped: Skipped, of: Entry | Shown) -> None:
                 small = pictures.load(file, pictures.THUMBNAIL).image
                 skipped = replace(skipped, thumbnail=pictures.thumbnail(small))
     examples.add(skipped)
-
-
-def _taken_down(out: Path) -> list[Removed]:
-    """The pictures that are not to come back into the library."""
-    if not out.exists():
-        return []
-    try:
-        with Library.open(out) as library:
-            return library.removed()
-    except LibraryError as error:
-        log.warning("%s Pictures that were taken down from it may come back.", error)
-        return []
 
 
 def _page(writer: Writer, report: Report, sources: Sequence[Path], models: Sequence[tuple[str, str]]) -> str:

@@ -15,7 +15,7 @@ from index import pictures, shards
 from index.choice import Shown, left_out
 from index.coverage import coverage, drawing
 from index.duplicates import near
-from index.library import Item, Library, LibraryError, Removed
+from index.library import Item, Library, LibraryError, Removed, removed_at
 from index.manifest import REPORT, Manifest, Progress, shown
 from index.pictures import Kept
 from index.report import Examples, ReportFacts, contact_sheet, page
@@ -97,7 +97,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress | None = None) 
         _check_each_once(libraries)
         writer = stack.enter_context(Writer(out))
         _check_same(libraries)
-        removed = [one for library in libraries for one in library.removed()] + _removed_at(out)
+        removed = [one for library in libraries for one in library.removed()] + removed_at(out)
         for one in removed:
             writer.remove(*one)
         out_of_each, left_out = _left_out(libraries, removed)
@@ -246,12 +246,3 @@ def _check_same(libraries: Sequence[Library]) -> None:
     for library in libraries:
         if library.replaced:
             raise LibraryError(f"{shown(library.folder)} was built anew meanwhile, so nothing was changed: try again.")
-
-
-def _removed_at(out: Path) -> list[Removed]:
-    """What was taken down from the library that is going to be replaced, as far as it can be read."""
-    try:
-        with Library.open(out) as library:
-            return library.removed()
-    except LibraryError:
-        return []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ from models.pose import Image, Pose
 
 AT_ONCE: Final = 100
 """Pictures that are checked between two words about it."""
+
+log = logging.getLogger(__name__)
 
 COLUMNS: Final = (
     "picture", "width", "height", "left", "top", "right", "bottom",
@@ -260,6 +263,18 @@ def _check_strays(at: Path, folder: Path, names: set[str]) -> None:
     strays = set(os.listdir(at)) - names
     if strays:
         raise LibraryError(f"{shown(folder / min(strays))} does not belong to the library: move it elsewhere.")
+
+
+def removed_at(out: Path) -> list[Removed]:
+    """What was taken down from the library that is going to be replaced at `out`, as far as it can be read."""
+    if not whereabouts(out).exists():
+        return []
+    try:
+        with Library.open(out) as library:
+            return library.removed()
+    except LibraryError as error:
+        log.warning("%s Pictures that were taken down from it may come back.", error)
+        return []
 
 
 def info(folder: Path) -> Manifest:

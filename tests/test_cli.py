@@ -254,6 +254,7 @@ def test_a_reader_who_has_read_enough_is_no_fault(tmp_path: Path) -> None:
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
     os.close(writing)
     assert ran.returncode == 141
