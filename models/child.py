@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -119,6 +120,7 @@ class Child:
         self.started = now
         self.ready: Ready | None = None
         self._frame = frame
+        self._closing = threading.Lock()  # an end that two threads close at once could be another file's by then
         requests, self._requests = Pipe(duplex=False)
         self._answers, answers = Pipe(duplex=False)
         lifeline, self._lifeline = Pipe(duplex=False)
@@ -178,8 +180,7 @@ class Child:
     def kill(self) -> None:
         """End it now, without waiting for it to be gone (`gone`): in a driver it may take its time even to die."""
         self._process.kill()
-        for end in (self._requests, self._answers, self._lifeline):
-            end.close()
+        self._close(self._requests, self._answers, self._lifeline)
 
     def gone(self) -> bool:
         """Whether it has ended; it is no zombie then."""
@@ -187,11 +188,16 @@ class Child:
 
     def leave(self, grace: float) -> None:
         """Let it end by itself, closing its device, and kill it when it has not after `grace` seconds."""
-        self._requests.close()
+        self._close(self._requests)
         self._wait(grace)
         self._process.kill()
         self._wait(grace)  # a call under way in another thread sees the end before its pipe is closed
         self.kill()
+
+    def _close(self, *ends: Connection[Any, Any]) -> None:
+        with self._closing:
+            for end in ends:
+                end.close()
 
     def _wait(self, timeout: float) -> None:
         with suppress(subprocess.TimeoutExpired):
