@@ -112,7 +112,10 @@ class Cluster:
         for name in ("distributed.client", "distributed.core", "distributed.comm"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is said once, in a sentence
         try:
-            self._client = Client(self._address, timeout=CONNECTING, set_as_default=False, name="pose-mirror")
+            try:
+                self._client = self._connected()
+            except AssertionError:  # seldom, distributed's own thread does not come up within its ten seconds
+                self._client = self._connected()
         except (OSError, ValueError) as error:
             raise LibraryError(
                 f"There is no Dask scheduler at {shown(self._address)} ({_why(error)}): start one with "
@@ -125,6 +128,9 @@ class Cluster:
             self._client.close()
             raise
         return self
+
+    def _connected(self) -> Client:
+        return Client(self._address, timeout=CONNECTING, set_as_default=False, name="pose-mirror")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
