@@ -1,0 +1,142 @@
+"""How well a network reads people, quickly: what training asks of itself now and then.
+
+People of real photos, each cut out of their photo, are read as if nobody else were there: the likeliest cell of each
+heat map, and its short offset. That is worse than `models.posenet` reads, and enough to see a network learn.
+
+Photos only measure: none ever trains a network, and no training scene is made of one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as pillow
+
+from models.pose import SIGMAS, Floats, Image
+from models.posenet import STRIDE
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FEWEST: Final = 8
+"""Somebody of whom fewer key points are labelled is not cut out …"""
+SMALLEST: Final = 60.0
+"""… nor is anybody whose labelled key points lie in a box with a shorter side, in pixels: they are labelled roughly."""
+MARGIN: Final = 0.25
+"""What is left on each side of the box around the key points, in parts of its longer side."""
+GREY: Final = (128, 128, 128)
+"""Beyond the photo's border: the network's zero."""
+
+BOX_TO_BODY: Final = 0.53
+"""The share of its box that a person's body covers, in the mean over COCO."""
+HIT: Final = 0.5
+"""The similarity above which somebody counts as found, as in COCO's most lenient precision."""
+AT_ONCE: Final = 16
+"""Pictures that the network reads together."""
+
+
+class Crop(NamedTuple):
+    """One person: a square picture, and 17×3 key points in its pixels, labelled where the third is over 0."""
+
+    image: Image
+    keypoints: Floats
+
+
+class Score(NamedTuple):
+    """The mean of the similarities `oks`, and the share of them above `HIT`."""
+
+    oks: float
+    hits: float
+
+
+def crops(folder: Path, size: int = 193) -> list[Crop]:
+    """The people of the photos in a folder, each in a square of `size` pixels, largely labelled and not too small.
+
+    The folder's `keypoints.json` is a list of photos, each with its `file` and its `persons` (17×3 each).
+    """
+    found = []
+    for photo in json.loads((folder / "keypoints.json").read_text(encoding="utf-8")):
+        people = [np.array(person, np.float32) for person in photo["persons"]]
+        people = [person for person in people if worth_a_crop(person)]
+        if people:
+            with pillow.open(folder / photo["file"]) as opened:
+                image = opened.convert("RGB")
+            found += [_crop(image, person, size) for person in people]
+    return found
+
+
+def worth_a_crop(person: Floats) -> bool:
+    """Whether enough of somebody (17×3) is labelled, large enough."""
+    points = person[person[:, 2] > 0, :2]
+    return len(points) >= FEWEST and float(np.ptp(points, axis=0).min()) >= SMALLEST
+
+
+def oks(found: Floats, labelled: Floats) -> float:
+    """COCO's object key-point similarity of 17×2 key points with those that are labelled of somebody's 17×3.
+
+    The body's area, which the photos beside the project do not tell, is taken to be a share of the key points' box.
+    https://cocodataset.org/#keypoints-eval
+    """
+    there = labelled[:, 2] > 0
+    points = labelled[there, :2]
+    width, height = np.maximum(np.ptp(points, axis=0), 1).tolist()
+    away = ((found[there] - points) ** 2).sum(1)
+    spread = 2 * (2 * SIGMAS[there]) ** 2 * (BOX_TO_BODY * width * height)
+    return float(np.exp(-away / spread).mean())
+
+
+def found(heads: npt.NDArray[np.float32]) -> Floats:
+    """The one person in each of B pictures, B×17×2 pixels, of a network's B×115×h×w: offsets in cells."""
+    count, _, height, width = heads.shape
+    cells = heads.reshape(count, -1, height * width)
+    likeliest = cells[:, :17].argmax(2)
+    rows, columns = np.divmod(likeliest, width)
+    down, right = (
+        np.take_along_axis(cells[:, first : first + 17], likeliest[:, :, None], 2)[:, :, 0] for first in (17, 34)
+    )
+    xy: Floats = (np.stack([columns + right, rows + down], 2) * STRIDE).astype(np.float32)
+    return xy
+
+
+def score(network: nn.Module, pictures: Sequence[tuple[Image, Floats]]) -> Score:
+    """How well a network reads pictures of one person each, all of one size, with their key points (17×3).
+
+    The network is left in the mode it was in.
+    """
+    import torch  # large, and there only where somebody trains; all else here does without
+
+    from models.train.network import as_input
+
+    training, device = network.training, next(network.parameters()).device
+    network.eval()
+    similar: list[float] = []
+    with torch.no_grad():
+        for start in range(0, len(pictures), AT_ONCE):
+            some = pictures[start : start + AT_ONCE]
+            images = torch.from_numpy(np.stack([image for image, _ in some])).to(device)
+            read = found(network(as_input(images)).float().cpu().numpy())
+            similar += [oks(xy, keypoints) for xy, (_, keypoints) in zip(read, some, strict=True)]
+    network.train(training)
+    return Score(float(np.mean(similar)), float(np.mean(np.array(similar) > HIT)))
+
+
+def _crop(image: pillow.Image, person: Floats, size: int) -> Crop:
+    """Somebody in a square with a margin; made smaller as the estimator makes pictures smaller."""
+    points = person[person[:, 2] > 0, :2]
+    low, high = points.min(0), points.max(0)
+    side = float((high - low).max()) * (1 + 2 * MARGIN)
+    left, top = ((low + high) / 2 + 0.5 - side / 2).tolist()  # from pixels' centres to their corners
+    at = math.floor(left), math.floor(top)
+    around = pillow.new("RGB", (math.ceil(side) + 1,) * 2, GREY)
+    around.paste(image, (-at[0], -at[1]))
+    box = left - at[0], top - at[1], left - at[0] + side, top - at[1] + side
+    made = around.resize((size, size), pillow.Resampling.BILINEAR, box)
+    keypoints = person.copy()
+    keypoints[:, :2] = (keypoints[:, :2] + 0.5 - (left, top)) * (size / side) - 0.5
+    return Crop(np.asarray(made), keypoints)
