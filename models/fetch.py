@@ -1,13 +1,14 @@
 """The models: which there are, where they lie, and how they come from the network; each checked wherever it came from.
 
 A model is looked for in `$POSE_MIRROR_MODELS`, then in the cache, `$XDG_CACHE_HOME/pose-mirror/models`, where `fetch`
-puts it. Nothing but `fetch` opens a connection.
+puts it. One comes with the program, and is looked for there alone. Nothing but `fetch` opens a connection.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import tempfile
 import tomllib
@@ -25,8 +26,24 @@ from urllib.request import urlopen
 from models.surgery import ModelError
 
 DEFAULT: Final = "posenet_mobilenet_v1_075_353_481_quant_decoder"
+"""The model that `fetch` is to get, and the one to take wherever it is."""
+
+OWN: Final = "posenet_drawn"
+"""The model that comes with the program, for wherever the other is not."""
+
+AUTO: Final = "auto"
+"""Said in place of a model's name: DEFAULT where it is here and whole, else OWN."""
+
+WEIGHTS: Final = Path(__file__).with_name("weights")
+"""Where the models lie that come with the program."""
 
 FOLDER_VARIABLE: Final = "POSE_MIRROR_MODELS"
+
+OURS: Final = "Poses are estimated by the program's own network, trained on drawn people alone"
+OWN_FOR_MISSING: Final = f"{OURS}: `pose-mirror models fetch` gets PoseNet, which finds real people better."
+OWN_FOR_DAMAGED: Final = f"{OURS}, for PoseNet's file is damaged: `pose-mirror models fetch` gets it again."
+
+INSTALL_AGAIN: Final = "install Pose Mirror again, or run `pose-mirror models fetch`"
 
 PATIENCE: Final = 30.0
 """Seconds that a server may say nothing."""
@@ -36,12 +53,15 @@ CHUNK: Final = 1 << 16
 Progress = Callable[[int, int], object]
 """Called with the bytes that are here, and of how many."""
 
+log = logging.getLogger(__name__)
+
 
 class Model(NamedTuple):
     """A model of the catalogue."""
 
     name: str
     url: str
+    """Empty: it comes with the program."""
     sha256: str
     bytes: int
     licence: str
@@ -54,6 +74,24 @@ class Model(NamedTuple):
     @property
     def file(self) -> str:
         return f"{self.name}.tflite"
+
+
+class Chosen(NamedTuple):
+    """The file of a model to use.
+
+    `note` is a sentence to say once where it is not the one to wish for, and `fault` what is wrong with that one's file
+    where there is one.
+    """
+
+    file: Path
+    note: str | None = None
+    fault: str | None = None
+
+    def tell(self) -> None:
+        """Say in the log what there is to say."""
+        for sentence in (self.fault, self.note):
+            if sentence:
+                log.warning("%s", sentence)
 
 
 class ModelMissing(FileNotFoundError):
@@ -71,7 +109,7 @@ def catalogue() -> list[Model]:
     return [
         Model(
             name=name,
-            url=entry["url"],
+            url=entry.get("url", ""),
             sha256=entry["sha256"],
             bytes=entry["bytes"],
             licence=entry["licence"],
@@ -105,22 +143,43 @@ def find(name: str) -> Path:
         return _own(Path(name).expanduser())
     file = _here(model)
     if file is None:
-        raise ModelMissing(
-            f"The model {model.name} is not here: run `pose-mirror models fetch {model.name}`, "
-            f"or put {model.file} into {_folders()[0]}."
-        )
+        raise ModelMissing(_missing(model))
     return _checked(file, model)
+
+
+def chosen(name: str = AUTO) -> Chosen:
+    """The model of a name or a path, as `find` has it, or with AUTO the best that is here and whole.
+
+    Raises as `find`; with AUTO only where the program's own model cannot be used either.
+    """
+    if name != AUTO:
+        return Chosen(find(name))
+    try:
+        return Chosen(find(DEFAULT))
+    except ModelMissing:
+        return Chosen(find(OWN), OWN_FOR_MISSING)
+    except ModelError as error:
+        return Chosen(find(OWN), OWN_FOR_DAMAGED, str(error))
+
+
+def taken(name: str = AUTO) -> Path:
+    """The file of the `chosen` model, with what there is to say of it said in the log."""
+    model = chosen(name)
+    model.tell()
+    return model.file
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
     """The file of a model of the catalogue, downloaded when it is not here, or damaged in the cache.
 
     A download that fails, or is interrupted, leaves nothing behind. Raises FetchError; ModelMissing when the catalogue
-    has no such model; ModelError when the file in `$POSE_MIRROR_MODELS` is damaged.
+    has no such model; ModelError when the file in `$POSE_MIRROR_MODELS`, or one of the program's own, is damaged.
     """
     model = _named(name)
     if model is None:
         raise ModelMissing(f"There is no model {name} in the catalogue; {_nearest(name)}.")
+    if not model.url:
+        return find(name)
     target = cache_folder() / model.file
     here = _here(model)
     if here is not None:
@@ -219,8 +278,18 @@ def _own(file: Path) -> Path:
 
 
 def _here(model: Model) -> Path | None:
-    """The first file of its name in the folders where models are looked for."""
-    return next((folder / model.file for folder in _folders() if (folder / model.file).is_file()), None)
+    """The first file of its name in the folders where it is looked for."""
+    folders = _folders() if model.url else [WEIGHTS]
+    return next((folder / model.file for folder in folders if (folder / model.file).is_file()), None)
+
+
+def _missing(model: Model) -> str:
+    if not model.url:
+        return f"The model {model.name}, which comes with Pose Mirror, is not in {WEIGHTS}: {INSTALL_AGAIN}."
+    return (
+        f"The model {model.name} is not here: run `pose-mirror models fetch {model.name}`, "
+        f"or put {model.file} into {_folders()[0]}."
+    )
 
 
 def _checked(file: Path, model: Model) -> Path:
@@ -233,9 +302,10 @@ def _checked(file: Path, model: Model) -> Path:
         raise ModelError(f"{file} cannot be read ({error.strerror}).") from error
     if found == model.sha256:
         return file
+    remedy = f"delete it and run `pose-mirror models fetch {model.name}`" if model.url else INSTALL_AGAIN
     raise ModelError(
         f"{file} is damaged: its {size} bytes have the sha256 {found[:16]}…, and should be {model.bytes} bytes with "
-        f"{model.sha256[:16]}…; delete it and run `pose-mirror models fetch {model.name}`."
+        f"{model.sha256[:16]}…; {remedy}."
     )
 
 
