@@ -19,7 +19,7 @@ from index.library import Library, LibraryError
 from index.match import Matcher
 from models import figures
 from models.estimator import Estimator
-from models.fetch import DEFAULT, find
+from models.fetch import AUTO, taken
 from models.pose import Image, Pose
 from models.posenet import decode
 from models.worker import EstimatorProcess
@@ -33,7 +33,7 @@ LARGE: Final = (481, 641)
 
 def bench(asked: argparse.Namespace) -> int:
     """Prints the median and the 95th percentile of each step, in milliseconds."""
-    model = find(asked.model or DEFAULT)
+    model = taken(asked.model or AUTO)
     frames = [figures.perform(2.0 * i, *CAMERA) for i in range(8)]
     images = [image for image, _ in frames]
     print(f"{'step':<10}{'median ms':>10}{'p95 ms':>8}")

@@ -23,6 +23,8 @@ from device.config import parse_size
 
 DISPLAYS: Final = ("auto", "kiosk", "window", "headless")
 
+MODEL: Final = "a model of `pose-mirror models list`, or a .tflite file (default: PoseNet where it is, else our own)"
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
@@ -119,7 +121,7 @@ def _mirror_options(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="FILE", help="a configuration; see device/default.toml for all keys"
     )
     parser.add_argument("--display", choices=DISPLAYS, help="where to draw")
-    parser.add_argument("--model", metavar="NAME|FILE", help="a model of `pose-mirror models list`, or a .tflite file")
+    parser.add_argument("--model", metavar="NAME|FILE", help=MODEL)
     parser.add_argument("--seconds", type=_positive, metavar="S", help="end after so many seconds")
     parser.add_argument(
         "--screenshots", type=Path, metavar="DIR", help="write what the screen shows, a picture a second"
@@ -135,7 +137,7 @@ def _add_poses(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _estimator_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NAME|FILE", help="a model of `pose-mirror models list`, or a .tflite file")
+    parser.add_argument("--model", metavar="NAME|FILE", help=MODEL)
     parser.add_argument("--size", type=_size, metavar="HxW", help="the size of a picture in the model, as 353x481")
 
 
@@ -279,9 +281,9 @@ def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:
     models = commands.add_parser("models", help="the networks that find poses", description="Lists and fetches models.")
     actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
     for name, text, command in (
-        ("list", "the models there are, and which are here", "models_list"),
+        ("list", "the models there are, which are here, and which is in use", "models_list"),
         ("fetch", "download models (default: those `run` needs)", "models_fetch"),
-        ("path", "print where a model's file is", "models_path"),
+        ("path", "print where a model's file is (default: the one to use)", "models_path"),
     ):
         action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name != "list":

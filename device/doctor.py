@@ -77,13 +77,17 @@ def _model(config: Config) -> Finding:
         model, twin = models_of(config)
     except (fetch.ModelMissing, ValueError) as error:
         return Finding("bad", _sentence(error))
+    if model.fault:
+        return Finding("bad", f"{model.fault} The program's own network is used in its stead.")
+    if model.note:
+        return Finding("note", model.note)
     beside = f", and {twin.name} for the Edge TPU" if twin else ""
-    return Finding("ok", f"{model.name} is whole{beside}.")
+    return Finding("ok", f"{model.file.name} is whole{beside}.")
 
 
 def _runtime(config: Config) -> Finding:
     try:
-        model, _ = models_of(config)
+        model = models_of(config)[0].file
         with Estimator(model, size=config.estimator.height_width, threads=config.estimator.threads or None) as made:
             height, width = made.size
             made.estimate(np.zeros((height, width, 3), np.uint8))

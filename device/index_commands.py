@@ -23,7 +23,7 @@ from index.manifest import PAGES, Manifest, shown
 from models.pose import Pose
 
 LABELLED: Final = (".npz", ".json")
-"""Sources that may bring their key points, so that no model is needed."""
+"""Sources that may bring their key points, so that it is all the same which model there is."""
 
 SHOULDERS: Final = 5
 """Where the body begins among the key points: before it is the face."""
@@ -36,20 +36,17 @@ def build(asked: argparse.Namespace) -> int:
     """A library of the sources; says what was skipped and why, and what to do next."""
     from index import build as building
     from index.people import photo_finder
-    from models.fetch import DEFAULT, ModelMissing, find
+    from models.fetch import AUTO, chosen, taken
 
-    try:
-        model = find(asked.model or DEFAULT)
-    except ModelMissing:
-        if asked.model or any(source.exists() and source.suffix.lower() not in LABELLED for source in asked.sources):
-            raise
-        model = None  # key points and labelled pictures need none; what does need one will say so
+    name = asked.model or AUTO
+    looks = any(source.exists() and source.suffix.lower() not in LABELLED for source in asked.sources)
+    model = taken(name) if looks else chosen(name).file
     with told() as progress:
         report = building.build(
             asked.sources,
             asked.out,
-            finder=photo_finder(model, asked.size) if model else None,
-            model=(model.stem, sha256(model.read_bytes()).hexdigest()) if model else None,
+            finder=photo_finder(model, asked.size),
+            model=(model.stem, sha256(model.read_bytes()).hexdigest()),
             workers=asked.workers or len(os.sched_getaffinity(0)),
             dask=asked.dask,
             images=asked.images,

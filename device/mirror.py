@@ -7,6 +7,7 @@ a camera, a network's answer, a disk or an encoder.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ SURE: Final = 0.2
 ALONE: Final = 7.0
 """Seconds that each photo is shown while nobody is there."""
 
-NOTE: Final = 5.0
+NOTE: Final = 8.0
 """Seconds that something worth saying once stays on the screen."""
 
 
@@ -90,7 +91,7 @@ class Moment:
 class Sense:
     """Watches the camera in a thread of its own and keeps the newest moment; a context manager.
 
-    `canvas` is the screen's size, for which photos are made ready.
+    `canvas` is the screen's size, for which photos are made ready; `note` a sentence for the first seconds.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Sense:
         rotate: int = 0,
         follow_settings: FollowSettings | None = None,
         choose_settings: ChooseSettings | None = None,
+        note: str | None = None,
     ) -> None:
         self.canvas = canvas
         self._camera, self._estimator, self._collection = camera, estimator, collection
@@ -111,7 +113,8 @@ class Sense:
         self._choose_settings = choose_settings or ChooseSettings()
         self._followed, self._choice = Followed(), Choice()
         self._alone_since = -ALONE
-        self._noted = estimator.note, -NOTE  # how it began is in the log; on the screen only what changes
+        self._noted = estimator.note  # how it began is in the log; on the screen only what changes
+        self._saying, self._said_since = note, math.inf
         self._newest = Moment(canvas)
         self._ended = threading.Event()
         self._failure: BaseException | None = None
@@ -181,10 +184,12 @@ class Sense:
         return self._answered(moment, before)
 
     def _note(self, now: float) -> str | None:
-        """What the estimator has to say of a change, for some seconds."""
-        if self._estimator.note != self._noted[0]:
-            self._noted = self._estimator.note, now
-        return self._noted[0] if now - self._noted[1] < NOTE else None
+        """What is to be said at the start, or the estimator has to say of a change, for some seconds."""
+        if self._estimator.note != self._noted:
+            self._saying = self._noted = self._estimator.note
+            self._said_since = now
+        self._said_since = min(self._said_since, now)
+        return self._saying if now - self._said_since < NOTE else None
 
     def _answered(self, moment: Moment, before: Moment) -> Moment:
         """The moment with the photo for its visitor, or one to look at while there is none."""

@@ -30,6 +30,7 @@ from index.starter import starter
 from models import fetch
 from models.child import leave_no_core
 from models.estimator import fitting, size_for
+from models.fetch import Chosen
 from models.worker import EstimatorProcess
 
 DEMO: Final = Path("pose-mirror-demo")
@@ -111,7 +112,9 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
     leave_no_core()
     with ExitStack() as stack:
         screen = stack.enter_context(Screen.open(shown.display, _size_of(settings), shown.rotate))
-        estimator = stack.enter_context(opened_estimator(settings))
+        model, twin = models_of(settings)
+        model.tell()
+        estimator = stack.enter_context(opened_estimator(settings, model.file, twin))
         estimator.warm()
         library = stack.enter_context(open_collection(settings.library.folder, _telling(screen)))
         if grow and library.folder == places.starter():
@@ -129,15 +132,15 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
             rotate=asked.rotate,
             follow_settings=settings.follow,
             choose_settings=settings.choose,
+            note=None if asked.source == "performer" else model.note,  # drawn people are what it knows
         )
         stack.enter_context(sense)
         recorder = Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, camera=gif.camera)
         yield Opened(screen, sense, recorder, button)
 
 
-def opened_estimator(settings: Config) -> EstimatorProcess:
+def opened_estimator(settings: Config, model: Path, twin: Path | None) -> EstimatorProcess:
     """The estimator's process, being started."""
-    model, twin = models_of(settings)
     asked = settings.estimator
     return EstimatorProcess(
         model,
@@ -183,14 +186,13 @@ def opened_button(pin: int) -> Iterator[Button]:
         yield button
 
 
-def models_of(settings: Config) -> tuple[Path, Path | None]:
-    """The configured model's file, and that of its twin for the Edge TPU where it is wanted and here.
+def models_of(settings: Config) -> tuple[Chosen, Path | None]:
+    """The configured model, and the file of its twin for the Edge TPU where it is wanted and here.
 
     Raises ModelMissing, and ValueError for a damaged one.
     """
-    name = settings.estimator.model
-    model = fetch.find(name)
-    twin = None if settings.estimator.device == "cpu" else fetch.edgetpu_twin(name)
+    model = fetch.chosen(settings.estimator.model)
+    twin = None if settings.estimator.device == "cpu" else fetch.edgetpu_twin(model.file.name)
     try:
         return model, fetch.find(twin) if twin else None
     except fetch.ModelMissing:
