@@ -163,8 +163,13 @@ def chosen(name: str = AUTO) -> Chosen:
 
 
 def taken(name: str = AUTO) -> Path:
-    """The file of the `chosen` model, with what there is to say of it said in the log."""
+    """The file of the `chosen` model, for work that somebody waits for; its note is said in the log.
+
+    Raises ModelError also where the file to wish for is damaged: they can get it again, and work with the better one.
+    """
     model = chosen(name)
+    if model.fault:
+        raise ModelError(model.fault)
     model.tell()
     return model.file
 
