@@ -11,6 +11,8 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 import pytest
 
+from models.fetch import OWN, WEIGHTS
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
 
@@ -40,8 +42,21 @@ def posenet(models_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_home(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a user who has the models and the first of the starter library, and nothing else."""
+def own_posenet() -> Path:
+    """The PoseNet that comes with the program."""
+    return WEIGHTS / f"{OWN}.tflite"
+
+
+@pytest.fixture(scope="session", params=["own", "downloaded"])
+def each_posenet(request: pytest.FixtureRequest) -> Path:
+    """Both PoseNets that the mirror may run, one after the other: what follows is to hold for either."""
+    file: Path = request.getfixturevalue("own_posenet" if request.param == "own" else "posenet")
+    return file
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user who has the first of the starter library, and nothing else: no downloaded model."""
     from device import places
     from index.starter import starter
 
@@ -51,7 +66,7 @@ def demo_home(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "XDG_DATA_HOME": str(home / "data"),
         "XDG_CACHE_HOME": str(home / "cache"),
         "XDG_PICTURES_DIR": str(home / "pictures"),
-        "POSE_MIRROR_MODELS": str(models_folder),
+        "POSE_MIRROR_MODELS": "",
         "SDL_VIDEODRIVER": "dummy",
     }
     with pytest.MonkeyPatch.context() as patch:

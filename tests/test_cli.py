@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ from PIL import Image as Pillow
 from test_edit import URL, photo
 from test_mirror import STANDING
 
-from device import cli
+import device.mirror
+from device import cli, config, start
 from device.progress import Lines, duration
 from index.agreement import agreement
+from index.library import info
 from index.writer import NewItem, write_library
+from models.fetch import OWN, OWN_FOR_MISSING, catalogue
+from models.figures import perform
 from models.pose import KEYPOINTS
 
 
@@ -165,6 +170,16 @@ def test_info_and_verify_know_a_whole_library(
     assert "2" in capsys.readouterr().out
 
 
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of somebody who has downloaded and configured nothing."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("XDG_CACHE_HOME", "POSE_MIRROR_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
 def some_photos(folder: Path, *numbers: int) -> Path:
     """A library of pictures, each with its number as its title and in its source URL."""
     write_library([one for number in numbers for one in photo(number)], folder)
@@ -205,10 +220,7 @@ def test_merge_says_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"pose-mirror run --library {tmp_path / 'both'}" in out
 
 
-def test_a_build_of_which_nothing_is_left_says_why(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], posenet: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("POSE_MIRROR_MODELS", str(posenet.parent))
+def test_a_build_of_which_nothing_is_left_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "photos").mkdir()
     Pillow.new("RGB", (320, 240)).save(tmp_path / "photos" / "nobody.png")
     build = ["index", "build", tmp_path / "photos", "--out", tmp_path / "library", "--workers", "1"]
@@ -230,9 +242,8 @@ def test_a_place_that_cannot_be_written_is_a_sentence(
 
 
 def test_dask_that_is_missing_is_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], posenet: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("POSE_MIRROR_MODELS", str(posenet.parent))
     monkeypatch.delitem(sys.modules, "index.cluster", raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)
     (tmp_path / "photos").mkdir()
@@ -300,19 +311,92 @@ def test_poses_are_json_in_pixels_of_the_picture(posenet: Path, shared_data: Pat
         assert len(person["keypoints"]) == len(KEYPOINTS)
 
 
-def test_poses_says_which_picture_it_cannot_read_and_goes_on(posenet: Path, shared_data: Path, tmp_path: Path) -> None:
+def test_poses_says_which_picture_it_cannot_read_and_goes_on(home: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    couple = shared_data / "reference" / "test_couple.jpg"
-    ran = run("poses", tmp_path / "broken.jpg", couple, "--model", posenet, "--json")
+    Pillow.fromarray(perform(1.5, 640, 480)[0]).save(tmp_path / "somebody.png")
+    ran = run("poses", tmp_path / "broken.jpg", tmp_path / "somebody.png", "--json")
     assert ran.returncode == 1
     assert "broken.jpg" in ran.stderr
-    assert [answer["image"] for answer in json.loads(ran.stdout)] == [str(couple)]
+    assert OWN_FOR_MISSING in ran.stderr
+    (answer,) = json.loads(ran.stdout)
+    assert answer["image"] == str(tmp_path / "somebody.png")
+    assert len(answer["people"]) == 1
+
+
+def test_the_list_of_models_marks_the_one_in_use(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = said(["models", "list"], capsys)[0].splitlines()
+    assert len(rows) == len(catalogue())
+    (used,) = (row for row in rows if row.startswith("in use "))
+    assert OWN in used
+    assert used.endswith("  with the program")
+    mine = home / "mine.tflite"
+    mine.touch()
+    (home / ".config").mkdir()
+    (home / ".config" / "pose-mirror.toml").write_text(f'[estimator]\nmodel = "{mine}"\n')
+    rows = said(["models", "list"], capsys)[0].splitlines()
+    assert [row for row in rows if row.startswith("in use ")] == [f"in use  {mine}"]
+    mine.unlink()
+    assert "in use" not in said(["models", "list"], capsys)[0]
+
+
+def test_a_downloaded_model_is_marked_as_in_use(
+    posenet: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSE_MIRROR_MODELS", str(posenet.parent))
+    (used,) = (row for row in said(["models", "list"], capsys)[0].splitlines() if row.startswith("in use "))
+    assert used.endswith(str(posenet))
+    assert said(["models", "path"], capsys)[0] == f"{posenet}\n"
+
+
+def test_our_own_model_need_not_be_fetched(home: Path, own_posenet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(["models", "fetch", OWN], capsys)[0] == f"{OWN} is here: {own_posenet}\n"
+    assert said(["models", "path"], capsys)[0] == f"{own_posenet}\n"
+
+
+def test_a_build_says_that_our_own_model_looks_where_anything_is_to_be_looked_at(
+    home: Path, keypoints: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(keypoints, tmp_path / "poses")
+    assert OWN_FOR_MISSING not in caplog.messages
+    (tmp_path / "photos").mkdir()
+    Pillow.fromarray(perform(1.5, 640, 480)[0]).save(tmp_path / "photos" / "somebody.png")
+    build(tmp_path / "photos", tmp_path / "library")
+    assert caplog.messages.count(OWN_FOR_MISSING) == 1
+    assert [name for name, _ in info(tmp_path / "library").models] == [OWN]
 
 
 @pytest.mark.slow
-def test_a_damaged_library_is_said_and_the_starter_library_shown(
-    posenet: Path, demo_home: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize(("camera", "note"), [("pictures", OWN_FOR_MISSING), ("performer", None)])
+def test_a_mirror_that_sees_real_people_says_once_on_the_screen_that_it_has_our_own_model_alone(
+    camera: str,
+    note: str | None,
+    demo_home: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    for name, value in demo_home.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(device.mirror, "NOTE", 1.0)
+    (tmp_path / "pictures").mkdir()
+    Pillow.fromarray(perform(1.5, 640, 480)[0]).save(tmp_path / "pictures" / "somebody.png")
+    (tmp_path / "mirror.toml").write_text(
+        f'[camera]\nsource = "{tmp_path / camera if note else camera}"\n[screen]\ndisplay = "headless"\n'
+    )
+    notices: list[str | None] = []
+    with start.opened(config.load(tmp_path / "mirror.toml"), grow=False) as parts:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            moment = parts.sense.newest()
+            if moment.frame is not None and notices[-1:] != [moment.note]:
+                notices.append(moment.note)
+            time.sleep(0.02)
+    assert notices == ([note, None] if note else [None])
+    assert caplog.messages.count(OWN_FOR_MISSING) == 1
+
+
+@pytest.mark.slow
+def test_a_damaged_library_is_said_and_the_starter_library_shown(demo_home: dict[str, str], tmp_path: Path) -> None:
     picture = np.full((240, 320, 3), 90, np.uint8)
     library = tmp_path / "library"
     write_library([NewItem(picture, np.column_stack([STANDING, np.ones(17)]).astype(np.float32))], library)

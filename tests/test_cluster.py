@@ -31,6 +31,7 @@ from index.manifest import REPORT, LibraryError
 from index.people import photo_finder
 from index.photo import Credit, Photo, Skipped
 from index.workers import Lookers
+from models.figures import perform
 
 LONG_SIDE = 320
 TESTS = Path(__file__).parent
@@ -175,12 +176,14 @@ def files(library: Path) -> dict[str, str]:
         return pictures | {name: one.sha256 for name, one in opened.manifest.files.items() if name != REPORT}
 
 
-def test_the_model_comes_with_the_work(processes, two_workers, posenet, shared_data, tmp_path):
-    model = tmp_path / "model.tflite"
-    shutil.copyfile(posenet, model)
-    photos = [(0, Photo(sorted((shared_data / "photos" / "coco").glob("*.jpg"))[3], Credit()))]
+def test_the_model_comes_with_the_work(processes, two_workers, own_posenet, tmp_path):
+    model, photo = tmp_path / "model.tflite", tmp_path / "somebody.png"
+    shutil.copyfile(own_posenet, model)
+    cv2.imwrite(str(photo), perform(1.5, 640, 480)[0][:, :, ::-1])
+    photos = [(0, Photo(photo, Credit()))]
     with Lookers(photo_finder(model), 1, LONG_SIDE) as lookers:
         alone = said(lookers.look(photos))
+    assert len(alone[0]) == 1, "somebody is found"
     with Cluster(processes.address, photo_finder(model), LONG_SIDE) as lookers:
         model.unlink()
         assert said(lookers.look(photos)) == alone

@@ -15,6 +15,7 @@ from device.doctor import throttling
 from index.manifest import REPORT
 from index.starter import starter
 from index.writer import NewItem, Writer
+from models.fetch import DEFAULT, OWN_FOR_MISSING, cache_folder
 
 
 @pytest.fixture
@@ -37,11 +38,30 @@ def test_every_link_is_checked_in_the_order_a_frame_takes() -> None:
     ]  # fmt: skip
 
 
-def test_without_a_model_the_doctor_says_how_to_fetch_it(settings: Config) -> None:
+def test_with_our_own_model_alone_the_doctor_notes_it_and_says_how_to_fetch_a_better_one(settings: Config) -> None:
     found = dict(doctor.examine(settings))
-    assert found["model"].state == "bad"
-    assert "models fetch" in found["model"].sentence
-    assert found["runtime"].state == "bad"
+    assert found["model"] == doctor.Finding("note", OWN_FOR_MISSING)
+    assert "models fetch" in OWN_FOR_MISSING
+    assert found["runtime"].state == "ok"
+
+
+def test_a_damaged_download_is_bad_and_our_own_model_runs_in_its_stead(settings: Config) -> None:
+    file = cache_folder() / f"{DEFAULT}.tflite"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"damaged")
+    finding = doctor.CHECKS["model"](settings)
+    assert finding.state == "bad"
+    assert finding.sentence.startswith(f"{file} is damaged")
+    assert finding.sentence.endswith(" The program's own network is used in its stead.")
+    assert doctor.CHECKS["runtime"](settings).state == "ok"
+
+
+def test_a_model_asked_for_by_name_that_is_not_here_is_bad(settings: Config) -> None:
+    settings = replace(settings, estimator=replace(settings.estimator, model=DEFAULT))
+    finding = doctor.CHECKS["model"](settings)
+    assert finding.state == "bad"
+    assert f"models fetch {DEFAULT}" in finding.sentence
+    assert doctor.CHECKS["runtime"](settings).state == "bad"
 
 
 def test_with_all_that_is_needed_nothing_is_bad(
@@ -50,6 +70,7 @@ def test_with_all_that_is_needed_nothing_is_bad(
     monkeypatch.setenv("POSE_MIRROR_MODELS", str(models_folder))
     found = dict(doctor.examine(settings))
     assert {name for name, finding in found.items() if finding.state == "bad"} <= {"temperature"}
+    assert f"{DEFAULT}.tflite is whole" in found["model"].sentence
     assert "353×481" in found["runtime"].sentence
     assert found["camera"].sentence == "performer gives pictures of 640×480."
 

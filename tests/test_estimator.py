@@ -16,6 +16,7 @@ from PIL import Image as pillow
 from models import estimator as module
 from models.estimator import EdgeTpuError, Estimator, ModelError, edge_tpus, fitting, runtime, size_for
 from models.fetch import DEFAULT, edgetpu_twin
+from models.figures import perform
 from models.pose import Image
 
 SENTENCE = r"^[^\n]+\.$"
@@ -38,8 +39,8 @@ void tflite_plugin_destroy_delegate(void *delegate) { free(delegate); }
 
 
 @pytest.fixture(scope="module")
-def model(models_folder: Path) -> Path:
-    return models_folder / f"{DEFAULT}.tflite"
+def model(each_posenet: Path) -> Path:
+    return each_posenet
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,12 @@ def twin(models_folder: Path) -> Path:
 def couple(shared_data: Path) -> Image:
     """1278×1920, of two people."""
     return np.asarray(pillow.open(shared_data / "reference" / "test_couple.jpg").convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def somebody() -> Image:
+    """720×960, of somebody drawn."""
+    return perform(1.5, 960, 720)[0]
 
 
 @pytest.fixture
@@ -70,9 +77,9 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return make
 
 
-def test_people_are_found_in_the_pixels_of_the_picture_whatever_its_size(model: Path, couple: Image) -> None:
+def test_people_are_found_in_the_pixels_of_the_picture_whatever_its_size(posenet: Path, couple: Image) -> None:
     half = np.asarray(pillow.fromarray(couple).reduce(2))
-    with Estimator(model) as estimator:
+    with Estimator(posenet) as estimator:
         large, small = estimator.estimate(couple), estimator.estimate(half)
     assert len(large) == len(small) == 2
     for one, other in zip(large, small, strict=True):
@@ -81,13 +88,14 @@ def test_people_are_found_in_the_pixels_of_the_picture_whatever_its_size(model: 
     assert 760 < large[0].xy[0, 0] < 860
 
 
-def test_a_picture_of_the_models_size_goes_in_as_it_is(model: Path, couple: Image) -> None:
+def test_a_picture_of_the_models_size_goes_in_as_it_is(model: Path, somebody: Image) -> None:
     with Estimator(model, size=(353, 481)) as estimator:
         height, width = estimator.size
-        resized = np.asarray(pillow.fromarray(couple).resize((width, height), pillow.Resampling.BILINEAR))
-        whole, ready = estimator.estimate(couple), estimator.estimate(resized)
+        resized = np.asarray(pillow.fromarray(somebody).resize((width, height), pillow.Resampling.BILINEAR))
+        whole, ready = estimator.estimate(somebody), estimator.estimate(resized)
+    assert whole
     for one, other in zip(whole, ready, strict=True):
-        assert np.allclose(one.xy, other.scaled(1920 / width, 1278 / height).xy, atol=0.01)
+        assert np.allclose(one.xy, other.scaled(960 / width, 720 / height).xy, atol=0.01)
         assert one.score == other.score
 
 
@@ -103,29 +111,29 @@ def test_without_a_size_each_picture_keeps_its_shape(model: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(193, 257), (257, 145), (65, 65), (353, 641)])
-def test_one_file_runs_at_any_size_and_back(model: Path, couple: Image, size: tuple[int, int]) -> None:
+def test_one_file_runs_at_any_size_and_back(model: Path, somebody: Image, size: tuple[int, int]) -> None:
     with Estimator(model, size=size) as estimator:
         assert estimator.size == size
-        heads = estimator.heads(couple)
+        heads = estimator.heads(somebody)
         grid = tuple((side - 1) // 16 + 1 for side in size)
         assert [head.shape for head in heads[:3]] == [(*grid, channels) for channels in (17, 34, 64)]
         estimator.resize((353, 481))
-        back = estimator.heads(couple)
+        back = estimator.heads(somebody)
     with Estimator(model, size=(353, 481)) as fresh:
-        assert all((one == other).all() for one, other in zip(back[:3], fresh.heads(couple)[:3], strict=True))
+        assert all((one == other).all() for one, other in zip(back[:3], fresh.heads(somebody)[:3], strict=True))
 
 
-def test_the_files_of_all_sizes_hold_the_same_network(models_folder: Path, model: Path, couple: Image) -> None:
+def test_the_files_of_all_sizes_hold_the_same_network(models_folder: Path, posenet: Path, couple: Image) -> None:
     other = models_folder / "posenet_mobilenet_v1_075_721_1281_quant_decoder.tflite"
-    with Estimator(model, size=(353, 481)) as one, Estimator(other, size=(353, 481)) as two:
+    with Estimator(posenet, size=(353, 481)) as one, Estimator(other, size=(353, 481)) as two:
         assert all((a == b).all() for a, b in zip(one.heads(couple)[:3], two.heads(couple)[:3], strict=True))
 
 
-def test_heads_are_copies_that_the_next_picture_does_not_change(model: Path, couple: Image) -> None:
+def test_heads_are_copies_that_the_next_picture_does_not_change(model: Path, somebody: Image) -> None:
     with Estimator(model) as estimator:
-        heads = estimator.heads(couple)
+        heads = estimator.heads(somebody)
         kept = [head.copy() for head in heads[:3]]
-        estimator.heads(np.zeros_like(couple))
+        estimator.heads(np.zeros_like(somebody))
     assert all((now == then).all() for now, then in zip(heads[:3], kept, strict=True))
 
 
@@ -207,9 +215,9 @@ def test_half_a_model_is_refused_by_name(model: Path, tmp_path: Path, kept: floa
         Estimator(file)
 
 
-def test_a_sound_file_that_the_runtime_does_not_take_is_refused_by_name(model: Path, tmp_path: Path) -> None:
+def test_a_sound_file_that_the_runtime_does_not_take_is_refused_by_name(posenet: Path, tmp_path: Path) -> None:
     file = tmp_path / "odd.tflite"
-    file.write_bytes(model.read_bytes().replace(b"PosenetDecoderOp", b"SomebodyElsesOp_"))
+    file.write_bytes(posenet.read_bytes().replace(b"PosenetDecoderOp", b"SomebodyElsesOp_"))
     with pytest.raises(ModelError, match=rf"^{file} is damaged, or not for {runtime()} \(.*SomebodyElsesOp.*\)\.$"):
         Estimator(file)
 
@@ -227,9 +235,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Estimator(tmp_path / "nowhere.tflite")
 
 
-def test_a_model_for_the_other_device_is_refused(model: Path, twin: Path) -> None:
+def test_a_model_for_the_edge_tpu_is_refused_on_the_cpu(twin: Path) -> None:
     with pytest.raises(ModelError, match=r"was compiled for the Edge TPU: .* without _edgetpu in its name\.$"):
         Estimator(twin)
+
+
+def test_a_model_for_the_cpu_is_refused_on_the_edge_tpu(model: Path) -> None:
     with pytest.raises(ModelError, match=r"was not compiled for the Edge TPU: .* with _edgetpu in its name\.$"):
         Estimator(model, device="edgetpu")
 

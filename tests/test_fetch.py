@@ -18,7 +18,21 @@ from typing import Any
 import pytest
 
 from models import fetch as module
-from models.fetch import DEFAULT, FetchError, Model, ModelMissing, catalogue, edgetpu_twin, fetch, find
+from models.fetch import (
+    DEFAULT,
+    OWN,
+    OWN_FOR_DAMAGED,
+    OWN_FOR_MISSING,
+    FetchError,
+    Model,
+    ModelMissing,
+    catalogue,
+    chosen,
+    edgetpu_twin,
+    fetch,
+    find,
+    taken,
+)
 from models.surgery import ModelError
 
 CONTENT = bytes(range(256)) * 1200
@@ -73,6 +87,21 @@ def server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def both(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Where a downloaded model would lie, which is not there, and our own, which is; there is no server."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    nowhere = "http://127.0.0.1:1/"
+    models = [
+        Model(n, url, digest, len(CONTENT), "", (353, 481), None, "") for n, url in ((DEFAULT, nowhere), (OWN, ""))
+    ]
+    monkeypatch.setattr(module, "catalogue", lambda: models)
+    monkeypatch.setattr(module, "WEIGHTS", tmp_path)
+    cache.mkdir(parents=True)
+    (tmp_path / f"{OWN}.tflite").write_bytes(CONTENT)
+    return cache / f"{DEFAULT}.tflite", tmp_path / f"{OWN}.tflite"
 
 
 def left_in(folder: Path) -> list[str]:
@@ -240,6 +269,73 @@ def test_a_mistyped_name_gets_the_nearest_ones(cache: Path) -> None:
             look(typed)
 
 
+def test_a_downloaded_model_is_taken_without_a_word(both: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
+    downloaded, _ = both
+    downloaded.write_bytes(CONTENT)
+    assert chosen() == (downloaded, None, None)
+    assert taken() == downloaded
+    assert caplog.text == ""
+
+
+def test_without_a_downloaded_model_our_own_is_taken_and_said_to_be(
+    both: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, own = both
+    assert chosen() == (own, OWN_FOR_MISSING, None)
+    assert taken() == own
+    assert caplog.messages == [OWN_FOR_MISSING]
+
+
+def test_for_a_damaged_download_our_own_stands_in_where_the_mirror_is_to_go_on(
+    both: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    downloaded, own = both
+    downloaded.write_bytes(CONTENT[:-1])
+    model = chosen()
+    assert model[:2] == (own, OWN_FOR_DAMAGED)
+    assert model.fault is not None
+    assert model.fault.startswith(f"{downloaded} is damaged")
+    model.tell()
+    assert caplog.messages == [model.fault, model.note]
+    with pytest.raises(ModelError, match="is damaged"):
+        taken()
+
+
+def test_a_model_asked_for_by_name_is_that_or_none(both: tuple[Path, Path]) -> None:
+    downloaded, own = both
+    for look in (chosen, taken):
+        with pytest.raises(ModelMissing, match="is not here"):
+            look(DEFAULT)
+    assert chosen(OWN) == (own, None, None), "whoever asks for it knows what it is"
+    downloaded.write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="is damaged"):
+        chosen(DEFAULT)
+
+
+def test_our_own_model_is_never_fetched_and_says_what_to_do_when_it_is_damaged_or_gone(
+    both: tuple[Path, Path],
+) -> None:
+    _, own = both
+    assert fetch(OWN) == find(OWN) == own
+    own.write_bytes(b"damaged")
+    for look in (find, fetch, lambda _: chosen()):
+        with pytest.raises(ModelError, match=r"is damaged: .*; install Pose Mirror again, or run `.* fetch`\.$"):
+            look(OWN)
+    own.unlink()
+    for look in (find, fetch, lambda _: chosen()):
+        with pytest.raises(ModelMissing, match=r"is not in .*: install Pose Mirror again, or run `.* fetch`\.$"):
+            look(OWN)
+
+
+def test_our_own_model_is_the_one_that_comes_with_the_program(
+    both: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSE_MIRROR_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / f"{OWN}.tflite").write_bytes(b"of another version")
+    assert find(OWN) == both[1]
+
+
 def test_a_model_of_ones_own_is_taken_as_it_is(tmp_path: Path, cache: Path) -> None:
     file = tmp_path / "mine.tflite"
     file.write_bytes(b"whatever")
@@ -258,22 +354,33 @@ def test_the_catalogue_knows_every_posenet_beside_the_project(models_folder: Pat
     if not sums.is_file():
         pytest.skip("SHA256SUMS is not with the models")
     listed = {tuple(line.split()) for line in sums.read_text().splitlines() if "posenet" in line}
-    assert {(model.sha256, model.file) for model in catalogue()} == listed
-    for model in catalogue():
+    fetched = [model for model in catalogue() if model.url]
+    assert {(model.sha256, model.file) for model in fetched} == listed
+    for model in fetched:
         assert (models_folder / model.file).stat().st_size == model.bytes
 
 
 def test_the_catalogue_holds_together() -> None:
     names = [model.name for model in catalogue()]
     assert DEFAULT in names
+    assert [model.name for model in catalogue() if not model.url] == [OWN]
     for model in catalogue():
-        assert model.url.startswith("https://github.com/google-coral/project-posenet/raw/")
-        assert model.url.endswith(f"/{model.file}")
         assert model.licence == "Apache-2.0"
         assert model.about.endswith(".")
+        if not model.url:
+            continue
+        assert model.url.startswith("https://github.com/google-coral/project-posenet/raw/")
+        assert model.url.endswith(f"/{model.file}")
         assert f"_{model.size[0]}_{model.size[1]}_" in model.name
         assert (model.edgetpu is None) == model.name.endswith("_edgetpu")
         assert model.edgetpu is None or model.edgetpu in names
+
+
+def test_the_file_that_comes_with_the_program_is_the_catalogues(own_posenet: Path) -> None:
+    (model,) = (model for model in catalogue() if not model.url)
+    content = own_posenet.read_bytes()
+    assert (hashlib.sha256(content).hexdigest(), len(content)) == (model.sha256, model.bytes)
+    assert len(content) <= 1_500_000
 
 
 def test_a_model_has_a_twin_for_the_edge_tpu_and_the_twin_has_none() -> None:

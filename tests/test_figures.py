@@ -403,9 +403,9 @@ def test_the_performer_is_drawn_at_any_size(width, height):
 
 
 @pytest.mark.slow
-def test_posenet_finds_the_performer(posenet):
+def test_posenet_finds_the_performer(each_posenet):
     found, scores = [], []
-    with Estimator(posenet) as estimator:
+    with Estimator(each_posenet) as estimator:
         for time in np.arange(0, LENGTH, 2.1):
             image, truth = perform(float(time), 640, 480)
             people = estimator.estimate(image)
@@ -420,9 +420,9 @@ def test_posenet_finds_the_performer(posenet):
 
 
 @pytest.mark.slow
-def test_posenet_finds_the_people_of_the_starter_library(posenet):
+def test_posenet_finds_the_people_of_the_starter_library(each_posenet):
     found = []
-    with Estimator(posenet) as estimator:
+    with Estimator(each_posenet) as estimator:
         for number in range(60):
             made = picture(number)
             people = estimator.estimate(made.image)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+import device.mirror
 from device.button import Button
 from device.camera import Camera, CameraError, EndOfVideo, Frame
 from device.choose import ChooseSettings
@@ -150,6 +151,23 @@ def test_the_frame_on_the_screen_is_mirrored_once(collection: Collection) -> Non
         moment = wait_for(sense, lambda m: m.frame is not None)
     assert moment.frame is not None
     assert moment.frame.image[0, 0, 0] == 10
+
+
+def test_what_is_to_be_said_at_the_start_is_said_once_and_then_what_changes(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device.mirror, "NOTE", 0.4)
+    seen = Sees(lambda _: [])
+    seen.note = "It begins on the CPU."
+    with Sense(Scripted(iter([None] * 500)), seen, collection, CANVAS, note="The model is small.") as sense:
+        moment = wait_for(sense, lambda m: m.note is not None)
+        assert view(moment, Recorder(Unwritten()), time.monotonic()).notice == "The model is small."
+        wait_for(sense, lambda m: m.frame is not None and m.note is None)
+        seen.note = "It goes on."
+        wait_for(sense, lambda m: m.note == "It goes on.")
+        wait_for(sense, lambda m: m.note is None)
+        time.sleep(0.2)
+        assert sense.newest().note is None
 
 
 def test_a_lost_camera_is_said_and_forgotten_when_it_is_back(collection: Collection) -> None:
