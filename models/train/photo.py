@@ -1,0 +1,167 @@
+"""What a camera does to a picture: lens, light, colours, grain and JPEG, all by chance and mostly mildly."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numba import njit
+
+from models.train.strokes import Bytes, Dice, Floats
+
+GRAINS: Final = 1 << 18
+"""Numbers in the table that noise is read from (a power of two)."""
+STEPS: Final = 1024
+"""Steps of a tone curve over 0–255, and as many again above, where highlights are lost."""
+
+
+def expose(chance: np.random.Generator, image: Floats) -> Bytes:
+    """The picture (H×W×3, 0–255, RGB) as a photo of it (uint8)."""
+    dice = Dice(chance)
+    seen = _through_the_lens(dice, image)
+    photo = np.empty(image.shape, np.uint8)
+    flare = (
+        dice(0.0, 1.0),
+        dice(0.0, 1.0),
+        dice() ** 3 * 0.6,
+        (dice() - 0.5) * dice(0, 0.7),
+        (dice() - 0.5) * dice(0, 0.7),
+    )
+    noise = dice() ** 3 * 14 + 0.8
+    grain = 0 if dice.one_in(0.75) else 1
+    _develop(
+        np.ascontiguousarray(seen, np.float32),
+        _balance(dice),
+        _curve(dice),
+        np.array(flare, np.float32),
+        noise,
+        dice(0.2, 0.8),
+        grain,
+        _grains(),
+        dice.whole(0, GRAINS - 1),
+        photo,
+    )
+    return _stored(dice, photo)
+
+
+def _through_the_lens(dice: Dice, image: Floats) -> Floats:
+    """Blurred by the lens or by movement, or taken with fewer pixels: half of the pictures not at all."""
+    what, height, width = dice(), image.shape[0], image.shape[1]
+    scale = max(height, width) / 193
+    if what < 0.5:
+        return image
+    if what < 0.72:
+        return cv2.GaussianBlur(image, (0, 0), 0.35 + scale * dice() ** 3 * 2.2).astype(np.float32, copy=False)
+    if what < 0.82:
+        return _moved(dice, image, scale)
+    share = dice(0.35, 0.95)
+    smaller = (max(8, int(width * share)), max(8, int(height * share)))
+    few = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA if dice.one_in(0.7) else cv2.INTER_LINEAR)
+    kind = cv2.INTER_LINEAR if dice.one_in(0.6) else cv2.INTER_CUBIC
+    return cv2.resize(few, (width, height), interpolation=kind).astype(np.float32, copy=False)
+
+
+def _moved(dice: Dice, image: Floats, scale: float) -> Floats:
+    """Blurred along a line, a few pixels long."""
+    long, angle = scale * (1.5 + dice() ** 2 * 6), dice(0, np.pi)
+    side = int(long) // 2 * 2 + 3
+    kernel = np.zeros((side, side), np.float32)
+    middle = side // 2
+    for step in np.linspace(-long / 2, long / 2, side * 2):
+        kernel[round(middle + step * np.sin(angle)), round(middle + step * np.cos(angle))] += 1
+    return cv2.filter2D(image, -1, kernel / kernel.sum()).astype(np.float32, copy=False)
+
+
+def _balance(dice: Dice) -> Floats:
+    """The 3×3 matrix of colours: warm or cold light, exposure, saturation."""
+    warm = (dice() + dice() - 1) * (0.22 if dice.one_in(0.8) else 0.45)
+    green = (dice() + dice() - 1) * 0.06
+    light = 2.0 ** ((dice() + dice() + dice() - 1.5) * 0.9)
+    saturation = 0.0 if dice.one_in(0.06) else 1 + (dice() + dice() - 1) * 0.55
+    grey = np.array([0.299, 0.587, 0.114], np.float32) * (1 - saturation)
+    gains = np.array([1 + warm * 0.8, 1 + green, 1 - warm], np.float32)
+    if saturation == 0 and dice.one_in(0.7):
+        gains[:] = 1
+    matrix = np.tile(grey, (3, 1)) + np.eye(3, dtype=np.float32) * np.float32(saturation)
+    balance: Floats = (matrix * gains[:, None] * np.float32(light)).astype(np.float32)
+    return balance
+
+
+def _curve(dice: Dice) -> Floats:
+    """The tone curve from 0–510 to 0–255: gamma, contrast about the middle, lifted blacks, highlights that fade out or
+    are cut off."""
+    value = np.linspace(0, 2, 2 * STEPS, dtype=np.float32) ** np.float32(2.0 ** ((dice() - 0.5) * 0.9))
+    if dice.one_in(0.5):
+        # highlights fade out
+        value = np.where(value < 0.7, value, 1 - 0.3 * np.exp((0.7 - value) / 0.3))
+    value = np.minimum(value, 1)
+    value += np.float32((dice() - 0.3) * 1.1) * value * (1 - value) * (2 * value - 1)
+    black = dice(0, 0.12) if dice.one_in(0.25) else 0.0
+    white = dice(0.9, 1.0) if dice.one_in(0.3) else 1.0
+    curve: Floats = (255 * (black + (white - black) * value)).astype(np.float32)
+    return curve
+
+
+@cache
+def _grains() -> Floats:
+    """Noise to read from, deviation 1."""
+    grains: Floats = np.random.default_rng(17).standard_normal(GRAINS, np.float32)
+    return grains
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _develop(
+    image: Floats,
+    balance: Floats,
+    curve: Floats,
+    flare: Floats,
+    noise: float,
+    tint: float,
+    grain: int,
+    grains: Floats,
+    first: int,
+    photo: Bytes,
+) -> None:
+    """Light, colours, tones and noise in one pass. `flare`: the vignette's centre (shares of the picture) and depth,
+    and how much light changes across and down; `tint`: how much of the noise each colour has by itself; noise of
+    `grain` 1 is as coarse as two pixels."""
+    height, width = image.shape[0], image.shape[1]
+    mask = len(grains) - 1
+    middle_x, middle_y = (0.3 + 0.4 * flare[0]) * width, (0.3 + 0.4 * flare[1]) * height
+    deep = flare[2] / (0.36 * (width * width + height * height))
+    last = len(curve) - 1
+    for y in range(height):
+        down = 1 + flare[4] * (y / height - 0.5)
+        at = first + ((y >> 1) * (width + 13) if grain == 1 else y * (3 * width + 7))
+        for x in range(width):
+            light = max(
+                np.float32(0.05),
+                (down + flare[3] * (x / width - 0.5)) * (1 - deep * ((x - middle_x) ** 2 + (y - middle_y) ** 2)),
+            ) * np.float32((STEPS - 1) / 255)
+            r, g, b = image[y, x, 0] * light, image[y, x, 1] * light, image[y, x, 2] * light
+            where = at + (x >> 1 if grain == 1 else 3 * x)
+            common = grains[where & mask] * (1 - tint)
+            for c in range(3):
+                level = balance[c, 0] * r + balance[c, 1] * g + balance[c, 2] * b
+                value = curve[min(max(int(level), 0), last)]
+                # shot noise: more where it is brighter, but seen most in the middle tones after the tone curve
+                rough = noise * (np.float32(0.5) + np.float32(0.004) * min(value, 255 - value))
+                value += rough * (common + tint * grains[(where + c) & mask]) + np.float32(0.5)
+                photo[y, x, c] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
+
+
+def _stored(dice: Dice, photo: Bytes) -> Bytes:
+    """Sharpened by the camera perhaps, and kept as JPEG mostly."""
+    if dice.one_in(0.25):
+        smooth = cv2.GaussianBlur(photo, (3, 3), 0.9)
+        photo = cv2.addWeighted(photo, 1 + (much := dice(0.2, 1.2)), smooth, -much, 0).astype(np.uint8)
+    if dice.one_in(0.45):
+        quality = int(95 - 65 * dice() ** 1.7)
+        done, stored = cv2.imencode(".jpg", photo, (cv2.IMWRITE_JPEG_QUALITY, quality))
+        kept = cv2.imdecode(stored, cv2.IMREAD_COLOR)
+        if not done or kept is None:
+            raise RuntimeError("OpenCV cannot write JPEG; install opencv-python-headless")
+        return kept.astype(np.uint8, copy=False)
+    return photo
