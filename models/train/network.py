@@ -80,7 +80,7 @@ class Separable(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv2d(taken, taken, 3, stride=stride, padding=1, groups=taken, bias=False)
         self.pointwise = nn.Conv2d(taken, given, 1, bias=False)
-        self.norm = nn.BatchNorm2d(given)
+        self.norm: nn.Module = nn.BatchNorm2d(given)
         self.activation = nn.ReLU6()
         self.adds = taken == given and stride == 1
 

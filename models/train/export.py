@@ -1,0 +1,288 @@
+"""The trained network → a .tflite file of 8-bit integers that `models.estimator.Estimator` takes. No TensorFlow.
+
+Batch normalization goes into the convolutions before it. The weights become signed bytes, with a scale for each
+channel. What the layers give becomes signed bytes too, with one scale for each layer, chosen by what they give for some
+pictures. Into the file and out of it go unsigned bytes, as with every quantized PoseNet.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from models.estimator import Estimator
+from models.pose import Floats, Image
+from models.posenet import EDGES, Scale
+from models.train.network import CHANNELS, OFFSET_PIXELS, PoseNet, Separable, as_input
+from models.train.rounding import Doubles, rounded
+from models.train.tflite import Weights, Writer
+
+DESCRIPTION: Final = "Pose Mirror's PoseNet, trained on drawn people: heat maps, short offsets, mid offsets"
+
+HEADS: Final = ("heat_maps", "short_offsets", "mid_offsets")
+UNITS: Final = (1, OFFSET_PIXELS, OFFSET_PIXELS)
+"""What a number of the network's is in the file: heat maps are logits in both, offsets are cells here, pixels there."""
+
+PICTURE: Final = Scale(1 / 128, 128)
+"""What a picture's bytes stand for, as in `as_input`."""
+
+LEAST_LOGIT: Final = -8.0
+"""Heat maps are cut off below: a key point of 1 in 3000 is none, and the bytes are for those that may be one."""
+
+CELLS: Final = 48
+"""How many cells of a layer are kept from each picture, besides the extremes of all."""
+
+NARROWEST: Final = 0.3
+"""The least share of the highest and lowest numbers seen that a scale spans."""
+
+READ_AT: Final = np.array(
+    [*range(17)] * 2 + [parent for parent, _ in EDGES] * 2 + [child for _, child in EDGES] * 2, dtype=np.intp
+)
+"""The key point at which the decoder reads each channel of the offsets."""
+
+
+class Difference(NamedTuple):
+    """How far one head of a file is from the network's, in logits or pixels.
+
+    `mean` and `most` of all numbers but those, a share of `cut`, that the file cuts off. `spread` is the standard
+    deviation of the network's numbers, `step` is from one number of the file's to the next.
+    """
+
+    head: str
+    mean: float
+    most: float
+    cut: float
+    spread: float
+    step: float
+
+
+class Seen:
+    """What a layer gave for some pictures: the extremes of each channel, and `cells`, n×C; all, or some of each.
+
+    And what it took, where it is a convolution: `moments`, as `models.train.rounding.rounded` takes them.
+    """
+
+    def __init__(self, kept: int | None) -> None:
+        self._kept = kept
+        self._cells: list[Floats] = []
+        self.low = self.high = np.zeros(0, np.float32)
+        self.moments: Doubles = np.zeros((1, 1, 1))
+
+    def see(self, layer: nn.Module, taken: Tensor, given: Tensor) -> None:
+        """1×C×H×W more."""
+        cells: Floats = given[0].flatten(1).T.numpy()
+        low, high = cells.min(0), cells.max(0)
+        first = not self._cells
+        self.low, self.high = (low, high) if first else (np.minimum(low, self.low), np.maximum(high, self.high))
+        kept = np.linspace(0, len(cells) - 1, self._kept or len(cells)).astype(np.intp)
+        self._cells.append(cells[kept])
+        if isinstance(layer, nn.Conv2d):
+            self.moments = self.moments + _moments(layer, taken)
+
+    @property
+    def cells(self) -> Floats:
+        return np.concatenate(self._cells)
+
+
+def export(network: PoseNet, calibration: Iterable[Image], file: Path, *, size: tuple[int, int] = (353, 481)) -> None:
+    """Write the network as a .tflite file whose own size is `size`, (height, width); a runtime can resize it.
+
+    `calibration` are some dozens of pictures such as the network is to understand, with sides of 16 n + 1 pixels.
+    The same network and pictures give the same file. Raises ValueError when there are none.
+    """
+    plain, pictures = folded(network), list(calibration)
+    seen = watched(plain, pictures)
+    for number, block in enumerate(_blocks(plain)):
+        _equalise(block, seen[f"{number}/depthwise"])
+    file.write_bytes(_content(plain, watched(plain, pictures), size))
+
+
+def compare(network: PoseNet, file: Path, images: Iterable[Image]) -> list[Difference]:
+    """Hold each head of a file against the network that it was made of, for pictures with sides of 16 n + 1 pixels."""
+    plain = copy.deepcopy(network).cpu().float().eval()
+    floats: list[Floats] = []
+    found: list[Floats] = []
+    with Estimator(file) as estimator, torch.inference_mode():
+        for image in images:
+            estimator.resize((image.shape[0], image.shape[1]))
+            *said, scales = estimator.heads(image)
+            found.append(np.concatenate(said, axis=2).reshape(-1, sum(CHANNELS)).astype(np.float32))
+            floats.append(_cells(plain(_taken(image))))
+    if not floats:
+        raise ValueError("there are no pictures to compare by")
+    wanted, numbers = _split(np.concatenate(floats)), _split(np.concatenate(found))
+    return [
+        _difference(head, unit * one, other, scale)
+        for head, unit, one, other, scale in zip(HEADS, UNITS, wanted, numbers, scales, strict=True)
+    ]
+
+
+def folded(network: PoseNet) -> PoseNet:
+    """A copy that gives the same, with biases in the place of batch normalization."""
+    plain = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    convolution, norm = plain.stem[0], plain.stem[1]
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    plain.stem[0], plain.stem[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    for block in _blocks(plain):
+        assert isinstance(block.norm, nn.BatchNorm2d)
+        block.pointwise, block.norm = fuse_conv_bn_eval(block.pointwise, block.norm), nn.Identity()
+    return plain
+
+
+def watched(plain: PoseNet, pictures: Iterable[Image]) -> dict[str, Seen]:
+    """What each layer takes and gives for the pictures. Raises ValueError when there are none.
+
+    The layers are "stem", "stem/activation", "head", for the fifth block "4/depthwise", "4/pointwise" and
+    "4/activation", and for its sum "4".
+    """
+    layers: dict[str, nn.Module] = {"stem": plain.stem[0], "stem/activation": plain.stem[2], "head": plain.head}
+    for number, block in enumerate(_blocks(plain)):
+        layers |= {f"{number}/{part}": layer for part, layer in block.named_children()} | {f"{number}": block}
+    seen = {name: Seen(None if name == "head" else CELLS) for name in layers}
+    hooks = [
+        layer.register_forward_hook(lambda layer, taken, given, to=seen[name]: to.see(layer, taken[0], given))
+        for name, layer in layers.items()
+    ]
+    with torch.inference_mode():
+        count = sum(len(plain(_taken(picture))) for picture in pictures)
+    for hook in hooks:
+        hook.remove()
+    if not count:
+        raise ValueError("there are no pictures to calibrate by")
+    return seen
+
+
+def _equalise(block: Separable, seen: Seen) -> None:
+    """Let all channels of the depthwise convolution give equally much, and weigh them by as much less afterwards.
+
+    The block gives the same, as nothing stands between its two convolutions; but all channels of what is between them
+    share one scale, and this way each of them has all of its steps (Nagel et al., 2019,
+    https://arxiv.org/abs/1906.04721).
+    """
+    ranges = np.maximum(seen.high, -seen.low)
+    ranges = np.maximum(ranges, 1e-4 * ranges.max() + np.finfo(np.float32).tiny)  # a channel may be of no use
+    factors: Floats = (np.exp(np.log(ranges).mean()) / ranges).astype(np.float32)
+    block.depthwise.weight *= torch.from_numpy(factors)[:, None, None, None]
+    block.pointwise.weight /= torch.from_numpy(factors)[:, None, None]
+
+
+def _content(plain: PoseNet, seen: dict[str, Seen], size: tuple[int, int]) -> bytes:
+    writer = Writer()
+    picture = writer.picture(*size, PICTURE)
+    stem = plain.stem[0]
+    assert isinstance(stem, nn.Conv2d)
+    x = writer.signed(picture, "picture/signed")
+    x = writer.convolution(
+        x, _weights(stem, seen["stem"]), _fitted(seen["stem/activation"]), "stem", stride=2, relu6=True
+    )
+    for number, block in enumerate(_blocks(plain)):
+        name = f"{number}/depthwise"
+        weights = _weights(block.depthwise, seen[name])
+        y = writer.depthwise(x, weights, _fitted(seen[name]), name, stride=block.depthwise.stride[0])
+        name = f"{number}/pointwise"
+        weights = _weights(block.pointwise, seen[name])
+        y = writer.convolution(y, weights, _fitted(seen[f"{number}/activation"]), name, relu6=True)
+        x = writer.add(x, y, _fitted(seen[f"{number}"]), f"{number}") if block.adds else y
+    outputs, start = [], 0
+    weights = _weights(plain.head, seen["head"])
+    for head, unit, channels, scale in zip(HEADS, UNITS, CHANNELS, _head_scales(seen["head"].cells), strict=True):
+        part = slice(start, start + channels)
+        own = Weights(weights.numbers[part], weights.steps[part] * np.float32(unit), weights.bias[part] * unit)
+        given = writer.convolution(x, own, scale, f"{head}/signed", relu6=False)
+        outputs.append(writer.unsigned(given, head))
+        start += channels
+    return writer.content(picture, outputs, DESCRIPTION)
+
+
+def _weights(convolution: nn.Conv2d, seen: Seen) -> Weights:
+    """In a file's order: a depthwise convolution's 1×K×K×channels, another's given×K×K×taken."""
+    weights = convolution.weight.numpy()
+    bias = np.zeros(len(weights), np.float32) if convolution.bias is None else convolution.bias.numpy()
+    groups = convolution.groups
+    flat = weights.reshape(groups, len(weights) // groups, -1)
+    numbers, steps = rounded(flat, bias.reshape(groups, -1), seen.moments)
+    order = (0, 2, 3, 1) if groups == 1 else (1, 2, 3, 0)
+    return Weights(numbers.reshape(weights.shape).transpose(order), steps.ravel(), bias)
+
+
+def _moments(convolution: nn.Conv2d, taken: Tensor) -> Doubles:
+    """The mean products of what a convolution takes in for a number, groups×n×n, of one picture."""
+    kernel, padding, stride = convolution.kernel_size, convolution.padding, convolution.stride
+    assert not isinstance(padding, str)
+    inputs = nn.functional.unfold(taken, kernel, padding=padding, stride=stride)
+    inputs = inputs.reshape(convolution.groups, -1, inputs.shape[2])
+    products: Doubles = (inputs @ inputs.transpose(1, 2) / inputs.shape[2]).double().numpy()
+    return products
+
+
+def _head_scales(cells: Floats) -> tuple[Scale, Scale, Scale]:
+    """Each offset counts by how likely its key point is in its cell, as elsewhere the decoder does not read it."""
+    heat, short, mid = (unit * head for unit, head in zip(UNITS, _split(cells), strict=True))
+    likely: Floats = (1 / (1 + np.exp(-heat)))[:, READ_AT].astype(np.float32)
+    short_scale = _closest(short, float(short.min()), float(short.max()), likely[:, : short.shape[1]])
+    mid_scale = _closest(mid, float(mid.min()), float(mid.max()), likely[:, short.shape[1] :])
+    return _spanning(max(float(heat.min()), LEAST_LOGIT), float(heat.max())), short_scale, mid_scale
+
+
+def _fitted(seen: Seen) -> Scale:
+    return _closest(seen.cells, float(seen.low.min()), float(seen.high.max()))
+
+
+def _closest(values: Floats, low: float, high: float, weights: Floats | None = None) -> Scale:
+    """The scale for signed bytes by which the values lose least, in the mean of squares.
+
+    The more it spans of `low` to `high`, the coarser are its steps; the less, the more is cut off.
+    """
+    count, edges = np.histogram(values, 2048, (min(low, 0.0), high), weights=weights)
+    middles, shares = (edges[1:] + edges[:-1]) / 2, count / count.sum()
+    spans = np.linspace(NARROWEST, 1, 71)
+    lows, highs = min(low, 0.0) * spans, high * spans
+    below = (np.maximum(lows[:, None] - middles, 0) ** 2) @ shares
+    above = (np.maximum(middles - highs[:, None], 0) ** 2) @ shares
+    loss = ((highs - lows[:, None]) / 255) ** 2 / 12 + above + below[:, None]
+    at = np.unravel_index(np.argmin(loss), loss.shape)
+    return _spanning(float(lows[at[0]]), float(highs[at[1]]))
+
+
+def _spanning(low: float, high: float) -> Scale:
+    """The scale by which signed bytes reach from `low`, or 0 at most, to `high`, and one of them is 0."""
+    low = min(low, 0.0)
+    step = float(np.float32(max(high - low, 1e-6) / 255))
+    return Scale(step, int(np.clip(round(-128 - low / step), -128, 127)))
+
+
+def _difference(head: str, wanted: Floats, found: Floats, scale: Scale) -> Difference:
+    """`wanted` are the network's numbers, `found` the file's bytes."""
+    low, high = (0 - scale.zero) * scale.scale, (255 - scale.zero) * scale.scale
+    within = (wanted >= low) & (wanted <= high)
+    wanted, found = wanted[within], (found[within] - scale.zero) * scale.scale
+    apart = np.abs(found - wanted)
+    return Difference(
+        head, float(apart.mean()), float(apart.max()), 1 - float(within.mean()), float(wanted.std()), scale.scale
+    )
+
+
+def _taken(image: Image) -> Tensor:
+    return as_input(torch.from_numpy(image)[None])
+
+
+def _cells(given: Tensor) -> Floats:
+    cells: Floats = given[0].flatten(1).T.numpy()
+    return cells
+
+
+def _split(cells: Floats) -> list[Floats]:
+    """n×115 → the three heads."""
+    return np.split(cells, np.cumsum(CHANNELS)[:-1], axis=1)
+
+
+def _blocks(plain: PoseNet) -> list[Separable]:
+    return [block for block in plain.blocks if isinstance(block, Separable)]
