@@ -8,6 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from models.train.palette import Dice, Floats, colour, times
 from models.train.strokes import (
     ALPHA,
     BASE,
@@ -19,15 +20,11 @@ from models.train.strokes import (
     SOFT,
     TEXTURE,
     Bytes,
-    Dice,
-    Floats,
     Strokes,
-    colour,
     paint,
     textured,
-    times,
     upright,
-)  # fmt: skip
+)
 
 NOBODY: Final = np.zeros((0, 0), np.uint8)
 GREY: Final = (128.0, 128.0, 128.0)
@@ -66,24 +63,28 @@ def _pyramid(picture: Floats) -> Bytes:
     return flat
 
 
-def noise(chance: np.random.Generator, fall: float, across: float = 1.0, down: float = 1.0) -> Floats:
-    """Noise (512×512, mean 0, deviation 1) whose amplitude falls as 1/frequency^fall, as photos' does with about 1.2;
+def noise(chance: np.random.Generator, fall: float, across: float = 1.0, down: float = 1.0, side: int = SIDE) -> Floats:
+    """Noise (side×side, mean 0, deviation 1) whose amplitude falls as 1/frequency^fall, as photos' does with about 1.2;
     drawn out to the side or downwards by these factors."""
-    y, x = np.fft.fftfreq(SIDE)[:, None] * down, np.fft.rfftfreq(SIDE)[None] * across
-    frequency = np.hypot(x, y)
-    frequency[0, 0] = np.inf
-    phases = chance.standard_normal(frequency.shape) + 1j * chance.standard_normal(frequency.shape)
-    field = np.fft.irfft2(phases * frequency**-fall, (SIDE, SIDE)).astype(np.float32)
+    y, x = (
+        np.fft.fftfreq(side).astype(np.float32)[:, None] * down,
+        np.fft.rfftfreq(side).astype(np.float32)[None] * across,
+    )
+    square = x * x + y * y
+    square[0, 0] = 1
+    square **= np.float32(-fall / 2)
+    square[0, 0] = 0
+    phases = chance.standard_normal((*square.shape, 2), np.float32).view(np.complex64)[..., 0]
+    field = np.fft.irfft2(phases * square, (side, side)).astype(np.float32)
     scaled: Floats = (field - field.mean()) / field.std()
     return scaled
 
 
 def _tinted(chance: np.random.Generator, value: Floats, contrast: float, tint: float) -> Floats:
     """Brightness (mean 0, deviation about 1) as a texture about 128, with colours that vary a little by themselves."""
-    warm, green = noise(chance, 1.4) * tint, noise(chance, 1.4) * tint * 0.5
-    grey = value - value.mean()
-    picture = np.stack([grey * contrast + warm, grey * contrast + green, grey * contrast - warm], axis=-1)
-    out: Floats = (128 + picture).astype(np.float32)
+    warm, green = (cv2.resize(noise(chance, 1.4, side=SIDE // 4), (SIDE, SIDE)) * tint * share for share in (1, 0.5))
+    grey = (value - value.mean()) * contrast + 128
+    out: Floats = np.stack([grey + warm, grey + green, grey - warm], axis=-1).astype(np.float32)
     return out
 
 
@@ -94,9 +95,9 @@ def _plain(chance: np.random.Generator, dice: Dice) -> Floats:
 def _cloud(chance: np.random.Generator, dice: Dice) -> Floats:
     thick = noise(chance, dice(1.5, 1.9), 1.0, dice(1, 2)) + dice(-0.6, 0.6)
     white = np.clip(thick, 0, 1.6)[..., None] / 1.6
-    blue = np.array([88, 108, 140], np.float32)
-    grey = (150 + 12 * noise(chance, 1.6))[..., None]
-    out: Floats = (blue * (1 - white) + grey * white).astype(np.float32)
+    # what multiplies a sky's blue into white
+    cloud = np.array([205, 178, 150], np.float32) * (1 + 0.07 * noise(chance, 1.6))[..., None]
+    out: Floats = (118 * (1 - white) + cloud * white).astype(np.float32)
     return out
 
 
@@ -152,9 +153,10 @@ def _bricks(chance: np.random.Generator, dice: Dice) -> Floats:
 def _cloth(chance: np.random.Generator, dice: Dice) -> Floats:
     stripes = np.repeat(chance.standard_normal((3, SIDE // 8)).astype(np.float32), 8, axis=1)
     stripes = np.tile(stripes[:, : (period := dice.pick((4, 8, 16))) * 2], (1, SIDE // 8 * 8 // (period * 2)))[:, :SIDE]
+    stripes = stripes * 0.3 + stripes[:1] * 0.7
     down = np.tile(stripes[:, :, None], (1, 1, SIDE)) * dice.pick((0, 1))
-    picture = 128 + dice(12, 36) * (stripes[:, None, :] * dice.pick((0, 1, 1)) + down)
-    folds = _folds(chance, dice)[None] * 14 + noise(chance, 0.4)[None] * 5
+    picture = 128 + dice(8, 26) * ((stripes[:, None, :] - stripes.mean()) * dice.pick((0, 1, 1)) + down - down.mean())
+    folds = _folds(chance, dice)[None] * 14 + noise(chance, 0.4)[None] * dice(4, 10)
     out: Floats = np.moveaxis(picture + folds, 0, -1).astype(np.float32)
     return out
 
@@ -183,13 +185,13 @@ def _facade(chance: np.random.Generator, dice: Dice) -> Floats:
     strokes = Strokes()
     wide, high = dice.pick((32, 43, 64)), dice.pick((43, 51, 64, 85))
     narrow, low, frame = wide * dice(0.15, 0.32), high * dice(0.12, 0.3), dice(1, 3)
-    light = times(GREY, dice(0.6, 1.9))
+    light, pane = times(GREY, dice(0.6, 1.7)), dice(0, 0.8)
     for x in range(0, SIDE, wide):
         for y in range(0, SIDE, high):
             spot = (x + narrow, y + low, x + wide - narrow, y + high - low)
             strokes.box(spot[0] - frame, spot[1] - frame, spot[2] + frame, spot[3] + frame, light)
-            glass = colour(dice, "light" if dice.one_in(0.12) else "dark")
-            strokes.box(*spot, times(glass, dice(0.8, 1.6)), shade=(0, dice(-0.02, 0.01)))
+            glass = colour(dice, dice.pick(("light", "grey", "sky", "dark", "dark", "dark")))
+            strokes.box(*spot, times(glass, dice(0.4, 1.0) + pane), shade=(0, dice(-0.02, 0.01)))
             if dice.one_in(0.4):
                 strokes.box(
                     spot[0], spot[1], spot[2], spot[1] + (spot[3] - spot[1]) * dice(0.1, 0.6), times(light, 0.8)
@@ -218,7 +220,7 @@ def _shelves(chance: np.random.Generator, dice: Dice) -> Floats:
                 )
             else:
                 strokes.ellipse(
-                    x + wide / 2, y + high - tall / 2, wide / 2, tall / 2, tone, power=dice(2, 5), round_=0.4
+                    x + wide / 2, y + high - tall / 2, wide / 2, tall / 2, tone, power=dice.pick((2, 4, 8)), round_=0.4
                 )
             x += wide if dice.one_in(0.93) else wide + dice(5, 40)
         strokes.box(0, y + high - 4, SIDE, y + high + 3, board)
@@ -236,7 +238,13 @@ def _crowd(chance: np.random.Generator, dice: Dice) -> Floats:
                 continue
             mid, head = float(x) + dice(-5, 5), float(y) + dice(-6, 6)
             strokes.ellipse(
-                mid, head + rows * 0.7, step * dice(0.4, 0.6), rows * 0.5, colour(dice, "cloth"), 1.5, power=3
+                mid,
+                head + rows * 0.7,
+                step * dice(0.4, 0.6),
+                rows * 0.5,
+                times(colour(dice, "cloth"), dice(0.5, 1)),
+                1.5,
+                power=4,
             )
             strokes.ellipse(mid, head, step * 0.24, step * 0.32, times(colour(dice, "skin"), dice(0.6, 1)), 1)
             strokes.ellipse(
@@ -246,14 +254,17 @@ def _crowd(chance: np.random.Generator, dice: Dice) -> Floats:
 
 
 def _letters(chance: np.random.Generator, dice: Dice) -> Floats:
-    tones = [colour(dice, dice.pick(("light", "dark", "vivid", "cloth"))) for _ in range(2)]
+    tones = [
+        colour(dice, dice.pick(kinds))
+        for kinds in (("light", "light", "wall", "vivid", "cloth"), ("dark", "dark", "cloth"))
+    ]
     strokes = Strokes()
     y = 0.0
     while y < SIDE:
         high, x = dice(10, 60), dice(0, 60)
         while x < SIDE - 20:
             wide = high * dice(0.3, 0.8)
-            middle, thick, ink = y + high / 2, high * 0.09, tones[1]
+            middle, thick, ink = y + high / 2, high * dice(0.04, 0.08), tones[1]
             for _ in range(dice.whole(1, 3)):
                 if dice.one_in(0.5):
                     at = x + dice(0, wide * 0.8)
@@ -277,10 +288,13 @@ def _leaves(chance: np.random.Generator, dice: Dice) -> Floats:
     size = dice(3, 8)
     count = int(70000 / size**1.3)
     rows = np.zeros((count, COLUMNS), np.float32)
-    rows[:, 0], rows[:, 6] = ELLIPSE, 2
-    rows[:, 1], rows[:, 2] = dice.many(count, 0, SIDE), dice.many(count, 0, SIDE)
-    rows[:, 3] = size * (0.5 + dice.many(count) ** 2)
-    rows[:, 4], rows[:, 5] = rows[:, 3] * dice.many(count, 0.25, 0.7), dice.many(count, 0, 3.14)
+    rows[:, 0], rows[:, 7] = ELLIPSE, 2
+    rows[:, 1], rows[:, 2], turn = dice.many(count, 0, SIDE), dice.many(count, 0, SIDE), dice.many(count, 0, 3.14)
+    long = size * (0.5 + dice.many(count) ** 2)
+    rows[:, 8] = long * dice.many(count, 0.25, 0.7)
+    rows[:, 3:7] = np.stack([np.cos(turn), np.sin(turn)] * 2, axis=1)
+    rows[:, 3:5] /= long[:, None]
+    rows[:, 5:7] /= rows[:, 8:9]
     rows[:, SOFT], rows[:, ALPHA], rows[:, TEXTURE] = 0.7, 1, -1
     clumps = noise(chance, 1.5)[rows[:, 2].astype(int) % SIDE, rows[:, 1].astype(int) % SIDE]
     light = np.linspace(0.45, 1.05, count) * np.exp(0.35 * clumps + 0.22 * chance.standard_normal(count))
@@ -296,33 +310,26 @@ def _heap(dice: Dice, texels: Bytes, textures: list[int]) -> Floats:
     """Textured things of all sizes over one another ("dead leaves", whose statistics are those of photos: Lee, Mumford
     and Huang 2001), in few colours."""
     strokes = Strokes()
-    tones = [
-        colour(dice, dice.pick(("wood", "grey", "leaves", "earth", "dark", "light", "cloth", "wall"))) for _ in range(6)
-    ]
+    kinds = [dice.pick(("wood", "grey", "leaves", "earth", "dark", "light", "cloth", "wall")) for _ in range(3)]
+    tones = [colour(dice, dice.pick(kinds)) for _ in range(7)]
     for k in range(900):
-        size = min(6 / max(dice(), 1e-3) ** 0.55, 190) if k > 8 else 250
+        size = min(5 / max(dice(), 1e-3) ** 0.65, 190) if k > 8 else 250
         x, y, angle, tone = dice(0, SIDE), dice(0, SIDE), dice(0, 3.1), times(dice.pick(tones), dice(0.5, 1.25))
         shape, soft, slim = dice(), dice(0.6, 1.5), dice(0.25, 1)
         if shape < 0.4:
-            row = strokes.ellipse(x, y, size, size * slim, tone, soft, 1, angle, dice(2, 4), dice(0, 0.6))
+            row = strokes.ellipse(x, y, size, size * slim, tone, soft, 1, angle, dice.pick((2, 4)), dice(0, 0.6))
         elif shape < 0.55:
             end = (x + 2 * size * np.cos(angle), y + 2 * size * np.sin(angle))
             row = strokes.capsule((x, y), end, (size * 0.3 * slim, size * 0.3 * slim), tone, soft)
         else:
-            turn = angle if dice.one_in(0.4) else 0.0
-            a, b = np.array([np.cos(turn), np.sin(turn)]) * size, np.array([-np.sin(turn), np.cos(turn)]) * size * slim
-            corners = [
-                value
-                for p, q in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-                for value in (x + p * a[0] + q * b[0], y + p * a[1] + q * b[1])
-            ]
-            row = strokes.quad(corners, tone, soft, 1, (dice(-0.5, 0.5) / size, dice(-0.5, 0.5) / size))
+            turn, shade = angle if dice.one_in(0.4) else 0.0, (dice(-0.5, 0.5) / size, dice(-0.5, 0.5) / size)
+            row = strokes.turned(x, y, size, size * slim, turn, tone, soft, shade)
         if dice.one_in(0.75):
             textured(
                 row,
                 dice.pick(textures),
-                upright(dice, -dice(0, SIDE), -dice(0, SIDE), dice(0.8, 3), angle),
-                dice(0.3, 1),
+                upright(-dice(0, SIDE), -dice(0, SIDE), dice(0.8, 3), angle),
+                dice(0.4, 1.2),
             )
     canvas = np.zeros((SIDE, SIDE, 3), np.float32) + 80
     paint(canvas, NOBODY, NOBODY, strokes.rows(), texels)
@@ -334,7 +341,7 @@ MATERIALS: Final[dict[str, tuple[int, Maker]]] = {
     "plain": (8, _plain), "cloud": (5, _cloud), "grass": (3, _grass), "gravel": (3, _gravel), "water": (3, _water),
     "grain": (2, _grain), "planks": (4, _planks), "brick": (5, _bricks), "cloth": (5, _cloth), "curtain": (2, _curtain),
     "carpet": (3, _carpet), "facade": (5, _facade), "shelves": (4, _shelves), "crowd": (4, _crowd),
-    "letters": (3, _letters), "leaves": (5, _leaves),
+    "letters": (4, _letters), "leaves": (5, _leaves),
 }  # fmt: skip
 HEAPS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "heap": (8, ("plain", "plain", "grain", "cloth", "gravel", "leaves", "brick")),

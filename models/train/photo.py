@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numba import njit
 
-from models.train.strokes import Bytes, Dice, Floats
+from models.train.palette import Dice, Floats
+from models.train.strokes import Bytes
 
 GRAINS: Final = 1 << 18
 """Numbers in the table that noise is read from (a power of two)."""
@@ -47,16 +48,16 @@ def expose(chance: np.random.Generator, image: Floats) -> Bytes:
 
 
 def _through_the_lens(dice: Dice, image: Floats) -> Floats:
-    """Blurred by the lens or by movement, or taken with fewer pixels: half of the pictures not at all."""
+    """Blurred by the lens or by movement, or taken with fewer pixels: most pictures not at all."""
     what, height, width = dice(), image.shape[0], image.shape[1]
     scale = max(height, width) / 193
-    if what < 0.5:
+    if what < 0.6:
         return image
-    if what < 0.72:
+    if what < 0.76:
         return cv2.GaussianBlur(image, (0, 0), 0.35 + scale * dice() ** 3 * 2.2).astype(np.float32, copy=False)
-    if what < 0.82:
+    if what < 0.84:
         return _moved(dice, image, scale)
-    share = dice(0.35, 0.95)
+    share = dice(0.4, 0.95)
     smaller = (max(8, int(width * share)), max(8, int(height * share)))
     few = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA if dice.one_in(0.7) else cv2.INTER_LINEAR)
     kind = cv2.INTER_LINEAR if dice.one_in(0.6) else cv2.INTER_CUBIC
@@ -78,7 +79,7 @@ def _balance(dice: Dice) -> Floats:
     """The 3×3 matrix of colours: warm or cold light, exposure, saturation."""
     warm = (dice() + dice() - 1) * (0.22 if dice.one_in(0.8) else 0.45)
     green = (dice() + dice() - 1) * 0.06
-    light = 2.0 ** ((dice() + dice() + dice() - 1.5) * 0.9)
+    light = 2.0 ** ((dice() + dice() + dice() - 1.5) * 0.75)
     saturation = 0.0 if dice.one_in(0.06) else 1 + (dice() + dice() - 1) * 0.55
     grey = np.array([0.299, 0.587, 0.114], np.float32) * (1 - saturation)
     gains = np.array([1 + warm * 0.8, 1 + green, 1 - warm], np.float32)
@@ -97,7 +98,7 @@ def _curve(dice: Dice) -> Floats:
         # highlights fade out
         value = np.where(value < 0.7, value, 1 - 0.3 * np.exp((0.7 - value) / 0.3))
     value = np.minimum(value, 1)
-    value += np.float32((dice() - 0.3) * 1.1) * value * (1 - value) * (2 * value - 1)
+    value += np.float32((dice() - 0.15) * 1.5) * value * (1 - value) * (2 * value - 1)
     black = dice(0, 0.12) if dice.one_in(0.25) else 0.0
     white = dice(0.9, 1.0) if dice.one_in(0.3) else 1.0
     curve: Floats = (255 * (black + (white - black) * value)).astype(np.float32)

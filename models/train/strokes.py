@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import colorsys
+import math
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Floats = npt.NDArray[np.float32]
+from models.train.palette import Colour, Dice, Floats
+
 Bytes = npt.NDArray[np.uint8]
 Line = npt.NDArray[np.float64]
 Point = tuple[float, float]
-Colour = tuple[float, float, float]
-
-T = TypeVar("T")
 
 QUAD, ELLIPSE, CAPSULE = 0, 1, 2
 COLUMNS: Final = 40
@@ -29,70 +27,6 @@ PER_TEXTURE: Final = 3 * sum((SIDE >> level) ** 2 for level in range(7))
 """Bytes of a texture with its six halvings."""
 FAINT: Final = 0.04
 """Coverage below which nothing is painted."""
-
-
-class Dice:
-    """Numbers from a generator, drawn many at a time: one by one they take longer than what is painted with them."""
-
-    def __init__(self, chance: np.random.Generator) -> None:
-        self._chance = chance
-        self._left: list[float] = []
-
-    def __call__(self, low: float = 0.0, high: float = 1.0) -> float:
-        """A number between the two."""
-        if not self._left:
-            self._left = self._chance.random(256).tolist()
-        return low + (high - low) * self._left.pop()
-
-    def one_in(self, share: float) -> bool:
-        """Whether something happens that happens in this share of cases."""
-        return self() < share
-
-    def whole(self, low: int, high: int) -> int:
-        """A whole number, `high` included."""
-        return int(self(low, high + 1))
-
-    def pick(self, things: Sequence[T]) -> T:
-        """One of the things."""
-        return things[int(self() * len(things))]
-
-    def many(self, count: int, low: float = 0.0, high: float = 1.0) -> Floats:
-        """An array of numbers between the two."""
-        return self._chance.random(count, np.float32) * np.float32(high - low) + np.float32(low)
-
-
-COLOURS: Final[dict[str, tuple[tuple[float, ...], ...]]] = {
-    # hue from, to (of 360); saturation from, to; value from, to (of 255)
-    "wall": ((25, 55, 0.03, 0.3, 130, 225), (0, 360, 0.0, 0.08, 120, 235), (190, 225, 0.05, 0.3, 110, 200),
-             (60, 140, 0.05, 0.25, 110, 190), (15, 45, 0.3, 0.6, 90, 190)),
-    "wood": ((15, 38, 0.3, 0.65, 50, 190), (20, 40, 0.15, 0.4, 110, 210)),
-    "grey": ((20, 50, 0.0, 0.15, 60, 190), (190, 230, 0.0, 0.15, 50, 180)),
-    "dark": ((0, 360, 0.0, 0.4, 10, 60), (210, 240, 0.1, 0.5, 20, 70)),
-    "light": ((20, 60, 0.0, 0.15, 190, 250), (200, 230, 0.0, 0.1, 190, 250)),
-    "grass": ((65, 105, 0.3, 0.65, 80, 165), (45, 75, 0.25, 0.55, 90, 170)),
-    "leaves": ((70, 130, 0.2, 0.6, 40, 120), (45, 85, 0.25, 0.6, 60, 140), (20, 50, 0.3, 0.6, 60, 140)),
-    "earth": ((20, 42, 0.15, 0.5, 80, 200), (30, 45, 0.1, 0.3, 130, 220)),
-    "sky": ((200, 222, 0.15, 0.6, 150, 235), (200, 230, 0.0, 0.15, 170, 245), (205, 225, 0.05, 0.3, 180, 240)),
-    "water": ((180, 225, 0.15, 0.6, 70, 180), (150, 190, 0.1, 0.35, 70, 160)),
-    "cloth": ((0, 360, 0.0, 0.2, 20, 230), (200, 240, 0.2, 0.7, 30, 170), (340, 380, 0.4, 0.85, 80, 210),
-              (0, 360, 0.2, 0.8, 50, 210), (15, 45, 0.15, 0.5, 60, 200)),
-    "vivid": ((345, 375, 0.6, 0.95, 120, 230), (205, 240, 0.55, 0.95, 90, 220), (40, 56, 0.6, 0.95, 170, 240),
-              (90, 160, 0.5, 0.85, 80, 180)),
-    "skin": ((12, 28, 0.25, 0.6, 90, 240),),
-}  # fmt: skip
-"""Ranges that natural colours are drawn from, by what has them."""
-
-
-def colour(dice: Dice, kind: str) -> Colour:
-    """A colour (RGB, 0–255) such as things of this kind have."""
-    hues = dice.pick(COLOURS[kind])
-    hue, saturation, value = dice(hues[0], hues[1]), dice(hues[2], hues[3]), dice(hues[4], hues[5])
-    return colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
-
-
-def times(one: Colour, light: float) -> Colour:
-    """The colour in more or less light."""
-    return one[0] * light, one[1] * light, one[2] * light
 
 
 class Strokes:
@@ -129,12 +63,24 @@ class Strokes:
         """An upright rectangle."""
         return self.quad((left, top, right, top, right, bottom, left, bottom), tone, soft, alpha, shade)
 
+    def turned(
+        self, x: float, y: float, across: float, down: float, angle: float, tone: Colour, soft: float = 0.6,
+        shade: Point = (0.0, 0.0),
+    ) -> Floats:  # fmt: skip
+        """A rectangle by its centre and half sides, turned by an angle."""
+        c, s = math.cos(angle), math.sin(angle)
+        a, b, p, q = across * c, across * s, -down * s, down * c
+        corners = (x - a - p, y - b - q, x + a - p, y + b - q, x + a + p, y + b + q, x - a + p, y - b + q)
+        return self.quad(corners, tone, soft, 1.0, shade)
+
     def ellipse(
         self, x: float, y: float, across: float, down: float, tone: Colour, soft: float = 0.6, alpha: float = 1.0,
         angle: float = 0.0, power: float = 2.0, round_: float = 0.0,
     ) -> Floats:  # fmt: skip
-        """An ellipse by its centre and half axes; with a power above 2 nearer to a rectangle."""
-        row = self._add(ELLIPSE, (x, y, across, down, angle, power), tone, soft, alpha, (0.0, 0.0), x, y)
+        """An ellipse by its centre and half axes; with a power (2, 4 or 8) above 2 nearer to a rectangle."""
+        across, down, c, s = max(across, 0.1), max(down, 0.1), math.cos(angle), math.sin(angle)
+        place = (x, y, c / across, s / across, c / down, s / down, power, min(across, down))
+        row = self._add(ELLIPSE, place, tone, soft, alpha, (0.0, 0.0), x, y)
         row[SHADE + 4] = round_
         return row
 
@@ -168,17 +114,17 @@ def textured(row: Floats, texture: int, matrix: Sequence[float], strength: float
     row[BASE:SHADE] *= 1 - strength
 
 
-def upright(dice: Dice, x: float, y: float, scale: float, turn: float = 0.0) -> tuple[float, ...]:
+def upright(x: float, y: float, scale: float, turn: float = 0.0) -> tuple[float, ...]:
     """The matrix of a texture that stands upright in the picture, its upper left corner at x, y (turned by an angle),
     of which `scale` pixels make one of the picture's."""
-    cosine, sine = scale * np.cos(turn), scale * np.sin(turn)
+    cosine, sine = scale * math.cos(turn), scale * math.sin(turn)
     return (cosine, sine, -cosine * x - sine * y, -sine, cosine, sine * x - cosine * y, 0.0, 0.0, 1.0)
 
 
 def lying(dice: Dice, middle: float, horizon: float, near: float, scale: float, turn: float) -> tuple[float, ...]:
     """The matrix of a texture that lies on the ground, of which `scale` pixels make one of the picture's `near` rows
     below the horizon."""
-    cosine, sine = float(np.cos(turn)), float(np.sin(turn))
+    cosine, sine = math.cos(turn), math.sin(turn)
     off_u, off_v = dice(0, SIDE), dice(0, SIDE)
     # in pixels of the texture to the side: across × (x − middle) / below; into depth: deep / below
     across, deep = scale * near, scale * near * near * dice(0.5, 1.0)
@@ -232,9 +178,8 @@ def _bounds(row: Floats) -> tuple[float, float, float, float]:
             max(row[1], row[3], row[5], row[7]), max(row[2], row[4], row[6], row[8]),
         )  # fmt: skip
     if kind == 1:
-        c, s = np.cos(row[5]), np.sin(row[5])
-        p, q = row[3], row[4]
-        wide, high = abs(p * c) + abs(q * s), abs(p * s) + abs(q * c)
+        p, q = 1 / np.sqrt(row[3] ** 2 + row[4] ** 2), 1 / np.sqrt(row[5] ** 2 + row[6] ** 2)
+        wide, high = abs(p * p * row[3]) + abs(q * q * row[6]), abs(p * p * row[4]) + abs(q * q * row[5])
         return row[1] - wide, row[2] - high, row[1] + wide, row[2] + high
     return (
         min(row[1] - row[3], row[4] - row[6]), min(row[2] - row[3], row[5] - row[6]),
@@ -341,11 +286,21 @@ def _coverage(row: Floats, edges: Floats, x: int, y: int) -> tuple[float, float]
         return max(0.0, (inside + soft) / (2 * soft)), 0.0
     dx, dy = float(x - row[1]), float(y - row[2])
     if row[0] == 1:
-        c, s = np.cos(row[5]), np.sin(row[5])
-        p, q, power = abs(dx * c + dy * s) / row[3], abs(dy * c - dx * s) / row[4], float(row[6])
-        out = np.sqrt(p * p + q * q) if power == 2 else (p**power + q**power) ** (1 / power)
-        inside = (1 - out) * min(row[3], row[4])
-        return min(max(0.0, (inside + soft) / (2 * soft)), 1.0), row[31] * (0.6 * dy / row[4] + 0.4 * out * out)
+        p, q = dx * row[3] + dy * row[4], dy * row[5] - dx * row[6]
+        down, p, q, rim = q, p * p, q * q, 1 - soft / row[8]
+        dark = row[31] * (0.6 * down + 0.4 * (p + q))
+        if rim > 0 and p + q < rim * rim:
+            return 1.0, dark
+        if row[7] > 2:
+            p, q = p * p, q * q
+        if row[7] > 4:
+            p, q = p * p, q * q
+        out = np.sqrt(p + q)
+        if row[7] > 2:
+            out = np.sqrt(out)
+        if row[7] > 4:
+            out = np.sqrt(out)
+        return min(max(0.0, ((1 - out) * row[8] + soft) / (2 * soft)), 1.0), dark
     along_x, along_y = float(row[4] - row[1]), float(row[5] - row[2])
     t = (dx * along_x + dy * along_y) / max(along_x * along_x + along_y * along_y, 1e-6)
     t = min(max(t, 0.0), 1.0)
