@@ -1,0 +1,101 @@
+"""What people wear, how they look and in which light, by chance, as photos have it."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from models.figures.look import PER_PERSON, Material
+from models.pose import Floats
+from models.train.bank import Dressed
+from models.train.light import CLOTH, HEAD
+
+SKINS: Final = np.array(
+    [[244, 208, 184], [236, 190, 160], [224, 172, 138], [206, 152, 118], [184, 126, 92], [150, 100, 70], [116, 76, 54],
+     [86, 56, 42], [230, 180, 156], [214, 164, 134]], np.float32,
+)  # fmt: skip
+HAIRS: Final = np.array(
+    [[30, 24, 22], [44, 32, 26], [70, 48, 34], [104, 74, 50], [150, 114, 74], [196, 164, 116], [128, 122, 118],
+     [200, 198, 194], [120, 62, 36]], np.float32,
+)  # fmt: skip
+
+
+def colours(chance: np.random.Generator, one: Dressed) -> tuple[Floats, Floats]:
+    """A person's palette 16×3 and cloths 16×8 (`models.train.light.CLOTH`)."""
+    chosen = _cloth_colours(chance, PER_PERSON + 2)
+    palette = chosen[:PER_PERSON].copy()
+    skin = SKINS[int(chance.integers(len(SKINS)))] * chance.normal(1, 0.06) + chance.normal(0, 5, 3)
+    for material in (Material.SKIN, Material.NOSE, Material.EARS):
+        palette[material] = skin
+    palette[Material.EARS] *= (1.0, 0.92, 0.9)
+    palette[Material.HAIR] = HAIRS[int(chance.integers(len(HAIRS)))] * chance.uniform(0.7, 1.25)
+    cloths = np.zeros((PER_PERSON, CLOTH), np.float32)
+    second = chosen[PER_PERSON:].repeat(PER_PERSON // 2, 0)
+    cloths[:, 2:5] = second + (palette - second) * chance.uniform(0, 0.8)
+    cloths[:, 5] = chance.uniform(0.1, 0.9)
+    cloths[:, 6] = chance.integers(3, 8, PER_PERSON)
+    cloths[:, 7] = np.where(chance.random(PER_PERSON) < 0.2, 0.15, 0.02)
+    cloths[[Material.SKIN, Material.NOSE, Material.EARS], 5:8] = (0.06, 3, 0.10)
+    cloths[Material.HAIR, 5:8] = (float(chance.uniform(0.3, 1.2)), 6, 0.12)
+    if chance.random() < 0.40:
+        cloths[Material.TOP, 0] = chance.integers(1, 7)
+        cloths[Material.TOP, 1] = math.exp(chance.uniform(math.log(7), math.log(32)))
+    if chance.random() < 0.12:
+        cloths[Material.BOTTOM, 0] = chance.integers(1, 6)
+        cloths[Material.BOTTOM, 1] = math.exp(chance.uniform(math.log(7), math.log(32)))
+    _alike(chance, one, palette, cloths)
+    if one.look.shoes is None:
+        palette[Material.SHOES] = palette[Material.SOLES] = skin
+    return palette, cloths
+
+
+def _alike(chance: np.random.Generator, one: Dressed, palette: Floats, cloths: Floats) -> None:
+    """What mostly is of one cloth, in place."""
+    pairs = [(Material.STRIPES, Material.TOP)]
+    if chance.random() < 0.85:
+        pairs.append((Material.SLEEVES, Material.TOP))
+    if one.look.legs == "dress" or chance.random() < 0.08:
+        pairs.append((Material.BOTTOM, Material.TOP))
+    if chance.random() < 0.7:
+        pairs.append((Material.BELT, Material.BOTTOM))
+    for material, like in pairs:
+        palette[material], cloths[material] = palette[like], cloths[like]
+
+
+def _cloth_colours(chance: np.random.Generator, count: int) -> Floats:
+    """`count`×3, as clothes are coloured: many greys, whites, blacks and blues, some earthen, some vivid."""
+    kind, value = chance.random(count), chance.random(count)
+    grey = np.interp(value, (0, 0.33, 0.34, 0.66, 0.67, 1), (18, 60, 60, 170, 185, 240))[:, None]
+    denim = np.array([56, 74, 108]) * (0.5 + 1.1 * value[:, None])
+    earth = np.array([164, 142, 110]) * (0.4 + 0.85 * value[:, None])
+    hue = chance.random((count, 1)) * 6
+    ramp = np.clip(np.abs((hue + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
+    vivid = (60 + 175 * value[:, None]) * (1 - chance.uniform(0.25, 0.9, (count, 1)) * (1 - ramp))
+    chosen = np.select([kind[:, None] < 0.38, kind[:, None] < 0.56, kind[:, None] < 0.70], [grey, denim, earth], vivid)
+    coloured: Floats = np.clip(chosen + chance.normal(0, 6, (count, 3)), 8, 245).astype(np.float32)
+    return coloured
+
+
+def face(chance: np.random.Generator, one: Dressed, turn: Floats, move: Floats) -> Floats:
+    """Where a head is, and its face by chance (`models.train.light.HEAD`)."""
+    made = np.zeros(HEAD, np.float32)
+    made[0:3] = turn @ one.head[0] + move
+    made[3:12] = (one.head[1:] @ turn.T).ravel()
+    made[12] = one.unit
+    made[13] = max(0.0, chance.normal(0.2, 0.4))
+    made[14] = chance.uniform(0.4, 1.2)
+    draw = chance.random()
+    made[15] = 2.0 if draw < 0.07 else 1.0 if draw < 0.17 else 0.0
+    return made
+
+
+def lamp(chance: np.random.Generator) -> tuple[Floats, Floats]:
+    """Light from above mostly: direction, ambient share, softness; and its two colours."""
+    way = np.array([chance.normal(0, 0.8), abs(chance.normal(0.7, 0.5)), chance.normal(0.55, 0.6)])
+    way /= np.linalg.norm(way)
+    warm = chance.normal(0, 0.06)
+    tint = np.array([[1 + warm, 1, 1 - warm], [1 - 0.5 * warm, 1, 1 + 0.5 * warm]], np.float32)
+    tint *= np.float32(math.exp(chance.normal(0, 0.18)))
+    return np.array([*way, chance.uniform(0.35, 0.9), chance.uniform(0.1, 0.9)], np.float32), tint

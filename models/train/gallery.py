@@ -1,0 +1,66 @@
+"""Pictures of the starter library's kind, of other numbers than its own, cut out anew each time they are used."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import cv2
+import numpy as np
+
+from models.figures.pictures import picture
+from models.pose import Floats, Image
+
+FIRST: Final = 10_000_000
+"""Pictures are numbered from here: the starter library's own, and those that measure, are never trained on."""
+SIDE: Final = 360
+"""Pixels that a kept picture is wide or high at most."""
+
+
+class Gallery:
+    """Up to `most` pictures; `grow` adds some, and then puts others in their places."""
+
+    def __init__(self, chance: np.random.Generator, most: int) -> None:
+        self._chance, self._most = chance, most
+        self._next = FIRST + int(chance.integers(1 << 30))
+        self.kept: list[tuple[Image, Floats]] = []
+        self.grow(2)
+
+    def grow(self, count: int) -> None:
+        for _ in range(count):
+            made = _reduced(self._next)
+            self._next += 1
+            if len(self.kept) < self._most:
+                self.kept.append(made)
+            else:
+                self.kept[int(self._chance.integers(self._most))] = made
+
+    def cut(self, chance: np.random.Generator, size: int) -> tuple[Floats, Floats]:
+        """Part of a picture, `size`×`size`×3 of 0 to 255, and the people in it (see `models.train.scene.Scene`)."""
+        image, people = self.kept[int(chance.integers(len(self.kept)))]
+        height, width = image.shape[:2]
+        scale = size / max(height, width) * math.exp(chance.uniform(math.log(0.75), math.log(2.0)))
+        turn = math.radians(float(chance.normal(0, 4)))
+        seen = people[0, people[0, :, 2] > 0, :2]
+        middle = seen.mean(0) if len(seen) else np.array([width / 2, height / 2])
+        a, b = scale * math.cos(turn), scale * math.sin(turn)
+        way = np.array([[a, -b, 0], [b, a, 0]])
+        way[:, 2] = size / 2 + chance.normal(0, 0.12, 2) * size - way[:, :2] @ middle
+        cut = cv2.warpAffine(
+            image, way, (size, size), flags=cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT if chance.random() < 0.5 else cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        placed = people.copy()
+        placed[..., :2] = people[..., :2] @ way[:, :2].T + way[:, 2]
+        inside = ((placed[..., :2] > -0.5) & (placed[..., :2] < size - 0.5)).all(-1)
+        placed[..., 2] *= inside
+        return cut.astype(np.float32), placed.astype(np.float32)
+
+
+def _reduced(number: int) -> tuple[Image, Floats]:
+    made = picture(number)
+    height, width = made.image.shape[:2]
+    scale = SIDE / max(height, width)
+    image = cv2.resize(made.image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    people = np.stack([np.column_stack([pose.xy * scale, 2.0 * (pose.scores > 0)]) for pose in made.poses])
+    return np.asarray(image, np.uint8), people.astype(np.float32)

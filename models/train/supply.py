@@ -1,0 +1,158 @@
+"""Scenes in batches from processes of their own, each used more than once: mirrored, and in another light."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing as mp
+import os
+import queue
+import signal
+from collections.abc import Sequence
+from multiprocessing.queues import Queue
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.pose import SWAP, Floats
+
+PEOPLE: Final = 10_000
+"""People in each process's bank …"""
+RENEWED: Final = 6
+"""… of whom so many are other ones for each batch."""
+PICTURES: Final = 1_200
+"""In each process's gallery."""
+GROWN: Final = 40
+"""So many join the bank with each batch until it is full: learning need not wait for all of them."""
+AHEAD: Final = 8
+"""Batches that lie ready."""
+USES: Final = 4
+"""How often a batch is learned from …"""
+POOL: Final = 40
+"""… of at least so many that wait for it: what was learned from is not learned from again at once."""
+NICE: Final = 10
+"""Drawing gives way to learning, whose threads wait for each other."""
+
+
+class Batch(NamedTuple):
+    """`images` B×S×S×3, `people` B×P×17×3 (see `models.train.scene.Scene`; nobody where all is 0)."""
+
+    images: npt.NDArray[np.uint8]
+    people: Floats
+
+    def varied(self, chance: np.random.Generator) -> Batch:
+        """The same scenes, half of them in a mirror, each a little nearer or farther, turned and moved."""
+        size = self.images.shape[1]
+        images, people = np.empty_like(self.images), self.people.copy()
+        for number in range(len(images)):
+            flip = -1.0 if chance.random() < 0.5 else 1.0
+            scale, turn = math.exp(chance.normal(0, 0.14)), chance.normal(0, 0.12)
+            a, b = scale * math.cos(turn), scale * math.sin(turn)
+            way = np.array([[a * flip, -b, 0], [b * flip, a, 0]])
+            middle = np.full(2, (size - 1) / 2)
+            way[:, 2] = middle + chance.normal(0, 0.04, 2) * size - way[:, :2] @ middle
+            images[number] = cv2.warpAffine(
+                self.images[number], way, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            )
+            if flip < 0:
+                people[number] = people[number][:, SWAP]
+            people[number, ..., :2] = people[number, ..., :2] @ way[:, :2].T + way[:, 2]
+        inside = ((people[..., :2] > -0.5) & (people[..., :2] < size - 0.5)).all(-1)
+        people[..., 2] *= inside
+        return Batch(images, people)
+
+
+class Supply:
+    """Batches of `count` scenes, drawn by `processes`; `size` may change at any time. A context manager."""
+
+    def __init__(self, seed: Sequence[int], count: int, size: int, recorded: Sequence[Path], processes: int) -> None:
+        context = mp.get_context("spawn")
+        self._size: Synchronized[int] = context.Value("i", size)
+        self._filled: Queue[Batch] = context.Queue(AHEAD)
+        self._used: list[tuple[Batch, int]] = []
+        self._chance = np.random.default_rng([*seed, 9])
+        self._processes = [
+            context.Process(
+                target=_supply, args=(self._filled, self._size, [*seed, n], count, list(recorded)), daemon=True
+            )
+            for n in range(processes)
+        ]
+
+    def __enter__(self) -> Self:
+        for process in self._processes:
+            process.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            process.kill()
+            process.join()
+        self._filled.cancel_join_thread()
+
+    @property
+    def size(self) -> int:
+        return int(self._size.value)
+
+    @size.setter
+    def size(self, size: int) -> None:
+        self._size.value = size
+
+    def take(self) -> Batch:
+        """A batch that was never seen, where one lies ready, or one that was, varied; each is used `USES` times."""
+        try:
+            new = self._filled.get_nowait() if len(self._used) >= POOL else self._waited()
+        except queue.Empty:
+            place = int(self._chance.integers(len(self._used)))
+            batch, uses = self._used[place]
+            self._used[place] = self._used[-1] if uses <= 1 else (batch, uses - 1)
+            if uses <= 1:
+                self._used.pop()
+            return batch.varied(self._chance)
+        self._used.append((new, USES - 1))
+        return new
+
+    def _waited(self) -> Batch:
+        while True:
+            try:
+                return self._filled.get(timeout=5)
+            except queue.Empty:
+                ended = [process.exitcode for process in self._processes if process.exitcode is not None]
+                if ended:
+                    raise RuntimeError(f"a process that draws scenes ended with status {ended[0]}") from None
+
+
+def _supply(filled: Queue[Batch], size: Any, seed: list[int], count: int, recorded: list[Path]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICE)
+    from models.train.bank import Bank
+    from models.train.gallery import Gallery
+    from models.train.mocap import load
+    from models.train.scene import MOST, Studio
+
+    cv2.setNumThreads(1)
+    chance = np.random.default_rng(seed)
+    bank = Bank(chance, 400, load(recorded) if recorded else None)
+    gallery = Gallery(chance, PICTURES)
+    studio = Studio(bank, gallery, int(chance.integers(1 << 31)))
+    learner = os.getppid()
+    while os.getppid() == learner:  # where it was killed nobody else would end this
+        side = int(size.value)
+        images = np.empty((count, side, side, 3), np.uint8)
+        people = np.zeros((count, MOST, 17, 3), np.float32)
+        for number in range(count):
+            made = studio.scene(side)
+            images[number] = made.image
+            people[number, : len(made.people)] = made.people
+        if chance.random() < (1.0 if len(gallery.kept) < PICTURES // 4 else 0.25):
+            gallery.grow(1)
+        filled.put(Batch(images, people))
+        if len(bank.people) < PEOPLE:
+            bank.grow(GROWN)
+        else:
+            bank.renew(RENEWED)
