@@ -15,10 +15,11 @@ from numba import njit
 
 from models.train.material import NOBODY, Stock
 from models.train.outdoors import Outdoors, Sport
+from models.train.paint import paint
 from models.train.palette import Dice, Floats, times
 from models.train.place import Place
 from models.train.rooms import Room
-from models.train.strokes import Bytes, paint
+from models.train.strokes import Bytes
 
 MOST_COVERED: Final = 0.35
 """Share of a picture that things before the people cover at most."""
@@ -91,7 +92,7 @@ class Heaps(Place):
         """One of the textures that show things, and a few things more."""
         dice, name = self.dice, self.dice.pick(("heap", "heap", "heap", "heap", "crowd", "leaves", "shelves", "facade"))
         tone = self.tone("leaves", "grass") if name == "leaves" else times((128, 128, 128), dice(0.8, 1.3))
-        scale = dice(1.3, 3) if name == "crowd" else dice(0.25, 1.4)
+        scale = dice(1.3, 3) if name == "crowd" else dice(0.25, 1.0)
         self.surface(
             self.all_over(tone), name, scale, dice(0.6, 1), 0.0 if name == "crowd" else dice.pick((0.0, dice(0, 6)))
         )
@@ -183,10 +184,10 @@ def _light(dice: Dice, canvas: Floats) -> None:
     """Give the picture light that is uneven and a little coloured, and about the brightness and contrast of photos."""
     few = canvas[::5, ::5]
     mean, spread = float(few.mean()), float(few.std())
-    wanted = 108 + 62 * (dice() + dice() + dice() - 1.5)
+    wanted = 113 + 58 * (dice() + dice() + dice() - 1.5)
     gain = (max(wanted, 25) / max(mean, 20)) ** 0.6
     contrast = min(max(((38 + 40 * dice()) / max(spread, 1) / gain) ** 0.6, 0.8), 1.5)
-    corners = 1 + (dice.many(12) - 0.5) * np.float32(0.12) + np.repeat(dice.many(4) - 0.5, 3) * np.float32(dice(0, 0.8))
+    corners = 1 + (dice.many(12) - 0.5) * np.float32(0.12) + np.repeat(dice.many(4) - 0.5, 3) * np.float32(dice(0, 0.7))
     _shine(canvas, (corners * gain).reshape(4, 3).astype(np.float32), mean, contrast)
 
 
@@ -194,11 +195,14 @@ def _light(dice: Dice, canvas: Floats) -> None:
 def _shine(canvas: Floats, corners: Floats, mean: float, contrast: float) -> None:
     """Stretch colours from their mean, and multiply them by what lies between the four corners' light (4×3)."""
     height, width = canvas.shape[0], canvas.shape[1]
+    left, step = np.zeros(3, np.float32), np.zeros(3, np.float32)
+    zero, full, stretch, about = np.float32(0), np.float32(255), np.float32(contrast), np.float32((1 - contrast) * mean)
     for y in range(height):
-        t = y / max(height - 1, 1)
+        t = np.float32(y / max(height - 1, 1))
         for c in range(3):
-            left = corners[0, c] + t * (corners[2, c] - corners[0, c])
-            step = (corners[1, c] + t * (corners[3, c] - corners[1, c]) - left) / max(width - 1, 1)
-            for x in range(width):
-                value = (mean + contrast * (canvas[y, x, c] - mean)) * (left + step * x)
-                canvas[y, x, c] = min(max(value, 0.0), 255.0)
+            left[c] = corners[0, c] + t * (corners[2, c] - corners[0, c])
+            step[c] = (corners[1, c] + t * (corners[3, c] - corners[1, c]) - left[c]) / max(width - 1, 1)
+        for x in range(width):
+            for c in range(3):
+                light = left[c] + step[c] * np.float32(x)
+                canvas[y, x, c] = min(max((about + stretch * canvas[y, x, c]) * light, zero), full)

@@ -8,6 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from models.train.paint import paint
 from models.train.palette import Dice, Floats, colour, times
 from models.train.strokes import (
     ALPHA,
@@ -21,7 +22,6 @@ from models.train.strokes import (
     TEXTURE,
     Bytes,
     Strokes,
-    paint,
     textured,
     upright,
 )
@@ -228,7 +228,7 @@ def _shelves(chance: np.random.Generator, dice: Dice) -> Floats:
 
 
 def _crowd(chance: np.random.Generator, dice: Dice) -> Floats:
-    ground = np.zeros((SIDE, SIDE, 3), np.float32) + 45 + 12 * noise(chance, 1.2)[..., None]
+    ground = np.zeros((SIDE, SIDE, 3), np.float32) + 60 + 15 * noise(chance, 1.2)[..., None]
     strokes = Strokes()
     step, rows = dice(14, 22), dice(24, 40)
     share = dice(0.5, 0.95)

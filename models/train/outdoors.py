@@ -270,7 +270,7 @@ class Sport(Outdoors):
         dice, right = self.dice, self.width + 9
         tilt, low = dice(-0.2, 0.2) * (self.horizon - top), self.horizon + 2
         row = self.strokes.quad(
-            (-9, top + tilt, right, top, right, low, -9, low), times((128, 128, 128), dice(0.5, 1.1))
+            (-9, top + tilt, right, top, right, low, -9, low), times((128, 128, 128), dice(0.6, 1.3))
         )
         self.surface(row, "crowd", dice(1.3, 4), dice(0.6, 1))
         if dice.one_in(0.4):

@@ -77,10 +77,10 @@ def _moved(dice: Dice, image: Floats, scale: float) -> Floats:
 
 def _balance(dice: Dice) -> Floats:
     """The 3×3 matrix of colours: warm or cold light, exposure, saturation."""
-    warm = (dice() + dice() - 1) * (0.22 if dice.one_in(0.8) else 0.45)
+    warm = (dice() + dice() - 1) * (0.2 if dice.one_in(0.85) else 0.4)
     green = (dice() + dice() - 1) * 0.06
-    light = 2.0 ** ((dice() + dice() + dice() - 1.5) * 0.75)
-    saturation = 0.0 if dice.one_in(0.06) else 1 + (dice() + dice() - 1) * 0.55
+    light = 2.0 ** ((dice() + dice() + dice() - 1.5) * 0.6)
+    saturation = 0.0 if dice.one_in(0.06) else 1 + (dice() + dice() - 1) * 0.45
     grey = np.array([0.299, 0.587, 0.114], np.float32) * (1 - saturation)
     gains = np.array([1 + warm * 0.8, 1 + green, 1 - warm], np.float32)
     if saturation == 0 and dice.one_in(0.7):
@@ -98,7 +98,7 @@ def _curve(dice: Dice) -> Floats:
         # highlights fade out
         value = np.where(value < 0.7, value, 1 - 0.3 * np.exp((0.7 - value) / 0.3))
     value = np.minimum(value, 1)
-    value += np.float32((dice() - 0.15) * 1.5) * value * (1 - value) * (2 * value - 1)
+    value += np.float32((dice() - 0.25) * 1.3) * value * (1 - value) * (2 * value - 1)
     black = dice(0, 0.12) if dice.one_in(0.25) else 0.0
     white = dice(0.9, 1.0) if dice.one_in(0.3) else 1.0
     curve: Floats = (255 * (black + (white - black) * value)).astype(np.float32)
