@@ -31,7 +31,7 @@ GREY: Final = (128.0, 128.0, 128.0)
 
 
 class Stock:
-    """Textures by what they show (`of["brick"]` are the numbers of those of brick), in one array for `strokes.paint`.
+    """Textures by what they show (`of["brick"]` are the numbers of those of brick), in one array for `paint.paint`.
     Those of one material are 128 in the mean, so that they can be given any colour; those of things have theirs."""
 
     def __init__(self, chance: np.random.Generator) -> None:

@@ -129,28 +129,34 @@ def _develop(
     and how much light changes across and down; `tint`: how much of the noise each colour has by itself; noise of
     `grain` 1 is as coarse as two pixels."""
     height, width = image.shape[0], image.shape[1]
-    mask = len(grains) - 1
-    middle_x, middle_y = (0.3 + 0.4 * flare[0]) * width, (0.3 + 0.4 * flare[1]) * height
-    deep = flare[2] / (0.36 * (width * width + height * height))
-    last = len(curve) - 1
+    mask, last = len(grains) - 1, len(curve) - 1
+    middle_x, middle_y = np.float32((0.3 + 0.4 * flare[0]) * width), np.float32((0.3 + 0.4 * flare[1]) * height)
+    deep, across = np.float32(flare[2] / (0.36 * (width * width + height * height))), np.float32(flare[3] / width)
+    rr, rg, rb, gr, gg, gb = balance[0, 0], balance[0, 1], balance[0, 2], balance[1, 0], balance[1, 1], balance[1, 2]
+    br, bg, bb = balance[2, 0], balance[2, 1], balance[2, 2]
+    # shot noise: more where it is brighter, but seen most in the middle tones after the tone curve
+    least, most, slope = np.float32(0.5 * noise), np.float32(255), np.float32(0.004 * noise)
+    alone, half, scale = np.float32(tint), np.float32(0.5), np.float32((STEPS - 1) / 255)
     for y in range(height):
-        down = 1 + flare[4] * (y / height - 0.5)
+        down = np.float32(1 + flare[4] * (y / height - 0.5)) - across * np.float32(0.5 * width)
+        far_y = (np.float32(y) - middle_y) ** 2
         at = first + ((y >> 1) * (width + 13) if grain == 1 else y * (3 * width + 7))
         for x in range(width):
-            light = max(
-                np.float32(0.05),
-                (down + flare[3] * (x / width - 0.5)) * (1 - deep * ((x - middle_x) ** 2 + (y - middle_y) ** 2)),
-            ) * np.float32((STEPS - 1) / 255)
+            far = far_y + (np.float32(x) - middle_x) ** 2
+            light = scale * max(np.float32(0.05), (down + across * np.float32(x)) * (np.float32(1) - deep * far))
             r, g, b = image[y, x, 0] * light, image[y, x, 1] * light, image[y, x, 2] * light
-            where = at + (x >> 1 if grain == 1 else 3 * x)
-            common = grains[where & mask] * (1 - tint)
-            for c in range(3):
-                level = balance[c, 0] * r + balance[c, 1] * g + balance[c, 2] * b
-                value = curve[min(max(int(level), 0), last)]
-                # shot noise: more where it is brighter, but seen most in the middle tones after the tone curve
-                rough = noise * (np.float32(0.5) + np.float32(0.004) * min(value, 255 - value))
-                value += rough * (common + tint * grains[(where + c) & mask]) + np.float32(0.5)
-                photo[y, x, c] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
+            k = at + (x >> 1 if grain == 1 else 3 * x)
+            rough, other, third = grains[k & mask], grains[(k + 1) & mask], grains[(k + 2) & mask]
+            red = curve[min(max(int(rr * r + rg * g + rb * b), 0), last)]
+            green = curve[min(max(int(gr * r + gg * g + gb * b), 0), last)]
+            blue = curve[min(max(int(br * r + bg * g + bb * b), 0), last)]
+            much = least + slope * min(green, most - green)
+            red += much * rough + half
+            green += much * (rough + alone * (other - rough)) + half
+            blue += much * (rough + alone * (third - rough)) + half
+            photo[y, x, 0] = np.uint8(min(max(red, half), most))
+            photo[y, x, 1] = np.uint8(min(max(green, half), most))
+            photo[y, x, 2] = np.uint8(min(max(blue, half), most))
 
 
 def _stored(dice: Dice, photo: Bytes) -> Bytes:
