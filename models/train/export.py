@@ -241,10 +241,11 @@ def _closest(values: Floats, low: float, high: float, weights: Floats | None = N
 
     The more it spans of `low` to `high`, the coarser are its steps; the less, the more is cut off.
     """
-    count, edges = np.histogram(values, 2048, (min(low, 0.0), high), weights=weights)
+    low, high = min(low, 0.0), max(high, 0.0)
+    count, edges = np.histogram(values, 2048, (low, high), weights=weights)
     middles, shares = (edges[1:] + edges[:-1]) / 2, count / count.sum()
     spans = np.linspace(NARROWEST, 1, 71)
-    lows, highs = min(low, 0.0) * spans, high * spans
+    lows, highs = low * spans, high * spans
     below = (np.maximum(lows[:, None] - middles, 0) ** 2) @ shares
     above = (np.maximum(middles - highs[:, None], 0) ** 2) @ shares
     loss = ((highs - lows[:, None]) / 255) ** 2 / 12 + above + below[:, None]
@@ -253,9 +254,9 @@ def _closest(values: Floats, low: float, high: float, weights: Floats | None = N
 
 
 def _spanning(low: float, high: float) -> Scale:
-    """The scale by which signed bytes reach from `low`, or 0 at most, to `high`, and one of them is 0."""
-    low = min(low, 0.0)
-    step = float(np.float32(max(high - low, 1e-6) / 255))
+    """The scale by which signed bytes reach from `low` to `high`; one of them always stands for 0."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = float(np.float32(max(high - low, 1e-5) / 255))
     return Scale(step, int(np.clip(round(-128 - low / step), -128, 127)))
 
 
@@ -263,6 +264,8 @@ def _difference(head: str, wanted: Floats, found: Floats, scale: Scale) -> Diffe
     """`wanted` are the network's numbers, `found` the file's bytes."""
     low, high = (0 - scale.zero) * scale.scale, (255 - scale.zero) * scale.scale
     within = (wanted >= low) & (wanted <= high)
+    if not within.any():
+        return Difference(head, 0.0, 0.0, 1.0, 0.0, scale.scale)
     wanted, found = wanted[within], (found[within] - scale.zero) * scale.scale
     apart = np.abs(found - wanted)
     return Difference(
@@ -271,7 +274,7 @@ def _difference(head: str, wanted: Floats, found: Floats, scale: Scale) -> Diffe
 
 
 def _taken(image: Image) -> Tensor:
-    return as_input(torch.from_numpy(image)[None])
+    return as_input(torch.tensor(image)[None])
 
 
 def _cells(given: Tensor) -> Floats:

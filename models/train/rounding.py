@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from models.pose import Floats
 
@@ -47,6 +48,7 @@ def _follow(moments: Doubles) -> Doubles:
     inputs = moments.shape[1]
     mean = np.trace(moments, axis1=1, axis2=2) / inputs
     damped = moments + np.eye(inputs) * (DAMPING * mean + np.finfo(np.float32).tiny)[:, None, None]
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
+    lower = torch.linalg.cholesky(torch.linalg.inv(torch.from_numpy(damped)))  # keeps to the threads that torch has
+    upper = lower.numpy().transpose(0, 2, 1)
     follow: Doubles = upper / np.diagonal(upper, axis1=1, axis2=2)[:, :, None]
     return follow
