@@ -21,7 +21,7 @@ from models.train.supply import Batch, Supply
 from models.train.targets import Targets, targets
 
 BATCH: Final = 32
-SIZES: Final = ((0.55, 129), (0.92, 193), (1.0, 257))
+SIZES: Final = ((0.5, 129), (0.94, 193), (1.0, 257))
 """Until which share of the training scenes have how many pixels a side: small ones teach most for their time."""
 RATE: Final = 2.5e-3
 WARM: Final = 400
@@ -49,7 +49,7 @@ class Plan:
     recorded: tuple[Path, ...] = ()
     measure: Path | None = None
     processes: int = 2
-    every: int = 60_000
+    every: int = 25_000
     """Images between two measurements."""
 
 

@@ -48,7 +48,7 @@ class Gallery:
         way[:, 2] = size / 2 + chance.normal(0, 0.12, 2) * size - way[:, :2] @ middle
         cut = cv2.warpAffine(
             image, way, (size, size), flags=cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT if chance.random() < 0.5 else cv2.BORDER_REPLICATE,
+            borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         placed = people.copy()
         placed[..., :2] = people[..., :2] @ way[:, :2].T + way[:, 2]

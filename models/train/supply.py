@@ -34,8 +34,8 @@ USES: Final = 4
 """How often a batch is learned from …"""
 POOL: Final = 40
 """… of at least so many that wait for it: what was learned from is not learned from again at once."""
-NICE: Final = 10
-"""Drawing gives way to learning, whose threads wait for each other."""
+NICE: Final = 19
+"""Drawing gives way to learning, whose threads wait for each other: it goes on while learning waits for it."""
 
 
 class Batch(NamedTuple):
@@ -56,7 +56,7 @@ class Batch(NamedTuple):
             middle = np.full(2, (size - 1) / 2)
             way[:, 2] = middle + chance.normal(0, 0.04, 2) * size - way[:, :2] @ middle
             images[number] = cv2.warpAffine(
-                self.images[number], way, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+                self.images[number], way, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
             if flip < 0:
                 people[number] = people[number][:, SWAP]
