@@ -1,24 +1,76 @@
-"""`python -m models.train`: trains the network that comes with the program, and writes its file."""
+"""Trains the network that comes with the program on drawn scenes, and writes it as a quantized .tflite file.
+
+Drawing and learning take hours on two cores, less with a GPU; Ctrl-C keeps what was learned, and the same command goes
+on with it. In FOLDER are then checkpoint.pt, curves.csv, curves.png and posenet_drawn.tflite.
+"""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import sys
 from pathlib import Path
 
-from models.train.fit import Plan, fit
+from models.train.calibrate import pictures
+from models.train.curves import plot
+from models.train.export import compare, export
+from models.train.fit import Learner, Plan, fit
+
+NAME = "posenet_drawn.tflite"
+CALIBRATED = 96
+"""Pictures that the ranges of the file's numbers are taken from."""
+COMPARED = 24
+"""Other pictures that the file is held against the network by."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where checkpoints and curves lie; what is there is gone on with")
-    parser.add_argument("--images", type=int, default=1_000_000, help="how many scenes the network sees in all")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mocap", type=Path, nargs="*", default=[], metavar="FILE", help="motion capture, .npz")
-    parser.add_argument("--measure", type=Path, metavar="FOLDER", help="labelled photos to see progress by")
-    parser.add_argument("--processes", type=int, default=2, help="how many draw")
-    asked = parser.parse_args()
-    fit(Plan(asked.folder, asked.images, asked.seed, tuple(asked.mocap), asked.measure, asked.processes))
+    asked = _parser().parse_args()
+    missing = [file for file in asked.mocap if not file.is_file()]
+    if missing:
+        print(f"There is no motion capture {missing[0]}: leave --mocap out to train on our own movements alone.",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    plan = Plan(asked.folder, asked.images, asked.seed, tuple(asked.mocap), asked.measure, asked.processes)
+    try:
+        learner = fit(plan)
+    except KeyboardInterrupt:
+        print(f"Stopped; the same command goes on with what is in {asked.folder}.", file=sys.stderr)
+        return 130
+    _write(learner, asked.folder, asked.seed)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="where everything lies; what is there is gone on with"
+    )
+    parser.add_argument("--images", type=int, default=700_000, help="scenes that the network sees in all (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="another number, other scenes (%(default)s)")
+    parser.add_argument(
+        "--mocap", type=Path, nargs="*", default=[], metavar="FILE", help="motion capture, .npz: `X` is N×17×3"
+    )
+    parser.add_argument(
+        "--measure",
+        type=Path,
+        metavar="FOLDER",
+        help="labelled photos (keypoints.json) to see progress by; they train nothing",
+    )
+    parser.add_argument("--processes", type=int, default=2, help="how many draw (%(default)s)")
+    return parser
+
+
+def _write(learner: Learner, folder: Path, seed: int) -> None:
+    """The curves, the quantized network, and how far it is from the one that was trained."""
+    plot(folder / "curves.csv", folder / "curves.png")
+    file = folder / NAME
+    export(learner.mean, pictures(seed, CALIBRATED), file)
+    print(f"{file}: {file.stat().st_size:,} bytes, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}")
+    for head in compare(learner.mean, file, pictures(seed + 1, COMPARED)):
+        print(
+            f"{head.head}: {head.mean:.3f} from the network's in the mean, {head.most:.2f} at most "
+            f"(spread {head.spread:.2f}, step {head.step:.3f}, {head.cut:.1%} cut off)"
+        )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import os
 import time
@@ -15,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.train.measure import Crop, Score, crops, score
+from models.train.curves import note
+from models.train.measure import Score, crops, score
 from models.train.network import CHANNELS, PoseNet, as_input
 from models.train.supply import Batch, Supply
 from models.train.targets import Targets, targets
@@ -114,38 +114,64 @@ class Learner:
         self.steps, self.seen = int(state["steps"]), int(state["seen"])
 
 
-def fit(plan: Plan) -> Path:
-    """Trains, or goes on with training, until the plan's images were seen; the checkpoint's file."""
+def fit(plan: Plan) -> Learner:
+    """Trains, or goes on with training, until the plan's images were seen; what ends it otherwise loses nothing."""
     torch.manual_seed(plan.seed)
     learner = Learner(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = plan.folder / "checkpoint.pt"
     plan.folder.mkdir(parents=True, exist_ok=True)
     if checkpoint.exists():
         learner.load(checkpoint)
-        print(f"going on after {learner.seen:,} images")
-    photos = crops(plan.measure) if plan.measure else []
+        print(f"Going on after {learner.seen:,} images.", flush=True)
+    progress = Progress(plan, learner)
     chance = np.random.default_rng([plan.seed, learner.steps])
+    size = size_at(learner.seen / plan.images)
     # a run that goes on draws other scenes than the one before it
-    with Supply([plan.seed, learner.steps], BATCH, size_at(0.0), plan.recorded, plan.processes) as supply:
-        saved, since, started, recent = time.monotonic(), learner.seen, time.monotonic(), []
-        measured = learner.seen // plan.every
-        while learner.seen < plan.images:
-            done = learner.seen / plan.images
-            supply.size = size_at(done)
-            recent.append(learner.learn(supply.take(), chance, rate_at(done, learner.steps)))
-            if time.monotonic() - saved > SAVED:
-                if done < STEADY:
-                    learner.save(plan.folder / "steady.pt")
-                learner.save(checkpoint)
-                saved = time.monotonic()
-            if learner.seen // plan.every > measured:
-                measured = learner.seen // plan.every
-                speed = (learner.seen - since) / (time.monotonic() - started)
-                _report(plan, learner, np.mean(recent, axis=0), speed, supply.size, photos)
-                since, started, recent = learner.seen, time.monotonic(), []
-    learner.save(checkpoint)
-    _report(plan, learner, np.mean(recent or [[0, 0, 0]], axis=0), 0.0, size_at(1.0), photos)
-    return checkpoint
+    with Supply([plan.seed, learner.steps], BATCH, size, plan.recorded, plan.processes) as supply:
+        saved = time.monotonic()
+        try:
+            while learner.seen < plan.images:
+                done = learner.seen / plan.images
+                supply.size = size_at(done)
+                progress.add(learner.learn(supply.take(), chance, rate_at(done, learner.steps)), supply.size)
+                if time.monotonic() - saved > SAVED:
+                    learner.save(checkpoint)
+                    saved = time.monotonic()
+        finally:
+            learner.save(checkpoint)
+    return learner
+
+
+class Progress:
+    """Says now and then how training goes: a line on the screen, and a row of curves.csv."""
+
+    def __init__(self, plan: Plan, learner: Learner) -> None:
+        self._plan, self._learner = plan, learner
+        self._photos = crops(plan.measure) if plan.measure else []
+        self._losses: list[list[float]] = []
+        self._since, self._started = learner.seen, time.monotonic()
+
+    def add(self, losses: list[float], size: int) -> None:
+        """A step's losses, on scenes of `size` pixels a side."""
+        self._losses.append(losses)
+        seen, plan = self._learner.seen, self._plan
+        if seen // plan.every > self._since // plan.every or seen >= plan.images:
+            self._say(size)
+
+    def _say(self, size: int) -> None:
+        seen, elapsed = self._learner.seen, time.monotonic() - self._started
+        found = score(self._learner.mean, self._photos) if self._photos else Score(math.nan, math.nan)
+        speed = (seen - self._since) / elapsed
+        parts = [round(float(part), 4) for part in (*np.mean(self._losses, axis=0), found.oks, found.hits)]
+        left = (self._plan.images - seen) / speed / 60
+        heat, short, mid, oks, hits = parts
+        print(
+            f"{seen:,} images of {size} pixels: heat maps {heat}, short offsets {short}, mid offsets {mid}; "
+            f"people of photos {oks}, above 0.5 {hits}; {speed:.0f} a second, {left:.0f} minutes left at this pace",
+            flush=True,
+        )
+        note(self._plan.folder / "curves.csv", [seen, size, *parts, round(speed)])
+        self._losses, self._since, self._started = [], seen, time.monotonic()
 
 
 def size_at(done: float) -> int:
@@ -179,18 +205,3 @@ def _losses(heads: Tensor, wanted: Any) -> list[Tensor]:
         away[:, :short].sum() / (weights[:, :short].sum() + 1),
         away[:, short:].sum() / (weights[:, short:].sum() + 1),
     ]
-
-
-def _report(plan: Plan, learner: Learner, losses: Any, speed: float, size: int, photos: list[Crop]) -> None:
-    """A line on the screen, and one in curves.csv."""
-    found = score(learner.mean, photos) if photos else Score(math.nan, math.nan)
-    parts = [round(float(part), 4) for part in (*losses, found.oks, found.hits)]
-    row = [learner.seen, size, *parts, round(speed)]
-    print("images {:,}  size {}  heat {}  short {}  mid {}  OKS {}  > 0.5 {}  {}/s".format(*row), flush=True)
-    file = plan.folder / "curves.csv"
-    fresh = not file.exists()
-    with file.open("a", newline="") as opened:
-        writer = csv.writer(opened)
-        if fresh:
-            writer.writerow(["images", "size", "heat", "short", "mid", "oks", "above_half", "images_per_second"])
-        writer.writerow(row)
