@@ -15,7 +15,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -39,6 +38,7 @@ from index.manifest import (
     shown,
 )
 from models.pose import Floats
+from models.process import begin
 
 Flags = npt.NDArray[np.bool_]
 
@@ -273,22 +273,14 @@ def _in_processes(folder: Path, jobs: Sequence[Job], processes: int) -> Generato
 
 
 def _run(folder: Path, job: Job) -> None:
-    """Begins a process: it ends with its parent, leaves Ctrl-C to it, and tells it of an error by its exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    """The life of a process that writes an index: it tells its parent of an error by its exit status."""
+    begin()
     try:
         write_index(folder, job, on_disk=True)
     except OSError as error:
         sys.exit(error.errno or errno.EIO)
     except MemoryError:
         sys.exit(errno.ENOMEM)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _check_end(status: int, folder: Path) -> None:

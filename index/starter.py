@@ -9,16 +9,12 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
-
-import cv2
 
 from index import pictures
 from index.duplicates import near
@@ -29,6 +25,7 @@ from index.writer import NewItem, Progress, Writer
 from models import figures
 from models.figures import picture
 from models.pose import Pose
+from models.process import begin
 
 COUNT: Final = 3000
 """How many pictures there are in the end."""
@@ -187,22 +184,8 @@ def _drawing(workers: int) -> Iterator[Draw]:
         yield partial(map, draw)
         return
     context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
-    with ProcessPoolExecutor(workers, context, _begin) as pool:
+    with ProcessPoolExecutor(workers, context, begin) as pool:
         try:
             yield partial(pool.map, draw, chunksize=CHUNK)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin() -> None:
-    """A process begins that draws: with one thread, leaving Ctrl-C to its parent, and ending with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -6,9 +6,7 @@ import itertools
 import multiprocessing
 import os
 import pickle
-import signal
 import stat
-import threading
 import traceback
 import warnings
 from collections import deque
@@ -21,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import cv2
 import numpy as np
 from PIL import Image as Pillow
 
@@ -34,6 +31,7 @@ from index.pictures import Kept, PictureError, Stored
 from index.writer import NewItem, scaled
 from models.estimator import size_for
 from models.pose import Pose
+from models.process import begin, leave_stopping_to_parent
 
 AHEAD: Final = 3
 """Photos at a process at once, the one it looks at among them: enough that it never waits for the next."""
@@ -242,10 +240,8 @@ def is_video(photo: Photo) -> bool:
 
 def _serve(connection: Connection[Any, Any], finder: FinderFactory | None, long_side: int, keep: Keep) -> None:
     """The life of a process that looks: it answers each photo, until there are no more or its parent is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the parent's to deal with
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)
+    begin()
+    leave_stopping_to_parent()
     own: Finder | None = None
     with ExitStack() as opened, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
@@ -257,14 +253,6 @@ def _serve(connection: Connection[Any, Any], finder: FinderFactory | None, long_
             except Exception as error:
                 found = _portable(error)
             connection.send(found)
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed says no goodbye; nobody will ask for what this process is looking at."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _portable(error: Exception) -> Exception:
