@@ -6,7 +6,6 @@ import math
 import multiprocessing as mp
 import os
 import queue
-import signal
 from collections.abc import Sequence
 from multiprocessing.queues import Queue
 from multiprocessing.sharedctypes import Synchronized
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.pose import SWAP, Floats
+from models.process import begin
 
 PEOPLE: Final = 10_000
 """People in each process's bank …"""
@@ -128,20 +128,18 @@ class Supply:
 
 
 def _supply(filled: Queue[Batch], size: Any, seed: list[int], count: int, recorded: list[Path]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin()
     os.nice(NICE)
     from models.train.bank import Bank
     from models.train.gallery import Gallery
     from models.train.mocap import load
     from models.train.scene import MOST, Studio
 
-    cv2.setNumThreads(1)
     chance = np.random.default_rng(seed)
     bank = Bank(chance, 400, load(recorded) if recorded else None)
     gallery = Gallery(chance, PICTURES)
     studio = Studio(bank, gallery, int(chance.integers(1 << 31)))
-    learner = os.getppid()
-    while os.getppid() == learner:  # where it was killed nobody else would end this
+    while True:
         side = int(size.value)
         images = np.empty((count, side, side, 3), np.uint8)
         people = np.zeros((count, MOST, 17, 3), np.float32)
