@@ -21,6 +21,7 @@ import cv2
 
 from index.library import LibraryError, info
 from index.starter import COUNT, STEP, grow
+from models.process import python
 
 ROOM: Final = 500_000_000
 """Bytes that must be free on the disk: three times what the whole starter library takes."""
@@ -64,21 +65,15 @@ def _obstacle(place: Path) -> str | None:
 
 
 def _process(folder: Path, count: int, step: int) -> subprocess.Popen[bytes]:
-    """A Python that sees the modules we see and runs `main`, in a process group of its own: Ctrl-C is the parent's.
-
-    Its standard input is never written to: when that ends, the mirror has ended.
-    """
+    """A process that runs `main`. Its standard input is never written to: when that ends, the mirror has ended."""
     idle = "import os; os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", f"{idle}; from device.growth import main; main()", folder, str(count), str(step)],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-            "OPENBLAS_NUM_THREADS": "1",
-        },
+    return python(
+        f"{idle}; from device.growth import main; main()",
+        folder,
+        str(count),
+        str(step),
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        process_group=0,
+        environment={"OPENBLAS_NUM_THREADS": "1"},
     )
 
 

@@ -15,7 +15,6 @@ import logging
 import os
 import pickle
 import queue
-import resource
 import shutil
 import signal
 import subprocess
@@ -29,6 +28,8 @@ from typing import Final, NamedTuple, Self
 import cv2
 
 from device.gif import GifError, Recording, encode
+from models.child import leave_no_core
+from models.process import leave_stopping_to_parent, python
 
 PREFIX: Final = "pose-mirror-"
 UNFINISHED: Final = ".part"
@@ -133,18 +134,12 @@ class GifWriter:
 
 
 def _process() -> subprocess.Popen[bytes]:
-    """A Python that sees the modules we see and runs `main`, in a process group of its own: Ctrl-C is the parent's."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", f"import os; os.nice({NICE}); from device.saving import main; main()"],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-            "PYGAME_HIDE_SUPPORT_PROMPT": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        },
+    """A process that runs `main`."""
+    return python(
+        f"import os; os.nice({NICE}); from device.saving import main; main()",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        process_group=0,
+        environment={"PYGAME_HIDE_SUPPORT_PROMPT": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
 
 
@@ -184,10 +179,8 @@ def main() -> None:
 
     It leaves stopping to its parent, which ends it with a SIGKILL when it wants no GIF any more.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    if resource.getrlimit(resource.RLIMIT_CORE)[1]:  # a core dump would put pictures on disk, or by 0 into a program
-        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    leave_stopping_to_parent()
+    leave_no_core()
     cv2.setNumThreads(1)
     try:
         job: Job = pickle.load(sys.stdin.buffer)

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.pose import Image, Pose
+from models.process import leave_stopping_to_parent, python
 from models.supervision import Device
 
 Shape = tuple[int, int, int]
@@ -125,7 +126,8 @@ class Child:
         self._answers, answers = Pipe(duplex=False)
         lifeline, self._lifeline = Pipe(duplex=False)
         with requests, answers, lifeline:
-            self._process = _start([requests.fileno(), answers.fileno(), lifeline.fileno(), frame.fd])
+            fds = requests.fileno(), answers.fileno(), lifeline.fileno(), frame.fd
+            self._process = python(f"from models.child import serve; serve{fds}", pass_fds=fds)
         with suppress(BrokenPipeError):  # it died at once, which the first look at its answers tells
             self._requests.send(job)
 
@@ -204,18 +206,6 @@ class Child:
             self._process.wait(timeout)
 
 
-def _start(fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    """A Python that sees the modules we see and runs `serve`, in a process group of its own: Ctrl-C is the parent's."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", f"from models.child import serve; serve{tuple(fds)}"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        pass_fds=fds,
-        process_group=0,
-    )
-
-
 def serve(requests_fd: int, answers_fd: int, lifeline_fd: int, frame_fd: int) -> None:
     """The child's life: become what the first request says, then answer each frame until the requests end."""
     _die_with_parent(lifeline_fd)
@@ -237,8 +227,7 @@ def _die_with_parent(lifeline: int) -> None:
 
     PR_SET_PDEATHSIG would do so too early: when the thread that started this process ends.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    leave_stopping_to_parent()
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
