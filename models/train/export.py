@@ -126,7 +126,7 @@ def compare(network: PoseNet, file: Path, images: Iterable[Image]) -> list[Diffe
 
 def folded(network: PoseNet) -> PoseNet:
     """A copy that gives the same, with biases in the place of batch normalization."""
-    plain = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    plain: PoseNet = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     convolution, norm = plain.stem[0], plain.stem[1]
     assert isinstance(convolution, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d)

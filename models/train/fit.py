@@ -58,8 +58,7 @@ class Learner:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        network = PoseNet().to(device)
-        self.network: PoseNet = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = PoseNet().to(device, memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.network).requires_grad_(False)
         weights = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
@@ -72,14 +71,14 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         size = batch.images.shape[1]
-        wanted = Targets(*(torch.from_numpy(part).to(self.device) for part in targets(batch.people, size)))  # type: ignore[arg-type]
+        wanted = Targets(*(torch.from_numpy(part).to(self.device) for part in targets(batch.people, size)))
         pictures = _relit(as_input(torch.from_numpy(batch.images).to(self.device)), chance)
         with torch.autocast(self.device.type, torch.bfloat16):
             heads = self.network(pictures)
         losses = _losses(heads.float(), wanted)
         loss = losses[0] + SHORT * losses[1] + MID * losses[2]
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.steps += 1

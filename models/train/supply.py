@@ -32,8 +32,8 @@ AHEAD: Final = 8
 """Batches that lie ready."""
 USES: Final = 4
 """How often a batch is learned from …"""
-POOL: Final = 40
-"""… of at least so many that wait for it: what was learned from is not learned from again at once."""
+POOL: Final = (40, 160)
+"""… of so many that wait for it, at least and at most: what was learned from is not learned from again at once."""
 NICE: Final = 19
 """Drawing gives way to learning, whose threads wait for each other: it goes on while learning waits for it."""
 
@@ -106,7 +106,7 @@ class Supply:
     def take(self) -> Batch:
         """A batch that was never seen, where one lies ready, or one that was, varied; each is used `USES` times."""
         try:
-            new = self._filled.get_nowait() if len(self._used) >= POOL else self._waited()
+            new = self._filled.get_nowait() if len(self._used) >= POOL[0] else self._waited()
         except queue.Empty:
             place = int(self._chance.integers(len(self._used)))
             batch, uses = self._used[place]
@@ -114,6 +114,8 @@ class Supply:
             if uses <= 1:
                 self._used.pop()
             return batch.varied(self._chance)
+        if len(self._used) >= POOL[1]:  # drawing is the faster of the two
+            self._used.pop(int(self._chance.integers(len(self._used))))
         self._used.append((new, USES - 1))
         return new
 
