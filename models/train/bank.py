@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.figures.body import Tailor, dress
+from models.figures.camera import Camera
 from models.figures.head import head
 from models.figures.look import Look, Material
 from models.figures.movement import Kind, Movement
@@ -20,46 +21,68 @@ from models.figures.view import upright
 from models.figures.wardrobe import somebody
 from models.pose import SWAP, Floats
 from models.train.mocap import skeleton_of
-from models.train.render import ROW
+from models.train.render import CAPS, CUT, END, IS_CUT, LIMIT, MATERIAL, MELT, ON_TRUNK, RADII, ROW, SQUASH, START
 
 KINDS: Final[tuple[Kind, ...]] = ("everyday", "everyday", "everyday", "sport", "dance")
 """What people whose pose is a recorded one are dressed for."""
 TRUNK: Final = (int(Material.TOP), int(Material.STRIPES), int(Material.BELT))
+"""Materials of whose cloth the pattern starts at the chest."""
 RECORDED: Final = 0.6
-"""Of the people, where there are recorded poses."""
+"""Share of the people whose pose is a recorded one, where there are any."""
 
 
 class Dressed(NamedTuple):
     """One person in the person's own axes: metres, the floor at y = 0."""
 
     rows: Floats
-    """Solids, N×28 (`models.train.render.ROW`)."""
+    """Solids, N×27 (`models.train.render.ROW`)."""
     keypoints: Floats
     """17×3."""
     head: Floats
-    """Centre, frame (three columns as rows), 4×3."""
+    """4×3: the centre, then to its left, up and ahead."""
     unit: float
     """The head's size against an average adult's."""
     trunk: Floats
-    """Chest, its up and its side, 3×3."""
+    """3×3: the chest, its up and its left."""
     look: Look
 
 
+class Placed(NamedTuple):
+    """Somebody, with the `turn` (3×3) and the `move` (3) from their own axes to a scene's, or to a camera's."""
+
+    one: Dressed
+    turn: Floats
+    move: Floats
+
+    @property
+    def keypoints(self) -> Floats:
+        """17×3."""
+        return self.one.keypoints @ self.turn.T + self.move
+
+    def seen_by(self, camera: Camera) -> Placed:
+        """The same, from a scene's axes to a camera's."""
+        turn, move = camera.turn @ self.turn, camera.turn @ (self.move - camera.target)
+        return Placed(self.one, turn.astype(np.float32), move.astype(np.float32))
+
+
 class Bank:
-    """`count` people; `renew` puts others in the place of some."""
+    """`count` people in recorded poses (N×17×3, `models.train.mocap.load`) and in those of the figures' vocabulary."""
 
     def __init__(self, chance: np.random.Generator, count: int, recorded: Floats | None = None) -> None:
         self._chance, self._recorded = chance, recorded
         self.people = [self._somebody() for _ in range(count)]
 
     def renew(self, count: int) -> None:
+        """Puts `count` others in the place of some."""
         for place in self._chance.integers(0, len(self.people), count).tolist():
             self.people[place] = self._somebody()
 
     def grow(self, count: int) -> None:
+        """Adds `count`."""
         self.people.extend(self._somebody() for _ in range(count))
 
     def take(self, chance: np.random.Generator) -> Dressed:
+        """Anybody."""
         return self.people[int(chance.integers(len(self.people)))]
 
     def _somebody(self) -> Dressed:
@@ -74,8 +97,8 @@ class Bank:
 
 
 def dressed(made: Skeleton, look: Look, movement: Movement | None = None) -> Dressed:
-    """Somebody's solids as arrays."""
-    if look.legs in ("skirt", "dress") and not upright(made):
+    """Somebody's solids, and those of what they hold, as arrays."""
+    if look.legs in ("skirt", "dress") and not upright(made):  # a skirt would have to know which way is down
         look = replace(look, legs="leggings", hem=1.9)
     solids = Solids()
     tailor = Tailor(solids, made, look, 0, False)
@@ -98,13 +121,13 @@ def dressed(made: Skeleton, look: Look, movement: Movement | None = None) -> Dre
 def _rows(solids: Solids) -> Floats:
     count = len(solids.starts)
     rows = np.zeros((count, ROW), np.float32)
-    rows[:, 0:3], rows[:, 3:6], rows[:, 6:8] = solids.starts, solids.ends, solids.radii
-    rows[:, 8:17] = np.asarray(solids.squashes).reshape(count, 9)
+    rows[:, START:END], rows[:, END:RADII], rows[:, RADII:SQUASH] = solids.starts, solids.ends, solids.radii
+    rows[:, SQUASH:CUT] = np.asarray(solids.squashes).reshape(count, 9)
     for number, cut in enumerate(solids.cuts):
         if cut is not None:
-            rows[number, 17:20], rows[number, 20], rows[number, 21] = cut[0], cut[1], 1
-    rows[:, 22], rows[:, 23:25], rows[:, 25] = solids.melts, solids.caps, solids.materials
-    rows[:, 26] = np.isin(solids.materials, TRUNK)
+            rows[number, CUT:LIMIT], rows[number, LIMIT], rows[number, IS_CUT] = cut[0], cut[1], 1
+    rows[:, MELT], rows[:, CAPS:MATERIAL], rows[:, MATERIAL] = solids.melts, solids.caps, solids.materials
+    rows[:, ON_TRUNK] = np.isin(solids.materials, TRUNK)
     return rows
 
 

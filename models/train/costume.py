@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from models.figures.look import PER_PERSON, Material
 from models.pose import Floats
-from models.train.bank import Dressed
-from models.train.light import CLOTH, HEAD
+from models.train import light
+from models.train.bank import Dressed, Placed
+from models.train.light import Dress, Lamp
 
 SKINS: Final = np.array(
     [[244, 208, 184], [236, 190, 160], [224, 172, 138], [206, 152, 118], [184, 126, 92], [150, 100, 70], [116, 76, 54],
@@ -22,33 +24,48 @@ HAIRS: Final = np.array(
 )  # fmt: skip
 
 
+FOLDED: Final = 3
+"""Textures from this one on are folds of cloth; those before it are grains."""
+
+
+def dress(chance: np.random.Generator, people: Sequence[Placed]) -> Dress:
+    """Colours, cloths and faces by chance of people in the camera's axes, of one at least."""
+    palettes, cloths = zip(*(colours(chance, somebody.one) for somebody in people), strict=True)
+    heads = [face(chance, *each) for each in zip(people, palettes, strict=True)]
+    return Dress(np.stack(palettes), np.stack(cloths), np.stack(heads))
+
+
 def colours(chance: np.random.Generator, one: Dressed) -> tuple[Floats, Floats]:
     """A person's palette 16×3 and cloths 16×8 (`models.train.light.CLOTH`)."""
     chosen = _cloth_colours(chance, PER_PERSON + 2)
-    palette = chosen[:PER_PERSON].copy()
+    palette, seconds = chosen[:PER_PERSON], chosen[PER_PERSON:].repeat(PER_PERSON // 2, 0)
     skin = SKINS[int(chance.integers(len(SKINS)))] * chance.normal(1, 0.06) + chance.normal(0, 5, 3)
     for material in (Material.SKIN, Material.NOSE, Material.EARS):
         palette[material] = skin
     palette[Material.EARS] *= (1.0, 0.92, 0.9)
     palette[Material.HAIR] = HAIRS[int(chance.integers(len(HAIRS)))] * chance.uniform(0.7, 1.25)
-    cloths = np.zeros((PER_PERSON, CLOTH), np.float32)
-    second = chosen[PER_PERSON:].repeat(PER_PERSON // 2, 0)
-    cloths[:, 2:5] = second + (palette - second) * chance.uniform(0, 0.8)
-    cloths[:, 5] = chance.uniform(0.1, 0.9)
-    cloths[:, 6] = chance.integers(3, 8, PER_PERSON)
-    cloths[:, 7] = np.where(chance.random(PER_PERSON) < 0.2, 0.15, 0.02)
-    cloths[[Material.SKIN, Material.NOSE, Material.EARS], 5:8] = (0.06, 3, 0.10)
-    cloths[Material.HAIR, 5:8] = (float(chance.uniform(0.3, 1.2)), 6, 0.12)
-    if chance.random() < 0.40:
-        cloths[Material.TOP, 0] = chance.integers(1, 7)
-        cloths[Material.TOP, 1] = math.exp(chance.uniform(math.log(7), math.log(32)))
-    if chance.random() < 0.12:
-        cloths[Material.BOTTOM, 0] = chance.integers(1, 6)
-        cloths[Material.BOTTOM, 1] = math.exp(chance.uniform(math.log(7), math.log(32)))
+    cloths = _cloths(chance)
+    cloths[:, light.SECOND : light.SECOND + 3] = seconds + (palette - seconds) * chance.uniform(0, 0.8)
     _alike(chance, one, palette, cloths)
     if one.look.shoes is None:
         palette[Material.SHOES] = palette[Material.SOLES] = skin
     return palette, cloths
+
+
+def _cloths(chance: np.random.Generator) -> Floats:
+    """16×8 by chance, without second colours: much is plain, little shines."""
+    made = np.zeros((PER_PERSON, light.CLOTH), np.float32)
+    made[:, light.FOLDS] = chance.uniform(0.1, 0.9)
+    made[:, light.TEXTURE] = chance.integers(FOLDED, len(light.TEXTURES), PER_PERSON)
+    made[:, light.SHINE] = np.where(chance.random(PER_PERSON) < 0.2, 0.15, 0.02)
+    surface = slice(light.FOLDS, light.SHINE + 1)
+    made[[Material.SKIN, Material.NOSE, Material.EARS], surface] = (0.06, 3, 0.10)
+    made[Material.HAIR, surface] = (float(chance.uniform(0.3, 1.2)), 6, 0.12)
+    for material, share, patterns in ((Material.TOP, 0.40, light.PRINT), (Material.BOTTOM, 0.12, light.FLOWERS)):
+        if chance.random() < share:
+            made[material, light.PATTERN] = chance.integers(light.PLAIN + 1, patterns + 1)
+            made[material, light.PER_METRE] = math.exp(chance.uniform(math.log(7), math.log(32)))
+    return made
 
 
 def _alike(chance: np.random.Generator, one: Dressed, palette: Floats, cloths: Floats) -> None:
@@ -78,24 +95,25 @@ def _cloth_colours(chance: np.random.Generator, count: int) -> Floats:
     return coloured
 
 
-def face(chance: np.random.Generator, one: Dressed, turn: Floats, move: Floats) -> Floats:
+def face(chance: np.random.Generator, somebody: Placed, palette: Floats) -> Floats:
     """Where a head is, and its face by chance (`models.train.light.HEAD`)."""
-    made = np.zeros(HEAD, np.float32)
-    made[0:3] = turn @ one.head[0] + move
-    made[3:12] = (one.head[1:] @ turn.T).ravel()
-    made[12] = one.unit
-    made[13] = max(0.0, chance.normal(0.2, 0.4))
-    made[14] = chance.uniform(0.4, 1.2)
+    made = np.zeros(light.HEAD, np.float32)
+    made[light.CENTRE : light.FRAME] = somebody.turn @ somebody.one.head[0] + somebody.move
+    made[light.FRAME : light.UNIT] = (somebody.one.head[1:] @ somebody.turn.T).ravel()
+    made[light.UNIT] = somebody.one.unit
+    made[light.MOUTH] = max(0.0, chance.normal(0.2, 0.4))
+    made[light.LIDS] = chance.uniform(0.4, 1.2)
     draw = chance.random()
-    made[15] = 2.0 if draw < 0.07 else 1.0 if draw < 0.17 else 0.0
+    made[light.GLASSES] = 2.0 if draw < 0.07 else 1.0 if draw < 0.17 else 0.0
+    made[light.BROW :] = palette[Material.HAIR]
     return made
 
 
-def lamp(chance: np.random.Generator) -> tuple[Floats, Floats]:
-    """Light from above mostly: direction, ambient share, softness; and its two colours."""
+def lamp(chance: np.random.Generator) -> Lamp:
+    """Light by chance, from above mostly; what is warm in the lamp's colour is cold in that from all around."""
     way = np.array([chance.normal(0, 0.8), abs(chance.normal(0.7, 0.5)), chance.normal(0.55, 0.6)])
-    way /= np.linalg.norm(way)
     warm = chance.normal(0, 0.06)
-    tint = np.array([[1 + warm, 1, 1 - warm], [1 - 0.5 * warm, 1, 1 + 0.5 * warm]], np.float32)
-    tint *= np.float32(math.exp(chance.normal(0, 0.18)))
-    return np.array([*way, chance.uniform(0.35, 0.9), chance.uniform(0.1, 0.9)], np.float32), tint
+    tint = np.array([[1 + warm, 1, 1 - warm], [1 - 0.5 * warm, 1, 1 + 0.5 * warm]])
+    tint *= math.exp(chance.normal(0, 0.18))
+    ambient, soft = float(chance.uniform(0.35, 0.9)), float(chance.uniform(0.1, 0.9))
+    return Lamp((way / np.linalg.norm(way)).astype(np.float32), ambient, soft, tint.astype(np.float32))

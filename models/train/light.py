@@ -1,41 +1,68 @@
-"""Light, cloth, skin and faces on what was drawn: colours for every pixel where there is somebody, compiled."""
+"""Light, cloth, skin and faces on what was drawn: a colour for every pixel where there is somebody, compiled."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from models.figures.look import PER_PERSON, Material
 from models.pose import Floats
-from models.train.render import Shorts
+from models.train.buffers import Buffers, Shorts, View, inlined, kernel
 
+TEXTURES: Final = ((0.5, 1.0), (1.0, 1.0), (1.5, 1.0), (1.9, 1.0), (1.7, 3.0), (1.7, 0.33), (1.2, 4.0), (1.4, 0.25))
+"""How each texture's waves fade with their frequency (an exponent), and how much longer they are along than across:
+from sand to large folds, then folds that run along one way."""
 SIDE: Final = 256
-"""Pixels of a texture's side."""
+"""Pixels of a texture's side, a power of two …"""
+WRAP: Final = SIDE - 1
+"""… so that `& WRAP` keeps a place within it …"""
+FINE: Final = 180
+"""… and how many of them there are to a metre of cloth."""
 
-SKIN, HAIR, TOP, SLEEVES, BOTTOM = (
-    int(Material.SKIN), int(Material.HAIR), int(Material.TOP), int(Material.SLEEVES), int(Material.BOTTOM)
-)  # fmt: skip
-NOSE: Final = int(Material.NOSE)
+PATTERN, PER_METRE, SECOND, FOLDS, TEXTURE, SHINE, CLOTH = 0, 1, 2, 5, 6, 7, 8
+"""Where a cloth's numbers are, and how many there are: which pattern, how often it repeats (1/m), its second colour
+(3), how deep folds are, which texture they have, how much the cloth shines."""
+CENTRE, FRAME, UNIT, MOUTH, LIDS, GLASSES, BROW, HEAD = 0, 3, 12, 13, 14, 15, 16, 19
+"""Where a head's numbers are, and how many there are: the centre (3, m), its axes to its left, up and ahead (3×3), its
+size against an average adult's, how far the mouth is open (0 to 1) and the eyes are (1: as mostly), whether there are
+glasses (1) or sunglasses (2), the brow's colour (3)."""
 PLAIN, BANDS, STRIPES, CHECKS, PLAID, FLOWERS, PRINT = range(7)
 """Patterns of cloth."""
+NONE, WHITE, DARK, EYEBROW, LIPS, MOUTH_INSIDE, CHEEK, HOLLOW = range(8)
+"""What is at a place of a face."""
 
-HEAD: Final = 20
-"""Numbers of a head: centre 3, frame 9 (its axes as rows, the camera's), unit, mouth, lids, glasses, brow's colour 3,
-(one free)."""
-CLOTH: Final = 8
-"""Numbers of a cloth: pattern, its frequency (1/m), second colour 3, folds, texture, shine."""
+SKIN: Final = int(Material.SKIN)
+NOSE: Final = int(Material.NOSE)
+EDGE: Final = 0.05
+"""Metres between the depths of neighbouring pixels that make an outline."""
+
+
+class Lamp(NamedTuple):
+    """Light: which way it comes from (3, of unit length, the camera's axes), which share of it comes from all around
+    instead, how far it reaches around what it falls on (0: half of a ball is lit), and the two colours, 2×3 about 1."""
+
+    way: Floats
+    ambient: float
+    soft: float
+    tint: Floats
+
+
+class Dress(NamedTuple):
+    """Colours of P people: `palette` P×16×3 (0 to 255) and `cloths` P×16×8 (`CLOTH`) by material, `heads` P×19
+    (`HEAD`)."""
+
+    palette: Floats
+    cloths: Floats
+    heads: Floats
 
 
 def textures(seed: int) -> Floats:
     """8×256×256 about −1…1: noise of several grains, and folds that run along one way."""
     chance = np.random.default_rng(seed)
-    made = np.empty((8, SIDE, SIDE), np.float32)
+    made = np.empty((len(TEXTURES), SIDE, SIDE), np.float32)
     f = np.fft.fftfreq(SIDE)
-    for number, (power, long) in enumerate(
-        ((0.5, 1.0), (1.0, 1.0), (1.5, 1.0), (1.9, 1.0), (1.7, 3.0), (1.7, 0.33), (1.2, 4.0), (1.4, 0.25))
-    ):
+    for number, (power, long) in enumerate(TEXTURES):
         radius = np.sqrt((f[:, None] * long) ** 2 + f[None] ** 2)
         radius[0, 0] = np.inf
         waves = (chance.normal(size=(SIDE, SIDE)) + 1j * chance.normal(size=(SIDE, SIDE))) * radius**-power
@@ -44,69 +71,77 @@ def textures(seed: int) -> Floats:
     return made
 
 
-@njit(cache=True, fastmath={"contract", "arcp", "reassoc"}, error_model="numpy", nogil=True)
-def light(
-    picture: Floats, near: Floats, normals: Floats, what: Shorts, which: Shorts, axes: Floats, shadow: Floats,
-    palette: Floats, cloths: Floats, heads: Floats, grain: Floats, lamp: Floats, tint: Floats, focal: float,
-    distance: float, cx: float, cy: float,
-) -> None:  # fmt: skip
-    """Colours the pixels where there is somebody, in place.
+@kernel
+def light(picture: Floats, seen: Buffers, reached: Floats, dress: Dress, grain: Floats, lamp: Lamp, view: View) -> None:
+    """Colours the pixels where there is somebody, in place: `picture` is H×W×3, 0 to 255.
 
-    `shadow` H×W is how much of the ambient light is left; `palette` P×16×3, `cloths` P×16×8 and `heads` P×20; `lamp`:
-    direction 3, how much of the light is ambient, how soft the edge of the shade; `tint` 2×3: the lamp's colour and the
-    ambient's.
+    `reached` H×W is how much of the ambient light gets there; `grain` the `textures`.
     """
-    height, width = near.shape
+    height, width = seen.near.shape
     for y in range(height):
         for x in range(width):
-            tag = what[y, x]
+            tag = seen.what[y, x]
             if tag < 0:
                 continue
             who, material = tag // PER_PERSON, tag % PER_PERSON
-            depth = near[y, x]
-            metre = (distance - depth) / focal
-            px, py = (x - cx) * metre, (cy - y) * metre
-            nx, ny, nz = normals[y, x, 0], normals[y, x, 1], normals[y, x, 2]
-            cloth = cloths[who, material]
-            u, v = _spot(axes[which[y, x]], px, py, depth)
-            sheet = grain[int(cloth[6])]
-            iu, iv = int(np.floor(u * 180)) + 31 * tag, int(np.floor(v * 180))
-            here = sheet[iv & 255, iu & 255]
-            folds = cloth[5]
-            nx += folds * (sheet[iv & 255, (iu + 3) & 255] - here)
-            ny += folds * (sheet[(iv + 3) & 255, iu & 255] - here)
-            scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
-            nx, ny, nz = nx * scale, ny * scale, nz * scale
-            facing = nx * lamp[0] + ny * lamp[1] + nz * lamp[2]
-            facing = max(0.0, (facing + lamp[4]) / (1 + lamp[4]))
-            around = lamp[3] * (0.72 + 0.28 * ny) * shadow[y, x] + 0.06 * nz
-            direct = (1 - lamp[3]) * facing * (0.5 + 0.5 * shadow[y, x])
-            hx, hy, hz = lamp[0], lamp[1], lamp[2] + 1
-            half = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-6)
-            gloss = cloth[7] * max(half, 0.0) ** 18 * 255 * (1 - lamp[3])
-            mix = _pattern(int(cloth[0]), u * cloth[1], v * cloth[1], u, v, sheet)
-            rough = 1 + 0.10 * here if material != SKIN else 1 + 0.03 * here
-            face, opaque = _face(heads[who], material, px, py, depth)
+            cloth, palette, head = dress.cloths[who, material], dress.palette[who], dress.heads[who]
+            depth = seen.near[y, x]
+            metre = (view.distance - depth) / view.focal
+            px, py = (x - view.x) * metre, (view.y - y) * metre
+            along, across = _on_cloth(seen.axes[seen.which[y, x]], px, py, depth)
+            sheet = grain[int(cloth[TEXTURE])]
+            nx, ny, nz, here = _folded(seen.normals[y, x], cloth[FOLDS], sheet, along, across, tag)
+            around, direct, gloss = _brightness(lamp, nx, ny, nz, reached[y, x])
+            second = _pattern(int(cloth[PATTERN]), cloth[PER_METRE], along, across, sheet)
+            rough = 1 + (0.03 if material == SKIN else 0.10) * here
+            feature, opaque = NONE, 0.0
+            if material in (SKIN, NOSE):
+                feature, opaque = _face(head, px, py, depth)
             for c in range(3):
-                albedo = palette[who, material, c]
-                albedo += (cloth[2 + c] - albedo) * mix
+                colour = palette[material, c]
+                colour += (cloth[SECOND + c] - colour) * second
                 if opaque > 0:
-                    albedo += (_feature(face, c, palette[who, SKIN, c], heads[who, 16 + c]) - albedo) * opaque
-                lit = albedo * rough * (around * tint[1, c] + direct * tint[0, c]) * 1.25 + gloss * tint[0, c]
-                picture[y, x, c] = min(lit, 255.0)
+                    colour += (_colour_of(feature, c, palette[SKIN, c], head[BROW + c]) - colour) * opaque
+                lit = colour * rough * (around * lamp.tint[1, c] + direct * lamp.tint[0, c]) * 1.25
+                picture[y, x, c] = min(lit + gloss * cloth[SHINE] * lamp.tint[0, c], 255.0)
 
 
-@njit(cache=True, inline="always")
-def _spot(axes: Any, px: float, py: float, depth: float) -> tuple[float, float]:
+@inlined
+def _on_cloth(axes: Any, px: float, py: float, depth: float) -> tuple[float, float]:
+    """Where on a solid's cloth a point is, metres along and across."""
     dx, dy, dz = px - axes[0], py - axes[1], depth - axes[2]
-    along = dx * axes[3] + dy * axes[4] + dz * axes[5]
-    across = dx * axes[6] + dy * axes[7] + dz * axes[8]
-    return along, across
+    return dx * axes[3] + dy * axes[4] + dz * axes[5], dx * axes[6] + dy * axes[7] + dz * axes[8]
 
 
-@njit(cache=True, inline="always")
-def _pattern(kind: int, u: float, v: float, along: float, across: float, sheet: Any) -> float:
+@inlined
+def _folded(
+    normal: Any, folds: float, sheet: Any, along: float, across: float, tag: int
+) -> tuple[float, float, float, float]:
+    """The normal of what has folds, and the texture's value there. Every cloth has its own piece of the texture."""
+    row, column = int(np.floor(across * FINE)), int(np.floor(along * FINE)) + 31 * tag
+    here = sheet[row & WRAP, column & WRAP]
+    nx = normal[0] + folds * (sheet[row & WRAP, (column + 3) & WRAP] - here)
+    ny = normal[1] + folds * (sheet[(row + 3) & WRAP, column & WRAP] - here)
+    nz = normal[2]
+    scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
+    return nx * scale, ny * scale, nz * scale, here
+
+
+@inlined
+def _brightness(lamp: Lamp, nx: float, ny: float, nz: float, reached: float) -> tuple[float, float, float]:
+    """The light from all around (more of it from above), from the lamp, and the gloss of what shines (Blinn, 1977)."""
+    lx, ly, lz = lamp.way[0], lamp.way[1], lamp.way[2]
+    facing = max(0.0, (nx * lx + ny * ly + nz * lz + lamp.soft) / (1 + lamp.soft))
+    around = lamp.ambient * (0.72 + 0.28 * ny) * reached + 0.06 * nz
+    direct = (1 - lamp.ambient) * facing * (0.5 + 0.5 * reached)
+    half = (nx * lx + ny * ly + nz * (lz + 1)) / np.sqrt(lx * lx + ly * ly + (lz + 1) * (lz + 1) + 1e-6)
+    return around, direct, max(half, 0.0) ** 18 * 255 * (1 - lamp.ambient)
+
+
+@inlined
+def _pattern(kind: int, per_metre: float, along: float, across: float, sheet: Any) -> float:
     """How much of the second colour there is."""
+    u, v = along * per_metre, across * per_metre
     fu, fv = u - np.floor(u), v - np.floor(v)
     if kind == BANDS:
         return 1.0 if fu < 0.45 else 0.0
@@ -117,89 +152,117 @@ def _pattern(kind: int, u: float, v: float, along: float, across: float, sheet: 
     if kind == PLAID:
         return (0.5 if fu < 0.3 else 0.0) + (0.5 if fv < 0.3 else 0.0)
     if kind == FLOWERS:
-        return 1.0 if sheet[int(np.floor(u * 16)) & 255, int(np.floor(v * 16)) & 255] > 0.25 else 0.0
+        return 1.0 if sheet[int(np.floor(u * 16)) & WRAP, int(np.floor(v * 16)) & WRAP] > 0.25 else 0.0
     if kind == PRINT and abs(along + 0.02) < 0.09 and abs(across) < 0.10:  # on the chest
-        return 1.0 if sheet[int(np.floor(along * 260)) & 255, int(np.floor(across * 260)) & 255] > -0.1 else 0.0
+        return 1.0 if sheet[int(np.floor(along * 260)) & WRAP, int(np.floor(across * 260)) & WRAP] > -0.1 else 0.0
     return 0.0
 
 
-@njit(cache=True, inline="always")
-def _face(head: Any, material: int, px: float, py: float, depth: float) -> tuple[int, float]:
-    """Which feature of the face is at a pixel, and how opaque: 0 none, 1 white of the eye, 2 dark, 3 brow, 4 lips,
-    5 the mouth's inside, 6 cheeks, 7 the sockets."""
-    if material != SKIN and material != NOSE:
-        return 0, 0.0
-    dx, dy, dz = px - head[0], py - head[1], depth - head[2]
-    unit = head[12]
-    side = (dx * head[3] + dy * head[4] + dz * head[5]) / unit
-    up = (dx * head[6] + dy * head[7] + dz * head[8]) / unit
-    ahead = (dx * head[9] + dy * head[10] + dz * head[11]) / unit
-    if ahead < 0.02 or abs(side) > 0.12 or abs(up) > 0.12:
-        return 0, 0.0
-    ex, ey = abs(side) - 0.034, up - 0.014
-    eye = (ex / 0.0165) ** 2 + (ey / (0.0085 * head[14])) ** 2
-    if head[15] > 0:
-        ring = np.sqrt((ex / 0.026) ** 2 + (ey / 0.022) ** 2)
-        if abs(ring - 1) < 0.14 or (abs(side) < 0.012 and abs(ey - 0.004) < 0.003):
-            return 2, 0.9
-        if head[15] > 1.5 and ring < 1:  # sunglasses
-            return 2, 0.92
-    if eye < 1:
-        iris = ex * ex + ey * ey < 0.0072**2
-        lid = ey > 0.0085 * head[14] * 0.55
-        return (2, 0.85) if iris or lid else (1, 0.8)
-    if abs(ex - 0.001) < 0.023 and abs(up - 0.041 + ex * ex * 11) < 0.0048:
-        return 3, 0.75
-    if (ex / 0.024) ** 2 + ((up - 0.02) / 0.02) ** 2 < 1:
-        return 7, 0.35
-    mx, my = side / 0.0265, (up + 0.060) - (side / 0.026) ** 2 * 0.006
-    opened = 0.004 + 0.014 * head[13]
-    if abs(mx) < 1:
-        wide = opened * np.sqrt(1 - mx * mx)
-        if abs(my) < wide * 0.6 and head[13] > 0.3:
-            return (1, 0.85) if my > -wide * 0.2 else (5, 0.8)
-        if abs(my) < wide + 0.004:
-            return 4, 0.7
-    if abs(side) < 0.014 and abs(up + 0.030) < 0.004:
-        return 7, 0.8
-    if (abs(side) - 0.043) ** 2 + (up + 0.026) ** 2 < 0.018**2:
-        return 6, 0.35
-    return 0, 0.0
+@inlined
+def _face(head: Any, px: float, py: float, depth: float) -> tuple[int, float]:
+    """What of a face is at a point, and how opaque: lengths are those of an average adult, in metres from the centre
+    of the head (`models.figures.head`), on whose front they lie."""
+    dx, dy, dz = px - head[CENTRE], py - head[CENTRE + 1], depth - head[CENTRE + 2]
+    side = (dx * head[FRAME] + dy * head[FRAME + 1] + dz * head[FRAME + 2]) / head[UNIT]
+    up = (dx * head[FRAME + 3] + dy * head[FRAME + 4] + dz * head[FRAME + 5]) / head[UNIT]
+    ahead = (dx * head[FRAME + 6] + dy * head[FRAME + 7] + dz * head[FRAME + 8]) / head[UNIT]
+    side = abs(side)
+    if ahead < 0.02 or side > 0.12 or abs(up) > 0.12:
+        return NONE, 0.0
+    feature, opaque = NONE, 0.0
+    if head[GLASSES] > 0:
+        feature, opaque = _glasses(side - 0.034, up - 0.014, side, head[GLASSES])
+    if feature == NONE:
+        feature, opaque = _eye(side - 0.034, up - 0.014, head[LIDS])
+    if feature == NONE:
+        feature, opaque = _mouth(side, up + 0.060, head[MOUTH])
+    if feature != NONE:
+        return feature, opaque
+    if side < 0.014 and abs(up + 0.030) < 0.004:  # below the nose
+        return HOLLOW, 0.8
+    if (side - 0.043) ** 2 + (up + 0.026) ** 2 < 0.018**2:
+        return CHEEK, 0.35
+    return NONE, 0.0
 
 
-@njit(cache=True, inline="always")
-def _feature(face: int, channel: int, skin: float, brow: float) -> float:
-    if face == 1:
+@inlined
+def _glasses(x: float, y: float, side: float, kind: float) -> tuple[int, float]:
+    """At a place beside the middle of an eye: frames and the bridge between them, and what is dark within them."""
+    ring = np.sqrt((x / 0.026) ** 2 + (y / 0.022) ** 2)
+    if abs(ring - 1) < 0.14 or (side < 0.012 and abs(y - 0.004) < 0.003):
+        return DARK, 0.9
+    if kind > 1.5 and ring < 1:
+        return DARK, 0.92
+    return NONE, 0.0
+
+
+@inlined
+def _eye(x: float, y: float, lids: float) -> tuple[int, float]:
+    """At a place beside the middle of an eye: the eye itself (an ellipse), the brow above it, the socket around it."""
+    tall = 0.0085 * lids
+    if (x / 0.0165) ** 2 + (y / tall) ** 2 < 1:
+        is_iris, is_lash = x * x + y * y < 0.0072**2, y > 0.55 * tall
+        return (DARK, 0.85) if is_iris or is_lash else (WHITE, 0.8)
+    if abs(x - 0.001) < 0.023 and abs(y - 0.027 + x * x * 11) < 0.0048:  # a bow
+        return EYEBROW, 0.75
+    if (x / 0.024) ** 2 + ((y - 0.006) / 0.02) ** 2 < 1:
+        return HOLLOW, 0.35
+    return NONE, 0.0
+
+
+@inlined
+def _mouth(side: float, y: float, opened: float) -> tuple[int, float]:
+    """At a place beside the middle of the mouth: lips, whose corners are higher than their middle, and between them the
+    teeth and what is dark below those."""
+    across, y = side / 0.0265, y - (side / 0.026) ** 2 * 0.006
+    if across >= 1:
+        return NONE, 0.0
+    tall = (0.004 + 0.014 * opened) * np.sqrt(1 - across * across)
+    if abs(y) < tall * 0.6 and opened > 0.3:
+        return (WHITE, 0.85) if y > -tall * 0.2 else (MOUTH_INSIDE, 0.8)
+    return (LIPS, 0.7) if abs(y) < tall + 0.004 else (NONE, 0.0)
+
+
+@inlined
+def _colour_of(feature: int, channel: int, skin: float, brow: float) -> float:
+    """0 to 255, of the red, green or blue channel."""
+    is_red = channel == 0
+    if feature == WHITE:
         return 232.0
-    if face == 2:
+    if feature == DARK:
         return 34.0
-    if face == 3:
+    if feature == EYEBROW:
         return brow * 0.8
-    if face == 4:
-        return skin * (0.86 if channel == 0 else 0.60)
-    if face == 5:
+    if feature == LIPS:
+        return skin * (0.86 if is_red else 0.60)
+    if feature == MOUTH_INSIDE:
         return skin * 0.25
-    if face == 6:
-        return skin * (1.0 if channel == 0 else 0.86)
+    if feature == CHEEK:
+        return skin * (1.0 if is_red else 0.86)
     return skin * 0.62
 
 
-@njit(cache=True, nogil=True)
-def soften(picture: Floats, near: Floats, what: Shorts, behind: Floats) -> None:
-    """Outlines become the mean of what is around them, in place; `behind` is room for a copy of the picture."""
+@kernel
+def soften(picture: Floats, near: Floats, what: Shorts, before: Floats) -> None:
+    """Outlines become the mean of what is around them, in place; `before` is room for a copy of the picture."""
     height, width = near.shape
-    behind[:] = picture
+    before[:] = picture
     for y in range(1, height - 1):
         for x in range(1, width - 1):
-            d = near[y, x]
-            edge = False
-            for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
-                if abs(near[y + dy, x + dx] - d) > 0.05 or what[y + dy, x + dx] != what[y, x]:
-                    edge = True
-            if edge:
-                for c in range(3):
-                    total = 4 * behind[y, x, c]
-                    total += 2 * (behind[y - 1, x, c] + behind[y + 1, x, c] + behind[y, x - 1, c] + behind[y, x + 1, c])
-                    total += behind[y - 1, x - 1, c] + behind[y - 1, x + 1, c]
-                    total += behind[y + 1, x - 1, c] + behind[y + 1, x + 1, c]
-                    picture[y, x, c] = total / 16
+            if not _is_edge(near, what, y, x):
+                continue
+            for c in range(3):
+                total = 4 * before[y, x, c]
+                total += 2 * (before[y - 1, x, c] + before[y + 1, x, c] + before[y, x - 1, c] + before[y, x + 1, c])
+                total += before[y - 1, x - 1, c] + before[y - 1, x + 1, c]
+                total += before[y + 1, x - 1, c] + before[y + 1, x + 1, c]
+                picture[y, x, c] = total / 16
+
+
+@inlined
+def _is_edge(near: Any, what: Any, y: int, x: int) -> bool:
+    d, tag, edge = near[y, x], what[y, x], False
+    for step in (-1, 1):
+        edge |= abs(near[y + step, x] - d) > EDGE or what[y + step, x] != tag
+        edge |= abs(near[y, x + step] - d) > EDGE or what[y, x + step] != tag
+    return edge

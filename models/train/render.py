@@ -1,220 +1,315 @@
-"""Draws people for training, compiled: solids into buffers of depth, normals and materials, then light over all of it.
+"""Draws people for training, compiled: their solids into buffers of depth, normals and materials.
 
 The solids are those of `models.figures` (rounded cones with elliptical sections), and a pixel's surface is the same
-root of the same quadratic as in `models.figures.forms`; what differs is that every pixel of a small picture is worked
-out by one loop, about two hundred people a second, and that the light is made to look like a photo, not like a drawing.
+root of the same quadratic as in `models.figures.forms`. What differs is that one loop works out pixel after pixel: in
+small pictures it draws some two thousand people a second.
+
+A solid is looked at from its start: X to the right and Y up in pixels, and Z towards the camera in pixels of the
+solid's middle. The functions that `draw` is put together from are compiled into it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
+from models.figures.look import PER_PERSON
 from models.pose import Floats
+from models.train.buffers import AXES, Buffers, View, inlined, kernel
 
-Shorts = npt.NDArray[np.int16]
+START, END, RADII, SQUASH, CUT, LIMIT, IS_CUT, MELT, CAPS, MATERIAL, ON_TRUNK, ROW = (
+    0, 3, 6, 8, 17, 20, 21, 22, 23, 25, 26, 27
+)  # fmt: skip
+"""Where in a solid's row its numbers start, and how many there are: two points (m), two radii (m), the squash (3×3), a
+plane's normal and limit and whether that cuts it, over how many metres it melts, whether it has its two balls (all as
+in `models.figures.solids`), its material, and whether its cloth is the trunk's."""
 
-ROW: Final = 28
-"""Numbers of a solid: start 3, end 3, radii 2, squash 9, cut 4, whether cut, melt, caps 2, material, part of the trunk,
-(one free)."""
-FAR: Final = np.float32(-1e6)
-"""How near a pixel is where there is nobody, in metres."""
-AXES: Final = 9
-"""Numbers of a solid's texture: its origin and two directions, camera's axes."""
+BEFORE_LENS: Final = 0.2
+"""Metres before the camera within which a solid is left out."""
+MISSED: Final = -1e30
+"""The depth of a surface beside itself."""
+LEVEL: Final = 1e-9
+"""A quadratic whose square counts less than this has no root to speak of."""
+BALL: Final = 1e-4
+"""A solid is drawn as its larger ball where its axis is longer than its radii differ by less than this (squares, as a
+share of the larger radius's)."""
+SHORT: Final = 0.01
+"""A solid of fewer metres has its texture along its own upright, not from its start to its end."""
+SIDE, AT_START, AT_END, NONE = range(4)
+"""Parts of a solid's surface."""
 
 
-def buffers(height: int, width: int) -> tuple[Floats, Floats, Shorts, Shorts]:
-    """Empty ones: nearness H×W, normals H×W×3, whose and which material (person·16 + material, −1: nobody), solid."""
-    return (
-        np.full((height, width), FAR, np.float32),
-        np.zeros((height, width, 3), np.float32),
-        np.full((height, width), -1, np.int16),
-        np.zeros((height, width), np.int16),
-    )
+class _Quadric(NamedTuple):
+    """xx·X² + 2xy·XY + … + zz·Z² + 2(x·X + y·Y + z·Z) + one: less than 0 within a solid."""
+
+    xx: float
+    xy: float
+    xz: float
+    yy: float
+    yz: float
+    zz: float
+    x: float
+    y: float
+    z: float
+    one: float
 
 
-@njit(cache=True, fastmath={"contract", "arcp", "reassoc"}, error_model="numpy", nogil=True)
+class _Plane(NamedTuple):
+    """x·X + y·Y + z·Z + one."""
+
+    x: float
+    y: float
+    z: float
+    one: float
+
+
+class _Shape(NamedTuple):
+    """A solid's surface: the cone's side between its ends, where `along` is 0 and 1; the balls there; and the plane
+    beyond which, where `cut` is more than 0, it is cut away."""
+
+    side: _Quadric
+    start: _Quadric
+    end: _Quadric
+    along: _Plane
+    cut: _Plane
+    is_cone: bool
+    has_start: bool
+    has_end: bool
+    is_cut: bool
+
+
+@kernel
 def draw(
-    rows: Floats, turn: Floats, move: Floats, trunk: Floats, focal: float, distance: float, cx: float, cy: float,
-    who: int, first: int, near: Floats, normals: Floats, what: Shorts, which: Shorts, axes: Floats,
-) -> None:  # fmt: skip
+    rows: Floats, turn: Floats, move: Floats, trunk: Floats, view: View, who: int, first: int, into: Buffers
+) -> None:
     """Draws one person, in place.
 
-    `rows` N×28 (see `ROW`) in the person's own axes, from which `turn` (3×3) and `move` (3) lead to the camera's;
-    `trunk` (3 points: chest, up, side) is where cloth on the trunk has its texture from. `who` numbers the person,
-    `first` the first of its solids in `axes`.
+    `rows` N×`ROW` are in the person's own axes, from which `turn` (3×3) and `move` (3) lead to the camera's; `trunk`
+    (3×3: chest, its up and its side, the camera's axes) is where cloth on the trunk has its texture from. `who` numbers
+    the person, `first` the first of its solids.
     """
-    height, width = near.shape
-    form = np.empty((3, 10))
-    squash, own, metric, pull = np.empty((3, 3)), np.empty(3), np.empty((3, 3)), np.empty(3)
-    frame = np.empty((3, 3))
+    squash, metric = np.empty((3, 3)), np.empty((3, 3))
     for number in range(len(rows)):
         row = rows[number]
-        ax = turn[0, 0] * row[0] + turn[0, 1] * row[1] + turn[0, 2] * row[2] + move[0]
-        ay = turn[1, 0] * row[0] + turn[1, 1] * row[1] + turn[1, 2] * row[2] + move[1]
-        az = turn[2, 0] * row[0] + turn[2, 1] * row[1] + turn[2, 2] * row[2] + move[2]
-        bx = turn[0, 0] * row[3] + turn[0, 1] * row[4] + turn[0, 2] * row[5] + move[0]
-        by = turn[1, 0] * row[3] + turn[1, 1] * row[4] + turn[1, 2] * row[5] + move[1]
-        bz = turn[2, 0] * row[3] + turn[2, 1] * row[4] + turn[2, 2] * row[5] + move[2]
-        if max(az, bz) > distance - 0.2:
+        ax, ay, az = _turned(turn, row, START)
+        bx, by, bz = _turned(turn, row, END)
+        ax, ay, az, bx, by, bz = ax + move[0], ay + move[1], az + move[2], bx + move[0], by + move[1], bz + move[2]
+        if max(az, bz) > view.distance - BEFORE_LENS:
             continue
-        sa, sb = focal / (distance - az), focal / (distance - bz)
-        size = focal / (distance - 0.5 * (az + bz))
-        x0, y0, x1, y1 = cx + ax * sa, cy - ay * sa, cx + bx * sb, cy - by * sb
-        r0, r1 = row[6] * sa, row[7] * sb
-        reach_x = 0.0
-        reach_y = 0.0
-        for i in range(3):  # the solid's own axes as the camera sees them: rows of the squash are axis / extent
-            length2 = row[8 + 3 * i] ** 2 + row[9 + 3 * i] ** 2 + row[10 + 3 * i] ** 2
-            for j in range(3):
-                squash[i, j] = row[8 + 3 * i] * turn[j, 0] + row[9 + 3 * i] * turn[j, 1] + row[10 + 3 * i] * turn[j, 2]
-                frame[i, j] = squash[i, j] / length2
-            reach_x += frame[i, 0] ** 2
-            reach_y += frame[i, 1] ** 2
-        reach_x, reach_y = np.sqrt(reach_x), np.sqrt(reach_y)
-        left = max(int(np.floor(min(x0 - reach_x * r0, x1 - reach_x * r1))), 0)
-        right = min(int(np.ceil(max(x0 + reach_x * r0, x1 + reach_x * r1))), width - 1)
-        top = max(int(np.floor(min(y0 - reach_y * r0, y1 - reach_y * r1))), 0)
-        bottom = min(int(np.ceil(max(y0 + reach_y * r0, y1 + reach_y * r1))), height - 1)
+        scale_a, scale_b = view.focal / (view.distance - az), view.focal / (view.distance - bz)
+        size = view.focal / (view.distance - 0.5 * (az + bz))
+        x0, y0, x1, y1 = view.x + ax * scale_a, view.y - ay * scale_a, view.x + bx * scale_b, view.y - by * scale_b
+        r0, r1 = row[RADII] * scale_a, row[RADII + 1] * scale_b
+        reach_x, reach_y = _own_axes(row, turn, squash)
+        left, right = _span(x0, x1, reach_x * r0, reach_x * r1, into.near.shape[1])
+        top, bottom = _span(y0, y1, reach_y * r0, reach_y * r1, into.near.shape[0])
         if left > right or top > bottom:
             continue
-        wx, wy, wz = x1 - x0, y0 - y1, (bz - az) * size
-        for i in range(3):
-            own[i] = squash[i, 0] * wx + squash[i, 1] * wy + squash[i, 2] * wz
-        along = own[0] ** 2 + own[1] ** 2 + own[2] ** 2
-        span = along - (r1 - r0) ** 2
-        is_cone = span > 1e-4 * max(r0, r1) ** 2
-        for i in range(3):
-            pull[i] = squash[0, i] * own[0] + squash[1, i] * own[1] + squash[2, i] * own[2]
-            for j in range(3):
-                metric[i, j] = squash[0, i] * squash[0, j] + squash[1, i] * squash[1, j] + squash[2, i] * squash[2, j]
-        away = r0 * (r1 - r0)
-        _quadric(form[0], metric, 0.0, 0.0, 0.0, -r0 * r0)
-        _quadric(form[1], metric, -pull[0], -pull[1], -pull[2], along - r1 * r1)
-        if is_cone:
-            over = 1.0 / span
-            for i in range(3):
-                for j in range(3):
-                    metric[i, j] -= pull[i] * pull[j] * over
-            _quadric(
-                form[2], metric, -pull[0] * away * over, -pull[1] * away * over, -pull[2] * away * over,
-                -away * away * over - r0 * r0,
-            )  # fmt: skip
-        caps0, caps1 = row[23] > 0, row[24] > 0
-        if not is_cone:
-            caps0, caps1 = r0 >= r1, r1 > r0
-        cut = row[21] > 0
-        nx = turn[0, 0] * row[17] + turn[0, 1] * row[18] + turn[0, 2] * row[19]
-        ny = turn[1, 0] * row[17] + turn[1, 1] * row[18] + turn[1, 2] * row[19]
-        nz = turn[2, 0] * row[17] + turn[2, 1] * row[18] + turn[2, 2] * row[19]
-        beyond = (row[20] - row[17] * row[0] - row[18] * row[1] - row[19] * row[2]) * size
-        melt, tag = row[22], np.int16(who * 16 + int(row[25]))
-        _texture(axes[first + number], row, trunk, ax, ay, az, bx, by, bz, frame)
+        shape = _shape(row, turn, squash, metric, x1 - x0, y0 - y1, (bz - az) * size, r0, r1, size)
+        _texture(into.axes[first + number], row, turn, trunk, ax, ay, az, bx, by, bz)
+        melt, tag = row[MELT], np.int16(who * PER_PERSON + int(row[MATERIAL]))
         for py in range(top, bottom + 1):
             y = y0 - py
             for px in range(left, right + 1):
                 x = px - x0
-                best, used, z = -1e30, -1, 0.0
-                if is_cone:
-                    z = _root(form[2], x, y, False)
-                    if z > -1e29:
-                        t = (pull[0] * x + pull[1] * y + pull[2] * z + away) * over
-                        if 0 <= t <= 1:
-                            best, used = z, 2
-                if caps0:
-                    z = _root(form[0], x, y, False)
-                    if z > best:
-                        best, used = z, 0
-                if caps1:
-                    z = _root(form[1], x, y, False)
-                    if z > best:
-                        best, used = z, 1
-                if used < 0:
+                part, z = _surface(shape, x, y)
+                if part == NONE:
                     continue
-                if (
-                    cut and nx * x + ny * y + nz * best > beyond
-                ):  # cut away here: what shows is the far wall, from inside
-                    used, z = (2, _root(form[2], x, y, True)) if is_cone else (0, _root(form[0], x, y, True))
-                    if z < -1e29 or nx * x + ny * y + nz * z > beyond:
-                        continue
-                    if is_cone:
-                        t = (pull[0] * x + pull[1] * y + pull[2] * z + away) * over
-                        if t < 0 or t > 1:
-                            continue
-                    best = z
-                depth = az + best / size
-                behind = near[py, px]
-                kin = melt > 0 and what[py, px] == tag and abs(depth - behind) < melt
-                if not kin and depth <= behind:
+                depth, share, behind = az + z / size, 1.0, into.near[py, px]
+                if melt > 0 and into.what[py, px] == tag and abs(depth - behind) < melt:
+                    depth, share = _melted(depth, behind, melt)
+                elif depth <= behind:
                     continue
-                q = form[used]
-                gx = q[0] * x + q[1] * y + q[2] * best + q[6]
-                gy = q[1] * x + q[3] * y + q[4] * best + q[7]
-                gz = q[2] * x + q[4] * y + q[5] * best + q[8]
-                length = 1.0 / np.sqrt(gx * gx + gy * gy + gz * gz + 1e-20)
-                if gz < 0:
-                    length = -length
-                gx, gy, gz = gx * length, gy * length, gz * length
-                if kin:  # two solids of one material melt into each other: the smooth maximum of their depths
-                    close = (melt - abs(depth - behind)) / melt
-                    share = 0.5 * close if depth < behind else 1 - 0.5 * close
-                    gx = normals[py, px, 0] * (1 - share) + gx * share
-                    gy = normals[py, px, 1] * (1 - share) + gy * share
-                    gz = normals[py, px, 2] * (1 - share) + gz * share
-                    depth = max(depth, behind) + close * close * melt * 0.25
-                    if share > 0.5:
-                        which[py, px] = first + number
-                else:
-                    which[py, px] = first + number
-                near[py, px] = depth
-                what[py, px] = tag
-                normals[py, px, 0], normals[py, px, 1], normals[py, px, 2] = gx, gy, gz
+                nx, ny, nz = _normal(shape, part, x, y, z)
+                normal = into.normals[py, px]
+                normal[0] = normal[0] * (1 - share) + nx * share
+                normal[1] = normal[1] * (1 - share) + ny * share
+                normal[2] = normal[2] * (1 - share) + nz * share
+                into.near[py, px], into.what[py, px] = depth, tag
+                if share > 0.5:
+                    into.which[py, px] = first + number
 
 
-@njit(cache=True, inline="always")
-def _quadric(form: Any, square: Any, lx: float, ly: float, lz: float, constant: float) -> None:
-    """w·square·w + 2 l·w + constant, w = (X, Y, z): the six of the square, the three of l, the constant."""
-    form[0], form[1], form[2] = square[0, 0], square[0, 1], square[0, 2]
-    form[3], form[4], form[5] = square[1, 1], square[1, 2], square[2, 2]
-    form[6], form[7], form[8], form[9] = lx, ly, lz, constant
+@inlined
+def _product(matrix: Any, x: float, y: float, z: float) -> tuple[float, float, float]:
+    return (
+        matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z,
+        matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z,
+        matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z,
+    )
 
 
-@njit(cache=True, inline="always")
-def _root(q: Any, x: float, y: float, far: bool) -> float:
-    """The surface that is nearest to the camera (or farthest from it) above a pixel; −1e30 beside the solid."""
-    a = q[5]
-    if abs(a) < 1e-9:
-        return -1e30
-    b = (q[8] + q[2] * x + q[4] * y) / a
-    c = (q[9] + 2 * q[6] * x + 2 * q[7] * y + q[0] * x * x + 2 * q[1] * x * y + q[3] * y * y) / a
+@inlined
+def _turned(turn: Any, row: Any, at: int) -> tuple[float, float, float]:
+    """A direction of a row in the camera's axes."""
+    turned: tuple[float, float, float] = _product(turn, row[at], row[at + 1], row[at + 2])
+    return turned
+
+
+@inlined
+def _own_axes(row: Any, turn: Any, squash: Any) -> tuple[float, float]:
+    """Turns the squash, whose rows are a solid's axes by how far it extends along them, to the camera, and says how far
+    to the side and up the solid reaches for each unit of its radius."""
+    across = up = 0.0
+    for i in range(3):
+        at = SQUASH + 3 * i
+        squash[i, 0], squash[i, 1], squash[i, 2] = _turned(turn, row, at)
+        length2 = row[at] ** 2 + row[at + 1] ** 2 + row[at + 2] ** 2
+        across += (squash[i, 0] / length2) ** 2
+        up += (squash[i, 1] / length2) ** 2
+    return np.sqrt(across), np.sqrt(up)
+
+
+@inlined
+def _span(start: float, end: float, start_reach: float, end_reach: float, length: int) -> tuple[int, int]:
+    """The first and the last pixel of a picture's side that a solid may be seen at."""
+    first = int(np.floor(min(start - start_reach, end - end_reach)))
+    last = int(np.ceil(max(start + start_reach, end + end_reach)))
+    return max(first, 0), min(last, length - 1)
+
+
+@inlined
+def _shape(
+    row: Any, turn: Any, squash: Any, metric: Any, wx: float, wy: float, wz: float, r0: float, r1: float, size: float
+) -> _Shape:
+    """The surface of a solid whose end is at `wx`, `wy`, `wz`; `metric` (3×3) is room to work in.
+
+    A point w is on the ball at the start where |squash·w| = r0, and on the side where as much holds of its way from the
+    axis and the radius there (see `models.figures.forms`).
+    """
+    ox, oy, oz = _product(squash, wx, wy, wz)
+    axis2 = ox * ox + oy * oy + oz * oz
+    span = axis2 - (r1 - r0) ** 2
+    is_cone = span > BALL * max(r0, r1) ** 2
+    pull = _product(squash.T, ox, oy, oz)
+    for i in range(3):
+        for j in range(3):
+            metric[i, j] = squash[0, i] * squash[0, j] + squash[1, i] * squash[1, j] + squash[2, i] * squash[2, j]
+    start = _quadric(metric, 0.0, 0.0, 0.0, -r0 * r0)
+    end = _quadric(metric, -pull[0], -pull[1], -pull[2], axis2 - r1 * r1)
+    over = 1.0 / span if is_cone else 0.0
+    slope = r0 * (r1 - r0) * over
+    for i in range(3):
+        for j in range(3):
+            metric[i, j] -= pull[i] * pull[j] * over
+    side = _quadric(metric, -pull[0] * slope, -pull[1] * slope, -pull[2] * slope, -slope * r0 * (r1 - r0) - r0 * r0)
+    along = _Plane(pull[0] * over, pull[1] * over, pull[2] * over, slope)
+    nx, ny, nz = _turned(turn, row, CUT)
+    kept = row[LIMIT] - row[CUT] * row[START] - row[CUT + 1] * row[START + 1] - row[CUT + 2] * row[START + 2]
+    cut = _Plane(float(nx), float(ny), float(nz), -kept * size)
+    has_start = row[CAPS] > 0 if is_cone else r0 >= r1
+    has_end = row[CAPS + 1] > 0 if is_cone else r1 > r0
+    return _Shape(side, start, end, along, cut, is_cone, has_start, has_end, row[IS_CUT] > 0)
+
+
+@inlined
+def _quadric(square: Any, x: float, y: float, z: float, one: float) -> _Quadric:
+    s = square
+    return _Quadric(s[0, 0], s[0, 1], s[0, 2], s[1, 1], s[1, 2], s[2, 2], x, y, z, one)
+
+
+@inlined
+def _surface(shape: _Shape, x: float, y: float) -> tuple[int, float]:
+    """Which part of a solid shows at a pixel, and its depth there."""
+    part, z = _front(shape, x, y)
+    if part != NONE and shape.is_cut and _at(shape.cut, x, y, z) > 0:
+        part, z = _far_wall(shape, x, y)
+    return part, z
+
+
+@inlined
+def _front(shape: _Shape, x: float, y: float) -> tuple[int, float]:
+    """The part of a solid that is nearest to the camera."""
+    part, nearest = NONE, MISSED
+    if shape.is_cone:
+        z = _root(shape.side, x, y, False)
+        if z > MISSED and 0 <= _at(shape.along, x, y, z) <= 1:
+            part, nearest = SIDE, z
+    if shape.has_start:
+        z = _root(shape.start, x, y, False)
+        if z > nearest:
+            part, nearest = AT_START, z
+    if shape.has_end:
+        z = _root(shape.end, x, y, False)
+        if z > nearest:
+            part, nearest = AT_END, z
+    return part, nearest
+
+
+@inlined
+def _far_wall(shape: _Shape, x: float, y: float) -> tuple[int, float]:
+    """What shows where the front is cut away: the far wall, from inside, unless that is cut away too."""
+    part = SIDE if shape.is_cone else AT_START
+    z = _root(shape.side if shape.is_cone else shape.start, x, y, True)
+    if z == MISSED or _at(shape.cut, x, y, z) > 0:
+        return NONE, z
+    if shape.is_cone and not 0 <= _at(shape.along, x, y, z) <= 1:
+        return NONE, z
+    return part, z
+
+
+@inlined
+def _at(plane: _Plane, x: float, y: float, z: float) -> float:
+    return plane.x * x + plane.y * y + plane.z * z + plane.one
+
+
+@inlined
+def _root(q: _Quadric, x: float, y: float, far: bool) -> float:
+    """The depth of the surface that is nearest to the camera, or `far`thest from it; `MISSED` beside the solid."""
+    if abs(q.zz) < LEVEL:
+        return MISSED
+    b = (q.z + q.xz * x + q.yz * y) / q.zz
+    c = (q.one + 2 * q.x * x + 2 * q.y * y + q.xx * x * x + 2 * q.xy * x * y + q.yy * y * y) / q.zz
     disc = b * b - c
     if disc < 0:
-        return -1e30
+        return MISSED
     root = np.sqrt(disc)
-    if (a < 0) != far:
+    if (q.zz < 0) != far:  # more of a cone's double than of the cone: its nearer root is the other one
         root = -root
     return float(root - b)
 
 
-@njit(cache=True, inline="always")
+@inlined
+def _normal(shape: _Shape, part: int, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Of unit length, towards the camera."""
+    q = shape.side
+    if part == AT_START:
+        q = shape.start
+    elif part == AT_END:
+        q = shape.end
+    nx = q.xx * x + q.xy * y + q.xz * z + q.x
+    ny = q.xy * x + q.yy * y + q.yz * z + q.y
+    nz = q.xz * x + q.yz * y + q.zz * z + q.z
+    scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-20)
+    if nz < 0:
+        scale = -scale
+    return nx * scale, ny * scale, nz * scale
+
+
+@inlined
+def _melted(depth: float, behind: float, melt: float) -> tuple[float, float]:
+    """The smooth maximum of two depths less than `melt` apart, and the share of the new one in the surface there."""
+    close = (melt - abs(depth - behind)) / melt
+    share = 0.5 * close if depth < behind else 1 - 0.5 * close
+    return max(depth, behind) + close * close * melt * 0.25, share
+
+
+@inlined
 def _texture(
-    axes: Any, row: Any, trunk: Any, ax: float, ay: float, az: float, bx: float, by: float, bz: float, frame: Any
+    axes: Any, row: Any, turn: Any, trunk: Any, ax: float, ay: float, az: float, bx: float, by: float, bz: float
 ) -> None:
     """Where a solid's cloth has its pattern from: the trunk's from the chest, a limb's along the limb."""
-    if row[26] > 0:
-        for i in range(9):
+    if row[ON_TRUNK] > 0:
+        for i in range(AXES):
             axes[i] = trunk[i // 3, i % 3]
         return
-    axes[0], axes[1], axes[2] = ax, ay, az
     dx, dy, dz = bx - ax, by - ay, bz - az
+    if dx * dx + dy * dy + dz * dz < SHORT * SHORT:
+        dx, dy, dz = _turned(turn, row, SQUASH + 3)
     length = np.sqrt(dx * dx + dy * dy + dz * dz)
-    if length < 0.01:
-        dx, dy, dz = frame[1, 0], frame[1, 1], frame[1, 2]
-        length = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
     dx, dy, dz = dx / length, dy / length, dz / length
-    across = np.sqrt(dx * dx + dy * dy) + 1e-6
+    level = np.sqrt(dx * dx + dy * dy) + 1e-6
+    axes[0], axes[1], axes[2] = ax, ay, az
     axes[3], axes[4], axes[5] = dx, dy, dz
-    axes[6], axes[7], axes[8] = dy / across, -dx / across, 0.0
+    axes[6], axes[7], axes[8] = dy / level, -dx / level, 0.0
