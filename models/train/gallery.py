@@ -7,6 +7,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.figures.pictures import picture
 from models.pose import Floats, Image
@@ -15,6 +16,10 @@ FIRST: Final = 10_000_000
 """Pictures are numbered from here: the starter library's own, and those that measure, are never trained on."""
 SIDE: Final = 360
 """Pixels that a kept picture is wide or high at most."""
+
+
+SCALES: Final = 0.75, 2.0
+"""How large a picture is in a cut of it: 1 where its longer side fits."""
 
 
 class Gallery:
@@ -27,6 +32,7 @@ class Gallery:
         self.grow(2)
 
     def grow(self, count: int) -> None:
+        """Draws `count` more."""
         for _ in range(count):
             made = _reduced(self._next)
             self._next += 1
@@ -38,29 +44,35 @@ class Gallery:
     def cut(self, chance: np.random.Generator, size: int) -> tuple[Floats, Floats]:
         """Part of a picture, `size`×`size`×3 of 0 to 255, and the people in it (see `models.train.scene.Scene`)."""
         image, people = self.kept[int(chance.integers(len(self.kept)))]
-        height, width = image.shape[:2]
-        scale = size / max(height, width) * math.exp(chance.uniform(math.log(0.75), math.log(2.0)))
-        turn = math.radians(float(chance.normal(0, 4)))
-        seen = people[0, people[0, :, 2] > 0, :2]
-        middle = seen.mean(0) if len(seen) else np.array([width / 2, height / 2])
-        a, b = scale * math.cos(turn), scale * math.sin(turn)
-        way = np.array([[a, -b, 0], [b, a, 0]])
-        way[:, 2] = size / 2 + chance.normal(0, 0.12, 2) * size - way[:, :2] @ middle
-        cut = cv2.warpAffine(
-            image, way, (size, size), flags=cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        way = _way(chance, image, people, size)
+        cut = cv2.warpAffine(image, way, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         placed = people.copy()
         placed[..., :2] = people[..., :2] @ way[:, :2].T + way[:, 2]
         inside = ((placed[..., :2] > -0.5) & (placed[..., :2] < size - 0.5)).all(-1)
         placed[..., 2] *= inside
-        return cut.astype(np.float32), placed.astype(np.float32)
+        return cut.astype(np.float32), placed
+
+
+def _way(chance: np.random.Generator, image: Image, people: Floats, size: int) -> npt.NDArray[np.float64]:
+    """2×3, from a picture's pixels to those of a cut by chance: the first person is about in its middle."""
+    height, width = image.shape[:2]
+    low, high = SCALES
+    scale = size / max(height, width) * math.exp(chance.uniform(math.log(low), math.log(high)))
+    turn = math.radians(float(chance.normal(0, 4)))
+    seen = people[0, people[0, :, 2] > 0, :2]
+    middle = seen.mean(0) if len(seen) else np.array([width / 2, height / 2])
+    a, b = scale * math.cos(turn), scale * math.sin(turn)
+    way = np.array([[a, -b, 0], [b, a, 0]])
+    way[:, 2] = size / 2 + chance.normal(0, 0.12, 2) * size - way[:, :2] @ middle
+    return way
 
 
 def _reduced(number: int) -> tuple[Image, Floats]:
+    """A picture as it is kept, and the people in it, P×17×3."""
     made = picture(number)
     height, width = made.image.shape[:2]
-    scale = SIDE / max(height, width)
-    image = cv2.resize(made.image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
-    people = np.stack([np.column_stack([pose.xy * scale, 2.0 * (pose.scores > 0)]) for pose in made.poses])
+    wide, high = (round(side * SIDE / max(height, width)) for side in (width, height))
+    image = cv2.resize(made.image, (wide, high), interpolation=cv2.INTER_AREA)
+    poses = [pose.scaled(wide / width, high / height) for pose in made.poses]
+    people = np.stack([np.column_stack([pose.xy, np.where(pose.scores > 0, 2, 0)]) for pose in poses])
     return np.asarray(image, np.uint8), people.astype(np.float32)

@@ -6,13 +6,21 @@ Papandreou et al., PersonLab, 2018, https://arxiv.org/abs/1803.08225, section 3.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
-from models.pose import Floats
-from models.posenet import EDGES, STRIDE
+from models.pose import KEYPOINTS, Floats
+from models.posenet import BACKWARD, EDGES, STRIDE
+
+KINDS: Final = len(KEYPOINTS)
+STEPS: Final = len(EDGES)
+SHORT: Final = 2 * KINDS
+"""Channels of the short offsets, y's before x's: those of the mid offsets follow."""
+OFFSETS: Final = SHORT + 2 * BACKWARD
+"""Channels of both."""
 
 HEAT: Final = 14.0
 """Within how many pixels of a key point a cell is to be sure of it."""
@@ -27,7 +35,8 @@ _EDGES: Final = np.array(EDGES)
 
 
 class Targets(NamedTuple):
-    """For B scenes on h×w cells: `heat` B×17×h×w of 0 and 1; `offsets` and how much each counts, B×98×h×w."""
+    """For B scenes on h×w cells: `heat` B×17×h×w of 0 and 1; `offsets` and how much each counts, B×98×h×w, in the order
+    of `models.posenet.Heads`."""
 
     heat: Floats
     offsets: Floats
@@ -37,47 +46,53 @@ class Targets(NamedTuple):
 def targets(people: Floats, size: int) -> Targets:
     """Of B scenes of `size` pixels a side, with up to P people each: B×P×17×3, third 0 where there is no key point."""
     cells = (size - 1) // STRIDE + 1
-    heat = np.zeros((len(people), 17, cells, cells), np.float32)
-    offsets = np.zeros((len(people), 98, cells, cells), np.float32)
+    heat = np.zeros((len(people), KINDS, cells, cells), np.float32)
+    offsets = np.zeros((len(people), OFFSETS, cells, cells), np.float32)
     weights = np.zeros_like(offsets)
-    _fill(people, _EDGES, heat, offsets, weights)
+    for scene, made in enumerate(zip(heat, offsets, weights, strict=True)):
+        _fill(people[scene], _EDGES, *made)
     return Targets(heat, offsets, weights)
 
 
 @njit(cache=True, nogil=True)
-def _fill(people: Floats, edges: Floats, heat: Floats, offsets: Floats, weights: Floats) -> None:
-    batch, most = people.shape[:2]
-    cells = heat.shape[2]
-    nearest = np.empty(17, np.int64)
-    for b in range(batch):
-        for row in range(cells):
-            for column in range(cells):
-                y, x = row * STRIDE, column * STRIDE
-                for kind in range(17):
-                    least, who = REACH * REACH, -1
-                    for p in range(most):
-                        if people[b, p, kind, 2] > 0:
-                            far = (people[b, p, kind, 0] - x) ** 2 + (people[b, p, kind, 1] - y) ** 2
-                            if far < least:
-                                least, who = far, p
-                    nearest[kind] = who
-                    if who < 0:
-                        continue
-                    if least < HEAT * HEAT:
-                        heat[b, kind, row, column] = 1
-                    offsets[b, kind, row, column] = (people[b, who, kind, 1] - y) / STRIDE
-                    offsets[b, kind + 17, row, column] = (people[b, who, kind, 0] - x) / STRIDE
-                    weights[b, kind, row, column] = weights[b, kind + 17, row, column] = 1
-                for way in range(2):
-                    for edge in range(16):
-                        start, end = edges[edge, way], edges[edge, 1 - way]
-                        who = nearest[start]
-                        if who < 0 or people[b, who, end, 2] <= 0:
-                            continue
-                        dy = (people[b, who, end, 1] - y) / STRIDE
-                        dx = (people[b, who, end, 0] - x) / STRIDE
-                        channel = 34 + 32 * way + edge
-                        offsets[b, channel, row, column] = dy
-                        offsets[b, channel + 16, row, column] = dx
-                        weight = SPAN / (SPAN + np.sqrt(dy * dy + dx * dx))
-                        weights[b, channel, row, column] = weights[b, channel + 16, row, column] = weight
+def _fill(people: Floats, edges: npt.NDArray[np.int64], heat: Floats, offsets: Floats, weights: Floats) -> None:
+    """Fills one scene's, in place: P×17×3 people, 17×h×w, 98×h×w and 98×h×w."""
+    nearest = np.empty(KINDS, np.int64)
+    for row in range(heat.shape[1]):
+        for column in range(heat.shape[2]):
+            y, x = row * STRIDE, column * STRIDE
+            said, counts = offsets[:, row, column], weights[:, row, column]
+            for kind in range(KINDS):
+                who, away2 = _nearest(people, kind, y, x)
+                nearest[kind] = who
+                if who >= 0:
+                    heat[kind, row, column] = 1 if away2 < HEAT * HEAT else 0
+                    said[kind], said[kind + KINDS] = _way(people[who, kind], y, x)
+                    counts[kind] = counts[kind + KINDS] = 1
+            for step in range(2 * STEPS):  # along the edges, then against them
+                edge, against = step % STEPS, step // STEPS
+                who, end = nearest[edges[edge, against]], edges[edge, 1 - against]
+                if who >= 0 and people[who, end, 2] > 0:
+                    dy, dx = _way(people[who, end], y, x)
+                    channel = SHORT + BACKWARD * against + edge
+                    said[channel], said[channel + STEPS] = dy, dx
+                    counts[channel] = counts[channel + STEPS] = SPAN / (SPAN + np.sqrt(dy * dy + dx * dx))
+
+
+@njit(inline="always")
+def _nearest(people: Any, kind: int, y: int, x: int) -> tuple[int, float]:
+    """Who has the key point of a kind that is nearest to a pixel, −1 where none is within reach; and the square of how
+    far it is."""
+    who, least = -1, REACH * REACH
+    for number in range(len(people)):
+        if people[number, kind, 2] > 0:
+            away2 = (people[number, kind, 0] - x) ** 2 + (people[number, kind, 1] - y) ** 2
+            if away2 < least:
+                who, least = number, away2
+    return who, least
+
+
+@njit(inline="always")
+def _way(point: Any, y: int, x: int) -> tuple[float, float]:
+    """From a pixel to a key point: y and x, in cells."""
+    return (point[1] - y) / STRIDE, (point[0] - x) / STRIDE
