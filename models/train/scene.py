@@ -15,7 +15,7 @@ from models.figures.skeleton import Vector
 from models.pose import Floats, Image
 from models.train.backdrop import Backdrops
 from models.train.bank import Bank, Dressed, Placed
-from models.train.buffers import View, buffers
+from models.train.buffers import Buffers, View, buffers
 from models.train.costume import dress, lamp
 from models.train.gallery import Gallery
 from models.train.light import light, soften, textures
@@ -94,19 +94,13 @@ class Studio:
         """Draws people into a picture (S×S×3), in place, and says where their key points are (see `Scene`)."""
         if not cast:
             return np.zeros((0, 17, 3), np.float32)
-        size = len(picture)
         people = [somebody.seen_by(camera) for somebody in cast]
         view = View(camera.focal, camera.distance, *camera.centre)
-        firsts = np.cumsum([0] + [len(somebody.one.rows) for somebody in people]).tolist()
-        seen = buffers(size, size, firsts.pop())
-        for who, (somebody, first) in enumerate(zip(people, firsts, strict=True)):
-            trunk = somebody.one.trunk @ somebody.turn.T
-            trunk[0] += somebody.move
-            draw(somebody.one.rows, somebody.turn, somebody.move, trunk, view, who, first, seen)
+        seen = drawn(people, view, len(picture))
         dressed, lit = dress(self.chance, people), lamp(self.chance)
         light(picture, seen, _reached(seen.near), dressed, self.grain, lit, view)
         soften(picture, seen.near, seen.what, np.empty_like(picture))
-        return np.stack([_visible(somebody.keypoints, camera, seen.near) for somebody in people])
+        return np.stack([visible(somebody.keypoints, camera, seen.near) for somebody in people])
 
 
 def _from(gallery: Gallery, chance: np.random.Generator, size: int) -> Scene:
@@ -200,7 +194,18 @@ def _spread(chance: np.random.Generator, low: float, high: float) -> float:
     return math.exp(chance.uniform(math.log(low), math.log(high)))
 
 
-def _visible(places: Floats, camera: Camera, near: Floats) -> Floats:
+def drawn(people: Sequence[Placed], view: View, size: int) -> Buffers:
+    """What is seen of people in the camera's axes, in a picture of `size` pixels a side."""
+    firsts = np.cumsum([0] + [len(somebody.one.rows) for somebody in people]).tolist()
+    seen = buffers(size, size, firsts.pop())
+    for who, (somebody, first) in enumerate(zip(people, firsts, strict=True)):
+        trunk = somebody.one.trunk @ somebody.turn.T
+        trunk[0] += somebody.move
+        draw(somebody.one.rows, somebody.turn, somebody.move, trunk, view, who, first, seen)
+    return seen
+
+
+def visible(places: Floats, camera: Camera, near: Floats) -> Floats:
     """Key points (17×3, the camera's axes) in pixels and whether they are seen (see `Scene`)."""
     size = len(near)
     xy = camera.pixels(places.astype(float))
