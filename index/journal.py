@@ -8,7 +8,6 @@ what belongs to it, and what is not whole is looked at again.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -17,7 +16,6 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -25,7 +23,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 
 from index import fingerprint, people, pictures, video, workers
-from index.manifest import PICTURES, LibraryError, sha256_of, shown
+from index.manifest import PICTURES, LibraryError, as_os_error, os_error, sha256_of, shown
 from index.people import FinderFactory
 from index.photo import Photo, Skipped
 from index.pictures import Kept, Stored
@@ -123,7 +121,7 @@ class Journal:
         row = _row(found, self.pictures)
         now = time.monotonic()
         self.seconds, self._last = self.seconds + now - self._last, now
-        with _as_os_error(self.folder):
+        with as_os_error(self.folder):
             self._table.execute("INSERT OR REPLACE INTO looked VALUES (?, ?, ?, ?)", (key, *row, _digest(key, row)))
             self._table.execute("UPDATE work SET seconds = ?", (self.seconds,))
             self._table.commit()
@@ -146,7 +144,7 @@ class Journal:
                 _empty(self.folder)
                 os.rmdir(self.folder)
             else:
-                with _as_os_error(self.folder):
+                with as_os_error(self.folder):
                     ((count,),) = self._table.execute("SELECT count(*) FROM looked")
                 self._table.close()
                 log.warning(
@@ -161,7 +159,7 @@ class Journal:
             os.close(self._lock)
 
     def _row(self, key: bytes) -> Row | None:
-        with _as_os_error(self.folder):
+        with as_os_error(self.folder):
             row = self._table.execute("SELECT said, keypoints, digest FROM looked WHERE key = ?", (key,)).fetchone()
         if row is None or not isinstance(row[0], str) or not isinstance(row[1], bytes):
             return None
@@ -238,10 +236,10 @@ def _opened(folder: Path) -> sqlite3.Connection:
         return _table(folder / TABLE)
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise _os_error(error, folder) from error
+            raise os_error(error, folder) from error
         log.warning("%s cannot be used (%s): the build begins anew.", shown(folder / TABLE), error)
     _empty(folder)
-    with _as_os_error(folder):
+    with as_os_error(folder):
         return _table(folder / TABLE)
 
 
@@ -280,17 +278,3 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _as_os_error(folder: Path) -> Iterator[None]:
-    """SQLite has errors of its own for a disk that is full or fails."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _os_error(error, folder) from error
-
-
-def _os_error(error: sqlite3.Error, folder: Path) -> OSError:
-    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    return OSError(errno.ENOSPC if full else errno.EIO, str(error), shown(folder))

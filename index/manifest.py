@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -226,6 +227,21 @@ def as_library_error(file: Path, folder: Path) -> Iterator[None]:
     except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
         raise LibraryError(f"{shown(file)} cannot be used ({said}): {remedy(folder)}.") from error
+
+
+@contextlib.contextmanager
+def as_os_error(place: Path) -> Iterator[None]:
+    """SQLite has errors of its own for a disk that is full or fails, which become OSError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise os_error(error, place) from error
+
+
+def os_error(error: sqlite3.Error, place: Path) -> OSError:
+    """What the system would have said where SQLite says `error`."""
+    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return OSError(errno.ENOSPC if full else errno.EIO, str(error), shown(place))
 
 
 def sha256_of(file: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import shutil
@@ -18,7 +17,19 @@ import numpy as np
 
 from index import credits, pictures, shards, swap
 from index.library import COLUMNS, Item, LibraryError, item_of
-from index.manifest import CREDITS, ITEMS, KEYPOINTS, MANIFEST, PAGES, PICTURES, Manifest, checksums, mapped, shown
+from index.manifest import (
+    CREDITS,
+    ITEMS,
+    KEYPOINTS,
+    MANIFEST,
+    PAGES,
+    PICTURES,
+    Manifest,
+    as_os_error,
+    checksums,
+    mapped,
+    shown,
+)
 from index.manifest import Progress as Progress
 from index.pictures import Kept, Stored
 from index.shards import SHARD
@@ -117,7 +128,7 @@ class Writer:
         name = None if stored is None else stored.name
         if stored is not None and name is not None and name not in self._stored:
             _put(stored, self._folder / PICTURES / name)
-            with _as_os_error(self._folder / ITEMS):
+            with as_os_error(self._folder / ITEMS):
                 self._items.execute("INSERT INTO fingerprint VALUES (?, ?)", (name, stored.fingerprint))
             self._stored.add(name)
         words = (item.title, item.author, item.licence, item.licence_url, item.source_url)
@@ -128,7 +139,7 @@ class Writer:
 
     def remove(self, picture: str, bits: bytes, title: str | None) -> None:
         """Remembers a picture as taken down, by its file's name, fingerprint and title: it is not to come back."""
-        with _as_os_error(self._folder / ITEMS):
+        with as_os_error(self._folder / ITEMS):
             self._items.execute("INSERT OR REPLACE INTO removed VALUES (?, ?, ?)", (picture, bits, title))
 
     def keypoints(self) -> Floats:
@@ -192,7 +203,7 @@ class Writer:
         rows = [
             (start + i, *row[:3], *box, *row[3:]) for i, (row, box) in enumerate(zip(self._rows, boxes, strict=True))
         ]
-        with _as_os_error(self._folder / ITEMS):
+        with as_os_error(self._folder / ITEMS):
             self._items.executemany(f"INSERT INTO item VALUES (?{', ?' * len(COLUMNS)})", rows)
         self._flushed += len(points)
         self._points.clear()
@@ -209,7 +220,7 @@ class Writer:
         self._keypoints.close()
         with (self._folder / KEYPOINTS).open("r+b") as file:
             file.write(_header(self._flushed))
-        with _as_os_error(self._folder / ITEMS):
+        with as_os_error(self._folder / ITEMS):
             self._items.commit()
             self._items.close()
 
@@ -239,7 +250,7 @@ def _put(picture: Stored | Kept, file: Path) -> None:
 
 def _tables(file: Path) -> sqlite3.Connection:
     """The tables of a new library, empty."""
-    with _as_os_error(file):
+    with as_os_error(file):
         tables = sqlite3.connect(file)
         # Nobody reads the file before it is whole, and then `settle` brings it to the disk.
         tables.execute("PRAGMA journal_mode = OFF")
@@ -248,16 +259,6 @@ def _tables(file: Path) -> sqlite3.Connection:
         tables.execute("CREATE TABLE fingerprint (picture TEXT PRIMARY KEY, bits BLOB NOT NULL) WITHOUT ROWID")
         tables.execute("CREATE TABLE removed (picture TEXT PRIMARY KEY, bits BLOB NOT NULL, title) WITHOUT ROWID")
     return tables
-
-
-@contextlib.contextmanager
-def _as_os_error(file: Path) -> Iterator[None]:
-    """SQLite has errors of its own for a disk that is full or fails."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        code = errno.ENOSPC if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL else errno.EIO
-        raise OSError(code, str(error), shown(file)) from error
 
 
 def _header(count: int) -> bytes:
