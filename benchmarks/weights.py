@@ -1,6 +1,8 @@
 """Prints how well our own PoseNet reads people beside the downloaded one, and how quickly.
 
-    PYTHONPATH=tests python benchmarks/weights.py [--model FILE_OR_NAME ...] [--only whole crops lspet demo speed]
+    PYTHONPATH=tests python benchmarks/weights.py [--model FILE_OR_NAME ...] [--only whole crops lspet hard demo speed]
+    PYTHONPATH=tests python benchmarks/weights.py [--model FILE] --checkpoint FILE     what 8 bits cost, instead
+    PYTHONPATH=tests python benchmarks/weights.py [--model FILE] --sheet FILE.png      what it finds, to look at
 
 A column for each model: by default ours and the downloaded one. It needs ../shared/data, and takes two minutes a model.
 Photos and pictures that are measured on train no network: training draws people of its own.
@@ -13,10 +15,16 @@ crops   each person of those photos with 8 labelled points or more, in a box of 
         the decoder, as training measures itself. "One pose": the same answer to everything, each point's median.
 lspet   2,000 photos of sports, 12 joints, in each photo's shape at about 353×481. PCK: the share of joints within 0.2
         of the torso (left hip to right shoulder), of whoever is found and has most of them right.
+hard    300 scenes of the training's kind that no training draws, 353×353: people in poses that have names, among
+        clutter, cut off, behind each other. OKS and PCK as elsewhere, of people of whom 8 key points or more are seen;
+        and how many the mirror would take for somebody where nobody is. Needs numba (pip install '.[train]').
 demo    200 pictures of the performer's film and 200 starter pictures that no library holds: OKS and PCK of the key
         points that are seen; and a library of the starter's 3,000 is asked for the found and for the true pose: how
         well what is found agrees with the true pose, in parts of what the true pose finds.
 speed   a picture of 353×481: medians of pictures read by each model in turns.
+
+With --checkpoint the first model is held against the network that it was made of: crops as above and 200 starter
+pictures in their own shape, by the likeliest cells and by the decoder. Needs torch.
 """
 
 from __future__ import annotations
@@ -25,12 +33,14 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
 import people
+import sheet
 from coco_photos import photos, stretched
 
 from models.estimator import Estimator, runtime
@@ -41,7 +51,8 @@ from models.train import measure
 
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "models" / "weights" / "posenet_drawn.tflite"
-WHAT = ("whole", "crops", "lspet", "demo", "speed")
+WHAT = ("whole", "crops", "lspet", "hard", "demo", "speed")
+NUMBA = "Scenes are drawn with numba: pip install '.[train]'"
 ROUNDS = 3
 """How often each picture is read to know how long it takes."""
 
@@ -55,15 +66,67 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     arguments.add_argument("--only", nargs="+", choices=WHAT, default=WHAT)
     arguments.add_argument("--limit", type=int, metavar="N", help="photos or pictures of each sort, at most")
+    arguments.add_argument("--checkpoint", type=Path, metavar="FILE", help="the network that the model was made of")
+    arguments.add_argument("--sheet", type=Path, metavar="FILE", help="the picture to be written")
     asked = arguments.parse_args()
+    # numba imports coverage.py where there is one, and takes the one beside this file for the package of that name
+    sys.path = [folder for folder in sys.path if folder != str(Path(__file__).resolve().parent)]
+    models = files(asked.model, asked.data)
+    first = next(iter(models.values()))
+    if asked.checkpoint:
+        quantized(asked.checkpoint, first, asked.data, asked.limit)
+    if asked.sheet:
+        look(first, asked.data, asked.sheet)
+    if not (asked.checkpoint or asked.sheet):
+        side_by_side(models, asked.only, asked.data, asked.limit)
+
+
+def side_by_side(models: Mapping[str, Path], asked: Sequence[str], data: Path, limit: int | None) -> None:
     with ExitStack() as opened:
-        estimators = {
-            name: opened.enter_context(Estimator(file)) for name, file in files(asked.model, asked.data).items()
-        }
+        estimators = {name: opened.enter_context(Estimator(file)) for name, file in models.items()}
         print(f"{runtime()}\n")
         print(f"| | {' | '.join(estimators)} | one pose |\n|---|{'---|' * len(estimators)}---|")
-        for what in asked.only:
-            MEASURES[what](estimators, asked.data, asked.limit)
+        for what in asked:
+            MEASURES[what](estimators, data, limit)
+
+
+def quantized(checkpoint: Path, file: Path, data: Path, limit: int | None) -> None:
+    """What a file loses of the network that it was made of."""
+    if find_spec("torch") is None:
+        sys.exit("To read a checkpoint, PyTorch is needed: pip install '.[train]'")
+    import torch
+
+    from models.train import export
+    from models.train.network import PoseNet
+
+    network = PoseNet()
+    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["mean"])
+    pictures = {
+        "crops": measure.crops(data / "photos" / "coco")[:limit],
+        "starter pictures": measure.drawn(
+            range(people.UNKNOWN, people.UNKNOWN + min(limit or people.MADE, people.MADE))
+        ),
+    }
+    print("| | network | file | lost |\n|---|---|---|---|")
+    for what, some in pictures.items():
+        for way, kept in zip(("likeliest cells", "decoded"), measure.compare(network, file, some), strict=True):
+            for name, one, other in zip(("OKS", "over 0.5"), *kept, strict=True):
+                print(
+                    f"| {len(some)} {what}: {name}, {way} | {one:.3f} | {other:.3f} | {one - other:.3f} |", flush=True
+                )
+    print("\n| | differ by, mean | at most | the network's deviation | a step | cut off |\n|---|---|---|---|---|---|")
+    for what, some in pictures.items():
+        for head in export.compare(network, file, (image for image, _ in some)):
+            figures = head.mean, head.most, head.spread, head.step, head.cut
+            print(f"| {what}: {head.head} | {' | '.join(f'{figure:.3f}' for figure in figures)} |", flush=True)
+
+
+def look(file: Path, data: Path, picture: Path) -> None:
+    """What a model finds, drawn."""
+    if not numba_is_here():
+        print(f"The sheet is without scenes. {NUMBA}", file=sys.stderr)
+    with Estimator(file) as estimator:
+        sheet.draw(estimator, data / "photos" / "coco", picture, with_scenes=numba_is_here())
 
 
 def files(asked: Sequence[str] | None, data: Path) -> dict[str, Path]:
@@ -96,6 +159,18 @@ def crops(estimators: Estimators, data: Path, limit: int | None) -> None:
 def lspet(estimators: Estimators, data: Path, limit: int | None) -> None:
     folder = data / "photos" / "lspet"
     show("lspet", [people.lspet(estimator, people.lspet_photos(folder, limit)) for estimator in estimators.values()])
+
+
+def hard(estimators: Estimators, data: Path, limit: int | None) -> None:
+    if not numba_is_here():
+        print(f"Hard scenes are left out. {NUMBA}", file=sys.stderr)
+        return
+    made = people.scenes(min(limit or people.SCENES, people.SCENES))
+    show("hard", [people.hard(estimator, made) for estimator in estimators.values()])
+
+
+def numba_is_here() -> bool:
+    return find_spec("numba") is not None
 
 
 def demo(estimators: Estimators, data: Path, limit: int | None) -> None:
@@ -148,6 +223,7 @@ MEASURES: dict[str, Callable[[Estimators, Path, int | None], None]] = {
     "whole": whole,
     "crops": crops,
     "lspet": lspet,
+    "hard": hard,
     "demo": demo,
     "speed": speed,
 }

@@ -1,16 +1,18 @@
 """How well a network reads people, quickly: what training asks of itself now and then.
 
 People of real photos, each cut out of their photo, are read as if nobody else were there: the likeliest cell of each
-heat map, and its short offset. That is worse than `models.posenet` reads, and enough to see a network learn.
+heat map, and its short offset. That is worse than `models.posenet` reads, and enough to see a network learn. What 8
+bits cost is asked both ways: `compare`.
 
 Photos only measure: none ever trains a network, and no training scene is made of one.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,8 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as pillow
 
+from models.estimator import Estimator, size_for
+from models.figures import picture
 from models.pose import SIGMAS, Floats, Image
-from models.posenet import STRIDE
+from models.posenet import STRIDE, Heads, Scale, decode
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,9 +44,14 @@ HIT: Final = 0.5
 AT_ONCE: Final = 16
 """Pictures that the network reads together."""
 
+HEADS: Final = 17, 17 + 34
+"""Where short offsets and mid offsets begin among a network's channels …"""
+UNITS: Final = 1, STRIDE, STRIDE
+"""… and what one of each head's numbers is in a file: offsets are in cells here, in pixels there."""
+
 
 class Crop(NamedTuple):
-    """One person: a square picture, and 17×3 key points in its pixels, labelled where the third is over 0."""
+    """One person: a picture, and 17×3 key points in its pixels, labelled where the third is over 0."""
 
     image: Image
     keypoints: Floats
@@ -53,6 +62,20 @@ class Score(NamedTuple):
 
     oks: float
     hits: float
+
+
+class Kept(NamedTuple):
+    """How well people are read from a network's own numbers, and from those of the file that was made of it."""
+
+    network: Score
+    file: Score
+
+
+class Comparison(NamedTuple):
+    """By the likeliest cells, as `found` reads, and by `models.posenet`'s decoder."""
+
+    cells: Kept
+    decoded: Kept
 
 
 def crops(folder: Path, size: int = 193) -> list[Crop]:
@@ -69,6 +92,24 @@ def crops(folder: Path, size: int = 193) -> list[Crop]:
                 image = opened.convert("RGB")
             found += [_crop(image, person, size) for person in people]
     return found
+
+
+def drawn(numbers: Iterable[int]) -> list[Crop]:
+    """The starter library's pictures of some numbers, each `fitted`: those of one person of whom enough is seen."""
+    made = []
+    for number in numbers:
+        whole, poses, _ = picture(number)
+        image = fitted(whole)
+        keypoints = poses[0].scaled(image.shape[1] / whole.shape[1], image.shape[0] / whole.shape[0]).keypoints
+        if len(poses) == 1 and worth_a_crop(keypoints):
+            made.append(Crop(image, keypoints))
+    return made
+
+
+def fitted(image: Image) -> Image:
+    """A picture at the size that an estimator gives it: its own shape, and about as many pixels as 353×481."""
+    height, width = size_for(image.shape[1], image.shape[0])
+    return np.asarray(pillow.fromarray(image).resize((width, height), pillow.Resampling.BILINEAR))
 
 
 def worth_a_crop(person: Floats) -> bool:
@@ -123,6 +164,56 @@ def score(network: nn.Module, pictures: Sequence[tuple[Image, Floats]]) -> Score
             read = found(network(as_input(images)).float().cpu().numpy())
             similar += [oks(xy, keypoints) for xy, (_, keypoints) in zip(read, some, strict=True)]
     network.train(training)
+    return _score(similar)
+
+
+def compare(network: nn.Module, file: Path, pictures: Iterable[tuple[Image, Floats]]) -> Comparison:
+    """What the file that was made of a network loses, in pictures of one person each with sides of 16 n + 1 pixels.
+
+    The decoder reads bytes alone: for it the network's numbers are made bytes by the file's scales, so that what those
+    lose is in the first pair only. Raises ValueError when there are no pictures.
+    """
+    import torch
+
+    from models.train.network import as_input
+
+    plain, similar = copy.deepcopy(network).cpu().float().eval(), []
+    with Estimator(file) as estimator, torch.inference_mode():
+        for image, person in pictures:
+            estimator.resize((image.shape[0], image.shape[1]))
+            theirs = estimator.heads(image)
+            own = plain(as_input(torch.tensor(image)[None])).numpy()
+            alone = [oks(found(heads)[0], person) for heads in (own, as_the_network_gives(theirs))]
+            similar.append(alone + [_decoded(heads, person) for heads in (as_a_file_gives(own, theirs.scales), theirs)])
+    if not similar:
+        raise ValueError("there are no pictures to compare by")
+    scores = [_score(column) for column in zip(*similar, strict=True)]
+    return Comparison(Kept(*scores[:2]), Kept(*scores[2:]))
+
+
+def as_the_network_gives(heads: Heads) -> npt.NDArray[np.float32]:
+    """A file's heads as 1×115×h×w, offsets in cells."""
+    parts = [
+        (numbers.astype(np.float32) - scale.zero) * (scale.scale / unit)
+        for numbers, scale, unit in zip(heads[:3], heads.scales, UNITS, strict=True)
+    ]
+    return np.concatenate(parts, 2).transpose(2, 0, 1)[None]
+
+
+def as_a_file_gives(heads: npt.NDArray[np.float32], scales: tuple[Scale, Scale, Scale]) -> Heads:
+    """A network's 1×115×h×w as bytes; what a scale has no byte for is cut off."""
+    heat, short, mid = (
+        np.clip(np.rint(part * (unit / scale.scale) + scale.zero), 0, 255).astype(np.uint8)
+        for part, unit, scale in zip(np.split(heads[0].transpose(1, 2, 0), HEADS, 2), UNITS, scales, strict=True)
+    )
+    return Heads(heat, short, mid, scales)
+
+
+def _decoded(heads: Heads, person: Floats) -> float:
+    return max((oks(pose.xy, person) for pose in decode(heads)), default=0.0)
+
+
+def _score(similar: Sequence[float]) -> Score:
     return Score(float(np.mean(similar)), float(np.mean(np.array(similar) > HIT)))
 
 
