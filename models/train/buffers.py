@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from models.figures.camera import Camera
 from models.pose import Floats
 
 Shorts = npt.NDArray[np.int16]
@@ -36,6 +37,12 @@ class View(NamedTuple):
     distance: float
     x: float
     y: float
+
+    @classmethod
+    def of(cls, camera: Camera) -> View:
+        """A camera's, whose numbers may be whole ones: kernels are compiled for each type that they are given."""
+        x, y = camera.centre
+        return cls(float(camera.focal), float(camera.distance), float(x), float(y))
 
 
 class Buffers(NamedTuple):

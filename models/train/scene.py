@@ -95,7 +95,7 @@ class Studio:
         if not cast:
             return np.zeros((0, 17, 3), np.float32)
         people = [somebody.seen_by(camera) for somebody in cast]
-        view = View(camera.focal, camera.distance, *camera.centre)
+        view = View.of(camera)
         seen = drawn(people, view, len(picture))
         dressed, lit = dress(self.chance, people), lamp(self.chance)
         light(picture, seen, _reached(seen.near), dressed, self.grain, lit, view)
