@@ -128,7 +128,7 @@ def test_solids_are_drawn_as_the_starter_library_s_are(first: int, by: Camera) -
     assert ((material > 0) == there).mean() > 0.999
     both = there & (material > 0)
     assert (ours.what == material)[both].mean() > 0.995
-    assert (np.abs(ours.near - near)[both] < 0.002).mean() > 0.99  # where nothing melts 12 % are off
+    assert (np.abs(ours.near - near)[both] < 0.002).mean() > 0.99  # where nothing melts a tenth and more are off
 
 
 def test_normals_are_of_unit_length_and_point_to_the_camera(somebody: Dressed) -> None:
