@@ -23,6 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from index.manifest import duration
+
 EVERY: Final = 10.0
 """Seconds from line to line in a log."""
 
@@ -105,11 +107,3 @@ class Lines:
         left = f", {duration((total - done) / rate)} left" if total and rate else ""
         of = f" of {total:,}" if total else ""
         print(f"{what}: {done:,}{of}, {rate:,.1f} a second{left}", file=sys.stderr, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """A time for a sentence: 40 s, 25 min, 2 h 10 min."""
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

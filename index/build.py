@@ -18,9 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from index import pictures, shards
+from index import pictures
 from index.choice import Shown, by_picture, left_out
-from index.coverage import coverage, drawing
 from index.journal import Journal, Settings, kept
 from index.library import LibraryError, removed_at
 from index.manifest import REPORT, shown
@@ -28,7 +27,7 @@ from index.people import FinderFactory
 from index.photo import Photo, Skipped
 from index.pictures import PictureError
 from index.reference import references
-from index.report import EXAMPLES, Examples, ReportFacts, contact_sheet, page
+from index.report import EXAMPLES, Examples, write_report
 from index.sources import Entry, Poses, entries
 from index.workers import REASONS, Found, Lookers, is_video
 from index.writer import Progress, Writer
@@ -147,7 +146,9 @@ def build(
             by_finder = any(isinstance(one, Photo) and one.people is None for one in plan)
             models = (model,) if model is not None and by_finder else ()
             tell("Drawing the report", 0, None)
-            writer.write_page(REPORT, _page(writer, report, sources, models))
+            write_report(
+                writer, report.pictures, report.looked_at, models=models, sources=sources, skipped=report.kinds
+            )
             report.page = out / REPORT
             report.indexed = writer.finish(models, progress).indexed
             journal.done = True
@@ -277,22 +278,6 @@ def _skip(report: Report, skipped: Skipped, of: Entry | Shown) -> None:
                 small = pictures.load(file, pictures.THUMBNAIL).image
                 skipped = replace(skipped, thumbnail=pictures.thumbnail(small))
     examples.add(skipped)
-
-
-def _page(writer: Writer, report: Report, sources: Sequence[Path], models: Sequence[tuple[str, str]]) -> str:
-    """The report page: it tells of the library, not of how it came about, and so is the same each time."""
-    keypoints = writer.keypoints()
-    starts = range(0, len(keypoints), shards.AT_ONCE)
-    facts = ReportFacts(
-        people=report.items,
-        indexed=sum(int(shards.findable(keypoints[start : start + shards.AT_ONCE]).sum()) for start in starts),
-        pictures=report.pictures,
-        looked_at=report.looked_at,
-        sources=[shown(source) for source in sources],
-        models=models,
-    )
-    sheet = contact_sheet(writer.items(), keypoints, report.pictures)
-    return page(shown(report.out.name), facts, sheet, drawing(coverage(keypoints)), report.kinds)
 
 
 def _why_nothing(report: Report) -> str:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from index import pictures, shards
+from index import pictures
 from index.choice import Shown, left_out
-from index.coverage import coverage, drawing
 from index.duplicates import near
 from index.library import Item, Library, LibraryError, Removed, removed_at
-from index.manifest import REPORT, Manifest, Progress, shown
+from index.manifest import Manifest, Progress, shown
 from index.pictures import Kept
-from index.report import Examples, ReportFacts, contact_sheet, page
+from index.report import Examples, write_report
 from index.writer import NewItem, Writer
 
 FEWEST_DIGITS: Final = 6
@@ -79,7 +78,7 @@ def remove(folder: Path, wanted: Sequence[str], progress: Progress | None = None
                 if progress is not None:
                     progress(item.number + 1, len(library), "Copying")
             models = library.manifest.models
-            _write_report(writer, library.manifest.pictures - len(taken), 0, models)
+            write_report(writer, library.manifest.pictures - len(taken), 0, models=models)
             left = writer.finish(models, progress)
     return Removal([names.items[name] for name in sorted(taken, key=lambda name: names.items[name].number)], left)
 
@@ -115,7 +114,8 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress | None = None) 
         models = list(dict.fromkeys(model for library in libraries for model in library.manifest.models))
         pictures = sum(library.manifest.pictures for library in libraries)
         kept = pictures - sum(one.count for one in left_out.values())
-        _write_report(writer, kept, pictures, models, [shown(folder) for folder in folders], left_out)
+        if kept:
+            write_report(writer, kept, pictures, models=models, sources=folders, skipped=left_out)
         return Merger(writer.finish(models, progress), {kind: one.count for kind, one in left_out.items()})
 
 
@@ -190,29 +190,6 @@ def _left_out(libraries: Sequence[Library], removed: Sequence[Removed]) -> tuple
         out_of_each[number].add(name)
         kinds.setdefault(skipped.kind, Examples()).add(skipped)
     return out_of_each, kinds
-
-
-def _write_report(
-    writer: Writer,
-    kept: int,
-    looked_at: int,
-    models: Sequence[tuple[str, str]],
-    sources: Sequence[str] = (),
-    left_out: Mapping[str, Examples] | None = None,
-) -> None:
-    """The report page of a library with `kept` pictures: a build's would still show what was taken down."""
-    if not kept:
-        return
-    keypoints = writer.keypoints()
-    indexed = sum(
-        int(shards.findable(keypoints[start : start + shards.AT_ONCE]).sum())
-        for start in range(0, len(keypoints), shards.AT_ONCE)
-    )
-    facts = ReportFacts(
-        people=len(writer), indexed=indexed, pictures=kept, looked_at=looked_at, sources=sources, models=models
-    )
-    sheet = contact_sheet(writer.items(), keypoints, kept)
-    writer.write_page(REPORT, page(shown(writer.out.name), facts, sheet, drawing(coverage(keypoints)), left_out or {}))
 
 
 def _by_picture(library: Library) -> dict[str, list[Item]]:

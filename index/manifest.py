@@ -125,6 +125,14 @@ def shown(name: Path | str) -> str:
     return "".join(c if c.isprintable() else "�" for c in str(name))
 
 
+def duration(seconds: float) -> str:
+    """A time for a sentence: 40 s, 25 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def read_manifest(at: Path, folder: Path) -> Manifest:
     """The manifest of the library at `at`, called `folder` in sentences. Raises LibraryError."""
     if not at.is_dir():

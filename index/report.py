@@ -9,15 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from index import pictures
+from index import pictures, shards
 from index.coverage import STYLE as COVERAGE_STYLE
+from index.coverage import coverage, drawing
 from index.library import Item
+from index.manifest import REPORT, duration, shown
 from index.photo import Skipped
 from index.pictures import PictureError
+from index.writer import Writer
 from models.pose import EDGES, Floats
 
 EXAMPLES: Final = 12
@@ -153,12 +157,40 @@ def contact_sheet(items: Iterable[Item], keypoints: Floats, pictures: int) -> li
         return [one for made in threads.map(lambda people: _thumbnail(people, keypoints), chosen) for one in made]
 
 
+def write_report(
+    writer: Writer,
+    count: int,
+    looked_at: int,
+    *,
+    models: Sequence[tuple[str, str]],
+    sources: Sequence[Path] = (),
+    skipped: Mapping[str, Examples] | None = None,
+) -> None:
+    """Puts the page into a library in the making, all of whose people, in `count` pictures, the writer has.
+
+    It tells of the library, not of how it came about, and so is the same each time. The rest is as in `ReportFacts`.
+    """
+    keypoints = writer.keypoints()
+    starts = range(0, len(keypoints), shards.AT_ONCE)
+    facts = ReportFacts(
+        people=len(writer),
+        indexed=sum(int(shards.findable(keypoints[start : start + shards.AT_ONCE]).sum()) for start in starts),
+        pictures=count,
+        looked_at=looked_at,
+        sources=[shown(source) for source in sources],
+        models=models,
+    )
+    sheet = contact_sheet(writer.items(), keypoints, count)
+    html = page(shown(writer.out.name), facts, sheet, drawing(coverage(keypoints)), skipped or {})
+    writer.write_page(REPORT, html)
+
+
 def page(
-    title: str, facts: ReportFacts, sheet: Sequence[Thumbnail], coverage: str, skipped: Mapping[str, Examples]
+    title: str, facts: ReportFacts, sheet: Sequence[Thumbnail], poses: str, skipped: Mapping[str, Examples]
 ) -> str:
     """The report as one HTML page that needs nothing else: no other file, no network, no script.
 
-    `sheet` is `contact_sheet`'s, `coverage` is `index.coverage.drawing`'s, `skipped` by kind.
+    `sheet` is `contact_sheet`'s, `poses` is `index.coverage.drawing`'s, `skipped` by kind.
     """
     name = _escaped(title)
     return (
@@ -167,7 +199,7 @@ def page(
         "style-src 'unsafe-inline'\">\n"
         f'<meta name="viewport" content="width=device-width">\n<title>{name}</title>\n'
         f"<style>{STYLE}{COVERAGE_STYLE}</style>\n<h1>{name}</h1>\n{_facts(facts)}"
-        f"{_sheet(sheet, facts.pictures)}<h2>Poses</h2>\n{coverage}{_skipped(facts.looked_at, skipped)}</html>\n"
+        f"{_sheet(sheet, facts.pictures)}<h2>Poses</h2>\n{poses}{_skipped(facts.looked_at, skipped)}</html>\n"
     )
 
 
@@ -190,7 +222,7 @@ def _facts(facts: ReportFacts) -> str:
         "people": f"{facts.people:,}",
         "of them can be found": f"{facts.indexed:,}",
         "looked at": f"{facts.looked_at:,}",
-        "taken": _duration(facts.seconds),
+        "taken": duration(facts.seconds),
     }
     if not facts.pictures:
         del numbers["pictures"]
@@ -285,10 +317,3 @@ def _data(jpeg: bytes) -> str:
 def _escaped(text: str) -> str:
     """Text from anywhere as it is shown in a page, in one line."""
     return escape(pictures.text(text) or "")
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

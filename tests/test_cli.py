@@ -17,9 +17,10 @@ from test_mirror import STANDING
 
 import device.mirror
 from device import cli, config, start
-from device.progress import Lines, duration
+from device.progress import Lines
 from index.agreement import agreement
 from index.library import info
+from index.manifest import duration
 from index.writer import NewItem, write_library
 from models.fetch import OWN, OWN_FOR_MISSING, catalogue
 from models.figures import perform
