@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="where everything lies; what is there is gone on with"
     )
-    parser.add_argument("--images", type=int, default=540_000, help="scenes that the network sees in all (%(default)s)")
+    parser.add_argument("--images", type=int, default=520_000, help="scenes that the network sees in all (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another number, other scenes (%(default)s)")
     parser.add_argument(
         "--mocap", type=Path, nargs="*", default=[], metavar="FILE", help="motion capture, .npz: `X` is N×17×3"

@@ -25,13 +25,13 @@ from models.train.render import draw
 Framing = Literal["close", "whole", "free"]
 """How large the first person is: parts of them, as large as fits, or anyhow and anywhere."""
 
-DRAWN: Final = 0.10
+DRAWN: Final = 0.25
 """Share of the scenes that are pictures of the gallery …"""
 DEVELOPED: Final = 0.5
 """… and of those the ones that are photographed too."""
 MOST: Final = 4
 """People in a scene at most."""
-COUNTS: Final = (0.03, 0.70, 0.89, 0.97)
+COUNTS: Final = (0.03, 0.62, 0.86, 0.96)
 """Share of the scenes with nobody, with one person at most, and so on."""
 OCCLUDED: Final = 0.3
 """Share of the scenes in which things may stand before people."""
@@ -134,7 +134,7 @@ def _facing(chance: np.random.Generator, share: float, spread: float) -> float:
 
 def _beside(chance: np.random.Generator, taken: Sequence[float], together: bool) -> tuple[float, float]:
     """Metres to the side and ahead of the first person: next to those who have their places (to the side) already."""
-    apart = chance.uniform(0.35, 0.8) if together else chance.uniform(0.2, 2.2)
+    apart = chance.uniform(0.3, 0.7) if together else chance.uniform(0.2, 2.2)
     x = min(taken) - apart if chance.random() < 0.5 else max(taken) + apart
     z = chance.normal(0, 0.15) if together else 0.5 - chance.exponential(1.5)
     return float(x), float(z)

@@ -149,7 +149,7 @@ def _supply(filled: Queue[Batch], size: Any, seed: list[int], count: int, record
             made = studio.scene(side)
             images[number] = made.image
             people[number, : len(made.people)] = made.people
-        if chance.random() < (1.0 if len(gallery.kept) < PICTURES // 4 else 0.25):
+        if chance.random() < (1.0 if len(gallery.kept) < PICTURES // 2 else 0.5):
             gallery.grow(1)
         filled.put(Batch(images, people))
         if len(bank.people) < PEOPLE:
