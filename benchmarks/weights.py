@@ -101,6 +101,7 @@ def quantized(checkpoint: Path, file: Path, data: Path, limit: int | None) -> No
 
     network = PoseNet()
     network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["mean"])
+    network = export.bolder(network)
     pictures = {
         "crops": measure.crops(data / "photos" / "coco")[:limit],
         "starter pictures": measure.drawn(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from models.train.calibrate import pictures
 from models.train.curves import plot
-from models.train.export import compare, export
+from models.train.export import bolder, compare, export
 from models.train.fit import Learner, Plan, fit
 
 NAME = "posenet_drawn.tflite"
@@ -64,9 +64,10 @@ def _write(learner: Learner, folder: Path, seed: int) -> None:
     """The curves, the quantized network, and how far it is from the one that was trained."""
     plot(folder / "curves.csv", folder / "curves.png")
     file = folder / NAME
-    export(learner.mean, pictures(seed, CALIBRATED), file)
+    network = bolder(learner.mean)
+    export(network, pictures(seed, CALIBRATED), file)
     print(f"{file}: {file.stat().st_size:,} bytes, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}")
-    for head in compare(learner.mean, file, pictures(seed + 1, COMPARED)):
+    for head in compare(network, file, pictures(seed + 1, COMPARED)):
         print(
             f"{head.head}: {head.mean:.3f} from the network's in the mean, {head.most:.2f} at most "
             f"(spread {head.spread:.2f}, step {head.step:.3f}, {head.cut:.1%} cut off)"
