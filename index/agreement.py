@@ -11,10 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.pose import SIGMAS, Floats
-
-BOX_TO_BODY = 0.53
-"""The share of its box that a person's body covers, in the mean over COCO."""
+from models.pose import BOX_TO_BODY, SIGMAS, Floats
 
 SMALLEST_SCALE = 1e-6
 """The fit's scale stays positive: a pose that only fits upside down fits badly, and is not turned over."""

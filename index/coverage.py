@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from index.agreement import BOX_TO_BODY, agreement
+from index.agreement import agreement
 from index.reference import TILE, Reference, figure, references
-from models.pose import SWAP, Floats
+from models.pose import BOX_TO_BODY, SWAP, Floats
 
 AGREES: Final = 0.7
 """From this agreement on somebody is seen to be in the pose."""

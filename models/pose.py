@@ -45,6 +45,9 @@ SIGMAS: Final = np.array(
 )  # fmt: skip
 """How far people who label COCO differ on each key point, as a share of the person's size."""
 
+BOX_TO_BODY: Final = 0.53
+"""The share of its box that a person's body covers, in the mean over COCO."""
+
 EDGES: Final = (
     (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10),
     (5, 11), (6, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16),

@@ -13,6 +13,7 @@ from models.train.gallery import FIRST
 from models.train.measure import fitted
 from models.train.photo import expose
 from models.train.scene import Studio
+from models.train.variety import lights
 
 SIDE: Final = 417
 """Pixels of a scene's side: a square of about as many as 353×481."""
@@ -35,6 +36,6 @@ def _whole(chance: np.random.Generator) -> Image:
 
 def _relit(chance: np.random.Generator, image: Image) -> Image:
     """Darker or brighter, and tinted a little, as much as in training."""
-    gain = chance.normal(1, 0.12) + chance.normal(0, 0.05, 3)
-    lit = (image.astype(np.float32) - 128) * gain + (128 + 128 * chance.normal(0, 0.08))
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    (gain,), (offset,) = lights(chance, 1)
+    lit = (image.astype(np.float32) - 128) * gain + (128 + 128 * offset)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)

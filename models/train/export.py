@@ -20,15 +20,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from models.estimator import Estimator
 from models.pose import Floats, Image
 from models.posenet import EDGES, Scale
-from models.train.network import CHANNELS, OFFSET_PIXELS, PoseNet, Separable, as_input
+from models.train.measure import UNITS
+from models.train.network import CHANNELS, PoseNet, Separable, as_input
 from models.train.rounding import Doubles, rounded
 from models.train.tflite import Weights, Writer
 
 DESCRIPTION: Final = "Pose Mirror's PoseNet, trained on drawn people: heat maps, short offsets, mid offsets"
 
 HEADS: Final = ("heat_maps", "short_offsets", "mid_offsets")
-UNITS: Final = (1, OFFSET_PIXELS, OFFSET_PIXELS)
-"""What a number of the network's is in the file: heat maps are logits in both, offsets are cells here, pixels there."""
 
 PICTURE: Final = Scale(1 / 128, 128)
 """What a picture's bytes stand for, as in `as_input`."""

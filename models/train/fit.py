@@ -19,6 +19,7 @@ from models.train.measure import Score, crops, score
 from models.train.network import CHANNELS, PoseNet, as_input
 from models.train.supply import Batch, Supply
 from models.train.targets import Targets, targets
+from models.train.variety import lights
 
 BATCH: Final = 32
 SIZES: Final = ((0.4, 129), (0.9, 193), (0.94, 257), (1.0, 321))
@@ -186,11 +187,11 @@ def rate_at(done: float, steps: int) -> float:
 
 def _relit(pictures: Tensor, chance: np.random.Generator) -> Tensor:
     """Other gains and offsets for each picture and colour: the same scenes in another light."""
-    count = len(pictures)
-    gain = 1 + chance.normal(0, 0.12, (count, 1, 1, 1)) + chance.normal(0, 0.05, (count, 3, 1, 1))
-    offset = chance.normal(0, 0.08, (count, 1, 1, 1))
-    change = torch.from_numpy(np.stack(np.broadcast_arrays(gain, offset)).astype(np.float32)).to(pictures.device)
-    lit = pictures.mul_(change[0]).add_(change[1]).clamp_(-1, 1)
+    gain, offset = (
+        torch.from_numpy(part[:, :, None, None].astype(np.float32)).to(pictures.device)
+        for part in lights(chance, len(pictures))
+    )
+    lit = pictures.mul_(gain).add_(offset).clamp_(-1, 1)
     return lit.contiguous(memory_format=torch.channels_last)
 
 

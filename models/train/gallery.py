@@ -7,10 +7,10 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from models.figures.pictures import picture
 from models.pose import Floats, Image
+from models.train.variety import Way, moved, similarity
 
 FIRST: Final = 10_000_000
 """Pictures are numbered from here: the starter library's own, and those that measure, are never trained on."""
@@ -44,27 +44,19 @@ class Gallery:
     def cut(self, chance: np.random.Generator, size: int) -> tuple[Floats, Floats]:
         """Part of a picture, `size`×`size`×3 of 0 to 255, and the people in it (see `models.train.scene.Scene`)."""
         image, people = self.kept[int(chance.integers(len(self.kept)))]
-        way = _way(chance, image, people, size)
-        cut = cv2.warpAffine(image, way, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        placed = people.copy()
-        placed[..., :2] = people[..., :2] @ way[:, :2].T + way[:, 2]
-        inside = ((placed[..., :2] > -0.5) & (placed[..., :2] < size - 0.5)).all(-1)
-        placed[..., 2] *= inside
+        cut, placed = moved(image, people, _way(chance, image, people, size), size)
         return cut.astype(np.float32), placed
 
 
-def _way(chance: np.random.Generator, image: Image, people: Floats, size: int) -> npt.NDArray[np.float64]:
-    """2×3, from a picture's pixels to those of a cut by chance: the first person is about in its middle."""
+def _way(chance: np.random.Generator, image: Image, people: Floats, size: int) -> Way:
+    """From a picture's pixels to those of a cut by chance: the first person is about in its middle."""
     height, width = image.shape[:2]
     low, high = SCALES
     scale = size / max(height, width) * math.exp(chance.uniform(math.log(low), math.log(high)))
     turn = math.radians(float(chance.normal(0, 4)))
     seen = people[0, people[0, :, 2] > 0, :2]
     middle = seen.mean(0) if len(seen) else np.array([width / 2, height / 2])
-    a, b = scale * math.cos(turn), scale * math.sin(turn)
-    way = np.array([[a, -b, 0], [b, a, 0]])
-    way[:, 2] = size / 2 + chance.normal(0, 0.12, 2) * size - way[:, :2] @ middle
-    return way
+    return similarity(scale, turn, middle, size / 2 + chance.normal(0, 0.12, 2) * size)
 
 
 def _reduced(number: int) -> tuple[Image, Floats]:

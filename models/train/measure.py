@@ -22,7 +22,7 @@ from PIL import Image as pillow
 
 from models.estimator import Estimator, size_for
 from models.figures import picture
-from models.pose import SIGMAS, Floats, Image
+from models.pose import BOX_TO_BODY, SIGMAS, Floats, Image
 from models.posenet import STRIDE, Heads, Scale, decode
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ MARGIN: Final = 0.25
 GREY: Final = (128, 128, 128)
 """Beyond the photo's border: the network's zero."""
 
-BOX_TO_BODY: Final = 0.53
-"""The share of its box that a person's body covers, in the mean over COCO."""
 HIT: Final = 0.5
 """The similarity above which somebody counts as found, as in COCO's most lenient precision."""
 AT_ONCE: Final = 16

@@ -16,10 +16,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from models.estimator import CHANNELS as CHANNELS
 from models.posenet import STRIDE
-
-CHANNELS: Final = (17, 34, 64)
-"""Of heat maps, short offsets and mid offsets, in the order in which the network gives them."""
 
 OFFSET_PIXELS: Final = STRIDE
 """The network's offsets are in cells; times this they are in pixels, as the file's are."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.pose import SWAP, Floats
+from models.pose import Floats
 from models.process import begin
+from models.train.variety import moved, similarity
 
 PEOPLE: Final = 10_000
 """People in each process's bank …"""
@@ -47,22 +47,13 @@ class Batch(NamedTuple):
     def varied(self, chance: np.random.Generator) -> Batch:
         """The same scenes, half of them in a mirror, each a little nearer or farther, turned and moved."""
         size = self.images.shape[1]
-        images, people = np.empty_like(self.images), self.people.copy()
+        images, people = np.empty_like(self.images), np.empty_like(self.people)
+        middle = np.full(2, (size - 1) / 2)
         for number in range(len(images)):
-            flip = -1.0 if chance.random() < 0.5 else 1.0
-            scale, turn = math.exp(chance.normal(0, 0.14)), chance.normal(0, 0.12)
-            a, b = scale * math.cos(turn), scale * math.sin(turn)
-            way = np.array([[a * flip, -b, 0], [b * flip, a, 0]])
-            middle = np.full(2, (size - 1) / 2)
-            way[:, 2] = middle + chance.normal(0, 0.04, 2) * size - way[:, :2] @ middle
-            images[number] = cv2.warpAffine(
-                self.images[number], way, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-            if flip < 0:
-                people[number] = people[number][:, SWAP]
-            people[number, ..., :2] = people[number, ..., :2] @ way[:, :2].T + way[:, 2]
-        inside = ((people[..., :2] > -0.5) & (people[..., :2] < size - 0.5)).all(-1)
-        people[..., 2] *= inside
+            mirror = bool(chance.random() < 0.5)
+            scale, turn = math.exp(chance.normal(0, 0.14)), float(chance.normal(0, 0.12))
+            way = similarity(scale, turn, middle, middle + chance.normal(0, 0.04, 2) * size, mirror)
+            images[number], people[number] = moved(self.images[number], self.people[number], way, size)
         return Batch(images, people)
 
 
@@ -108,11 +99,9 @@ class Supply:
         try:
             new = self._filled.get_nowait() if len(self._used) >= POOL[0] else self._waited()
         except queue.Empty:
-            place = int(self._chance.integers(len(self._used)))
-            batch, uses = self._used[place]
-            self._used[place] = self._used[-1] if uses <= 1 else (batch, uses - 1)
-            if uses <= 1:
-                self._used.pop()
+            batch, uses = self._used.pop(int(self._chance.integers(len(self._used))))
+            if uses > 1:
+                self._used.append((batch, uses - 1))
             return batch.varied(self._chance)
         if len(self._used) >= POOL[1]:  # drawing is the faster of the two
             self._used.pop(int(self._chance.integers(len(self._used))))
