@@ -16,7 +16,7 @@ import pygame
 
 from device.backdrop import MASKS, pixels
 from device.layout import Size
-from device.panel import Display, ScreenError, open_panel
+from device.panel import Display, Panel, ScreenError
 from device.scene import Scene, Shown, View
 from models.pose import Image
 
@@ -40,8 +40,8 @@ class Event(enum.Enum):
 class Screen:
     """The display, open; a context manager. Made by `Screen.open`."""
 
-    def __init__(self, kind: Display, rotate: Rotation) -> None:
-        self.kind = kind
+    def __init__(self, panel: Panel, rotate: Rotation) -> None:
+        self._panel = panel
         self._rotate = rotate
         self._scene = Scene()
         self._beside: pygame.Surface | None = None
@@ -52,11 +52,12 @@ class Screen:
 
         `auto` is a window on a desktop, the kiosk where a display is plugged in without one, else headless; `kind`
         says which it became. `size` (width, height) is the display's own, before `rotate`: by default 1280×720, and
-        in a kiosk what the display has. Raises ScreenError, a sentence saying what to do, when there is none such.
+        in a kiosk what the display has. A kiosk's display may be unplugged and plugged in again, or be another one
+        then; it is waited for. Raises ScreenError, a sentence saying what to do, when there is none such.
         """
-        kind = open_panel(display, size)
+        panel = Panel(display, size)
         pygame.font.init()
-        return cls(kind, rotate)
+        return cls(panel, rotate)
 
     def __enter__(self) -> Self:
         return self
@@ -71,19 +72,30 @@ class Screen:
         pygame.display.quit()
 
     @property
+    def kind(self) -> Display:
+        """Kiosk, window or headless."""
+        return self._panel.kind
+
+    @property
     def size(self) -> Size:
-        """The canvas's width and height, after rotation; a window's may change from one `events` to the next."""
-        width, height = _panel().get_size()
+        """The canvas's width and height, after rotation; it may change from one `draw` or `events` to the next."""
+        width, height = _surface().get_size()
         return (height, width) if self._rotate in (90, 270) else (width, height)
 
     def draw(self, view: View, now: float) -> None:
-        """Show a view at the time `now` (seconds, any steady clock)."""
-        panel = _panel()
-        canvas = self._canvas(panel)
+        """Show a view at the time `now` (seconds, any steady clock); nothing is drawn that nobody would see."""
+        self._panel.tend(now)
+        if self._panel.dark:
+            return
+        surface = _surface()
+        canvas = self._canvas(surface)
         self._scene.draw(canvas, view, now)
-        if canvas is not panel:
-            _turn(canvas, panel, self._rotate)
-        pygame.display.flip()
+        if canvas is not surface:
+            _turn(canvas, surface, self._rotate)
+        try:
+            pygame.display.flip()
+        except pygame.error as error:
+            self._panel.fail(error, now)
 
     def events(self) -> list[Event]:
         """What happened since the last call: at most one PRESS and one QUIT.
@@ -96,13 +108,13 @@ class Screen:
 
     def snapshot(self) -> Image:
         """The canvas as last drawn: H×W×3, upright."""
-        canvas = self._canvas(_panel())
+        canvas = self._canvas(_surface())
         return cv2.cvtColor(pixels(canvas), cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
 
-    def _canvas(self, panel: pygame.Surface) -> pygame.Surface:
+    def _canvas(self, surface: pygame.Surface) -> pygame.Surface:
         """What is drawn on: the display's own surface where it is upright and of our format, else one beside it."""
-        if self._rotate == 0 and panel.get_masks() == MASKS:
-            return panel
+        if self._rotate == 0 and surface.get_masks() == MASKS:
+            return surface
         if self._beside is None or self._beside.get_size() != self.size:
             self._beside = pygame.Surface(self.size, 0, 32, MASKS)
         return self._beside
@@ -124,15 +136,15 @@ def _meaning(event: pygame.event.Event, kind: Display) -> Event | None:
     return Event.PRESS if clicked else None
 
 
-def _panel() -> pygame.Surface:
+def _surface() -> pygame.Surface:
     surface = pygame.display.get_surface()
     if surface is None:
         raise ScreenError("the display is closed: open the screen before drawing on it")
     return surface
 
 
-def _turn(canvas: pygame.Surface, panel: pygame.Surface, rotate: Rotation) -> None:
-    if panel.get_masks() != MASKS:
-        panel.blit(pygame.transform.rotate(canvas, -rotate), (0, 0))
+def _turn(canvas: pygame.Surface, surface: pygame.Surface, rotate: Rotation) -> None:
+    if surface.get_masks() != MASKS:
+        surface.blit(pygame.transform.rotate(canvas, -rotate), (0, 0))
     else:
-        cv2.rotate(pixels(canvas), TURNS[rotate], dst=pixels(panel))
+        cv2.rotate(pixels(canvas), TURNS[rotate], dst=pixels(surface))
