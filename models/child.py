@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import pickle
 import resource
 import select
 import signal
@@ -23,18 +24,24 @@ from contextlib import AbstractContextManager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from models.pose import Image, Pose
-from models.process import leave_stopping_to_parent, python
+from models.process import give_way, leave_stopping_to_parent, python
 from models.supervision import Device
 
 Shape = tuple[int, int, int]
 """Height, width, 3."""
 Rows = npt.NDArray[np.float64]
+
+ROW: Final = 52
+"""Numbers that a pose is told in: x and y of each key point, their scores, the pose's score."""
+
+LONGEST: Final = 1 << 20
+"""Bytes of an answer; ten people take five thousand."""
 
 
 class SupportsEstimate(Protocol):
@@ -79,6 +86,9 @@ class Refusal(NamedTuple):
 
 class ChildFailed(RuntimeError):
     """The child is of no more use; the message begins a sentence: 'The estimator stopped (SIGKILL)'."""
+
+
+NONSENSE: Final = "The estimator answered with nonsense"
 
 
 class ChildRefused(ChildFailed):
@@ -141,6 +151,8 @@ class Child:
             answer = self._answer(0)
             if answer is None and now - self.started > limit:
                 raise ChildFailed(f"The estimator did not start within {limit:g} s")
+            if not isinstance(answer, Ready | None):
+                raise ChildFailed(NONSENSE)
             self.ready = answer
         return self.ready is not None
 
@@ -154,6 +166,8 @@ class Child:
         rows = self._answer(patience)
         if rows is None:
             raise ChildFailed(f"The estimator did not answer for {patience:g} s")
+        if not are_rows(rows):
+            raise ChildFailed(NONSENSE)
         return from_rows(rows)
 
     def _answer(self, timeout: float) -> Any:
@@ -161,18 +175,25 @@ class Child:
         try:
             if not self._answers.poll(timeout):
                 return None
-            answer = self._answers.recv()
-        except (EOFError, OSError):
+            message = self._answers.recv_bytes(LONGEST)
+        except EOFError:
             raise ChildFailed(self._epitaph()) from None
+        except OSError:  # among others when it says that its answer is longer than any can be
+            raise ChildFailed(self._epitaph(NONSENSE)) from None
+        try:
+            answer = pickle.loads(message)
+        except Exception as error:  # whatever pickle makes of bytes that it did not write
+            raise ChildFailed(NONSENSE) from error
         if isinstance(answer, Refusal):
             raise ChildRefused(answer)
         return answer
 
-    def _epitaph(self) -> str:
+    def _epitaph(self, alive: str = "The estimator closed its pipe") -> str:
+        """How it ended, or what to say of it while it has not."""
         try:
             status = self._process.wait(0.5)  # its pipes close a moment before it can be asked how it ended
         except subprocess.TimeoutExpired:
-            return "The estimator closed its pipe"
+            return alive
         if status >= 0:
             return f"The estimator ended by itself (status {status})"
         with suppress(ValueError):
@@ -210,6 +231,7 @@ def serve(requests_fd: int, answers_fd: int, lifeline_fd: int, frame_fd: int) ->
     """The child's life: become what the first request says, then answer each frame until the requests end."""
     _die_with_parent(lifeline_fd)
     leave_no_core()
+    give_way(500)
     requests, answers = Connection(requests_fd, writable=False), Connection(answers_fd, readable=False)
     try:
         job: Job = requests.recv()
@@ -263,7 +285,17 @@ def _refusal(error: Exception) -> Refusal:
 def to_rows(poses: Sequence[Pose]) -> Rows:
     """N×52 for N poses: x and y of each key point, their scores, the pose's score (which is no float32)."""
     rows = [np.concatenate([pose.xy.ravel(), pose.scores, [pose.score]]) for pose in poses]
-    return np.array(rows, np.float64).reshape(-1, 52)
+    return np.array(rows, np.float64).reshape(-1, ROW)
+
+
+def are_rows(answer: object) -> TypeGuard[Rows]:
+    """Whether this is what `to_rows` makes, of numbers that can be drawn."""
+    return (
+        isinstance(answer, np.ndarray)
+        and answer.dtype == np.float64
+        and answer.shape[1:] == (ROW,)
+        and bool(np.isfinite(answer).all())
+    )
 
 
 def from_rows(rows: Rows) -> list[Pose]:

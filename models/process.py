@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -33,6 +34,16 @@ def leave_stopping_to_parent() -> None:
     """Ctrl-C and SIGTERM, which may reach all processes at once, do nothing to this one."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def give_way(share: int) -> None:
+    """Where memory runs out, the kernel is to end this process before its parent: the mirror goes on without it.
+
+    `share` (0 to 1000) is how many thousandths of all memory are counted to it besides its own: the process with most
+    goes first. (proc_pid_oom_score_adj(5); where the memory is a control group's, it is that one's.)
+    """
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(share))
 
 
 def python(
