@@ -21,12 +21,12 @@ import cv2
 
 from index.library import LibraryError, info
 from index.starter import COUNT, STEP, grow
-from models.process import python
+from models.process import give_way, python
 
 ROOM: Final = 500_000_000
 """Bytes that must be free on the disk: three times what the whole starter library takes."""
 
-GRACE: Final = 5.0
+GRACE: Final = 3.0
 """Seconds that the process has for clearing up."""
 
 log = logging.getLogger(__name__)
@@ -91,8 +91,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_end_with_the_mirror, daemon=True).start()
-    with suppress(OSError):  # where memory runs out, this is what can be spared
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    give_way(1000)  # of all there is, this can be spared best
     cv2.setNumThreads(1)
     try:
         grow(Path(sys.argv[1]), int(sys.argv[2]), step=int(sys.argv[3]), workers=1)

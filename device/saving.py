@@ -29,7 +29,7 @@ import cv2
 
 from device.gif import GifError, Recording, encode
 from models.child import leave_no_core
-from models.process import leave_stopping_to_parent, python
+from models.process import give_way, leave_stopping_to_parent, python
 
 PREFIX: Final = "pose-mirror-"
 UNFINISHED: Final = ".part"
@@ -108,14 +108,14 @@ class GifWriter:
         except queue.Empty:
             return None
 
-    def close(self, patience: float = 6.0) -> None:
+    def close(self, patience: float = 3.0) -> None:
         """Let a GIF under way be finished for so many seconds, then end its process; nothing half-written stays."""
         if self._thread is None:
             return
         self._thread.join(patience)
         if self._process is not None:
             self._process.kill()
-        self._thread.join()
+        self._thread.join(1.0)  # a disk that hangs keeps even a killed process
         self._thread = None
 
     def _write(self, job: Job) -> None:
@@ -181,6 +181,7 @@ def main() -> None:
     """
     leave_stopping_to_parent()
     leave_no_core()
+    give_way(800)  # a visitor can press again; the estimator is missed sooner
     cv2.setNumThreads(1)
     try:
         job: Job = pickle.load(sys.stdin.buffer)
