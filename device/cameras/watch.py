@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from device.camera import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, Frame
+import numpy as np
+
+from device.camera import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, EndOfVideo, Frame
 from device.cameras.opening import open_camera
 
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 10.0
 """Seconds between two tries to open a camera: after the first failure, doubled with each further one, and at most."""
 
-CLOSING: Final = 12.0
-"""Seconds that opening or closing a camera may take when the mirror ends."""
+CLOSING: Final = 3.0
+"""Seconds that opening or closing a camera may take when the mirror ends, before it is left to the kernel."""
 
 STEADY: Final = 10.0
 """Seconds after which a camera that was opened counts as working, and its next failure as a first one."""
@@ -77,7 +79,7 @@ class WatchedCamera(Camera):
                 self._untold = False
                 raise _again(self._trouble)
         try:
-            return camera.latest(max(until - time.monotonic(), 0.0))
+            return _usable(camera.latest(max(until - time.monotonic(), 0.0)))
         except CameraSilent as error:
             if error.seconds >= SILENCE:
                 self._lost(camera, error)
@@ -85,6 +87,14 @@ class WatchedCamera(Camera):
         except CameraError as error:
             self._lost(camera, error)
             raise
+        except EndOfVideo:
+            raise
+        except Exception as error:
+            # A picture that nothing can be made of: the camera may come to itself when it is opened again.
+            log.exception("The camera's picture cannot be used")
+            fault = CameraError(f"The camera's picture cannot be used: {error}.")
+            self._lost(camera, fault)
+            raise fault from error
 
     def close(self) -> None:
         with self._changed:
@@ -157,6 +167,14 @@ class WatchedCamera(Camera):
             log.warning("%s", error)
             self._untold = not told
         self._trouble = error
+
+
+def _usable(frame: Frame) -> Frame:
+    """The frame, when all after it can work with its pictures; raises ValueError."""
+    for image in (frame.image, frame.small):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(f"it is {'×'.join(map(str, image.shape))} of {image.dtype} and not H×W×3 of uint8")
+    return frame
 
 
 def _again(error: CameraError) -> CameraError:
