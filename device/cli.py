@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Final
 
 from device.config import parse_size
+from device.systemd import last_words
 
 DISPLAYS: Final = ("auto", "kiosk", "window", "headless")
 
@@ -45,13 +46,15 @@ def main(words: Sequence[str] | None = None) -> int:
         if sentence is None:
             raise
         print(f"pose-mirror: {sentence}", file=sys.stderr)
+        last_words(sentence)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
 
 def _terminated(status: int, number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the program as closing the window does: through every `with`."""
+    """SIGTERM ends the program as closing the window does: through every `with`, and a second one disturbs none."""
+    signal.signal(number, signal.SIG_IGN)
     raise SystemExit(status)
 
 

@@ -30,8 +30,9 @@ from index.match import Match
 from models.pose import SWAP, Image, Pose
 from models.worker import EstimatorLost
 
-STALE: Final = 1.0
-"""Seconds after which a frame is too old to be shown: a mirror that lags is none."""
+STALE: Final = 0.9
+"""Seconds after which a frame is not drawn any more: one that is over a second old is never seen, as a mirror that lags
+is none."""
 
 SURE: Final = 0.2
 """A visitor's key point scored below this is a stray: it would only enlarge the box that agreement is measured in."""
@@ -45,6 +46,9 @@ NOTE: Final = 8.0
 
 class Estimator(Protocol):
     """What finds people; `models.worker.EstimatorProcess` in the kiosk."""
+
+    @property
+    def device(self) -> str: ...
 
     @property
     def note(self) -> str | None: ...
@@ -128,7 +132,12 @@ class Sense:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=2)
+
+    @property
+    def device(self) -> str:
+        """Where poses are estimated now: "cpu" or "edgetpu"."""
+        return self._estimator.device
 
     @property
     def over(self) -> bool:
@@ -284,11 +293,11 @@ def mirror(
     *,
     fps: int,
     seconds: float | None = None,
-    each: Callable[[float], None] | None = None,
+    watching: Sequence[Callable[[Moment, float], None]] = (),
 ) -> None:
     """Shows what is sensed until the screen is closed, the film is over, or `seconds` have passed.
 
-    `each` is called after every picture with the seconds since the start.
+    Who is `watching` is called after every picture with its moment and the time, seconds of time.monotonic().
     """
     start = time.monotonic()
     while not sense.over:
@@ -302,8 +311,8 @@ def mirror(
         moment = sense.newest()
         recorder.see(*recordable(moment), now)
         screen.draw(view(moment, recorder, now), now)
-        if each is not None:
-            each(now - start)
+        for watch in watching:
+            watch(moment, time.monotonic())
         time.sleep(max(0.0, 1 / fps - (time.monotonic() - now)))
     sense.newest()
 

@@ -19,12 +19,14 @@ from device.button import Button, ButtonError
 from device.cameras.watch import WatchedCamera
 from device.collection import Collection
 from device.config import Config
+from device.ending import together
 from device.growth import growing
-from device.mirror import Sense, mirror
+from device.mirror import Moment, Sense, mirror
 from device.panel import resolve
 from device.recorder import Recorder
 from device.saving import GifWriter
 from device.screen import Event, Screen, View
+from device.systemd import Notifier, Pulse
 from index.library import LibraryError
 from index.starter import starter
 from models import fetch
@@ -59,9 +61,7 @@ def run(asked: argparse.Namespace) -> int:
         settings = replace(settings, camera=replace(settings.camera, source=asked.camera))
     if asked.library is not None:
         settings = replace(settings, library=replace(settings.library, folder=str(asked.library)))
-    with opened(settings) as parts:
-        each = _screenshots(parts.screen, asked.screenshots) if asked.screenshots else None
-        mirror(*parts, fps=settings.screen.fps, seconds=asked.seconds, each=each)
+    _show(settings, asked)
     return 0
 
 
@@ -75,11 +75,22 @@ def demo(asked: argparse.Namespace) -> int:
         button=replace(settings.button, pin=0),
     )
     if resolve(settings.screen.display, os.environ)[0] != "headless":
-        with opened(settings) as parts:
-            each = _screenshots(parts.screen, asked.screenshots) if asked.screenshots else None
-            mirror(*parts, fps=settings.screen.fps, seconds=asked.seconds, each=each)
+        _show(settings, asked)
         return 0
     return _unseen_demo(settings, asked.screenshots or DEMO, asked.seconds or DEMO_SECONDS)
+
+
+def _show(settings: Config, asked: argparse.Namespace) -> None:
+    """Opens the mirror and shows it until it is closed; as a service, systemd hears how it does."""
+    notifier = Notifier.of()
+    with opened(settings) as parts:
+        watching: list[Callable[[Moment, float], None]] = [Pulse(notifier, lambda: parts.sense.device).drawn]
+        if asked.screenshots:
+            watching.append(_screenshots(parts.screen, asked.screenshots))
+        try:
+            mirror(*parts, fps=settings.screen.fps, seconds=asked.seconds, watching=watching)
+        finally:
+            notifier.stopping()
 
 
 def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
@@ -88,16 +99,15 @@ def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
     log.info("No display: %.0f seconds of the mirror are written to %s.", seconds, folder.absolute())
     with opened(settings, grow=False) as parts:
         shoot = _screenshots(parts.screen, folder)
-        pressed = False
+        press_at: float | None = time.monotonic() + min(DEMO_PRESS, seconds / 4)
 
-        def each(elapsed: float) -> None:
-            nonlocal pressed
-            shoot(elapsed)
-            if elapsed >= min(DEMO_PRESS, seconds / 4) and not pressed:
-                pressed = True
-                parts.recorder.press(time.monotonic())
+        def press(moment: Moment, now: float) -> None:
+            nonlocal press_at
+            if press_at is not None and now >= press_at:
+                press_at = None
+                parts.recorder.press(now)
 
-        mirror(*parts, fps=settings.screen.fps, seconds=seconds, each=each)
+        mirror(*parts, fps=settings.screen.fps, seconds=seconds, watching=[shoot, press])
     pictures, gifs = len(list(folder.glob("screen-*.png"))), sorted(folder.glob("*.gif"))
     log.info("%d pictures of the screen are in %s.", pictures, folder.absolute())
     for gif in gifs[-1:]:
@@ -117,8 +127,9 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
         estimator = stack.enter_context(opened_estimator(settings, model.file, twin))
         estimator.warm()
         library = stack.enter_context(open_collection(settings.library.folder, _telling(screen)))
+        growth = stack.enter_context(ExitStack())
         if grow and library.folder == places.starter():
-            stack.enter_context(growing(places.starter()))
+            growth.enter_context(growing(places.starter()))
         camera = stack.enter_context(
             WatchedCamera(asked.source, size=(asked.width, asked.height), small=_small(settings))
         )
@@ -135,6 +146,7 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
             note=None if asked.source == "performer" else model.note,  # drawn people are what it knows
         )
         stack.enter_context(sense)
+        stack.callback(together, camera.close, estimator.close, writer.close, growth.close)
         recorder = Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, camera=gif.camera)
         yield Opened(screen, sense, recorder, button)
 
@@ -217,8 +229,8 @@ def _size_of(settings: Config) -> tuple[int, int] | None:
 
 
 def _telling(screen: Screen) -> Callable[[int, int | None, str], None]:
-    """Tells on the screen, and in the log at each tenth, how far a long start is."""
-    told = -1
+    """Tells on the screen, to systemd, and in the log at each tenth, how far a long start is."""
+    told, notifier = -1, Notifier.of()
 
     def tell(done: int, total: int | None, what: str) -> None:
         nonlocal told
@@ -226,6 +238,7 @@ def _telling(screen: Screen) -> Callable[[int, int | None, str], None]:
             raise SystemExit(0)
         of = f" of {total}" if total else ""
         screen.draw(View(notice=f"{what}: {done}{of}"), time.monotonic())
+        notifier.starting(f"{what}: {done}{of}")
         tenth = 10 * done // total if total else 0
         if tenth != told:
             told = tenth
@@ -234,15 +247,15 @@ def _telling(screen: Screen) -> Callable[[int, int | None, str], None]:
     return tell
 
 
-def _screenshots(screen: Screen, folder: Path) -> Callable[[float], None]:
+def _screenshots(screen: Screen, folder: Path) -> Callable[[Moment, float], None]:
     """Writes what the screen shows, a picture a second, to a folder that is made when it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = -1
+    start, written = time.monotonic(), -1
 
-    def shoot(elapsed: float) -> None:
+    def shoot(moment: Moment, now: float) -> None:
         nonlocal written
-        if int(elapsed) > written:
-            written = int(elapsed)
+        if int(now - start) > written:
+            written = int(now - start)
             picture = cv2.cvtColor(screen.snapshot(), cv2.COLOR_RGB2BGR)
             cv2.imwrite(str(folder / f"screen-{written:04d}.png"), picture)
 

@@ -1,0 +1,106 @@
+"""What systemd is told of a mirror that runs as its service: that it is up, how it does, and that frames move.
+
+The protocol is that of sd_notify(3): KEY=value lines in datagrams to the socket that $NOTIFY_SOCKET names. Where there
+is none, as on a desktop, nobody is told anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:  # the command line needs no camera to say its last words
+    from device.mirror import Moment
+
+FED_EVERY: Final = 1.0
+STATUS_EVERY: Final = 5.0
+"""Seconds between two words to the watchdog, and between two of how the mirror does."""
+
+LAST_WORDS: Final = "last-words"
+"""The file in the service's folder from which `systemd/say-why` takes what it writes on the display."""
+
+
+class Notifier:
+    """The service manager's ear; `address` is $NOTIFY_SOCKET, empty where nobody listens."""
+
+    def __init__(self, address: str = "") -> None:
+        # "@" stands for the zero byte of a name that is no file's.
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] = os.environ) -> Notifier:
+        """The one that this process was started with."""
+        return cls(environ.get("NOTIFY_SOCKET", ""))
+
+    def tell(self, **values: str) -> None:
+        """Say KEY=value for each; whether anybody hears it is not the mirror's trouble."""
+        if not self._address:
+            return
+        said = "\n".join(f"{key}={' '.join(value.split())}" for key, value in values.items())
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.sendto(said.encode(), self._address)
+
+    def starting(self, what: str, seconds: float = 30.0) -> None:
+        """The start goes on and takes longer: `what` is being done, and the next word comes within `seconds`."""
+        self.tell(STATUS=what, EXTEND_TIMEOUT_USEC=f"{seconds * 1e6:.0f}")
+
+    def stopping(self) -> None:
+        """The mirror was asked to end, and does."""
+        self.tell(STOPPING="1")
+
+
+class Pulse:
+    """Tells by what is drawn that the mirror is up and alive. `device` says where poses are estimated now.
+
+    READY with the first picture that shows what the camera sees, or says why it does not. The watchdog is fed for as
+    long as new moments come from the thread that senses and are drawn by the one that shows: either that hangs is
+    noticed. A camera that is missing is no hang, as the mirror then says so.
+    """
+
+    def __init__(self, notifier: Notifier, device: Callable[[], str]) -> None:
+        self._notifier, self._device = notifier, device
+        self._last: Moment | None = None
+        self._ready = False
+        self._fed = 0.0
+        self._since, self._frames, self._latency = 0.0, 0, 0.0
+
+    def drawn(self, moment: Moment, now: float) -> None:
+        """The moment is on the screen at `now`, seconds of time.monotonic(); to be called after every drawing."""
+        if moment is self._last or (moment.frame is None and not moment.faults):
+            return
+        self._last = moment
+        if not self._ready:
+            self._ready = True
+            self._since = self._fed = now
+            self._notifier.tell(READY="1", STATUS="The first picture is on the display.")
+        if moment.frame is not None:
+            self._frames += 1
+            self._latency += now - moment.frame.taken
+        if now - self._fed >= FED_EVERY:
+            self._fed = now
+            self._notifier.tell(WATCHDOG="1")
+        if now - self._since >= STATUS_EVERY:
+            self._notifier.tell(STATUS=self._status(moment, now - self._since))
+            self._since, self._frames, self._latency = now, 0, 0.0
+
+    def _status(self, moment: Moment, seconds: float) -> str:
+        """How it does, as "24 fps, 61 ms from camera to display, estimated on the Edge TPU", and what is wrong."""
+        if not self._frames:
+            return " ".join(moment.faults) or "No frames come."
+        device = {"cpu": "CPU", "edgetpu": "Edge TPU"}.get(self._device(), self._device())
+        latency = 1000 * self._latency / self._frames
+        said = f"{self._frames / seconds:.0f} fps, {latency:.0f} ms from camera to display, estimated on the {device}"
+        return " ".join([f"{said}.", *moment.faults])
+
+
+def last_words(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Leave the sentence with which the service's mirror ends for the display that is then without one."""
+    folder = environ.get("RUNTIME_DIRECTORY", "") if environ.get("NOTIFY_SOCKET") else ""
+    if folder:
+        with contextlib.suppress(OSError):
+            Path(folder, LAST_WORDS).write_text(f"{sentence}\n", encoding="utf-8")
