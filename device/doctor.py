@@ -21,6 +21,7 @@ from device.collection import opened
 from device.config import Config, load
 from device.panel import ScreenError, open_panel
 from device.start import models_of
+from device.systemd import SERVICE, service
 from index.library import LibraryError
 from index.manifest import REPORT
 from index.starter import COUNT, drawn
@@ -52,13 +53,20 @@ class Finding:
     sentence: str
 
 
+HELD: Final = ("camera", "display", "button")
+"""What one program alone can have."""
+
+IN_USE: Final = Finding("ok", "The mirror that runs as a service has it.")
+
 Check = Callable[[Config], Finding]
 
 
 def examine(config: Config) -> Iterator[tuple[str, Finding]]:
     """Each link's name and what was found of it, in the order a frame takes."""
+    found = service()
+    running = found is not None and found.state == "active"
     for name, check in CHECKS.items():
-        yield name, check(config)
+        yield name, IN_USE if running and name in HELD else check(config)
 
 
 def doctor(asked: argparse.Namespace) -> int:
@@ -216,6 +224,20 @@ def _firmware() -> int:
         return 0
 
 
+def _service(config: Config) -> Finding:
+    found = service()
+    if found is None:
+        return Finding("ok", "Not installed: the mirror is started by hand. (`sudo systemd/install.sh` makes a kiosk.)")
+    if found.state == "inactive":
+        return Finding("note", f"It is stopped: sudo systemctl start {SERVICE}.")
+    if found.state != "active":
+        return Finding("bad", f"It does not come up ({found.state}): journalctl -u {SERVICE} -b says why.")
+    if found.restarts:
+        times = "once" if found.restarts == 1 else f"{found.restarts} times"
+        return Finding("note", f"It had to be started again {times} (journalctl -u {SERVICE} -b). {found.status}")
+    return Finding("ok", f"It is up. {found.status}".strip())
+
+
 CHECKS: Final[dict[str, Check]] = {
     "model": _model,
     "runtime": _runtime,
@@ -226,4 +248,5 @@ CHECKS: Final[dict[str, Check]] = {
     "button": _button,
     "disk": _disk,
     "temperature": _heat,
+    "service": _service,
 }

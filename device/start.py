@@ -84,7 +84,9 @@ def _show(settings: Config, asked: argparse.Namespace) -> None:
     """Opens the mirror and shows it until it is closed; as a service, systemd hears how it does."""
     notifier = Notifier.of()
     with opened(settings) as parts:
-        watching: list[Callable[[Moment, float], None]] = [Pulse(notifier, lambda: parts.sense.device).drawn]
+        watching: list[Callable[[Moment, float], None]] = [
+            Pulse(notifier, lambda: parts.sense.device, lambda: parts.screen.dark).drawn
+        ]
         if asked.screenshots:
             watching.append(_screenshots(parts.screen, asked.screenshots))
         try:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:  # the command line needs no camera to say its last words
     from device.mirror import Moment
+
+SERVICE: Final = "pose-mirror"
 
 FED_EVERY: Final = 1.0
 STATUS_EVERY: Final = 5.0
@@ -59,11 +62,12 @@ class Pulse:
 
     READY with the first picture that shows what the camera sees, or says why it does not. The watchdog is fed for as
     long as new moments come from the thread that senses and are drawn by the one that shows: either that hangs is
-    noticed. A camera that is missing is no hang, as the mirror then says so.
+    noticed. A camera that is missing is no hang, as the mirror then says so, and neither is a display that is not
+    plugged in (`dark`), for which it waits.
     """
 
-    def __init__(self, notifier: Notifier, device: Callable[[], str]) -> None:
-        self._notifier, self._device = notifier, device
+    def __init__(self, notifier: Notifier, device: Callable[[], str], dark: Callable[[], bool] = lambda: False) -> None:
+        self._notifier, self._device, self._dark = notifier, device, dark
         self._last: Moment | None = None
         self._ready = False
         self._fed = 0.0
@@ -90,12 +94,35 @@ class Pulse:
 
     def _status(self, moment: Moment, seconds: float) -> str:
         """How it does, as "24 fps, 61 ms from camera to display, estimated on the Edge TPU", and what is wrong."""
+        faults = (*moment.faults, "No display is plugged in.") if self._dark() else moment.faults
         if not self._frames:
-            return " ".join(moment.faults) or "No frames come."
+            return " ".join(faults) or "No frames come."
         device = {"cpu": "CPU", "edgetpu": "Edge TPU"}.get(self._device(), self._device())
         latency = 1000 * self._latency / self._frames
         said = f"{self._frames / seconds:.0f} fps, {latency:.0f} ms from camera to display, estimated on the {device}"
-        return " ".join([f"{said}.", *moment.faults])
+        return " ".join([f"{said}.", *faults])
+
+
+class Service(NamedTuple):
+    """The installed service: whether it is up ("active", "activating", "failed", "inactive"), what its mirror said of
+    itself, and how often it had to be started again."""
+
+    state: str
+    status: str
+    restarts: int
+
+
+def service(name: str = SERVICE) -> Service | None:
+    """How the installed service does; None where there is none, or no systemd."""
+    asked = ["systemctl", "show", name, "--property=LoadState,ActiveState,StatusText,NRestarts"]
+    try:
+        ran = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = dict(line.partition("=")[::2] for line in ran.stdout.splitlines())
+    if found.get("LoadState") != "loaded":
+        return None
+    return Service(found.get("ActiveState", ""), found.get("StatusText", ""), int(found.get("NRestarts") or 0))
 
 
 def last_words(sentence: str, environ: Mapping[str, str] = os.environ) -> None:

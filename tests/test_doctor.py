@@ -34,7 +34,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def test_every_link_is_checked_in_the_order_a_frame_takes() -> None:
     assert list(doctor.CHECKS) == [
-        "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "disk", "temperature",
+        "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "disk", "temperature", "service",
     ]  # fmt: skip
 
 
@@ -142,3 +142,50 @@ def test_nowhere_to_write_is_found_before_the_folder_is_made(settings: Config, t
 )
 def test_a_pis_firmware_is_read_as_its_manual_says(bits: int, told: list[str]) -> None:
     assert throttling(bits) == told
+
+
+def installed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, state: str, restarts: int = 0, load: str = "loaded"
+) -> None:
+    """A systemctl that tells of a service in this state."""
+    told = f"LoadState={load}\nActiveState={state}\nStatusText=24 fps.\nNRestarts={restarts}"
+    systemctl = folder / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\ncat <<E\n{told}\nE\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+
+@pytest.mark.parametrize(
+    ("state", "restarts", "load", "found"),
+    [
+        ("inactive", 0, "not-found", ("ok", "Not installed")),
+        ("active", 0, "loaded", ("ok", "It is up. 24 fps.")),
+        ("active", 1, "loaded", ("note", "started again once")),
+        ("active", 7, "loaded", ("note", "started again 7 times")),
+        ("inactive", 0, "loaded", ("note", "systemctl start pose-mirror")),
+        ("activating", 3, "loaded", ("bad", "journalctl -u pose-mirror -b")),
+    ],
+)
+def test_how_the_service_does(
+    settings: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    restarts: int,
+    load: str,
+    found: tuple[str, str],
+) -> None:
+    installed(tmp_path, monkeypatch, state, restarts, load)
+    finding = doctor.CHECKS["service"](settings)
+    assert finding.state == found[0]
+    assert found[1] in finding.sentence
+
+
+def test_what_the_running_service_has_is_not_missed(
+    settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(tmp_path, monkeypatch, "active")
+    taken = replace(settings, camera=replace(settings.camera, source="/dev/video77"))
+    assert dict(doctor.examine(taken))["camera"] == doctor.IN_USE
+    installed(tmp_path, monkeypatch, "inactive")
+    assert dict(doctor.examine(taken))["camera"].state == "bad"
