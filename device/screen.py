@@ -77,6 +77,11 @@ class Screen:
         return self._panel.kind
 
     @property
+    def dark(self) -> bool:
+        """Whether a kiosk's display is missing, so that nobody sees what is drawn."""
+        return self._panel.dark
+
+    @property
     def size(self) -> Size:
         """The canvas's width and height, after rotation; it may change from one `draw` or `events` to the next."""
         width, height = _surface().get_size()
@@ -85,7 +90,7 @@ class Screen:
     def draw(self, view: View, now: float) -> None:
         """Show a view at the time `now` (seconds, any steady clock); nothing is drawn that nobody would see."""
         self._panel.tend(now)
-        if self._panel.dark:
+        if self.dark:
             return
         surface = _surface()
         canvas = self._canvas(surface)

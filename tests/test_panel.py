@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pygame
 import pytest
 
-from device.panel import ScreenError, connected_cards, open_panel, resolve
+from device import panel, screen
+from device.layout import Size
+from device.panel import LOOK, Display, Panel, ScreenError, connected_cards, open_panel, resolve
+from device.screen import Screen, View
 
 
 def connector(drm: Path, name: str, status: str) -> None:
@@ -85,3 +90,166 @@ def test_a_display_that_sdl_cannot_open_is_said_with_what_to_do(monkeypatch: pyt
         open_panel("window", None)
     assert os.environ["SDL_VIDEODRIVER"] == "x11"
     assert not pygame.display.get_init()
+
+
+def plug(drm: Path, modes: str | None) -> None:
+    """Plug a display that takes these sizes into the second connector, or pull it out."""
+    (drm / "card1-HDMI-A-2" / "modes").write_text(modes or "")
+    (drm / "card1-HDMI-A-2" / "status").write_text("connected\n" if modes else "disconnected\n")
+
+
+@pytest.fixture
+def kiosk(pi: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Screen]:
+    """Opens the screen of a kiosk without a desktop: SDL's dummy driver stands in KMSDRM's place, all else is real."""
+
+    def mode(kind: Display, size: Size | None) -> tuple[Size, int]:
+        """KMSDRM gives a full screen the display's first size; the dummy driver gives every one the same."""
+        if kind != "kiosk":
+            return size or panel.DEFAULT_SIZE, 0
+        width, _, height = panel.plugged(pi)[0].modes.split()[0].partition("x")
+        return (int(width), int(height)), 0
+
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(panel, "DRIVER", "dummy")
+    monkeypatch.setattr(panel, "_mode", mode)
+    monkeypatch.setattr(screen, "Panel", partial(Panel, drm=pi))
+    plug(pi, "640x360\n320x180\n")
+    return partial(Screen.open, "kiosk")
+
+
+def test_a_display_that_is_unplugged_is_waited_for_and_opened_again_when_it_is_back(
+    pi: Path, kiosk: Callable[[], Screen], caplog: pytest.LogCaptureFixture
+) -> None:
+    with kiosk() as opened:
+        opened.draw(View(), 0.0)
+        assert (opened.kind, opened.size, opened.dark) == ("kiosk", (640, 360), False)
+        plug(pi, None)
+        opened.draw(View(), LOOK)
+        assert opened.dark
+        assert opened.events() == []
+        assert opened.size == (640, 360), "photos are made ready for it all the same"
+        assert opened.snapshot().shape == (360, 640, 3)
+        for second in range(2, 30):
+            opened.draw(View(), LOOK * second)
+        plug(pi, "640x360\n320x180\n")
+        opened.draw(View(notice="Here again."), LOOK * 30)
+        assert (opened.size, opened.dark) == ((640, 360), False)
+        assert opened.snapshot().max() > 200, "the words are drawn"
+    assert [record.getMessage() for record in caplog.records] == [
+        "The display was unplugged: plug it in again; the mirror goes on without.",
+        "There is a display after 29 s: 640×360 pixels, at HDMI-A-2.",
+    ]
+
+
+def test_another_display_is_opened_at_its_own_size(pi: Path, kiosk: Callable[[], Screen]) -> None:
+    with kiosk() as opened:
+        plug(pi, None)
+        opened.draw(View(), LOOK)
+        plug(pi, "300x200\n")
+        opened.draw(View(), LOOK * 2)
+        assert opened.size == (300, 200)
+        plug(pi, "200x300\n")  # exchanged between two looks
+        opened.draw(View(), LOOK * 3)
+        assert opened.size == (200, 300)
+        assert opened.snapshot().shape == (300, 200, 3)
+
+
+def test_a_kiosk_that_starts_without_a_display_waits_for_it_and_says_so(
+    pi: Path, kiosk: Callable[[], Screen], caplog: pytest.LogCaptureFixture
+) -> None:
+    plug(pi, None)
+    with kiosk() as opened:
+        assert (opened.kind, opened.dark) == ("kiosk", True)
+        for second in range(1, 6):
+            opened.draw(View(), LOOK * second)
+        assert opened.dark
+        plug(pi, "640x360\n")
+        opened.draw(View(), LOOK * 6)
+        assert (opened.size, opened.dark) == ((640, 360), False)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == (f"No display is plugged in according to {pi}: connect one and switch it on; it is waited for.")
+    assert second == "There is a display after 5 s: 640×360 pixels, at HDMI-A-2."
+
+
+def test_the_card_that_the_display_hangs_on_now_is_the_one_that_is_opened(
+    pi: Path, kiosk: Callable[[], Screen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards: list[str | None] = []
+    plain = pygame.display.set_mode
+    monkeypatch.setattr(
+        pygame.display,
+        "set_mode",
+        lambda *words: cards.append(os.environ.get("SDL_KMSDRM_DEVICE_INDEX")) or plain(*words),
+    )
+    with kiosk() as opened:
+        plug(pi, None)
+        opened.draw(View(), LOOK)
+        connector(pi, "card0-HDMI-A-1", "connected")
+        (pi / "card0-HDMI-A-1" / "modes").write_text("300x200\n")
+        opened.draw(View(), LOOK * 2)
+    assert cards == ["1", None, "0"]
+
+
+def test_a_display_is_looked_for_once_a_second_and_opened_only_when_something_changed(
+    pi: Path, kiosk: Callable[[], Screen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kiosk() as opened:
+        looks: list[Path] = []
+        plain = panel.plugged
+        monkeypatch.setattr(panel, "plugged", lambda drm: looks.append(drm) or plain(drm))
+        monkeypatch.setattr(panel, "open_panel", lambda *_: pytest.fail("it was opened again"))
+        for picture in range(300):
+            opened.draw(View(), picture / 30)
+    assert len(looks) == 10
+
+
+def test_a_display_that_does_not_open_when_it_is_back_is_tried_again_and_said_once(
+    pi: Path, kiosk: Callable[[], Screen], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with kiosk() as opened:
+        plug(pi, None)
+        opened.draw(View(), LOOK)
+        with monkeypatch.context() as patch:
+            patch.setattr(panel, "DRIVER", "no such driver")
+            plug(pi, "640x360\n")
+            for second in range(2, 8):
+                opened.draw(View(), LOOK * second)
+                assert opened.dark
+        opened.draw(View(), LOOK * 8)
+        assert not opened.dark
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 3
+    assert said[1].startswith("A display is plugged in, but the display does not open as kiosk (SDL says: ")
+
+
+def test_a_display_that_takes_no_more_pictures_is_opened_again(
+    pi: Path, kiosk: Callable[[], Screen], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise pygame.error("Could not queue pageflip: -22")
+
+    with kiosk() as opened:
+        with monkeypatch.context() as patch:
+            patch.setattr(pygame.display, "flip", fails)
+            opened.draw(View(), 0.0)
+        assert opened.dark
+        opened.draw(View(), LOOK)
+        assert not opened.dark
+    assert "Could not queue pageflip: -22" in caplog.text
+    with Screen.open("headless", (64, 48)) as opened:
+        monkeypatch.setattr(pygame.display, "flip", fails)
+        with pytest.raises(pygame.error, match="pageflip"):
+            opened.draw(View(), 0.0)
+
+
+def test_opening_a_display_again_and_again_leaves_no_file_open(pi: Path, kiosk: Callable[[], Screen]) -> None:
+    with kiosk() as opened:
+        counts = []
+        for turn in range(8):
+            plug(pi, None)
+            opened.draw(View(), 2 * LOOK * turn + LOOK)
+            plug(pi, "640x360\n")
+            opened.draw(View(), 2 * LOOK * turn + 2 * LOOK)
+            counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[-1] == counts[1]
