@@ -122,6 +122,8 @@ known_system() {
 packages() {
     local wanted=(python3 python3-venv python3-dev g++ libgbm1 libdrm2 libegl1 libegl-mesa0 libgl1-mesa-dri libudev1 kbd)
     local missing=() package
+    # A new system has no lists yet, and knows of no package.
+    ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq || true
     for package in console-setup-linux python3-lgpio python3-picamera2; do # the last is Raspberry Pi OS's alone
         apt-cache show "$package" >/dev/null 2>&1 && wanted+=("$package")
     done
