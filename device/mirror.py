@@ -30,9 +30,9 @@ from index.match import Match
 from models.pose import SWAP, Image, Pose
 from models.worker import EstimatorLost
 
-STALE: Final = 0.9
-"""Seconds after which a frame is not drawn any more: one that is over a second old is never seen, as a mirror that lags
-is none."""
+STALE: Final = 0.7
+"""Seconds after which a frame is not drawn any more. A mirror that lags is none: nobody is to see one that is over a
+second old, and a busy machine may take a while to draw the next."""
 
 SURE: Final = 0.2
 """A visitor's key point scored below this is a stray: it would only enlarge the box that agreement is measured in."""

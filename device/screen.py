@@ -88,9 +88,11 @@ class Screen:
         return (height, width) if self._rotate in (90, 270) else (width, height)
 
     def draw(self, view: View, now: float) -> None:
-        """Show a view at the time `now` (seconds, any steady clock); nothing is drawn that nobody would see."""
-        self._panel.tend(now)
-        if self.dark:
+        """Show a view at the time `now` (seconds, any steady clock); nothing is drawn that nobody would see.
+
+        A display that was opened just now is left for the next view: this one has grown old meanwhile.
+        """
+        if self._panel.tend(now) or self.dark:
             return
         surface = _surface()
         canvas = self._canvas(surface)

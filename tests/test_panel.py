@@ -135,6 +135,8 @@ def test_a_display_that_is_unplugged_is_waited_for_and_opened_again_when_it_is_b
         plug(pi, "640x360\n320x180\n")
         opened.draw(View(notice="Here again."), LOOK * 30)
         assert (opened.size, opened.dark) == ((640, 360), False)
+        assert opened.snapshot().max() == 0, "the view has grown old while the display was opened"
+        opened.draw(View(notice="Here again."), LOOK * 30.1)
         assert opened.snapshot().max() > 200, "the words are drawn"
     assert [record.getMessage() for record in caplog.records] == [
         "The display was unplugged: plug it in again; the mirror goes on without.",
