@@ -71,6 +71,7 @@ def test_a_library_in_use_grows_step_by_step_at_the_lowest_priority(folder: Path
         (pid,) = growers(folder)
         wait_until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
         assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+        wait_until(lambda: Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n")
         looks, sizes = count(1), {3}
 
         def grown() -> bool:

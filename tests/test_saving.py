@@ -287,6 +287,7 @@ def test_the_process_steps_back_for_the_mirror(tmp_path: Path) -> None:
         pid = until(lambda: writer.pid)
         own = os.getpriority(os.PRIO_PROCESS, 0)
         until(lambda: True if os.getpriority(os.PRIO_PROCESS, pid) == min(own + saving.NICE, 19) else None)
+        until(lambda: True if Path(f"/proc/{pid}/oom_score_adj").read_text() == "800\n" else None)
         writer.close(patience=0)
 
 

@@ -177,6 +177,33 @@ def test_an_estimator_that_dies_over_a_frame_is_replaced_and_says_why(model: Pat
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
 
 
+@pytest.mark.parametrize(
+    "order", [failing.NO_ROWS, failing.NARROW_ROWS, failing.NO_NUMBERS, failing.NO_PICKLE, failing.TOO_LONG]
+)
+def test_an_estimator_whose_answer_is_none_is_replaced(model: Path, order: int) -> None:
+    with obedient(model) as process:
+        first = process.pid
+        with pytest.raises(EstimatorLost, match=r"^The estimator answered with nonsense and is being started again\.$"):
+            process.estimate(picture(order))
+        assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
+        assert process.pid != first
+        image = picture()
+        assert same(process.estimate(image)[0], picture_as_pose(image))
+
+
+def test_an_estimator_that_begins_with_another_answer_is_replaced(model: Path) -> None:
+    model.write_text(f"{failing.NO_PICKLE}\n")
+    with EstimatorProcess(model, device="cpu", make=Obedient) as process:
+        assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
+        assert model.read_text() == "", "the first was made and did as it was told"
+
+
+def test_where_memory_runs_out_the_estimator_goes_before_the_mirror(model: Path) -> None:
+    with obedient(model) as process:
+        assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == "500\n"
+    assert int(Path("/proc/self/oom_score_adj").read_text()) < 500
+
+
 def test_an_unforeseen_error_leaves_its_traceback_in_the_log(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     with obedient(model) as process, pytest.raises(EstimatorLost):
         process.estimate(picture(failing.STUMBLE))
