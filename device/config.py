@@ -11,12 +11,15 @@ from typing import Any, Final, Literal
 
 from device.choose import ChooseSettings
 from device.follow import FollowSettings
+from index.manifest import shown
 
 DEFAULTS: Final = Path(__file__).with_name("default.toml")
 
 PLACES: Final = (Path("~/.config/pose-mirror.toml"), Path("/etc/pose-mirror.toml"))
 """Where a configuration is looked for when none is named; the first that is there counts."""
 
+LONGEST_SAID: Final = 80
+"""Characters of a value in a sentence."""
 
 Turn = Literal[0, 90, 180, 270]
 """Degrees clockwise."""
@@ -149,7 +152,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Height and width in pixels of "353x481"; raises ValueError for anything else."""
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise ValueError(f"a size is written HEIGHTxWIDTH, as 353x481, not {text!r}")
+        raise ValueError(f"a size is written HEIGHTxWIDTH, as 353x481, not {_said(text)}")
     return int(parts[0]), int(parts[1])
 
 
@@ -160,19 +163,21 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 text (byte {error.start})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: is not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and lists as deep
+        raise ConfigError(f"{file}: is not TOML: {error!s:.200}") from error
 
 
 def _lay_over(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> None:
     for section, keys in changes.items():
         if section not in values:
-            raise ConfigError(f"{file}: there is no section [{section}]{_nearest(section, values)}")
+            raise ConfigError(
+                f"{file}: there is no section [{shown(section):.{LONGEST_SAID}}]{_nearest(section, values)}"
+            )
         if not isinstance(keys, dict):
-            raise ConfigError(f"{file}: {section} must be a section, [{section}], not {keys!r}")
+            raise ConfigError(f"{file}: {section} must be a section, [{section}], not {_said(keys)}")
         for key, value in keys.items():
             if key not in values[section]:
-                raise ConfigError(f"{file}: [{section}] has no key {key!r}{_nearest(key, values[section])}")
+                raise ConfigError(f"{file}: [{section}] has no key {_said(key)}{_nearest(key, values[section])}")
             values[section][key] = _checked(
                 f"{file}: [{section}] {key}", f"{section}.{key}", value, values[section][key]
             )
@@ -180,23 +185,21 @@ def _lay_over(values: dict[str, Any], changes: Mapping[str, Any], file: Path) ->
 
 def _checked(where: str, name: str, value: object, default: object) -> object:
     """The value in its default's type and within what is allowed."""
-    if isinstance(default, float) and type(value) is int:
-        value = float(value)
-    if type(value) is not type(default):
-        raise ConfigError(f"{where} must be {_KINDS[type(default)]}, not {value!r}")
+    if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
+        raise ConfigError(f"{where} must be {_KINDS[type(default)]}, not {_said(value)}")
     if name in CHOICES and value not in CHOICES[name]:
-        raise ConfigError(f"{where} must be one of {', '.join(map(str, CHOICES[name]))}, not {value!r}")
+        raise ConfigError(f"{where} must be one of {', '.join(map(str, CHOICES[name]))}, not {_said(value)}")
     if name in RANGES:
         low, high = RANGES[name]
         assert isinstance(value, (int, float))
         if not low <= value <= high:  # also refuses nan
-            raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {value!r}")
+            raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {_said(value)}")
     if name == "estimator.size" and value:
         try:
             parse_size(str(value))
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from error
-    return value
+    return float(value) if isinstance(default, float) and isinstance(value, int) else value
 
 
 _KINDS: Final[Mapping[type, str]] = {
@@ -205,6 +208,15 @@ _KINDS: Final[Mapping[type, str]] = {
     float: "a number",
     bool: "true or false",
 }
+
+
+def _said(value: object) -> str:
+    """A value, or a name, for a sentence: a long one is cut."""
+    try:
+        said = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]}…"
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

@@ -87,6 +87,14 @@ def test_the_first_place_with_a_file_counts(tmp_path: Path) -> None:
         ("[button]\npin = 2.5", "[button] pin must be a whole number, not 2.5"),
         ("[estimator]\nsize = '353'", "[estimator] size: a size is written HEIGHTxWIDTH, as 353x481, not '353'"),
         ("[screen", "is not TOML"),
+        ("[gif]\nseconds = " + "9" * 400, "[gif] seconds must be from 0.5 to 30, not 999"),
+        ("[gif]\nseconds = " + "9" * 5000, "is not TOML: Exceeds the limit (4300 digits)"),
+        ("[gif]\nseconds = 0x" + "f" * 5000, "must be from 0.5 to 30, not a number of thousands of digits"),
+        ("[gif]\nseconds = " + "[" * 2000, "is not TOML: maximum recursion depth exceeded"),
+        ("[gif]\nseconds = '" + "x" * 3000 + "'", "must be a number, not 'xxx"),
+        ("[gif]\n" + "x" * 3000 + " = 1", "[gif] has no key 'xxx"),
+        ("[estimator]\nsize = '" + "x" * 3000 + "'", "as 353x481, not 'xxx"),
+        ('["a\\nb"]', "there is no section [a�b]; there are camera"),
     ],
 )
 def test_a_mistake_is_told_by_file_section_and_key(tmp_path: Path, text: str, told: str) -> None:
@@ -96,6 +104,7 @@ def test_a_mistake_is_told_by_file_section_and_key(tmp_path: Path, text: str, to
     assert str(caught.value).startswith(f"{file}: ")
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
