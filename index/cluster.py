@@ -28,7 +28,7 @@ import cv2
 import models
 from index.manifest import LibraryError, shown
 from index.people import Finder, FinderFactory
-from index.photo import Photo, Skipped
+from index.photo import Photo, Skipped, is_file
 from index.workers import Found, is_video, look
 
 try:
@@ -281,7 +281,7 @@ def _absolute(file: Path | str) -> Path | str:
 
 
 def _is_here(photo: Photo) -> bool:
-    return isinstance(photo.file, Path) and photo.file.is_file() and os.access(photo.file, os.R_OK)
+    return isinstance(photo.file, Path) and is_file(photo.file) and os.access(photo.file, os.R_OK)
 
 
 def _why(error: BaseException) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from index.manifest import shown
-from index.photo import Credit, ImportFailed, Photo, Skipped, check_plain, title_of, why
+from index.photo import Credit, ImportFailed, Photo, Skipped, check_plain, is_file, title_of, why
 from index.pictures import text
 from index.writer import NewItem
 from models.pose import Floats
 
 Names = Mapping[str, Any]
+
+LARGEST: Final = 1_000_000
+"""Pixels: no coordinate in a picture is as large."""
 
 
 def photos_of_coco(file: Path, images: Path | None = None) -> tuple[int, Iterator[Photo | NewItem | Skipped]]:
@@ -32,7 +35,7 @@ def photos_of_coco(file: Path, images: Path | None = None) -> tuple[int, Iterato
         wanted = [pictures[number] for number in sorted(people, key=str) if number in pictures]
         named = [str(one["file_name"]) for one in wanted]
         credits = [_coco_credit(one, licences) for one in wanted]
-        sizes = [(int(one["width"]), int(one["height"])) for one in wanted]
+        sizes = [_size(one) for one in wanted]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ImportFailed(f"{shown(file)} is no COCO key-point file: {why(error)}.") from error
     folder = _folder_of(file, images, named)
@@ -68,9 +71,16 @@ def _people_by_picture(annotations: list[Names]) -> dict[Any, list[Floats]]:
         if one.get("iscrowd") or "keypoints" not in one:
             continue
         points = np.array(one["keypoints"], np.float32).reshape(17, 3)
-        if (points[:, 2] > 0).any() and np.isfinite(points).all():
+        seen = points[points[:, 2] > 0, :2]
+        if len(seen) and np.isfinite(points).all() and np.abs(seen).max() < LARGEST:
             people.setdefault(one["image_id"], []).append(points)
     return people
+
+
+def _size(picture: Names) -> tuple[int, int] | None:
+    """Width and height; None where they are none of a picture."""
+    width, height = int(picture["width"]), int(picture["height"])
+    return (width, height) if 1 <= min(width, height) <= max(width, height) < LARGEST else None
 
 
 def _coco_credit(picture: Names, licences: Mapping[Any, Names]) -> Credit:
@@ -90,7 +100,7 @@ def _folder_of(file: Path, images: Path | None, named: list[str]) -> Path | None
     beside, above = file.parent, file.parent.parent
     places = [beside, beside / "images", beside / split, above / split, above / "images", above / "images" / split]
     for place in [images] if images is not None else places:
-        if any((place / name).is_file() for name in named[:20]):
+        if any(is_file(place / name) for name in named[:20]):
             return place
     if images is not None:
         raise ImportFailed(f"{shown(images)} has none of the pictures that {shown(file)} names.")

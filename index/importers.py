@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.manifest import calls_itself_library, shown
-from index.photo import Credit, ImportFailed, Photo, Skipped, check_plain, title_of, why
+from index.photo import Credit, ImportFailed, Photo, Skipped, check_plain, is_file, title_of, why
 from index.table import TABLES, Row, rows_of
 from index.writer import NewItem
 from models.pose import Floats
@@ -74,9 +72,9 @@ def _take_credits(table: Path, credits: dict[Path | str, Row]) -> Iterator[Skipp
     for row in rows:
         if isinstance(row, Skipped):
             yield row
-        elif isinstance(row.picture, str) or not row.picture.is_file():
+        elif isinstance(row.picture, str) or not is_file(row.picture):
             name = f"{shown(table)}, line {row.line}"
-            said = f"names {shown(row.picture)}, which is no file: to fetch pictures, name the table as a source"
+            said = f"names {shown(row.picture):.200}, which is no file: to fetch pictures, name the table as a source"
             yield Skipped(name, "cannot be read", f"{name} {said}.")
         else:
             credits[row.picture] = row
@@ -111,21 +109,24 @@ def _arrays(file: Path) -> tuple[Floats, npt.NDArray[np.float64] | None]:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             if "keypoints" not in arrays.files:
-                raise ImportFailed(f"{shown(file)} has no `keypoints`, but {', '.join(arrays.files) or 'nothing'}.")
+                found = shown(", ".join(arrays.files))[:200] or "nothing"
+                raise ImportFailed(f"{shown(file)} has no `keypoints`, but {found}.")
             keypoints = arrays["keypoints"]
             sizes = arrays["image_size"] if "image_size" in arrays.files else None
+            if not isinstance(keypoints, np.ndarray):
+                raise ValueError("`keypoints` is no array")
     except ImportFailed:
         raise
     except (OSError, ValueError, EOFError, KeyError, SyntaxError, TypeError, MemoryError) as error:
         raise ImportFailed(f"{shown(file)} is no key-point file (.npz): {why(error)}.") from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except Exception as error:  # each way to compress has errors of its own, and heads are parsed as Python
         raise ImportFailed(f"{shown(file)} is a damaged .npz: {why(error)}.") from error
     if keypoints.ndim != 3 or keypoints.shape[1:] != (17, 3) or keypoints.dtype.kind not in "fiu":
         found = "×".join(map(str, keypoints.shape))
         raise ImportFailed(f"{shown(file)}: `keypoints` must be N×17×3 numbers, not {found} of {keypoints.dtype}.")
-    if sizes is not None and (sizes.shape != (len(keypoints), 2) or sizes.dtype.kind not in "fiu"):
+    if not isinstance(sizes, np.ndarray) or sizes.shape != (len(keypoints), 2) or sizes.dtype.kind not in "fiu":
         sizes = None
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return keypoints.astype(np.float32), None if sizes is None else _sensible(sizes)
 
 

@@ -67,6 +67,14 @@ def check_plain(file: Path) -> None:
         raise ImportFailed(f"{shown(file)} cannot be read ({error.strerror}).") from error
 
 
+def is_file(named: Path) -> bool:
+    """Whether there is a file of a name that stands in another file, and so can be as long as anything."""
+    try:
+        return named.is_file()
+    except OSError:
+        return False
+
+
 def why(error: BaseException) -> str:
     """What an error says, as a phrase for a sentence."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())

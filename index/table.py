@@ -112,7 +112,8 @@ def _cells(file: Path) -> Iterator[tuple[int, Mapping[str, object]] | Skipped]:
                 columns = [_column(cell) for cell in cells]
                 yield from _mistyped(file, line, columns)
             elif any(cell.strip() for cell in cells[len(columns) :]):
-                said = f"has {len(cells)} cells for {len(columns)} columns: text with a “{separator}” goes in quotes"
+                between = "tab" if separator == "\t" else f"“{separator}”"
+                said = f"has {len(cells)} cells for {len(columns)} columns: text with a {between} goes in quotes"
                 yield _skipped(file, line, "not a row", said)
             else:
                 # of two columns of one name (licence and license) the first that says something counts
@@ -149,7 +150,8 @@ def _mistyped(file: Path, line: int, columns: Sequence[str]) -> Iterator[Skipped
     for column in columns:
         near = get_close_matches(column, missing, n=1, cutoff=0.8)
         if near and column not in COLUMNS:
-            yield _skipped(file, line, "unknown column", f"has a column `{column}`, which is not used: `{near[0]}` is")
+            said = f"has a column `{shown(column)}`, which is not used: `{near[0]}` is"
+            yield _skipped(file, line, "unknown column", said)
 
 
 def _skipped(file: Path, line: int, kind: str, what: str) -> Skipped:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +148,44 @@ def test_key_point_files_that_are_none_are_told(tmp_path):
         failure(keypoints_of, tmp_path / name)
 
 
+def zipped(file: Path, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> Path:
+    """A zip file of one member."""
+    with zipfile.ZipFile(file, "w", compression) as written:
+        written.writestr(name, content)
+    return file
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, compression):
+    array = io.BytesIO()
+    np.save(array, people(50))
+    file = zipped(tmp_path / "a.npz", "keypoints.npy", array.getvalue(), compression)
+    data = bytearray(file.read_bytes())
+    data[200:240] = bytes(40)
+    file.write_bytes(data)
+    assert failure(keypoints_of, file)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("keypoints", b"no array", "is no key-point file (.npz): `keypoints` is no array"),
+        ("key\npoints.npy", b"", "has no `keypoints`, but key�points."),
+        ("x" * 3000, b"", "has no `keypoints`, but xxx"),
+        ("keypoints.npy", b"\x93NUMPY\x01\x00\x06\x00{'a': ", "is a damaged .npz"),
+    ],
+)
+def test_members_that_are_no_arrays_are_told(tmp_path, name, content, said):
+    assert said in failure(keypoints_of, zipped(tmp_path / "a.npz", name, content))
+
+
+def test_sizes_that_are_no_array_are_left_out(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoints=people(1))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as written:
+        written.writestr("image_size", "640 480")
+    assert [item.size for item in poses_in(tmp_path / "a.npz")[1]] == [None]
+
+
 def test_no_people_at_all_are_no_fault_of_the_file(tmp_path):
     np.savez(tmp_path / "a.npz", keypoints=np.zeros((0, 17, 3)))
     assert keypoints_of(tmp_path / "a.npz").shape == (0, 17, 3)
@@ -230,6 +270,29 @@ def test_json_of_another_form_is_told(tmp_path, change, said):
     change(document)
     (tmp_path / "a.json").write_text(json.dumps(document))
     assert said in failure(photos_of_coco, tmp_path / "a.json")
+
+
+def test_coco_s_numbers_that_are_none_of_a_picture_are_left_out(tmp_path):
+    """They could not be written: no database has room for the one, and no picture has the other."""
+    document = coco(people(4))
+    for picture in document["images"]:
+        picture["width"] = 10**30
+    document["annotations"][0]["keypoints"][0] = 1e6
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    items = [one for one in photos_of_coco(tmp_path / "a.json")[1] if isinstance(one, NewItem)]
+    assert [(item.title, item.size) for item in items] == [("0009", None)] * 2
+
+
+def test_names_that_are_too_long_for_a_file_are_of_none(tmp_path):
+    document = coco(people(4))
+    for picture in document["images"]:
+        picture["file_name"] = "x" * 300
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert all(isinstance(item, NewItem) for item in photos_of_coco(tmp_path / "a.json")[1])
+    (tmp_path / "credits.csv").write_text("picture,author\n" + "x" * 3000 + ",Ann\n")
+    skipped = next(one for one in photos_in(tmp_path) if isinstance(one, Skipped))
+    assert "which is no file" in skipped.reason
+    assert len(skipped.reason) < 500
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[1]", b"\xff\xff", b"[" * 100_000, b"null"])

@@ -109,6 +109,14 @@ def test_a_mistyped_column_is_told(tmp_path):
     assert len(found) == 2
 
 
+def test_what_is_no_print_stays_out_of_sentences(tmp_path):
+    odd, tabs = table(tmp_path, "picture\ttit\x16e\na.jpg\tJump\thigh\n", "table.tsv")
+    assert isinstance(odd, Skipped)
+    assert odd.reason.endswith("line 1 has a column `tit�e`, which is not used: `title` is.")
+    assert isinstance(tabs, Skipped)
+    assert tabs.reason.endswith("line 2 has 3 cells for 2 columns: text with a tab goes in quotes.")
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
