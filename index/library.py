@@ -24,6 +24,7 @@ from PIL import Image as Pillow
 
 from index import manifest as manifests
 from index import shards, vector
+from index.fingerprint import BYTES
 from index.manifest import ITEMS, KEYPOINTS, PICTURES, SHAPE, Manifest, Progress, as_library_error, remedy, shown
 from index.manifest import LibraryError as LibraryError
 from index.shards import Shard, array
@@ -39,6 +40,20 @@ COLUMNS: Final = (
     "title", "author", "licence", "licence_url", "source_url",
 )  # fmt: skip
 """Of the table `item` after its `number`; `picture` is the file's name in the folder of pictures."""
+
+WRONG_ITEM: Final = f"""
+    SELECT number FROM item WHERE typeof(width) <> 'integer' OR typeof(height) <> 'integer'
+    OR {" OR ".join(f"typeof({side}) <> 'real'" for side in COLUMNS[3:7])}
+    OR {" OR ".join(f"typeof({word}) NOT IN ('text', 'null')" for word in COLUMNS[7:])}
+    OR (picture IS NOT NULL AND picture NOT IN (SELECT picture FROM fingerprint)) LIMIT 1
+"""
+"""Finds a row that is none of an item: of such a one nothing could be told or shown."""
+
+WRONG_PICTURE: Final = f"""
+    SELECT picture FROM {{table}} WHERE typeof(bits) <> 'blob' OR length(bits) <> {BYTES}
+    OR typeof(picture) <> 'text' OR picture NOT GLOB '{"[0-9a-f]" * 64}.jpg' LIMIT 1
+"""
+"""Finds a row that is none of a picture, stored or taken down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,12 +313,16 @@ def _inside(at: int) -> Path:
 
 
 def _items(file: Path, count: int) -> sqlite3.Connection:
-    """The table of items, read-only. Raises ValueError and sqlite3.Error when it is none of so many."""
+    """The tables of a library of so many items, read-only. Raises ValueError and sqlite3.Error when they are not."""
     opened = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
-        (found,) = opened.execute("SELECT count(*) FROM item").fetchone()
-        if found != count:
-            raise ValueError(f"{found} items, not {count}")
+        found = opened.execute("SELECT count(*), min(number), max(number) FROM item").fetchone()
+        if found != (count, 0, count - 1):
+            raise ValueError(f"{found[0]} items, not {count}, with numbers from {found[1]} to {found[2]}")
+        for query in (WRONG_ITEM, *(WRONG_PICTURE.format(table=table) for table in ("fingerprint", "removed"))):
+            wrong = opened.execute(query).fetchone()
+            if wrong is not None:
+                raise ValueError(f"a row that is wrong: {wrong[0]!r:.80}")
     except BaseException:
         opened.close()
         raise

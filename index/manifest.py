@@ -148,12 +148,14 @@ def read_manifest(at: Path, folder: Path) -> Manifest:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise LibraryError(f"{shown(file)} is not the manifest of a library of poses: {remedy(folder)}.")
     _check_versions(document, file, folder)
-    claimed = document.pop("sha256", None)
-    if claimed != hashlib.sha256(_dump(document)).hexdigest() or found != _dump({**document, "sha256": claimed}):
-        raise LibraryError(f"{shown(file)} has changed since the library was built: {remedy(folder)}.")
     try:
+        claimed = document.pop("sha256", None)
+        if claimed != hashlib.sha256(_dump(document)).hexdigest() or found != _dump({**document, "sha256": claimed}):
+            raise LibraryError(f"{shown(file)} has changed since the library was built: {remedy(folder)}.")
         return _decoded(document)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except LibraryError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise LibraryError(f"{shown(file)} is incomplete ({error!r:.200}): {remedy(folder)}.") from error
 
 
@@ -234,7 +236,7 @@ def as_library_error(file: Path, folder: Path) -> Iterator[None]:
         raise
     except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-        raise LibraryError(f"{shown(file)} cannot be used ({said}): {remedy(folder)}.") from error
+        raise LibraryError(f"{shown(file)} cannot be used ({shown(said):.200}): {remedy(folder)}.") from error
 
 
 @contextlib.contextmanager

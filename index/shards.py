@@ -319,6 +319,8 @@ def array(file: Path, shape: tuple[int, ...], kind: np.dtype[np.generic]) -> npt
         found = np.load(file, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a header is parsed as Python: there is little that it cannot make go wrong
         raise ValueError(f"no array: {error}") from error
+    if not isinstance(found, np.ndarray):
+        raise ValueError("a zip file, and no array")
     if found.shape != shape or found.dtype != kind or not found.flags.c_contiguous:
         raise ValueError(f"{found.dtype} numbers of shape {found.shape}, not {kind} of {shape}")
     return np.asarray(found)  # the memory stays mapped; NumPy's class for that makes each access slow

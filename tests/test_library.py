@@ -170,7 +170,7 @@ def test_what_was_put_in_can_be_read_before_the_library_is_whole(tmp_path):
 
 
 def test_what_was_taken_down_is_remembered(tmp_path):
-    gone = [Removed("b.jpg", bytes(32), None), Removed("a.jpg", bytes(range(32)), "A")]
+    gone = [Removed(f"{'b' * 64}.jpg", bytes(32), None), Removed(f"{'a' * 64}.jpg", bytes(range(32)), "A")]
     with Writer(tmp_path / "library") as writer:
         writer.add(items(1)[0])
         for one in (*gone, gone[0]):
@@ -464,7 +464,7 @@ def other_columns(file: Path) -> None:
     table.close()
 
 
-@pytest.mark.parametrize("damage", [no_table, fewer_rows, flip_first, cut, empty])
+@pytest.mark.parametrize("damage", [no_table, fewer_rows, other_columns, flip_first, cut, empty])
 def test_damaged_items_are_told_though_the_checksum_is_right(library, damage):
     damage(library / ITEMS)
     signed_again(library)
@@ -472,11 +472,55 @@ def test_damaged_items_are_told_though_the_checksum_is_right(library, damage):
         Library.open(library)
 
 
-def test_items_of_another_form_are_told_when_they_are_read(library):
-    other_columns(library / ITEMS)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE item SET title = 1.5 WHERE number = 2",
+        "UPDATE item SET licence = x'00'",
+        "UPDATE item SET width = 'wide'",
+        "UPDATE item SET left = NULL",
+        "UPDATE item SET picture = 7",
+        "UPDATE item SET number = 9999 WHERE number = 2",
+        "UPDATE fingerprint SET bits = x'00ff'",
+        "UPDATE fingerprint SET picture = '../a.jpg' WHERE picture = (SELECT min(picture) FROM fingerprint)",
+        "DELETE FROM fingerprint",
+        "INSERT INTO removed VALUES ('a', 'b', 'c')",
+    ],
+)
+def test_rows_of_another_form_are_told_though_the_checksum_is_right(library, statement):
+    """Else the first that is shown, or thanked, would end the program."""
+    with closing(sqlite3.connect(library / ITEMS)) as table, table:
+        table.execute(statement)
+    table.close()
     signed_again(library)
-    with Library.open(library) as opened, pytest.raises(LibraryError, match="licence"):
-        opened.item(1)
+    with pytest.raises(LibraryError, match=ITEMS):
+        Library.open(library)
+
+
+def test_what_sqlite_says_of_a_damaged_file_is_one_line(library):
+    data = (library / ITEMS).read_bytes()
+    (library / ITEMS).write_bytes(data.replace(b"CREATE TABLE removed", b"CREATE TABLE \x1bemoved"))
+    signed_again(library)
+    with pytest.raises(LibraryError, match=ITEMS) as error:
+        Library.open(library)
+    assert str(error.value).isprintable()
+
+
+def test_a_zip_file_is_no_array(library):
+    np.savez(library / "keypoints.npz", keypoints=np.zeros((8, 17, 3), np.float32))
+    (library / "keypoints.npz").replace(library / KEYPOINTS)
+    signed_again(library)
+    with pytest.raises(LibraryError, match="a zip file, and no array"):
+        Library.open(library)
+
+
+def test_a_manifest_deeper_than_python_goes_is_told(library):
+    text = (library / MANIFEST).read_text()
+    for depth in (300, 950, 2000, 100_000):
+        (library / MANIFEST).write_text(text.replace('"models": [', '"models": [' + "[" * depth + "]" * depth + ", "))
+        with pytest.raises(LibraryError, match=MANIFEST) as error:
+            Library.open(library)
+        assert len(str(error.value)) < 500
 
 
 def test_no_library_at_all(tmp_path):
