@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -218,8 +219,8 @@ def test_a_folders_pictures_are_shown_by_name_and_what_cannot_be_read_is_left_ou
         assert [level(camera) for _ in range(7)] == [200, 50, 100, 200, 50, 100, 200]
     skipped = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(skipped) == 2
-    assert "broken.jpg is skipped: " in skipped[0]
-    assert "notes.txt is skipped: " in skipped[1]
+    assert re.search(r"broken\.jpg is damaged \(.+\)\. It is skipped\.$", skipped[0])
+    assert skipped[1].endswith("notes.txt is not a picture that can be read here. It is skipped.")
 
 
 def test_each_picture_of_a_folder_is_shown_for_two_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,11 +279,24 @@ def test_a_phones_picture_stands_upright(orientation: int, tmp_path: Path) -> No
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "F"])
 def test_a_picture_in_any_colours_becomes_rgb(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "picture.tiff"
-    Pillow.fromarray(grey(255)).convert(mode).save(path)
+    white = grey(255)
+    white[0, 0] = 0  # numbers of 32 bits have no white of their own: it is the largest of them
+    Pillow.fromarray(white).convert(mode).save(path)
     with open_camera(str(path), size=SIZE) as camera:
         image = camera.latest().image
     assert image.shape == (48, 64, 3)
     assert image.mean() > 250
+
+
+def test_a_gif_that_ends_within_its_second_picture_is_shown_or_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "film.gif"
+    Pillow.fromarray(grey(100)).save(path)
+    path.write_bytes(path.read_bytes().removesuffix(b";") + b",\x00")
+    try:
+        with open_camera(str(path), size=SIZE, real_time=False) as camera:
+            assert camera.latest().image.shape == (48, 64, 3)
+    except CameraError as error:
+        assert "film.gif" in str(error)
 
 
 def test_an_animated_gif_is_a_film(tmp_path: Path) -> None:

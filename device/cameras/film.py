@@ -13,10 +13,10 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 import cv2
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
 from device.camera import Camera, CameraError, fitted
 from device.cameras.paced import Film, Paced
+from index.pictures import PictureError, load
 from models.pose import Image
 
 SHOWN: Final = 2.0
@@ -133,8 +133,9 @@ class Pictures:
                 self._at = 0
             try:
                 image = read(self._pictures[self._at], self._longest)
-            except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-                log.warning("%s is skipped: %s.", self._pictures.pop(self._at), error)
+            except PictureError as error:
+                self._pictures.pop(self._at)
+                log.warning("%s It is skipped.", error)
                 continue
             self._at += 1
             return image
@@ -142,16 +143,13 @@ class Pictures:
 
 
 def read(path: Path, longest: int) -> Image:
-    """A picture, upright, no side longer than `longest` pixels; raises what Pillow does when it cannot be read."""
-    with PIL.Image.open(path) as picture:
-        picture.draft("RGB", (longest, longest))  # a large JPEG is read at a fraction of its size, in as much less time
-        upright = PIL.ImageOps.exif_transpose(picture)
-        return fitted(np.array(upright.convert("RGB")), longest)
+    """A picture, upright, no side longer than `longest` pixels. Raises PictureError."""
+    return load(path, longest).image
 
 
 def _is_picture(path: Path) -> bool:
     try:
         with PIL.Image.open(path) as picture:
             return not (picture.format == "GIF" and getattr(picture, "is_animated", False))
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+    except Exception:  # Pillow's decoders raise almost anything on damaged files
         return False
