@@ -16,7 +16,7 @@ SYSTEM := $(or $(call importable,picamera2),$(call importable,lgpio))
 NUMPY_1 := $(shell $(PYTHON) -c 'import picamera2, numpy; exit(numpy.__version__ >= "2")' 2>/dev/null && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick check format bench clean
+.PHONY: help setup demo run test test-quick check format bench fuzz clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,10 @@ format: setup ## put the code into its format
 
 bench: setup ## time each step of a frame's way
 	$(BIN)/pose-mirror bench
+
+fuzz: setup ## fuzz all that reads files, an hour each at the same time; SECONDS=60 for less, TARGETS=config for one
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[fuzz]' --constraint constraints.txt
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),3600) $(TARGETS)
 
 clean: ## remove what was built here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,155 @@
+"""Fuzzes targets at the same time, or reads one input again: `python -m fuzz --help`; `make fuzz` runs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NoReturn
+
+from fuzz.promise import TARGETS, in_time, target
+
+FOLDER: Final = Path(__file__).parents[2] / "build" / "fuzz"
+"""Where each target keeps the inputs that reached something new, for the next time, and those that broke a promise."""
+
+EVERY: Final = 60.0
+"""Seconds between two words about how it goes on."""
+
+PATIENCE: Final = 30.0
+"""Seconds in which a fuzzer that is asked to stop has to."""
+
+DONE: Final = (0, 72)
+"""How libFuzzer ends when its time is over, and when it was asked to stop."""
+
+
+@dataclass
+class Run:
+    """One target being fuzzed in a process of its own, whose words go to a log; what came of it when it has ended."""
+
+    name: str
+    seconds: int
+    known: set[Path] = field(default_factory=set)
+    wall: float = 0.0
+    processor: float = 0.0
+    status: int | None = None
+
+    def __post_init__(self) -> None:
+        self.folder = FOLDER / self.name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.known = self._files()
+        self._began = time.monotonic()
+        with self.log.open("wb") as log:
+            command = [sys.executable, "-m", "fuzz.driver", self.name, str(self.folder), str(self.seconds)]
+            # a session of its own, so that Ctrl-C ends it here, and in order
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def found(self) -> list[Path]:
+        """Inputs that broke a promise in this run."""
+        return sorted(file for file in self._files() - self.known if file.suffix != ".txt")
+
+    def ended(self) -> bool:
+        """Whether it has ended; then also when, how, and what it took."""
+        if self.status is None:
+            pid, status, used = os.wait4(self._process.pid, os.WNOHANG)
+            if pid:
+                self.status = self._process.returncode = os.waitstatus_to_exitcode(status)
+                self.wall, self.processor = time.monotonic() - self._began, used.ru_utime + used.ru_stime
+        return self.status is not None
+
+    def stop(self, number: signal.Signals) -> None:
+        if not self.ended():
+            self._process.send_signal(number)
+
+    def said(self) -> str:
+        """How far it is, in a line."""
+        log = self.log.read_text(encoding="utf-8", errors="replace")
+        executed = re.findall(r"^#(\d+)\s", log, re.MULTILINE) + re.findall(r"number_of_executed_units: (\d+)", log)
+        covered = re.findall(r" cov: (\d+) ft: (\d+) corp: (\d+)", log)
+        edges, features, inputs = covered[-1] if covered else ("–", "–", "–")
+        counts = f"{int(executed[-1]) if executed else 0:>11,} executions, {edges:>6} edges, {features:>7} features"
+        return f"{self.name:<10} {counts}, {inputs:>6} inputs kept, {len(self.found)} found"
+
+    def result(self) -> str:
+        """What came of it, in a line."""
+        took = f"{self.wall:,.0f} s by the clock, {self.processor:,.0f} s of the processor"
+        return f"{self.said()}, {took}" + ("" if self.status in DONE else f", ended by {self.status}: see {self.log}")
+
+    def _files(self) -> set[Path]:
+        return set((self.folder / "found").glob("*"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all by default")
+    parser.add_argument("--seconds", type=int, default=3600, help="how long each is fuzzed; an hour by default")
+    parser.add_argument("--input", type=Path, metavar="FILE", help="read this input of the one target named, and end")
+    wanted = parser.parse_args()
+    unknown = set(wanted.targets) - set(TARGETS)
+    if unknown:
+        parser.error(f"there is no target {min(unknown)!r}: name some of {', '.join(TARGETS)}")
+    if wanted.input is not None:
+        if len(wanted.targets) != 1:
+            parser.error("--input is read by one target: name it")
+        _again(wanted.targets[0], wanted.input)
+    return _fuzz(wanted.targets or TARGETS, wanted.seconds)
+
+
+def _again(name: str, file: Path) -> NoReturn:
+    """Reads one input as the fuzzer did, without it; what breaks a promise ends in its traceback."""
+    with tempfile.TemporaryDirectory(prefix=f"fuzz-{name}-", ignore_cleanup_errors=True) as folder:
+        in_time(target(name).reader(Path(folder)))(file.read_bytes())
+    print(f"{file} is read as it should be.")
+    sys.exit(0)
+
+
+def _fuzz(names: Sequence[str], seconds: int) -> int:
+    """Fuzzes targets, all at once; the exit status is 1 when a promise was broken."""
+    runs = [Run(name, seconds) for name in names]
+    told: set[Path] = set()
+    due = time.monotonic() + min(EVERY, seconds / 4)
+    try:
+        while sum(run.ended() for run in runs) < len(runs):
+            time.sleep(0.5)
+            for file in [file for run in runs for file in run.found if file not in told]:
+                told.add(file)
+                print(f"FOUND {file}", flush=True)
+            if time.monotonic() > due:
+                due += EVERY
+                print(*(run.said() for run in runs), "", sep="\n", flush=True)
+    except KeyboardInterrupt:
+        _stop(runs)
+    print(*(run.result() for run in runs), sep="\n", flush=True)
+    for run in runs:
+        for file in run.found:
+            print(f"Read it again: PYTHONPATH=tests .venv/bin/python -m fuzz {run.name} --input {file}")
+    return int(any(run.found or run.status not in DONE for run in runs))
+
+
+def _stop(runs: Sequence[Run]) -> None:
+    """Asks all that run to end, and ends those that do not."""
+    print("Stopping.", flush=True)
+    until = time.monotonic() + PATIENCE
+    for run in runs:
+        run.stop(signal.SIGINT)
+    while sum(run.ended() for run in runs) < len(runs):
+        if time.monotonic() > until:
+            for run in runs:
+                run.stop(signal.SIGKILL)
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The configuration: a file of any bytes is a configuration within what is allowed, or a ConfigError."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+from device import config
+from fuzz.promise import Broken, Mutate, Read, check_sentence
+
+LONGEST: Final = 8192
+
+TEMPLATE: Final = tomllib.loads(config.DEFAULTS.read_text(encoding="utf-8"))
+
+VALUES: Final = (
+    "0", "1", "-1", "90", "640", "0.5", "1e400", "nan", "inf", "-inf", "true", "false", '""', '"auto"', '"353x481"',
+    '"0x0"', '"a\\nb"', "'''a\nb'''", '"\\u202E"', "1979-05-27T07:32:00Z", "07:32:00", "[]", "[1, 2]", "{}", "{a = 1}",
+    "9" * 400, "9" * 5000, "0x" + "f" * 5000, "0b" + "1" * 64, "[" * 200, "[" * 2000, "{a=" * 400,
+    '"' + "x" * 3000 + '"',
+)  # fmt: skip
+
+WORDS: Final = (
+    *TEMPLATE,
+    *(key for section in TEMPLATE.values() for key in section),
+    *(value for value in VALUES if len(value) < 40),
+    *("=", ".", "[", "]", "[[", '"""', "'''", "#", "\\u0000", "\\U0010ffff"),
+)
+
+
+def seeds(folder: Path) -> Iterator[bytes]:
+    yield config.DEFAULTS.read_bytes()
+    for section, keys in TEMPLATE.items():
+        yield "\n".join([f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in keys.items())]).encode()
+    yield from (f"[gif]\nseconds = {value}\n".encode() for value in VALUES)
+    yield b'gif.seconds = 3\n"a\\nb".c = 1\n'
+
+
+def reader(folder: Path) -> Read:
+    file = folder / "mirror.toml"
+
+    def read(data: bytes) -> None:
+        file.write_bytes(data)
+        try:
+            loaded = config.load(file)
+        except config.ConfigError as error:
+            check_sentence(error, file)
+        else:
+            _check(loaded)
+
+    return read
+
+
+def mutated(data: bytes, chance: random.Random, bytewise: Mutate) -> bytes:
+    """One line more, or another, of a key that is known with a value that may not be; else other bytes."""
+    if chance.random() < 0.5:
+        return bytewise(data)
+    section = chance.choice(list(TEMPLATE))
+    key = chance.choice([*TEMPLATE[section], "a", '"a b"', '"\\n"'])
+    lines = data.split(b"\n")
+    at = chance.randrange(len(lines) + 1)
+    line = f"[{section}]\n{key} = " if chance.random() < 0.7 else f"{section}.{key} = "
+    lines[at : at + chance.randrange(2)] = [(line + chance.choice(VALUES)).encode()]
+    return b"\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _check(loaded: config.Config) -> None:
+    """Whether each value is of its default's kind, and within what is allowed."""
+    for section, keys in TEMPLATE.items():
+        settings = getattr(loaded, section)
+        for field in fields(settings):
+            value = getattr(settings, field.name)
+            low, high = config.RANGES.get(f"{section}.{field.name}", (value, value))
+            if type(value) is not type(keys[field.name]) or not low <= value <= high:
+                raise Broken(f"[{section}] {field.name} is {value!r:.80}")
+    _ = loaded.estimator.height_width

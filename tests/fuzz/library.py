@@ -1,0 +1,183 @@
+"""A library's folder, one file of which is any bytes: it opens and tells all it holds, or a LibraryError says why not.
+
+An input's first line names the file, and whether the manifest goes on to vouch for it (`lying`) or not. Behind a right
+checksum lies what the program believes, so that is where to look; Annoy's indexes alone are left out there: Annoy ends
+the program on a damaged one, and the checksum is what keeps it from that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from sample_poses import people
+
+from fuzz import odd
+from fuzz.promise import Broken, Mutate, Read, as_file, check_sentence, of_file
+from index import credits, library, vector
+from index.manifest import ITEMS, KEYPOINTS, MANIFEST, SHAPE, LibraryError, _dump, index_file
+from index.match import Matcher
+from index.writer import NewItem, Writer
+from models.pose import Pose
+
+LONGEST: Final = 65_536
+
+MEMBERS: Final = "members-0.npy"
+
+LYING: Final = (MANIFEST, KEYPOINTS, SHAPE, ITEMS, MEMBERS)
+"""Files of which the manifest says that they are as they were, whatever they are."""
+
+DAMAGED: Final = (MANIFEST, KEYPOINTS, ITEMS, MEMBERS, index_file(next(iter(vector.REGIONS)), 0))
+"""Files that are damaged without the manifest's knowing."""
+
+FILES: Final = (*(f"{name} lying" for name in LYING), *DAMAGED)
+
+WORDS: Final = (
+    *FILES, *library.COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models", "sha256", "files",
+    "bytes", "\\x93NUMPY", "{'descr': '<f4', 'fortran_order': False, 'shape': (", "'|O'", "CREATE TABLE item", "PK",
+    "fingerprint", "removed", "SQLite format 3",
+)  # fmt: skip
+
+STATEMENTS: Final = (
+    "UPDATE item SET {column} = {value}", "UPDATE item SET {column} = {value} WHERE number = 1", "DELETE FROM item",
+    "UPDATE item SET number = {value} WHERE number = 2", "DROP TABLE {table}", "DELETE FROM {table}",
+    "ALTER TABLE {table} RENAME TO other", "ALTER TABLE item DROP COLUMN {column}",
+    "UPDATE fingerprint SET bits = {value}", "INSERT INTO removed VALUES ('a.jpg', {value}, {value})",
+    "ALTER TABLE {table} RENAME TO t; CREATE VIEW {table} AS SELECT * FROM t",
+    "UPDATE fingerprint SET picture = {value} WHERE picture = (SELECT min(picture) FROM fingerprint)",
+)  # fmt: skip
+"""What makes another table of items of a good one."""
+
+SQL_VALUES: Final = (
+    "NULL", "0", "-1", "7", "1e300", "9223372036854775807", "''", "'a'", "'../../a'", "x'00ff'", "CAST(x'ff' AS TEXT)",
+    "'a' || char(10) || 'b'", "char(0)", "zeroblob(3000)", "'/etc/hostname'", "char(55296)",
+)  # fmt: skip
+
+
+def seeds(folder: Path) -> Iterator[bytes]:
+    whole = _whole(folder)
+    for name in LYING:
+        yield as_file(f"{name} lying", (whole / name).read_bytes())
+    for name in DAMAGED:
+        yield as_file(name, (whole / name).read_bytes()[:2000])
+    changed = folder / "changed.sqlite"
+    for statement in STATEMENTS:
+        for value in SQL_VALUES if "{value}" in statement else SQL_VALUES[:1]:
+            yield as_file(f"{ITEMS} lying", _after(whole / ITEMS, changed, statement, value))
+
+
+def reader(folder: Path) -> Read:
+    whole, place = _whole(folder), folder / "library"
+    shutil.copytree(whole, place, copy_function=os.link)
+    document = json.loads((whole / MANIFEST).read_bytes())
+
+    def read(data: bytes) -> None:
+        name, content = of_file(data)
+        if name not in FILES:
+            return
+        file = name.removesuffix(" lying")
+        replaced = {file: content}
+        if name == f"{MANIFEST} lying":
+            replaced[file] = _vouched(content)
+        elif name != file:
+            files = {**document["files"], file: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}}
+            replaced[MANIFEST] = _vouched(json.dumps({**document, "files": files}).encode())
+        try:
+            for one, written in replaced.items():
+                (place / one).unlink()
+                (place / one).write_bytes(written)
+            _read(place, damaged=name == file and content != (whole / file).read_bytes())
+        finally:
+            for one in replaced:
+                (place / one).unlink()
+                os.link(whole / one, place / one)
+
+    return read
+
+
+def mutated(data: bytes, chance: random.Random, bytewise: Mutate) -> bytes:
+    """The manifest changed as JSON, arrays in their heads as often as in their numbers, all else in its bytes."""
+    name, content = of_file(data)
+    if chance.random() < 0.02:
+        name = chance.choice(FILES)
+    if name.startswith(MANIFEST) and chance.random() < 0.8:
+        return as_file(name, odd.json_changed(content, chance, bytewise))
+    if ".npy" in name and chance.random() < 0.5:
+        return as_file(name, bytewise(content[:128])[:256] + content[128:])
+    return as_file(name, bytewise(content))
+
+
+def _read(place: Path, *, damaged: bool) -> None:
+    """Everything that the mirror, the build and the commands do with a library."""
+    try:
+        library.info(place)
+        with library.Library.open(place) as opened:
+            if damaged:
+                raise Broken("a damaged file was not told")
+            _use(opened)
+        library.verify(place)
+    except LibraryError as error:
+        check_sentence(error, place)
+
+
+def _use(opened: library.Library) -> None:
+    for item in opened.items():
+        _ = item.credit
+    for number in range(min(len(opened), 4)):
+        if opened.item(number).picture is not None:
+            opened.picture(number)
+    opened.removed()
+    list(opened.fingerprints())
+    "".join(credits.page(opened.items()))
+    if len(opened):
+        Matcher(opened).find(opened.pose(0), 3)
+    query = Pose.from_keypoints(people(1, 5)[0])
+    for region, _, near in opened.shape.asked(query.xy, query.scores > 0):
+        opened.nearest(region, near, 5, 50)
+
+
+def _whole(folder: Path) -> Path:
+    """A small library, written once: three pictures, nine people, one picture that was taken down."""
+    whole = folder / "whole"
+    if not whole.exists():
+        with Writer(whole) as writer:
+            writer.remove("0" * 64 + ".jpg", bytes(32), "gone")
+            for number, pose in enumerate(people(9, 3)):
+                picture = np.full((40, 48, 3), 40 * number, np.uint8) if number < 3 else None
+                writer.add(NewItem(picture, pose, f"Photo {number}", "Ann", "CC BY 4.0", "http://cc.example", None))
+            writer.finish([("posenet", "ab12")])
+    return whole
+
+
+def _vouched(content: bytes) -> bytes:
+    """A manifest with its own checksum, where it is JSON."""
+    try:
+        document: dict[str, Any] = json.loads(content)
+        document.pop("sha256", None)
+        return _dump({**document, "sha256": hashlib.sha256(_dump(document)).hexdigest()})
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return content
+
+
+def _after(items: Path, changed: Path, statement: str, value: str) -> bytes:
+    """The table of items after a statement about a column, and about a table, by chance of its text."""
+    chance = random.Random(statement + value)
+    shutil.copyfile(items, changed)
+    words = {"column": chance.choice(library.COLUMNS), "table": chance.choice(("item", "fingerprint", "removed"))}
+    table = sqlite3.connect(changed)
+    try:
+        table.executescript(statement.format(value=value, **words))
+        table.commit()
+    except sqlite3.Error:
+        pass
+    finally:
+        table.close()
+    return changed.read_bytes()
