@@ -31,6 +31,9 @@ MARGIN: Final = 0.03
 INSET: Final = 0.06
 """The share of the display's area that shows the visitor."""
 
+TICKS: Final = 24
+"""Steps a second in which the countdown's ring empties: each is kept, and takes up to a megabyte."""
+
 SMALLEST_LETTERS: Final = 11
 NEAR: Final = 0.004
 
@@ -73,7 +76,7 @@ class Scene:
     def __init__(self) -> None:
         self._backdrop = Backdrop((1, 1))
         self._lettering = Lettering()
-        self._cards = lru_cache(maxsize=16)(self._draw_cards)
+        self._cards = lru_cache(maxsize=4)(self._draw_cards)  # half a megabyte each, and no more are ever shown
         self._presence = Glide(0.0, 0.2)
         self._agreement = Glide(0.0, 0.12)
         self._numeral, self._numeral_since = 0, -math.inf
@@ -141,10 +144,10 @@ class Scene:
             self._numeral, self._numeral_since = numeral, now
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         centre, diameter = (width / 2, height / 2), max(8, round(unit * 0.5))
-        left = max(0.01, 1 - max(now - self._numeral_since, 0.0))
+        left = max(1, round(TICKS * (1 - max(now - self._numeral_since, 0.0)))) / TICKS
         for piece in (
             draw.panel((diameter, diameter), diameter / 2, alpha=0.55),
-            draw.arc(round(diameter * 0.92), diameter * 0.035, round(left, 2), WHITE, 0.9),
+            draw.arc(round(diameter * 0.92), diameter * 0.035, left, WHITE, 0.9),
             self._lettering.line(str(numeral), round(diameter * 0.9), tight=True),
         ):
             draw.stamp(canvas, piece, _centred(piece, centre))
