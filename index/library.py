@@ -51,9 +51,9 @@ WRONG_ITEM: Final = f"""
 
 WRONG_PICTURE: Final = f"""
     SELECT picture FROM {{table}} WHERE typeof(bits) <> 'blob' OR length(bits) <> {BYTES}
-    OR typeof(picture) <> 'text' OR picture NOT GLOB '{"[0-9a-f]" * 64}.jpg' LIMIT 1
+    OR typeof(picture) <> 'text' OR length(picture) <> 68 OR instr(picture, '/') LIMIT 1
 """
-"""Finds a row that is none of a picture, stored or taken down."""
+"""Finds a row that is none of a picture, stored or taken down, whose name is 64 digits and .jpg."""
 
 
 @dataclass(frozen=True, slots=True)

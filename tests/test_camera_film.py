@@ -288,15 +288,12 @@ def test_a_picture_in_any_colours_becomes_rgb(mode: str, tmp_path: Path) -> None
     assert image.mean() > 250
 
 
-def test_a_gif_that_ends_within_its_second_picture_is_shown_or_a_sentence(tmp_path: Path) -> None:
+def test_a_gif_that_ends_within_its_second_picture_is_a_film_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "film.gif"
     Pillow.fromarray(grey(100)).save(path)
     path.write_bytes(path.read_bytes().removesuffix(b";") + b",\x00")
-    try:
-        with open_camera(str(path), size=SIZE, real_time=False) as camera:
-            assert camera.latest().image.shape == (48, 64, 3)
-    except CameraError as error:
-        assert "film.gif" in str(error)
+    with open_camera(str(path), size=SIZE, real_time=False) as camera:
+        assert level(camera) == 100
 
 
 def test_an_animated_gif_is_a_film(tmp_path: Path) -> None:
