@@ -37,7 +37,12 @@ TABLE: Final = sqlite3.connect(":memory:")
 def seeds(folder: Path) -> Iterator[bytes]:
     for content in _npz():
         yield as_file("poses.npz", content)
-    for document in (_coco(2), {**_coco(1), "licenses": [{"id": 1, "name": "CC BY", "url": "http://cc.example"}]}):
+    beside = [{**_coco(1)["images"][0], "file_name": "a.jpg"}]
+    for document in (
+        _coco(2),
+        {**_coco(1), "images": beside},
+        {**_coco(1), "licenses": [{"id": 1, "name": "CC BY", "url": "http://cc.example"}]},
+    ):
         yield as_file("people.json", json.dumps(document).encode())
     row = {
         "picture": "a.jpg",
