@@ -196,6 +196,9 @@ class Picamera2:
     hardware: Hardware
     models: tuple[str, ...] = ()
     boot_time = False
+    one_stream = False
+    """Whether it is one of those that libcamera has for its own tests: a single picture, and no flip."""
+    _cm: Any = SimpleNamespace(reset=lambda: None)
 
     @staticmethod
     def global_camera_info() -> list[dict[str, Any]]:
@@ -247,6 +250,10 @@ class Picamera2:
         for stream in (main, lores or main):
             if stream["size"][0] % 2 or stream["size"][1] % 2:
                 raise RuntimeError("width and height should be even")
+        if lores is not None and self.one_stream:
+            raise RuntimeError("Configuration is invalid")
+        if self.one_stream:
+            configuration["transform"] = Transform()
         if lores is not None:
             if lores["size"][0] > main["size"][0] or lores["size"][1] > main["size"][1]:
                 raise RuntimeError("lores stream dimensions may not exceed main stream")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,28 @@ def test_a_size_above_the_first_streams_is_made_from_the_first(small: tuple[int,
     with pi.open_pi(SIZE, small) as camera:
         assert configured(camera)["lores"] is None
         assert camera.latest().small.shape == (*small, 3)
+
+
+def test_a_camera_of_one_stream_without_a_flip_serves_too(hardware: Hardware, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Picamera2, "one_stream", True)
+    with pi.open_pi(SIZE, (353, 481)) as camera:
+        frame = camera.latest()
+    assert frame.small.shape == (353, 481, 3)
+    assert not frame.mirrored, "it is still to be flipped"
+    assert np.array_equal(frame.image, scene(*SIZE))
+
+
+def test_a_camera_that_came_while_nobody_told_libcamera_is_found(
+    hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Picamera2, "models", ())
+    assert pi.find() is None
+
+    def look_again() -> None:
+        Picamera2.models = (IMX708,)
+
+    monkeypatch.setattr(Picamera2, "_cm", SimpleNamespace(reset=look_again))
+    assert pi.find() == 0
 
 
 def test_an_odd_size_for_the_screen_is_made_even(hardware: Hardware) -> None:

@@ -56,6 +56,11 @@ def find() -> int | None:
         from picamera2 import Picamera2
 
         cameras = Picamera2.global_camera_info()
+        if not cameras:
+            # libcamera is told by udev's socket of a camera that comes, and hears nothing where there is no network.
+            with contextlib.suppress(AttributeError):
+                Picamera2._cm.reset()
+            cameras = Picamera2.global_camera_info()
     except ModuleNotFoundError as error:
         if error.name == "picamera2":
             return None
@@ -76,12 +81,13 @@ def open_pi(size: tuple[int, int], small: tuple[int, int] | None) -> Camera:
 
 
 class PiSource:
-    """An opened Pi camera, streaming; mirrored by the image processor."""
+    """An opened Pi camera, streaming; mirrored by the image processor where it can."""
 
     def __init__(self, number: int, size: tuple[int, int], small: tuple[int, int] | None) -> None:
         from picamera2 import Picamera2
 
         self._small = small
+        self._mirrored = False
         # Picamera2.__init__ opens a pipe and, where it fails, leaves it open: held here, it can be closed, for a
         # camera in use is tried again every ten seconds.
         self._camera: Any = Picamera2.__new__(Picamera2)
@@ -123,7 +129,7 @@ class PiSource:
         if self._small is not None and small.shape[:2] != self._small:
             height, width = self._small
             small = resized(small, width, height)
-        return Frame(image, small, shot.taken, mirrored=True)
+        return Frame(image, small, shot.taken, mirrored=self._mirrored)
 
     def release(self) -> None:
         # After a hang a request still waits, and close() would wait for it.
@@ -131,17 +137,29 @@ class PiSource:
         self._camera.close()
 
     def _start(self, size: tuple[int, int]) -> tuple[int, int] | None:
-        """Configure and start; the second stream's width and height, None where it would be larger than the first."""
-        from libcamera import ColorSpace, Transform
-
+        """Configure and start; the second stream's width and height, None where there is none."""
         # "BGR888" is what libcamera calls R, G, B in memory.
         streams: dict[str, Any] = {"main": {"size": size, "format": "BGR888"}}
-        if self._small is not None:
-            height, width = self._small
-            # Sizes must be even, PoseNet's are odd: one pixel more is asked for, and scaled away in `frame`.
-            wanted = (width + width % 2, height + height % 2)
-            if wanted[0] <= size[0] and wanted[1] <= size[1]:
-                streams["lores"] = {"size": wanted, "format": "YUV420"}  # all that a Pi 4 can
+        # Sizes must be even, PoseNet's are odd: one pixel more is asked for, and scaled away in `frame`.
+        lores = None if self._small is None else even((self._small[1] + 1, self._small[0] + 1))
+        if lores is not None and lores[0] <= size[0] and lores[1] <= size[1]:
+            streams["lores"] = {"size": lores, "format": "YUV420"}  # all that a Pi 4 can
+        try:
+            self._configure(streams)
+        except RuntimeError as error:
+            if streams.pop("lores", None) is None:
+                raise
+            log.info("%s gives one picture, not two at once (%s): the smaller one is made here.", NAME, error)
+            self._configure(streams)
+        self._camera.start()
+        given = self._camera.camera_configuration()
+        self._mirrored = bool(given["transform"].hflip)
+        log.info("%s gives %s.", NAME, ", ".join(f"{given[name]['size']} {given[name]['format']}" for name in streams))
+        return given["lores"]["size"] if "lores" in streams else None
+
+    def _configure(self, streams: dict[str, Any]) -> None:
+        from libcamera import ColorSpace, Transform
+
         configuration = self._camera.create_video_configuration(
             **streams,
             transform=Transform(hflip=1),
@@ -151,10 +169,6 @@ class PiSource:
             controls={"FrameDurationLimits": FRAME_MICROSECONDS},
         )
         self._camera.configure(configuration)
-        self._camera.start()
-        given = self._camera.camera_configuration()
-        log.info("%s gives %s.", NAME, ", ".join(f"{given[name]['size']} {given[name]['format']}" for name in streams))
-        return given["lores"]["size"] if "lores" in streams else None
 
     def _close_pipe(self) -> None:
         with contextlib.suppress(AttributeError, OSError):
