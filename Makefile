@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+MINUTES ?= 60
 
 # A file of tests stays in one process: many wait for processes of their own, few need a whole core.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -16,7 +17,7 @@ SYSTEM := $(or $(call importable,picamera2),$(call importable,lgpio))
 NUMPY_1 := $(shell $(PYTHON) -c 'import picamera2, numpy; exit(numpy.__version__ >= "2")' 2>/dev/null && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick check format bench fuzz clean
+.PHONY: help setup demo run test test-quick boot boot-long check format bench fuzz clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +45,17 @@ test: setup ## run the tests
 test-quick: setup ## run the tests that take no more than some seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
+# As root: a whole machine is installed first, some ten minutes once, and then found again.
+boot: setup ## start the whole appliance in a virtual machine: from power on to a GIF, and power cuts
+	@tools/boot-packages
+	@$(BIN)/python tests/boot/image.py
+	$(BIN)/python -m pytest tests/boot --timeout 900 -m 'not boot_long'
+
+boot-long: setup ## the same, with the tests that take long
+	@tools/boot-packages
+	@$(BIN)/python tests/boot/image.py
+	$(BIN)/python -m pytest tests/boot --timeout 3600
+
 check: setup ## formatting, lint and strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -59,6 +71,9 @@ bench: setup ## time each step of a frame's way
 fuzz: setup ## fuzz all that reads files, an hour each at the same time; SECONDS=60 for less, TARGETS=config for one
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[fuzz]' --constraint constraints.txt
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),3600) $(TARGETS)
+
+soak: setup ## the mirror for an hour, with faults thrown at it; MINUTES=6 makes it shorter
+	PYTHONPATH=tests $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what was built here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,286 @@
+"""What `soak.py` does to a running mirror: each fault strikes on entering its context, and is mended on leaving it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from jumping_clock import YEAR, JumpingClock
+
+CONNECTOR: Final = "card1-HDMI-A-1"
+SIZES: Final = ("1280x720", "800x480", "1024x600")
+"""Displays that are plugged in by turns."""
+
+
+@dataclass
+class Place:
+    """All that the mirror under test lives on, below one folder; `pid` is its process."""
+
+    folder: Path
+    clock: JumpingClock | None
+    mounted: bool
+    """Whether the folder for GIFs is a small disk of its own, so that it can be filled."""
+    pid: int = 0
+    displays: int = 0
+
+    @property
+    def film(self) -> Path:
+        return self.folder / "film.avi"
+
+    @property
+    def library(self) -> Path:
+        return self.folder / "library"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.tflite"
+
+    @property
+    def gifs(self) -> Path:
+        return self.folder / "gifs"
+
+    @property
+    def drm(self) -> Path:
+        return self.folder / "drm"
+
+    def plug(self, connected: bool) -> None:
+        """The display's cable; each time another display hangs on it."""
+        connector = self.drm / CONNECTOR
+        connector.mkdir(parents=True, exist_ok=True)
+        if connected:
+            (connector / "modes").write_text(f"{SIZES[self.displays % len(SIZES)]}\n")
+            self.displays += 1
+        (connector / "status").write_text("connected\n" if connected else "disconnected\n")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault: how it is thrown, for how many seconds it lasts (least, most), and what is to be said of it.
+
+    `says` is a pattern of the sentence that must be on the screen; `presses`: the button is pressed a second before;
+    `spoils`: there may be a sentence instead of a GIF.
+    """
+
+    name: str
+    throw: Callable[[Place], AbstractContextManager[None]]
+    seconds: tuple[float, float] = (0.0, 0.0)
+    says: str = ""
+    presses: bool = False
+    spoils: bool = False
+
+
+def processes(pid: int) -> dict[int, str]:
+    """A process and all below it, by their numbers: what each is there for."""
+    found = {pid: _role(pid)}
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            children = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            found.update(processes(int(child)))
+    return found
+
+
+def _role(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return "gone"
+    roles = {b"models.child": "estimator", b"device.saving": "gif", b"soak_mirror": "mirror"}
+    return next((role for sign, role in roles.items() if sign in words), "other")
+
+
+def pid_of(place: Place, role: str, patience: float = 20.0) -> int | None:
+    """The process that is there for this, waited for."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        for pid, found in processes(place.pid).items():
+            if found == role:
+                return pid
+        time.sleep(0.02)
+    return None
+
+
+def signalled(role: str, number: signal.Signals) -> Callable[[Place], AbstractContextManager[None]]:
+    """One of the mirror's processes gets a signal."""
+
+    @contextmanager
+    def throw(place: Place) -> Iterator[None]:
+        pid = pid_of(place, role)
+        if pid is not None:
+            os.kill(pid, number)
+        yield
+
+    return throw
+
+
+def away(what: Callable[[Place], Path]) -> Callable[[Place], AbstractContextManager[None]]:
+    """A file or folder is gone, and is put back."""
+
+    @contextmanager
+    def throw(place: Place) -> Iterator[None]:
+        path = what(place)
+        aside = path.with_name(f"aside-{path.name}")
+        path.rename(aside)
+        try:
+            yield
+        finally:
+            aside.rename(path)
+
+    return throw
+
+
+@contextmanager
+def film_damaged(place: Place) -> Iterator[None]:
+    """The camera gives what is no picture at all."""
+    with away(lambda place: place.film)(place):
+        place.film.write_bytes(os.urandom(200_000))
+        try:
+            yield
+        finally:
+            place.film.unlink()
+
+
+@contextmanager
+def film_of_noise(place: Place) -> Iterator[None]:
+    """The camera gives rubbish: noise, black pictures, pictures of which half is missing."""
+    noise = place.folder / "noise.avi"
+    if not noise.exists():
+        write_film(noise, _rubbish())
+    with away(lambda place: place.film)(place):
+        shutil.copy(noise, place.film)
+        try:
+            yield
+        finally:
+            place.film.unlink()
+
+
+def _rubbish() -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        picture = rng.integers(0, 256, (480, 640, 3), np.uint8)
+        picture[number * 8 :] = 0
+        yield picture
+
+
+def write_film(path: Path, pictures: Iterator[np.ndarray], fps: float = 30.0) -> None:
+    """H×W×3 RGB pictures of one size as a film."""
+    writer = None
+    for picture in pictures:
+        if writer is None:
+            size = picture.shape[1], picture.shape[0]
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
+        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    assert writer is not None, "a film has a picture at least"
+    writer.release()
+
+
+@contextmanager
+def library_damaged(place: Place) -> Iterator[None]:
+    """Another library takes the place of the one in use, and is damaged."""
+    with away(lambda place: place.library)(place):
+        shutil.copytree(place.folder / "aside-library", place.library)
+        index = next(place.library.glob("*.annoy"))
+        index.write_bytes(index.read_bytes()[:-100])
+        try:
+            yield
+        finally:
+            shutil.rmtree(place.library)
+
+
+@contextmanager
+def library_replaced(place: Place) -> Iterator[None]:
+    """Another library, and a whole one, takes the place of the one in use."""
+    other, between = place.folder / "other", place.folder / "between"
+    place.library.rename(between)
+    other.rename(place.library)
+    between.rename(other)
+    yield
+
+
+@contextmanager
+def model_damaged(place: Place) -> Iterator[None]:
+    """The model's file is cut short, and the estimator started anew."""
+    whole = place.model.read_bytes()
+    _put(place.model, whole[: len(whole) // 2])
+    pid = pid_of(place, "estimator")
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        _put(place.model, whole)
+
+
+def _put(path: Path, data: bytes) -> None:
+    """As who replaces a file well does it: the old one stays whole for those who have it open."""
+    beside = path.with_suffix(".new")
+    beside.write_bytes(data)
+    beside.rename(path)
+
+
+@contextmanager
+def disk_full(place: Place) -> Iterator[None]:
+    """The disk of the GIFs is full, or where it cannot be filled, it may not be written to."""
+    filler = place.gifs / "filler"
+    if place.mounted:
+        with filler.open("wb") as file:
+            file.write(bytes(max(shutil.disk_usage(place.gifs).free - 30_000_000, 0)))
+    else:
+        place.gifs.chmod(0o555)
+    try:
+        yield
+    finally:
+        filler.unlink(missing_ok=True)
+        place.gifs.chmod(0o755)
+
+
+def clock_jumps(years: float) -> Callable[[Place], AbstractContextManager[None]]:
+    """The time of day is years from what it was, and later right again."""
+
+    @contextmanager
+    def throw(place: Place) -> Iterator[None]:
+        if place.clock is not None:
+            place.clock.jump(years * YEAR)
+        yield
+        if place.clock is not None:
+            place.clock.jump(0)
+
+    return throw
+
+
+@contextmanager
+def display_away(place: Place) -> Iterator[None]:
+    """The display is unplugged, and another one plugged in."""
+    place.plug(False)
+    yield
+    place.plug(True)
+
+
+FAULTS: Final = (
+    Fault("estimator killed (SIGKILL)", signalled("estimator", signal.SIGKILL), says=r"estimator stopped \(SIGKILL\)"),
+    Fault("estimator aborts (SIGABRT)", signalled("estimator", signal.SIGABRT), says=r"estimator stopped \(SIGABRT\)"),
+    Fault("estimator hangs (SIGSTOP)", signalled("estimator", signal.SIGSTOP), says="estimator did not answer for 5 s"),
+    Fault("model file damaged", model_damaged, (4, 8), r"model\.tflite"),
+    Fault("library gone", away(lambda place: place.library), (7, 10), "no library at"),
+    Fault("library damaged", library_damaged, (7, 10), r"\.annoy"),
+    Fault("library replaced", library_replaced),
+    Fault("camera gone", away(lambda place: place.film), (16, 20), "film.avi", spoils=True),
+    Fault("camera damaged", film_damaged, (16, 20), "neither a film nor a picture", spoils=True),
+    Fault("camera gives noise", film_of_noise, (16, 20), spoils=True),
+    Fault("disk of the GIFs full", disk_full, (14, 16), "The GIF could not be written", presses=True, spoils=True),
+    Fault("GIF's process killed", signalled("gif", signal.SIGKILL), (1, 1), r"SIGKILL\); press again", True, True),
+    Fault("clock 5 years ahead", clock_jumps(5), (14, 16), presses=True),
+    Fault("clock 30 years back", clock_jumps(-30), (14, 16), presses=True),
+    Fault("display unplugged", display_away, (3, 8)),
+)

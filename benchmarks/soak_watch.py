@@ -1,0 +1,128 @@
+"""What `soak.py` sees of the mirror from outside: its processes' memory, threads and files, and its screen's words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from soak_faults import processes
+
+OUTCOMES = re.compile(r"^(Your GIF is saved as|The GIF could not be written|Nobody was in the mirror)")
+
+
+FONTS = (".ttf", ".otf", ".ttc")
+"""Files that stay open: each size of letters that was ever drawn, 64 at most."""
+
+
+class Sample(NamedTuple):
+    """One look at the mirror's processes: megabytes by role, and how many there are of each thing that may be left."""
+
+    at: float
+    rss: dict[str, float]
+    pss: float
+    threads: int
+    files: int
+    memories: int
+    children: int
+
+    @property
+    def resident(self) -> float:
+        """MB of the mirror and its estimator; a GIF's process comes and goes."""
+        return self.rss.get("mirror", 0.0) + self.rss.get("estimator", 0.0)
+
+
+def look(pid: int, now: float) -> Sample | None:
+    """A sample; None while the estimator is being exchanged, or the mirror is gone."""
+    found = processes(pid)
+    rss: dict[str, float] = {}
+    pss = 0.0
+    try:
+        for one, role in found.items():
+            rss[role] = rss.get(role, 0.0) + _field(Path(f"/proc/{one}/status"), "VmRSS")
+            pss += _field(Path(f"/proc/{one}/smaps_rollup"), "Pss")
+        links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except (OSError, ValueError):
+        return None
+    if "estimator" not in rss:
+        return None
+    memories = sum(link.startswith("/memfd:") for link in links)
+    links = [link for link in links if not link.endswith(FONTS)]
+    return Sample(now, rss, pss, threads, len(links), memories, len(found) - 1)
+
+
+def _field(file: Path, name: str) -> float:
+    """A line of /proc's in kilobytes, as megabytes."""
+    found = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{file} has no {name}")
+    return int(found[1]) / 1000
+
+
+def by_minute(samples: list[Sample], start: float, what: Callable[[Sample], float]) -> dict[int, float]:
+    """The median over each minute, by the minute's number."""
+    minutes: dict[int, list[float]] = {}
+    for sample in samples:
+        minutes.setdefault(int((sample.at - start) // 60), []).append(what(sample))
+    return {minute: median(values) for minute, values in minutes.items() if len(values) > 20}
+
+
+class Reports:
+    """What the mirror's witness tells, read by a thread of its own until the mirror ends."""
+
+    def __init__(self, mirror: subprocess.Popen[str]) -> None:
+        self._mirror = mirror
+        self._changed = threading.Condition()
+        self._all: list[dict[str, Any]] = []
+        self.oldest = self.longest = 0.0
+        self.pictures = self.frames = 0
+        self.outcomes: list[tuple[float, str]] = []
+        threading.Thread(target=self._read, name="reports", daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._mirror.stdout is not None
+        for line in self._mirror.stdout:
+            report = json.loads(line)
+            with self._changed:
+                self._take(report)
+                self._changed.notify_all()
+
+    def _take(self, report: dict[str, Any]) -> None:
+        before = self._all[-1]["notice"] if self._all else None
+        if report["notice"] != before and OUTCOMES.match(report["notice"] or ""):
+            self.outcomes.append((report["at"], report["notice"]))
+        if self._all:  # the first follows the start, which takes its time
+            self.longest = max(self.longest, report["longest"])
+        self.oldest = max(self.oldest, report["oldest"])
+        self.pictures += report["pictures"]
+        self.frames += report["frames"]
+        self._all = [*self._all[-600:], report]
+
+    def wait(self, what: Callable[[dict[str, Any]], bool], since: float, patience: float) -> dict[str, Any] | None:
+        """The first report from `since` on of which something holds; None when it does not in `patience` seconds."""
+        end = time.monotonic() + patience
+        with self._changed:
+            while True:
+                found = next((one for one in self._all if one["at"] >= since and what(one)), None)
+                if found is not None or (left := end - time.monotonic()) <= 0 or self._mirror.poll() is not None:
+                    return found
+                self._changed.wait(min(left, 1.0))
+
+    def said(self, since: float) -> list[str]:
+        """The sentences on the screen from then on, each once."""
+        with self._changed:
+            shown = [one for one in self._all if one["at"] >= since]
+        return list(dict.fromkeys(s for one in shown for s in (*one["faults"], one["notice"]) if s))
+
+
+def well(report: dict[str, Any]) -> bool:
+    """Whether the mirror is one: it shows who is before it, and has nothing to complain of."""
+    return bool(report["live"]) and not report["faults"] and not report["dark"]
