@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -23,6 +24,9 @@ from models.child import to_rows
 from models.pose import Image, Pose
 
 WELL, HANG, HANG_WITH_THE_LOCK, ABORT, SEGFAULT, REFUSE, STUMBLE, EXIT, DAWDLE = range(9)
+HUNGRY, LIMITED = 14, 15
+"""Takes more memory than there is, the second by a limit of its own."""
+
 NO_ROWS, NARROW_ROWS, NO_NUMBERS, NO_PICKLE, TOO_LONG = range(9, 14)
 """Answers that are none: something else than poses, too few numbers for one, NaN, bytes that are no object, and a
 message that is announced as longer than any."""
@@ -52,6 +56,11 @@ def obey(order: int) -> None:
             os.write(_answers(), b"\0\0\0\x05hello")
         case 13:
             os.write(_answers(), b"\x7f\xff\xff\xff")
+        case 14:
+            np.ones(1_000_000_000, np.uint8)
+        case 15:
+            resource.setrlimit(resource.RLIMIT_AS, (1_000_000_000, resource.RLIM_INFINITY))
+            np.ones(2_000_000_000, np.uint8)
 
 
 instead: list[object] = []

@@ -18,6 +18,7 @@ from stand_ins import Capture, Hardware, answering, capability
 from device.camera import Camera, CameraError, CameraSilent, CameraStuck, EndOfVideo, Frame
 from device.cameras import v4l2, watch
 from device.cameras.watch import BackOff, WatchedCamera
+from models.pose import Image
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 
@@ -27,6 +28,7 @@ class Scripted(Camera):
 
     def __init__(self) -> None:
         self.fails: Exception | None = None
+        self.picture = PICTURE
         self.stuck = False
         self.closed = 0
 
@@ -34,7 +36,7 @@ class Scripted(Camera):
         if self.fails:
             raise self.fails
         time.sleep(0.01)
-        return Frame(PICTURE, PICTURE, time.monotonic(), False)
+        return Frame(self.picture, self.picture, time.monotonic(), False)
 
     def close(self) -> None:
         self.closed += 1
@@ -204,6 +206,35 @@ def test_what_a_driver_raises_unforeseen_is_a_sentence_and_tried_again(
             camera.latest()
         cupboard.wrong = None
         eventually(lambda: gives(camera))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)],
+    ids=["grey", "four channels", "float", "empty"],
+)
+def test_a_camera_whose_picture_cannot_be_used_is_opened_again(cupboard: Cupboard, picture: Image) -> None:
+    with WatchedCamera("any", size=(4, 4)) as camera:
+        assert gives(camera)
+        cupboard.cameras[0].picture = picture
+        with pytest.raises(
+            CameraError, match=r"^The camera's picture cannot be used: it is .* and not H×W×3 of uint8\.$"
+        ):
+            camera.latest()
+        eventually(lambda: gives(camera))
+    assert [one.closed for one in cupboard.cameras] == [1, 1]
+
+
+def test_what_a_driver_raises_unforeseen_over_a_picture_is_a_sentence_and_the_camera_opened_again(
+    cupboard: Cupboard, caplog: pytest.LogCaptureFixture
+) -> None:
+    with WatchedCamera("any", size=(4, 4)) as camera:
+        assert gives(camera)
+        cupboard.cameras[0].fails = cv2.error("(-215:Assertion failed) scn == 3 in function 'cvtColor'")
+        with pytest.raises(CameraError, match=r"^The camera's picture cannot be used: .*scn == 3"):
+            camera.latest()
+        eventually(lambda: gives(camera))
+    assert "Traceback" in caplog.text
 
 
 def test_a_camera_that_only_a_new_process_can_have_is_not_tried_again(cupboard: Cupboard) -> None:

@@ -166,6 +166,7 @@ def test_an_estimator_killed_between_two_frames_is_replaced(model: Path, number:
         (failing.EXIT, r"The estimator ended by itself \(status 3\) and is being started again\."),
         (failing.REFUSE, r"The estimator is being started again: The Edge TPU has left\. Plug it in again\."),
         (failing.STUMBLE, r"The estimator is being started again: KeyError: 'nobody thought of this'"),
+        (failing.LIMITED, r"The estimator is being started again: \S*MemoryError: Unable to allocate .*"),
     ],
 )
 def test_an_estimator_that_dies_over_a_frame_is_replaced_and_says_why(model: Path, order: int, sentence: str) -> None:
