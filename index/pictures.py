@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageCms, UnidentifiedImageError
 
 from index import web
 from index.fingerprint import fingerprint
 from index.manifest import shown
-from models.pose import Image
+from models.pose import Floats, Image
 
 FORMATS: Final = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
 """What is read. Pillow knows more, among them EPS, which it hands to another program to run."""
@@ -234,12 +235,22 @@ def _in_eight_bits(picture: Pillow.Image) -> Pillow.Image:
     if picture.mode.startswith("I;16"):
         return Pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
-        grey = np.nan_to_num(np.asarray(picture, dtype=np.float64))
-        # 16 bits in 32 are PNG's and TIFF's; other ranges have no rule, so black to white is what there is
-        low, high = (0, 65535) if picture.mode == "I" and grey.min() >= 0 else (grey.min(), grey.max())
-        return Pillow.fromarray((np.clip((grey - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8))
+        return Pillow.fromarray(_grey(np.array(picture, np.float32), picture.mode))
     see_through = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
     return picture.convert("RGBA" if see_through else "RGB")
+
+
+def _grey(numbers: Floats, mode: str) -> npt.NDArray[np.uint8]:
+    """Numbers of 32 bits as bytes; they are changed, as there may not be the memory for them once more."""
+    np.nan_to_num(numbers, copy=False)
+    low, high = float(numbers.min()), float(numbers.max())
+    # 16 bits in 32 are PNG's and TIFF's; other ranges have no rule, so black to white is what there is
+    if mode == "I" and low >= 0:
+        low, high = 0, 65535
+    scale = 255 / (high - low) if high > low else 0
+    numbers *= scale
+    numbers -= low * scale
+    return np.clip(numbers, 0, 255, out=numbers).astype(np.uint8)
 
 
 def _in_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:

@@ -6,6 +6,8 @@ import contextlib
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageCms
 
-from index.pictures import PictureError, load, read, stored, text
+from index.pictures import MOST_PIXELS, PictureError, load, read, stored, text
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (30, 40, 220), (240, 240, 240)
 
@@ -100,6 +102,25 @@ def test_colours_of_16_bits_keep_theirs(tmp_path):
 def test_floating_point_grey_is_spread_from_black_to_white(tmp_path):
     Pillow.fromarray(np.linspace(-3, 5, 256, dtype=np.float32)[None].repeat(9, 0)).save(tmp_path / "a.tiff")
     assert np.abs(read(tmp_path / "a.tiff")[5, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+def test_floating_point_grey_may_hold_what_is_no_number(tmp_path):
+    row = np.array([np.nan, -np.inf, np.inf, 0], np.float32)
+    Pillow.fromarray(np.tile(row, (4, 1))).save(tmp_path / "a.tiff")
+    assert read(tmp_path / "a.tiff")[0, :, 0].tolist() == [127, 0, 255, 127]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_the_largest_picture_of_32_bits_is_read_in_the_memory_of_a_small_computer(tmp_path, mode):
+    side = int(MOST_PIXELS**0.5)
+    Pillow.new(mode, (side, side)).save(tmp_path / "a.tiff", compression="tiff_adobe_deflate")
+    code = (
+        "import resource, sys; from pathlib import Path; from index.pictures import load;"
+        "load(Path(sys.argv[1]), 1920); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peak = subprocess.run([sys.executable, "-c", code, tmp_path / "a.tiff"], check=True, stdout=subprocess.PIPE).stdout
+    assert int(peak) * 1024 < 1.5e9
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])
