@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
-MINUTES ?= 60
 
 # A file of tests stays in one process: many wait for processes of their own, few need a whole core.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -17,7 +16,7 @@ SYSTEM := $(or $(call importable,picamera2),$(call importable,lgpio))
 NUMPY_1 := $(shell $(PYTHON) -c 'import picamera2, numpy; exit(numpy.__version__ >= "2")' 2>/dev/null && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick boot boot-long check format bench fuzz clean
+.PHONY: help setup demo run test test-quick boot boot-long check format bench fuzz soak clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,8 +71,8 @@ fuzz: setup ## fuzz all that reads files, an hour each at the same time; SECONDS
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[fuzz]' --constraint constraints.txt
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),3600) $(TARGETS)
 
-soak: setup ## the mirror for an hour, with faults thrown at it; MINUTES=6 makes it shorter
-	PYTHONPATH=tests $(BIN)/python benchmarks/soak.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+soak: setup ## run the mirror for an hour with faults thrown at it, and say what holds; MINUTES=6 for less
+	@PYTHONPATH=tests $(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what was built here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
