@@ -1,0 +1,134 @@
+"""The two lines to a machine: QEMU's own (QMP), and the guest agent that runs commands inside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import shlex
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+HANG: Final = 20.0
+"""Seconds by which an answer may be late: the guest may have no time for its agent for a while."""
+
+FOUND_BY_DELIMITER: Final = 0xFF
+
+
+class LineError(OSError):
+    """Nobody answers, or with an error."""
+
+
+class Result(NamedTuple):
+    """What a command in the guest came to."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Line:
+    """JSON commands and answers over a socket, one a line. A context manager. Raises LineError."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._rest = b""
+        try:
+            self._socket.connect(str(path))
+        except OSError as error:
+            self._socket.close()
+            raise LineError(f"QEMU does not listen at {path}: {error.strerror}.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self, command: str, arguments: dict[str, Any] | None = None, seconds: float = HANG) -> Any:
+        """The answer to a command, within so many seconds."""
+        deadline = time.monotonic() + seconds
+        self._send(json.dumps({"execute": command, "arguments": arguments or {}}).encode() + b"\n")
+        while True:
+            answer = json.loads(self._line(deadline))
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise LineError(f"{command}: {answer['error']['desc']}")
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise LineError(f"The machine is gone ({error.strerror}).") from error
+
+    def _line(self, deadline: float, end: bytes = b"\n") -> bytes:
+        """All up to `end`, which comes before the deadline."""
+        while end not in self._rest:
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                more = self._socket.recv(1 << 16)
+            except TimeoutError as error:
+                raise LineError("The machine does not answer.") from error
+            except OSError as error:
+                raise LineError(f"The machine is gone ({error.strerror}).") from error
+            if not more:
+                raise LineError("The machine is gone.")
+            self._rest += more
+        line, _, self._rest = self._rest.partition(end)
+        return line
+
+
+class Monitor(Line):
+    """QEMU's own line."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.ask("qmp_capabilities")
+
+
+class Agent(Line):
+    """The guest agent's line; whether there is an agent at its end, `awake` tells."""
+
+    def awake(self, seconds: float) -> bool:
+        """Whether the agent answers within so many seconds; what was left of earlier talk is gone then."""
+        token = secrets.randbits(31)
+        delimiter = bytes([FOUND_BY_DELIMITER])
+        self._send(delimiter + json.dumps({"execute": "guest-sync-delimited", "arguments": {"id": token}}).encode())
+        self._send(b"\n")
+        deadline = time.monotonic() + seconds
+        try:
+            while True:
+                self._line(deadline, delimiter)
+                if json.loads(self._line(deadline)).get("return") == token:
+                    return True
+        except LineError:
+            return False
+
+    def run(self, command: str, stdin: bytes | None, seconds: float) -> tuple[int, bytes, bytes]:
+        """A shell command in the guest, ended after so many seconds there: status (124: ended so), output, errors."""
+        arguments = {
+            "path": "/usr/bin/timeout",
+            "arg": ["--kill-after=5", f"{seconds:g}", "/bin/sh", "-c", command],
+            "capture-output": True,
+        }
+        if stdin is not None:
+            arguments["input-data"] = base64.b64encode(stdin).decode()
+        pid = self.ask("guest-exec", arguments)["pid"]
+        deadline = time.monotonic() + seconds + HANG
+        pause = 0.02
+        while not (state := self.ask("guest-exec-status", {"pid": pid}))["exited"]:
+            if time.monotonic() > deadline:
+                raise LineError(f"The guest does not end {shlex.quote(command)}.")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.25)
+        status = state["exitcode"] if "exitcode" in state else 128 + state.get("signal", 0)
+        return status, *(base64.b64decode(state.get(name, "")) for name in ("out-data", "err-data"))

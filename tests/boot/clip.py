@@ -1,0 +1,105 @@
+"""What a test machine's USB camera sees: a video, made into 640×480 JPEGs as such a camera sends them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from cache import Cache, Entry, key
+
+from models import figures
+from models.figures import perform
+from models.pose import Image
+
+WIDTH: Final = 640
+HEIGHT: Final = 480
+FPS: Final = 15
+LONGEST: Final = 20 * FPS
+QUALITY: Final = 85
+
+HEADER: Final = struct.Struct("<4sIIII")
+"""As fixtures/devices has it: "CLIP", pictures, milliseconds for each, width, height; then each picture's length and
+its bytes."""
+SECTOR: Final = 512
+"""A disk has whole sectors."""
+
+
+def clip_of(video: Path, cache: Cache | None = None) -> Path:
+    """The clip of a video file, which is shown as large as it fits."""
+    return _made(key(video, Path(__file__)), lambda: _fitted(video), cache)
+
+
+def performance(cache: Cache | None = None) -> Path:
+    """A clip of the drawn performer."""
+
+    def frames() -> Iterator[Image]:
+        return (perform(number / FPS, WIDTH, HEIGHT)[0] for number in range(LONGEST))
+
+    return _made(key(Path(figures.__file__).parent, Path(__file__)), frames, cache)
+
+
+def pictures_of(clip: Path) -> list[Image]:
+    """A clip's pictures."""
+    data = clip.read_bytes()
+    count, at, pictures = HEADER.unpack_from(data)[1], HEADER.size, []
+    for _ in range(count):
+        (length,) = struct.unpack_from("<I", data, at)
+        at += 4
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8, length, at), cv2.IMREAD_COLOR)
+        pictures.append(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
+        at += length
+    return pictures
+
+
+def _made(name: str, frames: Callable[[], Iterator[Image]], cache: Cache | None) -> Path:
+    """The clip of these frames, from the cache or for it."""
+
+    def build(whole: Path, _: Path) -> None:
+        pictures = [_jpeg(frame) for frame in frames()]
+        content = HEADER.pack(b"CLIP", len(pictures), round(1000 / FPS), WIDTH, HEIGHT)
+        content += b"".join(struct.pack("<I", len(picture)) + picture for picture in pictures)
+        whole.write_bytes(content + bytes(-len(content) % SECTOR))
+
+    cache = cache or Cache()
+    with cache.locked():
+        return cache.get(Entry("clip", name, build, keep=8))
+
+
+def _fitted(video: Path) -> Iterator[Image]:
+    """A video's first seconds at the camera's rate, each picture whole, on black."""
+    film = cv2.VideoCapture(str(video))
+    try:
+        if not film.isOpened():
+            raise ValueError(f"{video} is no video that OpenCV reads: choose another.")
+        step = max(film.get(cv2.CAP_PROP_FPS) / FPS, 1.0)
+        taken = 0
+        for number in count():
+            there, picture = film.read()
+            if not there or taken == LONGEST:
+                return
+            if number >= taken * step:
+                taken += 1
+                yield _on_black(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
+    finally:
+        film.release()
+
+
+def _on_black(picture: Image) -> Image:
+    height, width = picture.shape[:2]
+    scale = min(WIDTH / width, HEIGHT / height)
+    size = round(width * scale), round(height * scale)
+    left, top = (WIDTH - size[0]) // 2, (HEIGHT - size[1]) // 2
+    whole = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    whole[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return whole
+
+
+def _jpeg(picture: Image) -> bytes:
+    encoded, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    assert encoded
+    return data.tobytes()

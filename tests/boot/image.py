@@ -1,0 +1,83 @@
+"""The disk that the test machine boots from, and its kernel; built once for each state of the project.
+
+`python tests/boot/image.py` builds it, or says that it is there. Root is needed: for the owners of files, and chroot.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cache import Cache, Entry, key, say
+from chroot import BuildError, call
+from layers import FIXTURES, app, overlay, unpacked
+
+SIZE: Final = "4G"
+
+MKE2FS: Final = (
+    "mke2fs",
+    *("-q", "-F", "-t", "ext4", "-L", "rootfs"),
+    # else the kernel goes on writing these tables for minutes after the first boot, between what the tests measure
+    *("-E", "lazy_itable_init=0,lazy_journal_init=0"),
+)
+
+
+class Image(NamedTuple):
+    """A disk, as a raw image with one ext4 file system and no partitions, with the kernel and initrd to boot it."""
+
+    disk: Path
+    kernel: Path
+    initrd: Path
+
+
+def image(cache: Cache | None = None) -> Image:
+    """The image of the project as it is now; raises BuildError when it cannot be built."""
+    if os.geteuid():
+        raise BuildError("The image of the test machine is built by root: run it as root.")
+    cache = cache or Cache()
+    with cache.locked():
+        folder = cache.get(_image(cache))
+    return Image(folder / "disk", folder / "vmlinuz", folder / "initrd.img")
+
+
+def _image(cache: Cache) -> Entry:
+    below, devices = app(cache), FIXTURES / "devices"
+
+    def build(whole: Path, scratch: Path) -> None:
+        root = unpacked(cache, below, scratch / "root")
+        overlay(devices, root)
+        _enable(root)
+        whole.mkdir()
+        for name in ("vmlinuz", "initrd.img"):
+            [found] = (root / "boot").glob(f"{name}-*")
+            shutil.copy(found, whole / name)
+        call(["truncate", "-s", SIZE, whole / "disk"], "Making room for the disk", scratch / "log")
+        call([*MKE2FS, "-d", root, whole / "disk"], "Making the disk's file system", scratch / "log")
+
+    return Entry("image", key(below.key, devices, SIZE, *MKE2FS), build, keep=3)
+
+
+def _enable(root: Path) -> None:
+    """Has the tests' own units start at boot, each under its own condition."""
+    wanted = root / "etc/systemd/system/multi-user.target.wants"
+    wanted.mkdir(parents=True, exist_ok=True)
+    for unit in sorted((root / "etc/systemd/system").glob("test-*.service")):
+        (wanted / unit.name).symlink_to(f"../{unit.name}")
+
+
+def main() -> int:
+    """Builds the image; the exit status."""
+    try:
+        found = image()
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    say(f"{found.disk.parent} is ready")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""The layers of the test machine's disk, each built on the one below: Debian, Raspberry Pi OS's part, the mirror.
+
+A layer is the whole root folder, packed. Debian changes while a layer stays as it was built; `key` tells layers apart
+by how they are made.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from cache import Cache, Entry, is_content, key
+from chroot import APART, BuildError, call, inside
+
+PROJECT: Final = Path(__file__).parents[2]
+FIXTURES: Final = Path(__file__).parent / "fixtures"
+RECIPES: Final = FIXTURES / "recipes"
+
+PACKED: Final = ".tar.zst"
+TAR: Final = ("tar", "-I", "zstd -1 -T0", "--numeric-owner", "--xattrs", "--xattrs-include=*")
+
+MMDEBSTRAP: Final = (
+    *("mmdebstrap", "--mode=root", "--variant=minbase", '--aptopt=Acquire::Retries "3"'),
+    "--skip=cleanup/apt/lists",  # the installer asks apt what there is, and would go for lists where there are none
+    "--dpkgopt=force-unsafe-io",
+    *(f"--dpkgopt=path-exclude=/usr/share/{unread}/*" for unread in ("doc", "man", "locale", "info", "lintian")),
+)
+
+NOT_INSTALLED: Final = (".ci/", "benchmarks/", "docs/", "tests/")
+"""Folders of the project that its installation does without: changing a test is to build nothing."""
+
+WHEEL: Final = (
+    *("sh", "-ec", 'python3 -m venv /tmp/pip; exec /tmp/pip/bin/pip wheel "$@"', "sh"),
+    *("--cache-dir", "/run/pip", "--wheel-dir", "/run/out", "--constraint", "/run/constraints"),
+)
+"""Builds wheels, with its pip made anew as Debian's Python has none."""
+
+WITH: Final = ("pi",)
+"""The extras of which the guest has the wheels."""
+
+
+def base() -> Entry:
+    """Debian 13 with the packages that are listed."""
+    packages = [
+        word
+        for line in (RECIPES / "packages").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+        for word in line.split()
+    ]
+
+    def build(whole: Path, scratch: Path) -> None:
+        included = f"--include={','.join(packages)}"
+        command = [*APART, "env", f"TMPDIR={scratch}", *MMDEBSTRAP, included, "trixie", whole]
+        call(command, "Installing Debian with mmdebstrap", scratch / "log")
+
+    return Entry("base", key(*MMDEBSTRAP, *packages), build, PACKED)
+
+
+def system(cache: Cache) -> Entry:
+    """Debian with what Raspberry Pi OS brings, as far as the mirror sees it, and modules for the tests' devices."""
+    below = base()
+
+    def build(whole: Path, scratch: Path) -> None:
+        built = scratch / "built"
+        built.mkdir()
+        bench = unpacked(cache, below, scratch / "bench")
+        recipes = {"recipes": RECIPES}
+        inside(
+            bench,
+            ["/run/recipes/build.sh"],
+            "Building kernel modules",
+            scratch / "log",
+            shared={**recipes, "out": built},
+        )
+        shutil.rmtree(bench)
+
+        root = unpacked(cache, below, scratch / "root")
+        overlay(FIXTURES / "os", root)
+        inside(
+            root,
+            ["/run/recipes/system.sh"],
+            "Installing picamera2",
+            scratch / "log",
+            shared={**recipes, "built": built},
+        )
+        _pack(root, whole, scratch / "log")
+
+    return Entry("system", key(below.key, RECIPES, FIXTURES / "os"), build, PACKED)
+
+
+def wheels(cache: Cache) -> Entry:
+    """All wheels that the mirror needs, so that it can be installed without a network."""
+    wanted = [*_requirements(), "pip", "setuptools", "wheel"]
+    constraints = PROJECT / "constraints.txt"
+    below = base()
+
+    def build(whole: Path, scratch: Path) -> None:
+        root = unpacked(cache, below, scratch / "root")
+        downloads = cache.folder / "pip"
+        for folder in (whole, downloads):
+            folder.mkdir(exist_ok=True)
+        inside(
+            root,
+            [*WHEEL, *wanted],
+            "Building wheels",
+            scratch / "log",
+            shared={"out": whole, "pip": downloads, "constraints": constraints},
+        )
+
+    return Entry("wheels", key(below.key, *wanted, constraints), build)
+
+
+def starter() -> Entry:
+    """The starter library of the drawing program as it is now, all of it."""
+    from index.starter import program_version
+
+    def build(whole: Path, scratch: Path) -> None:
+        program = Path(sys.executable).with_name("pose-mirror")
+        environment = {**os.environ, "XDG_DATA_HOME": str(scratch)}
+        call([program, "index", "starter"], "Drawing the starter library", scratch / "log", environment)
+        (scratch / "pose-mirror" / "starter").rename(whole)
+
+    return Entry("starter", program_version()[:16], build)
+
+
+def app(cache: Cache) -> Entry:
+    """The mirror, installed by its own installer as on a Pi: with the wheels at hand, and its library drawn."""
+    below, packages, library = system(cache), wheels(cache), starter()
+    sources = list(_sources())
+
+    def build(whole: Path, scratch: Path) -> None:
+        found, drawn = cache.get(packages), cache.get(library)
+        root = unpacked(cache, below, scratch / "root")
+        for source in sources:
+            there = root / "usr/src/pose-mirror" / source.relative_to(PROJECT)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, there)
+        shutil.copytree(found, root / "usr/src/wheels")
+        shutil.copytree(drawn, root / "var/lib/pose-mirror/starter")
+        inside(
+            root,
+            ["bash", "/usr/src/pose-mirror/systemd/install.sh"],
+            "systemd/install.sh",
+            scratch / "log",
+            environment={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/usr/src/wheels"},
+        )
+        _pack(root, whole, scratch / "log")
+
+    names = [part for source in sources for part in (str(source.relative_to(PROJECT)), source)]
+    return Entry("app", key(below.key, packages.key, library.key, *names), build, PACKED, keep=3)
+
+
+def overlay(files: Path, root: Path) -> None:
+    """Copies a folder's files over a root folder; they belong to root there."""
+    for source in sorted(path for path in files.rglob("*") if path.is_symlink() or is_content(path)):
+        there = root / source.relative_to(files)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.unlink(missing_ok=True)
+        shutil.copy(source, there, follow_symlinks=False)
+        os.chown(there, 0, 0, follow_symlinks=False)
+
+
+def unpacked(cache: Cache, entry: Entry, root: Path) -> Path:
+    """A layer's root folder, at `root`."""
+    root.mkdir()
+    packed = cache.get(entry)
+    call(
+        [*TAR, "--extract", "--file", packed, "--directory", root],
+        f"Unpacking {packed}",
+        root.with_suffix(".log"),
+    )
+    return root
+
+
+def _pack(root: Path, whole: Path, log: Path) -> None:
+    call(
+        [*TAR, "--create", "--file", whole, "--directory", root, "."],
+        f"Packing {whole.name}",
+        log,
+    )
+
+
+def _requirements() -> list[str]:
+    """What pip is to find wheels for: the project's own list, and that of the extras."""
+    setup = configparser.ConfigParser()
+    setup.read(PROJECT / "setup.cfg", encoding="utf-8")
+    lists = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in WITH)]
+    return [line for text in lists for line in text.split("\n") if line]
+
+
+def _sources() -> Iterator[Path]:
+    """The project's files that its installation may look at, as they are now, committed or not."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode:
+        raise BuildError(f"git does not list the project's files: {listed.stderr.decode().strip()}")
+    for name in sorted(set(listed.stdout.decode().split("\0"))):
+        if name and not name.startswith(NOT_INSTALLED) and (PROJECT / name).is_file():
+            yield PROJECT / name

@@ -1,0 +1,260 @@
+"""A machine with the mirror on it: QEMU, with the image's disk, a display of 800×480, keyboard and mouse.
+
+The disk keeps what was written to it from one start to the next of one `Machine`, and the image stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+import accelerator
+import numpy as np
+from agent import Agent, LineError, Monitor, Result
+from image import Image
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+WIDTH: Final = 800
+HEIGHT: Final = 480
+
+MEMORY: Final = 2048
+"""Megabytes, as the smaller Pi 4 has."""
+
+BOOT: Final = 240.0
+"""Seconds in which the guest's agent answers; half a minute without KVM on two cores of its own."""
+
+PAUSE: Final = 0.5
+
+KERNEL: Final = "root=/dev/vda rw rootfstype=ext4 console=tty0 console=ttyS0 panic=5 net.ifnames=0"
+
+DEVICES: Final = ("button", "csi", "usb")
+"""What can be plugged in: a button on GPIO 17, a camera on the Pi's own connector, a camera on USB (which is given a
+clip to show)."""
+
+TAIL: Final = 40
+"""So many last lines tell what went wrong."""
+
+
+class MachineError(AssertionError):
+    """The machine did not do what a test needed; the message has its last lines."""
+
+
+class DiskWrites(NamedTuple):
+    """What the guest has written to its disk since it was started."""
+
+    bytes: int
+    operations: int
+    flushes: int
+
+
+class Machine:
+    """A running machine; a context manager that starts it and takes it away.
+
+    `devices` are of DEVICES; `clip` is what the USB camera shows (see clip.py); `words` are more for the kernel's
+    command line.
+    """
+
+    def __init__(
+        self, image: Image, *, devices: Collection[str] = (), clip: Path | None = None, words: Sequence[str] = ()
+    ) -> None:
+        if unknown := set(devices) - set(DEVICES):
+            raise ValueError(f"There is no {sorted(unknown)[0]} to plug in, but {', '.join(DEVICES)}.")
+        self._image = image
+        self._clip = clip
+        self._words = [*(f"test.{device}" for device in devices), *words]
+        self._qemu: subprocess.Popen[bytes] | None = None
+        self._lines = contextlib.ExitStack()
+        self.accelerator: Final = accelerator.chosen(image.kernel)
+
+    def __enter__(self) -> Self:
+        # A socket's path has room for a hundred characters: hence /tmp, whatever TMPDIR says.
+        self._folder = Path(tempfile.mkdtemp(prefix="pose-mirror-boot-", dir="/tmp"))
+        try:
+            self._call("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self._image.disk, self._disk)
+            self.power_on()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    @property
+    def serial(self) -> str:
+        """All that came over the serial line since the machine is there."""
+        log = self._folder / "serial"
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has power, and has not switched itself off."""
+        return self._qemu is not None and self._qemu.poll() is None
+
+    def power_on(self, seconds: float = BOOT) -> None:
+        """Starts it, and returns when commands can be run in it."""
+        if self.running:
+            raise ValueError("The machine is on already.")
+        self.kill()
+        with (self._folder / "qemu.log").open("ab") as log:
+            self._qemu = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + seconds
+        while not (self._folder / "agent").exists():
+            self._must_run(deadline, "QEMU does not start")
+            time.sleep(0.05)
+        self._monitor = self._lines.enter_context(Monitor(self._folder / "monitor"))
+        self._agent = self._lines.enter_context(Agent(self._folder / "agent"))
+        while not self._agent.awake(2.0):
+            self._must_run(deadline, f"The guest's agent does not answer within {seconds:g} s")
+
+    def kill(self) -> None:
+        """A power cut: what the guest has not flushed is lost."""
+        self._lines.close()
+        if self._qemu is not None:
+            self._qemu.kill()
+            self._qemu.wait()
+            self._qemu = None
+        for left in ("agent", "monitor"):
+            (self._folder / left).unlink(missing_ok=True)
+
+    def shutdown(self, seconds: float = 120.0) -> None:
+        """Presses the power button shortly, and returns when the machine is off."""
+        self._monitor.ask("system_powerdown")
+        self.wait_off(seconds)
+
+    def wait_off(self, seconds: float = 120.0) -> None:
+        """Returns when the machine has switched itself off, which it also does instead of starting anew."""
+        assert self._qemu is not None, "the machine is on"
+        try:
+            self._qemu.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise MachineError(self._with_tail(f"It is not off after {seconds:g} s")) from None
+        self.kill()
+
+    def run(self, command: str, timeout: float = 60.0, *, stdin: bytes | None = None) -> Result:
+        """A shell command, as root; after `timeout` seconds it is ended, and its status is 124."""
+        status, output, errors = self._exec(command, stdin, timeout)
+        return Result(status, output.decode(errors="replace"), errors.decode(errors="replace"))
+
+    def shell(self, command: str, timeout: float = 60.0) -> str:
+        """What a command prints that must succeed."""
+        result = self.run(command, timeout)
+        if result.status:
+            raise MachineError(f"{command}: exit status {result.status}\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def read(self, path: str) -> bytes:
+        """A file's contents."""
+        status, output, errors = self._exec(f"cat -- {shlex.quote(path)}", None, 60.0)
+        if status:
+            raise MachineError(errors.decode(errors="replace").strip())
+        return output
+
+    def write(self, path: str, data: bytes | str) -> None:
+        """Makes a file with these contents, or replaces one's; its folder is made if need be."""
+        there = shlex.quote(path)
+        content = data.encode() if isinstance(data, str) else data
+        status, _, errors = self._exec(f'mkdir -p "$(dirname {there})" && cat >{there}', content, 60.0)
+        if status:
+            raise MachineError(errors.decode(errors="replace").strip())
+
+    def screendump(self) -> NDArray[np.uint8]:
+        """What the display shows: height×width×3, RGB."""
+        file = self._folder / "screen.png"
+        self._monitor.ask("screendump", {"filename": str(file), "format": "png"})
+        with Picture.open(file) as picture:
+            return np.asarray(picture.convert("RGB"), np.uint8)
+
+    def press(self, key: str, seconds: float = 0.1) -> None:
+        """A key of the keyboard by QEMU's name for it: "spc", "ret", "a"."""
+        held = {"keys": [{"type": "qcode", "data": key}], "hold-time": round(seconds * 1000)}
+        self._monitor.ask("send-key", held)
+
+    def disk_writes(self) -> DiskWrites:
+        """What the guest has written since it was started."""
+        disks = {disk["qdev"].split("/")[-2]: disk["stats"] for disk in self._monitor.ask("query-blockstats")}
+        stats = disks["disk"]
+        return DiskWrites(stats["wr_bytes"], stats["wr_operations"], stats["flush_operations"])
+
+    def journal(self, lines: int = TAIL, *, unit: str | None = None) -> str:
+        """The journal's last lines since this start, of one unit or of all."""
+        of = f"--unit {shlex.quote(unit)}" if unit else ""
+        return self.run(f"journalctl --boot --no-pager --output short-monotonic --lines {lines} {of}").stdout
+
+    def wait_for(self, condition: str | Callable[[], bool], seconds: float, what: str) -> float:
+        """Waits until a shell command succeeds, or a function says so; the seconds that it took.
+
+        Raises MachineError saying that `what` did not come about, with the journal's last lines.
+        """
+        begun = time.monotonic()
+        holds = (lambda: self.run(condition).status == 0) if isinstance(condition, str) else condition
+        while not holds():
+            if time.monotonic() - begun > seconds:
+                raise MachineError(self._with_tail(f"{what}: not within {seconds:g} s"))
+            time.sleep(PAUSE)
+        return time.monotonic() - begun
+
+    @property
+    def _disk(self) -> Path:
+        return self._folder / "disk.qcow2"
+
+    def _command(self) -> list[str | Path]:
+        """QEMU's command line."""
+        # With a write cache, as a real disk has: what is not flushed may be lost when QEMU is killed, the rest is not.
+        disk = f"if=none,id=disk,file={self._disk},format=qcow2,cache=writeback"
+        command: list[str | Path] = [
+            *("setpriv", "--pdeathsig", "KILL"),  # it goes with the tests, however they end
+            *("qemu-system-x86_64", "-machine", "q35", *accelerator.ACCELERATORS[self.accelerator]),
+            *("-smp", "2", "-m", str(MEMORY), "-nodefaults", "-display", "none", "-no-reboot"),
+            *("-kernel", self._image.kernel, "-initrd", self._image.initrd),
+            *("-append", " ".join([KERNEL, *self._words])),
+            *("-drive", disk, "-device", "virtio-blk-pci,id=disk,drive=disk"),
+            *("-device", f"virtio-gpu-pci,xres={WIDTH},yres={HEIGHT}"),
+            *("-device", "virtio-keyboard-pci", "-device", "virtio-mouse-pci", "-device", "virtio-rng-pci"),
+            *("-chardev", f"file,id=serial,path={self._folder / 'serial'},append=on", "-serial", "chardev:serial"),
+            *("-qmp", f"unix:{self._folder / 'monitor'},server=on,wait=off"),
+            *("-chardev", f"socket,id=agent,path={self._folder / 'agent'},server=on,wait=off"),
+            *("-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+        ]
+        if self._clip is not None:
+            clip = f"if=none,id=clip,file={self._clip},format=raw,readonly=on"
+            command += ["-drive", clip, "-device", "virtio-blk-pci,id=clip,drive=clip,serial=clip"]
+        return command
+
+    def _exec(self, command: str, stdin: bytes | None, seconds: float) -> tuple[int, bytes, bytes]:
+        try:
+            return self._agent.run(command, stdin, seconds)
+        except LineError as error:
+            raise MachineError(self._with_tail(f"{command}: {error}")) from error
+
+    def _must_run(self, deadline: float, otherwise: str) -> None:
+        if not self.running:
+            log = (self._folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
+            raise MachineError(self._with_tail(f"The machine is off again. {log.strip()}"))
+        if time.monotonic() > deadline:
+            raise MachineError(self._with_tail(otherwise))
+
+    def _with_tail(self, sentence: str) -> str:
+        """A sentence with what the journal says, or the serial line where nobody can be asked."""
+        lines = []
+        with contextlib.suppress(LineError):
+            if self.running and self._agent.awake(5.0):
+                lines = self._agent.run(f"journalctl -b --no-pager -n {TAIL}", None, 20.0)[1].decode().splitlines()
+        return "\n".join([sentence, *(lines or self.serial.splitlines())[-TAIL:]])
+
+    def _call(self, *command: str | Path) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise MachineError(f"{command[0]}: {done.stderr.strip()}")
