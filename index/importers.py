@@ -122,8 +122,8 @@ def _arrays(file: Path) -> tuple[Floats, npt.NDArray[np.float64] | None]:
     except Exception as error:  # each way to compress has errors of its own, and heads are parsed as Python
         raise ImportFailed(f"{shown(file)} is a damaged .npz: {why(error)}.") from error
     if keypoints.ndim != 3 or keypoints.shape[1:] != (17, 3) or keypoints.dtype.kind not in "fiu":
-        found = "×".join(map(str, keypoints.shape))
-        raise ImportFailed(f"{shown(file)}: `keypoints` must be N×17×3 numbers, not {found} of {keypoints.dtype}.")
+        found, kind = "×".join(map(str, keypoints.shape)), shown(str(keypoints.dtype))[:80]
+        raise ImportFailed(f"{shown(file)}: `keypoints` must be N×17×3 numbers, not {found} of {kind}.")
     if not isinstance(sizes, np.ndarray) or sizes.shape != (len(keypoints), 2) or sizes.dtype.kind not in "fiu":
         sizes = None
     with np.errstate(over="ignore", invalid="ignore"):

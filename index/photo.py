@@ -79,5 +79,5 @@ def why(error: BaseException) -> str:
     """What an error says, as a phrase for a sentence."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
     if isinstance(error, KeyError):
-        return f"it has no `{error.args[0]}`"
-    return said[:200].rstrip(".") or type(error).__name__
+        return f"it has no `{shown(str(error.args[0]))}`"
+    return shown(said)[:200].rstrip(".") or type(error).__name__

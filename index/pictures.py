@@ -283,4 +283,4 @@ def _within(width: int, height: int, long_side: int) -> tuple[int, int]:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:LONGEST_TEXT] or type(error).__name__
+    return shown(" ".join(str(error).split()))[:LONGEST_TEXT] or type(error).__name__

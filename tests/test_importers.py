@@ -148,6 +148,9 @@ def test_key_point_files_that_are_none_are_told(tmp_path):
         failure(keypoints_of, tmp_path / name)
 
 
+HEAD = "\x01\x00\x41\x00{'descr': '<\x9c,=', 'fortran_order': False, 'shape': (2, 17, 3), }\n"
+
+
 def zipped(file: Path, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> Path:
     """A zip file of one member."""
     with zipfile.ZipFile(file, "w", compression) as written:
@@ -173,6 +176,7 @@ def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, 
         ("key\npoints.npy", b"", "has no `keypoints`, but key�points."),
         ("x" * 3000, b"", "has no `keypoints`, but xxx"),
         ("keypoints.npy", b"\x93NUMPY\x01\x00\x06\x00{'a': ", "is a damaged .npz"),
+        ("keypoints.npy", b"\x93NUMPY" + HEAD.encode("latin-1"), 'format number 1 of "<�,=" is not recognized'),
     ],
 )
 def test_members_that_are_no_arrays_are_told(tmp_path, name, content, said):
