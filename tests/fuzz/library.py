@@ -137,9 +137,8 @@ def _use(opened: library.Library) -> None:
     opened.removed()
     list(opened.fingerprints())
     "".join(credits.page(opened.items()))
-    if len(opened):
-        Matcher(opened).find(opened.pose(0), 3)
     query = Pose.from_keypoints(people(1, 5)[0])
+    Matcher(opened).find(query, 3)
     for region, _, near in opened.shape.asked(query.xy, query.scores > 0):
         opened.nearest(region, near, 5, 50)
 
