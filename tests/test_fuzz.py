@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
+import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -103,9 +106,25 @@ def test_an_input_is_read_again_by_one_command(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_target_is_fuzzed_and_what_it_did_is_told():
+def test_a_target_is_fuzzed_and_what_it_did_is_told(tmp_path):
     pytest.importorskip("atheris", reason="the fuzzer is not installed: make fuzz does it")
-    ended = run("config", "--seconds", 5)
+    ended = run("config", "--seconds", 5, "--folder", tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "0 found" in ended.stdout
     assert "s of the processor" in ended.stdout
+    assert any((tmp_path / "config" / "corpus").iterdir())
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_fuzzing_in_order(tmp_path):
+    pytest.importorskip("atheris", reason="the fuzzer is not installed: make fuzz does it")
+    command = [sys.executable, "-m", "fuzz", "config", "model", "--folder", str(tmp_path)]
+    environment = {"PYTHONPATH": "tests"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as fuzzing:
+        logs = [tmp_path / name / "log" for name in ("config", "model")]
+        while not all(log.is_file() and b"INITED" in log.read_bytes() for log in logs):
+            time.sleep(0.1)
+        fuzzing.send_signal(signal.SIGINT)
+        said, _ = fuzzing.communicate(timeout=100)
+    assert fuzzing.returncode == 0, said
+    assert len(re.findall("0 found", said)) >= 2

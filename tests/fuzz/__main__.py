@@ -26,8 +26,8 @@ EVERY: Final = 60.0
 PATIENCE: Final = 30.0
 """Seconds in which a fuzzer that is asked to stop has to."""
 
-DONE: Final = (0, 72)
-"""How libFuzzer ends when its time is over, and when it was asked to stop."""
+DONE: Final = (0, 72, 130)
+"""How libFuzzer ends when its time is over; and it, or Python in it, when asked to stop."""
 
 
 @dataclass
@@ -36,13 +36,13 @@ class Run:
 
     name: str
     seconds: int
+    folder: Path
     known: set[Path] = field(default_factory=set)
     wall: float = 0.0
     processor: float = 0.0
     status: int | None = None
 
     def __post_init__(self) -> None:
-        self.folder = FOLDER / self.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.known = self._files()
         self._began = time.monotonic()
@@ -95,6 +95,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all by default")
     parser.add_argument("--seconds", type=int, default=3600, help="how long each is fuzzed; an hour by default")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where inputs are kept; build/fuzz by default")
     parser.add_argument("--input", type=Path, metavar="FILE", help="read this input of the one target named, and end")
     wanted = parser.parse_args()
     unknown = set(wanted.targets) - set(TARGETS)
@@ -104,7 +105,7 @@ def main() -> int:
         if len(wanted.targets) != 1:
             parser.error("--input is read by one target: name it")
         _again(wanted.targets[0], wanted.input)
-    return _fuzz(wanted.targets or TARGETS, wanted.seconds)
+    return _fuzz([Run(name, wanted.seconds, wanted.folder / name) for name in wanted.targets or TARGETS])
 
 
 def _again(name: str, file: Path) -> NoReturn:
@@ -115,11 +116,10 @@ def _again(name: str, file: Path) -> NoReturn:
     sys.exit(0)
 
 
-def _fuzz(names: Sequence[str], seconds: int) -> int:
-    """Fuzzes targets, all at once; the exit status is 1 when a promise was broken."""
-    runs = [Run(name, seconds) for name in names]
+def _fuzz(runs: Sequence[Run]) -> int:
+    """Waits for targets that are fuzzed; the exit status is 1 when a promise was broken."""
     told: set[Path] = set()
-    due = time.monotonic() + min(EVERY, seconds / 4)
+    due = time.monotonic() + min(EVERY, max(run.seconds for run in runs) / 4)
     try:
         while sum(run.ended() for run in runs) < len(runs):
             time.sleep(0.5)
