@@ -15,11 +15,16 @@ from typing import Any, Final, NamedTuple, Self
 HANG: Final = 20.0
 """Seconds by which an answer may be late: the guest may have no time for its agent for a while."""
 
-FOUND_BY_DELIMITER: Final = 0xFF
+DELIMITER: Final = b"\xff"
+"""Never part of JSON: where it is, an answer begins, or a command."""
 
 
 class LineError(OSError):
     """Nobody answers, or with an error."""
+
+
+class LateError(LineError, TimeoutError):
+    """No answer came in time; one may still come."""
 
 
 class Result(NamedTuple):
@@ -65,6 +70,7 @@ class Line:
                 raise LineError(f"{command}: {answer['error']['desc']}")
 
     def _send(self, data: bytes) -> None:
+        self._socket.settimeout(HANG)
         try:
             self._socket.sendall(data)
         except OSError as error:
@@ -77,7 +83,7 @@ class Line:
             try:
                 more = self._socket.recv(1 << 16)
             except TimeoutError as error:
-                raise LineError("The machine does not answer.") from error
+                raise LateError("The machine does not answer.") from error
             except OSError as error:
                 raise LineError(f"The machine is gone ({error.strerror}).") from error
             if not more:
@@ -98,19 +104,24 @@ class Monitor(Line):
 class Agent(Line):
     """The guest agent's line; whether there is an agent at its end, `awake` tells."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._token: int | None = None
+
     def awake(self, seconds: float) -> bool:
         """Whether the agent answers within so many seconds; what was left of earlier talk is gone then."""
-        token = secrets.randbits(31)
-        delimiter = bytes([FOUND_BY_DELIMITER])
-        self._send(delimiter + json.dumps({"execute": "guest-sync-delimited", "arguments": {"id": token}}).encode())
-        self._send(b"\n")
+        if self._token is None:  # what is said before there is an agent is kept for it: saying it again would pile up
+            self._token = secrets.randbits(31)
+            asked = {"execute": "guest-sync-delimited", "arguments": {"id": self._token}}
+            self._send(DELIMITER + json.dumps(asked).encode() + b"\n")
         deadline = time.monotonic() + seconds
         try:
             while True:
-                self._line(deadline, delimiter)
-                if json.loads(self._line(deadline)).get("return") == token:
+                self._line(deadline, DELIMITER)
+                if json.loads(self._line(deadline)).get("return") == self._token:
+                    self._token = None
                     return True
-        except LineError:
+        except LateError:
             return False
 
     def run(self, command: str, stdin: bytes | None, seconds: float) -> tuple[int, bytes, bytes]:

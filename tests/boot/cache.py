@@ -77,9 +77,9 @@ class Cache:
             whole = scratch / f"whole{entry.suffix}"
             entry.build(whole, scratch)
             whole.rename(path)
+            say(f"building {entry.kind} took {time.monotonic() - begun:.0f} s")
         finally:
             shutil.rmtree(scratch)
-        say(f"building {entry.kind} took {time.monotonic() - begun:.0f} s")
 
     def _prune(self, entry: Entry) -> None:
         kept = sorted(self.folder.glob(f"{entry.kind}-*"), key=lambda path: path.stat().st_mtime, reverse=True)

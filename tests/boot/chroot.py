@@ -19,11 +19,13 @@ mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
-mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
+cp /etc/resolv.conf "$root/run/resolv.conf" # a copy: what is written to in there is never the host's
+mount --bind "$root/run/resolv.conf" "$root/etc/resolv.conf"
 while [ "$1" != -- ]; do
     if [ -d "$1" ]; then mkdir -p "$root/run/$2"; else : >"$root/run/$2"; fi
     mount --bind "$1" "$root/run/$2"
-    shift 2
+    [ "$3" = rw ] || mount -o remount,bind,ro "$root/run/$2"
+    shift 3
 done
 shift
 exec chroot "$root" "$@"
@@ -63,21 +65,23 @@ def inside(
     what: str,
     log: Path,
     *,
-    shared: Mapping[str, Path] | None = None,
+    reads: Mapping[str, Path] | None = None,
+    writes: Mapping[str, Path] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> None:
     """Runs a command in `root`, as root; raises BuildError, saying that `what` failed.
 
-    `shared` are files and folders of the host by the names that they have in there, under /run. Nothing that was
-    mounted for it is left, however it ends.
+    It reads and writes files and folders of the host by the names that they have in there, under /run. Nothing that
+    was mounted for it is left, however it ends.
     """
-    seen = dict(shared or {})
+    seen = dict(reads or {})
     settings = _settings()
     if certificates := _certificates():
         seen["certificates.pem"] = certificates
         settings |= dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE"), "/run/certificates.pem")
     settings |= environment or {}
-    binds = [str(part) for name, path in seen.items() for part in (path, name)]
+    binds = [str(part) for name, path in seen.items() for part in (path, name, "ro")]
+    binds += [str(part) for name, path in (writes or {}).items() for part in (path, name, "rw")]
     words = [f"{name}={value}" for name, value in settings.items()]
     call([*APART, "sh", "-ec", INSIDE, "sh", root, *binds, "--", "/usr/bin/env", "-i", *words, *command], what, log)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,10 @@ FIXTURES: Final = Path(__file__).parent / "fixtures"
 RECIPES: Final = FIXTURES / "recipes"
 
 PACKED: Final = ".tar.zst"
-TAR: Final = ("tar", "-I", "zstd -1 -T0", "--numeric-owner", "--xattrs", "--xattrs-include=*")
+ZSTD: Final = "zstd -1 -T0"
+"""Soon done: a layer is packed once and unpacked for each that is built on it."""
+
+TAR: Final = ("tar", "-I", ZSTD, "--numeric-owner", "--xattrs", "--xattrs-include=*")
 
 MMDEBSTRAP: Final = (
     *("mmdebstrap", "--mode=root", "--variant=minbase", '--aptopt=Acquire::Retries "3"'),
@@ -56,42 +60,44 @@ def base() -> Entry:
 
     def build(whole: Path, scratch: Path) -> None:
         included = f"--include={','.join(packages)}"
-        command = [*APART, "env", f"TMPDIR={scratch}", *MMDEBSTRAP, included, "trixie", whole]
+        packed = ["bash", "-o", "pipefail", "-c", f'"$@" | {ZSTD} >{shlex.quote(str(whole))}', "bash"]
+        command = [*APART, "env", f"TMPDIR={scratch}", *packed, *MMDEBSTRAP, included, "trixie", "-"]
         call(command, "Installing Debian with mmdebstrap", scratch / "log")
 
     return Entry("base", key(*MMDEBSTRAP, *packages), build, PACKED)
 
 
-def system(cache: Cache) -> Entry:
-    """Debian with what Raspberry Pi OS brings, as far as the mirror sees it, and modules for the tests' devices."""
-    below = base()
+def modules(cache: Cache) -> Entry:
+    """What Debian leaves out: kernel modules for the tests' devices, and lgpio. Of what builds them nothing is kept."""
+    below, recipe = base(), RECIPES / "build.sh"
 
     def build(whole: Path, scratch: Path) -> None:
-        built = scratch / "built"
-        built.mkdir()
-        bench = unpacked(cache, below, scratch / "bench")
-        recipes = {"recipes": RECIPES}
-        inside(
-            bench,
-            ["/run/recipes/build.sh"],
-            "Building kernel modules",
-            scratch / "log",
-            shared={**recipes, "out": built},
-        )
-        shutil.rmtree(bench)
-
         root = unpacked(cache, below, scratch / "root")
-        overlay(FIXTURES / "os", root)
+        whole.mkdir()
         inside(
             root,
-            ["/run/recipes/system.sh"],
-            "Installing picamera2",
+            ["bash", "/run/build.sh"],
+            "Building kernel modules",
             scratch / "log",
-            shared={**recipes, "built": built},
+            reads={"build.sh": recipe},
+            writes={"out": whole},
         )
+
+    return Entry("modules", key(below.key, recipe), build)
+
+
+def system(cache: Cache) -> Entry:
+    """Debian with what Raspberry Pi OS brings, as far as the mirror sees it."""
+    below, parts, recipe = base(), modules(cache), RECIPES / "system.sh"
+
+    def build(whole: Path, scratch: Path) -> None:
+        reads = {"system.sh": recipe, "built": cache.get(parts)}
+        root = unpacked(cache, below, scratch / "root")
+        overlay(FIXTURES / "os", root)
+        inside(root, ["bash", "/run/system.sh"], "Installing picamera2", scratch / "log", reads=reads)
         _pack(root, whole, scratch / "log")
 
-    return Entry("system", key(below.key, RECIPES, FIXTURES / "os"), build, PACKED)
+    return Entry("system", key(parts.key, recipe, FIXTURES / "os"), build, PACKED)
 
 
 def wheels(cache: Cache) -> Entry:
@@ -110,7 +116,8 @@ def wheels(cache: Cache) -> Entry:
             [*WHEEL, *wanted],
             "Building wheels",
             scratch / "log",
-            shared={"out": whole, "pip": downloads, "constraints": constraints},
+            reads={"constraints": constraints},
+            writes={"out": whole, "pip": downloads},
         )
 
     return Entry("wheels", key(below.key, *wanted, constraints), build)

@@ -29,8 +29,8 @@ HEIGHT: Final = 480
 MEMORY: Final = 2048
 """Megabytes, as the smaller Pi 4 has."""
 
-BOOT: Final = 240.0
-"""Seconds in which the guest's agent answers; half a minute without KVM on two cores of its own."""
+BOOT: Final = 600.0
+"""Seconds in which the guest's agent answers; without KVM half a minute on two cores of its own, and minutes on busy ones."""
 
 PAUSE: Final = 0.5
 
@@ -116,7 +116,7 @@ class Machine:
             time.sleep(0.05)
         self._monitor = self._lines.enter_context(Monitor(self._folder / "monitor"))
         self._agent = self._lines.enter_context(Agent(self._folder / "agent"))
-        while not self._agent.awake(2.0):
+        while not self._awake():
             self._must_run(deadline, f"The guest's agent does not answer within {seconds:g} s")
 
     def kill(self) -> None:
@@ -238,6 +238,13 @@ class Machine:
             return self._agent.run(command, stdin, seconds)
         except LineError as error:
             raise MachineError(self._with_tail(f"{command}: {error}")) from error
+
+    def _awake(self) -> bool:
+        try:
+            return self._agent.awake(2.0)
+        except LineError:  # QEMU has ended, as will be seen
+            time.sleep(0.1)
+            return False
 
     def _must_run(self, deadline: float, otherwise: str) -> None:
         if not self.running:
