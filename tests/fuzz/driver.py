@@ -30,8 +30,8 @@ INSTRUMENTED: Final = (
 MEGABYTES: Final = 2048
 """Of memory at most."""
 
-ENDLESS: Final = 100
-"""Seconds by the clock after which an input is taken to go on for ever; a shared machine may be slow."""
+ENDLESS: Final = 300
+"""Seconds by the clock after which an input is taken to go on for ever: a shared machine may be slow."""
 
 SHARE: Final = 0.6
 """Of inputs that are changed within their form; the others in their bytes alone."""
@@ -65,6 +65,7 @@ def _arguments(name: str, fuzzed: Target, folder: Path, seconds: int) -> list[st
         f"-dict={words}",
         f"-max_total_time={seconds}",
         f"-timeout={ENDLESS}",
+        f"-report_slow_units={ENDLESS}",
         f"-rss_limit_mb={MEGABYTES}",
         f"-max_len={fuzzed.LONGEST}",
         f"-artifact_prefix={folder / 'found'}/",
