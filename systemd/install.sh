@@ -188,7 +188,11 @@ build() {
     (cd "$SOURCE" && cp -r "${PARTS[@]}" "$copy") # pip leaves things where it builds
     limits >"$copy/limits"
     python3 -m venv --system-site-packages "$new"
-    "$new/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$copy/limits" "${copy}[pi]" ||
+    # Annoy is compiled here, on a PC for this very processor unless told otherwise: a disk that is put into another one
+    # is to run there, too. What pip has kept may have been compiled so.
+    ANNOY_COMPILER_ARGS=-fpermissive,-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD \
+        "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+        --constraint "$copy/limits" "${copy}[pi]" ||
         fail "pip cannot install what the mirror needs: see to the network, or see --help for doing without"
     cp -r "$SOURCE/systemd" "$new/systemd"
     ln -s "$(cd / && "$new/bin/python" -c 'import device; print(device.__path__[0])')/default.toml" "$new/default.toml"

@@ -224,13 +224,8 @@ def said_on_the_console(tmp_path: Path, **environment: str) -> str:
     """What `say-why` writes on its console."""
     console = tmp_path / "console"
     console.touch()
-    with console.open("r+") as opened:
-        subprocess.run(
-            [SYSTEMD / "say-why"],
-            stdin=opened,
-            env={"PATH": os.environ["PATH"], "RUNTIME_DIRECTORY": str(tmp_path), **environment},
-            check=True,
-        )
+    here = {"PATH": os.environ["PATH"], "RUNTIME_DIRECTORY": str(tmp_path)}
+    subprocess.run([SYSTEMD / "say-why", console], env={**here, **environment}, check=True)
     return console.read_text()
 
 
@@ -244,6 +239,13 @@ def test_the_display_says_what_the_mirror_said_last(tmp_path: Path) -> None:
     assert "The mirror is being started again." in said
     assert "The model is missing: pose-mirror models fetch." in said
     assert not (tmp_path / "last-words").exists(), "it is not true of the next failure"
+
+
+def test_the_display_takes_no_orders_from_last_words(tmp_path: Path) -> None:
+    (tmp_path / "last-words").write_text("\033]0;title\007No.\n")
+    said = said_on_the_console(tmp_path, SERVICE_RESULT="exit-code")
+    assert "]0;titleNo." in said
+    assert said.count("\033") == 2, "but those that empty the screen"
 
 
 @pytest.mark.parametrize(
