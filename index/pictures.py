@@ -171,8 +171,11 @@ def contents(file: Path | str) -> bytes:
                 return web.fetch(file)
         else:
             place = file
-        if not stat.S_ISREG(os.stat(place).st_mode):
+        status = os.stat(place)
+        if not stat.S_ISREG(status.st_mode):
             raise PictureError(file, "cannot be read", "is no plain file")
+        if status.st_size > web.LARGEST:
+            raise web.TooLarge(f"more than {web.LARGEST // 1_000_000} MB")
         return place.read_bytes()
     except PictureError:
         raise

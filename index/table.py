@@ -168,6 +168,8 @@ def _text(file: Path) -> str:
         return data.decode("utf-16" if marked else "utf-8-sig")
     except OSError as error:
         raise ImportFailed(f"{shown(file)} cannot be read ({error.strerror}).") from error
+    except MemoryError as error:
+        raise ImportFailed(f"{shown(file)} is too large for the memory there is.") from error
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ImportFailed(

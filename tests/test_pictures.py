@@ -110,6 +110,13 @@ def test_floating_point_grey_may_hold_what_is_no_number(tmp_path):
     assert read(tmp_path / "a.tiff")[0, :, 0].tolist() == [127, 0, 255, 127]
 
 
+def test_a_file_larger_than_any_picture_is_not_read(tmp_path):
+    with (tmp_path / "a.jpg").open("wb") as file:
+        file.truncate(200_000_001)
+    with pytest.raises(PictureError, match=r"a\.jpg is too large \(more than 200 MB\)\.$"):
+        read(tmp_path / "a.jpg")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_the_largest_picture_of_32_bits_is_read_in_the_memory_of_a_small_computer(tmp_path, mode):

@@ -109,6 +109,16 @@ def test_a_mistyped_column_is_told(tmp_path):
     assert len(found) == 2
 
 
+def test_a_table_larger_than_the_memory_is_told(tmp_path, monkeypatch):
+    def too_large(file: Path) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(Path, "read_bytes", too_large)
+    (tmp_path / "table.csv").touch()
+    with pytest.raises(ImportFailed, match=r"table\.csv is too large for the memory there is\.$"):
+        photos_of_table(tmp_path / "table.csv")
+
+
 def test_what_is_no_print_stays_out_of_sentences(tmp_path):
     odd, tabs = table(tmp_path, "picture\ttit\x16e\na.jpg\tJump\thigh\n", "table.tsv")
     assert isinstance(odd, Skipped)
