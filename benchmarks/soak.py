@@ -51,6 +51,9 @@ GAP = (4.0, 15.0)
 PRESS_AT = 30.0
 """The second of each minute at which the button is pressed."""
 
+FOREIGN = "lttng-"
+"""In /dev/shm: made by a QEMU that was started meanwhile."""
+
 GROWTH = 10.0
 """MB that the resident memory may grow by after the first five minutes."""
 
@@ -86,10 +89,13 @@ class Soak:
     def elapsed(self) -> float:
         return time.monotonic() - self.started
 
-    def press(self) -> None:
-        """The space bar, by a signal that the mirror's witness makes one of."""
+    def press(self) -> bool:
+        """The space bar, by a signal that the mirror's witness makes one of; False while the last is not done with."""
+        if self.reports.phase != "idle":
+            return False
         self.presses.append(time.monotonic())
         self.mirror.send_signal(signal.SIGUSR1)
+        return True
 
     def throw_all(self, faults: list[Fault], chance: random.Random) -> None:
         """The thread: one fault after the other, each kind as often, until it is time for the quiet end."""
@@ -118,7 +124,8 @@ class Soak:
     def _throw(self, fault: Fault, seconds: float) -> None:
         struck = time.monotonic()
         if fault.presses:
-            self.press()
+            while not self.press() and not self.over.wait(0.2):
+                pass
             self.over.wait(1.0)
         thrown = Thrown(fault, struck)
         self.thrown.append(thrown)
@@ -167,7 +174,7 @@ def main() -> int:
             finally:
                 soak.over.set()
             ended = end(soak)
-        left = sorted(set(os.listdir("/dev/shm")) - shared)
+        left = sorted(name for name in set(os.listdir("/dev/shm")) - shared if not name.startswith(FOREIGN))
         good = verdicts(soak, ended, left)
         if asked.keep:
             keep(soak, asked.keep)
@@ -249,9 +256,9 @@ def watched(soak: Soak, faults: list[Fault], chance: random.Random) -> None:
             soak.samples.append(sample)
         if soak.elapsed > QUIET and throwing.ident is None:
             throwing.start()
-        if soak.elapsed >= 60 * pressed + PRESS_AT and soak.elapsed < 60 * soak.minutes - QUIET:
+        due = 60 * pressed + PRESS_AT <= soak.elapsed < 60 * soak.minutes - QUIET
+        if due and soak.press():
             pressed += 1
-            soak.press()
         if soak.elapsed >= 60 * (minute + 1):
             minute += 1
             progress(soak, minute)

@@ -106,6 +106,12 @@ class Reports:
         self.frames += report["frames"]
         self._all = [*self._all[-600:], report]
 
+    @property
+    def phase(self) -> str:
+        """What the recorder was at when it was last told."""
+        with self._changed:
+            return str(self._all[-1]["phase"]) if self._all else "idle"
+
     def wait(self, what: Callable[[dict[str, Any]], bool], since: float, patience: float) -> dict[str, Any] | None:
         """The first report from `since` on of which something holds; None when it does not in `patience` seconds."""
         end = time.monotonic() + patience

@@ -6,6 +6,7 @@ A mistake or a fault is one sentence on stderr and exit status 1 (2 for words it
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import os
 import shutil
@@ -23,6 +24,9 @@ from device.config import parse_size
 from device.systemd import last_words
 
 DISPLAYS: Final = ("auto", "kiosk", "window", "headless")
+
+PATIENCE: Final = 4.5
+"""Seconds that a mirror may take to end; a service manager's end soon after."""
 
 MODEL: Final = "a model of `pose-mirror models list`, or a .tflite file (default: PoseNet where it is, else our own)"
 
@@ -53,8 +57,13 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _terminated(status: int, number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the program as closing the window does: through every `with`, and a second one disturbs none."""
+    """SIGTERM ends the program as closing the window does: through every `with`, and a second one disturbs none.
+
+    Of a mirror, whatever still hangs after `PATIENCE` seconds is ended by force, and is in the log.
+    """
     signal.signal(number, signal.SIG_IGN)
+    if status == 0:
+        faulthandler.dump_traceback_later(PATIENCE, exit=True)
     raise SystemExit(status)
 
 
@@ -317,6 +326,8 @@ def _later(module: str, name: str) -> Command:
 
     def command(asked: argparse.Namespace) -> int:
         found: Command = getattr(import_module(module), name)
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:  # it came, and not every import lets it through
+            raise SystemExit(asked.terminated)
         return found(asked)
 
     return command

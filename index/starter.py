@@ -184,8 +184,13 @@ def _drawing(workers: int) -> Iterator[Draw]:
         yield partial(map, draw)
         return
     context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, context, begin) as pool:
         try:
             yield partial(pool.map, draw, chunksize=CHUNK)
+        except BaseException:  # what they are drawing is of no use any more, and would be waited for
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
