@@ -90,6 +90,7 @@ def _catches(pid: int, number: signal.Signals) -> bool:
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_sigterm_ends_it_in_time_and_leaves_nothing_at_any_moment(
     moment: str, demo_home: dict[str, str], tmp_path: Path
@@ -144,6 +145,7 @@ def test_a_second_sigterm_does_not_disturb_the_end(demo_home: dict[str, str], tm
 # The clock on the wall
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_by_years_changes_nothing_but_the_names_of_gifs(
     demo_home: dict[str, str], tmp_path: Path
 ) -> None:
