@@ -6,7 +6,6 @@ A mistake or a fault is one sentence on stderr and exit status 1 (2 for words it
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import logging
 import os
 import shutil
@@ -59,11 +58,11 @@ def main(words: Sequence[str] | None = None) -> int:
 def _terminated(status: int, number: int, frame: FrameType | None) -> None:
     """SIGTERM ends the program as closing the window does: through every `with`, and a second one disturbs none.
 
-    Of a mirror, whatever still hangs after `PATIENCE` seconds is ended by force, and is in the log.
+    The kernel ends a mirror (by SIGALRM) that still hangs after `PATIENCE` seconds, whatever it hangs in.
     """
     signal.signal(number, signal.SIG_IGN)
     if status == 0:
-        faulthandler.dump_traceback_later(PATIENCE, exit=True)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     raise SystemExit(status)
 
 

@@ -148,7 +148,7 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
             note=None if asked.source == "performer" else model.note,  # drawn people are what it knows
         )
         stack.enter_context(sense)
-        stack.callback(together, camera.close, estimator.close, writer.close, growth.close)
+        stack.callback(together, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
         recorder = Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, camera=gif.camera)
         yield Opened(screen, sense, recorder, button)
 

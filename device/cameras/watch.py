@@ -98,6 +98,8 @@ class WatchedCamera(Camera):
 
     def close(self) -> None:
         with self._changed:
+            if self._closing:
+                return
             self._closing = True
             self._trouble = CameraError("The camera is closed.")
             self._changed.notify_all()
