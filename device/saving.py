@@ -7,6 +7,7 @@ main module first. No picture touches the disk but in the GIF, which gets its na
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import itertools
@@ -97,8 +98,8 @@ class GifWriter:
     def start(self, recording: Recording) -> None:
         """Begin to write; returns at once, and whatever goes wrong is an `outcome`. Not while one is under way."""
         name = f"{PREFIX}{datetime.now():%Y%m%d-%H%M%S}.gif"
-        job = Job(recording, self._limit, self._folder, name)
-        self._thread = threading.Thread(target=self._write, args=(job,), name="gif", daemon=True)
+        jobs = [Job(recording, self._limit, self._folder, name)]
+        self._thread = threading.Thread(target=self._write, args=(jobs,), name="gif", daemon=True)
         self._thread.start()
 
     def outcome(self) -> Outcome | None:
@@ -118,11 +119,11 @@ class GifWriter:
         self._thread.join(1.0)  # a disk that hangs keeps even a killed process
         self._thread = None
 
-    def _write(self, job: Job) -> None:
-        """In a thread: have a process do the job, and tell how it ended, whatever happens."""
+    def _write(self, jobs: list[Job]) -> None:
+        """In a thread: have a process do the one job, and tell how it ended, whatever happens."""
         try:
             with _process() as self._process:
-                outcome = _outcome(self._process, job)
+                outcome = _outcome(self._process, jobs.pop())
         except Exception as error:
             logger.exception("no GIF")
             outcome = Outcome(None, f"{FAILED}{error}; press again.")
@@ -130,6 +131,7 @@ class GifWriter:
         if outcome.path is None:
             sweep(self._folder)
             logger.warning("%s", outcome.sentence)
+        _return_memory()
         self._outcomes.put(outcome)
 
 
@@ -164,6 +166,12 @@ def _outcome(process: subprocess.Popen[bytes], job: Job) -> Outcome:
     path = Path(told["path"])
     logger.info("saved %s: %s", path, told["as"])
     return Outcome(path, f"Your GIF is saved as {path.name}.")
+
+
+def _return_memory() -> None:
+    """Give back to the system what a recording's pictures took: glibc would keep it, in pieces between other things."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library does as it likes
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _epitaph(status: int) -> str:
