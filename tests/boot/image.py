@@ -34,12 +34,20 @@ class Image(NamedTuple):
 
 
 def image(cache: Cache | None = None) -> Image:
-    """The image of the project as it is now; raises BuildError when it cannot be built."""
+    """The image of the project as it is now; raises BuildError when it cannot be built.
+
+    One built before is taken as it is where $POSE_MIRROR_BOOT_IMAGE names its folder.
+    """
+    if named := os.environ.get("POSE_MIRROR_BOOT_IMAGE"):
+        return _of(Path(named))
     if os.geteuid():
         raise BuildError("The image of the test machine is built by root: run it as root.")
     cache = cache or Cache()
     with cache.locked():
-        folder = cache.get(_image(cache))
+        return _of(cache.get(_image(cache)))
+
+
+def _of(folder: Path) -> Image:
     return Image(folder / "disk", folder / "vmlinuz", folder / "initrd.img")
 
 

@@ -30,7 +30,7 @@ MEMORY: Final = 2048
 """Megabytes, as the smaller Pi 4 has."""
 
 BOOT: Final = 600.0
-"""Seconds in which the guest's agent answers; without KVM half a minute on two cores of its own, and minutes on busy ones."""
+"""Seconds in which the guest's agent answers; without KVM half a minute on two idle cores, minutes on busy ones."""
 
 PAUSE: Final = 0.5
 
@@ -130,8 +130,8 @@ class Machine:
             (self._folder / left).unlink(missing_ok=True)
 
     def shutdown(self, seconds: float = 120.0) -> None:
-        """Presses the power button shortly, and returns when the machine is off."""
-        self._monitor.ask("system_powerdown")
+        """Shuts it down in good order, and returns when it is off."""
+        self.shell("systemctl --no-block poweroff")
         self.wait_off(seconds)
 
     def wait_off(self, seconds: float = 120.0) -> None:

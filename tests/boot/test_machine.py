@@ -1,0 +1,130 @@
+"""The test machine itself: that it starts in good order, and that what is plugged into it is seen as on a Pi."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from clip import performance
+from image import Image
+from machine import HEIGHT, WIDTH, Machine
+
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(600)]
+
+PYTHON = "/opt/pose-mirror/current/bin/python"
+
+PRESSES = """
+import os, tempfile, time
+os.chdir(tempfile.mkdtemp())
+from gpiozero import Button
+with Button(17, pull_up=True, bounce_time=0.05) as button:
+    print("waiting", flush=True)
+    pressed = button.wait_for_press(60)
+    print("pressed" if pressed else "nothing", flush=True)
+"""
+
+CAMERAS = "import json; from picamera2 import Picamera2; print(json.dumps(Picamera2.global_camera_info()))"
+
+PHOTO = """
+from picamera2 import Picamera2
+with Picamera2() as camera:
+    camera.configure(camera.create_video_configuration({"size": (640, 480), "format": "BGR888"}, buffer_count=4))
+    camera.start()
+    picture = camera.capture_array("main")
+    camera.stop()
+print(picture.shape, picture.std() > 10)
+"""
+
+DRAW = """
+import pygame, time
+pygame.display.init()
+screen = pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
+assert pygame.display.get_driver() == "KMSDRM", pygame.display.get_driver()
+width, height = screen.get_size()
+screen.fill((0, 0, 0))
+screen.fill((255, 0, 0), (0, 0, width // 2, height // 2))
+screen.fill((0, 255, 0), (width // 2, 0, width, height // 2))
+screen.fill((0, 0, 255), (0, height // 2, width // 2, height))
+for _ in range(3):
+    pygame.display.flip()
+print(width, height, flush=True)
+time.sleep(120)
+"""
+
+
+@pytest.fixture(scope="module")
+def machine(image: Image) -> Iterator[Machine]:
+    """A machine with all that can be plugged in, and without the mirror, which would have it all for itself."""
+    words = ["systemd.mask=pose-mirror.service"]
+    with Machine(image, devices=("button", "csi", "usb"), clip=performance(), words=words) as machine:
+        machine.shell("systemctl is-system-running --wait || true", 300)
+        yield machine
+
+
+def test_it_starts_in_good_order(machine: Machine) -> None:
+    assert machine.shell("systemctl is-active multi-user.target").strip() == "active"
+    assert machine.shell("systemctl --failed --no-legend --plain") == ""
+    assert "ordering cycle" not in machine.shell("journalctl -b --no-pager")
+    assert "login:" in machine.serial
+
+
+def test_files_and_results_come_back_as_they_are(machine: Machine) -> None:
+    data = bytes(range(256)) * 5000
+    machine.write("/var/tmp/some folder/file", data)
+    assert machine.read("/var/tmp/some folder/file") == data
+    assert machine.run("echo out; echo err >&2; exit 3") == (3, "out\n", "err\n")
+    assert machine.run("sleep 30", timeout=1).status == 124
+
+
+def test_a_usb_camera_is_there_and_shows_a_clip(machine: Machine) -> None:
+    # by the mirror's own eyes
+    said = machine.shell(
+        f"cd /; {PYTHON} -c 'from device.cameras import usb; from pathlib import Path; "
+        'source = usb.UsbSource(Path("/dev/video20"), (640, 480), None); '
+        "print(source.mode, all(source.grab() for _ in range(3)))'"
+    )
+    assert said.strip() == "640×480 MJPG, 30 a second True"
+    assert "/dev/video20" in machine.shell(f"cd /; {PYTHON} -c 'from device.cameras import usb; print(usb.find())'")
+
+
+def test_libcamera_has_a_camera_and_picamera2_takes_pictures_with_it(machine: Machine) -> None:
+    cameras = json.loads(machine.shell(f"{PYTHON} -c '{CAMERAS}'", 120).splitlines()[-1])
+    assert any("vimc" in camera["Id"] for camera in cameras)
+    machine.write("/root/photo.py", PHOTO)
+    assert machine.shell(f"{PYTHON} /root/photo.py", 120).splitlines()[-1] == "(480, 640, 3) True"
+
+
+def test_gpiozero_sees_the_button_pressed(machine: Machine) -> None:
+    machine.write("/root/presses.py", PRESSES)
+    machine.shell(f"systemd-run --unit presses --property StandardOutput=file:/run/presses {PYTHON} /root/presses.py")
+    machine.wait_for("grep -q waiting /run/presses", 60, "gpiozero waits for the button")
+    machine.shell("/usr/lib/test-devices/button press")
+    machine.wait_for("grep -q pressed /run/presses", 30, "gpiozero sees the button")
+
+
+def test_what_is_drawn_without_a_desktop_is_on_the_display(machine: Machine) -> None:
+    machine.write("/root/draw.py", DRAW)
+    machine.shell("systemctl stop getty@tty1")
+    machine.shell(f"systemd-run --unit draw --setenv SDL_VIDEODRIVER=kmsdrm {PYTHON} /root/draw.py")
+    machine.wait_for(f"journalctl -u draw -o cat | grep -qx '{WIDTH} {HEIGHT}'", 60, "it draws")
+    wanted = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    wanted[: HEIGHT // 2, : WIDTH // 2, 0] = 255
+    wanted[: HEIGHT // 2, WIDTH // 2 :, 1] = 255
+    wanted[HEIGHT // 2 :, : WIDTH // 2, 2] = 255
+    machine.wait_for(lambda: np.array_equal(machine.screendump(), wanted), 20, "the display shows what is drawn")
+    machine.shell("systemctl kill --signal KILL draw")
+
+
+def test_what_was_flushed_is_there_after_a_power_cut(machine: Machine) -> None:
+    before = machine.disk_writes()
+    machine.shell("dd if=/dev/urandom of=/var/tmp/kept bs=1M count=8 conv=fsync")
+    kept = machine.shell("sha256sum /var/tmp/kept")
+    assert machine.disk_writes().bytes - before.bytes >= 8 << 20
+    assert machine.disk_writes().flushes > before.flushes
+    machine.kill()
+    machine.power_on()
+    assert machine.shell("sha256sum /var/tmp/kept") == kept
+    machine.shutdown()
+    assert not machine.running
