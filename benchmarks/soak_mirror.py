@@ -64,8 +64,7 @@ class Witness:
         if self.presses:
             self.presses -= 1
             pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE, mod=0, unicode=" ", scancode=0))
-        seen = self._parts.screen.dark, self._view.camera is not None
-        said = self._view.faults, self._view.notice, seen, self._parts.recorder.phase
+        said = self._view.faults, self._view.notice, seen, self._parts.screen.dark, self._parts.recorder.phase
         if said != self._said or now - self._told >= EVERY:
             self._tell(now)
             self._said = said
