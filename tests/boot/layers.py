@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -104,7 +105,7 @@ def wheels(cache: Cache) -> Entry:
     """All wheels that the mirror needs, so that it can be installed without a network."""
     wanted = [*_requirements(), "pip", "setuptools", "wheel"]
     constraints = PROJECT / "constraints.txt"
-    below = base()
+    below, annoy = base(), _annoy()
 
     def build(whole: Path, scratch: Path) -> None:
         root = unpacked(cache, below, scratch / "root")
@@ -118,9 +119,17 @@ def wheels(cache: Cache) -> Entry:
             scratch / "log",
             reads={"constraints": constraints},
             writes={"out": whole, "pip": downloads},
+            environment={"ANNOY_COMPILER_ARGS": annoy},
         )
 
-    return Entry("wheels", key(below.key, *wanted, constraints), build)
+    return Entry("wheels", key(below.key, *wanted, constraints, annoy), build)
+
+
+def _annoy() -> str:
+    """How the installer compiles Annoy: for any processor. A wheel made for this one's would end the guest's mirror."""
+    found = re.search(r"ANNOY_COMPILER_ARGS=(\S+)", (PROJECT / "systemd" / "install.sh").read_text(encoding="utf-8"))
+    assert found, "systemd/install.sh says how Annoy is compiled"
+    return found[1]
 
 
 def starter() -> Entry:
