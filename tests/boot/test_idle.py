@@ -1,0 +1,56 @@
+"""The Pi's own kind of camera, by real picamera2 on libcamera, and nobody in front of it: nothing is written at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from image import Image
+from kiosk import Kiosk, console
+from machine import Machine
+
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
+
+IDLE = 300.0
+"""Seconds."""
+
+FEW = '[camera]\nsource = "pi"\nwidth = 640\nheight = 480\n[estimator]\nsize = "193x257"\n'
+
+
+@pytest.fixture(scope="module")
+def kiosk(image: Image) -> Iterator[Kiosk]:
+    with Machine(image, devices=("csi",)) as machine:
+        found = Kiosk(machine, "idle")
+        found.wait_up()
+        found.configure(FEW)
+        yield found
+
+
+def test_a_pi_camera_is_seen_by_picamera2(kiosk: Kiosk) -> None:
+    kiosk.wait_for_status("fps", 120)
+    assert "The Pi camera gives" in kiosk.machine.shell("journalctl -b -u pose-mirror --no-pager -o cat")
+    assert not console(kiosk.screen("picamera2"))
+
+
+def test_nothing_is_written_to_the_disk_while_nobody_is_there(kiosk: Kiosk) -> None:
+    machine = kiosk.machine
+    machine.shell("sync")
+    time.sleep(20)  # what the start left to be written
+    before, at = machine.disk_writes(), kiosk.screen("idle-before")
+    time.sleep(IDLE)
+    after = machine.disk_writes()
+    print(f"\nwritten in {IDLE:.0f} s: {after.bytes - before.bytes} bytes")
+    assert after.bytes == before.bytes
+    assert kiosk.told("NRestarts") == "0"
+    assert (kiosk.screen("idle-after") != at).any(), "the display stood still"
+
+
+def test_a_pi_camera_that_is_taken_away_is_said_and_one_that_comes_back_is_used(kiosk: Kiosk) -> None:
+    machine, pid = kiosk.machine, kiosk.pid
+    machine.shell("echo vimc.0 >/sys/bus/platform/drivers/vimc/unbind")
+    kiosk.wait_for_status("amera", 60)
+    kiosk.screen("picamera2-gone")
+    machine.shell("echo vimc.0 >/sys/bus/platform/drivers/vimc/bind")
+    took = kiosk.wait_for_status("fps", 120)
+    print(f"\nback {took:.0f} s after the camera; {'the same' if kiosk.pid == pid else 'another'} process")

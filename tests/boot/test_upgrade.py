@@ -1,0 +1,71 @@
+"""An upgrade takes over where the mirror was, and one that does not come up gives way to the version before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image import Image
+from kiosk import CONFIG, QUICK, Kiosk
+from machine import Machine
+
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
+
+SOURCE = "/usr/src/pose-mirror"
+
+WITHOUT_NETWORK = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/usr/src/wheels"
+
+
+@pytest.fixture(scope="module")
+def kiosk(image: Image, clip: Path) -> Iterator[Kiosk]:
+    with Machine(image, devices=("usb",), clip=clip) as machine:
+        found = Kiosk(machine, "upgrade")
+        found.wait_up()
+        found.configure(QUICK)
+        yield found
+
+
+def in_use(kiosk: Kiosk) -> str:
+    return kiosk.machine.shell("readlink /opt/pose-mirror/current").strip()
+
+
+def changed(kiosk: Kiosk, name: str, change: str) -> str:
+    """The command that installs another version, made of the installed one's source by a shell command."""
+    there = f"/usr/src/{name}"
+    kiosk.machine.shell(f"cp -r {SOURCE} {there}; cd {there}; {change}")
+    return f"{WITHOUT_NETWORK} bash {there}/systemd/install.sh"
+
+
+def test_an_upgrade_takes_over(kiosk: Kiosk) -> None:
+    before, settings = in_use(kiosk), kiosk.machine.read(CONFIG)
+    newer = "sed -i 's/^version = .*/version = 9.9.9/' setup.cfg"
+    said = kiosk.machine.shell(changed(kiosk, "newer", newer), 1800)
+    assert "takes over" in said
+    after = in_use(kiosk)
+    assert after.startswith("/opt/pose-mirror/9.9.9-")
+    assert kiosk.told("ActiveState") == "active"
+    assert after in kiosk.machine.shell(f"tr '\\0' ' ' </proc/{kiosk.pid}/cmdline")
+    assert kiosk.machine.read(CONFIG) == settings
+    assert kiosk.machine.run(f"test -e {before}/whole").status == 0, "the version before is kept"
+
+
+def test_an_upgrade_that_does_not_come_up_gives_way_to_the_version_before(kiosk: Kiosk) -> None:
+    before = in_use(kiosk)
+    broken = "sed -i 's/^def _show(.*/&\\n    raise RuntimeError(\"broken\")/' device/start.py"
+    ran = kiosk.machine.run(changed(kiosk, "broken", broken), 1800)
+    assert ran.status == 1
+    assert "did not come up" in ran.stderr
+    assert in_use(kiosk) == before
+    kiosk.wait_up()
+    assert "fps" in kiosk.status or kiosk.wait_for_status("fps", 120)
+
+
+def test_an_upgrade_whose_doctor_finds_new_faults_is_not_tried(kiosk: Kiosk) -> None:
+    before = in_use(kiosk)
+    sick = 'sed -i \'s/^def _heat(.*/&\\n    return Finding("bad", "It burns.")/\' device/doctor.py'
+    ran = kiosk.machine.run(changed(kiosk, "sick", sick), 1800)
+    assert ran.status == 1
+    assert "It burns." in ran.stderr
+    assert in_use(kiosk) == before
+    kiosk.wait_up()
