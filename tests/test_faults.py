@@ -358,3 +358,11 @@ def test_at_the_memory_limit_the_kernel_takes_the_estimator_and_the_mirror_goes_
             env=env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
     assert ran.stdout.splitlines() == ["The estimator stopped (SIGKILL) and is being started again.", "1"], ran.stderr
+
+
+def test_the_table_of_faults_names_tests_that_there_are() -> None:
+    here = Path(__file__).parent
+    named = re.findall(r"\[(\w+)\]\(\.\./tests/(\w+\.py)\)", (here.parent / "docs" / "faults.md").read_text())
+    assert len(named) > 20
+    missing = [(name, file) for name, file in named if f"def test_{name}(" not in (here / file).read_text()]
+    assert missing == []
