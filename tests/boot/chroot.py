@@ -31,8 +31,11 @@ shift
 exec chroot "$root" "$@"
 """
 
-APART: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""Runs a command with its own mounts and processes: none is left of either when it ends, or is ended."""
+APART: Final = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
+"""Runs a command with its own mounts and processes: none is left of either when it ends, or when we do, however."""
 
 PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout", "retries")
 """What pip is told in there as on the host; what names a file or folder of the host is left out."""
@@ -48,7 +51,7 @@ def call(command: Sequence[str | Path], what: str, log: Path, environment: Mappi
     """Runs a command of the host; raises BuildError, saying that `what` failed."""
     with log.open("wb") as output:
         status = subprocess.call(
-            ["setpriv", "--pdeathsig", "TERM", *command],  # it ends with whoever waits for it, and tidies up
+            [*APART, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

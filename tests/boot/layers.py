@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from cache import Cache, Entry, is_content, key
-from chroot import APART, BuildError, call, inside
+from chroot import BuildError, call, inside
 
 PROJECT: Final = Path(__file__).parents[2]
 FIXTURES: Final = Path(__file__).parent / "fixtures"
@@ -62,7 +62,7 @@ def base() -> Entry:
     def build(whole: Path, scratch: Path) -> None:
         included = f"--include={','.join(packages)}"
         packed = ["bash", "-o", "pipefail", "-c", f'"$@" | {ZSTD} >{shlex.quote(str(whole))}', "bash"]
-        command = [*APART, "env", f"TMPDIR={scratch}", *packed, *MMDEBSTRAP, included, "trixie", "-"]
+        command = ["env", f"TMPDIR={scratch}", *packed, *MMDEBSTRAP, included, "trixie", "-"]
         call(command, "Installing Debian with mmdebstrap", scratch / "log")
 
     return Entry("base", key(*MMDEBSTRAP, *packages), build, PACKED)
