@@ -134,6 +134,12 @@ def shade(size: Size, alpha: float) -> pygame.Surface:
     return tinted(mask, (0, 0, 0), alpha)
 
 
+def forget() -> None:
+    """Let go of all pieces that are kept."""
+    for kept in (panel, frame, arc, shade, _rounded):
+        kept.cache_clear()
+
+
 def card(words: pygame.Surface, padding: int, accent: Colour) -> pygame.Surface:
     """Words on a dark rounded card with a bar of colour on its left."""
     bar = max(2, padding // 3)

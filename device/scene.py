@@ -84,7 +84,7 @@ class Scene:
     def draw(self, canvas: pygame.Surface, view: View, now: float) -> None:
         """Draw all of a view at the time `now`, in seconds of any steady clock."""
         if self._backdrop.size != canvas.get_size():
-            self._backdrop = Backdrop(canvas.get_size())
+            self._begin_anew(canvas.get_size())
         here = self._presence.towards(1.0 if view.somebody else 0.0, now)
         self._backdrop.show(view.photo.picture if view.photo else None, now, FADE if view.somebody else SLOW_FADE)
         self._backdrop.paint(pixels(canvas), now, DIM + (1 - DIM) * here)
@@ -97,6 +97,13 @@ class Scene:
         if view.countdown is not None:
             self._draw_countdown(canvas, view.countdown, now)
         self._draw_words(canvas, view, now)
+
+    def _begin_anew(self, size: Size) -> None:
+        """For a canvas of another size: what was kept for the last one would be in memory for nothing."""
+        self._backdrop = Backdrop(size)
+        self._lettering = Lettering()
+        self._cards.cache_clear()
+        draw.forget()
 
     def _draw_credit(self, canvas: pygame.Surface, credit: str) -> None:
         """Whose photo it is, in the lower right corner, on a strip that darkens; shown as long as the photo is."""

@@ -171,6 +171,17 @@ def test_a_photo_made_for_another_size_still_fills_a_resized_window() -> None:
         assert (shown(screen, view) == (10, 200, 30)).all()
 
 
+def test_what_is_kept_for_a_display_goes_with_it() -> None:
+    with Screen.open("window", (300, 200)) as screen:
+        view = View(Shown(plain((300, 200))), 0.5, faults=(SENTENCE,), somebody=True, countdown=3)
+        for tick in range(24):
+            screen.draw(view, LATER + tick / 24)
+        assert draw.arc.cache_info().currsize > 12
+        pygame.display.set_mode((200, 300), pygame.RESIZABLE)
+        screen.draw(view, LATER + 1)
+        assert draw.arc.cache_info().currsize <= 3
+
+
 def test_nobody_there_is_invited_by_words_that_wander(screen: Screen) -> None:
     view = View(Shown(plain(screen.size)))
     first, later = shown(screen, view, LATER), shown(screen, view, LATER + 40)
