@@ -17,8 +17,8 @@ import numpy as np
 from jumping_clock import YEAR, JumpingClock
 
 CONNECTOR: Final = "card1-HDMI-A-1"
-SIZES: Final = ("1280x720", "720x1280", "960x960")
-"""Displays that are plugged in by turns: of as many pixels each, as these decide how much memory is needed."""
+SIZES: Final = ("1280x720", "720x1280")
+"""Displays that are plugged in by turns: as large as each other, as that decides how much memory is needed."""
 
 
 @dataclass
