@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 from pathlib import Path
 from typing import Final
 
@@ -37,15 +37,15 @@ PICTURES: Final = Path(os.environ.get("POSE_MIRROR_BOOT_PICTURES", Path(__file__
 """Where what the display showed is kept, to be looked at."""
 
 
-QUICK: Final = """
-[estimator]
-size = "193x257"
-[gif]
-countdown = 1
-seconds = 3.0
-pixels = 160
-"""
-"""A configuration that spares a machine without KVM."""
+Settings = dict[str, dict[str, str | int | float]]
+"""A configuration: sections, keys, values."""
+
+QUICK: Final[Settings] = {
+    "screen": {"display": "kiosk", "fps": 8},
+    "estimator": {"size": "193x257"},
+    "gif": {"folder": GIFS, "countdown": 1, "seconds": 3.0, "pixels": 160},
+}
+"""What spares a machine without KVM."""
 
 
 class Kiosk:
@@ -74,11 +74,13 @@ class Kiosk:
         """Waits until the mirror says something of itself."""
         return self.machine.wait_for(lambda: part in self.status, seconds, f"the mirror says {part!r}")
 
-    def configure(self, text: str) -> None:
+    def configure(self, settings: Settings) -> None:
         """Another configuration, and the mirror started again with it."""
-        folder = f'[gif]\nfolder = "{GIFS}"\n'
-        text = text.replace("[gif]\n", folder) if "[gif]" in text else folder + text
-        self.machine.write(CONFIG, f'[screen]\ndisplay = "kiosk"\n{text}')
+        sections = (
+            "\n".join([f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())])
+            for section, keys in settings.items()
+        )
+        self.machine.write(CONFIG, "\n".join(sections))  # numbers and texts are written alike in JSON and TOML
         self.machine.shell("systemctl restart pose-mirror", STARTING)
 
     def gifs(self) -> list[str]:
@@ -152,9 +154,3 @@ def answer(screen: Screen, estimator: Estimator, visitor: Pose) -> float:
         ),
         default=0.0,
     )
-
-
-def frames_per_second(status: str) -> float:
-    """The number of a status as "24 fps, …"."""
-    found = re.match(r"(\d+) fps", status)
-    return float(found[1]) if found else 0.0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from image import Image
-from kiosk import Kiosk, console
+from kiosk import QUICK, Kiosk, console
 from machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
 IDLE = 300.0
 """Seconds."""
 
-FEW = '[camera]\nsource = "pi"\nwidth = 640\nheight = 480\n[estimator]\nsize = "193x257"\n'
+PI = {**QUICK, "camera": {"source": "pi"}}
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def kiosk(image: Image) -> Iterator[Kiosk]:
     with Machine(image, devices=("csi",)) as machine:
         found = Kiosk(machine, "idle")
         found.wait_up()
-        found.configure(FEW)
+        found.configure(PI)
         yield found
 
 

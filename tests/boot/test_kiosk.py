@@ -144,7 +144,7 @@ def test_a_damaged_library_gives_way_to_the_starter_library(kiosk: Kiosk) -> Non
     mine = "/var/lib/pose-mirror/mine"
     kiosk.machine.shell(f"cp -r /var/lib/pose-mirror/starter {mine} && chown -R pose-mirror: {mine}", 120)
     kiosk.machine.shell(f"printf x | dd of={mine}/whole-0.annoy bs=1 seek=1000 conv=notrunc")
-    kiosk.configure(f'{QUICK}\n[library]\nfolder = "{mine}"')
+    kiosk.configure({**QUICK, "library": {"folder": mine}})
     print("\n" + kiosk.wait_for_fault("damaged", 60, "damaged-library"))
     kiosk.machine.shell(f"rm -rf {mine}")
     kiosk.configure(QUICK)
