@@ -229,8 +229,22 @@ def said_on_the_console(tmp_path: Path, **environment: str) -> str:
     return console.read_text()
 
 
-def test_a_mirror_that_was_stopped_leaves_the_display_alone(tmp_path: Path) -> None:
-    assert said_on_the_console(tmp_path, SERVICE_RESULT="success") == ""
+EMPTIED = "\033[2J"
+
+
+def test_a_mirror_that_was_stopped_leaves_the_display_empty(tmp_path: Path) -> None:
+    assert said_on_the_console(tmp_path, SERVICE_RESULT="success") == f"{EMPTIED}\033[H"
+
+
+def test_what_is_said_stays_while_it_is_tried_again(tmp_path: Path) -> None:
+    console = tmp_path / "console"
+    blank = [SYSTEMD / "blank-console", console]
+    environment = {"PATH": os.environ["PATH"], "RUNTIME_DIRECTORY": str(tmp_path)}
+    subprocess.run(blank, env=environment, check=True)
+    assert EMPTIED in console.read_text(), "what was there is wiped away at first"
+    said_on_the_console(tmp_path, SERVICE_RESULT="watchdog")
+    subprocess.run(blank, env=environment, check=True)
+    assert EMPTIED not in console.read_text()
 
 
 def test_the_display_says_what_the_mirror_said_last(tmp_path: Path) -> None:
