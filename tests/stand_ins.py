@@ -222,6 +222,7 @@ class Picamera2:
         self.lock = threading.Lock()
         self.jobs: list[Job] = []
         self.configuration: dict[str, Any] = {}
+        self.camera_controls = {} if self.one_stream else {"FrameDurationLimits": (33333, 120000, 33333)}
         self.stopping = threading.Event()
         self.loop: threading.Thread | None = None
 
@@ -242,10 +243,13 @@ class Picamera2:
             "colour_space": colour_space,
             "buffer_count": buffer_count,
             "queue": queue,
-            "controls": {"FrameDurationLimits": (33333, 33333)} | controls,
+            "controls": controls,
         }
 
     def configure(self, configuration: dict[str, Any]) -> None:
+        for name in configuration["controls"]:
+            if name not in self.camera_controls:
+                raise RuntimeError(f"Control {name} is not advertised by libcamera")
         main, lores = configuration["main"], configuration["lores"]
         for stream in (main, lores or main):
             if stream["size"][0] % 2 or stream["size"][1] % 2:

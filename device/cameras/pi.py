@@ -160,13 +160,14 @@ class PiSource:
     def _configure(self, streams: dict[str, Any]) -> None:
         from libcamera import ColorSpace, Transform
 
+        asked = {"FrameDurationLimits": FRAME_MICROSECONDS}
         configuration = self._camera.create_video_configuration(
             **streams,
             transform=Transform(hflip=1),
             colour_space=ColorSpace.Smpte170m(),  # the YUV that cv2 converts from
             buffer_count=BUFFERS,
             queue=False,
-            controls={"FrameDurationLimits": FRAME_MICROSECONDS},
+            controls={name: value for name, value in asked.items() if name in self._camera.camera_controls},
         )
         self._camera.configure(configuration)
 
