@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from image import Image
@@ -54,3 +55,19 @@ def test_a_pi_camera_that_is_taken_away_is_said_and_one_that_comes_back_is_used(
     machine.shell("echo vimc.0 >/sys/bus/platform/drivers/vimc/bind")
     took = kiosk.wait_for_status("fps", 120)
     print(f"\nback {took:.0f} s after the camera; {'the same' if kiosk.pid == pid else 'another'} process")
+
+
+@pytest.mark.boot_long
+def test_on_a_read_only_root_it_comes_up_saves_a_gif_and_touches_no_disk(image: Image, clip: Path) -> None:
+    words = ["ro", "init=/usr/lib/test-devices/overlay-root"]
+    with Machine(image, devices=("usb",), clip=clip, words=words) as machine:
+        kiosk = Kiosk(machine, "read-only")
+        kiosk.wait_up()
+        assert machine.shell("findmnt -n -o FSTYPE /").strip() == "overlay"
+        kiosk.configure(QUICK)
+        kiosk.wait_for_status("fps", 120)
+        before = kiosk.gifs()
+        machine.press("spc")
+        kiosk.wait_for_gif(before, 120)
+        assert machine.disk_writes().bytes == 0
+        assert machine.shell("systemctl --failed --no-legend --plain") == ""

@@ -67,6 +67,7 @@ def test_it_is_installed_in_good_order(kiosk: Kiosk) -> None:
     checked = kiosk.machine.run("bash /usr/src/pose-mirror/systemd/install.sh --check", 120)
     assert checked.status == 0, checked.stdout + checked.stderr
     assert " bad " not in checked.stdout
+    assert kiosk.machine.run("udevadm verify /etc/udev/rules.d/60-pose-mirror.rules").status == 0
 
 
 def test_somebody_in_front_of_it_is_answered_by_somebody_in_their_pose(kiosk: Kiosk, visitors: list[Pose]) -> None:
@@ -128,6 +129,21 @@ def test_an_estimator_that_dies_is_replaced_and_the_display_goes_on(kiosk: Kiosk
     kiosk.wait_for_status("fps", 60)
     assert kiosk.pid == pid
     print(f"\nanother one after {took:.1f} s")
+
+
+def test_where_memory_runs_out_the_estimator_goes_first_and_the_mirror_stays(kiosk: Kiosk) -> None:
+    machine, pid = kiosk.machine, kiosk.pid
+    kiosk.wait_for_status("fps", 60)
+    (child,) = machine.shell(f"pgrep -P {pid} -f models.child").split()
+    held = int(machine.shell(f"ps -o rss= -p {pid}")) * 1024 + 20_000_000
+    machine.shell(f"systemctl set-property --runtime pose-mirror MemoryMax={held}")
+    try:
+        machine.wait_for(f"! kill -0 {child}", 60, "the estimator is taken")
+    finally:
+        machine.shell("systemctl set-property --runtime pose-mirror MemoryMax=1G")
+    took = machine.wait_for(f"pgrep -P {pid} -f models.child", 90, "there is another estimator")
+    assert kiosk.pid == pid, "the mirror itself was taken"
+    print(f"\nanother one {took:.1f} s after there was memory again")
 
 
 def test_a_camera_that_goes_is_said_and_one_that_comes_back_is_used(kiosk: Kiosk) -> None:
