@@ -34,6 +34,7 @@ PATIENCE: Final = 4.0
 NAME: Final = "The Pi camera"
 
 log = logging.getLogger(__name__)
+logging.getLogger("picamera2").setLevel(logging.WARNING)  # else it tells of every try to open a camera
 
 
 class PiCameraUnusable(CameraError):
