@@ -44,16 +44,19 @@ test: setup ## run the tests
 test-quick: setup ## run the tests that take no more than some seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
+# Two machines at once; what passed is printed, too, as it has the figures.
+MACHINES := --numprocesses 2 --dist loadfile -rP
+
 # As root: a whole machine is installed first, some ten minutes once, and then found again.
 boot: setup ## start the whole appliance in a virtual machine: from power on to a GIF, and power cuts
 	@tools/boot-packages
 	@$(BIN)/python tests/boot/image.py
-	$(BIN)/python -m pytest tests/boot --timeout 900 -m 'not boot_long'
+	$(BIN)/python -m pytest tests/boot $(MACHINES) -m 'not boot_long'
 
 boot-long: setup ## the same, with the tests that take long
 	@tools/boot-packages
 	@$(BIN)/python tests/boot/image.py
-	$(BIN)/python -m pytest tests/boot --timeout 3600
+	$(BIN)/python -m pytest tests/boot $(MACHINES)
 
 check: setup ## formatting, lint and strict types
 	$(BIN)/ruff format --check .
