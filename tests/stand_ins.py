@@ -255,7 +255,7 @@ class Picamera2:
             if stream["size"][0] % 2 or stream["size"][1] % 2:
                 raise RuntimeError("width and height should be even")
         if lores is not None and self.one_stream:
-            raise RuntimeError("Configuration is invalid")
+            raise AttributeError("'NoneType' object has no attribute 'orientation'")
         if self.one_stream:
             configuration["transform"] = Transform()
         if lores is not None:

@@ -147,7 +147,7 @@ class PiSource:
             streams["lores"] = {"size": lores, "format": "YUV420"}  # all that a Pi 4 can
         try:
             self._configure(streams)
-        except RuntimeError as error:
+        except Exception as error:  # libcamera has no configuration then, and picamera2 falls over it
             if streams.pop("lores", None) is None:
                 raise
             log.info("%s gives one picture, not two at once (%s): the smaller one is made here.", NAME, error)
