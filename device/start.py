@@ -42,6 +42,8 @@ DEMO_SECONDS: Final = 30.0
 DEMO_PRESS: Final = 8.0
 """How long a demo without a display lasts, and when it presses the button, unless it is to be shorter."""
 
+STARTING: Final = "The mirror is being started …"
+
 log = logging.getLogger(__name__)
 
 
@@ -124,6 +126,7 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
     leave_no_core()
     with ExitStack() as stack:
         screen = stack.enter_context(Screen.open(shown.display, _size_of(settings), shown.rotate))
+        screen.draw(View(somebody=True, notice=STARTING), time.monotonic())
         model, twin = models_of(settings)
         model.tell()
         estimator = stack.enter_context(opened_estimator(settings, model.file, twin))
