@@ -35,8 +35,8 @@ class Lettering:
 
     def __init__(self) -> None:
         self._fonts = Fonts(system_fonts())
-        self._line = lru_cache(maxsize=256)(self._draw_line)
-        self._block = lru_cache(maxsize=64)(self._draw_block)
+        self._line = lru_cache(maxsize=128)(self._draw_line)  # all per cents, numerals, the invitation
+        self._block = lru_cache(maxsize=12)(self._draw_block)  # what is said now: some take a quarter of a megabyte
 
     def line(self, text: str, size: int, colour: Colour = WHITE, tight: bool = False) -> pygame.Surface:
         """One line, `size` pixels high, or no larger than its ink when `tight`.
@@ -106,7 +106,7 @@ class Lettering:
     def _draw_block(
         self, text: str, size: int, width: int, colour: Colour, side: Side, most_lines: int
     ) -> pygame.Surface:
-        lines = [self.line(words, size, colour) for words in self.lines(text, size, width, most_lines)]
+        lines = [self._draw_line(words, size, colour, False) for words in self.lines(text, size, width, most_lines)]
         step, wide = round(size * LEADING), max(line.get_width() for line in lines)
         block = pygame.Surface((wide, step * (len(lines) - 1) + lines[-1].get_height()), pygame.SRCALPHA, 32)
         block.fill((*colour, 0))
