@@ -44,8 +44,9 @@ test: setup ## run the tests
 test-quick: setup ## run the tests that take no more than some seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
-# Two machines at once; what passed is printed, too, as it has the figures.
-MACHINES := --numprocesses 2 --dist loadfile -rP
+# One machine after the other, and beside them the one that is to be left alone for long. What passed is printed, too,
+# as it has the figures.
+MACHINES := --numprocesses 2 --dist loadgroup -rP
 
 # As root: a whole machine is installed first, some ten minutes once, and then found again.
 boot: setup ## start the whole appliance in a virtual machine: from power on to a GIF, and power cuts

@@ -43,7 +43,7 @@ Settings = dict[str, dict[str, str | int | float]]
 QUICK: Final[Settings] = {
     "screen": {"display": "kiosk", "fps": 8},
     "estimator": {"size": "193x257"},
-    "gif": {"folder": GIFS, "countdown": 1, "seconds": 3.0, "pixels": 160},
+    "gif": {"folder": GIFS, "countdown": 1, "seconds": 1.0, "pixels": 160},
 }
 """What spares a machine without KVM."""
 

@@ -64,12 +64,19 @@ class Machine:
     """
 
     def __init__(
-        self, image: Image, *, devices: Collection[str] = (), clip: Path | None = None, words: Sequence[str] = ()
+        self,
+        image: Image,
+        *,
+        devices: Collection[str] = (),
+        clip: Path | None = None,
+        words: Sequence[str] = (),
+        nice: int = 0,
     ) -> None:
         if unknown := set(devices) - set(DEVICES):
             raise ValueError(f"There is no {sorted(unknown)[0]} to plug in, but {', '.join(DEVICES)}.")
         self._image = image
         self._clip = clip
+        self._nice = nice
         self._words = [*(f"test.{device}" for device in devices), *words]
         self._qemu: subprocess.Popen[bytes] | None = None
         self._lines = contextlib.ExitStack()
@@ -215,6 +222,7 @@ class Machine:
         # With a write cache, as a real disk has: what is not flushed may be lost when QEMU is killed, the rest is not.
         disk = f"if=none,id=disk,file={self._disk},format=qcow2,cache=writeback"
         command: list[str | Path] = [
+            *("nice", "-n", str(self._nice)),
             *("setpriv", "--pdeathsig", "KILL"),  # it goes with the tests, however they end
             *("qemu-system-x86_64", "-machine", "q35", *accelerator.ACCELERATORS[self.accelerator]),
             *("-smp", "2", "-m", str(MEMORY), "-nodefaults", "-display", "none", "-no-reboot"),

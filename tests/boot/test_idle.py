@@ -11,7 +11,10 @@ from image import Image
 from kiosk import QUICK, Kiosk, console
 from machine import Machine
 
-pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800), pytest.mark.xdist_group("beside")]
+
+BESIDE = 15
+"""How far this machine steps back for the one that is tested at the same time: it has little to do, and long."""
 
 IDLE = 300.0
 """Seconds."""
@@ -21,7 +24,7 @@ PI = {**QUICK, "camera": {"source": "pi"}}
 
 @pytest.fixture(scope="module")
 def kiosk(image: Image) -> Iterator[Kiosk]:
-    with Machine(image, devices=("csi",)) as machine:
+    with Machine(image, devices=("csi",), nice=BESIDE) as machine:
         found = Kiosk(machine, "idle")
         found.wait_up()
         found.configure(PI)
