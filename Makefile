@@ -44,22 +44,16 @@ test: setup ## run the tests
 test-quick: setup ## run the tests that take no more than some seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
-# One machine after the other, and beside them the one that is to be left alone for long. What passed is printed, too,
-# as it has the figures.
-MACHINES := --numprocesses 2 --dist loadgroup -rP
-# Without KVM a busy machine may be too slow once for what is waited for: what failed has one more chance, by itself.
-AGAIN := $(BIN)/python -m pytest tests/boot --last-failed --last-failed-no-failures none -rP
-
 # As root: a whole machine is installed first, some ten minutes once, and then found again.
 boot: setup ## start the whole appliance in a virtual machine: from power on to a GIF, and power cuts
 	@tools/boot-packages
 	@$(BIN)/python tests/boot/image.py
-	$(BIN)/python -m pytest tests/boot $(MACHINES) -m 'not boot_long' || $(AGAIN) -m 'not boot_long'
+	@tools/boot $(BIN)/python -m 'not boot_long'
 
 boot-long: setup ## the same, with the tests that take long
 	@tools/boot-packages
 	@$(BIN)/python tests/boot/image.py
-	$(BIN)/python -m pytest tests/boot $(MACHINES)
+	@tools/boot $(BIN)/python
 
 check: setup ## formatting, lint and strict types
 	$(BIN)/ruff format --check .

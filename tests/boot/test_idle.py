@@ -11,7 +11,7 @@ from image import Image
 from kiosk import QUICK, Kiosk, console
 from machine import Machine
 
-pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800), pytest.mark.xdist_group("beside")]
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
 
 BESIDE = 15
 """How far this machine steps back for the one that is tested at the same time: it has little to do, and long."""

@@ -24,7 +24,7 @@ from models.estimator import Estimator
 from models.fetch import OWN, WEIGHTS
 from models.pose import Pose
 
-pytestmark = [pytest.mark.boot, pytest.mark.timeout(900), pytest.mark.xdist_group("one by one")]
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(900)]
 
 PRESS = "/usr/lib/test-devices/button press"
 

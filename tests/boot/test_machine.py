@@ -11,7 +11,7 @@ from clip import performance
 from image import Image
 from machine import HEIGHT, WIDTH, Machine
 
-pytestmark = [pytest.mark.boot, pytest.mark.timeout(600), pytest.mark.xdist_group("one by one")]
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(600)]
 
 PYTHON = "/opt/pose-mirror/current/bin/python"
 

@@ -17,7 +17,7 @@ from machine import Machine
 
 from index.starter import grow
 
-pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600), pytest.mark.xdist_group("one by one")]
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
 
 LONGEST: float = 20.0
 """Seconds after a press, or after a library began to be written, within which the power is cut."""
