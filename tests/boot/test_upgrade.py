@@ -10,7 +10,7 @@ from image import Image
 from kiosk import CONFIG, QUICK, Kiosk
 from machine import Machine
 
-pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.boot, pytest.mark.boot_long, pytest.mark.timeout(3600)]
 
 SOURCE = "/usr/src/pose-mirror"
 
