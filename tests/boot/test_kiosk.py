@@ -161,7 +161,7 @@ def test_a_damaged_library_gives_way_to_the_starter_library(kiosk: Kiosk) -> Non
     kiosk.machine.shell(f"cp -r /var/lib/pose-mirror/starter {mine} && chown -R pose-mirror: {mine}", 120)
     kiosk.machine.shell(f"printf x | dd of={mine}/whole-0.annoy bs=1 seek=1000 conv=notrunc")
     kiosk.configure({**QUICK, "library": {"folder": mine}})
-    print("\n" + kiosk.wait_for_fault("damaged", 60, "damaged-library"))
+    print("\n" + kiosk.wait_for_fault("is not as it was built", 60, "damaged-library"))
     kiosk.machine.shell(f"rm -rf {mine}")
     kiosk.configure(QUICK)
 
