@@ -72,7 +72,7 @@ def test_it_is_installed_in_good_order(kiosk: Kiosk) -> None:
 
 def test_somebody_in_front_of_it_is_answered_by_somebody_in_their_pose(kiosk: Kiosk, visitors: list[Pose]) -> None:
     kiosk.configure(QUICK)
-    kiosk.wait_for_status("fps", 60)
+    kiosk.wait_for_status("fps", 180)
     with Estimator(WEIGHTS / f"{OWN}.tflite") as estimator:
         best = 0.0
         until = time.monotonic() + 90
@@ -120,20 +120,20 @@ def test_a_mirror_that_stands_still_is_started_again(kiosk: Kiosk) -> None:
 
 def test_an_estimator_that_dies_is_replaced_and_the_display_goes_on(kiosk: Kiosk) -> None:
     pid = kiosk.pid
-    kiosk.wait_for_status("fps", 60)
+    kiosk.wait_for_status("fps", 180)
     (child,) = kiosk.machine.shell(f"pgrep -P {pid} -f models.child").split()
     kiosk.machine.shell(f"kill -KILL {child}")
     took = kiosk.machine.wait_for(
         f"pgrep -P {pid} -f models.child | grep -qvx {child}", 60, "there is another estimator"
     )
-    kiosk.wait_for_status("fps", 60)
+    kiosk.wait_for_status("fps", 180)
     assert kiosk.pid == pid
     print(f"\nanother one after {took:.1f} s")
 
 
 def test_where_memory_runs_out_the_estimator_goes_first_and_the_mirror_stays(kiosk: Kiosk) -> None:
     machine, pid = kiosk.machine, kiosk.pid
-    kiosk.wait_for_status("fps", 60)
+    kiosk.wait_for_status("fps", 180)
     (child,) = machine.shell(f"pgrep -P {pid} -f models.child").split()
     held = int(machine.shell(f"ps -o rss= -p {pid}")) * 1024 + 20_000_000
     machine.shell(f"systemctl set-property --runtime pose-mirror MemoryMax={held}")
@@ -149,9 +149,9 @@ def test_where_memory_runs_out_the_estimator_goes_first_and_the_mirror_stays(kio
 def test_a_camera_that_goes_is_said_and_one_that_comes_back_is_used(kiosk: Kiosk) -> None:
     pid = kiosk.pid
     kiosk.machine.shell("systemctl stop test-usb && rmmod v4l2loopback || (sleep 5; rmmod v4l2loopback)")
-    kiosk.wait_for_fault("No camera found", 90, "no-camera")
+    kiosk.wait_for_fault("No camera found", 180, "no-camera")
     kiosk.machine.shell("systemctl start test-usb")
-    took = kiosk.wait_for_status("fps", 90)
+    took = kiosk.wait_for_status("fps", 180)
     assert kiosk.pid == pid, "the mirror itself went on"
     print(f"\nback {took:.0f} s after the camera")
 
@@ -161,7 +161,7 @@ def test_a_damaged_library_gives_way_to_the_starter_library(kiosk: Kiosk) -> Non
     kiosk.machine.shell(f"cp -r /var/lib/pose-mirror/starter {mine} && chown -R pose-mirror: {mine}", 120)
     kiosk.machine.shell(f"printf x | dd of={mine}/whole-0.annoy bs=1 seek=1000 conv=notrunc")
     kiosk.configure({**QUICK, "library": {"folder": mine}})
-    print("\n" + kiosk.wait_for_fault("is not as it was built", 60, "damaged-library"))
+    print("\n" + kiosk.wait_for_fault("is not as it was built", 180, "damaged-library"))
     kiosk.machine.shell(f"rm -rf {mine}")
     kiosk.configure(QUICK)
 
@@ -183,7 +183,7 @@ def test_a_display_that_is_unplugged_and_plugged_in_again_shows_the_mirror(kiosk
     status = kiosk.machine.shell("ls /sys/class/drm/card*-*/status").split()[0]
     pid = kiosk.pid
     kiosk.machine.shell(f"echo off >{status}")
-    kiosk.wait_for_status("No display is plugged in.", 60)
+    kiosk.wait_for_status("No display is plugged in.", 180)
     kiosk.machine.shell(f"echo detect >{status}")
     kiosk.machine.wait_for(
         lambda: "No display" not in kiosk.status and not console(kiosk.screen("display-back")),
