@@ -74,6 +74,6 @@ def test_on_a_read_only_root_it_comes_up_saves_a_gif_and_touches_no_disk(image: 
         kiosk.wait_for_status("fps", 300)
         before = kiosk.gifs()
         machine.press("spc")
-        kiosk.wait_for_gif(before, 120)
+        kiosk.wait_for_gif(before, 240)
         assert machine.disk_writes().bytes == 0
         assert machine.shell("systemctl --failed --no-legend --plain") == ""

@@ -91,7 +91,7 @@ def test_a_press_makes_a_gif(kiosk: Kiosk, how: str) -> None:
         kiosk.machine.shell(PRESS)
     else:
         kiosk.machine.press("spc")
-    gif = kiosk.wait_for_gif(before, 120)
+    gif = kiosk.wait_for_gif(before, 240)
     with Picture.open(io.BytesIO(gif)) as picture:
         assert picture.format == "GIF"
         pictures = [frame.convert("RGB") for frame in ImageSequence.Iterator(picture)]
