@@ -178,8 +178,9 @@ class Child:
             message = self._answers.recv_bytes(LONGEST)
         except EOFError:
             raise ChildFailed(self._epitaph()) from None
-        except OSError:  # among others when it says that its answer is longer than any can be
-            raise ChildFailed(self._epitaph(NONSENSE)) from None
+        except OSError as error:
+            # Each of the system's errors has a number: what has none is an answer that is said to be longer than any.
+            raise ChildFailed(NONSENSE if error.errno is None else self._epitaph()) from None
         try:
             answer = pickle.loads(message)
         except Exception as error:  # whatever pickle makes of bytes that it did not write

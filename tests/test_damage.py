@@ -75,7 +75,7 @@ def run(words):
 for line in sys.stdin:
     child = os.fork()
     if not child:
-        signal.alarm(10)  # who waits for somebody to write to a pipe ends by this signal
+        signal.alarm(30)  # who waits for somebody to write to a pipe ends by this signal
         for words in json.loads(line):
             print(json.dumps(run(words)), flush=True)
         os._exit(0)
