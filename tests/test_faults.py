@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from test_worker import wait_until
 
 from device import config, panel, screen
 from device.cameras import film
+from device.cameras.performer import Performance
 from device.mirror import Moment, mirror
 from device.panel import Display, Panel
 from device.start import Opened, opened
@@ -63,7 +64,8 @@ def started(*asked: object, env: dict[str, str], log: Path) -> Iterator[subproce
             yield process
         finally:
             for pid in members(process.pid):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has ended since
+                    os.kill(pid, signal.SIGKILL)
             process.wait(5)
 
 
@@ -270,9 +272,11 @@ def test_while_the_display_is_unplugged_the_mirror_goes_on_and_another_display_i
 
 
 def test_whatever_hangs_when_the_mirror_ends_it_ends_in_time(
-    demo_home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demo_home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Camera, estimator and GIF at once, as after a USB hub has gone."""
+    let_go = threading.Event()
+    monkeypatch.setattr(Performance, "close", lambda _: let_go.wait(60))
     with running(demo_home, monkeypatch, tmp_path, "performer") as (parts, shown):
         pump(parts, shown, lambda: bool(shown) and shown[-1][0].visitor is not None)
         parts.recorder.press(time.monotonic())
@@ -286,9 +290,17 @@ def test_whatever_hangs_when_the_mirror_ends_it_ends_in_time(
             os.kill(pid, signal.SIGSTOP)
         began = time.monotonic()
     assert time.monotonic() - began < ENDS_WITHIN
+    assert "The camera hangs while it is opened or closed" in caplog.text
     assert not any(Path(f"/proc/{pid}").exists() for pid in mine)
-    assert not {"sense", "camera", "camera keeper", "gif"} & {thread.name for thread in threading.enumerate()}
+    assert not {"sense", "camera", "estimator", "gif"} & _threads()
+    assert "camera keeper" in _threads(), "it hung until the end"
+    let_go.set()
+    assert wait_until(lambda: "camera keeper" not in _threads(), 5.0)
     assert not list((tmp_path / "gifs").glob("*")), "what was not finished is not there"
+
+
+def _threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
 
 
 def _parent(pid: int) -> int:
@@ -304,6 +316,7 @@ import numpy as np
 from failing_estimators import HUNGRY, WELL, Obedient
 from models.worker import EstimatorLost, EstimatorProcess
 image = np.zeros((48, 64, 3), np.uint8)
+held = np.ones(200_000_000, np.uint8)  # by size alone this process would be taken
 with EstimatorProcess(Path(sys.argv[1]), device="cpu", make=Obedient) as process:
     process.warm()
     image[0, 0] = HUNGRY, 1, 0
@@ -319,11 +332,14 @@ with EstimatorProcess(Path(sys.argv[1]), device="cpu", make=Obedient) as process
 
 @contextmanager
 def control_group(limit: int) -> Iterator[Path]:
-    """A control group of at most so many bytes, of either version; skips where none can be made."""
+    """A control group of at most so many bytes, of either version, none of them swapped out.
+
+    Skips where none can be made.
+    """
     name = f"pose-mirror-test-{os.getpid()}"
-    for root, file in (
-        (Path("/sys/fs/cgroup"), "memory.max"),
-        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+    for root, limits in (
+        (Path("/sys/fs/cgroup"), {"memory.max": limit, "memory.swap.max": 0}),
+        (Path("/sys/fs/cgroup/memory"), {"memory.limit_in_bytes": limit, "memory.memsw.limit_in_bytes": limit}),
     ):
         group = root / name
         try:
@@ -331,8 +347,10 @@ def control_group(limit: int) -> Iterator[Path]:
         except OSError:
             continue
         try:
-            if (group / file).exists():
-                (group / file).write_text(str(limit))
+            there = {file: most for file, most in limits.items() if (group / file).exists()}
+            for file, most in there.items():  # without swap in the kernel there is no second
+                (group / file).write_text(str(most))
+            if there:
                 yield group
                 return
         finally:
@@ -349,6 +367,7 @@ def _removed(group: Path) -> bool:
 
 
 def test_at_the_memory_limit_the_kernel_takes_the_estimator_and_the_mirror_goes_on(tmp_path: Path) -> None:
+    """Also where the mirror has more of it: the estimator gives way."""
     (tmp_path / "model").write_text("")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with control_group(400_000_000) as group:
