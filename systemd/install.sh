@@ -4,6 +4,7 @@
 # An upgrade is built beside the version in use and takes its place by one link; when it does not come up, the link
 # goes back. Run it again at any time: what is there already stays.
 set -euo pipefail
+umask 022 # the service's user reads what root installs, whatever root keeps from others
 
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly SOURCE
@@ -12,10 +13,11 @@ readonly CURRENT=$VERSIONS/current
 # What a version is made of.
 readonly PARTS=(models index device systemd setup.cfg pyproject.toml constraints.txt README.md LICENSE)
 readonly STATE=/var/lib/pose-mirror
+readonly STARTER=$STATE/starter
 readonly CONFIG=/etc/pose-mirror.toml
 readonly UNIT=/etc/systemd/system/pose-mirror.service
 readonly COMMAND=/usr/local/bin/pose-mirror
-readonly DELAY=/etc/systemd/system/pose-mirror.service.d/growing-delay.conf
+readonly JOURNAL=/etc/systemd/system/pose-mirror.service.d/quiet-journal.conf
 readonly SYSUSERS=/etc/sysusers.d/pose-mirror.conf
 readonly TMPFILES=/etc/tmpfiles.d/pose-mirror.conf
 readonly RULES=/etc/udev/rules.d/60-pose-mirror.rules
@@ -23,7 +25,7 @@ readonly BOOT=/boot/firmware/cmdline.txt
 readonly BOOT_BEFORE=$BOOT.before-pose-mirror
 # No text, no cursor and no blanking from the kernel; and a Pi's kernel keeps account of memory only when told to.
 readonly BOOT_WORDS="quiet loglevel=3 logo.nologo vt.global_cursor_default=0 consoleblank=0 cgroup_enable=memory"
-# The mirror gives its GIFs, libraries and models one folder; the unit has the same words.
+# The mirror gives its GIFs, libraries and models one folder, as the unit does.
 readonly FOLDERS=("HOME=$STATE" XDG_DATA_HOME=/var/lib XDG_CACHE_HOME=/var/lib "XDG_PICTURES_DIR=$STATE")
 
 usage() {
@@ -45,7 +47,7 @@ $STATE/models is used.
 EOF
 }
 
-step() { printf '• %s\n' "$*"; }
+step() { printf '• %s\n' "$*" || true; } # a terminal that is gone keeps nothing from being done
 fail() {
     printf 'install.sh: %s\n' "$*" >&2
     exit 1
@@ -90,16 +92,17 @@ install_all() {
     new=$VERSIONS/$(version)
     before=$(readlink -e "$CURRENT" || true)
     build "$new"
-    models_and_pictures "$new"
     if [ "$before" = "$new" ]; then
         step "${new##*/} is in use already."
+        models_and_pictures "$new"
         activate "$new"
         ! booted || begin || fail "the mirror does not come up: journalctl -u pose-mirror -b says why"
     else
         replace "$before" "$new"
+        forget_all_but "$before" "$new"
     fi
-    forget_older "$before"
     quiet_boot
+    sync # the plug may be pulled from now on
     step "Done: the mirror has the display after every start$(booted && echo ', and now')."
 }
 
@@ -139,19 +142,31 @@ packages() {
 
 people_and_folders() {
     getent passwd pose-mirror >/dev/null || step "Making the user pose-mirror."
-    install -D -m 644 "$SOURCE/systemd/pose-mirror.sysusers" "$SYSUSERS"
+    user_and_rules "$SOURCE/systemd"
+    if [ ! -e "$CONFIG" ]; then
+        step "Writing $CONFIG."
+        put 644 "$SOURCE/systemd/pose-mirror.toml" "$CONFIG"
+    fi
+}
+
+# The service's user, its folders, and what devices it may open, as a version has them.
+user_and_rules() {
+    put 644 "$1/pose-mirror.sysusers" "$SYSUSERS"
     systemd-sysusers "$SYSUSERS"
-    install -D -m 644 "$SOURCE/systemd/pose-mirror.tmpfiles" "$TMPFILES"
+    put 644 "$1/pose-mirror.tmpfiles" "$TMPFILES"
     systemd-tmpfiles --create "$TMPFILES"
-    install -D -m 644 "$SOURCE/systemd/60-pose-mirror.rules" "$RULES"
+    put 644 "$1/60-pose-mirror.rules" "$RULES"
     if booted; then
         udevadm control --reload
         udevadm trigger --action=change --subsystem-match=usb --subsystem-match=gpio --subsystem-match=dma_heap
     fi
-    if [ ! -e "$CONFIG" ]; then
-        step "Writing $CONFIG."
-        install -m 644 "$SOURCE/systemd/pose-mirror.toml" "$CONFIG"
-    fi
+}
+
+# put MODE FILE PLACE: a file into its place, all of it or, where the power goes, none.
+put() {
+    install -D -m "$1" "$2" "$3.new"
+    sync "$3.new"
+    mv "$3.new" "$3"
 }
 
 # A version is called after what it is made of, so that the same is not built twice.
@@ -160,7 +175,7 @@ version() {
     local number digest
     number=$(sed -nE 's/^version = (.*)$/\1/p' setup.cfg)
     digest=$({
-        find "${PARTS[@]}" -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
+        find "${PARTS[@]}" -type f ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
         python3 -VV
         limits
     } | sha256sum)
@@ -184,7 +199,7 @@ build() {
     local copy
     copy=$(mktemp -d)
     # shellcheck disable=SC2064
-    trap "rm -rf '$copy'; [ -e '$new/whole' ] || rm -rf '$new'" EXIT
+    trap "rm -rf '$copy' '$new'" EXIT
     (cd "$SOURCE" && cp -r "${PARTS[@]}" "$copy") # pip leaves things where it builds
     limits >"$copy/limits"
     python3 -m venv --system-site-packages "$new"
@@ -199,6 +214,8 @@ build() {
     sync -f "$new"
     touch "$new/whole"
     sync -f "$new"
+    trap - EXIT
+    rm -rf "$copy"
 }
 
 models_and_pictures() {
@@ -209,49 +226,63 @@ models_and_pictures() {
     as_mirror "$program" index starter || step "The mirror draws what is missing when it starts."
 }
 
-# From one version to another, and back where the other one is not READY in time.
+# From one version to another, and back where doctor finds it worse or it is not READY in time.
 replace() {
-    local before=$1 new=$2
-    trap '' HUP INT TERM # whoever asked may leave; half of this must not be
+    local before=$1 new=$2 was is worse
+    if [ -n "$before" ]; then
+        # Another version may draw other pictures: the one before is to have its own again.
+        rm -rf "$STARTER.before"
+        [ ! -e "$STARTER" ] || cp -a "$STARTER" "$STARTER.before"
+        # shellcheck disable=SC2064
+        trap "go_back '$before'" EXIT
+    fi
+    models_and_pictures "$new"
+    trap '' HUP INT TERM PIPE # whoever asked may leave; half of this must not be
     if booted && [ -n "$before" ]; then
-        systemctl stop pose-mirror
-        local worse
-        worse=$(comm -13 <(bad "$before") <(bad "$new"))
-        if [ -n "$worse" ]; then
-            begin || true
-            fail "$(printf 'doctor finds in %s what is well in %s, which stays in use:\n%s' \
-                "${new##*/}" "${before##*/}" "$(doctor "$new" | grep '^ bad')")"
-        fi
+        systemctl stop pose-mirror || true # both doctors need its camera and display, one after the other
+        was=$(bad "$before")
+        is=$(bad "$new")
+        worse=$(comm -13 <(echo "$was") <(echo "$is"))
+        [ -z "$worse" ] || fail "$(printf 'doctor finds in %s what is well in %s:\n%s' \
+            "${new##*/}" "${before##*/}" "$(doctor "$new" | grep '^ bad')")"
     fi
     step "${new##*/} takes over."
     activate "$new"
-    if booted && ! begin; then
-        [ -n "$before" ] || fail "the mirror does not come up: journalctl -u pose-mirror -b says why"
-        step "It does not come up: going back to ${before##*/}."
-        activate "$before"
-        begin || true
-        fail "${new##*/} did not come up, and ${before##*/} is in use again: journalctl -u pose-mirror -b says why"
-    fi
-    trap - HUP INT TERM
+    ! booted || begin || fail "${new##*/} does not come up: journalctl -u pose-mirror -b says why"
+    trap - EXIT
+    rm -rf "$STARTER.before"
 }
 
-doctor() { as_mirror "$1/bin/pose-mirror" doctor 2>/dev/null || true; }
-bad() { doctor "$1" | sed -nE 's/^ bad  (.{12}).*/\1/p' | sort; }
+go_back() {
+    trap '' HUP INT TERM PIPE
+    step "${1##*/} stays in use."
+    if [ -e "$STARTER.before" ]; then
+        rm -rf "$STARTER"
+        mv "$STARTER.before" "$STARTER"
+    fi
+    activate "$1"
+    ! booted || begin || true
+}
 
-# Puts a version's units into their places and the link on it. A power cut in between leaves one that starts.
+doctor() { as_mirror timeout --kill-after 5 180 "$1/bin/pose-mirror" doctor 2>/dev/null || true; }
+bad() { doctor "$1" | sed -nE 's/^ bad  (.{12}).*/\1/p' | LC_ALL=C sort; }
+
+# Puts a version's files into their places and the link on it. A power cut in between leaves one that starts.
 activate() {
     local files=$1/systemd
-    install -D -m 644 "$files/pose-mirror.service" "$UNIT"
-    if [ "$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p')" -ge 254 ]; then
-        install -D -m 644 "$files/growing-delay.conf" "$DELAY"
-    fi
-    install -D -m 755 "$files/pose-mirror" "$COMMAND"
+    user_and_rules "$files"
+    put 644 "$files/pose-mirror.service" "$UNIT"
+    ! filters || put 644 "$files/quiet-journal.conf" "$JOURNAL"
+    put 755 "$files/pose-mirror" "$COMMAND"
     ln -sfn "$1" "$CURRENT.new"
     mv -T "$CURRENT.new" "$CURRENT"
-    sync -f "$VERSIONS"
-    booted && systemctl daemon-reload
+    ! booted || systemctl daemon-reload
     systemctl --quiet enable pose-mirror
+    sync -f "$VERSIONS" "$UNIT"
 }
+
+# Whether this systemd can leave lines out of the journal.
+filters() { [ "$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p')" -ge 253 ]; }
 
 # Returns when the mirror is READY, which is when its first picture is on the display; else fails.
 begin() {
@@ -259,11 +290,13 @@ begin() {
     systemctl restart pose-mirror
 }
 
-forget_older() {
-    local before=$1 folder
+forget_all_but() {
+    local folder
     for folder in "$VERSIONS"/*-*/; do
         folder=${folder%/}
-        case $folder in "$(readlink -e "$CURRENT")" | "$before") ;; *) rm -rf "$folder" ;; esac
+        case $folder in "$1" | "$2") continue ;; esac
+        rm -f "$folder/whole" # a power cut in between leaves nothing that looks whole
+        rm -rf "$folder"
     done
 }
 
@@ -272,13 +305,35 @@ quiet_boot() {
     local words word
     words=$(cat "$BOOT")
     for word in $BOOT_WORDS; do
-        case " $words " in *" $word "*) ;; *) words="$words $word" ;; esac
+        has "$words" "$word" || words="$words $word"
     done
     [ "$words" != "$(cat "$BOOT")" ] || return 0
     step "Keeping text off the display while the machine starts: $BOOT ($BOOT_BEFORE has it as it was)."
     [ -e "$BOOT_BEFORE" ] || cp "$BOOT" "$BOOT_BEFORE"
-    printf '%s\n' "$words" >"$BOOT.new"
+    write_boot "$words"
+}
+
+# Takes out of the kernel's words those that were put in, and leaves what somebody changed since.
+loud_boot() {
+    [ -e "$BOOT_BEFORE" ] || return 0
+    local now before words="" word
+    now=$(cat "$BOOT") before=$(cat "$BOOT_BEFORE")
+    for word in $now; do
+        if has "$BOOT_WORDS" "$word" && ! has "$before" "$word"; then continue; fi
+        words="$words $word"
+    done
+    write_boot "${words# }"
+    rm -f "$BOOT_BEFORE"
+}
+
+has() { case " $1 " in *" $2 "*) true ;; *) false ;; esac }
+
+# Without these words a Pi does not start, and its boot partition keeps no journal.
+write_boot() {
+    printf '%s\n' "$1" >"$BOOT.new"
+    sync "$BOOT.new"
     mv "$BOOT.new" "$BOOT"
+    sync -f "$BOOT"
 }
 
 check() {
@@ -294,12 +349,16 @@ check() {
     }
     expect "a version is in use: ${current:-none}" test -e "$current/whole"
     expect "it is made of these files" test "$current" = "$VERSIONS/$(version)"
-    expect "the program starts" "$CURRENT/bin/pose-mirror" --help
+    expect "the program starts" as_mirror "$CURRENT/bin/pose-mirror" --help
+    expect "it is called by its name, ${COMMAND##*/}" cmp "$COMMAND" "$CURRENT/systemd/pose-mirror"
     expect "there is a configuration, $CONFIG" test -r "$CONFIG"
     expect "the user pose-mirror may use display, camera and button" in_groups video render input gpio plugdev
     expect "$STATE is the user's" as_mirror test -w "$STATE/gifs"
     expect "the unit is the version's" cmp "$UNIT" "$CURRENT/systemd/pose-mirror.service"
+    ! filters || expect "the journal stays quiet" cmp "$JOURNAL" "$CURRENT/systemd/quiet-journal.conf"
     expect "the unit is sound" systemd-analyze verify "$UNIT"
+    expect "the user is described" cmp "$SYSUSERS" "$CURRENT/systemd/pose-mirror.sysusers"
+    expect "the user's folders are described" cmp "$TMPFILES" "$CURRENT/systemd/pose-mirror.tmpfiles"
     expect "the rules for devices are there" cmp "$RULES" "$CURRENT/systemd/60-pose-mirror.rules"
     expect "it starts with the machine" systemctl is-enabled pose-mirror
     if booted; then
@@ -318,17 +377,19 @@ uninstall() {
     step "Taking the service away."
     ! booted || systemctl stop pose-mirror 2>/dev/null || true
     systemctl --quiet disable pose-mirror 2>/dev/null || true
-    rm -f "$UNIT" "$DELAY" "$SYSUSERS" "$TMPFILES" "$RULES" "$COMMAND"
-    rmdir "$(dirname "$DELAY")" 2>/dev/null || true # somebody's own changes stay
+    rm -f "$UNIT" "$JOURNAL" "$SYSUSERS" "$TMPFILES" "$RULES" "$COMMAND"
+    rmdir "$(dirname "$JOURNAL")" 2>/dev/null || true # somebody's own changes stay
     rm -rf "$VERSIONS"
-    if [ -e "$BOOT_BEFORE" ]; then mv "$BOOT_BEFORE" "$BOOT"; fi
+    loud_boot
     if booted; then
         systemctl daemon-reload
         systemctl start getty@tty1 2>/dev/null || true
     fi
     if [ "$1" = yes ]; then
         step "Deleting $CONFIG, $STATE and the user pose-mirror."
-        rm -rf "$CONFIG" "$STATE"
+        rm -f "$CONFIG"
+        [ ! -e "$STATE" ] || find "$STATE" -mindepth 1 -delete
+        rmdir "$STATE" 2>/dev/null || true # a partition of its own stays, empty
         if getent passwd pose-mirror >/dev/null; then userdel pose-mirror; fi
     else
         step "$CONFIG and $STATE stay; --uninstall --purge deletes them, too."
