@@ -232,6 +232,46 @@ def said_on_the_console(tmp_path: Path, **environment: str) -> str:
 EMPTIED = "\033[2J"
 
 
+def waited_for(tmp_path: Path) -> int:
+    """The seconds that a start waits for, as `blank-console` would sleep them."""
+    slept = tmp_path / "slept"
+    slept.unlink(missing_ok=True)
+    sleep = tmp_path / "sleep"
+    sleep.write_text(f"#!/bin/sh\necho $1 >{slept}\n")
+    sleep.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RUNTIME_DIRECTORY": str(tmp_path)}
+    subprocess.run([SYSTEMD / "blank-console", tmp_path / "console"], env=environment, check=True)
+    return int(slept.read_text()) if slept.exists() else 0
+
+
+def test_each_failure_in_a_row_is_waited_for_longer_up_to_half_a_minute(tmp_path: Path) -> None:
+    waits = [waited_for(tmp_path)]
+    for _ in range(7):
+        said_on_the_console(tmp_path, SERVICE_RESULT="exit-code", EXIT_STATUS="1")
+        waits.append(waited_for(tmp_path))
+    assert waits == [0, 0, 1, 3, 7, 15, 30, 30]
+
+
+def test_a_failure_after_some_minutes_is_the_first_of_others(tmp_path: Path) -> None:
+    for _ in range(5):
+        said_on_the_console(tmp_path, SERVICE_RESULT="exit-code", EXIT_STATUS="1")
+    (tmp_path / "started").write_text(f"{time.clock_gettime(time.CLOCK_BOOTTIME) - 600:.0f}\n")
+    said_on_the_console(tmp_path, SERVICE_RESULT="watchdog")
+    assert waited_for(tmp_path) == 0
+
+
+def test_a_mirror_that_was_stopped_starts_again_at_once(tmp_path: Path) -> None:
+    for _ in range(5):
+        said_on_the_console(tmp_path, SERVICE_RESULT="exit-code", EXIT_STATUS="1")
+    said_on_the_console(tmp_path, SERVICE_RESULT="success")
+    assert waited_for(tmp_path) == 0
+
+
+def test_a_mirror_that_its_own_alarm_ended_was_told_to_end(tmp_path: Path) -> None:
+    said = said_on_the_console(tmp_path, SERVICE_RESULT="signal", EXIT_STATUS="ALRM")
+    assert "started again" not in said
+
+
 def test_a_mirror_that_was_stopped_leaves_the_display_empty(tmp_path: Path) -> None:
     assert said_on_the_console(tmp_path, SERVICE_RESULT="success") == f"{EMPTIED}\033[H"
 
@@ -266,8 +306,7 @@ def test_the_display_takes_no_orders_from_last_words(tmp_path: Path) -> None:
     ("result", "sentence"),
     [
         ("watchdog", "It stood still."),
-        ("timeout", "It took too long to start."),
-        ("oom-kill", "It ran out of memory."),
+        ("timeout", "It took too long."),
         ("signal", "It ended by itself (signal, SEGV)."),
     ],
 )
