@@ -21,7 +21,7 @@ from device.collection import opened
 from device.config import Config, load
 from device.panel import ScreenError, open_panel
 from device.start import models_of
-from device.systemd import SERVICE, service
+from device.systemd import SERVICE, Service, estimated_on, service
 from index.library import LibraryError
 from index.manifest import REPORT
 from index.starter import COUNT, drawn
@@ -56,6 +56,9 @@ class Finding:
 HELD: Final = ("camera", "display", "button")
 """What one program alone can have."""
 
+EDGE_TPU: Final = "Edge TPU"
+"""So can this, where the mirror estimates on it."""
+
 IN_USE: Final = Finding("ok", "The mirror that runs as a service has it.")
 
 Check = Callable[[Config], Finding]
@@ -64,9 +67,16 @@ Check = Callable[[Config], Finding]
 def examine(config: Config) -> Iterator[tuple[str, Finding]]:
     """Each link's name and what was found of it, in the order a frame takes."""
     found = service()
-    running = found is not None and found.state == "active"
+    held = _held(found)
     for name, check in CHECKS.items():
-        yield name, IN_USE if running and name in HELD else check(config)
+        yield name, IN_USE if name in held else check(config)
+
+
+def _held(found: Service | None) -> tuple[str, ...]:
+    """What the service's mirror has, as far as it is up."""
+    if found is None or found.state != "active":
+        return ()
+    return (*HELD, EDGE_TPU) if estimated_on("edgetpu") in found.status else HELD
 
 
 def doctor(asked: argparse.Namespace) -> int:
@@ -241,7 +251,7 @@ def _service(config: Config) -> Finding:
 CHECKS: Final[dict[str, Check]] = {
     "model": _model,
     "runtime": _runtime,
-    "Edge TPU": _edge_tpu,
+    EDGE_TPU: _edge_tpu,
     "camera": _camera,
     "library": _library,
     "display": _display,

@@ -97,10 +97,14 @@ class Pulse:
         faults = (*moment.faults, "No display is plugged in.") if self._dark() else moment.faults
         if not self._frames:
             return " ".join(faults) or "No frames come."
-        device = {"cpu": "CPU", "edgetpu": "Edge TPU"}.get(self._device(), self._device())
-        latency = 1000 * self._latency / self._frames
-        said = f"{self._frames / seconds:.0f} fps, {latency:.0f} ms from camera to display, estimated on the {device}"
-        return " ".join([f"{said}.", *faults])
+        fps, latency = self._frames / seconds, 1000 * self._latency / self._frames
+        said = f"{fps:.0f} fps, {latency:.0f} ms from camera to display, {estimated_on(self._device())}."
+        return " ".join([said, *faults])
+
+
+def estimated_on(device: str) -> str:
+    """Where poses are estimated, in the status's words."""
+    return f"estimated on the {({'cpu': 'CPU', 'edgetpu': 'Edge TPU'}).get(device, device)}"
 
 
 class Service(NamedTuple):

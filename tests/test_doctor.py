@@ -12,6 +12,7 @@ from test_mirror import STANDING
 from device import config, doctor, places
 from device.config import Config
 from device.doctor import throttling
+from device.systemd import estimated_on
 from index.manifest import REPORT
 from index.starter import starter
 from index.writer import NewItem, Writer
@@ -145,10 +146,15 @@ def test_a_pis_firmware_is_read_as_its_manual_says(bits: int, told: list[str]) -
 
 
 def installed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, state: str, restarts: int = 0, load: str = "loaded"
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    restarts: int = 0,
+    load: str = "loaded",
+    status: str = "24 fps.",
 ) -> None:
     """A systemctl that tells of a service in this state."""
-    told = f"LoadState={load}\nActiveState={state}\nStatusText=24 fps.\nNRestarts={restarts}"
+    told = f"LoadState={load}\nActiveState={state}\nStatusText={status}\nNRestarts={restarts}"
     systemctl = folder / "systemctl"
     systemctl.write_text(f"#!/bin/sh\ncat <<E\n{told}\nE\n")
     systemctl.chmod(0o755)
@@ -189,3 +195,13 @@ def test_what_the_running_service_has_is_not_missed(
     assert dict(doctor.examine(taken))["camera"] == doctor.IN_USE
     installed(tmp_path, monkeypatch, "inactive")
     assert dict(doctor.examine(taken))["camera"].state == "bad"
+
+
+def test_an_edge_tpu_that_the_running_service_estimates_on_is_not_missed(
+    settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor.estimator, "edge_tpus", lambda: ["An Edge TPU"])
+    installed(tmp_path, monkeypatch, "active", status=f"24 fps, {estimated_on('edgetpu')}.")
+    assert dict(doctor.examine(settings))["Edge TPU"] == doctor.IN_USE
+    installed(tmp_path, monkeypatch, "active", status=f"8 fps, {estimated_on('cpu')}.")
+    assert dict(doctor.examine(settings))["Edge TPU"] != doctor.IN_USE
