@@ -204,8 +204,10 @@ def test_what_a_driver_raises_unforeseen_is_a_sentence_and_tried_again(
     with WatchedCamera("any", size=(4, 4)) as camera:
         with pytest.raises(CameraError, match=r"^The camera cannot be opened: division by zero\.$"):
             camera.latest()
+        eventually(lambda: len(cupboard.tries) >= 4)
         cupboard.wrong = None
         eventually(lambda: gives(camera))
+    assert caplog.text.count("Traceback") == 1, "once, however many tries"
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,9 @@ def _first_found(size: tuple[int, int], small: tuple[int, int] | None) -> Camera
         if pi.find() is not None:
             return pi.open_pi(size, small)
     except pi.PiCameraUnusable as error:
-        log.warning("%s", error)
         trouble = f" {error}"
     if usb.find():
+        if trouble:
+            log.warning("Not the Pi camera:%s", trouble)
         return usb.open_first(size, small)
     raise CameraError(f"No camera found: plug in a USB camera, or connect a Pi camera and restart.{trouble}")

@@ -91,9 +91,8 @@ class WatchedCamera(Camera):
             raise
         except Exception as error:
             # A picture that nothing can be made of: the camera may come to itself when it is opened again.
-            log.exception("The camera's picture cannot be used")
             fault = CameraError(f"The camera's picture cannot be used: {error}.")
-            self._lost(camera, fault)
+            self._lost(camera, fault, error)
             raise fault from error
 
     def close(self) -> None:
@@ -107,12 +106,12 @@ class WatchedCamera(Camera):
         if self._keeper.is_alive():
             log.error("The camera hangs while it is opened or closed, and is left to itself.")
 
-    def _lost(self, camera: Camera, error: CameraError) -> None:
+    def _lost(self, camera: Camera, error: CameraError, bug: Exception | None = None) -> None:
         """Have the keeper close the camera and open it again; the caller is told by the error it was called with."""
         with self._changed:
             if self._camera is camera:
                 self._camera = None
-                self._say(error, told=True)
+                self._say(error, bug, told=True)
                 self._changed.notify_all()
 
     def _keep(self) -> None:
@@ -140,8 +139,7 @@ class WatchedCamera(Camera):
             return 0.0
         except Exception as error:
             # Whatever a driver comes up with, the mirror goes on and tries again.
-            log.exception("The camera cannot be opened")
-            self._fail(CameraError(f"The camera cannot be opened: {error}."))
+            self._fail(CameraError(f"The camera cannot be opened: {error}."), error)
             return 0.0
         opened = time.monotonic()
         if lost_at is not None:
@@ -158,15 +156,18 @@ class WatchedCamera(Camera):
         with self._changed:
             return self._changed.wait_for(lambda: self._closing, seconds)
 
-    def _fail(self, error: CameraError) -> None:
+    def _fail(self, error: CameraError, bug: Exception | None = None) -> None:
         with self._changed:
-            self._say(error, told=False)
+            self._say(error, bug, told=False)
             self._changed.notify_all()
 
-    def _say(self, error: CameraError, *, told: bool) -> None:
-        """Keep the sentence for `latest`, and write it down where it is another than before."""
+    def _say(self, error: CameraError, bug: Exception | None, *, told: bool) -> None:
+        """Keep the sentence for `latest`, and write it down, with what nobody foresaw, where it is another than before.
+
+        It may be tried again for weeks.
+        """
         if str(error) != str(self._trouble):
-            log.warning("%s", error)
+            log.warning("%s", error, exc_info=bug)
             self._untold = not told
         self._trouble = error
 
