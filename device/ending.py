@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 PATIENCE: Final = 3.5
-"""Seconds after which a part that still has not ended is left to the kernel: each has a shorter patience of its own."""
+"""Seconds after which a part that still has not ended is left to the kernel."""
 
 log = logging.getLogger(__name__)
 

@@ -131,8 +131,12 @@ class Sense:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.leave()
+        self._thread.join(timeout=0.5)
+
+    def leave(self) -> None:
+        """Have the thread end after its frame. Else it would ask a camera that is closed for the next, without rest."""
         self._ended.set()
-        self._thread.join(timeout=2)
 
     @property
     def device(self) -> str:

@@ -233,11 +233,12 @@ def write(data: bytes, folder: Path, name: str, *, keep_free: int = KEEP_FREE) -
 def sweep(folder: Path) -> int:
     """Remove what killed processes left half-written in `folder`, and say how many files that were."""
     removed = 0
-    for unfinished in folder.glob(f".{PREFIX}*{UNFINISHED}"):
-        with contextlib.suppress(OSError), unfinished.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            unfinished.unlink()
-            removed += 1
+    with contextlib.suppress(OSError):  # a card that is dying may not even list its files
+        for unfinished in folder.glob(f".{PREFIX}*{UNFINISHED}"):
+            with contextlib.suppress(OSError), unfinished.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unfinished.unlink()
+                removed += 1
     return removed
 
 

@@ -152,6 +152,7 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
         )
         stack.enter_context(sense)
         stack.callback(together, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
+        stack.callback(sense.leave)
         recorder = Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, camera=gif.camera)
         yield Opened(screen, sense, recorder, button)
 
