@@ -53,7 +53,7 @@ class EstimatorProcess:
         size: tuple[int, int] | None = None,
         threads: int | None = None,
         patience: float = 5.0,
-        start_limit: float = 20.0,
+        start_limit: float = 60.0,
         look_every: float = 60.0,
         make: MakeEstimator = Estimator,
         attached: Callable[[], Sequence[str]] = edge_tpus,
@@ -121,7 +121,7 @@ class EstimatorProcess:
         """The process that estimates or is to, None between two."""
         return self._child.pid if self._child else None
 
-    def warm(self, timeout: float = 30.0) -> None:
+    def warm(self, timeout: float = 90.0) -> None:
         """Wait until the estimator is up; raises EstimatorLost after `timeout` seconds, or when it says why not."""
         until = time.monotonic() + timeout
         while not self._up(now := time.monotonic()):
