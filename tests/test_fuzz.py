@@ -7,16 +7,21 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from fuzz import odd
+from fuzz.__main__ import PATIENCE, started, waited_for
+from fuzz.finds import noting
 from fuzz.promise import LONGEST_SENTENCE, TARGETS, Broken, as_file, check_sentence, in_time, of_file, target
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_worker import wait_until
 
 CHANGES = 150
 """Of seeds, for each target: some seconds in all."""
@@ -116,15 +121,93 @@ def test_a_target_is_fuzzed_and_what_it_did_is_told(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_fuzzing_in_order(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_fuzzing_in_order(tmp_path: Path, number: signal.Signals) -> None:
     pytest.importorskip("atheris", reason="the fuzzer is not installed: make fuzz does it")
-    command = [sys.executable, "-m", "fuzz", "config", "model", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "fuzz", "config", "model", "--seconds", "60", "--folder", str(tmp_path)]
     environment = {"PYTHONPATH": "tests"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as fuzzing:
         logs = [tmp_path / name / "log" for name in ("config", "model")]
         while not all(log.is_file() and b"INITED" in log.read_bytes() for log in logs):
+            assert fuzzing.poll() is None, [log.read_text() for log in logs if log.is_file()]
             time.sleep(0.1)
-        fuzzing.send_signal(signal.SIGINT)
-        said, _ = fuzzing.communicate(timeout=100)
+        fuzzing.send_signal(number)
+        said, _ = fuzzing.communicate(timeout=PATIENCE + 10)
     assert fuzzing.returncode == 0, said
     assert len(re.findall("0 found", said)) >= 2
+    assert wait_until(lambda: not commands_about(tmp_path))
+
+
+# How targets are run, with a shell's few lines in the fuzzer's place: it is called as Python would be, -m fuzz.driver …
+
+FINDING = 'mkdir -p "$4/found"; echo an input > "$4/found/crash-1"'
+STUBBORN = 'trap "" INT TERM; touch "$4/begun"; while :; do sleep 0.1; done'
+
+
+@contextmanager
+def fuzzer(script: str, folder: Path) -> Iterator[None]:
+    """Whatever is fuzzed meanwhile is this script."""
+    file = folder / "fuzzer"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(file))
+        yield
+
+
+def commands_about(folder: Path) -> list[str]:
+    """The command lines of all processes that name a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.append((process / "cmdline").read_text(errors="replace").replace("\0", " "))
+    return [command for command in found if str(folder) in command]
+
+
+def test_what_an_earlier_run_found_counts_when_it_is_found_again_and_only_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for script, status in ((FINDING, 1), (FINDING, 1), ("exit 0", 0)):
+        with fuzzer(script, tmp_path), started(["config"], 60, tmp_path) as runs:
+            assert waited_for(runs) == status
+        assert f"{status} found" in capsys.readouterr().out
+    assert (tmp_path / "config" / "found" / "crash-1").exists(), "it stays to be read again"
+
+
+def test_each_run_writes_the_first_input_of_each_kind(tmp_path: Path) -> None:
+    def read(data: bytes) -> None:
+        if data.startswith(b"broken"):
+            raise KeyError(data)
+        if data.startswith(b"odd"):
+            raise Broken(data)
+
+    for first in (b"broken in one run", b"broken in another"):
+        noted = noting(read, tmp_path)
+        for data in (first, b"broken again", b"well", b"odd"):
+            noted(data)
+        found = sorted(file.read_bytes() for file in tmp_path.iterdir() if file.suffix != ".txt")
+        assert found == [first, b"odd"]
+        assert any(repr(first) in file.read_text() for file in tmp_path.glob("*.txt"))
+
+
+def test_no_fuzzer_outlives_a_second_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, pressed, pause = ["config", "model"], [], threading.Event()
+
+    def ctrl_c(seconds: float) -> None:
+        while not all((tmp_path / name / "begun").exists() for name in names):
+            pause.wait(0.01)
+        pressed.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", ctrl_c)
+    with fuzzer(STUBBORN, tmp_path), pytest.raises(KeyboardInterrupt), started(names, 60, tmp_path) as runs:
+        waited_for(runs)
+    assert len(pressed) == 2
+    assert wait_until(lambda: not commands_about(tmp_path))
+
+
+def test_no_fuzzer_outlives_another_that_cannot_be_started(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("no folder")
+    with fuzzer(STUBBORN, tmp_path), pytest.raises(FileExistsError), started(["config", "model"], 60, tmp_path):
+        pytest.fail("one of them was not started")
+    assert wait_until(lambda: not commands_about(tmp_path))

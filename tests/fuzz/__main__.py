@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
@@ -37,7 +38,7 @@ class Run:
     name: str
     seconds: int
     folder: Path
-    known: set[Path] = field(default_factory=set)
+    known: set[tuple[Path, int]] = field(default_factory=set)
     wall: float = 0.0
     processor: float = 0.0
     status: int | None = None
@@ -57,21 +58,27 @@ class Run:
 
     @property
     def found(self) -> list[Path]:
-        """Inputs that broke a promise in this run."""
-        return sorted(file for file in self._files() - self.known if file.suffix != ".txt")
+        """Inputs that broke a promise in this run, whether or not they did so in an earlier one."""
+        return sorted(file for file, _ in self._files() - self.known if file.suffix != ".txt")
 
-    def ended(self) -> bool:
-        """Whether it has ended; then also when, how, and what it took."""
+    def ended(self, *, wait: bool = False) -> bool:
+        """Whether it has ended, or `wait` until it has; then also when, how, and what it took."""
         if self.status is None:
-            pid, status, used = os.wait4(self._process.pid, os.WNOHANG)
+            pid, status, used = os.wait4(self._process.pid, 0 if wait else os.WNOHANG)
             if pid:
                 self.status = self._process.returncode = os.waitstatus_to_exitcode(status)
                 self.wall, self.processor = time.monotonic() - self._began, used.ru_utime + used.ru_stime
         return self.status is not None
 
-    def stop(self, number: signal.Signals) -> None:
+    def stop(self) -> None:
+        """Ask it to end in order."""
         if not self.ended():
-            self._process.send_signal(number)
+            self._process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it, with all that it may have started."""
+        if not self.ended():
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def said(self) -> str:
         """How far it is, in a line."""
@@ -87,8 +94,9 @@ class Run:
         took = f"{self.wall:,.0f} s by the clock, {self.processor:,.0f} s of the processor"
         return f"{self.said()}, {took}" + ("" if self.status in DONE else f", ended by {self.status}: see {self.log}")
 
-    def _files(self) -> set[Path]:
-        return set((self.folder / "found").glob("*"))
+    def _files(self) -> set[tuple[Path, int]]:
+        """What has been found at any time, and when it was written last."""
+        return {(file, file.stat().st_mtime_ns) for file in (self.folder / "found").glob("*")}
 
 
 def main() -> int:
@@ -105,7 +113,11 @@ def main() -> int:
         if len(wanted.targets) != 1:
             parser.error("--input is read by one target: name it")
         _again(wanted.targets[0], wanted.input)
-    return _fuzz([Run(name, wanted.seconds, wanted.folder / name) for name in wanted.targets or TARGETS])
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a terminal may go
+            signal.signal(number, signal.default_int_handler)  # as Ctrl-C
+    with started(wanted.targets or TARGETS, wanted.seconds, wanted.folder) as runs:
+        return waited_for(runs)
 
 
 def _again(name: str, file: Path) -> NoReturn:
@@ -116,7 +128,25 @@ def _again(name: str, file: Path) -> NoReturn:
     sys.exit(0)
 
 
-def _fuzz(runs: Sequence[Run]) -> int:
+@contextmanager
+def started(names: Sequence[str], seconds: int, folder: Path) -> Iterator[list[Run]]:
+    """Targets being fuzzed; none outlives this, not even where another cannot be started, or Ctrl-C comes twice.
+
+    Each has a session of its own, so nobody else would end it.
+    """
+    runs: list[Run] = []
+    try:
+        for name in names:
+            runs.append(Run(name, seconds, folder / name))
+        yield runs
+    finally:
+        for run in runs:
+            run.kill()
+        for run in runs:
+            run.ended(wait=True)
+
+
+def waited_for(runs: Sequence[Run]) -> int:
     """Waits for targets that are fuzzed; the exit status is 1 when a promise was broken."""
     told: set[Path] = set()
     due = time.monotonic() + min(EVERY, max(run.seconds for run in runs) / 4)
@@ -143,11 +173,11 @@ def _stop(runs: Sequence[Run]) -> None:
     print("Stopping.", flush=True)
     until = time.monotonic() + PATIENCE
     for run in runs:
-        run.stop(signal.SIGINT)
+        run.stop()
     while sum(run.ended() for run in runs) < len(runs):
         if time.monotonic() > until:
             for run in runs:
-                run.stop(signal.SIGKILL)
+                run.kill()
         time.sleep(0.1)
 
 

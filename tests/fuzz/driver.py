@@ -12,7 +12,6 @@ import os
 import random
 import sys
 import tempfile
-import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import Final
 
 import atheris
 
-from fuzz.promise import Read, Target, in_time, target
+from fuzz.finds import noting
+from fuzz.promise import Target, in_time, target
 
 INSTRUMENTED: Final = (
     "models", "index", "device", "tomllib", "json", "csv", "zipfile", "PIL", "numpy.lib", "urllib.parse", "fnmatch",
@@ -49,7 +49,7 @@ def main(name: str, work: str, seconds: str) -> None:
     with tempfile.TemporaryDirectory(prefix=f"fuzz-{name}-", ignore_cleanup_errors=True) as place:
         for seed in fuzzed.seeds(Path(place)):
             (folder / "seeds" / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
-        read = _noting(in_time(fuzzed.reader(Path(place))), folder / "found")
+        read = noting(in_time(fuzzed.reader(Path(place))), folder / "found")
         atheris.Setup(_arguments(name, fuzzed, folder, int(seconds)), read, custom_mutator=_mutator(fuzzed))
         atheris.Fuzz()
 
@@ -73,36 +73,6 @@ def _arguments(name: str, fuzzed: Target, folder: Path, seconds: int) -> list[st
         "-print_final_stats=1",
         "-verbosity=1",
     ]
-
-
-def _noting(read: Read, found: Path) -> Read:
-    """The same reader, which writes an input that breaks its promise to `found`, and goes on."""
-    known = {file.name.partition("-")[0] for file in found.iterdir()}
-
-    def noting(data: bytes) -> None:
-        try:
-            read(data)
-        except Exception as error:
-            kind = _kind(error)
-            if kind not in known:
-                known.add(kind)
-                file = found / f"{kind}-{type(error).__name__}"
-                file.write_bytes(data)
-                file.with_suffix(".txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
-                print(f"FOUND {type(error).__name__}: {str(error)!r:.200} by {file}", file=sys.stderr, flush=True)
-
-    return noting
-
-
-def _kind(error: BaseException) -> str:
-    """What tells errors apart: the class and the place of each that led to it."""
-    places: list[str] = []
-    origin: BaseException | None = error
-    while origin is not None:
-        frame = traceback.extract_tb(origin.__traceback__)[-1]
-        places.append(f"{type(origin).__name__} {frame.filename}:{frame.lineno}")
-        origin = origin.__cause__ or origin.__context__
-    return hashlib.sha1("|".join(places).encode()).hexdigest()[:12]
 
 
 def _mutator(fuzzed: Target) -> Callable[[bytes, int, int], bytes]:
