@@ -28,7 +28,7 @@ from typing import TextIO
 import cv2
 import numpy as np
 from jumping_clock import JumpingClock
-from soak_faults import FAULTS, Fault, Place, processes, write_film
+from soak_faults import FAULTS, Fault, Place, disk_full, processes, write_film
 from soak_run import PRESS_AT, QUIET, Soak
 from soak_verdict import Ended, keep, verdicts
 from soak_watch import Reports, look, well
@@ -58,9 +58,9 @@ def main() -> int:
         place = stack.enter_context(prepared())
         shared = set(os.listdir("/dev/shm"))
         with (place.folder / "log").open("w") as log:
-            soak = begun(place, asked.minutes, log)
+            soak = stack.enter_context(begun(place, asked.minutes, log))
             try:
-                watched(soak, [one for one in FAULTS if re.search(asked.only, one.name)], random.Random(asked.seed))
+                watched(soak, possible(place, asked.only), random.Random(asked.seed))
             except KeyboardInterrupt:
                 print("\nStopped early.", flush=True)
             finally:
@@ -117,8 +117,18 @@ def frames() -> Iterator[np.ndarray]:
     film.release()
 
 
-def begun(place: Place, minutes: float, log: TextIO) -> Soak:
-    """The mirror, started and well."""
+def possible(place: Place, pattern: str) -> list[Fault]:
+    """The faults that are asked for, less what cannot be brought about here."""
+    asked = [one for one in FAULTS if re.search(pattern, one.name)]
+    if place.fillable:
+        return asked
+    print("No disk can be filled: root may not mount one here, and writes into any folder.")
+    return [one for one in asked if one.throw is not disk_full]
+
+
+@contextmanager
+def begun(place: Place, minutes: float, log: TextIO) -> Iterator[Soak]:
+    """The mirror, started and well, in a session of its own: Ctrl-C is for who watches it. It never outlives this."""
     environment = {
         **os.environ,
         **(place.clock.environment if place.clock else {}),
@@ -127,14 +137,22 @@ def begun(place: Place, minutes: float, log: TextIO) -> Soak:
     }
     command = [sys.executable, Path(__file__).with_name("soak_mirror.py"), place.folder / "mirror.toml", place.drm]
     mirror = subprocess.Popen(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env=environment,
+        start_new_session=True,
     )
-    place.pid = mirror.pid
-    reports = Reports(mirror)
-    if reports.wait(well, 0.0, 60) is None:
+    try:
+        place.pid = mirror.pid
+        reports = Reports(mirror)
+        if reports.wait(well, 0.0, 60) is None:
+            sys.exit(f"The mirror did not begin:\n{(place.folder / 'log').read_text()}")
+        yield Soak(place, mirror, reports, minutes, time.monotonic())
+    finally:
         mirror.kill()
-        sys.exit(f"The mirror did not begin:\n{(place.folder / 'log').read_text()}")
-    return Soak(place, mirror, reports, minutes, time.monotonic())
+        mirror.wait()
 
 
 def watched(soak: Soak, faults: list[Fault], chance: random.Random) -> None:
@@ -177,7 +195,8 @@ def progress(soak: Soak, minute: int) -> None:
 
 
 def end(soak: Soak) -> Ended:
-    """SIGTERM, in the middle of a recording."""
+    """SIGTERM, in the middle of a recording: only after Ctrl-C the mirror may be at something else."""
+    phase = soak.press_and_begin_to_record()
     family = processes(soak.mirror.pid)
     asked = time.monotonic()
     soak.mirror.send_signal(signal.SIGTERM)
@@ -192,7 +211,7 @@ def end(soak: Soak) -> Ended:
     files = [str(path) for path in (soak.place.folder / "tmp").iterdir()]
     files += [str(path) for path in gifs.iterdir() if not re.fullmatch(r"pose-mirror-[\d-]+\.gif", path.name)]
     files += [str(path) for path in soak.place.folder.glob(".*")]
-    return Ended(status, seconds, left, files)
+    return Ended(phase, status, seconds, left, files)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ class Place:
     displays: int = 0
 
     @property
+    def fillable(self) -> bool:
+        """Whether GIFs can be kept from being written: root writes also into a folder that may not be written to."""
+        return self.mounted or os.geteuid() != 0
+
+    @property
     def film(self) -> Path:
         return self.folder / "film.avi"
 
@@ -231,7 +236,7 @@ def _put(path: Path, data: bytes) -> None:
 
 @contextmanager
 def disk_full(place: Place) -> Iterator[None]:
-    """The disk of the GIFs is full, or where it cannot be filled, it may not be written to."""
+    """The disk of the GIFs is full, or where it cannot be filled, it may not be written to (see `Place.fillable`)."""
     filler = place.gifs / "filler"
     if place.mounted:
         with filler.open("wb") as file:

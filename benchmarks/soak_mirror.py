@@ -2,7 +2,7 @@
 
 Started by `soak.py` alone. The display is SDL's "dummy" driver, whose cable is a folder like the kernel's
 /sys/class/drm. SIGUSR1 presses the space bar. On standard output goes a line of JSON each second, and whenever it is
-another thing that the screen says.
+another thing that the screen says; where nobody reads it any more, as `soak.py` was killed, the mirror ends by that.
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ GAP = (4.0, 15.0)
 PRESS_AT = 30.0
 """The second of each minute at which the button is pressed."""
 
+RECORDED = 1.5
+"""Seconds of the five of a recording in which the mirror is ended."""
+
 
 @dataclass
 class Thrown:
@@ -54,19 +57,31 @@ class Soak:
     def elapsed(self) -> float:
         return time.monotonic() - self.started
 
-    def press(self) -> bool:
-        """The space bar, by a signal that the mirror's witness makes one of; False while the last is not done with."""
+    def press(self, *, counts: bool = True) -> bool:
+        """The space bar, by a signal that the mirror's witness makes one of; False while the last is not done with.
+
+        Of a press that `counts` a GIF is to come, or a sentence why not.
+        """
         if self.reports.phase != "idle":
             return False
-        self.presses.append(time.monotonic())
+        if counts:
+            self.presses.append(time.monotonic())
         self.mirror.send_signal(signal.SIGUSR1)
         return True
+
+    def press_and_begin_to_record(self) -> str:
+        """Get into the middle of a recording, of which nothing is to come; what the recorder is at then."""
+        pressed = time.monotonic()
+        if self.mirror.poll() is None and self.press(counts=False):
+            self.reports.wait(lambda one: one["phase"] == "recording", pressed, 10)
+            time.sleep(RECORDED)
+        return self.reports.phase
 
     def throw_all(self, faults: list[Fault], chance: random.Random) -> None:
         """The thread: one fault after the other, each kind as often, until it is time for the quiet end."""
         bag: list[Fault] = []
         try:
-            while not self.over.wait(chance.uniform(*GAP)):
+            while faults and not self.over.wait(chance.uniform(*GAP)):
                 if not bag:
                     bag = chance.sample(faults, len(faults))
                 fault = bag.pop()

@@ -22,8 +22,9 @@ GROWTH = 10.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How the mirror ended: its status, within how many seconds, which of its processes were left, which files."""
+    """How the mirror ended: the recorder's phase when asked to, status, seconds, the processes and files it left."""
 
+    phase: str
     status: int | None
     seconds: float
     processes: list[int]
@@ -38,7 +39,7 @@ def verdicts(soak: Soak, ended: Ended, shared: list[str]) -> bool:
         (
             "it ends within 5 s of SIGTERM",
             ended.status == 0 and ended.seconds < 5,
-            f"{ended.seconds:.1f} s, status {ended.status}",
+            f"{ended.seconds:.1f} s, status {ended.status} (its recorder: {ended.phase})",
         ),
         ("no process left", not ended.processes, f"{len(ended.processes)}"),
         ("no shared memory left in /dev/shm", not shared, ", ".join(shared) or "none"),
