@@ -47,7 +47,7 @@ $STATE/models is used.
 EOF
 }
 
-step() { printf '• %s\n' "$*" || true; } # a terminal that is gone keeps nothing from being done
+step() { printf '• %s\n' "$*" 2>/dev/null || true; } # a terminal that is gone keeps nothing from being done
 fail() {
     printf 'install.sh: %s\n' "$*" >&2
     exit 1
