@@ -339,6 +339,7 @@ def view(moment: Moment, recorder: Recorder, now: float) -> View:
         somebody=moment.visitor is not None,
         faults=moment.faults,
         notice=recorder.notice or moment.note,
+        failed=recorder.failed,
         countdown=recorder.countdown,
         recording=recorder.recording,
     )

@@ -63,6 +63,7 @@ class Recorder:
         self._film = Film(pixels)
         self._slot = 0
         self._note: tuple[str, float] = "", -math.inf
+        self._failed = False
 
     @property
     def phase(self) -> Phase:
@@ -91,9 +92,14 @@ class Recorder:
             return sentence
         return "Your GIF is being made …" if self._phase == "saving" else None
 
+    @property
+    def failed(self) -> bool:
+        """Whether `notice` is of a GIF that could not be made."""
+        return self._failed and self._now < self._note[1]
+
     def press(self, now: float) -> None:
         """The button was pressed: begin, or say to wait."""
-        self._now = now
+        self._now, self._failed = now, False
         match self._phase:
             case "idle":
                 self._note = "", -math.inf
@@ -122,7 +128,8 @@ class Recorder:
             if now - self._since >= self._seconds:
                 self._finish(now)
         if self._phase == "saving" and (outcome := self._writer.outcome()) is not None:
-            self._note = outcome.sentence, now + (FAILED if outcome.path is None else SAVED)
+            self._failed = outcome.path is None
+            self._note = outcome.sentence, now + (FAILED if self._failed else SAVED)
             self._enter("idle", now)
 
     def _record(self, photo: Image | None, visitor: Pose | None, camera: Image | None, at: float) -> None:

@@ -55,8 +55,8 @@ class View:
 
     `agreement` 0 to 1 is how well the photo shows the visitor's pose; `camera` is the camera's picture (H×W×3),
     mirrored already, and `visitor` the pose in its pixels; `somebody` says whether to answer or to invite; `faults`
-    are sentences that stay as long as they are true, `notice` one that passes; `countdown` is the numeral to show;
-    `recording` the share done, 0 to 1.
+    are sentences that stay as long as they are true, `notice` one that passes, of a failure where `failed`;
+    `countdown` is the numeral to show; `recording` the share done, 0 to 1.
     """
 
     photo: Shown | None = None
@@ -66,6 +66,7 @@ class View:
     somebody: bool = False
     faults: tuple[str, ...] = ()
     notice: str | None = None
+    failed: bool = False
     countdown: int | None = None
     recording: float | None = None
 
@@ -186,7 +187,8 @@ class Scene:
         if view.recording is not None:
             top = self._draw_recording(canvas, view.recording, now) + gap
         if view.notice:
-            top = _stack(canvas, self._cards((view.notice,), draw.GOOD, (width, height)), width / 2, top, gap)
+            colour = draw.FAULT if view.failed else draw.GOOD
+            top = _stack(canvas, self._cards((view.notice,), colour, (width, height)), width / 2, top, gap)
         faults = self._cards(view.faults, draw.FAULT, (width, height))
         middle = width / 2
         if faults and not view.somebody:

@@ -115,8 +115,10 @@ def test_the_outcome_is_said_for_a_while_and_the_next_press_begins_again(
     assert (recorder.phase, recorder.notice) == ("idle", outcome.sentence)
     recorder.see(None, None, None, 20 + seconds - 0.01)
     assert recorder.notice == outcome.sentence
+    assert recorder.failed == (outcome is BAD)
     recorder.see(None, None, None, 20 + seconds)
     assert recorder.notice is None
+    assert not recorder.failed
     recorder.press(21)
     assert (recorder.phase, recorder.notice) == ("countdown", None)
 
