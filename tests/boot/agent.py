@@ -36,11 +36,15 @@ class Result(NamedTuple):
 
 
 class Line:
-    """JSON commands and answers over a socket, one a line. A context manager. Raises LineError."""
+    """JSON commands and answers over a socket, one a line. A context manager. Raises LineError.
+
+    Commands are numbered, and so are their answers: one that comes too late is never taken for the next command's.
+    """
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._rest = b""
+        self._asked = 0
         try:
             self._socket.connect(str(path))
         except OSError as error:
@@ -61,13 +65,16 @@ class Line:
     def ask(self, command: str, arguments: dict[str, Any] | None = None, seconds: float = HANG) -> Any:
         """The answer to a command, within so many seconds."""
         deadline = time.monotonic() + seconds
-        self._send(json.dumps({"execute": command, "arguments": arguments or {}}).encode() + b"\n")
+        self._asked += 1
+        asked = {"execute": command, "arguments": arguments or {}, "id": self._asked}
+        self._send(json.dumps(asked).encode() + b"\n")
         while True:
-            answer = json.loads(self._line(deadline))
-            if "return" in answer:
-                return answer["return"]
+            answer = json.loads(self._line(deadline).rpartition(DELIMITER)[2])
+            if answer.get("id") != self._asked:
+                continue  # an event, or too late
             if "error" in answer:
                 raise LineError(f"{command}: {answer['error']['desc']}")
+            return answer["return"]
 
     def _send(self, data: bytes) -> None:
         self._socket.settimeout(HANG)
@@ -133,6 +140,7 @@ class Agent(Line):
         }
         if stdin is not None:
             arguments["input-data"] = base64.b64encode(stdin).decode()
+        self._token = None  # its answer, should it still come, is passed over with what else is late
         pid = self.ask("guest-exec", arguments)["pid"]
         deadline = time.monotonic() + seconds + HANG
         pause = 0.02
