@@ -1,4 +1,4 @@
-"""What a test machine's USB camera sees: a video, made into 640×480 JPEGs as such a camera sends them."""
+"""What a test machine's USB camera sees: a video, made into 320×240 JPEGs as such a camera sends them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from models import figures
 from models.figures import perform
 from models.pose import Image
 
-WIDTH: Final = 640
-HEIGHT: Final = 480
-FPS: Final = 15
+WIDTH: Final = 320
+HEIGHT: Final = 240
+"""A quarter of what the mirror asks for, and takes what comes: without KVM decoding alone would keep it busy."""
+FPS: Final = 8
+"""As many as the mirror draws without KVM: v4l2loopback writes every fourth picture into the same memory, and of more a
+second some would be overwritten while they are decoded."""
 LONGEST: Final = 20 * FPS
 QUALITY: Final = 85
 
@@ -51,6 +54,7 @@ def pictures_of(clip: Path) -> list[Image]:
         (length,) = struct.unpack_from("<I", data, at)
         at += 4
         picture = cv2.imdecode(np.frombuffer(data, np.uint8, length, at), cv2.IMREAD_COLOR)
+        assert picture is not None
         pictures.append(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
         at += length
     return pictures
