@@ -7,7 +7,6 @@ main module first. No picture touches the disk but in the GIF, which gets its na
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import itertools
@@ -28,6 +27,7 @@ from typing import Final, NamedTuple, Self
 
 import cv2
 
+from device import heap
 from device.gif import GifError, Recording, encode
 from models.child import leave_no_core
 from models.process import give_way, leave_stopping_to_parent, python
@@ -131,7 +131,7 @@ class GifWriter:
         if outcome.path is None:
             sweep(self._folder)
             logger.warning("%s", outcome.sentence)
-        _return_memory()
+        heap.give_back()
         self._outcomes.put(outcome)
 
 
@@ -166,12 +166,6 @@ def _outcome(process: subprocess.Popen[bytes], job: Job) -> Outcome:
     path = Path(told["path"])
     logger.info("saved %s: %s", path, told["as"])
     return Outcome(path, f"Your GIF is saved as {path.name}.")
-
-
-def _return_memory() -> None:
-    """Give back to the system what a recording's pictures took: glibc would keep it, in pieces between other things."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library does as it likes
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _epitaph(status: int) -> str:
