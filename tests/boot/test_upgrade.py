@@ -62,7 +62,7 @@ def refused(kiosk: Kiosk, name: str, change: str, why: str) -> None:
 
 def test_an_upgrade_that_does_not_come_up_gives_way_to_the_version_before(kiosk: Kiosk) -> None:
     broken = "sed -i 's/^def _show(.*/&\\n    raise RuntimeError(\"broken\")/' device/start.py"
-    refused(kiosk, "broken", broken, "did not come up")
+    refused(kiosk, "broken", broken, "does not come up")
     kiosk.wait_for_status("fps", 120)
 
 
