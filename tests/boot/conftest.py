@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Generator
 from pathlib import Path
+from types import FrameType
+from typing import Final
 
 import pytest
 from clip import clip_of, performance
 from image import Image
 from image import image as built
+
+PASSED: Final = pytest.StashKey[bool]()
+
+STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def pytest_configure() -> None:
+    """Ctrl-C and SIGTERM end the tests in good order: machines and their folders go with them."""
+    for number in STOPS:
+        signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Once, as a terminal's Ctrl-C may come together with a SIGTERM from whoever started the tests."""
+    for each in STOPS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keeps for `passed` how the test went."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
+
+
+@pytest.fixture
+def passed(request: pytest.FixtureRequest) -> Callable[[], bool | None]:
+    """For what follows a test: whether it passed; None where it was stopped in the middle."""
+    stash = request.node.stash
+    return lambda: stash.get(PASSED, None)
 
 
 @pytest.fixture(scope="session")
