@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 import pygame
-from machine import HEIGHT, WIDTH, Machine
+from machine import HEIGHT, PAUSE, WIDTH, Machine
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
@@ -26,9 +29,19 @@ Screen = NDArray[np.uint8]
 GIFS: Final = "/var/lib/pose-mirror/gifs"
 CONFIG: Final = "/etc/pose-mirror.toml"
 
+SAVED: Final = f"saved {GIFS}/"
+"""How the journal's line begins that announces a GIF, which goes on with its name and a colon."""
+
 STARTING: Final = 300.0
 """Seconds from the machine's start in which its mirror must be up. Without KVM all takes some times as long as on a Pi,
 so that no time here is one to tell visitors."""
+
+AGAIN: Final = 40.0
+"""Seconds after which the button is pressed again: there is no GIF while nobody is followed, or where the one before is
+still being made."""
+
+WELL: Final = "estimated on the CPU."
+"""How a status ends that tells of no fault."""
 
 ALIKE: Final = 0.6
 """How well letters must be found on a screen to be there; elsewhere it is below 0.4."""
@@ -41,11 +54,12 @@ Settings = dict[str, dict[str, str | int | float]]
 """A configuration: sections, keys, values."""
 
 QUICK: Final[Settings] = {
-    "screen": {"display": "kiosk", "fps": 8},
-    "estimator": {"size": "193x257"},
-    "gif": {"folder": GIFS, "countdown": 1, "seconds": 1.0, "pixels": 160},
+    "screen": {"display": "kiosk", "fps": 2},
+    "estimator": {"size": "129x161"},
+    "gif": {"folder": GIFS, "countdown": 1, "seconds": 4.0, "pixels": 160},
 }
-"""What spares a machine without KVM."""
+"""What spares a machine without KVM, where one drawing of the display takes a third of a second, and one estimate as
+long."""
 
 
 class Kiosk:
@@ -74,6 +88,16 @@ class Kiosk:
         """Waits until the mirror says something of itself."""
         return self.machine.wait_for(lambda: part in self.status, seconds, f"the mirror says {part!r}")
 
+    def wait_well(self, seconds: float = 180.0) -> None:
+        """Waits until the mirror says anew how it does, and of no fault: what it said before may be long over."""
+        before = self.status
+
+        def said() -> bool:
+            now = self.status
+            return now != before and now.endswith(WELL)
+
+        self.machine.wait_for(said, seconds, "the mirror says that it does well")
+
     def configure(self, settings: Settings) -> None:
         """Another configuration, and the mirror started again with it."""
         sections = (
@@ -81,19 +105,47 @@ class Kiosk:
             for section, keys in settings.items()
         )
         self.machine.write(CONFIG, "\n".join(sections))  # numbers and texts are written alike in JSON and TOML
-        self.machine.shell("systemctl restart pose-mirror", STARTING)
+        self.machine.run("systemctl restart pose-mirror", STARTING)  # where the first try fails systemd tries again
+        self.wait_up()
+
+    def said(self, words: str) -> list[str]:
+        """What the mirror said since the machine was started: the lines that have these words."""
+        journal = "journalctl -b -u pose-mirror --no-pager -o cat"
+        return self.machine.run(f"{journal} | grep -F -- {shlex.quote(words)}").stdout.splitlines()
 
     def gifs(self) -> list[str]:
         """The names of the GIFs, and of whatever else lies beside them."""
         return self.machine.shell(f"ls -A {GIFS}").split()
 
-    def wait_for_gif(self, before: list[str], seconds: float) -> bytes:
-        """The GIF that is there and was not before."""
-        self.machine.wait_for(
-            lambda: any(name.endswith(".gif") for name in set(self.gifs()) - set(before)), seconds, "there is a new GIF"
-        )
-        (new,) = set(self.gifs()) - set(before)
+    def saved(self) -> list[str]:
+        """The names of the GIFs of which the mirror said, since the machine was started, that they are saved."""
+        return [line.removeprefix(SAVED).partition(":")[0] for line in self.said(SAVED)]
+
+    def make_gif(self, press: Callable[[], object], seconds: float = 240.0) -> bytes:
+        """Presses until there is a GIF, and the button is free again."""
+        before = set(self.saved())
+        presses = self.press_until(press, lambda: not before.issuperset(self.saved()), seconds, "there is a new GIF")
+        new = sorted(set(self.saved()) - before)[0]
+        print(f"\n{new}: {presses} presses")
         return self.machine.read(f"{GIFS}/{new}")
+
+    def press_until(
+        self, press: Callable[[], object], holds: Callable[[], bool], seconds: float, what: str, pause: float = PAUSE
+    ) -> int:
+        """Presses, and every AGAIN seconds again, until something holds; how often."""
+        presses, due = 0, time.monotonic()
+
+        def held() -> bool:
+            nonlocal presses, due
+            if holds():
+                return True
+            if time.monotonic() >= due:
+                press()
+                presses, due = presses + 1, time.monotonic() + AGAIN
+            return False
+
+        self.machine.wait_for(held, seconds, what, pause)
+        return presses
 
     def screen(self, name: str = "") -> Screen:
         """What the display shows, kept as a picture where it has a name."""
@@ -106,7 +158,7 @@ class Kiosk:
     def wait_for_fault(self, part: str, seconds: float, name: str) -> str:
         """Waits until the mirror says of a fault, the only one, and the display does; the sentence."""
         self.wait_for_status(part, seconds)
-        sentence = self.status.rpartition("estimated on the CPU. ")[2]
+        sentence = self.status.rpartition(f"{WELL} ")[2]
         self.wait_for_words(sentence, seconds, name)
         return sentence
 
@@ -133,6 +185,11 @@ def likeness(screen: Screen, sentence: str) -> float:
 def _letters(picture: Screen) -> NDArray[np.uint8]:
     """What is nearly white: the letters, and little else."""
     return np.where(picture.min(-1) > 170, np.uint8(255), np.uint8(0))
+
+
+def words_on(machine: Machine) -> str:
+    """What stands on the console, in one line."""
+    return " ".join(machine.read("/dev/vcs1").decode("ascii", "replace").split())
 
 
 def console(screen: Screen) -> bool:

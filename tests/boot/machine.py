@@ -70,13 +70,11 @@ class Machine:
         devices: Collection[str] = (),
         clip: Path | None = None,
         words: Sequence[str] = (),
-        nice: int = 0,
     ) -> None:
         if unknown := set(devices) - set(DEVICES):
             raise ValueError(f"There is no {sorted(unknown)[0]} to plug in, but {', '.join(DEVICES)}.")
         self._image = image
         self._clip = clip
-        self._nice = nice
         self._words = [*(f"test.{device}" for device in devices), *words]
         self._qemu: subprocess.Popen[bytes] | None = None
         self._lines = contextlib.ExitStack()
@@ -138,7 +136,8 @@ class Machine:
 
     def shutdown(self, seconds: float = 120.0) -> None:
         """Shuts it down in good order, and returns when it is off."""
-        self.shell("systemctl --no-block poweroff")
+        with contextlib.suppress(MachineError):  # it may be off before it has answered
+            self.run("systemctl --no-block poweroff")
         self.wait_off(seconds)
 
     def wait_off(self, seconds: float = 120.0) -> None:
@@ -200,8 +199,8 @@ class Machine:
         of = f"--unit {shlex.quote(unit)}" if unit else ""
         return self.run(f"journalctl --boot --no-pager --output short-monotonic --lines {lines} {of}").stdout
 
-    def wait_for(self, condition: str | Callable[[], bool], seconds: float, what: str) -> float:
-        """Waits until a shell command succeeds, or a function says so; the seconds that it took.
+    def wait_for(self, condition: str | Callable[[], bool], seconds: float, what: str, pause: float = PAUSE) -> float:
+        """Waits until a shell command succeeds, or a function says so, asked after each pause; the seconds it took.
 
         Raises MachineError saying that `what` did not come about, with the journal's last lines.
         """
@@ -210,7 +209,7 @@ class Machine:
         while not holds():
             if time.monotonic() - begun > seconds:
                 raise MachineError(self._with_tail(f"{what}: not within {seconds:g} s"))
-            time.sleep(PAUSE)
+            time.sleep(pause)
         return time.monotonic() - begun
 
     @property
@@ -222,7 +221,6 @@ class Machine:
         # With a write cache, as a real disk has: what is not flushed may be lost when QEMU is killed, the rest is not.
         disk = f"if=none,id=disk,file={self._disk},format=qcow2,cache=writeback"
         command: list[str | Path] = [
-            *("nice", "-n", str(self._nice)),
             *("setpriv", "--pdeathsig", "KILL"),  # it goes with the tests, however they end
             *("qemu-system-x86_64", "-machine", "q35", *accelerator.ACCELERATORS[self.accelerator]),
             *("-smp", "2", "-m", str(MEMORY), "-nodefaults", "-display", "none", "-no-reboot"),

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from image import Image
-from kiosk import QUICK, Kiosk, console
+from kiosk import QUICK, Kiosk, Settings, console
 from machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
 
-BESIDE = 5
-"""How far this machine steps back for the one that is tested at the same time: it has little to do, and long."""
-
 IDLE = 300.0
 """Seconds."""
 
-PI = {**QUICK, "camera": {"source": "pi"}}
+PI: Settings = {**QUICK, "camera": {"source": "pi"}}
 
 
 @pytest.fixture(scope="module")
 def kiosk(image: Image) -> Iterator[Kiosk]:
-    with Machine(image, devices=("csi",), nice=BESIDE) as machine:
+    with Machine(image, devices=("csi",)) as machine:
         found = Kiosk(machine, "idle")
-        found.wait_up()
         found.configure(PI)
         yield found
 
@@ -68,12 +65,9 @@ def test_on_a_read_only_root_it_comes_up_saves_a_gif_and_touches_no_disk(image: 
     words = ["ro", "init=/usr/lib/test-devices/overlay-root"]
     with Machine(image, devices=("usb",), clip=clip, words=words) as machine:
         kiosk = Kiosk(machine, "read-only")
-        kiosk.wait_up()
         assert machine.shell("findmnt -n -o FSTYPE /").strip() == "overlay"
         kiosk.configure(QUICK)
         kiosk.wait_for_status("fps", 300)
-        before = kiosk.gifs()
-        machine.press("spc")
-        kiosk.wait_for_gif(before, 240)
+        kiosk.make_gif(partial(machine.press, "spc"))
         assert machine.disk_writes().bytes == 0
         assert machine.shell("systemctl --failed --no-legend --plain") == ""
