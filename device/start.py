@@ -124,7 +124,7 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
     """Every part of the mirror, open and running; with `grow`, the starter library grows where it is in use."""
     shown, asked, gif = settings.screen, settings.camera, settings.gif
     leave_no_core()
-    heap.share()
+    heap.settle()
     with ExitStack() as stack:
         screen = stack.enter_context(Screen.open(shown.display, _size_of(settings), shown.rotate))
         screen.draw(View(somebody=True, notice=STARTING), time.monotonic())

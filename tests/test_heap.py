@@ -13,8 +13,8 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="anoth
 HEAPS = """
 import ctypes, os, sys, threading
 from device import heap
-if "shared" in sys.argv:
-    heap.share()
+if "settled" in sys.argv:
+    heap.settle()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
 libc.malloc_info.argtypes = ctypes.c_int, ctypes.c_void_p
@@ -49,7 +49,7 @@ def told(program: str, *words: str) -> str:
 
 def test_all_threads_share_one_heap() -> None:
     assert told(HEAPS).count("<heap nr=") > 1, "else there is nothing to share"
-    assert told(HEAPS, "shared").count("<heap nr=") == 1
+    assert told(HEAPS, "settled").count("<heap nr=") == 1
 
 
 def test_what_is_free_between_other_things_goes_back_to_the_system() -> None:
