@@ -5,27 +5,56 @@ from __future__ import annotations
 import io
 import os
 import random
+import re
+import shlex
 import tarfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 from image import Image
-from kiosk import GIFS, QUICK, Kiosk
+from kiosk import GIFS, QUICK, SAVED, Kiosk
 from machine import Machine
 
 from index.starter import grow
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
 
-LONGEST: float = 20.0
-"""Seconds after a press, or after a library began to be written, within which the power is cut."""
+LONGEST: Final = {"gif": 1.0, "library": 4.0}
+"""Seconds within which the power is cut, counted from when something half-written lies in its folder."""
 
 STATE = "/var/lib/pose-mirror"
 ONE, OTHER = f"{STATE}/one", f"{STATE}/other"
 
 PROGRAM = "runuser -u pose-mirror -- pose-mirror"
+
+HALF: Final = {"gif": f"{GIFS}/.pose-mirror-*.part", "library": f"{STATE}/.one.building"}
+"""Where what is not whole yet lies, until it gets its name."""
+
+MERGED = "/run/merged"
+
+MERGES = f"while {PROGRAM} index merge {ONE} {OTHER} --out {ONE} >{MERGED}.half; do mv {MERGED}.half {MERGED}; done"
+"""Merges until that fails, as the journal then says; what it said when it succeeded is in MERGED."""
+
+NOW: Final = "-- now"
+
+WATCH = f"""
+import glob, sys, time
+half, after = sys.argv[1], float(sys.argv[2])
+while glob.glob(half):
+    time.sleep(0.001)
+while not glob.glob(half):
+    time.sleep(0.001)
+time.sleep(after)
+with open("/dev/ttyS0", "w") as line:
+    line.write("\\n{NOW} " + sys.argv[3] + "\\n")
+"""
+"""HALF SECONDS NUMBER: tells over the serial line, in the very moment, that the power is to be cut for this time."""
+
+TELL = "journalctl -b -f -n all -u pose-mirror -o cat | grep --line-buffered '^saved ' >/dev/ttyS0"
+"""Tells over the serial line of each GIF that the mirror says to be saved: the journal is gone with the power."""
 
 SEED = int(os.environ.get("POSE_MIRROR_BOOT_SEED") or random.randrange(10**6))
 
@@ -45,58 +74,83 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="module")
 def kiosk(image: Image, clip: Path, libraries: bytes) -> Iterator[Kiosk]:
+    """A mirror with a GIF and two libraries."""
     with Machine(image, devices=("usb",), clip=clip) as machine:
         found = Kiosk(machine, "power")
-        found.wait_up()
         machine.write("/var/tmp/libraries.tar", libraries)
-        machine.shell(f"tar -C {STATE} -xf /var/tmp/libraries.tar && chown -R pose-mirror: {STATE} && sync")
+        machine.shell(f"tar -C {STATE} -xf /var/tmp/libraries.tar && chown -R pose-mirror: {STATE}")
+        machine.write("/usr/src/watch.py", WATCH)
+        machine.shell("sync")
         found.configure(QUICK)
+        in_background(machine, TELL)
+        found.make_gif(partial(machine.press, "spc"))
         yield found
+
+
+def in_background(machine: Machine, command: str) -> None:
+    machine.shell(f"systemd-run --quiet --collect sh -c {shlex.quote(command)}")
+
+
+def announced(kiosk: Kiosk) -> set[str]:
+    """The names of the GIFs that were ever said to be saved."""
+    return set(re.findall(rf"{re.escape(SAVED)}(\S+\.gif): ", kiosk.machine.serial))
 
 
 def whole_gifs(kiosk: Kiosk) -> dict[str, str]:
     """The checksum of each GIF; nothing lies beside them, and each ends as a GIF does."""
     names = kiosk.gifs()
     assert all(name.endswith(".gif") for name in names), f"half a file: {names}"
-    if not names:
-        return {}
     ends = kiosk.machine.shell(f"cd {GIFS}; for gif in *.gif; do tail -c 1 $gif | od -An -tx1; done").split()
     assert set(ends) == {"3b"}, "a GIF lacks its end"
     lines = kiosk.machine.shell(f"cd {GIFS}; sha256sum *.gif").splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
-def cut_while_a_gif_is_made(kiosk: Kiosk, after: float) -> None:
-    kiosk.wait_for_status("fps", 120)
-    before = whole_gifs(kiosk)
-    kiosk.machine.press("spc")
-    time.sleep(after)
-    kiosk.machine.kill()
-    kiosk.machine.power_on()
-    kiosk.wait_up()
-    now = whole_gifs(kiosk)
-    assert before.items() <= now.items(), "an earlier GIF is lost"
-
-
-def cut_while_a_library_is_written(kiosk: Kiosk, after: float) -> None:
+def cut_power(kiosk: Kiosk, what: str, after: float, cue: str, press: Callable[[], object]) -> None:
+    """Cuts the power so many seconds after something begins to be written, and starts the machine again."""
     machine = kiosk.machine
-    machine.shell(f"nohup sh -c 'while {PROGRAM} index merge {ONE} {OTHER} --out {ONE}; do :; done' >/dev/null 2>&1 &")
-    time.sleep(after)
+    in_background(machine, f"python3 /usr/src/watch.py '{HALF[what]}' {after:.3f} {cue}")
+    kiosk.press_until(press, lambda: f"{NOW} {cue}" in machine.serial, 300, f"a {what} is being written", 0.01)
     machine.kill()
     machine.power_on()
+    in_background(machine, TELL)
     kiosk.wait_up()
+
+
+def cut_while_a_gif_is_made(kiosk: Kiosk, after: float, cue: str) -> None:
+    kiosk.wait_for_status("fps", 180)
+    before = whole_gifs(kiosk)
+    assert before, "else none could be lost"
+    cut_power(kiosk, "gif", after, cue, partial(kiosk.machine.press, "spc"))
+    now = whole_gifs(kiosk)
+    assert before.items() <= now.items(), "an earlier GIF is lost"
+    assert announced(kiosk) <= now.keys(), "a GIF is lost that was said to be saved"
+    print(f"{len(before)} GIFs before, {len(now)} afterwards, {len(announced(kiosk))} announced")
+
+
+def cut_while_a_library_is_written(kiosk: Kiosk, after: float, cue: str) -> None:
+    machine = kiosk.machine
+    machine.shell("systemctl stop pose-mirror")  # it has another library open, and would take the time
+    in_background(machine, MERGES)
+    machine.wait_for(f"test -e {MERGED}", 300, "two libraries are merged")
+    merged = machine.shell(f"head -1 {MERGED}").removeprefix(f"{ONE}: ").partition(",")[0]
+    cut_power(kiosk, "library", after, cue, lambda: None)
     verified = machine.run(f"{PROGRAM} index verify {ONE}", 120)
     assert verified.status == 0, verified.stderr
-    print(machine.shell(f"ls -A {STATE}").split())
+    assert f": {merged}" in verified.stdout, f"what was merged is lost: {merged}"
+    print(verified.stdout.strip(), machine.shell(f"ls -A {STATE}").split())
 
 
 def cut(kiosk: Kiosk, number: int) -> None:
     """The power cut of this number."""
     chance = random.Random(f"{SEED}-{number}")
-    after = chance.uniform(0, LONGEST)
-    what = cut_while_a_gif_is_made if number % 2 == 0 else cut_while_a_library_is_written
-    print(f"\npower cut {number} (POSE_MIRROR_BOOT_SEED={SEED}): {what.__name__}, after {after:.1f} s")
-    what(kiosk, after)
+    what = "library" if number % 2 else "gif"
+    after = chance.uniform(0, LONGEST[what])
+    print(f"\npower cut {number} (POSE_MIRROR_BOOT_SEED={SEED}): {what}, after {after:.2f} s")
+    if what == "gif":
+        cut_while_a_gif_is_made(kiosk, after, f"{number}")
+    else:
+        cut_while_a_library_is_written(kiosk, after, f"{number}")
 
 
 @pytest.mark.parametrize("number", range(2))
