@@ -19,9 +19,9 @@ from models.pose import Image
 WIDTH: Final = 320
 HEIGHT: Final = 240
 """A quarter of what the mirror asks for, and takes what comes: without KVM decoding alone would keep it busy."""
-FPS: Final = 8
-"""As many as the mirror draws without KVM: v4l2loopback writes every fourth picture into the same memory, and of more a
-second some would be overwritten while they are decoded."""
+FPS: Final = 3
+"""The mirror looks at each, and is to have time for more without KVM. v4l2loopback writes every fourth picture into the
+same memory: of many a second some would be overwritten while they are decoded."""
 LONGEST: Final = 20 * FPS
 QUALITY: Final = 85
 

@@ -56,7 +56,7 @@ Settings = dict[str, dict[str, str | int | float]]
 QUICK: Final[Settings] = {
     "screen": {"display": "kiosk", "fps": 2},
     "estimator": {"size": "129x161"},
-    "gif": {"folder": GIFS, "countdown": 1, "seconds": 4.0, "pixels": 160},
+    "gif": {"folder": GIFS, "countdown": 1, "seconds": 2.0, "pixels": 160},
 }
 """What spares a machine without KVM, where one drawing of the display takes a third of a second, and one estimate as
 long."""
