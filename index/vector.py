@@ -70,8 +70,8 @@ STANDING: Final = np.array(
 
 
 PATTERNS: Final = 100
-"""Sets of points seen of which is kept what they need (13 kB): a visitor shows the same ones for many frames. To find it
-out again takes a sixth of a millisecond."""
+"""Sets of points seen of which is kept what they need (13 kB): a visitor shows the same ones for many frames. To find
+it out again takes a sixth of a millisecond."""
 
 TOO_SMALL = 1e-9
 """Sizes and lengths of less are none."""
