@@ -71,6 +71,10 @@ class Fonts:
         """A font, `size` pixels high, for one script. Raises pygame.error or OSError when the file is no font."""
         return self._open(path, size, script)
 
+    def forget(self) -> None:
+        """Close all fonts that are open."""
+        self._open.cache_clear()
+
     def runs(self, text: str) -> Iterator[Run]:
         """The text in the order it is read, cut where font or script changes; a symbol that no font has is left out."""
         for script, span in _spans(text):

@@ -38,6 +38,12 @@ class Lettering:
         self._line = lru_cache(maxsize=128)(self._draw_line)  # all per cents, numerals, the invitation
         self._block = lru_cache(maxsize=12)(self._draw_block)  # what is said now: some take a quarter of a megabyte
 
+    def forget(self) -> None:
+        """Let go of all words and fonts that are kept."""
+        self._line.cache_clear()
+        self._block.cache_clear()
+        self._fonts.forget()
+
     def line(self, text: str, size: int, colour: Colour = WHITE, tight: bool = False) -> pygame.Surface:
         """One line, `size` pixels high, or no larger than its ink when `tight`.
 

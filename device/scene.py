@@ -102,7 +102,7 @@ class Scene:
     def _begin_anew(self, size: Size) -> None:
         """For a canvas of another size: what was kept for the last one would be in memory for nothing."""
         self._backdrop = Backdrop(size)
-        self._lettering = Lettering()
+        self._lettering.forget()
         self._cards.cache_clear()
         draw.forget()
 
