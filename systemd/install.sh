@@ -256,6 +256,7 @@ replace() {
 go_back() {
     trap '' HUP INT TERM PIPE
     step "${1##*/} stays in use."
+    ! booted || systemctl stop pose-mirror || true # else what does not come up is tried again and again meanwhile
     if [ -e "$STARTER.before" ]; then
         rm -rf "$STARTER"
         mv "$STARTER.before" "$STARTER"
