@@ -47,8 +47,8 @@ import sys, time
 from device import cli
 cli.PATIENCE = 0.5
 def hang(asked):
-    print("here", flush=True)
     try:
+        print("here", flush=True)
         time.sleep(60)
     finally:
         time.sleep(60)
