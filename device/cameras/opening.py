@@ -76,7 +76,8 @@ def _first_found(size: tuple[int, int], small: tuple[int, int] | None) -> Camera
     except pi.PiCameraUnusable as error:
         trouble = f" {error}"
     if usb.find():
-        if trouble:
+        camera = usb.open_first(size, small)
+        if trouble:  # only now: one that is in use is tried again every ten seconds
             log.warning("Not the Pi camera:%s", trouble)
-        return usb.open_first(size, small)
+        return camera
     raise CameraError(f"No camera found: plug in a USB camera, or connect a Pi camera and restart.{trouble}")

@@ -18,7 +18,7 @@ from models.pose import Image
 
 WIDTH: Final = 320
 HEIGHT: Final = 240
-"""A quarter of what the mirror asks for, and takes what comes: without KVM decoding alone would keep it busy."""
+"""A quarter of what the mirror asks for; it takes what a camera has. Without KVM decoding more would keep it busy."""
 FPS: Final = 3
 """The mirror looks at each, and is to have time for more without KVM. v4l2loopback writes every fourth picture into the
 same memory: of many a second some would be overwritten while they are decoded."""

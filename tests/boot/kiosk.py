@@ -26,7 +26,8 @@ from models.pose import Pose
 Screen = NDArray[np.uint8]
 """What a display shows: height×width×3, RGB."""
 
-GIFS: Final = "/var/lib/pose-mirror/gifs"
+STATE: Final = "/var/lib/pose-mirror"
+GIFS: Final = f"{STATE}/gifs"
 CONFIG: Final = "/etc/pose-mirror.toml"
 
 SAVED: Final = f"saved {GIFS}/"

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from clip import pictures_of
 from image import Image
-from kiosk import ALIKE, CONFIG, GIFS, QUICK, STARTING, Kiosk, answer, console, likeness, words_on
+from kiosk import ALIKE, CONFIG, GIFS, QUICK, STARTING, STATE, Kiosk, answer, console, likeness, words_on
 from machine import Machine
 from PIL import Image as Picture
 from PIL import ImageSequence
@@ -36,7 +36,6 @@ CLOCK = "cut -d' ' -f1 /proc/uptime"
 ESTIMATOR_UP = "estimator up on"
 """What the journal has for each estimator that came up."""
 
-STATE = "/var/lib/pose-mirror"
 STARTER, MINE, ANNOY = f"{STATE}/starter", f"{STATE}/mine", "whole-0.annoy"
 
 PORT = 8765

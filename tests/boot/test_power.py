@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 from image import Image
-from kiosk import GIFS, QUICK, SAVED, Kiosk
+from kiosk import GIFS, QUICK, SAVED, STATE, Kiosk
 from machine import Machine
 
 from index.starter import grow
@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
 LONGEST: Final = {"gif": 1.0, "library": 4.0}
 """Seconds within which the power is cut, counted from when something half-written lies in its folder."""
 
-STATE = "/var/lib/pose-mirror"
 ONE, OTHER = f"{STATE}/one", f"{STATE}/other"
 
 PROGRAM = "runuser -u pose-mirror -- pose-mirror"
