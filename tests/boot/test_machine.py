@@ -65,7 +65,8 @@ def test_it_starts_in_good_order(machine: Machine) -> None:
     assert machine.shell("systemctl is-active multi-user.target").strip() == "active"
     assert machine.shell("systemctl --failed --no-legend --plain") == ""
     assert "ordering cycle" not in machine.shell("journalctl -b --no-pager")
-    assert "login:" in machine.serial
+    # the prompt of the serial line waits for the other jobs, and comes after the target
+    machine.wait_for(lambda: "login:" in machine.serial, 30, "the serial line asks who is there")
 
 
 def test_files_and_results_come_back_as_they_are(machine: Machine) -> None:
