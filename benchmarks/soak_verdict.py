@@ -14,10 +14,13 @@ from statistics import median
 
 from soak_faults import FAULTS, Fault
 from soak_run import PRESS_AT, Soak, Thrown
-from soak_watch import by_minute
+from soak_watch import medians
 
 GROWTH = 10.0
 """MB that the resident memory may grow by after the first five minutes."""
+
+SPAN = 5.0
+"""Minutes of which one median is taken: a minute's own goes up and down by 10 MB, with what happens to be thrown."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +73,18 @@ Row = tuple[str, bool, str]
 
 def figures(soak: Soak) -> Iterator[Row]:
     """Memory, and what may be left behind while it runs."""
-    minutes = by_minute(soak.samples, soak.started, lambda sample: sample.resident)
-    alone = by_minute(soak.samples, soak.started, lambda sample: sample.rss["mirror"])
-    first = 4 if soak.minutes > 8 else int(soak.minutes // 2) - 1
-    later = [value for minute, value in minutes.items() if minute > first]
-    if first not in minutes or not later:
+    minutes = min(SPAN, soak.minutes / 3)
+    resident = medians(soak.samples, soak.started, 60 * minutes, lambda sample: sample.resident)
+    if len(resident) < 2:
         yield "resident memory", False, "the run was too short to tell"
         return
-    grown = max(later) - minutes[first]
-    last = max(minutes)
+    alone = medians(soak.samples, soak.started, 60 * minutes, lambda sample: sample.rss["mirror"])
+    most = max(resident[1:])
     yield (
-        f"resident memory grows < {GROWTH:g} MB after minute {first + 1}",
-        grown < GROWTH,
-        f"{minutes[first]:.1f} MB then, {max(later):.1f} at most, {minutes[last]:.1f} at the end "
-        f"(the mirror alone {alone[first]:.1f} and {alone[last]:.1f})",
+        f"resident memory grows < {GROWTH:g} MB after the first {minutes:g} minutes",
+        most - resident[0] < GROWTH,
+        f"{resident[0]:.1f} MB in these, at most {most:.1f} in any {minutes:g} minutes later, {resident[-1]:.1f} in "
+        f"the last (the mirror alone {alone[0]:.1f} and {alone[-1]:.1f})",
     )
     begin = [one for one in soak.samples if 10 < one.at - soak.started < PRESS_AT - 2]
     close = [one for one in soak.samples if one.at > soak.samples[-1].at - 8]

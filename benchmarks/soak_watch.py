@@ -17,7 +17,6 @@ from soak_faults import processes
 
 OUTCOMES = re.compile(r"^(Your GIF is saved as|The GIF could not be written|Nobody was in the mirror)")
 
-
 FONTS = (".ttf", ".otf", ".ttc")
 """Files that stay open: each size of letters that was ever drawn, 64 at most."""
 
@@ -67,12 +66,12 @@ def _field(file: Path, name: str) -> float:
     return int(found[1]) / 1000
 
 
-def by_minute(samples: list[Sample], start: float, what: Callable[[Sample], float]) -> dict[int, float]:
-    """The median over each minute, by the minute's number."""
-    minutes: dict[int, list[float]] = {}
+def medians(samples: list[Sample], start: float, seconds: float, what: Callable[[Sample], float]) -> list[float]:
+    """The median over each so many seconds since the start, less those that were hardly looked at."""
+    spans: dict[int, list[float]] = {}
     for sample in samples:
-        minutes.setdefault(int((sample.at - start) // 60), []).append(what(sample))
-    return {minute: median(values) for minute, values in minutes.items() if len(values) > 20}
+        spans.setdefault(int((sample.at - start) // seconds), []).append(what(sample))
+    return [median(values) for values in spans.values() if len(values) > seconds / 3]
 
 
 class Reports:
