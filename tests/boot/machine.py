@@ -188,6 +188,11 @@ class Machine:
         held = {"keys": [{"type": "qcode", "data": key}], "hold-time": round(seconds * 1000)}
         self._monitor.ask("send-key", held)
 
+    def slow_disk(self, writes: int) -> None:
+        """Has the disk do no more than so many writes a second until the power is cut, as a worn memory card does."""
+        limits = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops", "iops_rd"), 0)
+        self._monitor.ask("block_set_io_throttle", {"device": "disk", **limits, "iops_wr": writes})
+
     def disk_writes(self) -> DiskWrites:
         """What the guest has written since it was started."""
         disks = {disk["qdev"].split("/")[-2]: disk["stats"] for disk in self._monitor.ask("query-blockstats")}
