@@ -75,16 +75,17 @@ def figures(soak: Soak) -> Iterator[Row]:
     """Memory, and what may be left behind while it runs."""
     minutes = min(SPAN, soak.minutes / 3)
     resident = medians(soak.samples, soak.started, 60 * minutes, lambda sample: sample.resident)
-    if len(resident) < 2:
+    alone = medians(soak.samples, soak.started, 60 * minutes, lambda sample: sample.rss["mirror"])
+    if 0 not in resident or len(resident) < 2:
         yield "resident memory", False, "the run was too short to tell"
         return
-    alone = medians(soak.samples, soak.started, 60 * minutes, lambda sample: sample.rss["mirror"])
-    most = max(resident[1:])
+    first, last = resident[0], max(resident)
+    most = max(value for number, value in resident.items() if number > 0)
     yield (
         f"resident memory grows < {GROWTH:g} MB after the first {minutes:g} minutes",
-        most - resident[0] < GROWTH,
-        f"{resident[0]:.1f} MB in these, at most {most:.1f} in any {minutes:g} minutes later, {resident[-1]:.1f} in "
-        f"the last (the mirror alone {alone[0]:.1f} and {alone[-1]:.1f})",
+        most - first < GROWTH,
+        f"{first:.1f} MB in these, at most {most:.1f} in any {minutes:g} minutes later, {resident[last]:.1f} in the "
+        f"last (the mirror alone {alone[0]:.1f} and {alone[last]:.1f})",
     )
     begin = [one for one in soak.samples if 10 < one.at - soak.started < PRESS_AT - 2]
     close = [one for one in soak.samples if one.at > soak.samples[-1].at - 8]

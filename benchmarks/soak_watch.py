@@ -66,12 +66,12 @@ def _field(file: Path, name: str) -> float:
     return int(found[1]) / 1000
 
 
-def medians(samples: list[Sample], start: float, seconds: float, what: Callable[[Sample], float]) -> list[float]:
-    """The median over each so many seconds since the start, less those that were hardly looked at."""
+def medians(samples: list[Sample], start: float, seconds: float, what: Callable[[Sample], float]) -> dict[int, float]:
+    """The median over each span of so many seconds, by the span's number; less those looked at for under a third."""
     spans: dict[int, list[float]] = {}
     for sample in samples:
         spans.setdefault(int((sample.at - start) // seconds), []).append(what(sample))
-    return [median(values) for values in spans.values() if len(values) > seconds / 3]
+    return {number: median(values) for number, values in spans.items() if len(values) > seconds / 3}
 
 
 class Reports:

@@ -188,10 +188,10 @@ class Machine:
         held = {"keys": [{"type": "qcode", "data": key}], "hold-time": round(seconds * 1000)}
         self._monitor.ask("send-key", held)
 
-    def slow_disk(self, writes: int) -> None:
-        """Has the disk do no more than so many writes a second until the power is cut, as a worn memory card does."""
+    def slow_disk(self, writes_a_second: int) -> None:
+        """Has the disk write no more often than that until the power is cut, as a worn memory card does."""
         limits = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops", "iops_rd"), 0)
-        self._monitor.ask("block_set_io_throttle", {"device": "disk", **limits, "iops_wr": writes})
+        self._monitor.ask("block_set_io_throttle", {"device": "disk", **limits, "iops_wr": writes_a_second})
 
     def disk_writes(self) -> DiskWrites:
         """What the guest has written since it was started."""

@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
 LONGEST: Final = {"gif": 2.0, "library": 4.0}
 """Seconds within which the power is cut, counted from when something half-written lies in its folder."""
 
-WRITES: Final = 4
-"""A second, while a GIF is written: else it is on the disk within some milliseconds, and no power cut would hit it."""
+SLOW: Final = 4
+"""Writes of the disk a second while a GIF is made: else it is there within milliseconds, and no power cut hits it."""
 
 ONE, OTHER = f"{STATE}/one", f"{STATE}/other"
 
@@ -123,7 +123,7 @@ def cut_while_a_gif_is_made(kiosk: Kiosk, after: float, cue: str) -> None:
     kiosk.wait_for_status("fps", 180)
     before = whole_gifs(kiosk)
     assert before, "else none could be lost"
-    kiosk.machine.slow_disk(WRITES)
+    kiosk.machine.slow_disk(SLOW)
     cut_power(kiosk, "gif", after, cue, partial(kiosk.machine.press, "spc"))
     now = whole_gifs(kiosk)
     assert before.items() <= now.items(), "an earlier GIF is lost"
