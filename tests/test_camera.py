@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from held import held
 from PIL import Image as Pillow
 from stand_ins import Capture, Hardware, answering, capability, pi_modules, scene
 
@@ -98,17 +99,13 @@ def device(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
-    """Every test here leaves as many threads and open files as it found."""
+    """Every test here leaves no thread and no open file that it did not find."""
     before = held()
     yield
     deadline = time.monotonic() + 2
-    while held() != before and time.monotonic() < deadline:
+    while held() - before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert held() == before
-
-
-def held() -> tuple[int, int]:
-    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+    assert held() - before == Counter()
 
 
 def failure(camera: Camera, timeout: float = 2.0) -> CameraError:

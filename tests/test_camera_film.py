@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -124,6 +125,26 @@ def test_a_film_slower_to_read_than_to_show_slows_down_and_does_not_fall_ever_fu
             now = time.monotonic()
             assert now - asked < 0.2
             assert 0 <= now - frame.taken < 0.2
+
+
+def test_a_film_that_hangs_as_it_is_closed_keeps_nobody_who_asks_for_a_picture() -> None:
+    closing, let_go = threading.Event(), threading.Event()
+
+    class Hanging(Slow):
+        def close(self) -> None:
+            closing.set()
+            let_go.wait(20)
+
+    camera = Paced(Hanging(), None, real_time=True)
+    closer = threading.Thread(target=camera.close)
+    closer.start()
+    assert closing.wait(5)
+    asked = time.monotonic()
+    with pytest.raises(CameraError, match="closed"):
+        camera.latest()
+    assert time.monotonic() - asked < 2
+    let_go.set()
+    closer.join()
 
 
 @pytest.mark.parametrize(("turn", "degrees"), [(0, 0), (1, 90), (2, 180), (3, 270)])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from held import held
 from hypothesis import given
 from hypothesis import strategies as st
 from stand_ins import IMX708, Hardware, Picamera2, padded_yuv, pi_modules, scene
@@ -194,11 +195,11 @@ def test_a_camera_that_does_not_start_is_closed_again(hardware: Hardware, monkey
         raise RuntimeError("Failed to start camera: Input/output error")
 
     monkeypatch.setattr(Picamera2, "start", fail)
-    before = len(os.listdir("/proc/self/fd"))
+    before = held()
     with pytest.raises(CameraError, match=r"does not start \(Failed to start camera: Input/output error\)"):
         pi.open_pi(SIZE, None)
     assert hardware.opened == 0
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert held() - before == Counter()
 
 
 def test_after_a_hang_no_request_is_left_waiting(hardware: Hardware) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from held import held
 from hypothesis import given
 from hypothesis import strategies as st
 from stand_ins import Capture, Hardware, answering, capability
@@ -71,9 +73,9 @@ def cupboard(monkeypatch: pytest.MonkeyPatch) -> Cupboard:
 
 @pytest.fixture(autouse=True)
 def _no_thread_left() -> Iterator[None]:
-    before = threading.active_count()
+    before = held()
     yield
-    assert threading.active_count() == before
+    assert held() - before == Counter()
 
 
 def eventually(happens: Callable[[], object], within: float = 3.0) -> None:

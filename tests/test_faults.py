@@ -20,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from held import children
 from jumping_clock import YEAR, JumpingClock
 from PIL import Image as Pillow
 from test_worker import wait_until
 
-from device import config, panel, screen
+from device import config, panel, saving, screen
 from device.cameras import film
 from device.cameras.performer import Performance
 from device.mirror import Moment, mirror
@@ -277,17 +278,21 @@ def test_whatever_hangs_when_the_mirror_ends_it_ends_in_time(
     """Camera, estimator and GIF at once, as after a USB hub has gone."""
     let_go = threading.Event()
     monkeypatch.setattr(Performance, "close", lambda _: let_go.wait(60))
+    start = saving._process
+
+    def hanging() -> subprocess.Popen[bytes]:
+        process = start()
+        process.send_signal(signal.SIGSTOP)
+        return process
+
+    monkeypatch.setattr(saving, "_process", hanging)
     with running(demo_home, monkeypatch, tmp_path, "performer") as (parts, shown):
         pump(parts, shown, lambda: bool(shown) and shown[-1][0].visitor is not None)
         parts.recorder.press(time.monotonic())
-        pump(parts, shown, lambda: parts.recorder.phase == "saving")
-        children = [
-            pid for pid, command in members(os.getsid(0)).items() if re.search("models.child|device.saving", command)
-        ]
-        mine = [pid for pid in children if _parent(pid) == os.getpid()]
-        assert len(mine) == 2
-        for pid in mine:
-            os.kill(pid, signal.SIGSTOP)
+        pump(parts, shown, lambda: bool(_own("device.saving")))
+        (estimator,) = _own("models.child")
+        os.kill(estimator, signal.SIGSTOP)
+        mine = [estimator, *_own("device.saving")]
         began = time.monotonic()
     assert time.monotonic() - began < ENDS_WITHIN
     assert "The camera hangs while it is opened or closed" in caplog.text
@@ -303,8 +308,10 @@ def _threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def _own(program: str) -> list[int]:
+    """The children of this process that run a program by now; before, the kernel still calls them as their parent."""
+    commands = members(os.getsid(0))
+    return [pid for pid in children() if program in commands.get(pid, "")]
 
 
 # A memory limit

@@ -60,9 +60,9 @@ class Paced(Camera):
 
     def close(self) -> None:
         with self._showing:
-            if not self._closed:
-                self._film.close()
-            self._closed = True
+            was_closed, self._closed = self._closed, True
+        if not was_closed:  # outside the lock: whoever asks for a picture meanwhile does not wait for a hanging disk
+            self._film.close()
 
     def _due(self, timeout: float) -> int:
         """Waits until the next picture is due; how many pictures on from the last the one due then is."""
