@@ -13,13 +13,12 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from device.config import parse_size
+from device.ending import by_sigterm
 from device.systemd import last_words
 
 DISPLAYS: Final = ("auto", "kiosk", "window", "headless")
@@ -35,7 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, partial(_terminated, asked.terminated))
+    by_sigterm(asked.terminated, None if asked.terminated else PATIENCE)
     command: Command = asked.command
     try:
         status = command(asked)
@@ -53,17 +52,6 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-
-
-def _terminated(status: int, number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the program as closing the window does: through every `with`, and a second one disturbs none.
-
-    The kernel ends a mirror (by SIGALRM) that still hangs after `PATIENCE` seconds, whatever it hangs in.
-    """
-    signal.signal(number, signal.SIG_IGN)
-    if status == 0:
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-    raise SystemExit(status)
 
 
 def _is_ours(error: BaseException) -> bool:
@@ -325,8 +313,6 @@ def _later(module: str, name: str) -> Command:
 
     def command(asked: argparse.Namespace) -> int:
         found: Command = getattr(import_module(module), name)
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:  # it came, and not every import lets it through
-            raise SystemExit(asked.terminated)
         return found(asked)
 
     return command

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -78,26 +80,83 @@ def test_the_kernel_ends_a_mirror_that_hangs_and_no_other_command(
             program.kill()
 
 
-SWALLOWS = """
-import os, signal, sys, time
+LOSES = """
+import gc, os, signal, sys, time, weakref
 from device import cli
-class Swallows:
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.1)
-def imported(name):
-    Swallows()
-    return sys.modules["__main__"]
-cli.import_module = imported
+number = signal.Signals[sys.argv[1]]
+def signalled(*_):
+    os.kill(os.getpid(), number)
+    time.sleep(0.01)
+class Loses:
+    def __init__(self):
+        self.myself = self
+class Dies(Loses):
+    __del__ = signalled
 def run(asked):
-    print("it ran", flush=True)
-    return 3
+    if sys.argv[2] == "destructor":
+        Dies()
+    else:
+        kept = weakref.ref(Loses(), signalled)
+    print("lost", flush=True)
+    gc.collect()
+    try:
+        time.sleep(20)
+    finally:
+        print("cleared up", flush=True)
+cli._later = lambda module, name: run
 sys.exit(cli.main(["run"]))
 """
 
 
-def test_a_signal_that_an_import_swallows_ends_the_mirror_when_that_is_done() -> None:
-    ran = subprocess.run([sys.executable, "-c", SWALLOWS], capture_output=True, text=True, timeout=20, check=False)
+@pytest.mark.parametrize("place", ["destructor", "weak reference"])
+@pytest.mark.parametrize(("number", "status"), [("SIGTERM", 0), ("SIGINT", 128 + signal.SIGINT)])
+def test_a_signal_whose_exception_python_loses_ends_the_program_all_the_same(
+    number: str, status: int, place: str
+) -> None:
+    program = [sys.executable, "-c", LOSES, number, place]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=10, check=False)
+    assert ran.returncode == status, ran.stderr
+    assert ran.stdout == "lost\ncleared up\n"
+    assert ran.stderr == ""
+
+
+IMPORTS = """
+import sys, time
+from device import cli
+def run(asked):
+    import slow
+    time.sleep(20)
+cli._later = lambda module, name: run
+sys.exit(cli.main(["run"]))
+"""
+
+SLOW = """
+import os, signal, time
+os.kill(os.getpid(), signal.SIGTERM)
+class Named:
+    def __set_name__(self, owner, name):
+        time.sleep(0.2)  # Python 3.11 makes a RuntimeError of whatever is raised here
+try:
+    class Owner:
+        name = Named()
+except Exception:
+    print("took it for its own")
+print("imported", flush=True)
+"""
+
+
+def test_an_import_is_finished_before_the_program_ends(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    words = [sys.executable, "-c", IMPORTS]
+    ran = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=10, check=False)
+    assert ran.stdout == "imported\n"
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout == ""
-    assert "SystemExit" in ran.stderr, "Python says that it was ignored"
+    assert ran.stderr == ""
+
+
+def test_what_else_a_destructor_raises_is_told_as_ever() -> None:
+    program = LOSES.replace("__del__ = signalled", "__del__ = lambda self: 1 / 0").replace("sleep(20)", "sleep(0.01)")
+    words = [sys.executable, "-c", program, "SIGTERM", "destructor"]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    assert "ZeroDivisionError" in ran.stderr
