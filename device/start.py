@@ -151,11 +151,11 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
             choose_settings=settings.choose,
             note=None if asked.source == "performer" else model.note,  # drawn people are what it knows
         )
-        stack.enter_context(sense)
         stack.callback(together, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
-        stack.callback(sense.leave)
+        stack.callback(sense.leave)  # a signal may come when its thread has just been started
         recorder = Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, camera=gif.camera)
-        yield Opened(screen, sense, recorder, button)
+        with sense:
+            yield Opened(screen, sense, recorder, button)
 
 
 def opened_estimator(settings: Config, model: Path, twin: Path | None) -> EstimatorProcess:
