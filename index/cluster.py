@@ -194,19 +194,35 @@ class Cluster:
         while True:
             with suppress(queue.Empty):
                 return self._done.get(timeout=LOOKED_AFTER)
-            if self._threads():
-                alone_since = None
-            elif alone_since is None:
-                alone_since = time.monotonic()
-            elif time.monotonic() - alone_since > PATIENCE:
-                raise LibraryError(
-                    f"No worker is left at the Dask scheduler {shown(self._address)}: start some with "
-                    f"`dask worker {shown(self._address)}`, and give the same command again to go on."
-                )
+            alone_since = self._alone(alone_since)
+
+    def _fetched(self, future: Future) -> list[Found]:
+        """What came of a piece of work; where the worker that has it ended since, another does it again."""
+        alone_since = None
+        while True:
+            try:
+                found: list[Found] = future.result(timeout=LOOKED_AFTER)
+                return found
+            except TimeoutError:
+                if future.status == "error":  # it is the work's own
+                    raise
+            alone_since = self._alone(alone_since)
+
+    def _alone(self, since: float | None) -> float | None:
+        """Since when there is no worker, None while there is one. Raises LibraryError after `PATIENCE` seconds."""
+        if self._threads():
+            return None
+        now = time.monotonic()
+        if since is not None and now - since > PATIENCE:
+            raise LibraryError(
+                f"No worker is left at the Dask scheduler {shown(self._address)}: start some with "
+                f"`dask worker {shown(self._address)}`, and give the same command again to go on."
+            )
+        return since or now
 
     def _result(self, future: Future, tasks: Sequence[Task]) -> list[Found] | None:
         try:
-            found: list[Found] = future.result()
+            found = self._fetched(future)
         except KilledWorker:
             return None
         except LibraryError:

@@ -325,3 +325,36 @@ def kill_after_the_first(photos, process):
     yield from photos[:20]
     process.kill()
     yield from photos[20:]
+
+
+@pytest.mark.parametrize("another", [True, False])
+def test_work_whose_worker_ends_before_it_was_fetched_is_done_again(another, tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECTING", 60)
+    monkeypatch.setattr(cluster, "PATIENCE", 60 if another else 0.5)
+    photos = photos_in(tmp_path, 3)
+    with Lookers(Marked, 1, LONG_SIDE) as lookers:
+        alone = said(lookers.look(photos))
+    processes = Processes(tmp_path_factory.mktemp("unfetched"))
+    try:
+        processes.wait_for_the_scheduler()
+        worker = processes.work("--no-nanny")
+        with Cluster(processes.address, Marked, LONG_SIDE) as lookers:
+            next_done = lookers._next_done
+
+            def done_but_its_worker_ends():
+                future = next_done()
+                worker.kill()
+                while lookers._client.nthreads():
+                    time.sleep(0.05)
+                if another:
+                    processes.work("--no-nanny")
+                return future
+
+            monkeypatch.setattr(lookers, "_next_done", done_but_its_worker_ends)
+            if another:
+                assert said(lookers.look(photos)) == alone
+            else:
+                with pytest.raises(LibraryError, match="No worker is left at the Dask scheduler"):
+                    list(lookers.look(photos))
+    finally:
+        processes.close()
