@@ -34,8 +34,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    by_sigterm(asked.terminated, None if asked.terminated else PATIENCE)
-    command: Command = asked.command
+    with by_sigterm(asked.terminated, None if asked.terminated else PATIENCE):
+        return _run(asked.command, asked)
+
+
+def _run(command: Command, asked: argparse.Namespace) -> int:
     try:
         status = command(asked)
         sys.stdout.flush()

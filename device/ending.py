@@ -11,7 +11,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from _thread import start_new_thread
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
@@ -19,41 +21,46 @@ PATIENCE: Final = 3.5
 """Seconds after which a part that still has not ended is left to the kernel."""
 
 AGAIN: Final = 0.05
-"""Seconds after which a signal that came at a bad moment is sent again."""
+"""Seconds after which it is seen whether a signal came at a bad moment."""
 
 log = logging.getLogger(__name__)
 
 
-def by_sigterm(status: int, patience: float | None = None) -> None:
-    """From now on SIGTERM ends the program with `status`: through every `with`, and a second one disturbs none.
+@contextmanager
+def by_sigterm(status: int, patience: float | None = None) -> Iterator[None]:
+    """In here SIGTERM ends the program with `status`: through every `with`, and a second one disturbs none.
 
     The kernel ends it (by SIGALRM) when it still hangs after `patience` seconds, whatever it hangs in; None: never.
 
-    An import is finished first: it may lose the exception, keep the import lock, or make another of it (Python's
-    `__set_name__`). One that is lost in a destructor or a weak reference's callback is raised again, Ctrl-C's too.
+    Python may lose the exception, in a destructor or where C calls Python, as pygame does: then it is raised again. An
+    import is finished first, which may also keep the import lock, or make another exception of it (`__set_name__`).
     """
-    otherwise = sys.unraisablehook
+    heard = False
 
     def told(number: int, frame: FrameType | None) -> None:
-        if patience is not None and not signal.getitimer(signal.ITIMER_REAL)[0]:
+        nonlocal heard
+        if not heard and patience is not None:
             signal.setitimer(signal.ITIMER_REAL, patience)
-        if _importing(frame):
-            _signal_soon(number)
+        heard = True
+        if _under_way():
             return
-        signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(status)
+        start_new_thread(_signal_again, (number,))  # threading's has locks that may be held by what was interrupted
+        if not _importing(frame):
+            raise SystemExit(status)
 
-    def lost(what: sys.UnraisableHookArgs) -> None:
-        if isinstance(what.exc_value, SystemExit):
-            signal.signal(signal.SIGTERM, told)
-            _signal_soon(signal.SIGTERM)
-        elif isinstance(what.exc_value, KeyboardInterrupt):
-            _signal_soon(signal.SIGINT)
-        else:
-            otherwise(what)
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if heard else before)
 
-    signal.signal(signal.SIGTERM, told)
-    sys.unraisablehook = lost
+
+def _under_way() -> bool:
+    """Whether a `with` or `finally` is just being left because of a SystemExit."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, SystemExit):
+        error = error.__context__
+    return error is not None
 
 
 def _importing(frame: FrameType | None) -> bool:
@@ -64,8 +71,9 @@ def _importing(frame: FrameType | None) -> bool:
     return False
 
 
-def _signal_soon(number: int) -> None:
-    threading.Timer(AGAIN, os.kill, (os.getpid(), number)).start()
+def _signal_again(number: int) -> None:
+    time.sleep(AGAIN)
+    os.kill(os.getpid(), number)
 
 
 def together(patience: float = PATIENCE, /, **closings: Callable[[], object]) -> None:
