@@ -72,7 +72,7 @@ def cupboard(monkeypatch: pytest.MonkeyPatch) -> Cupboard:
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_left() -> Iterator[None]:
+def _nothing_left_open() -> Iterator[None]:
     before = held()
     yield
     assert held() - before == Counter()
