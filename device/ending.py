@@ -21,7 +21,7 @@ PATIENCE: Final = 3.5
 """Seconds after which a part that still has not ended is left to the kernel."""
 
 AGAIN: Final = 0.05
-"""Seconds after which it is seen whether a signal came at a bad moment."""
+"""Seconds from raising SIGTERM's exception to seeing whether it got lost."""
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def by_sigterm(status: int, patience: float | None = None) -> Iterator[None]:
     """
     heard = False
 
-    def told(number: int, frame: FrameType | None) -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
         nonlocal heard
         if not heard and patience is not None:
             signal.setitimer(signal.ITIMER_REAL, patience)
@@ -48,7 +48,7 @@ def by_sigterm(status: int, patience: float | None = None) -> Iterator[None]:
         if not _importing(frame):
             raise SystemExit(status)
 
-    before = signal.signal(signal.SIGTERM, told)
+    before = signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
@@ -64,6 +64,7 @@ def _under_way() -> bool:
 
 
 def _importing(frame: FrameType | None) -> bool:
+    """Whether what a signal interrupted is, at whatever depth, part of an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -81,7 +82,7 @@ def together(patience: float = PATIENCE, /, **closings: Callable[[], object]) ->
 
     Which part, by its name here, raises something or does not end is in the log.
     """
-    threads = [threading.Thread(target=_told, args=one, name=one[0], daemon=True) for one in closings.items()]
+    threads = [threading.Thread(target=_close, args=one, name=one[0], daemon=True) for one in closings.items()]
     for thread in threads:
         thread.start()
     end = time.monotonic() + patience
@@ -91,7 +92,7 @@ def together(patience: float = PATIENCE, /, **closings: Callable[[], object]) ->
             log.warning("The mirror's %s does not end, and is left behind.", thread.name)
 
 
-def _told(name: str, closing: Callable[[], object]) -> None:
+def _close(name: str, closing: Callable[[], object]) -> None:
     try:
         closing()
     except Exception:

@@ -104,8 +104,8 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
 
 
 @pytest.fixture(autouse=True)
-def _no_client_is_garbage() -> Iterator[None]:
-    """A client that found no scheduler takes a lock of all clients when it is collected: not as the next one has it."""
+def _lost_clients_are_collected() -> Iterator[None]:
+    """One that found no scheduler takes a lock of all clients as it goes: now, and not while another has that lock."""
     yield
     gc.collect()
 

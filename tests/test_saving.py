@@ -363,7 +363,7 @@ def test_no_picture_touches_the_disk_but_in_the_gif(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_gif_of_five_lively_seconds_is_there_within_five_while_the_screen_loses_less_than_a_tenth_of_its_frames(
+def test_a_gif_of_five_lively_seconds_is_made_while_the_screen_loses_few_of_its_frames(
     tmp_path: Path,
 ) -> None:
     random = np.random.default_rng(1)
