@@ -47,12 +47,12 @@ test-quick: setup ## run the tests that take no more than some seconds
 # As root: a whole machine is installed first, some ten minutes once, and then found again.
 boot: setup ## start the whole appliance in a virtual machine: from power on to a GIF, and power cuts
 	@tools/boot-packages
-	@$(BIN)/python tests/boot/image.py
+	@$(BIN)/python -m tests.boot.image
 	@tools/boot $(BIN)/python -m 'not boot_long'
 
 boot-long: setup ## the same, with the tests that take long
 	@tools/boot-packages
-	@$(BIN)/python tests/boot/image.py
+	@$(BIN)/python -m tests.boot.image
 	@tools/boot $(BIN)/python
 
 check: setup ## formatting, lint and strict types
@@ -69,10 +69,10 @@ bench: setup ## time each step of a frame's way
 
 fuzz: setup ## fuzz all that reads files, an hour each at the same time; SECONDS=60 for less, TARGETS=config for one
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[fuzz]' --constraint constraints.txt
-	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),3600) $(TARGETS)
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),3600) $(TARGETS)
 
 soak: setup ## run the mirror for an hour with faults thrown at it, and say what holds; MINUTES=6 for less
-	@PYTHONPATH=tests $(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what was built here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,8 +1,8 @@
 """Prints and draws how finding and building go from 80,000 poses to 10 million: the curve of docs/finding.md.
 
-    python benchmarks/scale.py PEOPLE.npz FOLDER [--poses N,N...] [--plot FILE.svg]
+    python -m benchmarks.scale PEOPLE.npz FOLDER [--poses N,N...] [--plot FILE.svg]
 
-PEOPLE.npz is as for benchmarks/match.py. A person and their mirror image are two poses; the first 40,055 people are
+PEOPLE.npz is as for benchmarks/matching.py. A person and their mirror image are two poses; the first 40,055 people are
 COCO's, the others are those again, each key point moved a little by chance. Every size is built under FOLDER, asked and
 removed (`--keep`: left there). What was measured goes to FOLDER/scale.jsonl, one line for each size. A size that has
 its line is not measured again, so what was stopped goes on with the same command. The plot (by matplotlib, the extra
@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from match import kinds, ours, percentiles
 
+from benchmarks.matching import kinds, ours, percentiles
+from index.build.writer import NewItem, Writer
 from index.library import Library
 from index.match import exhaustive
-from index.writer import NewItem, Writer
 from models.pose import Floats, Pose
 
 SIZES = "80110,200000,500000,1000000,2000000,5000000,10000000"

@@ -27,17 +27,17 @@ from typing import TextIO
 
 import cv2
 import numpy as np
-from jumping_clock import JumpingClock
-from soak_faults import FAULTS, Fault, Place, disk_full, processes, write_film
-from soak_run import PRESS_AT, QUIET, Soak
-from soak_verdict import Ended, keep, verdicts
-from soak_watch import Reports, look, well
 
-from index.starter import starter
-from models.fetch import chosen
+from benchmarks.soak_faults import FAULTS, Fault, Place, disk_full, processes, write_film
+from benchmarks.soak_run import PRESS_AT, QUIET, Soak
+from benchmarks.soak_verdict import Ended, keep, verdicts
+from benchmarks.soak_watch import Reports, look, well
+from index.build.starter import starter
+from models.estimator.fetch import chosen
 from models.figures import perform
+from tests.support.jumping_clock import JumpingClock
+from tests.support.paths import SHARED
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 VIDEO = SHARED / "videos" / "ta_chi.mp4"
 SECONDS, FPS = 10, 30
 """Of the film: so short that a film that is gone is soon missed."""
@@ -135,7 +135,7 @@ def begun(place: Place, minutes: float, log: TextIO) -> Iterator[Soak]:
         "TMPDIR": str(place.folder / "tmp"),
         "PYGAME_HIDE_SUPPORT_PROMPT": "1",
     }
-    command = [sys.executable, Path(__file__).with_name("soak_mirror.py"), place.folder / "mirror.toml", place.drm]
+    command = [sys.executable, "-m", "benchmarks.soak_mirror", place.folder / "mirror.toml", place.drm]
     mirror = subprocess.Popen(
         [str(word) for word in command],
         stdout=subprocess.PIPE,

@@ -14,7 +14,8 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jumping_clock import YEAR, JumpingClock
+
+from tests.support.jumping_clock import YEAR, JumpingClock
 
 CONNECTOR: Final = "card1-HDMI-A-1"
 SIZES: Final = ("1280x720", "720x1280")
@@ -101,7 +102,7 @@ def _role(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return "gone"
-    roles = {b"models.child": "estimator", b"device.saving": "gif", b"soak_mirror": "mirror"}
+    roles = {b"models.estimator.child": "estimator", b"device.recording.saving": "gif", b"soak_mirror": "mirror"}
     return next((role for sign, role in roles.items() if sign in words), "other")
 
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pygame
 
-from device import panel, screen
 from device.config import load
-from device.layout import Size
+from device.display import panel, screen
+from device.display.layout import Size
+from device.display.panel import Display, Panel
+from device.display.scene import View
 from device.mirror import Moment, mirror
-from device.panel import Display, Panel
-from device.scene import View
 from device.start import Opened, opened
 
 EVERY = 1.0

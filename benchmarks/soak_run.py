@@ -10,8 +10,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from soak_faults import Fault, Place
-from soak_watch import Reports, Sample, well
+from benchmarks.soak_faults import Fault, Place
+from benchmarks.soak_watch import Reports, Sample, well
 
 QUIET = 30.0
 """Seconds without a fault at the beginning and at the end, when what there is is counted."""

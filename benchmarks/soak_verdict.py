@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from soak_faults import FAULTS, Fault
-from soak_run import PRESS_AT, Soak, Thrown
-from soak_watch import medians
+from benchmarks.soak_faults import FAULTS, Fault
+from benchmarks.soak_run import PRESS_AT, Soak, Thrown
+from benchmarks.soak_watch import medians
 
 GROWTH = 10.0
 """MB that the resident memory may grow by after the first five minutes."""

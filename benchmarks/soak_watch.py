@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from soak_faults import processes
+from benchmarks.soak_faults import processes
 
 OUTCOMES = re.compile(r"^(Your GIF is saved as|The GIF could not be written|Nobody was in the mirror)")
 

@@ -18,17 +18,17 @@ from typing import Final, Protocol, Self
 import numpy as np
 
 from device.button import Button
-from device.camera import Camera, CameraError, CameraStuck, EndOfVideo, Frame, as_in_a_mirror
+from device.cameras.base import Camera, CameraError, CameraStuck, EndOfVideo, Frame, as_in_a_mirror
 from device.choose import Choice, ChooseSettings, choose
 from device.collection import Collection
+from device.display.layout import Size, cover, in_the_mirror, moved, place, prepare, room_for
+from device.display.screen import Event, Screen, Shown, View
 from device.follow import Followed, FollowSettings, follow
-from device.layout import Size, cover, in_the_mirror, moved, place, prepare, room_for
-from device.recorder import Recorder
-from device.screen import Event, Screen, Shown, View
+from device.recording.recorder import Recorder
 from index.agreement import agreement, align
 from index.match import Match
+from models.estimator.watched import EstimatorLost
 from models.pose import SWAP, Image, Pose
-from models.worker import EstimatorLost
 
 STALE: Final = 0.7
 """Seconds after which a frame is not drawn any more. A mirror that lags is none: nobody is to see one that is over a
@@ -45,7 +45,7 @@ NOTE: Final = 8.0
 
 
 class Estimator(Protocol):
-    """What finds people; `models.worker.EstimatorProcess` in the kiosk."""
+    """What finds people; `models.estimator.watched.EstimatorProcess` in the kiosk."""
 
     @property
     def device(self) -> str: ...

@@ -14,26 +14,28 @@ from typing import Final, NamedTuple
 
 import cv2
 
-from device import collection, config, heap, places
+from device import collection, config
+from device import folders as places
 from device.button import Button, ButtonError
 from device.cameras.watch import WatchedCamera
 from device.collection import Collection
 from device.config import Config
-from device.ending import together
-from device.growth import growing
+from device.display.panel import resolve
+from device.display.screen import Event, Screen, View
 from device.mirror import Moment, Sense, mirror
-from device.panel import resolve
-from device.recorder import Recorder
-from device.saving import GifWriter
-from device.screen import Event, Screen, View
-from device.systemd import Notifier, Pulse
+from device.recording.recorder import Recorder
+from device.recording.saving import GifWriter
+from device.system import heap
+from device.system.shutdown import together
+from device.system.starter_growth import growing
+from device.system.systemd import Notifier, Pulse
+from index.build.starter import starter
 from index.library import LibraryError
-from index.starter import starter
-from models import fetch
-from models.child import leave_no_core
-from models.estimator import fitting, size_for
-from models.fetch import Chosen
-from models.worker import EstimatorProcess
+from models.estimator import fetch
+from models.estimator.child import leave_no_core
+from models.estimator.estimator import fitting, size_for
+from models.estimator.fetch import Chosen
+from models.estimator.watched import EstimatorProcess
 
 DEMO: Final = Path("pose-mirror-demo")
 """Where a demo without a display writes its pictures and its GIF."""

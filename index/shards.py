@@ -38,7 +38,7 @@ from index.manifest import (
     shown,
 )
 from models.pose import Floats
-from models.process import begin
+from models.processes import begin
 
 Flags = npt.NDArray[np.bool_]
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tests.support.paths import SHARED
+
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 import pytest
 
-from models.fetch import OWN, WEIGHTS
+from models.estimator.fetch import OWN, WEIGHTS
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
 
 
@@ -57,8 +58,8 @@ def each_posenet(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a user who has the first of the starter library, and nothing else: no downloaded model."""
-    from device import places
-    from index.starter import starter
+    from device import folders as places
+    from index.build.starter import starter
 
     home = tmp_path_factory.mktemp("home")
     environment = {

@@ -1,1 +1,1 @@
-"""The drivers behind `device.camera`, one module each; and what keeps one open."""
+"""The drivers behind `device.cameras.base`, one module each; and what keeps one open."""

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from device.camera import Camera, CameraError, fitted
+from device.cameras.base import Camera, CameraError, fitted
 from device.cameras.paced import Film, Paced
 from index.pictures import PictureError, load
 from models.pose import Image

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from device.camera import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, Frame
+from device.cameras.base import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, Frame
 
 STARTING: Final = 5.0
 """Seconds that a camera may take to its first picture: some webcams need two or three."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import cv2
 
-from device.camera import Camera, CameraError
+from device.cameras.base import Camera, CameraError
 
 OPENCV_ERRORS: Final = 2
 """OpenCV's level of logging at which it speaks of errors and leaves out warnings."""

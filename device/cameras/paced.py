@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Final, Protocol
 
-from device.camera import SILENCE, Camera, CameraError, CameraSilent, EndOfVideo, Frame, frame_of
+from device.cameras.base import SILENCE, Camera, CameraError, CameraSilent, EndOfVideo, Frame, frame_of
 from models.pose import Image
 
 LONGEST_SKIP: Final = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from device.camera import Camera
+from device.cameras.base import Camera
 from device.cameras.paced import Paced
 from models.figures import perform
 from models.pose import Image

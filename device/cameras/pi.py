@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from device.camera import Camera, CameraError, Frame, resized
+from device.cameras.base import Camera, CameraError, Frame, resized
 from device.cameras.live import Live, Shot
 from models.pose import Image
 

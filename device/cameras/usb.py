@@ -15,8 +15,8 @@ os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "4")
 import cv2
 import numpy as np
 
-from device.camera import Camera, CameraError, Frame, frame_of
 from device.cameras import v4l2
+from device.cameras.base import Camera, CameraError, Frame, frame_of
 from device.cameras.live import Live, Shot
 from models.pose import Image
 

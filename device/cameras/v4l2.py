@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from device.camera import CameraError
+from device.cameras.base import CameraError
 
 VIDIOC_QUERYCAP: Final = 0x80685600
 CAPABILITY: Final = struct.Struct("16s32s32sIII12x")

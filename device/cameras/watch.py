@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from device.camera import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, EndOfVideo, Frame
+from device.cameras.base import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, EndOfVideo, Frame
 from device.cameras.opening import open_camera
 
 FIRST_WAIT: Final = 0.5

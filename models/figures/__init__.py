@@ -5,7 +5,7 @@
 the `styles`) → `paint` (on a background of `indoors` or `outdoors`) → `pictures` (who, where, from which `view`).
 """
 
-from models.figures.performer import perform
-from models.figures.pictures import REPERTOIRE, Picture, picture
+from models.figures.routine import perform
+from models.figures.starter_pictures import REPERTOIRE, Picture, picture
 
 __all__ = ["REPERTOIRE", "Picture", "perform", "picture"]

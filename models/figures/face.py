@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.camera import Camera
 from models.figures.look import Look, Material
+from models.figures.projection import Camera
 from models.figures.skeleton import Skeleton, Vector
 from models.figures.solids import Buffers
 from models.pose import Floats, Image

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.camera import Camera
+from models.figures.projection import Camera
 
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]

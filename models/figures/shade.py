@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.camera import Camera
 from models.figures.look import PER_PERSON, Material
+from models.figures.projection import Camera
 from models.figures.solids import Buffers
 from models.figures.styles import Style
 from models.pose import Floats, Image

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.figures.camera import Camera
+from models.figures.projection import Camera
 from models.figures.skeleton import Skeleton
 from models.figures.styles import Style
 from models.pose import Image

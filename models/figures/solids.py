@@ -14,8 +14,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.camera import Camera
 from models.figures.forms import Cut, Floats, Forms, Vector, forms
+from models.figures.projection import Camera
 
 Bytes = npt.NDArray[np.uint8]
 

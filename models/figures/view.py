@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from models.figures.camera import Camera
 from models.figures.movement import Movement
+from models.figures.projection import Camera
 from models.figures.skeleton import Skeleton, Vector, skeleton
 from models.figures.stance import INDEX
 

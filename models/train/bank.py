@@ -8,15 +8,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.figures.body import Tailor, dress
-from models.figures.camera import Camera
 from models.figures.head import head
 from models.figures.look import Look, Material
 from models.figures.movement import Kind, Movement
-from models.figures.pictures import REPERTOIRE
+from models.figures.projection import Camera
 from models.figures.props import hold
 from models.figures.skeleton import Skeleton, Vector, skeleton
 from models.figures.solids import Solids
 from models.figures.stance import INDEX, Stance, mirrored, within_limits
+from models.figures.starter_pictures import REPERTOIRE
 from models.figures.view import upright
 from models.figures.wardrobe import somebody
 from models.pose import SWAP, Floats

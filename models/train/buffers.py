@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from models.figures.camera import Camera
+from models.figures.projection import Camera
 from models.pose import Floats
 
 Shorts = npt.NDArray[np.int16]
@@ -30,7 +30,7 @@ again only when its own file has changed."""
 
 
 class View(NamedTuple):
-    """A camera without its turn (see `models.figures.camera.Camera`): focal length in pixels, distance in metres from
+    """A camera without its turn (see `models.figures.projection.Camera`): focal length in pixels, distance in metres from
     the origin of its axes, and where that is in the picture, in pixels."""
 
     focal: float

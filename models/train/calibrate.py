@@ -6,13 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from models.figures.pictures import picture
+from models.figures.starter_pictures import picture
 from models.pose import Image
 from models.train.bank import Bank
+from models.train.camera_effects import expose
 from models.train.gallery import FIRST
 from models.train.measure import fitted
-from models.train.photo import expose
-from models.train.scene import Studio
+from models.train.studio import Studio
 from models.train.variety import lights
 
 SIDE: Final = 417

@@ -1,4 +1,4 @@
-"""The trained network → a .tflite file of 8-bit integers that `models.estimator.Estimator` takes. No TensorFlow.
+"""The trained network → a .tflite file of 8-bit integers that `models.estimator.estimator.Estimator` takes. No TensorFlow.
 
 Batch normalization goes into the convolutions before it. The weights become signed bytes, with a scale for each
 channel. What the layers give becomes signed bytes too, with one scale for each layer, chosen by what they give for some
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.estimator import Estimator
+from models.estimator.estimator import Estimator
+from models.estimator.posenet import EDGES, Scale
 from models.pose import Floats, Image
-from models.posenet import EDGES, Scale
 from models.train.measure import UNITS
 from models.train.network import CHANNELS, PoseNet, Separable, as_input
 from models.train.rounding import Doubles, rounded

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.figures.pictures import picture
+from models.figures.starter_pictures import picture
 from models.pose import Floats, Image
 from models.train.variety import Way, moved, similarity
 
@@ -42,7 +42,7 @@ class Gallery:
                 self.kept[int(self._chance.integers(self._most))] = made
 
     def cut(self, chance: np.random.Generator, size: int) -> tuple[Floats, Floats]:
-        """Part of a picture, `size`×`size`×3 of 0 to 255, and the people in it (see `models.train.scene.Scene`)."""
+        """Part of a picture, `size`×`size`×3 of 0 to 255, and the people in it (see `models.train.studio.Scene`)."""
         image, people = self.kept[int(chance.integers(len(self.kept)))]
         cut, placed = moved(image, people, _way(chance, image, people, size), size)
         return cut.astype(np.float32), placed

@@ -8,8 +8,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.train.paint import paint
 from models.train.palette import Dice, Floats, colour, times
+from models.train.stroke_kernel import paint
 from models.train.strokes import (
     ALPHA,
     BASE,

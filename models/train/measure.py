@@ -1,7 +1,7 @@
 """How well a network reads people, quickly: what training asks of itself now and then.
 
 People of real photos, each cut out of their photo, are read as if nobody else were there: the likeliest cell of each
-heat map, and its short offset. That is worse than `models.posenet` reads, and enough to see a network learn. What 8
+heat map, and its short offset. That is worse than `models.estimator.posenet` reads, and enough to see a network learn. What 8
 bits cost is asked both ways: `compare`.
 
 Photos only measure: none ever trains a network, and no training scene is made of one.
@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as pillow
 
-from models.estimator import Estimator, size_for
+from models.estimator.estimator import Estimator, size_for
+from models.estimator.posenet import STRIDE, Heads, Scale, decode
 from models.figures import picture
 from models.pose import BOX_TO_BODY, SIGMAS, Floats, Image
-from models.posenet import STRIDE, Heads, Scale, decode
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,7 +70,7 @@ class Kept(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """By the likeliest cells, as `found` reads, and by `models.posenet`'s decoder."""
+    """By the likeliest cells, as `found` reads, and by `models.estimator.posenet`'s decoder."""
 
     cells: Kept
     decoded: Kept

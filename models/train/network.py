@@ -16,8 +16,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from models.estimator import CHANNELS as CHANNELS
-from models.posenet import STRIDE
+from models.estimator.estimator import CHANNELS as CHANNELS
+from models.estimator.posenet import STRIDE
 
 OFFSET_PIXELS: Final = STRIDE
 """The network's offsets are in cells; times this they are in pixels, as the file's are."""
@@ -34,7 +34,7 @@ class PoseNet(nn.Module):
     """Pictures as `as_input` gives them, B×3×H×W with sides of 16 n + 1 → B×115×(H/16 + 1)×(W/16 + 1).
 
     The channels are 17 heat maps (logits), 34 short offsets and 64 mid offsets (cells), in the order that
-    `models.posenet` describes. Quickest when both the network and its input are in `torch.channels_last`.
+    `models.estimator.posenet` describes. Quickest when both the network and its input are in `torch.channels_last`.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.pose import Floats
-from models.process import begin
+from models.processes import begin
 from models.train.variety import moved, similarity
 
 PEOPLE: Final = 10_000
@@ -39,7 +39,7 @@ NICE: Final = 19
 
 
 class Batch(NamedTuple):
-    """`images` B×S×S×3, `people` B×P×17×3 (see `models.train.scene.Scene`; nobody where all is 0)."""
+    """`images` B×S×S×3, `people` B×P×17×3 (see `models.train.studio.Scene`; nobody where all is 0)."""
 
     images: npt.NDArray[np.uint8]
     people: Floats
@@ -124,7 +124,7 @@ def _supply(filled: Queue[Batch], size: Any, seed: list[int], count: int, record
     from models.train.bank import Bank
     from models.train.gallery import Gallery
     from models.train.mocap import load
-    from models.train.scene import MOST, Studio
+    from models.train.studio import MOST, Studio
 
     chance = np.random.default_rng(seed)
     bank = Bank(chance, 400, load(recorded) if recorded else None)

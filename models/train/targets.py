@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from models.estimator.posenet import BACKWARD, EDGES, STRIDE
 from models.pose import KEYPOINTS, Floats
-from models.posenet import BACKWARD, EDGES, STRIDE
 
 KINDS: Final = len(KEYPOINTS)
 STEPS: Final = len(EDGES)
@@ -36,7 +36,7 @@ _EDGES: Final = np.array(EDGES)
 
 class Targets(NamedTuple):
     """For B scenes on h×w cells: `heat` B×17×h×w of 0 and 1; `offsets` and how much each counts, B×98×h×w, in the order
-    of `models.posenet.Heads`."""
+    of `models.estimator.posenet.Heads`."""
 
     heat: Floats
     offsets: Floats

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from models.estimator.posenet import Scale
 from models.pose import Floats
-from models.posenet import Scale
 
 FORMAT: Final = b"TFL3"
 FORMAT_VERSION: Final = 3

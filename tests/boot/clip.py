@@ -10,11 +10,11 @@ from typing import Final
 
 import cv2
 import numpy as np
-from cache import Cache, Entry, key
 
 from models import figures
 from models.figures import perform
 from models.pose import Image
+from tests.boot.cache import Cache, Entry, key
 
 WIDTH: Final = 320
 HEIGHT: Final = 240

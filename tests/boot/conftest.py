@@ -9,9 +9,10 @@ from types import FrameType
 from typing import Final
 
 import pytest
-from clip import clip_of, performance
-from image import Image
-from image import image as built
+
+from tests.boot.clip import clip_of, performance
+from tests.boot.image import Image
+from tests.boot.image import image as built
 
 PASSED: Final = pytest.StashKey[bool]()
 

@@ -1,6 +1,6 @@
 """The disk that the test machine boots from, and its kernel; built once for each state of the project.
 
-`python tests/boot/image.py` builds it, or says that it is there. Root is needed: for the owners of files, and chroot.
+`python -m tests.boot.image` builds it, or says that it is there. Root is needed: for the owners of files, and chroot.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from cache import Cache, Entry, key, say
-from chroot import BuildError, call
-from layers import FIXTURES, app, overlay, unpacked
+from tests.boot.cache import Cache, Entry, key, say
+from tests.boot.chroot import BuildError, call
+from tests.boot.layers import FIXTURES, app, overlay, unpacked
 
 SIZE: Final = "4G"
 

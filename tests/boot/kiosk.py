@@ -13,15 +13,15 @@ from typing import Final
 import cv2
 import numpy as np
 import pygame
-from machine import HEIGHT, PAUSE, WIDTH, Machine
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from device import draw
-from device.scene import Scene
+from device.display import draw
+from device.display.scene import Scene
 from index.agreement import agreement
-from models.estimator import Estimator
+from models.estimator.estimator import Estimator
 from models.pose import Pose
+from tests.boot.machine import HEIGHT, PAUSE, WIDTH, Machine
 
 Screen = NDArray[np.uint8]
 """What a display shows: height×width×3, RGB."""

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from cache import Cache, Entry, is_content, key
-from chroot import BuildError, call, inside
+from tests.boot.cache import Cache, Entry, is_content, key
+from tests.boot.chroot import BuildError, call, inside
 
 PROJECT: Final = Path(__file__).parents[2]
 FIXTURES: Final = Path(__file__).parent / "fixtures"
@@ -134,7 +134,7 @@ def _annoy() -> str:
 
 def starter() -> Entry:
     """The starter library of the drawing program as it is now, all of it."""
-    from index.starter import program_version
+    from index.build.starter import program_version
 
     def build(whole: Path, scratch: Path) -> None:
         program = Path(sys.executable).with_name("pose-mirror")

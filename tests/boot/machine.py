@@ -16,12 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-import accelerator
 import numpy as np
-from agent import Agent, LineError, Monitor, Result
-from image import Image
 from numpy.typing import NDArray
 from PIL import Image as Picture
+
+from tests.boot import accelerator
+from tests.boot.agent import Agent, LineError, Monitor, Result
+from tests.boot.image import Image
 
 WIDTH: Final = 800
 HEIGHT: Final = 480

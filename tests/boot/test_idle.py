@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from image import Image
-from kiosk import QUICK, Kiosk, Settings, console
-from machine import Machine
+
+from tests.boot.image import Image
+from tests.boot.kiosk import QUICK, Kiosk, Settings, console
+from tests.boot.machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
 

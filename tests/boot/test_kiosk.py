@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clip import pictures_of
-from image import Image
-from kiosk import ALIKE, CONFIG, GIFS, QUICK, STARTING, STATE, Kiosk, answer, console, likeness, words_on
-from machine import Machine
 from PIL import Image as Picture
 from PIL import ImageSequence
 
-from device.saving import FAILED
-from models.estimator import Estimator
-from models.fetch import OWN, WEIGHTS
+from device.recording.saving import FAILED
+from models.estimator.estimator import Estimator
+from models.estimator.fetch import OWN, WEIGHTS
 from models.pose import Pose
+from tests.boot.clip import pictures_of
+from tests.boot.image import Image
+from tests.boot.kiosk import ALIKE, CONFIG, GIFS, QUICK, STARTING, STATE, Kiosk, answer, console, likeness, words_on
+from tests.boot.machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(900)]
 
@@ -135,7 +135,7 @@ def test_a_mirror_that_stands_still_is_started_again(kiosk: Kiosk) -> None:
 
 def estimator_of(kiosk: Kiosk) -> int:
     """The process that estimates."""
-    (child,) = kiosk.machine.shell(f"pgrep -P {kiosk.pid} -f models.child").split()
+    (child,) = kiosk.machine.shell(f"pgrep -P {kiosk.pid} -f models.estimator.child").split()
     return int(child)
 
 
@@ -308,7 +308,7 @@ def test_the_service_is_exposed_as_little_here_as_was_promised(kiosk: Kiosk) -> 
 
 def test_it_ends_in_time_and_leaves_nothing(kiosk: Kiosk) -> None:
     machine = kiosk.machine
-    machine.wait_for("! pgrep -u pose-mirror -f device.saving", 90, "no GIF is being made")
+    machine.wait_for("! pgrep -u pose-mirror -f device.recording.saving", 90, "no GIF is being made")
     begun, ended = map(float, machine.shell(f"{CLOCK}; systemctl stop pose-mirror; {CLOCK}").split())
     assert kiosk.told("Result") == "success", "it had to be killed"
     assert not kiosk.said("does not end, and is left behind")

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from clip import performance
-from image import Image
-from machine import HEIGHT, WIDTH, Machine
+
+from tests.boot.clip import performance
+from tests.boot.image import Image
+from tests.boot.machine import HEIGHT, WIDTH, Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(600)]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from image import Image
-from kiosk import GIFS, QUICK, SAVED, STATE, Kiosk
-from machine import Machine
 
-from index.starter import grow
+from index.build.starter import grow
+from tests.boot.image import Image
+from tests.boot.kiosk import GIFS, QUICK, SAVED, STATE, Kiosk
+from tests.boot.machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
 

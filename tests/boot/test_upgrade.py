@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image import Image
-from kiosk import CONFIG, QUICK, Kiosk
-from machine import Machine
+
+from tests.boot.image import Image
+from tests.boot.kiosk import CONFIG, QUICK, Kiosk
+from tests.boot.machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.boot_long, pytest.mark.timeout(3600)]
 
@@ -67,5 +68,5 @@ def test_an_upgrade_that_does_not_come_up_gives_way_to_the_version_before(kiosk:
 
 
 def test_an_upgrade_whose_doctor_finds_new_faults_is_not_tried(kiosk: Kiosk) -> None:
-    sick = 'sed -i \'s/^def _heat(.*/&\\n    return Finding("bad", "It burns.")/\' device/doctor.py'
+    sick = 'sed -i \'s/^def _heat(.*/&\\n    return Finding("bad", "It burns.")/\' device/cli/doctor.py'
     refused(kiosk, "sick", sick, "It burns.")

@@ -1,4 +1,4 @@
-"""Fuzzes targets at the same time, or reads one input again: `python -m fuzz --help`; `make fuzz` runs it."""
+"""Fuzzes targets at the same time, or reads one input again: `python -m tests.fuzz --help`; `make fuzz` runs it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
 
-from fuzz.promise import TARGETS, in_time, target
+from tests.fuzz.promise import TARGETS, in_time, target
+from tests.support.paths import ROOT
 
-FOLDER: Final = Path(__file__).parents[2] / "build" / "fuzz"
+FOLDER: Final = ROOT / "build" / "fuzz"
 """Where each target keeps the inputs that reached something new, for the next time, and those that broke a promise."""
 
 EVERY: Final = 60.0
@@ -48,7 +49,7 @@ class Run:
         self.known = self._files()
         self._began = time.monotonic()
         with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "fuzz.driver", self.name, str(self.folder), str(self.seconds)]
+            command = [sys.executable, "-m", "tests.fuzz.driver", self.name, str(self.folder), str(self.seconds)]
             # a session of its own, so that Ctrl-C ends it here, and in order
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
@@ -100,7 +101,7 @@ class Run:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all by default")
     parser.add_argument("--seconds", type=int, default=3600, help="how long each is fuzzed; an hour by default")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where inputs are kept; build/fuzz by default")
@@ -164,7 +165,7 @@ def waited_for(runs: Sequence[Run]) -> int:
     print(*(run.result() for run in runs), sep="\n", flush=True)
     for run in runs:
         for file in run.found:
-            print(f"Read it again: PYTHONPATH=tests .venv/bin/python -m fuzz {run.name} --input {file}")
+            print(f"Read it again: .venv/bin/python -m tests.fuzz {run.name} --input {file}")
     return int(any(run.found or run.status not in DONE for run in runs))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from device import config
-from fuzz.promise import Broken, Mutate, Read, check_sentence
+from tests.fuzz.promise import Broken, Mutate, Read, check_sentence
 
 LONGEST: Final = 8192
 

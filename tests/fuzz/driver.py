@@ -1,4 +1,4 @@
-"""One target under atheris, which finds inputs that reach new code: `python -m fuzz.driver TARGET FOLDER SECONDS`.
+"""One target under atheris, which finds inputs that reach new code: `python -m tests.fuzz.driver TARGET FOLDER SECONDS`.
 
 What a reader raises is written to FOLDER/found, the first input of each kind, and the fuzzing goes on; a signal, an
 endless loop or too much memory ends it, and libFuzzer writes the input there.
@@ -19,8 +19,8 @@ from typing import Final
 
 import atheris
 
-from fuzz.finds import noting
-from fuzz.promise import Target, in_time, target
+from tests.fuzz.finds import noting
+from tests.fuzz.promise import Target, in_time, target
 
 INSTRUMENTED: Final = (
     "models", "index", "device", "tomllib", "json", "csv", "zipfile", "PIL", "numpy.lib", "urllib.parse", "fnmatch",

@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from fuzz.promise import Read
+from tests.fuzz.promise import Read
 
 
 def noting(read: Read, found: Path) -> Read:

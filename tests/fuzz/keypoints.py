@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from sample_poses import people
 
-from fuzz import odd
-from fuzz.promise import Broken, Mutate, Read, as_file, check_sentence, of_file
-from index import importers, sources, writer
-from index.people import prominent
-from index.photo import Credit, ImportFailed, Photo, Skipped
+from index.build import importers, sources, writer
+from index.build.people import prominent
+from index.build.photo import Credit, ImportFailed, Photo, Skipped
 from models.pose import Pose
+from tests.fuzz import odd
+from tests.fuzz.promise import Broken, Mutate, Read, as_file, check_sentence, of_file
+from tests.support.sample_poses import people
 
 LONGEST: Final = 16_384
 

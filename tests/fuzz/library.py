@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from sample_poses import people
 
-from fuzz import odd
-from fuzz.promise import Broken, Mutate, Read, as_file, check_sentence, of_file
-from index import credits, library, vector
+from index import library, vector
+from index.build import credits
+from index.build.writer import NewItem, Writer
 from index.manifest import ITEMS, KEYPOINTS, MANIFEST, SHAPE, LibraryError, _dump, index_file
 from index.match import Matcher
-from index.writer import NewItem, Writer
 from models.pose import Pose
+from tests.fuzz import odd
+from tests.fuzz.promise import Broken, Mutate, Read, as_file, check_sentence, of_file
+from tests.support.sample_poses import people
 
 LONGEST: Final = 65_536
 

@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-from fuzz.promise import Broken, Mutate, Read, check_sentence
-from models import estimator, surgery
-from models.fetch import OWN, WEIGHTS
+from models.estimator import estimator, surgery
+from models.estimator.fetch import OWN, WEIGHTS
+from tests.fuzz.promise import Broken, Mutate, Read, check_sentence
 
 LONGEST: Final = 65_536
 

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from typing import Any, Final
 
-from fuzz.promise import Mutate
+from tests.fuzz.promise import Mutate
 
 VALUES: Final[tuple[Any, ...]] = (
     None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e308, 2**31, 2**63, 2**64, -(2**63), 10**400, float("nan"),

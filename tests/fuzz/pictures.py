@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageCms
 
-from device.camera import CameraError
 from device.cameras import film
-from fuzz import odd
-from fuzz.promise import Broken, Mutate, Read, check_sentence
+from device.cameras.base import CameraError
 from index import pictures
+from tests.fuzz import odd
+from tests.fuzz.promise import Broken, Mutate, Read, check_sentence
 
 LONGEST: Final = 16_384
 

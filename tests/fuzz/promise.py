@@ -52,7 +52,7 @@ class Target(Protocol):
 
 def target(name: str) -> Target:
     """The target of a name in TARGETS."""
-    return cast(Target, importlib.import_module(f"fuzz.{name}"))
+    return cast(Target, importlib.import_module(f"tests.fuzz.{name}"))
 
 
 def check_sentence(said: object, names: object = "") -> None:

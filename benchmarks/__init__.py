@@ -1,0 +1,1 @@
+"""Programs that print figures; run each with `python -m benchmarks.NAME`."""

@@ -1,0 +1,158 @@
+"""Prints figures of docs/faults.md that `soak.py` does not: cameras, answers of the estimator, and ends by SIGTERM.
+
+.venv/bin/python -m benchmarks.fault_times        (three minutes; the cameras are those of the tests)
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+import pytest
+
+import tests.support.failing_estimators as failing
+from device.cameras import v4l2
+from device.cameras.base import CameraError
+from device.cameras.watch import WatchedCamera
+from index.build.starter import starter
+from models.estimator.watched import EstimatorLost, EstimatorProcess
+from tests.support.stand_ins import Capture, Hardware, answering, capability
+
+LASTS = 5.0
+"""Seconds for which a camera's fault lasts."""
+
+TERMS = 40
+"""Mirrors that are ended."""
+
+
+def main() -> None:
+    print("| fault | said after | back after |\n|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as place:
+        for name, change in (("unplugged", _unplug), ("silent", _silence)):
+            with usb_camera(Path(place)) as (camera, hardware, path):
+                camera_fault(f"USB camera {name} for {LASTS:g} s", camera, partial(change, hardware, path))
+        for name, order in (("NaN", failing.NO_NUMBERS), ("rows of 51", failing.NARROW_ROWS), ("no pickle", 12)):
+            wrong_answer(name, order, Path(place))
+        ends(Path(place))
+
+
+def _unplug(hardware: Hardware, path: Path, on: bool) -> None:
+    hardware.plugged = not on
+    if on:
+        path.unlink()
+    else:
+        path.touch()
+
+
+def _silence(hardware: Hardware, path: Path, on: bool) -> None:
+    hardware.silent = on
+
+
+@contextmanager
+def usb_camera(place: Path) -> Iterator[tuple[WatchedCamera, Hardware, Path]]:
+    """A USB camera as the mirror has it; only OpenCV's capture and the kernel are stood in for."""
+    hardware, path = Hardware(), place / "video0"
+    path.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Capture, "hardware", hardware, raising=False)
+        patch.setattr(Capture, "select_timeout", 4.0)  # as device.cameras.usb asks of OpenCV
+        patch.setattr(cv2, "VideoCapture", Capture)
+        patch.setattr(v4l2.fcntl, "ioctl", answering({path: capability("uvcvideo")}, hardware))
+        patch.setattr("device.cameras.usb.find", lambda: v4l2.find(place))
+        with WatchedCamera("usb", size=(640, 480)) as camera:
+            yield camera, hardware, path
+
+
+def camera_fault(name: str, camera: WatchedCamera, change: Callable[[bool], None]) -> None:
+    until(lambda: gives(camera) is None)
+    change(True)
+    began = time.monotonic()
+    sentence = until(lambda: gives(camera))
+    said = time.monotonic() - began
+    while time.monotonic() < began + LASTS:
+        sentence = gives(camera) or sentence
+    change(False)
+    began = time.monotonic()
+    until(lambda: gives(camera) is None)
+    print(f"| {name}: {sentence} | {said:.1f} s | {time.monotonic() - began:.1f} s |", flush=True)
+
+
+def gives(camera: WatchedCamera) -> str | None:
+    """What is wrong with the camera; None when it gives a picture."""
+    try:
+        camera.latest(timeout=2.0)
+    except CameraError as error:
+        return str(error)
+    return None
+
+
+def wrong_answer(name: str, order: int, place: Path) -> None:
+    """A child that answers with something else than poses; it starts a little sooner than one with a model."""
+    model = place / "model"
+    model.write_text("")
+    image = np.zeros((48, 64, 3), np.uint8)
+    with EstimatorProcess(model, device="cpu", make=failing.Obedient) as process:
+        process.warm()
+        time.sleep(2.5)
+        image[0, 0, :2] = order, 1
+        began = time.monotonic()
+        sentence = until(lambda: lost(process, image))
+        said = time.monotonic() - began
+        image[0, 0, :2] = failing.WELL, 1
+        until(lambda: lost(process, image) is None)
+        print(f"| estimator answers {name}: {sentence} | {said:.2f} s | {time.monotonic() - began:.2f} s |", flush=True)
+
+
+def lost(process: EstimatorProcess, image: np.ndarray) -> str | None:
+    try:
+        process.estimate(image)
+    except EstimatorLost as error:
+        return str(error)
+    return None
+
+
+def until(look: Callable[[], object], limit: float = 60.0) -> object:
+    """What is found, once it is found."""
+    end = time.monotonic() + limit
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"nothing within {limit:g} s")
+        time.sleep(0.005)
+    return found
+
+
+def ends(place: Path) -> None:
+    """SIGTERM at moments as chance will have them, from the first instruction on to well within the mirror's run."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(place / "data"), "HOME": str(place), "SDL_VIDEODRIVER": "dummy"}
+    starter(place / "data" / "pose-mirror" / "starter", count=40)
+    command = [sys.executable, "-m", "device.cli.main", "run", "--camera", "performer", "--display", "headless"]
+    took, statuses = [], []
+    for _ in range(TERMS):
+        mirror = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0.02, 4.0))
+        began = time.monotonic()
+        mirror.send_signal(signal.SIGTERM)
+        statuses.append(mirror.wait())
+        took.append(time.monotonic() - began)
+    print(
+        f"\n{TERMS} mirrors ended by SIGTERM 0.02 to 4 s after they were begun: {median(took):.2f} s in the median, "
+        f"{max(took):.2f} s at most; status 0 {statuses.count(0)} times, and {statuses.count(-signal.SIGTERM)} times "
+        "the signal's own, before a line of the program was read"
+        + ("." if set(statuses) <= {0, -signal.SIGTERM} else f", and others: {sorted(set(statuses))}.")
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The pieces that the screen is made of: skeleton, inset, ring, cards. Where they go is not said here.
+
+Surfaces are 32-bit with alpha in the order blue, green, red, alpha, which SDL lays on a display fastest. Those that are
+kept (`lru_cache`) are shared: don't draw on them.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pygame
+
+from device.display.layout import SEEN, Size, reduced
+from device.display.lettering import WHITE, Colour
+from models.pose import EDGES, KEYPOINTS, RIGHT_EAR, Floats, Image, Pose
+
+INK: Final[Colour] = (16, 18, 24)
+LEFT: Final[Colour] = (86, 214, 222)
+RIGHT: Final[Colour] = (255, 150, 104)
+MIDDLE: Final[Colour] = (250, 246, 236)
+
+GOOD: Final[Colour] = (126, 226, 168)
+FAULT: Final[Colour] = (255, 190, 92)
+RECORD: Final[Colour] = (236, 72, 72)
+
+SUBPIXEL: Final = 4
+"""Bits behind the point in the coordinates that OpenCV draws with."""
+
+
+def stamp(canvas: pygame.Surface, piece: pygame.Surface, at: tuple[float, float], strength: float = 1.0) -> None:
+    """Lay a piece on the canvas with its upper left corner `at`, as opaque as `strength` (0 to 1) says."""
+    if strength > 0:
+        piece.set_alpha(round(255 * min(strength, 1.0)))
+        canvas.blit(piece, (round(at[0]), round(at[1])))
+
+
+def skeleton(image: Image, pose: Pose, thickness: float = 4.0) -> None:
+    """Draw a pose into its picture (H×W×3): the person's left cool, right warm, points scored under 0.3 left out."""
+    seen = (pose.scores >= SEEN) & np.isfinite(pose.xy).all(-1)
+    xy = np.clip(np.nan_to_num(pose.xy), -8192, 8192)
+    strokes = [(a, b) for a, b in EDGES if seen[a] and seen[b]]
+    for outline in (True, False):
+        for a, b in strokes:
+            colour = INK if outline else _side(a, b)
+            _stroke(image, xy[a], xy[b], _weight(max(a, b), thickness) + outline * thickness * 0.5, colour)
+        for k in np.flatnonzero(seen):
+            radius = _weight(int(k), thickness) * 0.8 + outline * thickness * 0.25
+            _dot(image, xy[k], radius, INK if outline else _side(int(k), int(k)))
+
+
+def _side(a: int, b: int) -> Colour:
+    sides = {KEYPOINTS[k].split("_")[0] for k in (a, b)}
+    return {"left": LEFT, "right": RIGHT}.get(sides.pop(), MIDDLE) if len(sides) == 1 else MIDDLE
+
+
+def _weight(keypoint: int, thickness: float) -> float:
+    """The face's points lie close together and are drawn finer."""
+    return thickness * (0.55 if keypoint <= RIGHT_EAR else 1.0)
+
+
+def _stroke(image: Image, a: Floats, b: Floats, thickness: float, colour: Colour | int) -> None:
+    cv2.line(image, _fixed(a), _fixed(b), _ink(colour), max(1, round(thickness)), cv2.LINE_AA, SUBPIXEL)
+
+
+def _dot(image: Image, at: Floats, radius: float, colour: Colour | int) -> None:
+    cv2.circle(
+        image, _fixed(at), max(1, round(radius * (1 << SUBPIXEL))), _ink(colour), cv2.FILLED, cv2.LINE_AA, SUBPIXEL
+    )
+
+
+def _fixed(point: Floats) -> tuple[int, int]:
+    return round(float(point[0]) * (1 << SUBPIXEL)), round(float(point[1]) * (1 << SUBPIXEL))
+
+
+def _ink(colour: Colour | int) -> tuple[int, ...]:
+    return (colour,) if isinstance(colour, int) else colour
+
+
+def inset(camera: Image, visitor: Pose | None, size: Size) -> pygame.Surface:
+    """The camera's picture made `size` large, with rounded corners, a thin border and the visitor's skeleton."""
+    width, height = size
+    less = reduced(camera, max(1, min(camera.shape[1] // width, camera.shape[0] // height)))
+    small = cv2.resize(less, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    if visitor:
+        pose = visitor.scaled(width / camera.shape[1], height / camera.shape[0])
+        skeleton(small, pose, max(1.5, min(size) / 48))
+    pixels = cv2.cvtColor(small, cv2.COLOR_RGB2BGRA)
+    radius = min(size) * 0.07
+    pixels[..., 3] = _rounded(size, radius)
+    surface = pygame.image.frombuffer(pixels.data, size, "BGRA")
+    surface.blit(frame(size, radius, max(1.5, min(size) / 110)), (0, 0))
+    return surface
+
+
+@lru_cache(maxsize=64)
+def panel(size: Size, radius: float, colour: Colour = INK, alpha: float = 0.82) -> pygame.Surface:
+    """A rounded rectangle, or a disc where the radius is half its side."""
+    return tinted(_rounded(size, radius), colour, alpha)
+
+
+@lru_cache(maxsize=8)
+def frame(size: Size, radius: float, thickness: float, colour: Colour = WHITE, alpha: float = 0.85) -> pygame.Surface:
+    """A rounded rectangle's border."""
+    inside = _coverage(_outside(size, radius) + thickness)
+    return tinted(_rounded(size, radius) * (255 - inside.astype(np.uint16)) // 255, colour, alpha)
+
+
+@lru_cache(maxsize=128)
+def arc(diameter: int, thickness: float, share: float, colour: Colour, alpha: float = 1.0) -> pygame.Surface:
+    """A ring of which `share` (0 to 1) is drawn, clockwise from the top, with round ends."""
+    middle, radius = (diameter - 1) / 2, (diameter - thickness) / 2 - 0.5
+    offsets = np.arange(diameter, dtype=np.float32) - middle
+    x, y = offsets[None, :], offsets[:, None]
+    along = np.mod(np.arctan2(x, -y), 2 * math.pi)
+    far = np.abs(np.hypot(x, y) - radius)
+    if share < 1:
+        angle = 2 * math.pi * max(share, 0.0)
+        ends = [(0.0, -radius), (radius * math.sin(angle), -radius * math.cos(angle))]
+        to_ends = np.minimum(*(np.hypot(x - end_x, y - end_y) for end_x, end_y in ends))
+        far = np.where(along <= angle, far, to_ends)
+    return tinted(_coverage(far - thickness / 2), colour, alpha)
+
+
+@lru_cache(maxsize=4)
+def shade(size: Size, alpha: float) -> pygame.Surface:
+    """A strip that darkens softly towards its lower edge, for small words to be read on."""
+    depth = np.linspace(0, 1, size[1], dtype=np.float32) ** 2
+    mask = np.broadcast_to((255 * depth).astype(np.uint8)[:, None], (size[1], size[0]))
+    return tinted(mask, (0, 0, 0), alpha)
+
+
+def forget() -> None:
+    """Let go of all pieces that are kept."""
+    for kept in (panel, frame, arc, shade, _rounded):
+        kept.cache_clear()
+
+
+def card(words: pygame.Surface, padding: int, accent: Colour) -> pygame.Surface:
+    """Words on a dark rounded card with a bar of colour on its left."""
+    bar = max(2, padding // 3)
+    width, height = words.get_width() + 3 * padding + bar, words.get_height() + 2 * padding
+    found = panel((width, height), padding * 0.7).copy()
+    found.blit(panel((bar, height - 2 * padding), bar / 2, accent, 1.0), (padding, padding))
+    found.blit(frame((width, height), padding * 0.7, 1.0, alpha=0.16), (0, 0))
+    found.blit(words, (2 * padding + bar, padding))
+    return found
+
+
+def _outside(size: Size, radius: float) -> Floats:
+    """How far each pixel's centre lies outside a rounded rectangle that fills the size (negative: inside), pixels."""
+    width, height = size
+    across = np.abs(np.arange(width, dtype=np.float32) - (width - 1) / 2) - (width / 2 - radius)
+    down = np.abs(np.arange(height, dtype=np.float32) - (height - 1) / 2) - (height / 2 - radius)
+    x, y = across[None, :], down[:, None]
+    far: Floats = np.hypot(np.maximum(x, 0), np.maximum(y, 0)) + np.minimum(np.maximum(x, y), 0) - radius
+    return far
+
+
+def _coverage(outside: Floats) -> npt.NDArray[np.uint8]:
+    """How much of each pixel a shape covers, 0 to 255, from the distance to its edge."""
+    covered: npt.NDArray[np.uint8] = (255 * np.clip(0.5 - outside, 0, 1)).astype(np.uint8)
+    return covered
+
+
+@lru_cache(maxsize=8)
+def _rounded(size: Size, radius: float) -> npt.NDArray[np.uint8]:
+    return _coverage(_outside(size, min(radius, size[0] / 2, size[1] / 2)))
+
+
+def tinted(mask: npt.NDArray[np.integer], colour: Colour, alpha: float = 1.0) -> pygame.Surface:
+    """One colour, as opaque as the mask (0 to 255) says."""
+    pixels = np.empty((*mask.shape, 4), np.uint8)
+    pixels[..., :3] = colour[::-1]
+    pixels[..., 3] = np.round(mask * alpha)
+    return pygame.image.frombuffer(pixels.data, (mask.shape[1], mask.shape[0]), "BGRA")

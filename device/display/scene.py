@@ -1,0 +1,254 @@
+"""One frame, composed: what is where on the screen, what glides and fades, and for how long."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import pygame
+
+from device.display import draw
+from device.display.backdrop import Backdrop, pixels
+from device.display.invitation import invite, wander
+from device.display.layout import Size
+from device.display.lettering import WHITE, Colour, Lettering
+from models.pose import Image, Pose
+
+FADE: Final = 0.15
+"""Seconds of the cross-fade from photo to photo."""
+
+SLOW_FADE: Final = 1.5
+"""The same while nobody is there."""
+
+DIM: Final = 0.4
+"""How bright the photos are behind the invitation."""
+
+MARGIN: Final = 0.03
+"""Of the display's short side, between its edges and what stands there."""
+
+INSET: Final = 0.06
+"""The share of the display's area that shows the visitor."""
+
+TICKS: Final = 24
+"""Steps a second in which the countdown's ring empties: each is kept, and takes up to a megabyte."""
+
+SMALLEST_LETTERS: Final = 11
+NEAR: Final = 0.004
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A photo on the screen: `picture`, H×W×3 exactly as large as the canvas (`layout.prepare`), and its credit line.
+
+    Another `picture` object is another photo, and is faded to.
+    """
+
+    picture: Image
+    credit: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """All that one frame on the screen shows.
+
+    `agreement` 0 to 1 is how well the photo shows the visitor's pose; `camera` is the camera's picture (H×W×3),
+    mirrored already, and `visitor` the pose in its pixels; `somebody` says whether to answer or to invite; `faults`
+    are sentences that stay as long as they are true, `notice` one that passes, of a failure where `failed`;
+    `countdown` is the numeral to show; `recording` the share done, 0 to 1.
+    """
+
+    photo: Shown | None = None
+    agreement: float | None = None
+    camera: Image | None = None
+    visitor: Pose | None = None
+    somebody: bool = False
+    faults: tuple[str, ...] = ()
+    notice: str | None = None
+    failed: bool = False
+    countdown: int | None = None
+    recording: float | None = None
+
+
+class Scene:
+    """Draws views on a canvas, and remembers what takes longer than a frame. Needs pygame.font."""
+
+    def __init__(self) -> None:
+        self._backdrop = Backdrop((1, 1))
+        self._lettering = Lettering()
+        self._cards = lru_cache(maxsize=4)(self._draw_cards)  # half a megabyte each, and no more are ever shown
+        self._presence = Glide(0.0, 0.2)
+        self._agreement = Glide(0.0, 0.12)
+        self._numeral, self._numeral_since = 0, -math.inf
+
+    def draw(self, canvas: pygame.Surface, view: View, now: float) -> None:
+        """Draw all of a view at the time `now`, in seconds of any steady clock."""
+        if self._backdrop.size != canvas.get_size():
+            self._begin_anew(canvas.get_size())
+        here = self._presence.towards(1.0 if view.somebody else 0.0, now)
+        self._backdrop.show(view.photo.picture if view.photo else None, now, FADE if view.somebody else SLOW_FADE)
+        self._backdrop.paint(pixels(canvas), now, DIM + (1 - DIM) * here)
+        if view.photo and view.photo.credit:
+            self._draw_credit(canvas, view.photo.credit)
+        if here > 0:
+            self._draw_visitor(canvas, view, now, here)
+        if not view.faults and here < 1:
+            invite(canvas, self._lettering, now, 1 - here)
+        if view.countdown is not None:
+            self._draw_countdown(canvas, view.countdown, now)
+        self._draw_words(canvas, view, now)
+
+    def _begin_anew(self, size: Size) -> None:
+        """For a canvas of another size: what was kept for the last one would be in memory for nothing."""
+        self._backdrop = Backdrop(size)
+        self._lettering.forget()
+        self._cards.cache_clear()
+        draw.forget()
+
+    def _draw_credit(self, canvas: pygame.Surface, credit: str) -> None:
+        """Whose photo it is, in the lower right corner, on a strip that darkens; shown as long as the photo is."""
+        (width, height), unit = canvas.get_size(), min(canvas.get_size())
+        margin = unit * MARGIN
+        words = self._lettering.block(
+            credit, _letters(unit, 0.025), round((0.45 if width > height else 0.36) * width), side="right", most_lines=4
+        )
+        strip = draw.shade((width, min(height, round(words.get_height() * 1.5 + unit * 0.12))), 0.75)
+        draw.stamp(canvas, strip, (0, height - strip.get_height()))
+        draw.stamp(
+            canvas, words, (width - margin - words.get_width(), height - margin * 0.8 - words.get_height()), 0.95
+        )
+
+    def _draw_visitor(self, canvas: pygame.Surface, view: View, now: float, here: float) -> None:
+        """In the lower left corner: the visitor's inset, and how well the photo agrees."""
+        (width, height), unit = canvas.get_size(), min(canvas.get_size())
+        x, lower = unit * MARGIN, height - unit * MARGIN
+        if view.camera is not None:
+            size = inset_size(view.camera, (width, height))
+            draw.stamp(canvas, draw.inset(view.camera, view.visitor, size), (x, lower - size[1]), here)
+            x += size[0] + unit * MARGIN * 0.7
+        if view.agreement is not None and view.photo:
+            diameter = max(30, round(unit * 0.13))
+            share = self._agreement.towards(min(max(view.agreement, 0.0), 1.0), now)
+            self._draw_ring(canvas, share, diameter, (x, lower - diameter), here)
+
+    def _draw_ring(
+        self, canvas: pygame.Surface, share: float, diameter: int, at: tuple[float, float], strength: float
+    ) -> None:
+        thickness = max(2.5, diameter * 0.075)
+        percent = round(100 * share)
+        draw.stamp(canvas, draw.panel((diameter, diameter), diameter / 2, alpha=0.6), at, strength)
+        inner, inset = round(diameter * 0.88), diameter * 0.06
+        within = at[0] + inset, at[1] + inset
+        draw.stamp(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, strength)
+        draw.stamp(canvas, draw.arc(inner, thickness, percent / 100, draw.GOOD), within, strength)
+        words = self._lettering.line(f"{percent}%", round(diameter * 0.27), tight=True)
+        centre = at[0] + diameter / 2, at[1] + diameter / 2
+        draw.stamp(canvas, words, _centred(words, centre), strength)
+
+    def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> None:
+        """The numeral, big and in the middle, in a ring that empties within its second."""
+        if numeral != self._numeral:
+            self._numeral, self._numeral_since = numeral, now
+        (width, height), unit = canvas.get_size(), min(canvas.get_size())
+        centre, diameter = (width / 2, height / 2), max(8, round(unit * 0.5))
+        left = max(1, round(TICKS * (1 - max(now - self._numeral_since, 0.0)))) / TICKS
+        for piece in (
+            draw.panel((diameter, diameter), diameter / 2, alpha=0.55),
+            draw.arc(round(diameter * 0.92), diameter * 0.035, left, WHITE, 0.9),
+            self._lettering.line(str(numeral), round(diameter * 0.9), tight=True),
+        ):
+            draw.stamp(canvas, piece, _centred(piece, centre))
+
+    def _draw_recording(self, canvas: pygame.Surface, share: float, now: float) -> float:
+        """A red dot that breathes and a bar that fills, at the top; returns its lower edge."""
+        (width, _), unit = canvas.get_size(), min(canvas.get_size())
+        tall, wide = max(16, round(unit * 0.06)), max(64, round(unit * 0.42))
+        x, y = (width - wide) / 2, unit * MARGIN
+        dot, bar = round(tall * 0.44), max(3, round(tall * 0.2))
+        pad = (tall - dot) / 2
+        track = round(wide - dot - 3.2 * pad)
+        draw.stamp(canvas, draw.panel((wide, tall), tall / 2, alpha=0.7), (x, y))
+        breath = 0.7 + 0.3 * math.cos(2 * math.pi * now)
+        draw.stamp(canvas, draw.panel((dot, dot), dot / 2, draw.RECORD, 1.0), (x + pad * 1.2, y + pad), breath)
+        at = x + dot + 2 * pad, y + (tall - bar) / 2
+        draw.stamp(canvas, draw.panel((track, bar), bar / 2, WHITE, 0.25), at)
+        done = max(bar, round(track * min(max(share, 0.0), 1.0)))
+        draw.stamp(canvas, draw.panel((done, bar), bar / 2, WHITE, 0.95), at)
+        return y + tall
+
+    def _draw_words(self, canvas: pygame.Surface, view: View, now: float) -> None:
+        """What is said in sentences, as cards below each other: the notice, then the faults.
+
+        With nobody there the faults take the invitation's place in the middle, and wander as it does.
+        """
+        (width, height), gap = canvas.get_size(), min(canvas.get_size()) * MARGIN / 2
+        top = 2 * gap
+        if view.recording is not None:
+            top = self._draw_recording(canvas, view.recording, now) + gap
+        if view.notice:
+            colour = draw.FAULT if view.failed else draw.GOOD
+            top = _stack(canvas, self._cards((view.notice,), colour, (width, height)), width / 2, top, gap)
+        faults = self._cards(view.faults, draw.FAULT, (width, height))
+        middle = width / 2
+        if faults and not view.somebody:
+            across, down = wander(now)
+            spare = width - max(card.get_width() for card in faults)
+            tall = sum(card.get_height() + gap for card in faults) - gap
+            middle += 0.3 * across * spare
+            top = max(top, (height - tall) / 2 + 0.3 * down * max(height - tall, 0))
+        _stack(canvas, faults, middle, top, gap)
+
+    def _draw_cards(self, sentences: tuple[str, ...], accent: Colour, size: Size) -> list[pygame.Surface]:
+        """The sentences as cards, in smaller letters when there are so many that they would not fit."""
+        unit, cards = min(size), []
+        for share in (0.044, 0.036, 0.03, 0.024):
+            letters = _letters(unit, share)
+            padding = round(letters * 0.75)
+            room = min(round(size[0] - 2 * unit * MARGIN) - 4 * padding, letters * 24)
+            blocks = [self._lettering.block(sentence, letters, room) for sentence in sentences]
+            cards = [draw.card(block, padding, accent) for block in blocks]
+            if sum(card.get_height() for card in cards) < 0.75 * size[1]:
+                break
+        return cards
+
+
+class Glide:
+    """A number that follows another one smoothly, within about three times `seconds`."""
+
+    def __init__(self, value: float, seconds: float) -> None:
+        self._value, self._seconds, self._at = value, seconds, -math.inf
+
+    def towards(self, target: float, now: float) -> float:
+        """Where it is at the time `now`, on its way to the target; after a gap in the calls it is there at once."""
+        passed = max(now - self._at, 0.0)
+        self._at = now
+        self._value += (target - self._value) * (1 - math.exp(-passed / self._seconds))
+        if abs(target - self._value) < NEAR:
+            self._value = target
+        return self._value
+
+
+def _stack(canvas: pygame.Surface, cards: list[pygame.Surface], middle: float, top: float, gap: float) -> float:
+    """Lay cards below each other, centred on `middle`; returns where the next one would begin."""
+    for card in cards:
+        draw.stamp(canvas, card, (middle - card.get_width() / 2, top))
+        top += card.get_height() + gap
+    return top
+
+
+def _centred(piece: pygame.Surface, at: tuple[float, float]) -> tuple[float, float]:
+    return at[0] - piece.get_width() / 2, at[1] - piece.get_height() / 2
+
+
+def _letters(unit: int, share: float) -> int:
+    """A text size: a share of the display's short side, but never too small to be read."""
+    return max(SMALLEST_LETTERS, round(unit * share))
+
+
+def inset_size(camera: Image, display: Size) -> Size:
+    """How large the camera's picture is shown: a share of the display's area, in the picture's own shape."""
+    height, width = camera.shape[:2]
+    scale = math.sqrt(INSET * display[0] * display[1] / (width * height))
+    scale = min(scale, 0.42 * display[0] / width, 0.42 * display[1] / height)
+    return max(2, round(width * scale)), max(2, round(height * scale))

@@ -1,0 +1,1 @@
+"""From a press of the button to a GIF on the disk."""

@@ -1,0 +1,1 @@
+"""What makes a library: sources, scans, the journal, and the writer."""

@@ -1,0 +1,136 @@
+"""CREDITS.html: whom to thank for each picture of a library, as a page that can be hung up or put on a web site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from index.build.licences import deed, short_name
+from index.library import Item
+from index.manifest import PICTURES
+
+HEAD: Final = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Credits</title>
+<style>
+:root { color-scheme: light dark; --ground: #fbfaf7; --ink: #24221e; --soft: #706b62; --line: #dedad1; --link: #14508c }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #181715; --ink: #ece8e0; --soft: #a29c90; --line: #3a3732; --link: #8fbdf0 }
+}
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 76rem; background: var(--ground); color: var(--ink);
+  font: 1rem/1.45 system-ui, sans-serif; overflow-wrap: anywhere }
+a { color: var(--link) }
+h1 { margin: 0 }
+h2 { margin: 3rem 0 0; padding-top: .6rem; border-top: 2px solid var(--line) }
+p, small, td:last-child { color: var(--soft) }
+small { font-weight: normal }
+table { border-spacing: 0 }
+td { padding: .15rem 1.5rem .15rem 0 }
+td:last-child { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
+ul { list-style: none; margin: 1.2rem 0 0; padding: 0; display: grid; gap: 1rem .8rem;
+  grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr));
+  content-visibility: auto; contain-intrinsic-size: auto 540rem }
+li { font-size: .85rem; line-height: 1.3 }
+img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; object-position: 50% 30%;
+  margin-bottom: .3rem; border-radius: 4px; background: var(--line) }
+li small { display: block; font-size: .78rem }
+h2 { break-after: avoid }
+@media print { ul { content-visibility: visible; gap: .5rem } li { break-inside: avoid } body { max-width: none } }
+</style>
+"""
+
+LAID_AT_ONCE: Final = 360
+"""Pictures in one list: browsers lay out only the lists in sight. Its rows are full for 2 to 6, 8, 9 and 10 columns."""
+
+
+class Credited(NamedTuple):
+    """A picture's file, and whom to thank for it."""
+
+    picture: str
+    title: str
+    author: str
+    licence: tuple[str, str]
+    """Its name and its URL, each empty where it is not known."""
+    source_url: str
+
+
+def page(items: Iterable[Item]) -> Iterator[str]:
+    """The page in pieces: each picture once, by licences, the most frequent first, and by authors.
+
+    It needs no script and no network; its pictures lie in the folder `pictures` beside it.
+    """
+    credited: dict[str, Credited] = {}
+    alone = 0
+    for item in items:
+        if item.picture is None:
+            alone += 1
+        elif item.picture.name not in credited:
+            credited[item.picture.name] = _credited(item, item.picture.name)
+    by_licence: dict[tuple[str, str], list[Credited]] = {}
+    for one in credited.values():
+        by_licence.setdefault(one.licence, []).append(one)
+    licences = sorted(by_licence, key=lambda licence: (licence == ("", ""), -len(by_licence[licence]), licence))
+    yield HEAD
+    yield f"<h1>Credits</h1>\n<p>{_summary(list(credited.values()), alone)}</p>\n"
+    if len(licences) > 1:
+        rows = (
+            f'<tr><td><a href="#licence-{number}">{escape(_name(licence))}</a><td>{len(by_licence[licence]):,}\n'
+            for number, licence in enumerate(licences, 1)
+        )
+        yield f"<table>\n{''.join(rows)}</table>\n"
+    for number, licence in enumerate(licences, 1):
+        yield f'<section id="licence-{number}">\n'
+        name = linked(_name(licence), licence[1] or deed(licence[0]))
+        yield f"<h2>{name} <small>{_count(by_licence[licence], 'picture')}</small></h2>\n"
+        yield from _pictures(by_licence[licence])
+        yield "</section>\n"
+
+
+def linked(words: str, url: str) -> str:
+    """Text for HTML, with a link where the URL leads to the web."""
+    try:
+        parts = urlsplit(url)
+        leads = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        leads = False
+    return f'<a href="{escape(url)}">{escape(words)}</a>' if leads else escape(words)
+
+
+def _credited(item: Item, picture: str) -> Credited:
+    licence = item.licence or "", item.licence_url or ""
+    return Credited(picture, item.title or "", item.author or "", licence, item.source_url or "")
+
+
+def _summary(pictures: Sequence[Credited], alone: int) -> str:
+    """How many there are, for people."""
+    authors = {one.author for one in pictures} - {""}
+    said = [f"{_count(pictures, 'picture')} by {_count(authors, 'author')}" if authors else _count(pictures, "picture")]
+    if alone:
+        said.append(f"{alone:,} {'pose' if alone == 1 else 'poses'} without a picture")
+    return f"This mirror shows {' and '.join(said)}. Thank you to everybody who made them."
+
+
+def _pictures(pictures: Sequence[Credited]) -> Iterator[str]:
+    """The pictures of one licence, by authors; those of whom nobody is known come last."""
+    ordered = sorted(pictures, key=lambda one: (not one.author, one.author.casefold(), one.author))
+    for start in range(0, len(ordered), LAID_AT_ONCE):
+        yield "<ul>\n"
+        for one in ordered[start : start + LAID_AT_ONCE]:
+            author = f"<small>{escape(one.author)}</small>" if one.author else ""
+            yield f'<li><img src="{PICTURES}/{escape(one.picture)}" loading="lazy" alt="">'
+            yield f"{linked(one.title or 'Untitled', one.source_url)}{author}\n"
+        yield "</ul>\n"
+
+
+def _name(licence: tuple[str, str]) -> str:
+    """What a licence is called: by its name, else after its deed, else by its URL."""
+    name, url = licence
+    return name or next(short_name(url), url) or "No licence is known"
+
+
+def _count(things: Sequence[object] | set[str], what: str) -> str:
+    return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"

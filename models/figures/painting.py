@@ -1,0 +1,110 @@
+"""Paints people on a background: light and shade, faces, contours, shadows, and what is seen of each key point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.figures.body import Tailor, dress
+from models.figures.edges import contours, layered, soften, straighten
+from models.figures.face import paint_face, paint_stripes
+from models.figures.head import head
+from models.figures.look import PER_PERSON, Look
+from models.figures.movement import Prop
+from models.figures.projection import Camera
+from models.figures.props import hold
+from models.figures.shade import colours, surface
+from models.figures.shadow import cast_shadow
+from models.figures.skeleton import Skeleton
+from models.figures.solids import Buffers, Solids, draw
+from models.figures.styles import SOFT, Style
+from models.pose import Image
+
+HIDDEN_BY: Final = (0.05, 0.05, 0.05, 0.09, 0.09)
+"""How many metres before nose, eyes and ears something must be to hide them (hair may lie over an ear)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """Somebody in a scene, with what they hold or sit on."""
+
+    skeleton: Skeleton
+    look: Look
+    props: tuple[Prop, ...] = ()
+
+
+class Painting(NamedTuple):
+    """A picture, and which of each person's key points are seen in it (17 truths each)."""
+
+    picture: Image
+    seen: list[npt.NDArray[np.bool_]]
+
+
+def paint(
+    background: Image,
+    people: Sequence[Person],
+    camera: Camera,
+    *,
+    style: Style = SOFT,
+    shadow: float = 1.0,
+    quick: bool = False,
+) -> Painting:
+    """A picture of people before a background, H×W×3.
+
+    `shadow` is how dark their shadows on the floor are, in parts of the style's; a `quick` one has hands with fewer
+    fingers and blurred edges: for a film.
+    """
+    height, width = background.shape[:2]
+    picture = cast_shadow(background, [person.skeleton for person in people], camera, style, shadow)
+    solids = Solids()
+    for number, person in enumerate(people):
+        tailor = Tailor(solids, person.skeleton, person.look, number * PER_PERSON, not quick)
+        dress(tailor)
+        head(tailor)
+        for prop in person.props:
+            hold(tailor, prop)
+    scale = float(camera.scale(np.zeros(1))[0])
+    lifted = style.lifted * 1.7 * scale
+    forms = solids.seen_by(camera)
+    buffers = draw(solids, forms, width, height, margin=3 + round(1.5 * lifted))
+    if buffers is None:
+        return Painting(picture, [np.zeros(17, bool) for _ in people])
+    seen = [_seen(buffers, person, camera, width, height) for person in people]
+    for number, person in enumerate(people):
+        if person.look.stripes:
+            paint_stripes(buffers, person.skeleton, camera, number * PER_PERSON)
+    rows, columns = buffers.material.shape
+    part = picture[buffers.top : buffers.top + rows, buffers.left : buffers.left + columns]
+    drawn = np.ascontiguousarray(part)
+    lit = surface(buffers, camera)
+    drawn.reshape(-1, 3)[lit.where] = colours(lit, np.concatenate([one.look.palette() for one in people]), style)
+    for number, person in enumerate(people):
+        paint_face(drawn, buffers, person.skeleton, person.look, camera, number * PER_PERSON)
+    if lifted >= 1:
+        layered(drawn, buffers, lifted)
+    if quick:
+        soften(drawn, buffers)
+    else:
+        straighten(drawn, buffers, part, solids, forms)
+    if style.line is not None:
+        contours(drawn, buffers, style.line, style.wide * scale * 1.7 / 1000)
+    part[:] = drawn
+    return Painting(picture, seen)
+
+
+def _seen(buffers: Buffers, person: Person, camera: Camera, width: int, height: int) -> npt.NDArray[np.bool_]:
+    """Which key points are in the picture, and of the face's those that nothing hides: as people label photos."""
+    places = camera.see(person.skeleton.keypoints())
+    pixels = np.round(camera.pixels(places)).astype(int)
+    inside = ((pixels >= 0) & (pixels < (width, height))).all(1) & (places[:, 2] < camera.nearest)
+    at = pixels - (buffers.left, buffers.top)
+    rows, columns = buffers.nearness.shape
+    for point in np.flatnonzero(inside[: len(HIDDEN_BY)]).tolist():
+        x, y = at[point]
+        if 0 <= x < columns and 0 <= y < rows:
+            inside[point] = buffers.nearness[y, x] - places[point, 2] < HIDDEN_BY[point]
+    return inside

@@ -1,0 +1,370 @@
+"""The contract of `device.cameras.base`, to which every driver is held; and the one place where a picture is flipped."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from device.cameras import film, live, performer, pi, usb, v4l2
+from device.cameras.base import Camera, CameraError, CameraSilent, CameraStuck, Frame, as_in_a_mirror
+from device.cameras.opening import open_camera
+from models.pose import Image
+from tests.support.held import held
+from tests.support.stand_ins import Capture, Hardware, answering, capability, pi_modules, scene
+
+SIZE = 640, 480
+SMALL = 353, 481
+SLACK = 0.1
+"""Seconds that a busy machine may add to whatever is timed here."""
+
+
+@dataclass
+class Rig:
+    """A driver with a camera to drive. `hardware`: what can be done to it, of those that are devices."""
+
+    open: Callable[[], Camera]
+    fps: float
+    size: tuple[int, int] = SIZE
+    hardware: Hardware | None = None
+    another_scene: bool = False
+
+    @property
+    def device(self) -> Hardware:
+        assert self.hardware is not None
+        return self.hardware
+
+
+def usb_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
+    hardware = Hardware()
+    path = folder / "video0"
+    path.touch()
+    patch.setattr(Capture, "hardware", hardware, raising=False)
+    patch.setattr(cv2, "VideoCapture", Capture)
+    patch.setattr(v4l2.fcntl, "ioctl", answering({path: capability("uvcvideo")}, hardware))
+    return Rig(lambda: usb.open_usb(path, SIZE, SMALL), hardware.fps, hardware=hardware)
+
+
+def pi_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
+    hardware = Hardware()
+    for name, module in pi_modules(hardware).items():
+        patch.setitem(sys.modules, name, module)
+    patch.setattr(pi, "PATIENCE", 0.5)
+    return Rig(lambda: pi.open_pi(SIZE, SMALL), hardware.fps, hardware=hardware)
+
+
+def film_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
+    path = folder / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 40, (320, 240))
+    for _ in range(60):
+        writer.write(cv2.cvtColor(scene(320, 240), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return Rig(lambda: film.open_film(path, SIZE, SMALL, real_time=True, loop=True), 40, (320, 240))
+
+
+def pictures_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
+    for number in range(3):
+        Pillow.fromarray(scene(1280, 960)).save(folder / f"{number}.png")
+    return Rig(lambda: film.open_film(folder, SIZE, SMALL, real_time=True, loop=True), film.STILL_FPS)
+
+
+def performer_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
+    return Rig(lambda: performer.open_performer(SIZE, SMALL, real_time=True), performer.FPS, another_scene=True)
+
+
+DEVICES = {"usb": usb_rig, "pi": pi_rig}
+RIGS = DEVICES | {"film": film_rig, "pictures": pictures_rig, "performer": performer_rig}
+
+
+@pytest.fixture(params=RIGS)
+def rig(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    return RIGS[request.param](tmp_path, monkeypatch)
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    return DEVICES[request.param](tmp_path, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """Every test here leaves no thread and no open file that it did not find."""
+    before = held()
+    yield
+    deadline = time.monotonic() + 2
+    while held() - before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert held() - before == Counter()
+
+
+def failure(camera: Camera, timeout: float = 2.0) -> CameraError:
+    """What the camera raises in the end."""
+    while True:
+        try:
+            camera.latest(timeout)
+        except CameraError as error:
+            return error
+
+
+def test_frames_are_rgb_bytes_of_the_sizes_asked_for(rig: Rig) -> None:
+    with rig.open() as camera:
+        for _ in range(3):
+            frame = camera.latest()
+            assert frame.image.shape == (rig.size[1], rig.size[0], 3)
+            assert frame.small.shape == (*SMALL, 3)
+            for image in (frame.image, frame.small):
+                assert image.dtype == np.uint8
+                assert image.flags.c_contiguous
+
+
+def test_red_is_first_and_on_the_side_the_frame_says(rig: Rig) -> None:
+    if rig.another_scene:
+        return  # the performer's picture has a test of its own
+    with rig.open() as camera:
+        frame = camera.latest()
+    for image in (frame.image, frame.small):
+        height, width = image.shape[:2]
+        seen = image[:, ::-1] if frame.mirrored else image
+        corners = seen[[height // 8, height // 8, -height // 8, -height // 8], [width // 8, -width // 8] * 2]
+        expected = [(220, 20, 20), (20, 200, 20), (20, 20, 220), (230, 230, 230)]
+        np.testing.assert_allclose(corners, expected, atol=16)
+        # The view is the same in both, to the pixel: its middle is in their middles.
+        assert abs(int(np.argmax(seen[height // 8, :, 1] > 110)) - width / 2) <= 1
+        assert abs(int(np.argmax(seen[:, width // 8, 2] > 110)) - height / 2) <= 1
+
+
+def test_frames_are_captured_one_after_the_other_and_never_in_the_future(rig: Rig) -> None:
+    with rig.open() as camera:
+        last = -1.0
+        for _ in range(8):
+            frame = camera.latest()
+            assert last < frame.taken <= time.monotonic()
+            last = frame.taken
+
+
+def test_no_frame_is_returned_twice(rig: Rig) -> None:
+    with rig.open() as camera:
+        asked = time.monotonic()
+        frames = [camera.latest() for _ in range(6)]
+        assert len({frame.taken for frame in frames}) == 6
+        assert time.monotonic() - asked > 4 / rig.fps - SLACK
+
+
+def test_whoever_was_slow_gets_the_newest_frame_and_no_backlog(rig: Rig) -> None:
+    with rig.open() as camera:
+        camera.latest()
+        for _ in range(2):
+            time.sleep(0.3)
+            age = time.monotonic() - camera.latest().taken
+            assert age < 2 / rig.fps + SLACK
+
+
+def test_no_frame_in_time_is_an_error_that_leaves_the_camera_as_it_was(rig: Rig) -> None:
+    with rig.open() as camera:
+        for _ in range(3):
+            camera.latest()
+            error = failure(camera, timeout=0.0)
+            assert isinstance(error, CameraSilent)
+            assert " has been silent for " in str(error)
+        camera.latest()
+
+
+def test_a_closed_camera_says_so_and_closes_again_in_peace(rig: Rig) -> None:
+    camera = rig.open()
+    camera.latest()
+    camera.close()
+    camera.close()
+    with pytest.raises(CameraError, match="closed"):
+        camera.latest(timeout=0.1)
+
+
+def test_a_camera_opens_again_after_it_was_closed(rig: Rig) -> None:
+    for _ in range(3):
+        with rig.open() as camera:
+            camera.latest()
+
+
+def test_silence_of_two_seconds_is_an_error_that_says_so(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Capture, "select_timeout", 2.5)
+    monkeypatch.setattr(pi, "PATIENCE", 2.5)
+    with device.open() as camera:
+        camera.latest()
+        device.device.silent = True
+        error = failure(camera)
+        assert isinstance(error, CameraSilent)
+        assert error.seconds == pytest.approx(2.0, abs=0.2)
+        assert re.search(r"camera .*has been silent for 2(\.1)? s\.$", str(error))
+
+
+def test_a_camera_that_was_pulled_out_is_an_error_now_and_later_and_lets_go(device: Rig) -> None:
+    with device.open() as camera:
+        camera.latest()
+        device.device.plugged = False
+        assert re.search("plug|cable", str(failure(camera, timeout=1.0)))
+        with pytest.raises(CameraError, match=r"plug|cable"):
+            camera.latest()
+    assert device.device.opened == 0
+    device.device.plugged = True
+    with device.open() as camera:
+        camera.latest()
+
+
+def test_a_missing_camera_is_a_sentence_and_leaks_nothing_however_often_it_is_tried(device: Rig) -> None:
+    device.device.plugged = False
+    before = held()
+    for _ in range(5):
+        with pytest.raises(CameraError, match=r"^(No Pi camera found|The camera .*): .*\.$|another program took it"):
+            device.open()
+    assert held() == before
+
+
+def test_a_camera_in_use_is_a_sentence_and_leaks_nothing_however_often_it_is_tried(device: Rig) -> None:
+    device.device.busy = True
+    before = held()
+    for _ in range(5):
+        with pytest.raises(CameraError, match=r"^The .*camera.* is used by another program\.$"):
+            device.open()
+    assert held() == before
+
+
+def test_a_camera_that_opens_and_gives_nothing_is_a_sentence(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    device.device.silent = True
+    monkeypatch.setattr(live.Live.__init__, "__defaults__", (0.2,))
+    with pytest.raises(CameraError, match=r"gave no picture within 0\.2 s\.$"):
+        device.open()
+    assert device.device.opened == 0
+
+
+def test_closing_wakes_whoever_waits_for_a_frame(device: Rig) -> None:
+    camera = device.open()
+    device.device.silent = True
+    errors: list[CameraError] = []
+    waiting = threading.Thread(target=lambda: errors.append(failure(camera, timeout=10)))
+    waiting.start()
+    time.sleep(0.15)
+    camera.close()
+    waiting.join(timeout=1)
+    assert str(errors[0]).endswith("is closed.")
+
+
+def test_a_driver_that_hangs_does_not_hang_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = pi_rig(tmp_path, monkeypatch)
+    monkeypatch.setattr(live, "CLOSING", 0.3)
+    camera = rig.open()
+    rig.device.stuck = True
+    try:
+        with pytest.raises(CameraStuck, match=r"^The Pi camera hangs and cannot be closed: restart the mirror\.$"):
+            camera.close()
+    finally:
+        rig.device.stuck = False
+
+
+def test_what_a_driver_raises_unforeseen_ends_its_camera_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = usb_rig(tmp_path, monkeypatch)
+    with rig.open() as camera:
+        monkeypatch.setattr(Capture, "retrieve", lambda self: 1 / 0)
+        assert str(failure(camera)).endswith("video0 failed: division by zero.")
+
+
+def test_a_picture_that_nobody_fetched_in_time_is_not_passed_off_as_the_newest(device: Rig) -> None:
+    with device.open() as camera:
+        camera.latest()
+        time.sleep(0.15)
+        device.device.silent = True
+        box: Any = camera
+        with box._arrived:
+            box._shot = box._shot._replace(taken=time.monotonic() - 5)
+        with pytest.raises(CameraSilent, match=r"silent for 5 s"):
+            camera.latest()
+
+
+def letter() -> Image:
+    """A picture that is another in each of the eight ways it can be turned and mirrored."""
+    return np.random.default_rng(1).integers(0, 256, (3, 5, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+@pytest.mark.parametrize("flipped_by_the_driver", [False, True])
+def test_as_in_a_mirror_is_upright_and_mirrored_once_however_the_camera_is_mounted(
+    rotate: int, flipped_by_the_driver: bool
+) -> None:
+    upright = letter()
+    # A camera that is turned clockwise sees the world turned the other way; then its driver flips that, or does not.
+    seen = np.rot90(upright, rotate // 90)
+    seen = np.ascontiguousarray(seen[:, ::-1] if flipped_by_the_driver else seen)
+    frame = as_in_a_mirror(Frame(seen, seen, 1.5, flipped_by_the_driver), rotate)
+    np.testing.assert_array_equal(frame.image, upright[:, ::-1])
+    assert frame.image.flags.c_contiguous
+    assert frame.small is frame.image
+    assert frame.mirrored
+    assert frame.taken == 1.5
+    again = as_in_a_mirror(frame)
+    np.testing.assert_array_equal(again.image, frame.image)
+
+
+def test_both_pictures_of_a_frame_are_turned_alike() -> None:
+    image, small = scene(64, 48), scene(32, 24)
+    frame = as_in_a_mirror(Frame(image, small, 0.0, False), 90)
+    np.testing.assert_array_equal(frame.image[::2, ::2], frame.small)
+    assert frame.small.shape == (32, 24, 3)
+
+
+def test_the_visitors_right_hand_is_on_the_right() -> None:
+    """A visitor who raises the right hand has it on the left of what a camera sees, and on the right of a mirror."""
+    seen = np.zeros((100, 100, 3), np.uint8)
+    seen[10:30, 10:30] = 255
+    hand = np.argwhere(as_in_a_mirror(Frame(seen, seen, 0.0, False)).image[:, :, 0]).mean(0)
+    assert hand[1] > 50
+    assert hand[0] < 50
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ("/dev/video97", "No camera found at /dev/video97: plug one in."),
+        ("usb:97", "No camera found at /dev/video97: plug one in."),
+        ("/dev/null", "/dev/null is not a camera: choose another."),
+        ("usb:x", "There is no camera 'usb:x': use auto"),
+        ("nothing.mp4", "There is no camera 'nothing.mp4': use auto"),
+        ("", "There is no camera '': use auto"),
+    ],
+)
+def test_a_choice_that_is_not_there_is_a_sentence(choice: str, sentence: str) -> None:
+    with pytest.raises(CameraError) as caught:
+        open_camera(choice, size=SIZE)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_auto_takes_the_pis_camera_before_a_usb_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usb_rig(tmp_path, monkeypatch)
+    monkeypatch.setattr(usb, "find", lambda: [tmp_path / "video0"])
+    with open_camera("auto", size=SIZE, small=SMALL) as camera:
+        assert not camera.latest().mirrored
+    pi_rig(tmp_path, monkeypatch)
+    with open_camera("auto", size=SIZE, small=SMALL) as camera:
+        assert camera.latest().mirrored
+    with open_camera("pi", size=SIZE) as camera:
+        frame = camera.latest()
+        assert frame.small is frame.image
+    with open_camera("usb", size=SIZE) as camera:
+        assert not camera.latest().mirrored
+
+
+def test_auto_says_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    monkeypatch.setattr(usb, "find", list)
+    with pytest.raises(CameraError, match=r"^No camera found: plug in a USB camera"):
+        open_camera("auto", size=SIZE)

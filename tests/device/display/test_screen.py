@@ -1,0 +1,398 @@
+"""What is on the screen: from the camera to the pixels, turned and sized in every way, and what each state adds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pygame
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device.cameras.base import as_in_a_mirror, frame_of
+from device.display import draw
+from device.display.layout import Size, cover, in_the_mirror, moved, place, prepare
+from device.display.scene import FADE, MARGIN, SLOW_FADE, inset_size
+from device.display.screen import Event, Rotation, Screen, ScreenError, Shown, View
+from index.match import Matcher
+from models.pose import LEFT_WRIST, RIGHT_WRIST, Floats, Image, Pose
+
+LATER = 100.0
+"""Seconds after which every fade is over."""
+
+RED, BLUE, GREEN = (220, 20, 20), (20, 20, 220), (20, 220, 20)
+
+STANDING = np.array(
+    [
+        [0, -62], [3, -65], [-3, -65], [7, -63], [-7, -63], [18, -40], [-18, -40], [34, -64], [-26, -15],
+        [42, -90], [-30, 8], [11, 10], [-11, 10], [13, 50], [-13, 50], [14, 88], [-14, 88],
+    ],
+    np.float32,
+)  # fmt: skip
+"""A person who faces the camera with the left hand raised, which is on the right of a picture of them. 17×2."""
+
+SENTENCE = "The camera is not answering: is it unplugged? Plug it in again; the mirror goes on by itself."
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    with Screen.open("headless", (640, 360)) as opened:
+        yield opened
+
+
+def person(x: float, y: float, scale: float) -> Pose:
+    return Pose(STANDING * np.float32(scale) + np.array([x, y], np.float32), np.ones(17, np.float32), 1.0)
+
+
+def plain(size: Size, colour: tuple[int, int, int] = (90, 90, 90)) -> Image:
+    return np.full((size[1], size[0], 3), colour, np.uint8)
+
+
+def quarters(size: Size) -> Image:
+    """A picture of which no turn and no mirror image is the same."""
+    picture = plain(size)
+    width, height = size
+    for (x, y), colour in zip([(0, 0), (1, 0), (0, 1)], [RED, GREEN, BLUE], strict=True):
+        picture[y * height // 2 : (y + 1) * height // 2, x * width // 2 : (x + 1) * width // 2] = colour
+    return picture
+
+
+def shown(screen: Screen, view: View, now: float = LATER) -> Image:
+    """The canvas when everything that fades or glides has arrived."""
+    screen.draw(view, now - LATER)
+    screen.draw(view, now)
+    return screen.snapshot()
+
+
+def where(picture: Image, colour: tuple[int, int, int], reach: int = 60) -> Floats:
+    """The middle (x, y) of all that has about this colour."""
+    y, x = np.nonzero((np.abs(picture.astype(int) - colour) < reach).all(-1))
+    assert len(x), f"nothing of the colour {colour} is on the picture"
+    return np.array([x.mean(), y.mean()], np.float32)
+
+
+class OnePhoto:
+    """A library of one person with one hand raised, as far as matching asks."""
+
+    def __init__(self, pose: Pose) -> None:
+        self.keypoints = pose.keypoints[None]
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+@pytest.mark.parametrize("raised", ["left", "right"])
+def test_a_raised_left_hand_is_on_the_left_from_camera_to_screen(raised: str, rotate: Rotation) -> None:
+    """The visitor's left hand is on the screen's left, and so is the hand that the photo's person raises for it.
+
+    A photo of somebody with the left hand raised shows it on the right, so it must be shown mirrored; one with the
+    right hand raised shows it on the left and stays as it is.
+    """
+    pictured = person(320, 260, 2)
+    seen = plain((640, 480))
+    _dot(seen, pictured.xy[LEFT_WRIST], GREEN)
+    frame = as_in_a_mirror(frame_of(seen, None, 0.0))
+    visitor = pictured.mirrored(640)  # what an estimator finds in the mirrored frame
+    assert where(frame.image, GREEN)[0] < 320
+
+    photo, found = plain((800, 600)), person(380, 290, 2.4)
+    found = found if raised == "left" else found.mirrored(800)
+    up, down = (LEFT_WRIST, RIGHT_WRIST) if raised == "left" else (RIGHT_WRIST, LEFT_WRIST)
+    _dot(photo, found.xy[up], RED)
+    _dot(photo, found.xy[down], BLUE)
+    (match,) = Matcher(OnePhoto(found)).find(visitor)  # type: ignore[arg-type]
+    assert match.mirrored == (raised == "left")
+    assert match.agreement > 0.99
+
+    with Screen.open("headless", (640, 360), rotate) as screen:
+        width, height = screen.size
+        pose = found.mirrored(800) if match.mirrored else found
+        stands = in_the_mirror(visitor, (640, 480), screen.size)
+        placement = place((800, 600), screen.size, pose, stands)
+        laid = prepare(photo, placement, screen.size, match.mirrored)
+        picture = shown(screen, View(Shown(laid), 1.0, frame.image, visitor, somebody=True))
+    wrist = moved(pose, placement).xy[RIGHT_WRIST]
+    assert where(picture, RED) == pytest.approx(wrist, abs=3)
+    assert where(picture, RED)[0] < min(where(picture, BLUE)[0], width / 2)
+    wide, high = inset_size(frame.image, (width, height))
+    left, bottom = round(MARGIN * min(width, height)), height - round(MARGIN * min(width, height))
+    assert where(picture[bottom - high : bottom, left : left + wide], GREEN)[0] < wide / 2
+
+
+def _dot(picture: Image, at: Floats, colour: tuple[int, int, int], radius: int = 22) -> None:
+    y, x = np.ogrid[: picture.shape[0], : picture.shape[1]]
+    picture[(x - at[0]) ** 2 + (y - at[1]) ** 2 < radius**2] = colour
+
+
+def test_the_photo_is_shown_as_it_is_when_the_fade_is_over(screen: Screen) -> None:
+    photo = quarters(screen.size)
+    assert (shown(screen, View(Shown(photo), somebody=True)) == photo).all()
+
+
+def test_another_photo_is_faded_to_and_a_third_takes_over_without_a_jump(screen: Screen) -> None:
+    first, second, third = (View(Shown(plain(screen.size, (v, v, v))), somebody=True) for v in (40, 200, 120))
+    shown(screen, first)
+
+    def level(view: View, after: float) -> int:
+        screen.draw(view, LATER + after)
+        return int(screen.snapshot()[5, 5, 0])
+
+    assert level(second, 0) == 40
+    middle = level(second, FADE / 2)
+    assert middle == pytest.approx(120, abs=2)
+    assert level(second, FADE * 0.75) == pytest.approx(160, abs=2)
+    assert level(third, FADE * 0.75) == pytest.approx(160, abs=2)
+    assert level(third, FADE * 1.75) == 120
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_the_picture_is_turned_clockwise_on_the_display(rotate: Rotation) -> None:
+    with Screen.open("headless", (200, 100), rotate) as screen:
+        assert screen.size == ((200, 100) if rotate % 180 == 0 else (100, 200))
+        photo = quarters(screen.size)
+        assert (shown(screen, View(Shown(photo), somebody=True)) == photo).all()
+        panel = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
+    assert (panel == np.rot90(photo, -rotate // 90)).all()
+
+
+def test_a_photo_made_for_another_size_still_fills_a_resized_window() -> None:
+    with Screen.open("window", (300, 200)) as screen:
+        view = View(Shown(plain(screen.size, (10, 200, 30))), somebody=True)
+        shown(screen, view)
+        pygame.display.set_mode((500, 700), pygame.RESIZABLE)
+        assert screen.size == (500, 700)
+        assert (shown(screen, view) == (10, 200, 30)).all()
+
+
+def test_what_is_kept_for_a_display_goes_with_it() -> None:
+    with Screen.open("window", (300, 200)) as screen:
+        view = View(Shown(plain((300, 200))), 0.5, faults=(SENTENCE,), somebody=True, countdown=3)
+        for tick in range(24):
+            screen.draw(view, LATER + tick / 24)
+        assert draw.arc.cache_info().currsize > 12
+        pygame.display.set_mode((200, 300), pygame.RESIZABLE)
+        screen.draw(view, LATER + 1)
+        assert draw.arc.cache_info().currsize <= 3
+
+
+def test_nobody_there_is_invited_by_words_that_wander(screen: Screen) -> None:
+    view = View(Shown(plain(screen.size)))
+    first, later = shown(screen, view, LATER), shown(screen, view, LATER + 40)
+    assert (first[0, 0] < 60).all()  # the photo stands back
+    bright = [(picture > 200).all(-1) for picture in (first, later)]
+    assert all(0.005 < lit.mean() < 0.2 for lit in bright)
+    assert (bright[0] & bright[1]).sum() < 0.6 * bright[0].sum()
+    assert not (shown(screen, replace(view, somebody=True)) > 200).any()
+
+
+def test_photos_change_slowly_while_nobody_is_there(screen: Screen) -> None:
+    shown(screen, View(Shown(plain(screen.size, (50, 50, 50)))))
+    other = View(Shown(plain(screen.size, (250, 250, 250))))
+    screen.draw(other, LATER)
+    screen.draw(other, LATER + FADE)
+    early = screen.snapshot()[0, 0, 0]
+    screen.draw(other, LATER + SLOW_FADE)
+    assert early < 45 < screen.snapshot()[0, 0, 0]
+
+
+STATES = {
+    "a fault": {"faults": (SENTENCE,)},
+    "two faults": {"faults": (SENTENCE, "The disk is full: free some space.")},
+    "a notice": {"notice": "Saved."},
+    "a countdown": {"countdown": 3},
+    "the start of a recording": {"recording": 0.0},
+    "the end of a recording": {"recording": 1.0},
+    "an agreement": {"agreement": 0.5},
+    "a full agreement": {"agreement": 1.0},
+    "the camera": {"camera": plain((64, 48))},
+    "the visitor": {"camera": plain((64, 48)), "visitor": person(32, 24, 0.2)},
+    "a credit": {"photo": Shown(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")},
+}
+
+
+def test_each_thing_to_be_said_is_seen_and_none_looks_like_another(screen: Screen) -> None:
+    view = View(Shown(plain(screen.size)), somebody=True)
+    pictures = {name: shown(screen, replace(view, **change)) for name, change in STATES.items()}
+    pictures["nothing"] = shown(screen, view)
+    names = list(pictures)
+    same = [
+        (a, b)
+        for i, a in enumerate(names)
+        for b in names[:i]
+        if np.abs(pictures[a].astype(int) - pictures[b]).max() < 60
+    ]
+    assert not same
+
+
+@pytest.mark.parametrize("somebody", [False, True])
+def test_a_fault_can_be_read_whether_or_not_somebody_is_there(screen: Screen, somebody: bool) -> None:
+    """White words on a dark card: much of both, and wholly on the display."""
+    picture = shown(screen, View(Shown(plain(screen.size, (250, 250, 250))), somebody=somebody, faults=(SENTENCE,)))
+    card = (picture < 70).all(-1) if somebody else (picture < 50).all(-1)
+    columns, rows = np.flatnonzero(card.mean(0) > 0.05), np.flatnonzero(card.mean(1) > 0.3)
+    assert len(columns) > 0.4 * screen.size[0]
+    inside = picture[rows[0] : rows[-1], columns[0] : columns[-1]]
+    assert 0.04 < (inside > 190).all(-1).mean() < 0.4
+
+
+def test_many_faults_are_set_smaller_so_that_all_fit() -> None:
+    with Screen.open("headless", (320, 240)) as screen:
+        few, many = (
+            shown(screen, View(faults=tuple(f"{number}. {SENTENCE}" for number in range(count)))) for count in (1, 5)
+        )
+    fault_colour = [(np.abs(picture.astype(int) - draw.FAULT) < 25).all(-1) for picture in (few, many)]
+    assert not fault_colour[1][[0, -1]].any()
+    assert 4 <= np.count_nonzero(np.diff(fault_colour[1].any(1).astype(int)) == 1) <= 5
+
+
+def test_the_ring_closes_as_the_agreement_grows(screen: Screen) -> None:
+    view = View(Shown(plain(screen.size)), somebody=True)
+    drawn = [
+        (np.abs(shown(screen, replace(view, agreement=share)).astype(int) - draw.GOOD) < 12).all(-1).sum()
+        for share in (0.1, 0.5, 0.9)
+    ]
+    assert drawn[1] / drawn[0] == pytest.approx(5, rel=0.35)
+    assert drawn[2] / drawn[1] == pytest.approx(1.8, rel=0.15)
+
+
+def test_the_credit_stays_as_long_as_the_photo_does(screen: Screen) -> None:
+    with_credit = View(Shown(plain(screen.size), "Somebody · CC BY 4.0"))
+    without = View(with_credit.photo and Shown(with_credit.photo.picture))
+    corner = slice(-40, None), slice(-200, None)
+    assert (shown(screen, with_credit)[corner] > 200).any()
+    assert not (shown(screen, without)[corner] > 200).any()
+
+
+def test_a_skeleton_leaves_out_what_is_a_guess_and_tells_left_from_right() -> None:
+    pose = person(100, 100, 1)
+    picture = plain((200, 200), (0, 0, 0))
+    draw.skeleton(picture, pose)
+    assert where(picture, draw.LEFT, 30)[0] > 105
+    assert where(picture, draw.RIGHT, 30)[0] < 95
+    guessed = Pose(pose.xy, np.where(np.arange(17) >= 13, 0.29, 0.9).astype(np.float32), 1.0)
+    legless = plain((200, 200), (0, 0, 0))
+    draw.skeleton(legless, guessed)
+    assert picture[130:].any()
+    assert not legless[130:].any()
+
+
+def test_a_skeleton_far_outside_its_picture_is_no_fault() -> None:
+    picture = plain((50, 40))
+    wild = Pose(np.full((17, 2), 1e9, np.float32), np.ones(17, np.float32), 1.0)
+    wild.xy[3] = np.nan
+    draw.skeleton(picture, wild)
+    draw.skeleton(picture, Pose(-wild.xy, wild.scores, 1.0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(1, 900), st.integers(1, 900)),
+    st.sampled_from([0, 90, 180, 270]),
+    st.sampled_from(sorted(STATES)),
+    st.booleans(),
+    st.text(max_size=60),
+    st.tuples(st.integers(1, 500), st.integers(1, 500)),
+)
+def test_anything_is_drawn_on_a_display_of_any_size(
+    size: Size, rotate: Rotation, state: str, somebody: bool, words: str, camera: Size
+) -> None:
+    with Screen.open("headless", size, rotate) as screen:
+        photo = Shown(prepare(plain((30, 20)), cover((30, 20), screen.size), screen.size), words)
+        view = View(
+            photo, 0.7, plain(camera), person(camera[0] / 2, camera[1] / 2, 1), somebody, (words,), words, 1, 0.5
+        )
+        assert shown(screen, view).shape == (screen.size[1], screen.size[0], 3)
+        change = {**STATES[state], "photo": photo}
+        assert shown(screen, replace(View(somebody=somebody), **change)).shape == (*screen.size[::-1], 3)
+
+
+def key(code: int, mod: int = 0) -> pygame.event.Event:
+    return pygame.event.Event(pygame.KEYDOWN, key=code, mod=mod, unicode="", scancode=0)
+
+
+def mouse(button: int, touch: bool) -> pygame.event.Event:
+    return pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=button, pos=(1, 1), touch=touch)
+
+
+finger = pygame.event.Event(pygame.FINGERDOWN, touch_id=1, finger_id=1, x=0.5, y=0.5, dx=0, dy=0, pressure=1)
+
+
+@pytest.mark.parametrize(
+    ("posted", "meant"),
+    [
+        ([key(pygame.K_SPACE)], [Event.PRESS]),
+        ([key(pygame.K_RETURN)], [Event.PRESS]),
+        ([key(pygame.K_KP_ENTER)], [Event.PRESS]),
+        ([mouse(1, touch=False)], [Event.PRESS]),
+        ([finger, mouse(1, touch=True)], [Event.PRESS]),
+        ([mouse(1, touch=True)], []),
+        ([mouse(4, touch=False)], []),
+        ([key(pygame.K_a)], []),
+        ([key(pygame.K_ESCAPE)], [Event.QUIT]),
+        ([key(pygame.K_q, pygame.KMOD_LCTRL)], [Event.QUIT]),
+        ([pygame.event.Event(pygame.QUIT), key(pygame.K_SPACE)], [Event.QUIT, Event.PRESS]),
+        ([key(pygame.K_SPACE), finger], [Event.PRESS]),
+    ],
+)
+def test_keys_clicks_and_touches_mean_press_or_quit(
+    screen: Screen, posted: list[pygame.event.Event], meant: list[Event]
+) -> None:
+    screen.events()
+    for event in posted:
+        pygame.event.post(event)
+    assert screen.events() == meant
+    assert screen.events() == []
+
+
+def test_a_visitor_cannot_close_the_kiosk_by_its_keyboard() -> None:
+    with Screen.open("kiosk", (320, 240)) as screen:
+        screen.events()
+        for event in (key(pygame.K_ESCAPE), key(pygame.K_q), key(pygame.K_q, pygame.KMOD_CTRL)):
+            pygame.event.post(event)
+        assert screen.events() == [Event.QUIT]
+        pygame.event.post(key(pygame.K_ESCAPE))
+        assert screen.events() == []
+        assert not pygame.mouse.get_visible()
+
+
+def test_sigterm_is_a_request_to_quit() -> None:
+    program = """
+import time
+from device.display.screen import Event, Screen
+with Screen.open("headless", (64, 48)) as screen:
+    print("open", flush=True)
+    end = time.monotonic() + 20
+    while time.monotonic() < end and Event.QUIT not in screen.events():
+        time.sleep(0.01)
+    raise SystemExit(0 if time.monotonic() < end else 3)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "open":
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_a_closed_screen_says_so() -> None:
+    screen = Screen.open("headless", (64, 48))
+    screen.close()
+    with pytest.raises(ScreenError, match="closed"):
+        screen.draw(View(), 0.0)
+
+
+def test_opening_headless_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with Screen.open("headless") as screen:
+        assert screen.kind == "headless"
+        assert screen.size == (1280, 720)
+    assert os.environ["SDL_VIDEODRIVER"] == "x11"

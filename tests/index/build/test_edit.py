@@ -1,0 +1,365 @@
+"""Pictures taken down for good, and several libraries made one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from index.build import edit
+from index.build.writer import NewItem, write_library
+from index.library import Library, LibraryError, verify
+from index.manifest import MANIFEST, PAGES, PICTURES, REPORT
+from index.pictures import PictureError
+from models.pose import Image
+from tests.support.sample_poses import people
+
+URL = "https://photos.example/"
+
+
+def scene(number: int, size: tuple[int, int] = (96, 80)) -> Image:
+    """A picture of soft patches: like no other number's, and like itself when it is scaled."""
+    patches = np.random.default_rng(number).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    return np.asarray(Pillow.fromarray(patches).resize(size, Pillow.Resampling.BICUBIC))
+
+
+def photo(number: int, size: tuple[int, int] = (96, 80), persons: int = 1, source: str | None = "") -> list[NewItem]:
+    """The people of one picture; always the same ones for the same number, whatever its size."""
+    poses = people(persons, number) * (*np.float32(size) / (640, 480), 1)
+    url = f"{URL}{number}" if source == "" else source
+    credit = (f"Photo {number}", "Ann", "CC BY 4.0", "https://cc.example", url)
+    return [NewItem(scene(number, size), pose, *credit) for pose in poses]
+
+
+def library_of(folder: Path, *items: Sequence[NewItem], models: Sequence[tuple[str, str]] = ()) -> Path:
+    write_library([one for some in items for one in some], folder, models=models)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """Photos 0 to 5, of 1 or 2 people each, and two poses without a picture after photo 2."""
+    photos = [photo(n, persons=1 + n % 2) for n in range(6)]
+    photos.insert(3, [NewItem(None, pose, "a pose", size=(640, 480)) for pose in people(2, 99)])
+    return library_of(tmp_path_factory.mktemp("built") / "library", *photos, models=[("posenet", "ab12")])
+
+
+@pytest.fixture
+def library(built, tmp_path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "library"))
+
+
+def titles(folder: Path) -> list[str | None]:
+    with Library.open(folder) as library:
+        return [item.title for item in library.items()]
+
+
+def names(folder: Path) -> dict[str | None, str]:
+    """The file's name of each picture, by its title."""
+    with Library.open(folder) as library:
+        return {item.title: item.picture.name for item in library.items() if item.picture is not None}
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+# Taking down
+
+
+def test_a_picture_is_taken_down_with_everybody_in_it_and_its_file_and_is_remembered(library):
+    name = names(library)["Photo 3"]
+    done = edit.remove(library, [name])
+    assert [item.title for item in done.taken] == ["Photo 3"]
+    assert (done.left.items, done.left.pictures) == (9, 5)
+    assert "Photo 3" not in titles(library)
+    assert not (library / PICTURES / name).exists()
+    assert b"Photo 3" not in b"".join(data for file, data in everything(library).items() if file.endswith(".html"))
+    with Library.open(library) as opened:
+        assert [(one.picture, one.title) for one in opened.removed()] == [(name, "Photo 3")]
+    assert verify(library).models == (("posenet", "ab12"),)
+    assert [file.name for file in library.parent.iterdir()] == ["library"]
+
+
+def test_what_stays_keeps_everything_but_its_number(library, built):
+    edit.remove(library, [f"{URL}0"])
+    with Library.open(built) as old, Library.open(library) as new:
+        before, after = list(old.items())[1:], list(new.items())
+        assert len(before) == len(after)
+        for one, other in zip(before, after, strict=True):
+            assert other.number == one.number - 1
+            assert (other.picture and other.picture.name) == (one.picture and one.picture.name)
+            assert (other.width, other.height, other.box) == (one.width, one.height, one.box)
+            assert (other.title, other.author, other.licence) == (one.title, one.author, one.licence)
+            assert (other.licence_url, other.source_url) == (one.licence_url, one.source_url)
+        assert np.array_equal(old.keypoints[1:], new.keypoints)
+        assert dict(new.fingerprints()).items() <= dict(old.fingerprints()).items()
+
+
+def test_a_picture_may_be_called_by_number_name_beginning_url_or_file(library, built, tmp_path):
+    smaller = tmp_path / "smaller.png"
+    Pillow.fromarray(cv2.resize(scene(5), (64, 53), interpolation=cv2.INTER_AREA)).save(smaller)
+    wanted = ["0", names(built)["Photo 1"], names(built)["Photo 2"][:6], f"{URL}4", str(smaller)]
+    done = edit.remove(library, wanted)
+    assert [item.title for item in done.taken] == ["Photo 0", "Photo 1", "Photo 2", "Photo 4", "Photo 5"]
+
+
+def test_a_picture_may_be_called_by_the_file_in_the_library_or_a_copy_of_it(library, built, tmp_path):
+    kept = shutil.copy(built / PICTURES / names(built)["Photo 1"], tmp_path / "copy.jpg")
+    inside = library / PICTURES / names(built)["Photo 2"]
+    assert [item.title for item in edit.remove(library, [str(kept), str(inside)]).taken] == ["Photo 1", "Photo 2"]
+
+
+def test_a_picture_called_twice_is_taken_down_once(library, built):
+    done = edit.remove(library, ["0", f"{URL}0", names(built)["Photo 0"].upper().replace("JPG", "jpg")[:8]])
+    assert len(done.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("99", "99 names no picture"),
+        ("-1", "-1 names no picture"),
+        ("", " names no picture"),
+        ("no such thing", "no such thing names no picture"),
+        ("³", "names no picture"),
+        ("9" * 5000, "names no picture"),
+        ("4", "Item 4 of .* is a pose without a picture"),
+        (f"{URL}77", "names no picture"),
+        ("abc", "names no picture"),
+        ("line\nbreak", "line�break names no picture"),
+    ],
+)
+def test_what_names_no_picture_is_told_and_nothing_is_changed(library, wanted, said):
+    before = everything(library)
+    with pytest.raises(LibraryError, match=said) as error:
+        edit.remove(library, ["0", wanted])
+    assert "\n" not in str(error.value)
+    assert everything(library) == before
+
+
+def test_a_file_that_is_no_picture_is_told_and_nothing_is_changed(library, tmp_path):
+    before = everything(library)
+    (tmp_path / "notes.txt").write_text("grandmother")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("notes.txt", "pipe", "library"):
+        with pytest.raises(PictureError, match=name):
+            edit.remove(library, ["0", str(tmp_path / name)])
+    Pillow.fromarray(scene(77)).save(tmp_path / "other.png")
+    with pytest.raises(LibraryError, match=r"other\.png names no picture"):
+        edit.remove(library, ["0", str(tmp_path / "other.png")])
+    assert everything(library) == before
+
+
+def test_what_names_several_pictures_is_told_with_their_names_and_nothing_is_changed(tmp_path):
+    same = "https://photos.example/album"
+    library = library_of(tmp_path / "library", *(photo(n, source=same) for n in range(6)), photo(9))
+    before = everything(library)
+    with pytest.raises(LibraryError, match=r"album names 6 pictures of .*\.jpg, …\)") as error:
+        edit.remove(library, [same])
+    assert sum(name in str(error.value) for name in names(library).values()) == edit.MOST_NAMED
+    assert everything(library) == before
+
+
+def test_not_every_picture_can_be_taken_down(library):
+    before = everything(library)
+    with pytest.raises(LibraryError, match="No picture would be left"):
+        edit.remove(library, [f"{URL}{n}" for n in range(6)])
+    with pytest.raises(LibraryError, match="nothing was taken down"):
+        edit.remove(library, [])
+    assert everything(library) == before
+
+
+def test_what_was_taken_down_before_stays_so(library):
+    edit.remove(library, [f"{URL}1"])
+    edit.remove(library, [f"{URL}2"])
+    with Library.open(library) as opened:
+        assert sorted(one.title or "" for one in opened.removed()) == ["Photo 1", "Photo 2"]
+
+
+def test_a_damaged_picture_can_be_taken_down_and_is_no_hindrance(library, built):
+    damaged, missing = (library / PICTURES / names(built)[title] for title in ("Photo 1", "Photo 2"))
+    damaged.write_bytes(b"x")
+    edit.remove(library, ["0"])
+    missing.unlink()
+    with pytest.raises(LibraryError, match=missing.name):
+        edit.remove(library, [f"{URL}4"])
+    edit.remove(library, [damaged.name, missing.name])
+    assert titles(library) == ["a pose", "a pose", "Photo 3", "Photo 3", "Photo 4", "Photo 5", "Photo 5"]
+    verify(library)
+
+
+def test_taking_down_is_told_how_far_it_is(library):
+    told = []
+    edit.remove(library, ["0"], lambda *one: told.append(one))
+    assert told[:2] == [(1, 11, "Copying"), (2, 11, "Copying")]
+
+
+def test_a_library_may_be_changed_by_a_link(library, tmp_path):
+    (tmp_path / "link").symlink_to(library)
+    edit.remove(tmp_path / "link", ["0"])
+    assert (tmp_path / "link").is_symlink()
+    assert "Photo 0" not in titles(library)
+
+
+@pytest.mark.parametrize("step", ["settle", "swap"])
+def test_what_stops_taking_down_leaves_the_library_as_it_was(library, monkeypatch, step):
+    before = everything(library)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"index.build.swap.{step}", fail)
+    with pytest.raises(OSError, match="No space left"):
+        edit.remove(library, ["0"])
+    assert everything(library) == before
+    assert [file.name for file in library.parent.iterdir()] == ["library"]
+
+
+def test_a_library_that_is_built_anew_meanwhile_is_not_changed(library, tmp_path, monkeypatch):
+    class Late(edit.Writer):
+        def __init__(self, out: Path) -> None:
+            library_of(out, photo(50), photo(0))
+            super().__init__(out)
+
+    monkeypatch.setattr(edit, "Writer", Late)
+    with pytest.raises(LibraryError, match="built anew meanwhile"):
+        edit.remove(library, ["0"])
+    with pytest.raises(LibraryError, match="built anew meanwhile"):
+        edit.merge([library, library_of(tmp_path / "two", photo(51))], library)
+    assert titles(library) == ["Photo 50", "Photo 0"]
+
+
+def test_the_report_and_the_credits_are_written_anew_without_what_was_taken_down(library):
+    edit.remove(library, [f"{URL}1"])
+    for name in PAGES:
+        page = (library / name).read_text()
+        assert "Photo 1" not in page
+        assert "Photo 2" in page
+    assert "Skipped" not in (library / REPORT).read_text()
+    verify(library)
+
+
+# Merging
+
+
+def test_libraries_are_merged_in_their_order_with_all_that_is_known(tmp_path):
+    one = library_of(tmp_path / "one", photo(0), photo(1, persons=2), models=[("posenet", "ab12")])
+    two = library_of(tmp_path / "two", photo(2), models=[("resnet", "cd34"), ("posenet", "ab12")])
+    poses = library_of(tmp_path / "poses", [NewItem(None, pose, size=(640, 480)) for pose in people(3, 5)])
+    done = edit.merge([two, one, poses], tmp_path / "all")
+    assert (done.whole.items, done.whole.pictures, done.left_out) == (7, 3, {})
+    assert verify(tmp_path / "all").models == (("resnet", "cd34"), ("posenet", "ab12"))
+    assert titles(tmp_path / "all") == ["Photo 2", "Photo 0", "Photo 1", "Photo 1", None, None, None]
+    with Library.open(tmp_path / "all") as merged, Library.open(one) as first, Library.open(poses) as third:
+        assert np.array_equal(merged.keypoints[1:4], first.keypoints)
+        assert np.array_equal(merged.keypoints[4:], third.keypoints)
+        assert (merged.item(1).credit, merged.item(1).source_url) == (first.item(0).credit, f"{URL}0")
+        assert (merged.item(5).width, merged.item(5).height) == (640, 480)
+
+
+def test_a_picture_of_two_libraries_is_there_once_and_as_the_first_has_it(tmp_path):
+    one = library_of(tmp_path / "one", photo(0), photo(1))
+    two = library_of(tmp_path / "two", photo(1, source="https://elsewhere.example"), photo(2))
+    done = edit.merge([one, two], tmp_path / "all")
+    assert titles(tmp_path / "all") == ["Photo 0", "Photo 1", "Photo 2"]
+    assert done.left_out == {"duplicate": 1}
+    assert f"Photo 1 in {two} is the same picture as Photo 1 in {one}." in (tmp_path / "all" / REPORT).read_text()
+    with Library.open(tmp_path / "all") as merged:
+        assert merged.item(1).source_url == f"{URL}1"
+
+
+@pytest.mark.parametrize("largest", [0, 1, 2])
+def test_of_nearly_the_same_pictures_the_largest_stays(tmp_path, largest):
+    sizes = [(96, 80), (102, 85), (108, 90)]
+    sizes.insert(largest, (192, 160))
+    folders = [library_of(tmp_path / str(n), photo(7, size), photo(n)) for n, size in enumerate(sizes)]
+    done = edit.merge(folders, tmp_path / "all")
+    assert done.left_out == {"near-duplicate": 3}
+    with Library.open(tmp_path / "all") as merged:
+        assert [item.width for item in merged.items() if item.title == "Photo 7"] == [192]
+        assert len(merged) == 5
+
+
+def test_other_people_before_the_same_wall_are_no_duplicates(tmp_path):
+    """A yoga class: the picture is nearly the same, the pose is another."""
+    one, two = photo(7), photo(7, (192, 160))
+    other_pose = people(1, 1234)[0] * (192 / 640, 160 / 480, 1)
+    two = [NewItem(two[0].picture, other_pose.astype(np.float32), "Photo 8")]
+    done = edit.merge([library_of(tmp_path / "1", one), library_of(tmp_path / "2", two)], tmp_path / "all")
+    assert (done.whole.pictures, done.left_out) == (2, {})
+
+
+def test_a_merged_library_may_take_the_place_of_one_of_its_parts(tmp_path):
+    one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
+    edit.merge([one, two], one)
+    assert titles(one) == ["Photo 0", "Photo 1"]
+    edit.merge([two, one], one)
+    assert titles(one) == ["Photo 1", "Photo 0"]
+    verify(one)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_what_was_taken_down_anywhere_stays_down(tmp_path):
+    """By its name in one library, by its look in another, and by what the library that is replaced remembers."""
+    one = library_of(tmp_path / "one", photo(0), photo(1), photo(2))
+    two = library_of(tmp_path / "two", photo(3), photo(1), photo(2, (192, 160)))
+    out = library_of(tmp_path / "all", photo(0), photo(4))
+    edit.remove(one, [f"{URL}1"])
+    edit.remove(one, [f"{URL}2"])
+    edit.remove(out, [f"{URL}0"])
+    done = edit.merge([one, two], out)
+    assert titles(out) == ["Photo 3"]
+    assert done.left_out == {"taken down": 3}
+    with Library.open(out) as merged:
+        assert sorted(one.title or "" for one in merged.removed()) == ["Photo 0", "Photo 1", "Photo 2"]
+
+
+def test_a_merger_that_leaves_nothing_is_told(tmp_path):
+    one, two = library_of(tmp_path / "one", photo(0), photo(1)), library_of(tmp_path / "two", photo(0))
+    edit.remove(one, [f"{URL}0"])
+    out = library_of(tmp_path / "all", photo(1), photo(2))
+    edit.remove(out, [f"{URL}1"])
+    with pytest.raises(LibraryError, match="every picture was taken down"):
+        edit.merge([one, two], out)
+    assert titles(out) == ["Photo 2"]
+
+
+def test_a_library_named_twice_is_told(tmp_path):
+    one = library_of(tmp_path / "one", photo(0))
+    (tmp_path / "link").symlink_to(one)
+    with pytest.raises(LibraryError, match=r"one was named 2 times"):
+        edit.merge([one, tmp_path / "link"], tmp_path / "all")
+
+
+def test_a_damaged_part_is_told_and_nothing_is_written(tmp_path):
+    one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
+    (picture,) = (two / PICTURES).iterdir()
+    picture.write_bytes(picture.read_bytes()[:-1])
+    with pytest.raises(LibraryError, match=picture.name):
+        edit.merge([one, two], tmp_path / "all")
+    (two / MANIFEST).unlink()
+    with pytest.raises(LibraryError, match="two holds no library"):
+        edit.merge([one, two], tmp_path / "all")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_a_folder_of_something_else_is_not_merged_into(tmp_path):
+    one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "grandmother.jpg").write_bytes(b"dear")
+    with pytest.raises(LibraryError, match="is not replaced"):
+        edit.merge([one, two], tmp_path / "photos")
+
+
+def test_merging_is_told_how_far_it_is(tmp_path):
+    one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
+    told = []
+    edit.merge([one, two], tmp_path / "all", lambda *one: told.append(one))
+    assert told[:2] == [(1, 2, "Merging"), (2, 2, "Merging")]

@@ -1,0 +1,305 @@
+"""What libraries are made of: folders, COCO's files, key-point files; what cannot be used is one sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index.build.coco import photos_of_coco
+from index.build.importers import keypoints_of, photos_in, poses_in
+from index.build.photo import ImportFailed, Photo, Skipped
+from index.build.writer import NewItem, write_library
+from index.manifest import MANIFEST
+from tests.support.sample_poses import people
+
+
+def names(folder: Path) -> list[str]:
+    return [str(one.file.relative_to(folder)) for one in photos_in(folder) if isinstance(one, Photo)]
+
+
+def failure(call, *given) -> str:
+    with pytest.raises(ImportFailed) as error:
+        call(*given)
+    said = str(error.value)
+    assert "\n" not in said
+    said.encode("utf-8")
+    return said
+
+
+# Folders
+
+
+def test_a_folder_gives_its_files_and_those_of_its_folders_by_name(tmp_path):
+    for name in ("b.jpg", "a/2.png", "a/10.png", "写真/ж.webp", "a/deeper/x", "Z.JPG", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    expected = ["Z.JPG", "b.jpg", "notes.txt", "a/10.png", "a/2.png", "a/deeper/x", "写真/ж.webp"]
+    assert names(tmp_path) == expected
+
+
+def test_hidden_files_and_libraries_are_left_alone(tmp_path):
+    for name in (".hidden.jpg", ".thumbnails/a.jpg", "a.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    write_library([NewItem(np.zeros((50, 50, 3), np.uint8), people(1)[0])], tmp_path / "library")
+    assert (tmp_path / "library" / MANIFEST).exists()
+    assert names(tmp_path) == ["a.jpg"]
+
+
+def test_links_are_followed_and_loops_end(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.jpg").touch()
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    (tmp_path / "c.jpg").symlink_to("c.jpg")
+    assert names(tmp_path) == ["c.jpg", "a/x.jpg"]
+
+
+def test_a_video_in_a_folder_is_to_be_named_itself(tmp_path):
+    (tmp_path / "dance.MP4").touch()
+    assert [one.kind for one in photos_in(tmp_path) if isinstance(one, Skipped)] == ["video"]
+
+
+def test_names_that_are_no_text_have_a_title(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9_au_lait.jpg")).touch()
+    (photo,) = photos_in(tmp_path)
+    assert isinstance(photo, Photo)
+    assert photo.credit.title == "caf� au lait"
+
+
+def test_a_folder_that_is_gone_is_skipped(tmp_path):
+    (found,) = photos_in(tmp_path / "missing")
+    assert isinstance(found, Skipped)
+    assert found.kind == "cannot be read"
+
+
+# Key points
+
+
+def test_key_points_come_as_they_are(tmp_path):
+    some = people(5, unseen=0.2)
+    np.savez_compressed(tmp_path / "a.npz", keypoints=some.astype(np.float64), image_size=[[640, 480]] * 5)
+    assert np.allclose(keypoints_of(tmp_path / "a.npz"), some)
+    count, items = poses_in(tmp_path / "a.npz")
+    items = list(items)
+    assert (count, len(items)) == (5, 5)
+    assert items[3].size == (640, 480)
+    assert items[3].picture is None
+    assert np.allclose(items[3].keypoints, some[3])
+
+
+def test_a_row_of_no_numbers_keeps_its_place_and_shows_nothing(tmp_path):
+    some = people(4)
+    some[1, 3, 0], some[2, 5, 1] = np.nan, 1e30
+    some[3, 7] = (np.inf, np.nan, 0)
+    np.savez(tmp_path / "a.npz", keypoints=some)
+    write_library(poses_in(tmp_path / "a.npz")[1], tmp_path / "library")
+    from index.library import Library
+
+    with Library.open(tmp_path / "library") as library:
+        assert len(library) == 4
+        assert library.manifest.indexed == 2
+        assert not library.keypoints[1:3].any()
+        assert library.pose(3).scores.sum() == 16
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"points": np.zeros((1, 17, 3))}, "has no `keypoints`, but points"),
+        ({}, "but nothing"),
+        ({"keypoints": np.zeros((17, 3))}, "must be N×17×3 numbers, not 17×3 of float64"),
+        ({"keypoints": np.zeros((2, 17, 2))}, "not 2×17×2"),
+        ({"keypoints": np.array(["a"])}, "not 1 of <U1"),
+        ({"keypoints": np.array([{}])}, "no key-point file"),
+        ({"keypoints": np.zeros((2, 17, 3), complex)}, "of complex128"),
+    ],
+)
+def test_other_arrays_are_told(tmp_path, arrays, said):
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert said in failure(keypoints_of, tmp_path / "a.npz")
+
+
+def test_key_point_files_that_are_none_are_told(tmp_path):
+    np.savez_compressed(tmp_path / "whole.npz", keypoints=people(50))
+    whole = (tmp_path / "whole.npz").read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    np.save(tmp_path / "array.npy", people(2))
+    for data in (
+        b"",
+        b"x",
+        whole[:-30],
+        whole[: len(whole) // 2],
+        bytes(flipped),
+        (tmp_path / "array.npy").read_bytes(),
+    ):
+        (tmp_path / "a.npz").write_bytes(data)
+        assert "a.npz" in failure(keypoints_of, tmp_path / "a.npz")
+    os.mkfifo(tmp_path / "pipe.npz")
+    (tmp_path / "folder.npz").mkdir()
+    for name in ("pipe.npz", "folder.npz", "missing.npz", "caf\udce9.npz"):
+        failure(keypoints_of, tmp_path / name)
+
+
+HEAD = "\x01\x00\x41\x00{'descr': '<\x9c,=', 'fortran_order': False, 'shape': (2, 17, 3), }\n"
+
+
+def zipped(file: Path, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> Path:
+    """A zip file of one member."""
+    with zipfile.ZipFile(file, "w", compression) as written:
+        written.writestr(name, content)
+    return file
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, compression):
+    array = io.BytesIO()
+    np.save(array, people(50))
+    file = zipped(tmp_path / "a.npz", "keypoints.npy", array.getvalue(), compression)
+    data = bytearray(file.read_bytes())
+    data[200:240] = bytes(40)
+    file.write_bytes(data)
+    assert failure(keypoints_of, file)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("keypoints", b"no array", "is no key-point file (.npz): `keypoints` is no array"),
+        ("key\npoints.npy", b"", "has no `keypoints`, but key�points."),
+        ("x" * 3000, b"", "has no `keypoints`, but xxx"),
+        ("keypoints.npy", b"\x93NUMPY\x01\x00\x06\x00{'a': ", "is a damaged .npz"),
+        ("keypoints.npy", b"\x93NUMPY" + HEAD.encode("latin-1"), 'format number 1 of "<�,=" is not recognized'),
+    ],
+)
+def test_members_that_are_no_arrays_are_told(tmp_path, name, content, said):
+    assert said in failure(keypoints_of, zipped(tmp_path / "a.npz", name, content))
+
+
+def test_sizes_that_are_no_array_are_left_out(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoints=people(1))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as written:
+        written.writestr("image_size", "640 480")
+    assert [item.size for item in poses_in(tmp_path / "a.npz")[1]] == [None]
+
+
+def test_no_people_at_all_are_no_fault_of_the_file(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoints=np.zeros((0, 17, 3)))
+    assert keypoints_of(tmp_path / "a.npz").shape == (0, 17, 3)
+
+
+# COCO
+
+
+def coco(some: np.ndarray) -> dict:
+    """Two pictures, the second with two people and a crowd."""
+    flat = [one.ravel().tolist() for one in some]
+    return {
+        "licenses": [{"id": 4, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}],
+        "images": [
+            {"id": 7, "file_name": "0007.jpg", "width": 640, "height": 480, "license": 4, "flickr_url": "http://f/7"},
+            {"id": 9, "file_name": "0009.jpg", "width": 640, "height": 480, "coco_url": "http://c/9"},
+            {"id": 11, "file_name": "nobody.jpg", "width": 640, "height": 480},
+        ],
+        "annotations": [
+            {"image_id": 7, "keypoints": flat[0], "num_keypoints": 17, "iscrowd": 0},
+            {"image_id": 9, "keypoints": flat[1], "iscrowd": 0},
+            {"image_id": 9, "keypoints": flat[2]},
+            {"image_id": 9, "keypoints": flat[3], "iscrowd": 1},
+            {"image_id": 9, "keypoints": [0] * 51, "iscrowd": 0},
+            {"image_id": 9, "bbox": [1, 2, 3, 4]},
+            {"image_id": 404, "keypoints": flat[3]},
+        ],
+    }
+
+
+def test_coco_without_its_pictures_gives_poses_with_credits(tmp_path):
+    some = people(4)
+    (tmp_path / "person_keypoints_val2017.json").write_text(json.dumps(coco(some)))
+    count, found = photos_of_coco(tmp_path / "person_keypoints_val2017.json")
+    items = [one for one in found if isinstance(one, NewItem)]
+    assert count == 2
+    assert [np.allclose(item.keypoints, one) for item, one in zip(items, some[:3], strict=True)] == [True] * 3
+    assert items[0].size == (640, 480)
+    assert (items[0].title, items[0].licence) == ("0007", "Attribution License")
+    assert items[0].licence_url == "http://creativecommons.org/licenses/by/2.0/"
+    assert [item.source_url for item in items] == ["http://f/7", "http://c/9", "http://c/9"]
+
+
+@pytest.mark.parametrize("place", [".", "images", "val2017", "../val2017", "../images/val2017", "elsewhere"])
+def test_coco_s_pictures_are_found_where_its_archives_put_them(tmp_path, place):
+    (tmp_path / "annotations").mkdir()
+    file, folder = tmp_path / "annotations" / "person_keypoints_val2017.json", tmp_path / "annotations" / place
+    file.write_text(json.dumps(coco(people(4))))
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / "0009.jpg").touch()
+    count, found = photos_of_coco(file, folder if place == "elsewhere" else None)
+    photos = [one for one in found if isinstance(one, Photo)]
+    assert count == len(photos) == 2
+    assert photos[1].file.samefile(folder / "0009.jpg")
+    assert photos[1].people is not None
+    assert photos[1].people.shape == (2, 17, 3)
+    assert photos[1].size == (640, 480)
+
+
+def test_a_folder_without_coco_s_pictures_is_told(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(coco(people(4))))
+    assert "has none of the pictures" in failure(photos_of_coco, tmp_path / "a.json", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d.pop("images"), "it has no `images`"),
+        (lambda d: d.pop("annotations"), "it has no `annotations`"),
+        (lambda d: d.update(images=3), "no COCO key-point file"),
+        (lambda d: d.update(annotations=[1]), "no COCO key-point file"),
+        (lambda d: d["annotations"][0].update(keypoints=[1, 2, 3]), "no COCO key-point file"),
+        (lambda d: d["annotations"][0].update(keypoints="x"), "no COCO key-point file"),
+        (lambda d: d["annotations"][0].update(image_id=[1]), "no COCO key-point file"),
+        (lambda d: d["images"][0].pop("file_name"), "it has no `file_name`"),
+        (lambda d: d["images"][0].update(width="wide"), "no COCO key-point file"),
+        (lambda d: d["images"][0].update(width=1e400), "no COCO key-point file"),
+    ],
+)
+def test_json_of_another_form_is_told(tmp_path, change, said):
+    document = coco(people(4))
+    change(document)
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert said in failure(photos_of_coco, tmp_path / "a.json")
+
+
+def test_coco_s_numbers_that_are_none_of_a_picture_are_left_out(tmp_path):
+    """They could not be written: no database has room for the one, and no picture has the other."""
+    document = coco(people(4))
+    for picture in document["images"]:
+        picture["width"] = 10**30
+    document["annotations"][0]["keypoints"][0] = 1e6
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    items = [one for one in photos_of_coco(tmp_path / "a.json")[1] if isinstance(one, NewItem)]
+    assert [(item.title, item.size) for item in items] == [("0009", None)] * 2
+
+
+def test_names_that_are_too_long_for_a_file_are_of_none(tmp_path):
+    document = coco(people(4))
+    for picture in document["images"]:
+        picture["file_name"] = "x" * 300
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert all(isinstance(item, NewItem) for item in photos_of_coco(tmp_path / "a.json")[1])
+    (tmp_path / "credits.csv").write_text("picture,author\n" + "x" * 3000 + ",Ann\n")
+    skipped = next(one for one in photos_in(tmp_path) if isinstance(one, Skipped))
+    assert "which is no file" in skipped.reason
+    assert len(skipped.reason) < 500
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[1]", b"\xff\xff", b"[" * 100_000, b"null"])
+def test_json_that_is_none_is_told(tmp_path, data):
+    (tmp_path / "a.json").write_bytes(data)
+    assert "a.json" in failure(photos_of_coco, tmp_path / "a.json")

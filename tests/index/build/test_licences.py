@@ -1,0 +1,55 @@
+"""Licences by patterns: what is not known to be free is not taken for free."""
+
+from __future__ import annotations
+
+import pytest
+
+from index.build.licences import deed, matches_licence
+
+
+@pytest.mark.parametrize(
+    ("licence", "url", "pattern", "fits"),
+    [
+        ("CC BY 4.0", None, "CC BY*", True),
+        ("cc by 4.0", None, "CC BY 4.0", True),
+        ("CC-BY-4.0", None, "CC BY 4.0", True),
+        ("CC-BY-NC-SA-2.0", None, "CC BY-NC-SA 2.0", True),
+        ("CC BY-NC 2.0", None, "CC BY*", True),
+        ("CC BY-NC 2.0", None, "CC BY [0-9]*", False),
+        ("CC BY 2.0", None, "CC BY [0-9]*", True),
+        ("CC0 1.0", None, "CC0*", True),
+        ("CC0 1.0", None, "CC BY*", False),
+        ("All rights reserved", None, "CC*", False),
+        (None, None, "*", False),
+        ("", "", "*", False),
+        ("Attribution License", "http://creativecommons.org/licenses/by/2.0/", "CC BY 2.0", True),
+        ("Attribution-NonCommercial License", "http://creativecommons.org/licenses/by-nc/2.0/", "CC BY-NC *", True),
+        ("Attribution-NonCommercial License", "http://creativecommons.org/licenses/by-nc/2.0/", "CC BY [0-9]*", False),
+        (None, "https://creativecommons.org/publicdomain/zero/1.0/deed.de", "CC0*", True),
+        (None, "https://creativecommons.org/publicdomain/mark/1.0/", "Public Domain*", True),
+        (None, "https://unsplash.com/license", "*unsplash.com*", True),
+        ("No known copyright restrictions", "http://flickr.com/commons/usage/", "No known*", True),
+    ],
+)
+def test_a_licence_fits_by_its_name_its_url_or_its_short_name(licence, url, pattern, fits):
+    assert matches_licence(licence, [pattern], url) is fits
+
+
+def test_one_pattern_of_several_is_enough():
+    assert matches_licence("CC0", ["CC BY*", "CC0*"])
+    assert not matches_licence("CC0", [])
+
+
+@pytest.mark.parametrize(
+    ("licence", "url"),
+    [
+        ("CC BY-SA 4.0", "https://creativecommons.org/licenses/by-sa/4.0/"),
+        ("cc-by-2.0", "https://creativecommons.org/licenses/by/2.0/"),
+        ("CC0", "https://creativecommons.org/publicdomain/zero/1.0/"),
+        ("CC BY", ""),
+        ("All rights reserved", ""),
+        ("", ""),
+    ],
+)
+def test_creative_commons_licences_are_explained_by_their_deeds(licence, url):
+    assert deed(licence) == url

@@ -1,0 +1,349 @@
+"""The estimator: sizes, files that it cannot run, and the Edge TPU as far as it goes without one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as pillow
+
+from models.estimator import estimator as module
+from models.estimator.estimator import EdgeTpuError, Estimator, ModelError, edge_tpus, fitting, runtime, size_for
+from models.estimator.fetch import DEFAULT, edgetpu_twin
+from models.figures import perform
+from models.pose import Image
+
+SENTENCE = r"^[^\n]+\.$"
+
+DELEGATE = """
+#include <stdlib.h>
+#include <string.h>
+struct delegate { void *data; int (*prepare)(void *, void *); void *rest[8]; };
+static int nothing_to_do(void *context, void *delegate) { return 0; }
+void *tflite_plugin_create_delegate(char **keys, char **values, size_t count, void (*report)(const char *)) {
+    if (strlen(REASON)) report(REASON);
+    if (!ATTACHED) return NULL;
+    struct delegate *made = calloc(1, 512);
+    made->prepare = nothing_to_do;
+    return made;
+}
+void tflite_plugin_destroy_delegate(void *delegate) { free(delegate); }
+"""
+"""A library with libedgetpu's two functions, for a machine without an Edge TPU, or with one that takes no op."""
+
+
+@pytest.fixture(scope="module")
+def model(each_posenet: Path) -> Path:
+    return each_posenet
+
+
+@pytest.fixture(scope="module")
+def twin(models_folder: Path) -> Path:
+    return models_folder / f"{edgetpu_twin(DEFAULT)}.tflite"
+
+
+@pytest.fixture(scope="module")
+def couple(shared_data: Path) -> Image:
+    """1278×1920, of two people."""
+    return np.asarray(pillow.open(shared_data / "reference" / "test_couple.jpg").convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def somebody() -> Image:
+    """720×960, of somebody drawn."""
+    return perform(1.5, 960, 720)[0]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes the Edge TPU's library: whether a device is attached, and what the library reports."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler for the library")
+
+    def make(*, attached: bool, reason: str = "") -> None:
+        source, made = tmp_path / "edgetpu.c", tmp_path / "libedgetpu.so.1"
+        source.write_text(DELEGATE)
+        defines = [f"-DATTACHED={int(attached)}", f'-DREASON="{reason}"']
+        subprocess.run([compiler, "-shared", "-fPIC", *defines, "-o", made, source], check=True)
+        monkeypatch.setattr(module, "EDGE_TPU_LIBRARY", str(made))
+
+    return make
+
+
+def test_people_are_found_in_the_pixels_of_the_picture_whatever_its_size(posenet: Path, couple: Image) -> None:
+    half = np.asarray(pillow.fromarray(couple).reduce(2))
+    with Estimator(posenet) as estimator:
+        large, small = estimator.estimate(couple), estimator.estimate(half)
+    assert len(large) == len(small) == 2
+    for one, other in zip(large, small, strict=True):
+        sure = one.scores > 0.5
+        assert np.abs(one.xy - other.scaled(2, 2).xy)[sure].max() < 16
+    assert 760 < large[0].xy[0, 0] < 860
+
+
+def test_a_picture_of_the_models_size_goes_in_as_it_is(model: Path, somebody: Image) -> None:
+    with Estimator(model, size=(353, 481)) as estimator:
+        height, width = estimator.size
+        resized = np.asarray(pillow.fromarray(somebody).resize((width, height), pillow.Resampling.BILINEAR))
+        whole, ready = estimator.estimate(somebody), estimator.estimate(resized)
+    assert whole
+    for one, other in zip(whole, ready, strict=True):
+        assert np.allclose(one.xy, other.scaled(960 / width, 720 / height).xy, atol=0.01)
+        assert one.score == other.score
+
+
+def test_without_a_size_each_picture_keeps_its_shape(model: Path) -> None:
+    with Estimator(model) as estimator:
+        assert estimator.size == (353, 481)
+        for height, width in ((480, 640), (640, 360), (353, 481)):
+            estimator.estimate(np.zeros((height, width, 3), np.uint8))
+            assert estimator.size == size_for(width, height)
+        estimator.resize((353, 481))
+        estimator.estimate(np.zeros((640, 360, 3), np.uint8))
+        assert estimator.size == (353, 481)
+
+
+@pytest.mark.parametrize("size", [(193, 257), (257, 145), (65, 65), (353, 641)])
+def test_one_file_runs_at_any_size_and_back(model: Path, somebody: Image, size: tuple[int, int]) -> None:
+    with Estimator(model, size=size) as estimator:
+        assert estimator.size == size
+        heads = estimator.heads(somebody)
+        grid = tuple((side - 1) // 16 + 1 for side in size)
+        assert [head.shape for head in heads[:3]] == [(*grid, channels) for channels in (17, 34, 64)]
+        estimator.resize((353, 481))
+        back = estimator.heads(somebody)
+    with Estimator(model, size=(353, 481)) as fresh:
+        assert all((one == other).all() for one, other in zip(back[:3], fresh.heads(somebody)[:3], strict=True))
+
+
+def test_the_files_of_all_sizes_hold_the_same_network(models_folder: Path, posenet: Path, couple: Image) -> None:
+    other = models_folder / "posenet_mobilenet_v1_075_721_1281_quant_decoder.tflite"
+    with Estimator(posenet, size=(353, 481)) as one, Estimator(other, size=(353, 481)) as two:
+        assert all((a == b).all() for a, b in zip(one.heads(couple)[:3], two.heads(couple)[:3], strict=True))
+
+
+def test_heads_are_copies_that_the_next_picture_does_not_change(model: Path, somebody: Image) -> None:
+    with Estimator(model) as estimator:
+        heads = estimator.heads(somebody)
+        kept = [head.copy() for head in heads[:3]]
+        estimator.heads(np.zeros_like(somebody))
+    assert all((now == then).all() for now, then in zip(heads[:3], kept, strict=True))
+
+
+def test_nobody_is_found_in_a_black_picture(model: Path) -> None:
+    with Estimator(model, size=(193, 257), threads=1) as estimator:
+        assert estimator.estimate(np.zeros((120, 160, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((20, 20), np.uint8),
+        np.zeros((20, 20, 4), np.uint8),
+        np.zeros((20, 20, 3)),
+        np.zeros((0, 9, 3), np.uint8),
+    ],
+)
+def test_what_is_no_picture_is_refused(model: Path, image: Any) -> None:
+    with Estimator(model, size=(65, 65)) as estimator, pytest.raises(ValueError, match="a picture is height×width×3"):
+        estimator.estimate(image)
+
+
+def test_a_closed_estimator_says_so(model: Path) -> None:
+    with Estimator(model, size=(65, 65)) as estimator:
+        pass
+    estimator.close()
+    with pytest.raises(ValueError, match="the estimator is closed"):
+        estimator.estimate(np.zeros((65, 65, 3), np.uint8))
+
+
+@given(st.integers(60, 2050), st.integers(60, 2050))
+def test_a_size_is_rounded_to_the_nearest_that_a_model_can_have(height: int, width: int) -> None:
+    fitted = fitting((height, width))
+    assert all(side % 16 == 1 for side in fitted)
+    assert all(abs(side - asked) <= 8 for side, asked in zip(fitted, (height, width), strict=True))
+    assert fitting(fitted) == fitted
+
+
+@pytest.mark.parametrize("size", [(353, 20), (0, 481), (-353, 481), (353, 9000)])
+def test_a_size_that_no_model_can_have_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=f"65 to 2049 pixels a side, not {size[0]}×{size[1]}"):
+        fitting(size)
+
+
+@given(st.integers(50, 9000), st.integers(50, 9000))
+def test_the_size_for_a_picture_has_its_shape_and_about_as_many_pixels(width: int, height: int) -> None:
+    tall, wide = size_for(width, height)
+    assert fitting((tall, wide)) == (tall, wide)
+    if 1 / 4 < width / height < 4:
+        assert tall * wide == pytest.approx(353 * 481, rel=0.1)
+        assert wide / tall == pytest.approx(width / height, rel=0.12)
+
+
+def test_the_usual_shapes_have_sizes_of_their_own() -> None:
+    assert size_for(640, 480) == (353, 481)
+    assert size_for(1920, 1080) == (305, 545)
+    assert size_for(1080, 1920) == (545, 305)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<!DOCTYPE html><title>404</title>", bytes(40), b"\x1c\x00\x00\x00TFL3" + bytes(200)],
+    ids=["empty", "a web page", "zeros", "little more than a header"],
+)
+def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "some.tflite"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=SENTENCE) as caught:
+        Estimator(file)
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.97])
+def test_half_a_model_is_refused_by_name(model: Path, tmp_path: Path, kept: float) -> None:
+    file = tmp_path / "half.tflite"
+    whole = model.read_bytes()
+    file.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(ModelError, match=rf"^{file} cannot be used: the model is damaged.*\.$"):
+        Estimator(file)
+
+
+def test_a_sound_file_that_the_runtime_does_not_take_is_refused_by_name(posenet: Path, tmp_path: Path) -> None:
+    file = tmp_path / "odd.tflite"
+    file.write_bytes(posenet.read_bytes().replace(b"PosenetDecoderOp", b"SomebodyElsesOp_"))
+    with pytest.raises(ModelError, match=rf"^{file} is damaged, or not for {runtime()} \(.*SomebodyElsesOp.*\)\.$"):
+        Estimator(file)
+
+
+def test_a_network_for_something_else_is_refused_by_name(models_folder: Path) -> None:
+    movenet = models_folder / "movenet_single_pose_lightning_ptq.tflite"
+    if not movenet.is_file():
+        pytest.skip(f"{movenet.name} is not here")
+    with pytest.raises(ModelError, match=rf"^{movenet} is no PoseNet: .*\.$"):
+        Estimator(movenet)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere\.tflite cannot be read: No such file or directory\.$"):
+        Estimator(tmp_path / "nowhere.tflite")
+
+
+def test_a_model_for_the_edge_tpu_is_refused_on_the_cpu(twin: Path) -> None:
+    with pytest.raises(ModelError, match=r"was compiled for the Edge TPU: .* without _edgetpu in its name\.$"):
+        Estimator(twin)
+
+
+def test_a_model_for_the_cpu_is_refused_on_the_edge_tpu(model: Path) -> None:
+    with pytest.raises(ModelError, match=r"was not compiled for the Edge TPU: .* with _edgetpu in its name\.$"):
+        Estimator(model, device="edgetpu")
+
+
+def test_on_the_edge_tpu_a_model_has_one_size(twin: Path) -> None:
+    with pytest.raises(ValueError, match=r"has one size on the Edge TPU, and cannot be given 193×257"):
+        Estimator(twin, device="edgetpu", size=(193, 257))
+
+
+def test_without_the_edge_tpus_library_it_is_said_which_is_missing(
+    twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EDGE_TPU_LIBRARY", str(tmp_path / "libedgetpu.so.1"))
+    with pytest.raises(EdgeTpuError, match=SENTENCE) as caught:
+        Estimator(twin, device="edgetpu")
+    assert "libedgetpu.so.1: cannot open shared object file" in str(caught.value)
+    assert f"in its version for {runtime()}" in str(caught.value)
+
+
+def test_without_an_edge_tpu_the_real_runtime_says_that_none_answers(twin: Path, library: Any) -> None:
+    library(attached=False)
+    with pytest.raises(EdgeTpuError, match=r"^No Edge TPU answers \(it gives no reason\): plug it in, and .*\.$"):
+        Estimator(twin, device="edgetpu")
+
+
+def test_what_the_edge_tpus_library_reports_is_passed_on(twin: Path, library: Any) -> None:
+    library(attached=False, reason="the firmware is asleep")
+    with pytest.raises(EdgeTpuError, match=r"^No Edge TPU answers \(the firmware is asleep\): .*\.$"):
+        Estimator(twin, device="edgetpu")
+
+
+def test_a_library_of_another_version_which_takes_no_op_is_said_to_be_so(twin: Path, library: Any) -> None:
+    library(attached=True)
+    with pytest.raises(
+        EdgeTpuError, match=rf"^The Edge TPU does not run {twin.name} \(.*edgetpu-custom-op.*\): "
+    ) as caught:
+        Estimator(twin, device="edgetpu")
+    assert str(caught.value).endswith(f"that was made for {runtime()}.")
+
+
+def test_an_edge_tpu_that_goes_while_it_works_is_missed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Estimator(model, size=(65, 65)) as estimator:
+        monkeypatch.setattr(estimator, "_device", "edgetpu")
+
+        def unplugged() -> None:
+            raise RuntimeError("transfer on tag 1 failed. Abort. Deadline exceeded: USB transfer error 2")
+
+        monkeypatch.setattr(estimator._interpreter, "invoke", unplugged)
+        with pytest.raises(EdgeTpuError, match=r"^The Edge TPU stopped answering \(transfer .*\): check its cable"):
+            estimator.estimate(np.zeros((65, 65, 3), np.uint8))
+
+
+def test_edge_tpus_are_listed_by_what_the_kernel_says_of_them(tmp_path: Path) -> None:
+    usb, dev = tmp_path / "usb", tmp_path / "dev"
+    dev.mkdir()
+    for name, vendor, product in (
+        ("1-1", "1d6b", "0002"),
+        ("1-1.2", "1a6e", "089a"),
+        ("2-1", "18d1", "9302"),
+        ("2-2", "18d1", "4ee7"),
+    ):
+        (usb / name).mkdir(parents=True)
+        (usb / name / "idVendor").write_text(f"{vendor}\n")
+        (usb / name / "idProduct").write_text(f"{product}\n")
+    (usb / "1-1:1.0").mkdir()
+    (dev / "apex_0").touch()
+    assert edge_tpus(usb, dev) == [
+        "USB 1-1.2 (1a6e:089a, not used since it was plugged in)",
+        "USB 2-1 (18d1:9302, in use before)",
+        str(dev / "apex_0"),
+    ]
+
+
+def test_where_the_kernel_knows_no_usb_there_is_no_edge_tpu(tmp_path: Path) -> None:
+    assert edge_tpus(tmp_path / "none", tmp_path / "neither") == []
+
+
+def test_the_runtime_is_named_with_its_version(model: Path) -> None:
+    name, _, number = runtime().partition(" ")
+    assert name in module.RUNTIMES
+    assert number[0].isdigit()
+    with Estimator(model, size=(65, 65)) as estimator:
+        assert estimator.runtime == runtime()
+        assert estimator.device == "cpu"
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lets the runtime be looked for anew, and after the test again."""
+    module._runtime.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    module._runtime.cache_clear()
+
+
+def test_the_second_runtime_is_taken_where_the_first_is_not_installed(forgetful: pytest.MonkeyPatch) -> None:
+    forgetful.setattr(module, "RUNTIMES", {"no-such-runtime": "no_such_runtime", "numpy": "numpy"})
+    assert runtime() == f"numpy {np.__version__}"
+
+
+def test_without_any_runtime_it_is_said_why_and_what_to_install(forgetful: pytest.MonkeyPatch) -> None:
+    forgetful.setattr(module, "RUNTIMES", {"one": "no_such_runtime", "two": "no_such_other"})
+    with pytest.raises(
+        ImportError, match=r"one: .*no_such_runtime.*; two: .*no_such_other.*: pip install ai-edge-litert"
+    ):
+        runtime()

@@ -1,0 +1,53 @@
+"""`models.processes`: what holds for every process of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from models.processes import python
+from tests.support.paths import ROOT
+
+WORK = """
+import json, multiprocessing, os, signal, time
+from models.processes import begin
+
+def work():
+    begin()
+    import cv2
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    print(json.dumps([os.getpid(), cv2.getNumThreads(), [h == signal.SIG_IGN for h in handlers]]), flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=work)
+    process.start()
+    process.join()
+"""
+
+
+def test_a_process_that_has_begun_leaves_ctrl_c_to_its_parent_and_ends_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(WORK)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, script], env=environment, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid, threads, ignored = json.loads(parent.stdout.readline())
+        assert (threads, ignored) == (1, [True, False])
+        os.kill(pid, signal.SIGINT)
+        time.sleep(0.2)
+        assert Path(f"/proc/{pid}").exists()
+        parent.kill()
+        assert parent.stdout.read() == b"", "whoever holds the pipe's other end is gone"
+
+
+def test_a_python_sees_our_modules_and_is_in_a_group_of_its_own() -> None:
+    program = "import os, sys; from models import processes as process; print(os.getpgrp(), *sys.argv[1:], os.environ['WORD'])"
+    with python(program, "a", Path("b"), stdout=subprocess.PIPE, environment={"WORD": "c"}) as process:
+        assert process.stdout is not None
+        assert process.stdout.read().decode().split() == [str(process.pid), "a", "b", "c"]

@@ -1,0 +1,12 @@
+"""Where the project and the data beside it are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+"""The project's folder."""
+
+SHARED: Final = ROOT.parent / "shared" / "data"
+"""Real photos, films, poses and models, which are not in this repository."""
