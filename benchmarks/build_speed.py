@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from index import pictures
-from index.build.people import photo_finder
+from index.build.people import estimator_factory
 from index.build.pipeline import build
 from models.estimator.estimator import Estimator
 from models.pose import Image
 
 
-class Run(NamedTuple):
+class Throughput(NamedTuple):
     """Photos a second by the clock, and milliseconds of processor time a photo."""
 
     rate: float
@@ -46,43 +46,43 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=1000, help="at most")
     parser.add_argument("--times", type=int, default=3, help="how often each is measured")
     asked = parser.parse_args()
-    files = [file for file in sorted(asked.folder.iterdir()) if readable(file)][: asked.photos]
+    files = [file for file in sorted(asked.folder.iterdir()) if is_readable(file)][: asked.photos]
     print(f"{len(files)} photos; {asked.times} times, medians; photos a second (ms of processor time a photo)")
     print("workers   bare heads      bare estimate   build           of heads  of estimate   looking   of heads")
     for workers in range(1, asked.workers + 1):
         heads, estimates, builds, looking = [], [], [], []
         for _ in range(asked.times):
-            network, whole = bare(files, asked.model, workers)
+            network, whole = measure_bare(files, asked.model, workers)
             heads.append(network)
             estimates.append(whole)
-            whole_build, while_looking = built(files, asked.model, workers)
+            whole_build, while_looking = measure_build(files, asked.model, workers)
             builds.append(whole_build)
             looking.append(while_looking)
         shown = "   ".join(
             f"{statistics.median(run.rate for run in runs):6.1f} ({statistics.median(run.cpu for run in runs):4.1f})"
             for runs in (heads, estimates, builds)
         )
-        of_heads, of_estimate = (share(builds, others) for others in (heads, estimates))
-        rate, of_looking = statistics.median(run.rate for run in looking), share(looking, heads)
+        of_heads, of_estimate = (rate_ratio(builds, others) for others in (heads, estimates))
+        rate, of_looking = statistics.median(run.rate for run in looking), rate_ratio(looking, heads)
         print(
             f"{workers:7}   {shown}   {of_heads:8.3f}   {of_estimate:10.3f}   {rate:7.1f}   {of_looking:8.3f}",
             flush=True,
         )
 
 
-def share(some: list[Run], others: list[Run]) -> float:
+def rate_ratio(some: list[Throughput], others: list[Throughput]) -> float:
     return statistics.median(one.rate / other.rate for one, other in zip(some, others, strict=True))
 
 
-def readable(file: Path) -> bool:
+def is_readable(file: Path) -> bool:
     try:
-        pictures.load(file, pictures.LONG_SIDE)
+        pictures.load_picture(file, pictures.LONG_SIDE)
     except pictures.PictureError:
         return False
     return True
 
 
-def built(files: list[Path], model: Path, workers: int) -> tuple[Run, Run]:
+def measure_build(files: list[Path], model: Path, workers: int) -> tuple[Throughput, Throughput]:
     """A build of the photos, from the call to the library on the disk; and the part of it in which it looks at them."""
     looking: list[float] = []
 
@@ -95,20 +95,22 @@ def built(files: list[Path], model: Path, workers: int) -> tuple[Run, Run]:
         photos.mkdir()
         for file in files:
             (photos / file.name).symlink_to(file.resolve())
-        start, used = time.perf_counter(), processor_time()
-        finder = photo_finder(model)
+        start, used = time.perf_counter(), cpu_seconds()
+        finder = estimator_factory(model)
         library = Path(folder) / "library"
-        count = build([photos], library, finder=finder, model=("m", "0" * 64), workers=workers, progress=told).looked_at
-        seconds, cpu = time.perf_counter() - start, (processor_time() - used) / count * 1000
-        return Run(count / seconds, cpu), Run(count / (looking[-1] - looking[0]), cpu)
+        count = build(
+            [photos], library, open_estimator=finder, model=("m", "0" * 64), workers=workers, progress=told
+        ).scanned
+        seconds, cpu = time.perf_counter() - start, (cpu_seconds() - used) / count * 1000
+        return Throughput(count / seconds, cpu), Throughput(count / (looking[-1] - looking[0]), cpu)
 
 
-def bare(files: list[Path], model: Path, processes: int) -> tuple[Run, Run]:
+def measure_bare(files: list[Path], model: Path, processes: int) -> tuple[Throughput, Throughput]:
     """The network alone and with its decoder, in so many processes at once, each with its share of the photos."""
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(processes), context.SimpleQueue()
     started = [
-        context.Process(target=serve, args=(files[number::processes], model, barrier, answers))
+        context.Process(target=run_worker, args=(files[number::processes], model, barrier, answers))
         for number in range(processes)
     ]
     for process in started:
@@ -117,7 +119,7 @@ def bare(files: list[Path], model: Path, processes: int) -> tuple[Run, Run]:
     for process in started:
         process.join()
     heads, estimate = ([times[kind] for times in told] for kind in range(2))
-    return together(heads, len(files)), together(estimate, len(files))
+    return combine_times(heads, len(files)), combine_times(estimate, len(files))
 
 
 class Times(NamedTuple):
@@ -128,18 +130,18 @@ class Times(NamedTuple):
     cpu: float
 
 
-def together(times: list[Times], photos: int) -> Run:
-    return Run(sum(one.photos / one.clock for one in times), sum(one.cpu for one in times) / photos * 1000)
+def combine_times(times: list[Times], photos: int) -> Throughput:
+    return Throughput(sum(one.photos / one.clock for one in times), sum(one.cpu for one in times) / photos * 1000)
 
 
-def serve(files: list[Path], model: Path, barrier: Barrier, answers: multiprocessing.SimpleQueue) -> None:
-    images = [pictures.load(file, pictures.LONG_SIDE).image for file in files]
+def run_worker(files: list[Path], model: Path, barrier: Barrier, answers: multiprocessing.SimpleQueue) -> None:
+    images = [pictures.load_picture(file, pictures.LONG_SIDE).image for file in files]
     with Estimator(model, threads=1) as estimator:
         estimator.estimate(images[0])
-        answers.put([clocked(call, images, barrier) for call in (estimator.heads, estimator.estimate)])
+        answers.put([time_calls(call, images, barrier) for call in (estimator.heads, estimator.estimate)])
 
 
-def clocked(call: Callable[[Image], object], images: list[Image], barrier: Barrier) -> Times:
+def time_calls(call: Callable[[Image], object], images: list[Image], barrier: Barrier) -> Times:
     barrier.wait()
     start, used = time.perf_counter(), time.process_time()
     for image in images:
@@ -147,7 +149,7 @@ def clocked(call: Callable[[Image], object], images: list[Image], barrier: Barri
     return Times(len(images), time.perf_counter() - start, time.process_time() - used)
 
 
-def processor_time() -> float:
+def cpu_seconds() -> float:
     """Of this process and of those that it has waited for."""
     return sum(
         usage.ru_utime + usage.ru_stime

@@ -15,9 +15,17 @@ from PIL import Image as pillow
 
 from models.estimator import posenet
 from models.estimator.estimator import Estimator, size_for
-from models.estimator.fetch import DEFAULT
+from models.estimator.fetch import DEFAULT_MODEL
 from models.pose import Pose
-from tests.support.coco_photos import Photo, average_precision, best_oks, corals, photos, share_within, stretched
+from tests.support.coco_photos import (
+    Photo,
+    average_precision,
+    coral_poses,
+    load_photos,
+    mean_best_oks,
+    share_within,
+    stretch,
+)
 from tests.support.paths import SHARED
 
 MODELS = SHARED / "models"
@@ -25,67 +33,70 @@ SIZES = ((193, 257), (257, 353), (353, 481), (481, 641), (721, 1281))
 
 
 def main() -> None:
-    everything = list(photos(SHARED))
-    with Estimator(MODELS / f"{DEFAULT}.tflite") as estimator:
+    everything = list(load_photos(SHARED))
+    with Estimator(MODELS / f"{DEFAULT_MODEL}.tflite") as estimator:
         print(f"{estimator.runtime}, {len(everything)} photos\n")
-        accuracy(estimator, everything)
+        print_accuracy(estimator, everything)
         print()
-        speed(estimator)
+        print_speed(estimator)
 
 
-def accuracy(estimator: Estimator, everything: list[Photo]) -> None:
+def print_accuracy(estimator: Estimator, everything: list[Photo]) -> None:
     people = {photo.name: photo.people for photo in everything}
-    theirs = corals(SHARED)
+    theirs = coral_poses(SHARED)
 
     def row(what: str, found: dict[str, list[Pose]], share: str) -> None:
-        all_people, large = (best_oks(people, found, large=large) for large in (False, True))
+        all_people, large = (mean_best_oks(people, found, large=large) for large in (False, True))
         precision, count = average_precision(people, found), sum(map(len, found.values()))
         print(f"| {what} | {share} | {large:.3f} | {all_people:.3f} | {precision:.3f} | {count} |", flush=True)
 
     print("| | within 4 px | OKS, large people | OKS, all | AP | people found |\n|---|---|---|---|---|---|")
-    in_photos = {photo.name: _scaled(theirs[photo.name], photo, (353, 481)) for photo in everything}
+    in_photos = {photo.name: _scale_to_photo(theirs[photo.name], photo, (353, 481)) for photo in everything}
     row("353×481, Coral's decoder (C++)", in_photos, "1.0000")
     for size in ((353, 481), (481, 641)):
         estimator.resize(size)
-        heads = {photo.name: estimator.heads(stretched(photo.image, size)) for photo in everything}
-        for what, root_refinement, hidden in ((" as Coral's", 0.0, 1.0), ("", posenet.ROOT_REFINEMENT, posenet.HIDDEN)):
-            found = {name: _decoded(heads[name], root_refinement, hidden) for name in heads}
+        heads = {photo.name: estimator.heads(stretch(photo.image, size)) for photo in everything}
+        for what, root_refinement, hidden in (
+            (" as Coral's", 0.0, 1.0),
+            ("", posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR),
+        ):
+            found = {name: _decode_with(heads[name], root_refinement, hidden) for name in heads}
             share = f"{share_within(4, theirs, found):.4f}" if size == (353, 481) else "–"
-            in_photos = {photo.name: _scaled(found[photo.name], photo, size) for photo in everything}
+            in_photos = {photo.name: _scale_to_photo(found[photo.name], photo, size) for photo in everything}
             row(f"{size[0]}×{size[1]}, our decoder{what}", in_photos, share)
-        shaped = {photo.name: _shaped(estimator, photo, size) for photo in everything}
+        shaped = {photo.name: _estimate_in_shape(estimator, photo, size) for photo in everything}
         row(f"about {size[0]}×{size[1]}, in each photo's shape", shaped, "–")
 
 
-def _decoded(heads: posenet.Heads, root_refinement: float, hidden: float) -> list[Pose]:
-    kept = posenet.ROOT_REFINEMENT, posenet.HIDDEN
-    posenet.ROOT_REFINEMENT, posenet.HIDDEN = root_refinement, hidden  # type: ignore[misc]
+def _decode_with(heads: posenet.Heads, root_refinement: float, hidden: float) -> list[Pose]:
+    kept = posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR
+    posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR = root_refinement, hidden  # type: ignore[misc]
     try:
         return posenet.decode(heads)
     finally:
-        posenet.ROOT_REFINEMENT, posenet.HIDDEN = kept  # type: ignore[misc]
+        posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR = kept  # type: ignore[misc]
 
 
-def _scaled(found: list[Pose], photo: Photo, size: tuple[int, int]) -> list[Pose]:
+def _scale_to_photo(found: list[Pose], photo: Photo, size: tuple[int, int]) -> list[Pose]:
     height, width = photo.image.shape[:2]
     return [pose.scaled(width / size[1], height / size[0]) for pose in found]
 
 
-def _shaped(estimator: Estimator, photo: Photo, like: tuple[int, int]) -> list[Pose]:
+def _estimate_in_shape(estimator: Estimator, photo: Photo, like: tuple[int, int]) -> list[Pose]:
     height, width = photo.image.shape[:2]
     estimator.resize(size_for(width, height, like))
     return estimator.estimate(photo.image)
 
 
-def speed(estimator: Estimator) -> None:
+def print_speed(estimator: Estimator) -> None:
     couple = np.asarray(pillow.open(SHARED / "reference" / "test_couple.jpg").convert("RGB"))
     print("| model's size | grid | people | a picture of that size, ms | of it decoding, ms |\n|---|---|---|---|---|")
     for size in SIZES:
         estimator.resize(size)
-        picture = stretched(couple, size)
+        picture = stretch(couple, size)
         heads = estimator.heads(picture)
-        whole = _median(partial(estimator.estimate, picture))
-        decoding = _median(partial(posenet.decode, heads))
+        whole = _median_ms(partial(estimator.estimate, picture))
+        decoding = _median_ms(partial(posenet.decode, heads))
         grid = "×".join(map(str, heads.heat_maps.shape[:2]))
         print(
             f"| {size[0]}×{size[1]} | {grid} | {len(posenet.decode(heads))} | {whole:.1f} | {decoding:.2f} |",
@@ -93,7 +104,7 @@ def speed(estimator: Estimator) -> None:
         )
 
 
-def _median(step: Callable[[], object], runs: int = 50) -> float:
+def _median_ms(step: Callable[[], object], runs: int = 50) -> float:
     times = []
     for _ in range(runs + 5):
         start = time.perf_counter()

@@ -25,15 +25,15 @@ import pytest
 import tests.support.failing_estimators as failing
 from device.cameras import v4l2
 from device.cameras.base import CameraError
-from device.cameras.watch import WatchedCamera
-from index.build.starter import starter
-from models.estimator.watched import EstimatorLost, EstimatorProcess
-from tests.support.stand_ins import Capture, Hardware, answering, capability
+from device.cameras.watch import ReconnectingCamera
+from index.build.starter import ensure_starter_library
+from models.estimator.watched import EstimatorProcess, EstimatorUnavailable
+from tests.support.stand_ins import CameraHardware, FakeCapture, fake_ioctl, pack_capability
 
-LASTS = 5.0
+FAULT_SECONDS = 5.0
 """Seconds for which a camera's fault lasts."""
 
-TERMS = 40
+TERMINATIONS = 40
 """Mirrors that are ended."""
 
 
@@ -42,13 +42,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         for name, change in (("unplugged", _unplug), ("silent", _silence)):
             with usb_camera(Path(place)) as (camera, hardware, path):
-                camera_fault(f"USB camera {name} for {LASTS:g} s", camera, partial(change, hardware, path))
-        for name, order in (("NaN", failing.NO_NUMBERS), ("rows of 51", failing.NARROW_ROWS), ("no pickle", 12)):
-            wrong_answer(name, order, Path(place))
-        ends(Path(place))
+                measure_camera_fault(
+                    f"USB camera {name} for {FAULT_SECONDS:g} s", camera, partial(change, hardware, path)
+                )
+        for name, order in (("NaN", failing.NAN_ROWS), ("rows of 51", failing.NARROW_ROWS), ("no pickle", 12)):
+            measure_wrong_answer(name, order, Path(place))
+        measure_terminations(Path(place))
 
 
-def _unplug(hardware: Hardware, path: Path, on: bool) -> None:
+def _unplug(hardware: CameraHardware, path: Path, on: bool) -> None:
     hardware.plugged = not on
     if on:
         path.unlink()
@@ -56,40 +58,40 @@ def _unplug(hardware: Hardware, path: Path, on: bool) -> None:
         path.touch()
 
 
-def _silence(hardware: Hardware, path: Path, on: bool) -> None:
+def _silence(hardware: CameraHardware, path: Path, on: bool) -> None:
     hardware.silent = on
 
 
 @contextmanager
-def usb_camera(place: Path) -> Iterator[tuple[WatchedCamera, Hardware, Path]]:
+def usb_camera(place: Path) -> Iterator[tuple[ReconnectingCamera, CameraHardware, Path]]:
     """A USB camera as the mirror has it; only OpenCV's capture and the kernel are stood in for."""
-    hardware, path = Hardware(), place / "video0"
+    hardware, path = CameraHardware(), place / "video0"
     path.touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Capture, "hardware", hardware, raising=False)
-        patch.setattr(Capture, "select_timeout", 4.0)  # as device.cameras.usb asks of OpenCV
-        patch.setattr(cv2, "VideoCapture", Capture)
-        patch.setattr(v4l2.fcntl, "ioctl", answering({path: capability("uvcvideo")}, hardware))
-        patch.setattr("device.cameras.usb.find", lambda: v4l2.find(place))
-        with WatchedCamera("usb", size=(640, 480)) as camera:
+        patch.setattr(FakeCapture, "hardware", hardware, raising=False)
+        patch.setattr(FakeCapture, "select_timeout", 4.0)  # as device.cameras.usb asks of OpenCV
+        patch.setattr(cv2, "VideoCapture", FakeCapture)
+        patch.setattr(v4l2.fcntl, "ioctl", fake_ioctl({path: pack_capability("uvcvideo")}, hardware))
+        patch.setattr("device.cameras.usb.find_cameras", lambda: v4l2.find_cameras(place))
+        with ReconnectingCamera("usb", size=(640, 480)) as camera:
             yield camera, hardware, path
 
 
-def camera_fault(name: str, camera: WatchedCamera, change: Callable[[bool], None]) -> None:
-    until(lambda: gives(camera) is None)
+def measure_camera_fault(name: str, camera: ReconnectingCamera, change: Callable[[bool], None]) -> None:
+    wait_until(lambda: camera_error(camera) is None)
     change(True)
     began = time.monotonic()
-    sentence = until(lambda: gives(camera))
+    sentence = wait_until(lambda: camera_error(camera))
     said = time.monotonic() - began
-    while time.monotonic() < began + LASTS:
-        sentence = gives(camera) or sentence
+    while time.monotonic() < began + FAULT_SECONDS:
+        sentence = camera_error(camera) or sentence
     change(False)
     began = time.monotonic()
-    until(lambda: gives(camera) is None)
+    wait_until(lambda: camera_error(camera) is None)
     print(f"| {name}: {sentence} | {said:.1f} s | {time.monotonic() - began:.1f} s |", flush=True)
 
 
-def gives(camera: WatchedCamera) -> str | None:
+def camera_error(camera: ReconnectingCamera) -> str | None:
     """What is wrong with the camera; None when it gives a picture."""
     try:
         camera.latest(timeout=2.0)
@@ -98,32 +100,32 @@ def gives(camera: WatchedCamera) -> str | None:
     return None
 
 
-def wrong_answer(name: str, order: int, place: Path) -> None:
+def measure_wrong_answer(name: str, order: int, place: Path) -> None:
     """A child that answers with something else than poses; it starts a little sooner than one with a model."""
     model = place / "model"
     model.write_text("")
     image = np.zeros((48, 64, 3), np.uint8)
-    with EstimatorProcess(model, device="cpu", make=failing.Obedient) as process:
-        process.warm()
+    with EstimatorProcess(model, device="cpu", factory=failing.FailingEstimator) as process:
+        process.wait_until_ready()
         time.sleep(2.5)
         image[0, 0, :2] = order, 1
         began = time.monotonic()
-        sentence = until(lambda: lost(process, image))
+        sentence = wait_until(lambda: estimator_error(process, image))
         said = time.monotonic() - began
-        image[0, 0, :2] = failing.WELL, 1
-        until(lambda: lost(process, image) is None)
+        image[0, 0, :2] = failing.SUCCEED, 1
+        wait_until(lambda: estimator_error(process, image) is None)
         print(f"| estimator answers {name}: {sentence} | {said:.2f} s | {time.monotonic() - began:.2f} s |", flush=True)
 
 
-def lost(process: EstimatorProcess, image: np.ndarray) -> str | None:
+def estimator_error(process: EstimatorProcess, image: np.ndarray) -> str | None:
     try:
         process.estimate(image)
-    except EstimatorLost as error:
+    except EstimatorUnavailable as error:
         return str(error)
     return None
 
 
-def until(look: Callable[[], object], limit: float = 60.0) -> object:
+def wait_until(look: Callable[[], object], limit: float = 60.0) -> object:
     """What is found, once it is found."""
     end = time.monotonic() + limit
     while not (found := look()):
@@ -133,13 +135,13 @@ def until(look: Callable[[], object], limit: float = 60.0) -> object:
     return found
 
 
-def ends(place: Path) -> None:
+def measure_terminations(place: Path) -> None:
     """SIGTERM at moments as chance will have them, from the first instruction on to well within the mirror's run."""
     environment = {**os.environ, "XDG_DATA_HOME": str(place / "data"), "HOME": str(place), "SDL_VIDEODRIVER": "dummy"}
-    starter(place / "data" / "pose-mirror" / "starter", count=40)
+    ensure_starter_library(place / "data" / "pose-mirror" / "starter", count=40)
     command = [sys.executable, "-m", "device.cli.main", "run", "--camera", "performer", "--display", "headless"]
     took, statuses = [], []
-    for _ in range(TERMS):
+    for _ in range(TERMINATIONS):
         mirror = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         time.sleep(random.uniform(0.02, 4.0))
         began = time.monotonic()
@@ -147,7 +149,7 @@ def ends(place: Path) -> None:
         statuses.append(mirror.wait())
         took.append(time.monotonic() - began)
     print(
-        f"\n{TERMS} mirrors ended by SIGTERM 0.02 to 4 s after they were begun: {median(took):.2f} s in the median, "
+        f"\n{TERMINATIONS} mirrors ended by SIGTERM 0.02 to 4 s after they were begun: {median(took):.2f} s in the median, "
         f"{max(took):.2f} s at most; status 0 {statuses.count(0)} times, and {statuses.count(-signal.SIGTERM)} times "
         "the signal's own, before a line of the program was read"
         + ("." if set(statuses) <= {0, -signal.SIGTERM} else f", and others: {sorted(set(statuses))}.")

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from device.follow import Followed, FollowSettings, body_height, follow
+from device.follow import FollowSettings, FollowState, body_height, follow
 from models.estimator.estimator import Estimator
-from models.estimator.fetch import DEFAULT
+from models.estimator.fetch import DEFAULT_MODEL
 from models.pose import Floats, Image, Pose
-from tests.support.passers_by import frames, walked_past, walker
+from tests.support.passers_by import add_passer_by, read_film, walker_steps
 from tests.support.paths import SHARED
 
 ONE, GYM, SQUAT, TAI_CHI = "one-by-one-person-detection.mp4", "exercise.avi", "pose_squats.mp4", "ta_chi.mp4"
@@ -33,7 +33,7 @@ class Scene(NamedTuple):
     size: tuple[int, int]
 
 
-TUNED = (
+TUNING_SCENES = (
     Scene(ONE, slice(1060, 1130), 15, (300, 360, 420), 426, (0.65, 1.1), WIDE),
     Scene(ONE, slice(620, 690), 15, (300, 360, 420), 426, (0.65, 1.1), WIDE),
     Scene(GYM, slice(120, 200), 10, (150, 180, 220), 270, (0.65, 1.1), WIDE),
@@ -43,7 +43,7 @@ TUNED = (
 )
 """The scenes that the constants of device/follow.py were chosen on."""
 
-OTHER = (
+OTHER_SCENES = (
     Scene(ONE, slice(300, 360), 9, (330, 400), 425, (0.5, 0.9, 1.4), WIDE_SMALL),
     Scene(ONE, slice(800, 860), 9, (330, 400), 425, (0.5, 0.9, 1.4), WIDE_SMALL),
     Scene(GYM, slice(250, 320), 7, (165, 200), 269, (0.5, 0.9, 1.4), WIDE),
@@ -53,52 +53,52 @@ OTHER = (
 
 
 def main() -> None:
-    films = {name: frames(SHARED / "videos" / name) for name in (ONE, GYM, SQUAT, TAI_CHI)}
-    with Estimator(SHARED / "models" / f"{DEFAULT}.tflite") as estimator:
+    films = {name: read_film(SHARED / "videos" / name) for name in (ONE, GYM, SQUAT, TAI_CHI)}
+    with Estimator(SHARED / "models" / f"{DEFAULT_MODEL}.tflite") as estimator:
         print("| | films | visitor lost or changed | on the wrong person or place |\n|---|---|---|---|")
-        for what, scenes in (("tuned on", TUNED), ("other", OTHER)):
-            wrong = [seconds for scene in scenes for seconds in passings(scene, films, estimator)]
+        for what, scenes in (("tuned on", TUNING_SCENES), ("other", OTHER_SCENES)):
+            wrong = [seconds for scene in scenes for seconds in measure_passings(scene, films, estimator)]
             lost, seconds = sum(changed for changed, _ in wrong), sum(seconds for _, seconds in wrong)
             print(f"| {what} | {len(wrong)} | {lost} | {seconds:.1f} s |", flush=True)
         print("\n| | lag | of the trembling is left |\n|---|---|---|")
         for name in (TAI_CHI, SQUAT, GYM, ONE):
             estimator.resize(HIGH if name == SQUAT else WIDE)
-            smoothing(name, *films[name], estimator)
+            print_smoothing(name, *films[name], estimator)
 
 
-def passings(
+def measure_passings(
     scene: Scene, films: dict[str, tuple[float, list[Image]]], estimator: Estimator
 ) -> list[tuple[bool, float]]:
     """For each who walks past: whether the visitor became another, and for how many seconds the pose was not theirs."""
     rate, pictures = films[scene.film]
-    part, steps = pictures[scene.part], walker(films[ONE][1])
+    part, steps = pictures[scene.part], walker_steps(films[ONE][1])
     estimator.resize(scene.size)
-    alone = followed([people(estimator, picture) for picture in part], part[0].shape, rate)
+    alone = follow_film([find_people(estimator, picture) for picture in part], part[0].shape, rate)
     results = []
     for height in scene.heights:
         for speed in scene.speeds:
             for step in (speed * height / rate, -speed * height / rate):
-                film = walked_past(part, steps, start=scene.start, step=step, floor=scene.floor, height=height)
-                passed = followed([people(estimator, picture) for picture in film], part[0].shape, rate)
-                off = [elsewhere(a, b) for a, b in zip(passed, alone, strict=True)]
-                numbers = {state.number for state in passed} - {None}
+                film = add_passer_by(part, steps, start=scene.start, step=step, floor=scene.floor, height=height)
+                passed = follow_film([find_people(estimator, picture) for picture in film], part[0].shape, rate)
+                off = [is_elsewhere(a, b) for a, b in zip(passed, alone, strict=True)]
+                numbers = {state.visitor_number for state in passed} - {None}
                 results.append((len(numbers) > 1 or off[-1], sum(off) / rate))
     return results
 
 
-def people(estimator: Estimator, picture: Image) -> list[Pose]:
+def find_people(estimator: Estimator, picture: Image) -> list[Pose]:
     return estimator.estimate(np.ascontiguousarray(picture[:, :, ::-1]))
 
 
-def followed(found: list[list[Pose]], shape: tuple[int, ...], rate: float) -> list[Followed]:
-    state, states = Followed(), []
+def follow_film(found: list[list[Pose]], shape: tuple[int, ...], rate: float) -> list[FollowState]:
+    state, states = FollowState(), []
     for i, each in enumerate(found):
         state = follow(state, each, (shape[1], shape[0]), i / rate, FollowSettings())
         states.append(state)
     return states
 
 
-def elsewhere(state: Followed, alone: Followed) -> bool:
+def is_elsewhere(state: FollowState, alone: FollowState) -> bool:
     """Whether the visitor is not where they are followed when nobody walks past, to a fifth of their height."""
     if alone.visitor is None:
         return False
@@ -109,12 +109,12 @@ def elsewhere(state: Followed, alone: Followed) -> bool:
     return bool(np.median(off) > 0.2 * body_height(alone.visitor))
 
 
-def smoothing(name: str, rate: float, pictures: list[Image], estimator: Estimator) -> None:
+def print_smoothing(name: str, rate: float, pictures: list[Image], estimator: Estimator) -> None:
     """Against the estimator's own key points, over 0.5 in three frames: how late those faster than 0.2 body heights a
     second are, and how much of the trembling of those slower than 0.05 is left."""
-    found = [people(estimator, picture) for picture in pictures]
-    states = followed(found, pictures[0].shape, rate)
-    pairs = [(nearest(state.visitor, each), state.visitor) for state, each in zip(states, found, strict=True)]
+    found = [find_people(estimator, picture) for picture in pictures]
+    states = follow_film(found, pictures[0].shape, rate)
+    pairs = [(nearest_pose(state.visitor, each), state.visitor) for state, each in zip(states, found, strict=True)]
     nobody = Pose(np.full((17, 2), np.nan, np.float32), np.zeros(17, np.float32), 0.0)
     raw, smooth = (np.stack([(pair[k] if pair[0] else nobody).xy for pair in pairs]) for k in (0, 1))
     scores = np.stack([(pair[0] or nobody).scores for pair in pairs])
@@ -126,18 +126,18 @@ def smoothing(name: str, rate: float, pictures: list[Image], estimator: Estimato
     fast = sure & (speed > 0.2) & (speed < 4) & (np.hypot(late[..., 0], late[..., 1]) < 0.5 * height)
     lag = float((late[fast] * velocity[fast]).sum() / (velocity[fast] ** 2).sum())
     still = sure & (speed < 0.05)
-    left = trembling(smooth, still) / trembling(raw, still)
+    left = jitter(smooth, still) / jitter(raw, still)
     print(f"| {name}, {rate:.0f} frames a second | {1000 * lag:.0f} ms | {100 * left:.0f} % |", flush=True)
 
 
-def nearest(visitor: Pose | None, each: list[Pose]) -> Pose | None:
+def nearest_pose(visitor: Pose | None, each: list[Pose]) -> Pose | None:
     """What the estimator said about the visitor."""
     if visitor is None or not each:
         return None
     return min(each, key=lambda pose: float(np.median(np.hypot(*(pose.xy - visitor.xy).T))))
 
 
-def trembling(xy: Floats, still: np.ndarray) -> float:
+def jitter(xy: Floats, still: np.ndarray) -> float:
     """The median by which a key point is off the middle of where it was a frame before and is a frame later."""
     return float(np.nanmedian(np.abs(np.diff(xy, 2, axis=0)[still])))
 

@@ -18,26 +18,26 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image as pillow
-from vptree.move_mirror import Tree, mirrored, nearest_weighted, pose_vectors
 
+from benchmarks.vptree.move_mirror import Tree, mirrored, nearest_weighted, pose_vectors
 from index.agreement import agreement
 from index.build.writer import NewItem, write_library
 from index.library import Library
-from index.match import Matcher, exhaustive
+from index.match import Matcher, find_exhaustively
 from models.estimator.estimator import Estimator, size_for
-from models.estimator.fetch import DEFAULT, find
+from models.estimator.fetch import DEFAULT_MODEL, find_model
 from models.pose import Floats, Pose
 
-SMALLEST = 60.0
+MIN_BOX_SIZE = 60.0
 """Pixels, the root of the points' box: the points of smaller people are labelled too roughly to compare."""
 
-SURE = 0.3
+MIN_KEYPOINT_SCORE = 0.3
 """The score from which a point that PoseNet found says which kind of query somebody is."""
 
-SOMEBODY = 0.25
+MIN_POSE_SCORE = 0.25
 """The score from which PoseNet found somebody, as the mirror has it."""
 
-TOGETHER = 100
+QUERIES_PER_TURN = 100
 """Queries that one asks before it is the other's turn."""
 
 
@@ -64,11 +64,11 @@ def main() -> None:
     seen = keypoints[:, :, 2] > 0
     chosen = ~held_out & (seen[:, 5:].all(1) if asked.library == "complete" else seen.any(1))
     if asked.photos:
-        poses = estimated(asked.photos, set(images[chosen].tolist()))
+        poses = estimate_queries(asked.photos, set(images[chosen].tolist()))
     else:
         poses = {
             kind: [Pose.from_keypoints(one) for one in keypoints[held_out & those]]
-            for kind, those in kinds(keypoints, seen).items()
+            for kind, those in classify_people(keypoints, seen).items()
         }
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -79,20 +79,20 @@ def main() -> None:
             print(f"{size} people: built in {built - start:.1f} s, {megabytes:.0f} MB, ", end="")
             print(f"opened in {time.perf_counter() - built:.2f} s\n", flush=True)
             queries = [
-                Queries(kind, some, np.array([exhaustive(library, pose, 1)[0].agreement for pose in some]))
+                Queries(kind, some, np.array([find_exhaustively(library, pose, 1)[0].agreement for pose in some]))
                 for kind, some in ((kind, every[: asked.queries]) for kind, every in poses.items())
             ]
             if asked.vptree:
-                compare(library, keypoints[chosen], queries, asked.rounds)
+                print_comparison(library, keypoints[chosen], queries, asked.rounds)
             else:
-                report(library, queries, asked.rounds)
+                print_report(library, queries, asked.rounds)
 
 
-def kinds(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
+def classify_people(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
     """Which people are whole, shown to the waist, and shown in parts."""
     points = np.where(seen[:, :, None], keypoints[:, :, :2], np.nan)
     points[~seen.any(1)] = 0
-    large = np.sqrt(np.prod(np.nanmax(points, 1) - np.nanmin(points, 1), 1)) > SMALLEST
+    large = np.sqrt(np.prod(np.nanmax(points, 1) - np.nanmin(points, 1), 1)) > MIN_BOX_SIZE
     count = seen.sum(1)
     return {
         "whole": large & seen[:, 5:].all(1),
@@ -101,25 +101,25 @@ def kinds(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def estimated(folder: Path, known: set[int]) -> dict[str, list[Pose]]:
+def estimate_queries(folder: Path, known: set[int]) -> dict[str, list[Pose]]:
     """Whom PoseNet finds in the photos of a folder, by kind; those that are of somebody in the library are left out."""
     found: list[Pose] = []
-    with Estimator(find(DEFAULT)) as estimator:
+    with Estimator(find_model(DEFAULT_MODEL)) as estimator:
         for file in sorted(folder.glob("*.jpg")):
             if int(file.stem) not in known:
                 image = np.asarray(pillow.open(file).convert("RGB"))
                 estimator.resize(size_for(image.shape[1], image.shape[0]))
-                found += [pose for pose in estimator.estimate(image) if pose.score >= SOMEBODY]
+                found += [pose for pose in estimator.estimate(image) if pose.score >= MIN_POSE_SCORE]
     keypoints = np.array([pose.keypoints for pose in found])
-    of_kind = kinds(keypoints, keypoints[:, :, 2] >= SURE)
+    of_kind = classify_people(keypoints, keypoints[:, :, 2] >= MIN_KEYPOINT_SCORE)
     return {kind: [found[i] for i in np.flatnonzero(those)] for kind, those in of_kind.items()}
 
 
-def report(library: Library, queries: Sequence[Queries], rounds: int) -> None:
+def print_report(library: Library, queries: Sequence[Queries], rounds: int) -> None:
     """Asks all queries, and prints how well and how fast."""
     print("| | queries | found | best | found ÷ best | median, ms | p95, ms |\n|---|---|---|---|---|---|---|")
     for kind, poses, best in queries:
-        times, found = zip(*(ours(library, poses) for _ in range(rounds)), strict=True)
+        times, found = zip(*(run_matcher(library, poses) for _ in range(rounds)), strict=True)
         median, late = percentiles(times)
         print(
             f"| {kind} | {len(poses)} | {found[0].mean():.4f} | {best.mean():.4f} | "
@@ -128,7 +128,7 @@ def report(library: Library, queries: Sequence[Queries], rounds: int) -> None:
         )
 
 
-def compare(library: Library, people: Floats, queries: Sequence[Queries], rounds: int) -> None:
+def print_comparison(library: Library, people: Floats, queries: Sequence[Queries], rounds: int) -> None:
     """Asks ours and Move Mirror's tree the same in turns, and prints how fast both are and what they find."""
     theirs = pose_vectors(np.concatenate([people, mirrored(people)]))
     poses = [pose for some in queries for pose in some.poses]
@@ -139,15 +139,15 @@ def compare(library: Library, people: Floats, queries: Sequence[Queries], rounds
         our_times, their_times = [np.empty((rounds, len(poses))) for _ in range(2)]
         found, nearest = np.empty(len(poses)), np.empty(len(poses), np.intp)
         for i in range(rounds):
-            for start in range(0, len(poses), TOGETHER):
-                turn = slice(start, min(start + TOGETHER, len(poses)))
-                our_times[i, turn], found[turn] = ours(library, poses[turn])
+            for start in range(0, len(poses), QUERIES_PER_TURN):
+                turn = slice(start, min(start + QUERIES_PER_TURN, len(poses)))
+                our_times[i, turn], found[turn] = run_matcher(library, poses[turn])
                 their_times[i, turn], nearest[turn] = tree.ask(turn.start, turn.stop)
     weighted = [
         nearest_weighted(vector, pose.scores.astype(np.float64), theirs)
         for vector, pose in zip(asked, poses, strict=True)
     ]
-    agreed = found, reached(people, poses, nearest), reached(people, poses, weighted)
+    agreed = found, agreements_of(people, poses, nearest), agreements_of(people, poses, weighted)
     print(
         "| | queries | median, ms | p95, ms | vptree's median | p95 | of it, median | p95 |"
         " found ÷ best | vptree's, cosine | weighted |\n|---|---|---|---|---|---|---|---|---|---|---|"
@@ -164,7 +164,7 @@ def compare(library: Library, people: Floats, queries: Sequence[Queries], rounds
         )
 
 
-def ours(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np.ndarray]:
+def run_matcher(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np.ndarray]:
     """How many milliseconds the matcher takes for each query, and how well what it finds agrees."""
     matcher, milliseconds, found = Matcher(library), [], []
     for pose in poses:
@@ -174,7 +174,7 @@ def ours(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np.ndarra
     return np.array(milliseconds), np.array(found)
 
 
-def reached(people: Floats, poses: Sequence[Pose], numbers: Sequence[int] | np.ndarray) -> np.ndarray:
+def agreements_of(people: Floats, poses: Sequence[Pose], numbers: Sequence[int] | np.ndarray) -> np.ndarray:
     """How well each query's pose of the library agrees; after all people come their mirror images."""
     found = []
     for pose, number in zip(poses, numbers, strict=True):

@@ -42,16 +42,16 @@ from statistics import median
 from benchmarks import model_sheet as sheet
 from benchmarks import people_measures as people
 from models.estimator.estimator import Estimator, runtime
-from models.estimator.fetch import DEFAULT, find
+from models.estimator.fetch import DEFAULT_MODEL, find_model
 from models.estimator.posenet import decode
 from models.pose import Image
 from models.train import measure
-from tests.support.coco_photos import photos, stretched
+from tests.support.coco_photos import load_photos, stretch
 from tests.support.paths import ROOT, SHARED
 
-OURS = ROOT / "models" / "weights" / "posenet_drawn.tflite"
-WHAT = ("whole", "crops", "lspet", "hard", "demo", "speed")
-NUMBA = "Scenes are drawn with numba: pip install '.[train]'"
+BUNDLED_MODEL = ROOT / "models" / "weights" / "posenet_drawn.tflite"
+MEASURE_NAMES = ("whole", "crops", "lspet", "hard", "demo", "speed")
+NUMBA_HINT = "Scenes are drawn with numba: pip install '.[train]'"
 ROUNDS = 3
 """How often each picture is read to know how long it takes."""
 
@@ -63,22 +63,22 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--model", nargs="+", metavar="FILE_OR_NAME", help="models to measure")
     arguments.add_argument("--data", type=Path, default=SHARED)
-    arguments.add_argument("--only", nargs="+", choices=WHAT, default=WHAT)
+    arguments.add_argument("--only", nargs="+", choices=MEASURE_NAMES, default=MEASURE_NAMES)
     arguments.add_argument("--limit", type=int, metavar="N", help="photos or pictures of each sort, at most")
     arguments.add_argument("--checkpoint", type=Path, metavar="FILE", help="the network that the model was made of")
     arguments.add_argument("--sheet", type=Path, metavar="FILE", help="the picture to be written")
     asked = arguments.parse_args()
-    models = files(asked.model, asked.data)
+    models = find_models(asked.model, asked.data)
     first = next(iter(models.values()))
     if asked.checkpoint:
-        quantized(asked.checkpoint, first, asked.data, asked.limit)
+        print_quantization_loss(asked.checkpoint, first, asked.data, asked.limit)
     if asked.sheet:
-        look(first, asked.data, asked.sheet)
+        write_sheet(first, asked.data, asked.sheet)
     if not (asked.checkpoint or asked.sheet):
-        side_by_side(models, asked.only, asked.data, asked.limit)
+        print_comparison(models, asked.only, asked.data, asked.limit)
 
 
-def side_by_side(models: Mapping[str, Path], asked: Sequence[str], data: Path, limit: int | None) -> None:
+def print_comparison(models: Mapping[str, Path], asked: Sequence[str], data: Path, limit: int | None) -> None:
     with ExitStack() as opened:
         estimators = {name: opened.enter_context(Estimator(file)) for name, file in models.items()}
         print(f"{runtime()}\n")
@@ -87,7 +87,7 @@ def side_by_side(models: Mapping[str, Path], asked: Sequence[str], data: Path, l
             MEASURES[what](estimators, data, limit)
 
 
-def quantized(checkpoint: Path, file: Path, data: Path, limit: int | None) -> None:
+def print_quantization_loss(checkpoint: Path, file: Path, data: Path, limit: int | None) -> None:
     """What a file loses of the network that it was made of."""
     if find_spec("torch") is None:
         sys.exit("To read a checkpoint, PyTorch is needed: pip install '.[train]'")
@@ -98,11 +98,11 @@ def quantized(checkpoint: Path, file: Path, data: Path, limit: int | None) -> No
 
     network = PoseNet()
     network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["mean"])
-    network = export.bolder(network)
+    network = export.with_heat_map_bias(network)
     pictures = {
-        "crops": measure.crops(data / "photos" / "coco")[:limit],
-        "starter pictures": measure.drawn(
-            range(people.UNKNOWN, people.UNKNOWN + min(limit or people.MADE, people.MADE))
+        "crops": measure.load_crops(data / "photos" / "coco")[:limit],
+        "starter pictures": measure.starter_crops(
+            range(people.FIRST_UNKNOWN, people.FIRST_UNKNOWN + min(limit or people.PICTURE_COUNT, people.PICTURE_COUNT))
         ),
     }
     print("| | network | file | lost |\n|---|---|---|---|")
@@ -115,80 +115,85 @@ def quantized(checkpoint: Path, file: Path, data: Path, limit: int | None) -> No
     print("\n| | differ by, mean | at most | the network's deviation | a step | cut off |\n|---|---|---|---|---|---|")
     for what, some in pictures.items():
         for head in export.compare(network, file, (image for image, _ in some)):
-            figures = head.mean, head.most, head.spread, head.step, head.cut
+            figures = head.mean, head.maximum, head.std, head.step, head.clipped
             print(f"| {what}: {head.head} | {' | '.join(f'{figure:.3f}' for figure in figures)} |", flush=True)
 
 
-def look(file: Path, data: Path, picture: Path) -> None:
+def write_sheet(file: Path, data: Path, picture: Path) -> None:
     """What a model finds, drawn."""
-    if not numba_is_here():
-        print(f"The sheet is without scenes. {NUMBA}", file=sys.stderr)
+    if not has_numba():
+        print(f"The sheet is without scenes. {NUMBA_HINT}", file=sys.stderr)
     with Estimator(file) as estimator:
-        sheet.draw(estimator, data / "photos" / "coco", picture, with_scenes=numba_is_here())
+        sheet.write_sheet(estimator, data / "photos" / "coco", picture, with_scenes=has_numba())
 
 
-def files(asked: Sequence[str] | None, data: Path) -> dict[str, Path]:
+def find_models(asked: Sequence[str] | None, data: Path) -> dict[str, Path]:
     """The models' files by their names: of those asked for, else ours and the downloaded one."""
-    if not asked and not OURS.exists():
-        print(f"{OURS.relative_to(ROOT)} is not here: the downloaded model alone is measured.", file=sys.stderr)
-    names = asked or [*([str(OURS)] if OURS.exists() else []), DEFAULT]
+    if not asked and not BUNDLED_MODEL.exists():
+        print(
+            f"{BUNDLED_MODEL.relative_to(ROOT)} is not here: the downloaded model alone is measured.", file=sys.stderr
+        )
+    names = asked or [*([str(BUNDLED_MODEL)] if BUNDLED_MODEL.exists() else []), DEFAULT_MODEL]
     found = {}
     for name in names:
         beside = data / "models" / f"{name}.tflite"
-        file = beside if beside.exists() else find(name)
+        file = beside if beside.exists() else find_model(name)
         found[file.stem if file.stem not in found else str(file)] = file
     return found
 
 
-def whole(estimators: Estimators, data: Path, limit: int | None) -> None:
-    everything = list(photos(data, limit))
-    show("whole", [people.whole(estimator, everything) for estimator in estimators.values()])
+def report_whole_photos(estimators: Estimators, data: Path, limit: int | None) -> None:
+    everything = list(load_photos(data, limit))
+    print_rows("whole", [people.measure_whole_photos(estimator, everything) for estimator in estimators.values()])
 
 
-def crops(estimators: Estimators, data: Path, limit: int | None) -> None:
-    cut = measure.crops(data / "photos" / "coco")[:limit]
-    show(
+def report_crops(estimators: Estimators, data: Path, limit: int | None) -> None:
+    cut = measure.load_crops(data / "photos" / "coco")[:limit]
+    print_rows(
         f"{len(cut)} crops",
-        [people.crops(estimator, cut) for estimator in estimators.values()],
-        people.one_pose(cut),
+        [people.measure_crops(estimator, cut) for estimator in estimators.values()],
+        people.measure_one_pose(cut),
     )
 
 
-def lspet(estimators: Estimators, data: Path, limit: int | None) -> None:
+def report_lspet(estimators: Estimators, data: Path, limit: int | None) -> None:
     folder = data / "photos" / "lspet"
-    show("lspet", [people.lspet(estimator, people.lspet_photos(folder, limit)) for estimator in estimators.values()])
+    print_rows(
+        "lspet",
+        [people.measure_lspet(estimator, people.load_lspet_photos(folder, limit)) for estimator in estimators.values()],
+    )
 
 
-def hard(estimators: Estimators, data: Path, limit: int | None) -> None:
-    if not numba_is_here():
-        print(f"Hard scenes are left out. {NUMBA}", file=sys.stderr)
+def report_hard_scenes(estimators: Estimators, data: Path, limit: int | None) -> None:
+    if not has_numba():
+        print(f"Hard scenes are left out. {NUMBA_HINT}", file=sys.stderr)
         return
-    made = people.scenes(min(limit or people.SCENES, people.SCENES))
-    show("hard", [people.hard(estimator, made) for estimator in estimators.values()])
+    made = people.make_scenes(min(limit or people.SCENE_COUNT, people.SCENE_COUNT))
+    print_rows("hard", [people.measure_hard_scenes(estimator, made) for estimator in estimators.values()])
 
 
-def numba_is_here() -> bool:
+def has_numba() -> bool:
     return find_spec("numba") is not None
 
 
-def demo(estimators: Estimators, data: Path, limit: int | None) -> None:
-    count = min(limit or people.MADE, people.MADE)
-    with tempfile.TemporaryDirectory() as folder, people.starter_library(Path(folder) / "library") as library:
+def report_demo(estimators: Estimators, data: Path, limit: int | None) -> None:
+    count = min(limit or people.PICTURE_COUNT, people.PICTURE_COUNT)
+    with tempfile.TemporaryDirectory() as folder, people.write_starter_library(Path(folder) / "library") as library:
         answers = people.Answers(library)
-        for what, made in (("film", people.film(count)), ("starter pictures", people.unknown(count))):
-            show(what, [people.drawn(estimator, made, answers) for estimator in estimators.values()])
+        for what, made in (("film", people.film_pictures(count)), ("starter pictures", people.unknown_pictures(count))):
+            print_rows(what, [people.measure_drawn(estimator, made, answers) for estimator in estimators.values()])
 
 
-def speed(estimators: Estimators, data: Path, limit: int | None) -> None:
+def report_speed(estimators: Estimators, data: Path, limit: int | None) -> None:
     """The models take turns picture by picture, so whatever else the machine does meets all of them."""
-    pictures = [stretched(photo.image, people.SIZE) for photo in photos(data, min(limit or 60, 60))]
+    pictures = [stretch(photo.image, people.PHOTO_SIZE) for photo in load_photos(data, min(limit or 60, 60))]
     for estimator in estimators.values():
-        estimator.resize(people.SIZE)
+        estimator.resize(people.PHOTO_SIZE)
         estimator.estimate(pictures[0])
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in estimators}
     for turn, picture in enumerate(pictures * ROUNDS):
         for name in sorted(estimators, reverse=turn % 2 == 1):
-            times[name].append(timed(estimators[name], picture))
+            times[name].append(time_reading(estimators[name], picture))
     last = [sum(both) for both in times[list(estimators)[-1]]]
     figures = [
         {
@@ -198,10 +203,10 @@ def speed(estimators: Estimators, data: Path, limit: int | None) -> None:
         }
         for own in times.values()
     ]
-    show("353×481", figures)
+    print_rows("353×481", figures)
 
 
-def timed(estimator: Estimator, picture: Image) -> tuple[float, float]:
+def time_reading(estimator: Estimator, picture: Image) -> tuple[float, float]:
     """Milliseconds of the network, and of the decoder."""
     start = time.perf_counter()
     heads = estimator.heads(picture)
@@ -210,7 +215,7 @@ def timed(estimator: Estimator, picture: Image) -> tuple[float, float]:
     return (read - start) * 1000, (time.perf_counter() - read) * 1000
 
 
-def show(what: str, columns: Sequence[people.Figures], one_pose: people.Figures | None = None) -> None:
+def print_rows(what: str, columns: Sequence[people.Figures], one_pose: people.Figures | None = None) -> None:
     """A row of the table for each figure."""
     for name in columns[0]:
         cells = [f"{figures[name]:.3f}" if name in figures else "–" for figures in (*columns, one_pose or {})]
@@ -218,12 +223,12 @@ def show(what: str, columns: Sequence[people.Figures], one_pose: people.Figures 
 
 
 MEASURES: dict[str, Callable[[Estimators, Path, int | None], None]] = {
-    "whole": whole,
-    "crops": crops,
-    "lspet": lspet,
-    "hard": hard,
-    "demo": demo,
-    "speed": speed,
+    "whole": report_whole_photos,
+    "crops": report_crops,
+    "lspet": report_lspet,
+    "hard": report_hard_scenes,
+    "demo": report_demo,
+    "speed": report_speed,
 }
 
 

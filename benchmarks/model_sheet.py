@@ -15,18 +15,18 @@ import cv2
 import numpy as np
 
 from benchmarks import people_measures as people
-from device.display.draw import skeleton
+from device.display.draw import draw_skeleton
 from models.estimator.estimator import Estimator, size_for
 from models.pose import Floats, Image, Pose
 from models.train import measure
 
-TILE: Final = 256
+TILE_SIDE: Final = 256
 """Pixels of a tile's side."""
-ACROSS: Final = 9
-CROPS, SCENES, PICTURES, FRAMES = 24, 12, 12, 6
+COLUMNS: Final = 9
+CROP_COUNT, SCENE_COUNT, PICTURE_COUNT, FRAME_COUNT = 24, 12, 12, 6
 
 
-class Read(NamedTuple):
+class Reading(NamedTuple):
     """A picture, who was found in it, and how similar the best of them is to the one it is about: NaN for nobody."""
 
     image: Image
@@ -34,30 +34,34 @@ class Read(NamedTuple):
     oks: float
 
 
-def draw(estimator: Estimator, photos: Path, file: Path, *, with_scenes: bool) -> None:
+def write_sheet(estimator: Estimator, photos: Path, file: Path, *, with_scenes: bool) -> None:
     """Write the sheet; photos' people only where there are some in the folder `photos`: the best, the middle, the
     worst."""
-    rows: list[Read] = []
+    rows: list[Reading] = []
     if photos.is_dir():
-        rows += _spread(sorted((_read(estimator, *crop) for crop in measure.crops(photos)), key=lambda one: -one.oks))
+        rows += _select_spread(
+            sorted((_estimate(estimator, *crop) for crop in measure.load_crops(photos)), key=lambda one: -one.oks)
+        )
     if with_scenes:
-        rows += [_read(estimator, image, _largest(everybody)) for image, everybody in people.scenes(SCENES)]
-    for made in (*people.unknown(PICTURES), *people.film(FRAMES)):
-        rows.append(_read(estimator, made.image, _largest(np.array([pose.keypoints for pose in made.poses]))))
-    tiles = [_tile(row) for row in rows]
-    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % ACROSS)
-    lines = [np.hstack(tiles[first : first + ACROSS]) for first in range(0, len(tiles), ACROSS)]
+        rows += [
+            _estimate(estimator, image, _largest(everybody)) for image, everybody in people.make_scenes(SCENE_COUNT)
+        ]
+    for made in (*people.unknown_pictures(PICTURE_COUNT), *people.film_pictures(FRAME_COUNT)):
+        rows.append(_estimate(estimator, made.image, _largest(np.array([pose.keypoints for pose in made.poses]))))
+    tiles = [_make_tile(row) for row in rows]
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
+    lines = [np.hstack(tiles[first : first + COLUMNS]) for first in range(0, len(tiles), COLUMNS)]
     if not cv2.imwrite(str(file), cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR)):
         raise OSError(f"{file} cannot be written")
 
 
-def _read(estimator: Estimator, image: Image, labelled: Floats | None) -> Read:
+def _estimate(estimator: Estimator, image: Image, labelled: Floats | None) -> Reading:
     fits = all(side % 16 == 1 for side in image.shape[:2])
     estimator.resize((image.shape[0], image.shape[1]) if fits else size_for(image.shape[1], image.shape[0]))
     found = estimator.estimate(image)
     if labelled is None:
-        return Read(image, found, math.nan)
-    return Read(image, found, max((measure.oks(pose.xy, labelled) for pose in found), default=0.0))
+        return Reading(image, found, math.nan)
+    return Reading(image, found, max((measure.oks(pose.xy, labelled) for pose in found), default=0.0))
 
 
 def _largest(everybody: Floats) -> Floats | None:
@@ -66,25 +70,25 @@ def _largest(everybody: Floats) -> Floats | None:
     return max(seen, key=lambda one: float(np.ptp(one[one[:, 2] > 0, :2], axis=0).prod()), default=None)
 
 
-def _spread(reads: Sequence[Read]) -> Iterator[Read]:
+def _select_spread(reads: Sequence[Reading]) -> Iterator[Reading]:
     """A third of the first, of the middle and of the last."""
-    third, middle = CROPS // 3, len(reads) // 2 - CROPS // 6
-    chosen: Iterable[Sequence[Read]] = (reads[:third], reads[middle : middle + third], reads[-third:])
+    third, middle = CROP_COUNT // 3, len(reads) // 2 - CROP_COUNT // 6
+    chosen: Iterable[Sequence[Reading]] = (reads[:third], reads[middle : middle + third], reads[-third:])
     for part in chosen:
         yield from part
 
 
-def _tile(read: Read) -> Image:
+def _make_tile(read: Reading) -> Image:
     """As large as it fits, and whoever the mirror would take for somebody drawn into it."""
     height, width = read.image.shape[:2]
-    scale = TILE / max(height, width)
+    scale = TILE_SIDE / max(height, width)
     size = round(width * scale), round(height * scale)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = np.asarray(cv2.resize(read.image, size, interpolation=how), np.uint8)
     for pose in read.found:
-        if pose.score >= people.SOMEBODY:
-            skeleton(small, pose.scaled(size[0] / width, size[1] / height), 2.5)
-    tile = np.zeros((TILE, TILE, 3), np.uint8)
+        if pose.score >= people.MIN_POSE_SCORE:
+            draw_skeleton(small, pose.scaled(size[0] / width, size[1] / height), 2.5)
+    tile = np.zeros((TILE_SIDE, TILE_SIDE, 3), np.uint8)
     tile[: size[1], : size[0]] = small
     said = "nobody" if math.isnan(read.oks) else f"{read.oks:.2f}"
     for colour, thick in (((0, 0, 0), 4), ((255, 255, 255), 1)):

@@ -25,20 +25,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.matching import kinds, ours, percentiles
-from index.build.writer import NewItem, Writer
+from benchmarks.matching import classify_people, percentiles, run_matcher
+from index.build.writer import LibraryWriter, NewItem
 from index.library import Library
-from index.match import exhaustive
+from index.match import find_exhaustively
 from models.pose import Floats, Pose
 
-SIZES = "80110,200000,500000,1000000,2000000,5000000,10000000"
+DEFAULT_SIZES = "80110,200000,500000,1000000,2000000,5000000,10000000"
 
 JITTER = 0.03
 """How far a copy's key points are moved, in each direction, as a share of the person's size: a wrist's width or two."""
 
 SEED = 20180719
 
-BATCH = 10_000
+BATCH_SIZE = 10_000
 
 ROUNDS = 3
 """In which all queries are asked, after one that brings what they touch into memory."""
@@ -52,7 +52,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("people", type=Path)
     arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--poses", default=SIZES, help=f"how many, separated by commas (default: {SIZES})")
+    arguments.add_argument(
+        "--poses", default=DEFAULT_SIZES, help=f"how many, separated by commas (default: {DEFAULT_SIZES})"
+    )
     arguments.add_argument("--queries", type=int, default=100, help="of each kind (default: 100)")
     arguments.add_argument("--judged", type=int, default=20, help="of each kind held against the best (default: 20)")
     arguments.add_argument("--plot", type=Path, metavar="FILE", help="draw all that was measured so far")
@@ -64,47 +66,51 @@ def main() -> None:
         keypoints, held_out = people["keypoints"].astype(np.float32), people["is_val"].astype(bool)
     seen = keypoints[:, :, 2] > 0
     library = keypoints[~held_out & seen[:, 5:].all(1)]
-    queries = [keypoints[held_out & those][: asked.queries] for those in kinds(keypoints, seen).values()]
+    queries = [keypoints[held_out & those][: asked.queries] for those in classify_people(keypoints, seen).values()]
     for poses in sorted({int(size) for size in asked.poses.split(",")}):
-        if poses not in measured(results):
+        if poses not in read_results(results):
             folder = asked.folder / f"{poses}-poses"
-            line = {"poses": poses, **build(library, poses // 2, folder), **ask(folder, queries, asked.judged)}
+            line = {
+                "poses": poses,
+                **measure_build(library, poses // 2, folder),
+                **measure_queries(folder, queries, asked.judged),
+            }
             with results.open("a") as file:
                 print(json.dumps(line), file=file)
             if not asked.keep:
                 shutil.rmtree(folder)
-    table(list(measured(results).values()))
+    print_table(list(read_results(results).values()))
     if asked.plot:
-        plot(list(measured(results).values()), asked.plot)
+        plot(list(read_results(results).values()), asked.plot)
 
 
-def measured(results: Path) -> dict[int, dict[str, Any]]:
+def read_results(results: Path) -> dict[int, dict[str, Any]]:
     """What was measured so far, by how many poses; of the same number what was measured last."""
     lines = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     return {line["poses"]: line for line in sorted(lines, key=lambda line: line["poses"])}
 
 
-def copies(people: Floats, count: int) -> Iterator[Floats]:
+def jittered_copies(people: Floats, count: int) -> Iterator[Floats]:
     """So many people, 17×3 each: the given ones, then the same again and again with their key points moved a little."""
-    chance = np.random.default_rng(SEED)
+    rng = np.random.default_rng(SEED)
     yield from people[:count]
     seen = people[:, :, 2] > 0
     points = np.where(seen[:, :, None], people[:, :, :2], np.nan)
     size = np.sqrt(np.prod(np.nanmax(points, 1) - np.nanmin(points, 1), 1))
-    for start in range(len(people), count, BATCH):
-        numbers = np.arange(start, min(start + BATCH, count)) % len(people)
+    for start in range(len(people), count, BATCH_SIZE):
+        numbers = np.arange(start, min(start + BATCH_SIZE, count)) % len(people)
         some = people[numbers].copy()
-        moves = chance.normal(0, JITTER, (len(some), 17, 2)) * size[numbers, None, None]
+        moves = rng.normal(0, JITTER, (len(some), 17, 2)) * size[numbers, None, None]
         some[:, :, :2] += np.where(seen[numbers, :, None], moves, 0).astype(np.float32)
         yield from some
 
 
-def build(people: Floats, count: int, folder: Path) -> dict[str, Any]:
+def measure_build(people: Floats, count: int, folder: Path) -> dict[str, Any]:
     """Builds a library in a process of its own, and tells how long it took and what it needed."""
     start = time.perf_counter()
-    process = multiprocessing.get_context("fork").Process(target=_build, args=(people, count, folder))
+    process = multiprocessing.get_context("fork").Process(target=_build_library, args=(people, count, folder))
     process.start()
-    with Memory(process.pid or 0) as memory:
+    with MemoryWatch(process.pid or 0) as memory:
         process.join()
     if process.exitcode:
         sys.exit(f"The build of {count:,} people ended with status {process.exitcode}: what it said is above.")
@@ -116,12 +122,12 @@ def build(people: Floats, count: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def _build(people: Floats, count: int, folder: Path) -> None:
+def _build_library(people: Floats, count: int, folder: Path) -> None:
     def progress(done: int, total: int | None, what: str) -> None:
         print(f"\r{count:,} people: {what} {done:,} of {total:,}" if total else "", end="", file=sys.stderr, flush=True)
 
-    with Writer(folder) as writer:
-        for number, one in enumerate(copies(people, count)):
+    with LibraryWriter(folder) as writer:
+        for number, one in enumerate(jittered_copies(people, count)):
             writer.add(NewItem(None, one))
             if number % 100_000 == 0:
                 progress(number, count, "Writing")
@@ -129,7 +135,7 @@ def _build(people: Floats, count: int, folder: Path) -> None:
     print(file=sys.stderr)
 
 
-class Memory:
+class MemoryWatch:
     """Watches what a process and all below it need at most, in bytes, while it is entered."""
 
     def __init__(self, process: int) -> None:
@@ -137,7 +143,7 @@ class Memory:
         self._process, self._over = process, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Memory:
+    def __enter__(self) -> MemoryWatch:
         self._thread.start()
         return self
 
@@ -147,21 +153,21 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._over.wait(0.2):
-            needed = [_memory(process) for process in _family(self._process)]
+            needed = [_memory_use(process) for process in _process_tree(self._process)]
             self.own = max(self.own, sum(own for own, _ in needed))
             self.resident = max(self.resident, sum(own + mapped for own, mapped in needed))
 
 
-def _family(process: int) -> list[int]:
+def _process_tree(process: int) -> list[int]:
     """A process and all below it."""
     try:
         below = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     except OSError:
         return []
-    return [process, *(one for child in below for one in _family(int(child)))]
+    return [process, *(one for child in below for one in _process_tree(int(child)))]
 
 
-def _memory(process: int) -> tuple[int, int]:
+def _memory_use(process: int) -> tuple[int, int]:
     """Bytes of its own, and of files that are mapped, which the system can take back."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
@@ -173,20 +179,20 @@ def _memory(process: int) -> tuple[int, int]:
     return sizes.get("RssAnon", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0)
 
 
-def ask(folder: Path, queries: list[Floats], judged: int) -> dict[str, Any]:
+def measure_queries(folder: Path, queries: list[Floats], judged: int) -> dict[str, Any]:
     """Asks a library all queries, and some of them by an exhaustive search as well."""
     start = time.perf_counter()
     with Library.open(folder) as library:
         opened = time.perf_counter() - start
         size = sum(file.bytes for file in library.manifest.files.values())
         poses = [Pose.from_keypoints(query) for kind in queries for query in kind]
-        first, *times = [ours(library, poses)[0] for _ in range(1 + ROUNDS)]
+        first, *times = [run_matcher(library, poses)[0] for _ in range(1 + ROUNDS)]
         median, late = percentiles(times)
         found, best, slow = [], [], []
         for pose in (Pose.from_keypoints(query) for kind in queries for query in kind[:judged]):
-            found.append(ours(library, [pose])[1][0])
+            found.append(run_matcher(library, [pose])[1][0])
             start = time.perf_counter()
-            best.append(exhaustive(library, pose, 1)[0].agreement)
+            best.append(find_exhaustively(library, pose, 1)[0].agreement)
             slow.append((time.perf_counter() - start) * 1000)
             print(f"\r{len(library):,} people: {len(best)} queries judged", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
@@ -206,7 +212,7 @@ def ask(folder: Path, queries: list[Floats], judged: int) -> dict[str, Any]:
         }
 
 
-def table(lines: list[dict[str, Any]]) -> None:
+def print_table(lines: list[dict[str, Any]]) -> None:
     print(
         "| poses | shards | built in | disk | memory, own | with mapped files | opened in | median, ms | p95, ms |"
         " found ÷ best |\n|---|---|---|---|---|---|---|---|---|---|"
@@ -251,14 +257,14 @@ def plot(lines: list[dict[str, Any]], file: Path) -> None:
         axes.set(xlabel="poses", xscale="log")
         axes.grid(color=INK, alpha=0.3, linewidth=0.5)
         for axis in (axes.xaxis, axes.yaxis) if axes is not shares else (axes.xaxis,):
-            axis.set_major_formatter(lambda value, _: short(value))
+            axis.set_major_formatter(lambda value, _: format_number(value))
     times.legend(frameon=False, fontsize=9, loc="center right")
     needs.legend(frameon=False, fontsize=9)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, transparent=True, metadata={"Date": None} if file.suffix == ".svg" else None)
 
 
-def short(value: float) -> str:
+def format_number(value: float) -> str:
     """A number on an axis: 0.1, 1, 10, 100 k, 10 M."""
     for unit, name in ((1e6, " M"), (1e3, " k")):
         if value >= unit:

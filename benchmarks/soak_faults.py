@@ -15,15 +15,15 @@ from typing import Final
 import cv2
 import numpy as np
 
-from tests.support.jumping_clock import YEAR, JumpingClock
+from tests.support.jumping_clock import YEAR_SECONDS, JumpingClock
 
 CONNECTOR: Final = "card1-HDMI-A-1"
-SIZES: Final = ("1280x720", "720x1280")
+DISPLAY_SIZES: Final = ("1280x720", "720x1280")
 """Displays that are plugged in by turns: as large as each other, as that decides how much memory is needed."""
 
 
 @dataclass
-class Place:
+class Workspace:
     """All that the mirror under test lives on, below one folder; `pid` is its process."""
 
     folder: Path
@@ -31,10 +31,10 @@ class Place:
     mounted: bool
     """Whether the folder for GIFs is a small disk of its own, so that it can be filled."""
     pid: int = 0
-    displays: int = 0
+    display_count: int = 0
 
     @property
-    def fillable(self) -> bool:
+    def can_fill_disk(self) -> bool:
         """Whether GIFs can be kept from being written: root writes also into a folder that may not be written to."""
         return self.mounted or os.geteuid() != 0
 
@@ -58,13 +58,13 @@ class Place:
     def drm(self) -> Path:
         return self.folder / "drm"
 
-    def plug(self, connected: bool) -> None:
+    def set_display(self, connected: bool) -> None:
         """The display's cable; each time another display hangs on it."""
         connector = self.drm / CONNECTOR
         connector.mkdir(parents=True, exist_ok=True)
         if connected:
-            (connector / "modes").write_text(f"{SIZES[self.displays % len(SIZES)]}\n")
-            self.displays += 1
+            (connector / "modes").write_text(f"{DISPLAY_SIZES[self.display_count % len(DISPLAY_SIZES)]}\n")
+            self.display_count += 1
         (connector / "status").write_text("connected\n" if connected else "disconnected\n")
 
 
@@ -72,19 +72,19 @@ class Place:
 class Fault:
     """One kind of fault: how it is thrown, for how many seconds it lasts (least, most), and what is to be said of it.
 
-    `says` is a pattern of the sentence that must be on the screen; `presses`: the button is pressed a second before;
-    `spoils`: there may be a sentence instead of a GIF.
+    `message_pattern` is a pattern of the sentence that must be on the screen; `needs_press`: the button is pressed a second before;
+    `may_spoil_gif`: there may be a sentence instead of a GIF.
     """
 
     name: str
-    throw: Callable[[Place], AbstractContextManager[None]]
+    inject: Callable[[Workspace], AbstractContextManager[None]]
     seconds: tuple[float, float] = (0.0, 0.0)
-    says: str = ""
-    presses: bool = False
-    spoils: bool = False
+    message_pattern: str = ""
+    needs_press: bool = False
+    may_spoil_gif: bool = False
 
 
-def processes(pid: int) -> dict[int, str]:
+def process_tree(pid: int) -> dict[int, str]:
     """A process and all below it, by their numbers: what each is there for."""
     found = {pid: _role(pid)}
     for task in Path(f"/proc/{pid}/task").glob("*"):
@@ -93,7 +93,7 @@ def processes(pid: int) -> dict[int, str]:
         except OSError:
             continue
         for child in children:
-            found.update(processes(int(child)))
+            found.update(process_tree(int(child)))
     return found
 
 
@@ -106,23 +106,23 @@ def _role(pid: int) -> str:
     return next((role for sign, role in roles.items() if sign in words), "other")
 
 
-def pid_of(place: Place, role: str, patience: float = 20.0) -> int | None:
+def wait_for_process(place: Workspace, role: str, timeout: float = 20.0) -> int | None:
     """The process that is there for this, waited for."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
-        for pid, found in processes(place.pid).items():
+        for pid, found in process_tree(place.pid).items():
             if found == role:
                 return pid
         time.sleep(0.02)
     return None
 
 
-def signalled(role: str, number: signal.Signals) -> Callable[[Place], AbstractContextManager[None]]:
+def send_signal(role: str, number: signal.Signals) -> Callable[[Workspace], AbstractContextManager[None]]:
     """One of the mirror's processes gets a signal."""
 
     @contextmanager
-    def throw(place: Place) -> Iterator[None]:
-        pid = pid_of(place, role)
+    def throw(place: Workspace) -> Iterator[None]:
+        pid = wait_for_process(place, role)
         if pid is not None:
             os.kill(pid, number)
         yield
@@ -130,11 +130,11 @@ def signalled(role: str, number: signal.Signals) -> Callable[[Place], AbstractCo
     return throw
 
 
-def away(what: Callable[[Place], Path]) -> Callable[[Place], AbstractContextManager[None]]:
+def move_away(what: Callable[[Workspace], Path]) -> Callable[[Workspace], AbstractContextManager[None]]:
     """A file or folder is gone, and is put back."""
 
     @contextmanager
-    def throw(place: Place) -> Iterator[None]:
+    def throw(place: Workspace) -> Iterator[None]:
         path = what(place)
         aside = path.with_name(f"aside-{path.name}")
         path.rename(aside)
@@ -147,9 +147,9 @@ def away(what: Callable[[Place], Path]) -> Callable[[Place], AbstractContextMana
 
 
 @contextmanager
-def film_damaged(place: Place) -> Iterator[None]:
+def film_damaged(place: Workspace) -> Iterator[None]:
     """The camera gives what is no picture at all."""
-    with away(lambda place: place.film)(place):
+    with move_away(lambda place: place.film)(place):
         place.film.write_bytes(os.urandom(200_000))
         try:
             yield
@@ -158,12 +158,12 @@ def film_damaged(place: Place) -> Iterator[None]:
 
 
 @contextmanager
-def film_of_noise(place: Place) -> Iterator[None]:
+def film_of_noise(place: Workspace) -> Iterator[None]:
     """The camera gives rubbish: noise, black pictures, pictures of which half is missing."""
     noise = place.folder / "noise.avi"
     if not noise.exists():
-        write_film(noise, _rubbish())
-    with away(lambda place: place.film)(place):
+        write_film(noise, _noise_frames())
+    with move_away(lambda place: place.film)(place):
         shutil.copy(noise, place.film)
         try:
             yield
@@ -171,7 +171,7 @@ def film_of_noise(place: Place) -> Iterator[None]:
             place.film.unlink()
 
 
-def _rubbish() -> Iterator[np.ndarray]:
+def _noise_frames() -> Iterator[np.ndarray]:
     rng = np.random.default_rng(0)
     for number in range(60):
         picture = rng.integers(0, 256, (480, 640, 3), np.uint8)
@@ -192,9 +192,9 @@ def write_film(path: Path, pictures: Iterator[np.ndarray], fps: float = 30.0) ->
 
 
 @contextmanager
-def library_damaged(place: Place) -> Iterator[None]:
+def library_damaged(place: Workspace) -> Iterator[None]:
     """Another library takes the place of the one in use, and is damaged."""
-    with away(lambda place: place.library)(place):
+    with move_away(lambda place: place.library)(place):
         shutil.copytree(place.folder / "aside-library", place.library)
         index = next(place.library.glob("*.annoy"))
         index.write_bytes(index.read_bytes()[:-100])
@@ -205,7 +205,7 @@ def library_damaged(place: Place) -> Iterator[None]:
 
 
 @contextmanager
-def library_replaced(place: Place) -> Iterator[None]:
+def library_replaced(place: Workspace) -> Iterator[None]:
     """Another library, and a whole one, takes the place of the one in use."""
     other, between = place.folder / "other", place.folder / "between"
     place.library.rename(between)
@@ -215,20 +215,20 @@ def library_replaced(place: Place) -> Iterator[None]:
 
 
 @contextmanager
-def model_damaged(place: Place) -> Iterator[None]:
+def model_damaged(place: Workspace) -> Iterator[None]:
     """The model's file is cut short, and the estimator started anew."""
     whole = place.model.read_bytes()
-    _put(place.model, whole[: len(whole) // 2])
-    pid = pid_of(place, "estimator")
+    _replace_file(place.model, whole[: len(whole) // 2])
+    pid = wait_for_process(place, "estimator")
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
     try:
         yield
     finally:
-        _put(place.model, whole)
+        _replace_file(place.model, whole)
 
 
-def _put(path: Path, data: bytes) -> None:
+def _replace_file(path: Path, data: bytes) -> None:
     """As who replaces a file well does it: the old one stays whole for those who have it open."""
     beside = path.with_suffix(".new")
     beside.write_bytes(data)
@@ -236,8 +236,8 @@ def _put(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def disk_full(place: Place) -> Iterator[None]:
-    """The disk of the GIFs is full, or where it cannot be filled, it may not be written to (see `Place.fillable`)."""
+def disk_full(place: Workspace) -> Iterator[None]:
+    """The disk of the GIFs is full, or where it cannot be filled, it may not be written to (see `Workspace.can_fill_disk`)."""
     filler = place.gifs / "filler"
     if place.mounted:
         with filler.open("wb") as file:
@@ -251,13 +251,13 @@ def disk_full(place: Place) -> Iterator[None]:
         place.gifs.chmod(0o755)
 
 
-def clock_jumps(years: float) -> Callable[[Place], AbstractContextManager[None]]:
+def jump_clock(years: float) -> Callable[[Workspace], AbstractContextManager[None]]:
     """The time of day is years from what it was, and later right again."""
 
     @contextmanager
-    def throw(place: Place) -> Iterator[None]:
+    def throw(place: Workspace) -> Iterator[None]:
         if place.clock is not None:
-            place.clock.jump(years * YEAR)
+            place.clock.jump(years * YEAR_SECONDS)
         yield
         if place.clock is not None:
             place.clock.jump(0)
@@ -266,27 +266,46 @@ def clock_jumps(years: float) -> Callable[[Place], AbstractContextManager[None]]
 
 
 @contextmanager
-def display_away(place: Place) -> Iterator[None]:
+def display_away(place: Workspace) -> Iterator[None]:
     """The display is unplugged, and another one plugged in."""
-    place.plug(False)
+    place.set_display(False)
     yield
-    place.plug(True)
+    place.set_display(True)
 
 
 FAULTS: Final = (
-    Fault("estimator killed (SIGKILL)", signalled("estimator", signal.SIGKILL), says=r"estimator stopped \(SIGKILL\)"),
-    Fault("estimator aborts (SIGABRT)", signalled("estimator", signal.SIGABRT), says=r"estimator stopped \(SIGABRT\)"),
-    Fault("estimator hangs (SIGSTOP)", signalled("estimator", signal.SIGSTOP), says="estimator did not answer for 5 s"),
+    Fault(
+        "estimator killed (SIGKILL)",
+        send_signal("estimator", signal.SIGKILL),
+        message_pattern=r"estimator stopped \(SIGKILL\)",
+    ),
+    Fault(
+        "estimator aborts (SIGABRT)",
+        send_signal("estimator", signal.SIGABRT),
+        message_pattern=r"estimator stopped \(SIGABRT\)",
+    ),
+    Fault(
+        "estimator hangs (SIGSTOP)",
+        send_signal("estimator", signal.SIGSTOP),
+        message_pattern="estimator did not answer for 5 s",
+    ),
     Fault("model file damaged", model_damaged, (4, 8), r"model\.tflite"),
-    Fault("library gone", away(lambda place: place.library), (7, 10), "no library at"),
+    Fault("library gone", move_away(lambda place: place.library), (7, 10), "no library at"),
     Fault("library damaged", library_damaged, (7, 10), r"\.annoy"),
     Fault("library replaced", library_replaced),
-    Fault("camera gone", away(lambda place: place.film), (16, 20), "film.avi", spoils=True),
-    Fault("camera damaged", film_damaged, (16, 20), "neither a film nor a picture", spoils=True),
-    Fault("camera gives noise", film_of_noise, (16, 20), spoils=True),
-    Fault("disk of the GIFs full", disk_full, (14, 16), "The GIF could not be written", presses=True, spoils=True),
-    Fault("GIF's process killed", signalled("gif", signal.SIGKILL), (1, 1), r"SIGKILL\); press again", True, True),
-    Fault("clock 5 years ahead", clock_jumps(5), (14, 16), presses=True),
-    Fault("clock 30 years back", clock_jumps(-30), (14, 16), presses=True),
+    Fault("camera gone", move_away(lambda place: place.film), (16, 20), "film.avi", may_spoil_gif=True),
+    Fault("camera damaged", film_damaged, (16, 20), "neither a film nor a picture", may_spoil_gif=True),
+    Fault("camera gives noise", film_of_noise, (16, 20), may_spoil_gif=True),
+    Fault(
+        "disk of the GIFs full",
+        disk_full,
+        (14, 16),
+        "The GIF could not be written",
+        needs_press=True,
+        may_spoil_gif=True,
+    ),
+    Fault("GIF's process killed", send_signal("gif", signal.SIGKILL), (1, 1), r"SIGKILL\); press again", True, True),
+    Fault("clock 5 years ahead", jump_clock(5), (14, 16), needs_press=True),
+    Fault("clock 30 years back", jump_clock(-30), (14, 16), needs_press=True),
     Fault("display unplugged", display_away, (3, 8)),
 )

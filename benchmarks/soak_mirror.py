@@ -22,19 +22,19 @@ import pygame
 from device.config import load
 from device.display import panel, screen
 from device.display.layout import Size
-from device.display.panel import Display, Panel
+from device.display.panel import DisplayKind, HotplugDisplay
 from device.display.scene import View
-from device.mirror import Moment, mirror
-from device.start import Opened, opened
+from device.mirror import Moment, run_mirror
+from device.start import MirrorParts, open_mirror
 
-EVERY = 1.0
+REPORT_SECONDS = 1.0
 """Seconds between two reports of a screen that says the same."""
 
 
 class Witness:
     """Sees each view that is drawn, and how old its frame has become when another one takes its place."""
 
-    def __init__(self, parts: Opened) -> None:
+    def __init__(self, parts: MirrorParts) -> None:
         self._parts = parts
         self._draw = parts.screen.draw
         self._view = View()
@@ -54,8 +54,8 @@ class Witness:
     def watch(self, moment: Moment, now: float) -> None:
         """What the mirror calls after every picture."""
         if self._shown is not None and self._shown.frame is not None:
-            self._oldest = max(self._oldest, now - self._shown.frame.taken)
-        seen = self._view.camera is not None and not self._parts.screen.dark
+            self._oldest = max(self._oldest, now - self._shown.frame.captured_at)
+        seen = self._view.camera_image is not None and not self._parts.screen.display_missing
         self._shown = moment if seen else None
         self._longest, self._drew = max(self._longest, now - self._drew), now
         self._pictures += 1
@@ -64,19 +64,25 @@ class Witness:
         if self.presses:
             self.presses -= 1
             pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE, mod=0, unicode=" ", scancode=0))
-        said = self._view.faults, self._view.notice, seen, self._parts.screen.dark, self._parts.recorder.phase
-        if said != self._said or now - self._told >= EVERY:
-            self._tell(now)
+        said = (
+            self._view.faults,
+            self._view.notice,
+            seen,
+            self._parts.screen.display_missing,
+            self._parts.recorder.phase,
+        )
+        if said != self._said or now - self._told >= REPORT_SECONDS:
+            self._report(now)
             self._said = said
 
-    def _tell(self, now: float) -> None:
+    def _report(self, now: float) -> None:
         report = {
             "at": now,
             "faults": self._view.faults,
             "notice": self._view.notice,
-            "dark": self._parts.screen.dark,
-            "live": self._view.camera is not None,
-            "somebody": self._view.somebody,
+            "dark": self._parts.screen.display_missing,
+            "live": self._view.camera_image is not None,
+            "somebody": self._view.visitor_present,
             "phase": self._parts.recorder.phase,
             "oldest": round(self._oldest, 3),
             "longest": round(self._longest, 3),
@@ -90,11 +96,11 @@ class Witness:
         self._told = now
 
 
-def plug_in(drm: Path) -> None:
+def use_dummy_display(drm: Path) -> None:
     """Have the mirror find its display in `drm`, and open it by a driver that needs none."""
 
-    def mode(kind: Display, size: Size | None) -> tuple[Size, int]:
-        displays = panel.plugged(drm)
+    def mode(kind: DisplayKind, size: Size | None) -> tuple[Size, int]:
+        displays = panel.connected_displays(drm)
         if kind != "kiosk" or not displays:
             return size or panel.DEFAULT_SIZE, 0
         width, _, height = displays[0].modes.split()[0].partition("x")
@@ -102,9 +108,9 @@ def plug_in(drm: Path) -> None:
 
     for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
         os.environ.pop(name, None)
-    panel.DRIVER = "dummy"
+    panel.KIOSK_DRIVER = "dummy"
     panel._mode = mode
-    screen.Panel = partial(Panel, drm=drm)
+    screen.HotplugDisplay = partial(HotplugDisplay, drm=drm)
 
 
 def main() -> int:
@@ -114,13 +120,13 @@ def main() -> int:
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    plug_in(asked.drm)
+    use_dummy_display(asked.drm)
     settings = load(asked.config)
-    with opened(settings) as parts:
+    with open_mirror(settings) as parts:
         witness = Witness(parts)
         parts.screen.draw = witness.draw
         signal.signal(signal.SIGUSR1, lambda *_: setattr(witness, "presses", witness.presses + 1))
-        mirror(*parts, fps=settings.screen.fps, watching=[witness.watch])
+        run_mirror(*parts, fps=settings.screen.fps, callbacks=[witness.watch])
     return 0
 
 

@@ -10,121 +10,121 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from benchmarks.soak_faults import Fault, Place
-from benchmarks.soak_watch import Reports, Sample, well
+from benchmarks.soak_faults import Fault, Workspace
+from benchmarks.soak_watch import Reports, Sample, is_well
 
-QUIET = 30.0
+QUIET_SECONDS = 30.0
 """Seconds without a fault at the beginning and at the end, when what there is is counted."""
 
-GAP = (4.0, 15.0)
+GAP_SECONDS = (4.0, 15.0)
 """Seconds between two faults, at least and at most."""
 
-PRESS_AT = 30.0
+PRESS_SECOND = 30.0
 """The second of each minute at which the button is pressed."""
 
-RECORDED = 1.5
+RECORDING_SECONDS = 1.5
 """Seconds of the five of a recording in which the mirror is ended."""
 
 
 @dataclass
-class Thrown:
+class FaultRecord:
     """One fault as it went: when, what was said, and how many seconds until the mirror was well again (None: never)."""
 
     fault: Fault
-    struck: float
+    started: float
     ended: float = 0.0
-    said: list[str] = field(default_factory=list)
-    told: bool = True
-    back: float | None = None
+    sentences: list[str] = field(default_factory=list)
+    was_announced: bool = True
+    recovery_seconds: float | None = None
 
 
 @dataclass
 class Soak:
     """A run: the mirror's process, what was seen of it and done to it."""
 
-    place: Place
+    workspace: Workspace
     mirror: subprocess.Popen[str]
     reports: Reports
     minutes: float
     started: float
     samples: list[Sample] = field(default_factory=list)
-    thrown: list[Thrown] = field(default_factory=list)
+    fault_records: list[FaultRecord] = field(default_factory=list)
     presses: list[float] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
-    broken: str = ""
+    stopped: threading.Event = field(default_factory=threading.Event)
+    error: str = ""
 
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self.started
 
-    def press(self, *, counts: bool = True) -> bool:
+    def press(self, *, expect_gif: bool = True) -> bool:
         """The space bar, by a signal that the mirror's witness makes one of; False while the last is not done with.
 
-        Of a press that `counts` a GIF is to come, or a sentence why not.
+        Of a press that `expect_gif` a GIF is to come, or a sentence why not.
         """
         if self.reports.phase != "idle":
             return False
-        if counts:
+        if expect_gif:
             self.presses.append(time.monotonic())
         self.mirror.send_signal(signal.SIGUSR1)
         return True
 
-    def press_and_begin_to_record(self) -> str:
+    def start_recording(self) -> str:
         """Get into the middle of a recording, of which nothing is to come; what the recorder is at then."""
         pressed = time.monotonic()
-        if self.mirror.poll() is None and self.press(counts=False):
+        if self.mirror.poll() is None and self.press(expect_gif=False):
             self.reports.wait(lambda one: one["phase"] == "recording", pressed, 10)
-            time.sleep(RECORDED)
+            time.sleep(RECORDING_SECONDS)
         return self.reports.phase
 
-    def throw_all(self, faults: list[Fault], chance: random.Random) -> None:
+    def inject_all(self, faults: list[Fault], rng: random.Random) -> None:
         """The thread: one fault after the other, each kind as often, until it is time for the quiet end."""
         bag: list[Fault] = []
         try:
-            while faults and not self.over.wait(chance.uniform(*GAP)):
+            while faults and not self.stopped.wait(rng.uniform(*GAP_SECONDS)):
                 if not bag:
-                    bag = chance.sample(faults, len(faults))
+                    bag = rng.sample(faults, len(faults))
                 fault = bag.pop()
-                if fault.presses and not self._between_presses():
+                if fault.needs_press and not self._wait_between_presses():
                     return
-                if self.elapsed > 60 * self.minutes - QUIET - fault.seconds[1] - 30:
+                if self.elapsed > 60 * self.minutes - QUIET_SECONDS - fault.seconds[1] - 30:
                     return
-                self._throw(fault, chance.uniform(*fault.seconds))
+                self._inject(fault, rng.uniform(*fault.seconds))
         except Exception as error:
-            self.broken = f"{type(error).__name__}: {error}"
+            self.error = f"{type(error).__name__}: {error}"
             raise
 
-    def _between_presses(self) -> bool:
+    def _wait_between_presses(self) -> bool:
         """Wait until the last press of the minute is over and the next is far; False when the run is over."""
         while not 50 <= self.elapsed % 60 < 55:
-            if self.over.wait(0.5):
+            if self.stopped.wait(0.5):
                 return False
         return True
 
-    def _throw(self, fault: Fault, seconds: float) -> None:
+    def _inject(self, fault: Fault, seconds: float) -> None:
         struck = time.monotonic()
-        if fault.presses:
-            while not self.press() and not self.over.wait(0.2):
+        if fault.needs_press:
+            while not self.press() and not self.stopped.wait(0.2):
                 pass
-            self.over.wait(1.0)
-        thrown = Thrown(fault, struck)
-        self.thrown.append(thrown)
-        with fault.throw(self.place):
-            self.over.wait(seconds)
-            if fault.says:
-                pattern = re.compile(fault.says)
-                thrown.told = (
+            self.stopped.wait(1.0)
+        thrown = FaultRecord(fault, struck)
+        self.fault_records.append(thrown)
+        with fault.inject(self.workspace):
+            self.stopped.wait(seconds)
+            if fault.message_pattern:
+                pattern = re.compile(fault.message_pattern)
+                thrown.was_announced = (
                     self.reports.wait(lambda one: any(map(pattern.search, _sentences(one))), struck, 25) is not None
                 )
         mended = time.monotonic()
-        self.over.wait(1.5)  # for a fault that nobody would notice, the mirror goes on all the same
-        again = self.reports.wait(well, mended if seconds else self._worst(struck, mended), 40)
-        thrown.back = None if again is None else max(again["at"] - (mended if seconds else struck), 0.0)
-        thrown.said, thrown.ended = self.reports.said(struck), time.monotonic()
+        self.stopped.wait(1.5)  # for a fault that nobody would notice, the mirror goes on all the same
+        again = self.reports.wait(is_well, mended if seconds else self._last_unwell(struck, mended), 40)
+        thrown.recovery_seconds = None if again is None else max(again["at"] - (mended if seconds else struck), 0.0)
+        thrown.sentences, thrown.ended = self.reports.sentences_since(struck), time.monotonic()
 
-    def _worst(self, struck: float, mended: float) -> float:
+    def _last_unwell(self, struck: float, mended: float) -> float:
         """When the mirror was last seen unwell since the fault; where it never was, when that was clear."""
-        unwell = self.reports.wait(lambda one: not well(one), struck, 0)
+        unwell = self.reports.wait(lambda one: not is_well(one), struck, 0)
         return mended if unwell is None else unwell["at"]
 
 

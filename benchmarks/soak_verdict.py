@@ -13,55 +13,55 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.soak_faults import FAULTS, Fault
-from benchmarks.soak_run import PRESS_AT, Soak, Thrown
+from benchmarks.soak_run import PRESS_SECOND, FaultRecord, Soak
 from benchmarks.soak_watch import medians
 
-GROWTH = 10.0
+MAX_GROWTH_MB = 10.0
 """MB that the resident memory may grow by after the first five minutes."""
 
-SPAN = 5.0
+SPAN_MINUTES = 5.0
 """Minutes of which one median is taken: a minute's own goes up and down by 10 MB, with what happens to be thrown."""
 
 
 @dataclass(frozen=True)
-class Ended:
+class Shutdown:
     """How the mirror ended: the recorder's phase when asked to, status, seconds, the processes and files it left."""
 
     phase: str
     status: int | None
     seconds: float
-    processes: list[int]
-    files: list[str]
+    processes_left: list[int]
+    files_left: list[str]
 
 
-def verdicts(soak: Soak, ended: Ended, shared: list[str]) -> bool:
+def print_verdicts(soak: Soak, ended: Shutdown, shared: list[str]) -> bool:
     """Print what was found of each criterion; whether all hold."""
-    reports, rows = soak.reports, [*figures(soak), *presses(soak), *faults(soak)]
+    reports, rows = soak.reports, [*memory_rows(soak), *press_rows(soak), *fault_rows(soak)]
     rows += [
-        ("no frame older than 1 s shown", reports.oldest < 1.0, f"the oldest {reports.oldest:.3f} s"),
+        ("no frame older than 1 s shown", reports.oldest_frame < 1.0, f"the oldest {reports.oldest_frame:.3f} s"),
         (
             "it ends within 5 s of SIGTERM",
             ended.status == 0 and ended.seconds < 5,
             f"{ended.seconds:.1f} s, status {ended.status} (its recorder: {ended.phase})",
         ),
-        ("no process left", not ended.processes, f"{len(ended.processes)}"),
+        ("no process left", not ended.processes_left, f"{len(ended.processes_left)}"),
         ("no shared memory left in /dev/shm", not shared, ", ".join(shared) or "none"),
-        ("no half file left", not ended.files, ", ".join(ended.files) or "none"),
+        ("no half file left", not ended.files_left, ", ".join(ended.files_left) or "none"),
         (
             "no traceback in its log",
-            "Traceback" not in (log := (soak.place.folder / "log").read_text()),
+            "Traceback" not in (log := (soak.workspace.folder / "log").read_text()),
             f"{log.count('Traceback')}",
         ),
         (
             "the run was whole",
-            not soak.broken,
-            soak.broken
-            or f"{reports.pictures} pictures of {reports.frames} moments, longest stop {reports.longest:.2f} s",
+            not soak.error,
+            soak.error
+            or f"{reports.pictures} pictures of {reports.frames} moments, longest stop {reports.longest_stop:.2f} s",
         ),
     ]
     print("\n| fault | thrown | said | back after (median, longest) |\n|---|---|---|---|")
     for fault in FAULTS:
-        print(told(fault, [one for one in soak.thrown if one.fault is fault], soak.place.folder))
+        print(format_fault(fault, [one for one in soak.fault_records if one.fault is fault], soak.workspace.folder))
     print("\n| | | |\n|---|---|---|")
     for what, holds, found in rows:
         print(f"| {what} | {'holds' if holds else '**FAILS**'} | {found} |")
@@ -71,9 +71,9 @@ def verdicts(soak: Soak, ended: Ended, shared: list[str]) -> bool:
 Row = tuple[str, bool, str]
 
 
-def figures(soak: Soak) -> Iterator[Row]:
+def memory_rows(soak: Soak) -> Iterator[Row]:
     """Memory, and what may be left behind while it runs."""
-    minutes = min(SPAN, soak.minutes / 3)
+    minutes = min(SPAN_MINUTES, soak.minutes / 3)
     resident = medians(soak.samples, soak.started, 60 * minutes, lambda sample: sample.resident)
     alone = medians(soak.samples, soak.started, 60 * minutes, lambda sample: sample.rss["mirror"])
     if 0 not in resident or len(resident) < 2:
@@ -82,12 +82,12 @@ def figures(soak: Soak) -> Iterator[Row]:
     first, last = resident[0], max(resident)
     most = max(value for number, value in resident.items() if number > 0)
     yield (
-        f"resident memory grows < {GROWTH:g} MB after the first {minutes:g} minutes",
-        most - first < GROWTH,
+        f"resident memory grows < {MAX_GROWTH_MB:g} MB after the first {minutes:g} minutes",
+        most - first < MAX_GROWTH_MB,
         f"{first:.1f} MB in these, at most {most:.1f} in any {minutes:g} minutes later, {resident[last]:.1f} in the "
         f"last (the mirror alone {alone[0]:.1f} and {alone[last]:.1f})",
     )
-    begin = [one for one in soak.samples if 10 < one.at - soak.started < PRESS_AT - 2]
+    begin = [one for one in soak.samples if 10 < one.at - soak.started < PRESS_SECOND - 2]
     close = [one for one in soak.samples if one.at > soak.samples[-1].at - 8]
     for what in ("threads", "files", "memories", "children"):
         was, now = (max((getattr(one, what) for one in some), default=-1) for some in (begin, close))
@@ -95,7 +95,7 @@ def figures(soak: Soak) -> Iterator[Row]:
         yield f"no {name} left behind", 0 <= now <= was, f"{was} at the beginning, {now} at the end"
 
 
-def presses(soak: Soak) -> Iterator[Row]:
+def press_rows(soak: Soak) -> Iterator[Row]:
     """Each press became a GIF, or a sentence where a fault kept it from becoming one."""
     outcomes = list(soak.reports.outcomes)
     spoilt = good = lost = 0
@@ -106,8 +106,8 @@ def presses(soak: Soak) -> Iterator[Row]:
             continue
         outcomes.remove(outcome)
         excused = any(
-            one.fault.spoils and one.struck < outcome[0] and pressed < (one.ended or time.monotonic()) + 3
-            for one in soak.thrown
+            one.fault.may_spoil_gif and one.started < outcome[0] and pressed < (one.ended or time.monotonic()) + 3
+            for one in soak.fault_records
         )
         if outcome[1].startswith("Your GIF is saved"):
             good += 1
@@ -115,34 +115,39 @@ def presses(soak: Soak) -> Iterator[Row]:
             spoilt += 1
         else:
             lost += 1
-    gifs = len(list(soak.place.gifs.glob("*.gif")))
+    gifs = len(list(soak.workspace.gifs.glob("*.gif")))
     found = f"{len(soak.presses)} presses: {good} GIFs ({gifs} files), {spoilt} sentences why not, {lost} lost"
     yield "each press is a GIF, or a sentence why not", not lost and gifs == good, found
 
 
-def faults(soak: Soak) -> Iterator[Row]:
+def fault_rows(soak: Soak) -> Iterator[Row]:
     """Each fault is said, and the mirror comes back."""
-    silent = [one.fault.name for one in soak.thrown if not one.told]
-    gone = [one.fault.name for one in soak.thrown if one.back is None]
-    yield "each fault is said on the screen", not silent, ", ".join(silent) or f"{len(soak.thrown)} faults"
-    yield "the mirror is back after each", not gone, ", ".join(gone) or f"{len(soak.thrown)} times"
+    silent = [one.fault.name for one in soak.fault_records if not one.was_announced]
+    gone = [one.fault.name for one in soak.fault_records if one.recovery_seconds is None]
+    yield "each fault is said on the screen", not silent, ", ".join(silent) or f"{len(soak.fault_records)} faults"
+    yield "the mirror is back after each", not gone, ", ".join(gone) or f"{len(soak.fault_records)} times"
 
 
-def told(fault: Fault, thrown: list[Thrown], folder: Path) -> str:
+def format_fault(fault: Fault, thrown: list[FaultRecord], folder: Path) -> str:
     """A row of the table of faults."""
     said = list(
-        dict.fromkeys(sentence for one in thrown for sentence in one.said if re.search(fault.says or "^$", sentence))
+        dict.fromkeys(
+            sentence
+            for one in thrown
+            for sentence in one.sentences
+            if re.search(fault.message_pattern or "^$", sentence)
+        )
     )
-    backs = [one.back for one in thrown if one.back is not None]
+    backs = [one.recovery_seconds for one in thrown if one.recovery_seconds is not None]
     back = f"{median(backs):.1f} s, {max(backs):.1f} s" if backs else "–"
     sentence = said[0].replace(f"{folder}/", "") if said else "–"
     return f"| {fault.name} | {len(thrown)} | {sentence} | {back} |"
 
 
-def keep(soak: Soak, folder: Path) -> None:
+def save_logs(soak: Soak, folder: Path) -> None:
     """The mirror's log, and a line for each second."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(soak.place.folder / "log", folder / "log")
+    shutil.copy(soak.workspace.folder / "log", folder / "log")
     with (folder / "samples.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["second", "mirror MB", "estimator MB", "PSS MB", "threads", "files", "memfds", "children"])
@@ -161,5 +166,11 @@ def keep(soak: Soak, folder: Path) -> None:
                 ]
             )
     (folder / "faults.json").write_text(
-        json.dumps([[one.fault.name, one.struck - soak.started, one.back, one.said] for one in soak.thrown], indent=1)
+        json.dumps(
+            [
+                [one.fault.name, one.started - soak.started, one.recovery_seconds, one.sentences]
+                for one in soak.fault_records
+            ],
+            indent=1,
+        )
     )

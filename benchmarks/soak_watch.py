@@ -13,11 +13,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.soak_faults import processes
+from benchmarks.soak_faults import process_tree
 
-OUTCOMES = re.compile(r"^(Your GIF is saved as|The GIF could not be written|Nobody was in the mirror)")
+OUTCOME_PATTERN = re.compile(r"^(Your GIF is saved as|The GIF could not be written|Nobody was in the mirror)")
 
-FONTS = (".ttf", ".otf", ".ttc")
+FONT_SUFFIXES = (".ttf", ".otf", ".ttc")
 """Files that stay open: each size of letters that was ever drawn, 64 at most."""
 
 
@@ -38,15 +38,15 @@ class Sample(NamedTuple):
         return self.rss.get("mirror", 0.0) + self.rss.get("estimator", 0.0)
 
 
-def look(pid: int, now: float) -> Sample | None:
+def take_sample(pid: int, now: float) -> Sample | None:
     """A sample; None while the estimator is being exchanged, or the mirror is gone."""
-    found = processes(pid)
+    found = process_tree(pid)
     rss: dict[str, float] = {}
     pss = 0.0
     try:
         for one, role in found.items():
-            rss[role] = rss.get(role, 0.0) + _field(Path(f"/proc/{one}/status"), "VmRSS")
-            pss += _field(Path(f"/proc/{one}/smaps_rollup"), "Pss")
+            rss[role] = rss.get(role, 0.0) + _read_megabytes(Path(f"/proc/{one}/status"), "VmRSS")
+            pss += _read_megabytes(Path(f"/proc/{one}/smaps_rollup"), "Pss")
         links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
         threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     except (OSError, ValueError):
@@ -54,11 +54,11 @@ def look(pid: int, now: float) -> Sample | None:
     if "estimator" not in rss:
         return None
     memories = sum(link.startswith("/memfd:") for link in links)
-    links = [link for link in links if not link.endswith(FONTS)]
+    links = [link for link in links if not link.endswith(FONT_SUFFIXES)]
     return Sample(now, rss, pss, threads, len(links), memories, len(found) - 1)
 
 
-def _field(file: Path, name: str) -> float:
+def _read_megabytes(file: Path, name: str) -> float:
     """A line of /proc's in kilobytes, as megabytes."""
     found = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(), re.MULTILINE)
     if found is None:
@@ -66,11 +66,13 @@ def _field(file: Path, name: str) -> float:
     return int(found[1]) / 1000
 
 
-def medians(samples: list[Sample], start: float, seconds: float, what: Callable[[Sample], float]) -> dict[int, float]:
+def medians(
+    samples: list[Sample], start: float, seconds: float, value_of: Callable[[Sample], float]
+) -> dict[int, float]:
     """The median over each span of so many seconds, by the span's number; less those looked at for under a third."""
     spans: dict[int, list[float]] = {}
     for sample in samples:
-        spans.setdefault(int((sample.at - start) // seconds), []).append(what(sample))
+        spans.setdefault(int((sample.at - start) // seconds), []).append(value_of(sample))
     return {number: median(values) for number, values in spans.items() if len(values) > seconds / 3}
 
 
@@ -81,7 +83,7 @@ class Reports:
         self._mirror = mirror
         self._changed = threading.Condition()
         self._all: list[dict[str, Any]] = []
-        self.oldest = self.longest = 0.0
+        self.oldest_frame = self.longest_stop = 0.0
         self.pictures = self.frames = 0
         self.outcomes: list[tuple[float, str]] = []
         threading.Thread(target=self._read, name="reports", daemon=True).start()
@@ -91,16 +93,16 @@ class Reports:
         for line in self._mirror.stdout:
             report = json.loads(line)
             with self._changed:
-                self._take(report)
+                self._add(report)
                 self._changed.notify_all()
 
-    def _take(self, report: dict[str, Any]) -> None:
+    def _add(self, report: dict[str, Any]) -> None:
         before = self._all[-1]["notice"] if self._all else None
-        if report["notice"] != before and OUTCOMES.match(report["notice"] or ""):
+        if report["notice"] != before and OUTCOME_PATTERN.match(report["notice"] or ""):
             self.outcomes.append((report["at"], report["notice"]))
         if self._all:  # the first follows the start, which takes its time
-            self.longest = max(self.longest, report["longest"])
-        self.oldest = max(self.oldest, report["oldest"])
+            self.longest_stop = max(self.longest_stop, report["longest"])
+        self.oldest_frame = max(self.oldest_frame, report["oldest"])
         self.pictures += report["pictures"]
         self.frames += report["frames"]
         self._all = [*self._all[-600:], report]
@@ -111,23 +113,23 @@ class Reports:
         with self._changed:
             return str(self._all[-1]["phase"]) if self._all else "idle"
 
-    def wait(self, what: Callable[[dict[str, Any]], bool], since: float, patience: float) -> dict[str, Any] | None:
-        """The first report from `since` on of which something holds; None when it does not in `patience` seconds."""
-        end = time.monotonic() + patience
+    def wait(self, condition: Callable[[dict[str, Any]], bool], since: float, timeout: float) -> dict[str, Any] | None:
+        """The first report from `since` on of which something holds; None when it does not in `timeout` seconds."""
+        end = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = next((one for one in self._all if one["at"] >= since and what(one)), None)
+                found = next((one for one in self._all if one["at"] >= since and condition(one)), None)
                 if found is not None or (left := end - time.monotonic()) <= 0 or self._mirror.poll() is not None:
                     return found
                 self._changed.wait(min(left, 1.0))
 
-    def said(self, since: float) -> list[str]:
+    def sentences_since(self, since: float) -> list[str]:
         """The sentences on the screen from then on, each once."""
         with self._changed:
             shown = [one for one in self._all if one["at"] >= since]
         return list(dict.fromkeys(s for one in shown for s in (*one["faults"], one["notice"]) if s))
 
 
-def well(report: dict[str, Any]) -> bool:
+def is_well(report: dict[str, Any]) -> bool:
     """Whether the mirror is one: it shows who is before it, and has nothing to complain of."""
     return bool(report["live"]) and not report["faults"] and not report["dark"]

@@ -21,18 +21,18 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from benchmarks.matching import kinds
+from benchmarks.matching import classify_people
 from index.agreement import agreement
-from index.build.starter import draw
+from index.build.starter import draw_items
 from index.build.writer import NewItem, write_library
-from models.figures import picture
-from models.pose import SWAP
+from models.figures import draw_picture
+from models.pose import MIRROR_ORDER
 
-REPORTED = (300, 600, 1500, 3000)
+REPORT_COUNTS = (300, 600, 1500, 3000)
 """After how many pictures coverage is told."""
-ACROSS, DOWN = 8, 5
+SHEET_COLUMNS, SHEET_ROWS = 8, 5
 """Pictures of a contact sheet …"""
-TILE = 240, 180
+TILE_SIZE = 240, 180
 """… and the pixels of each."""
 
 
@@ -44,13 +44,13 @@ def main() -> None:
     arguments.add_argument("--sheet", type=Path, help="also write a contact sheet here, as JPEG")
     asked = arguments.parse_args()
     if asked.sheet:
-        contact_sheet(asked.sheet)
+        write_contact_sheet(asked.sheet)
     items: list[NewItem] = []
     numbers: list[int] = []
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library"
-        write_library(drawn(asked.count, asked.workers, items, numbers), library)
+        write_library(draw_in_processes(asked.count, asked.workers, items, numbers), library)
         taken = time.perf_counter() - start
         size = sum(file.stat().st_size for file in library.rglob("*") if file.is_file())
     used = sum(
@@ -61,24 +61,24 @@ def main() -> None:
     print(f"{used / asked.count * 1000:.0f} ms of a core and {size / asked.count / 1000:.1f} kB each, ", end="")
     print(f"{size / 1e6:.0f} MB in all")
     if asked.people:
-        report(asked.people, np.array([item.keypoints for item in items], np.float32), np.array(numbers))
+        print_coverage(asked.people, np.array([item.keypoints for item in items], np.float32), np.array(numbers))
 
 
-def drawn(count: int, workers: int, items: list[NewItem], numbers: list[int]) -> Iterator[NewItem]:
+def draw_in_processes(count: int, workers: int, items: list[NewItem], numbers: list[int]) -> Iterator[NewItem]:
     """Draws pictures in several processes; notes whoever is in them, and in which picture."""
     with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        for number, people in enumerate(pool.map(draw, range(count), chunksize=8)):
+        for number, people in enumerate(pool.map(draw_items, range(count), chunksize=8)):
             items += people
             numbers += [number] * len(people)
             yield from people
 
 
-def report(people: Path, drawn_people: np.ndarray, numbers: np.ndarray) -> None:
+def print_coverage(people: Path, drawn_people: np.ndarray, numbers: np.ndarray) -> None:
     """Prints the mean of the best agreements after some of the pictures."""
     with np.load(people) as loaded:
         keypoints, held_out = loaded["keypoints"].astype(np.float32), loaded["is_val"].astype(bool)
-    queries = keypoints[held_out & kinds(keypoints, keypoints[:, :, 2] > 0)["whole"]]
-    mirrored = queries[:, SWAP] * np.array([-1, 1, 1], np.float32)
+    queries = keypoints[held_out & classify_people(keypoints, keypoints[:, :, 2] > 0)["whole"]]
+    mirrored = queries[:, MIRROR_ORDER] * np.array([-1, 1, 1], np.float32)
     points, seen = drawn_people[:, :, :2], drawn_people[:, :, 2] > 0
     found = np.array(
         [
@@ -86,23 +86,25 @@ def report(people: Path, drawn_people: np.ndarray, numbers: np.ndarray) -> None:
             for pair in zip(queries, mirrored, strict=True)
         ]
     )
-    for count in REPORTED:
+    for count in REPORT_COUNTS:
         if count <= numbers[-1] + 1:
             print(f"{count:5} pictures: {found[:, numbers < count].max(1).mean():.3f} of {len(queries)} whole people")
 
 
-def contact_sheet(file: Path) -> None:
+def write_contact_sheet(file: Path) -> None:
     """Writes the first pictures side by side, each cut to the same shape."""
     rows = []
-    for row in range(DOWN):
-        rows.append(np.hstack([_tile(picture(row * ACROSS + column).image) for column in range(ACROSS)]))
+    for row in range(SHEET_ROWS):
+        rows.append(
+            np.hstack([_make_tile(draw_picture(row * SHEET_COLUMNS + column).image) for column in range(SHEET_COLUMNS)])
+        )
     Pillow.fromarray(np.vstack(rows)).save(file, "JPEG", quality=84, optimize=True)
 
 
-def _tile(image: np.ndarray) -> np.ndarray:
+def _make_tile(image: np.ndarray) -> np.ndarray:
     """A picture made small, whole, on its own blurred enlargement."""
-    width, height = TILE
-    ground = cv2.GaussianBlur(cv2.resize(image, TILE, interpolation=cv2.INTER_AREA), (0, 0), 12)
+    width, height = TILE_SIZE
+    ground = cv2.GaussianBlur(cv2.resize(image, TILE_SIZE, interpolation=cv2.INTER_AREA), (0, 0), 12)
     scale = min(width / image.shape[1], height / image.shape[0])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:height, :width]
     left, top = (width - small.shape[1]) // 2, (height - small.shape[0]) // 2

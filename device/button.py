@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
-BOUNCE: Final = 0.05
+BOUNCE_TIME: Final = 0.05
 """Seconds for which the contact must rest before a change counts."""
 
-REST: Final = 0.2
-"""A press so many seconds after the last change is the same press, by a contact that bounces longer than `BOUNCE`."""
+SETTLE_TIME: Final = 0.2
+"""A press so many seconds after the last change is the same press, by a contact that bounces longer than `BOUNCE_TIME`."""
 
 
 class ButtonError(RuntimeError):
@@ -32,11 +32,11 @@ class Button:
         self._on_press = on_press
         self._lock = threading.Lock()
         self._presses = 0
-        self._changed = -REST
-        self._device = _open(pin) if pin else None
+        self._changed = -SETTLE_TIME
+        self._device = _open_gpio_button(pin) if pin else None
         if self._device is not None:
-            self._device.when_pressed = self._pressed
-            self._device.when_released = self._released
+            self._device.when_pressed = self._handle_press
+            self._device.when_released = self._handle_release
 
     def __enter__(self) -> Self:
         return self
@@ -52,36 +52,38 @@ class Button:
             self._device.close()
             self._device = None
 
-    def presses(self) -> int:
+    def pop_presses(self) -> int:
         """How often it was pressed since the last call."""
         with self._lock:
             presses, self._presses = self._presses, 0
         return presses
 
-    def _pressed(self) -> None:
-        if self._rested():
+    def _handle_press(self) -> None:
+        if self._record_change():
             with self._lock:
                 self._presses += 1
             if self._on_press is not None:
                 self._on_press()
 
-    def _released(self) -> None:
-        self._rested()
+    def _handle_release(self) -> None:
+        self._record_change()
 
-    def _rested(self) -> bool:
+    def _record_change(self) -> bool:
         """Whether the contact had come to rest before this change of it."""
         now, before = time.monotonic(), self._changed
         self._changed = now
-        return now - before >= REST
+        return now - before >= SETTLE_TIME
 
 
-def _open(pin: int) -> Any:
+def _open_gpio_button(pin: int) -> Any:
     """gpiozero's button on a pin."""
     try:
         from gpiozero import Button as GpioButton
         from gpiozero import Device
 
-        factory = Device.pin_factory or _lgpio()  # gpiozero's own search would try a network socket, and warn of each
+        factory = (
+            Device.pin_factory or _lgpio_factory()
+        )  # gpiozero's own search would try a network socket, and warn of each
     except ImportError as error:
         raise ButtonError(
             f"the button on GPIO {pin} needs gpiozero and lgpio, and there is no {error.name or 'such library'}: "
@@ -93,7 +95,7 @@ def _open(pin: int) -> Any:
             "[button] unless this is a Raspberry Pi, and there add this user to the group gpio"
         ) from error
     try:
-        return GpioButton(pin, pull_up=True, bounce_time=BOUNCE, pin_factory=factory)
+        return GpioButton(pin, pull_up=True, bounce_time=BOUNCE_TIME, pin_factory=factory)
     except Exception as error:
         raise ButtonError(
             f"the button's pin GPIO {pin} cannot be used ({error}): end the program that has it, or name another pin "
@@ -101,7 +103,7 @@ def _open(pin: int) -> Any:
         ) from error
 
 
-def _lgpio() -> Any:
+def _lgpio_factory() -> Any:
     """gpiozero's pins by lgpio, and no trace of a habit of lgpio's.
 
     On import it goes to the folder $LG_WD, stays there, and makes a pipe that it needs only to open: in a service's

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from index.match import Match
 
-NEAR = 0.1
+FRESH_PHOTO_TOLERANCE = 0.1
 """A photo not shown lately is near enough to be preferred when it agrees at most so much less than the best."""
 
 
@@ -58,25 +58,25 @@ def choose(
         return replace(state, shown=None, since=now)
     if not matches:
         return replace(state, since=min(state.since, now))
-    candidate = _candidate(matches, state.recent, settings.remember)
+    candidate = _pick_candidate(matches, state.recent, settings.remember)
     if state.shown is None:
         return _show(state, candidate, now, settings)
     since = min(state.since, now)  # a clock set back does not hold the photo until it has caught up
-    agreement = _agreement(state.shown, matches) if shown_agreement is None else shown_agreement
+    agreement = _find_agreement(state.shown, matches) if shown_agreement is None else shown_agreement
     if now - since < settings.hold or candidate.agreement <= agreement + settings.margin:
         return replace(state, shown=state.shown._replace(agreement=agreement), since=since)
     return _show(state, candidate, now, settings)
 
 
-def _candidate(matches: Sequence[Match], recent: tuple[int, ...], remember: int) -> Match:
+def _pick_candidate(matches: Sequence[Match], recent: tuple[int, ...], remember: int) -> Match:
     """The best photo not shown lately; the best of all when no such photo is near it."""
     lately = set(recent[-remember:]) if remember else set()
     unseen = next((match for match in matches if match.item not in lately), None)
     best = matches[0]
-    return best if unseen is None or unseen.agreement < best.agreement - NEAR else unseen
+    return best if unseen is None or unseen.agreement < best.agreement - FRESH_PHOTO_TOLERANCE else unseen
 
 
-def _agreement(shown: Match, matches: Sequence[Match]) -> float:
+def _find_agreement(shown: Match, matches: Sequence[Match]) -> float:
     same = (match.agreement for match in matches if match[:2] == shown[:2])
     return next(same, 0.0)
 

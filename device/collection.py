@@ -12,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from index.library import Item, Library, LibraryError, whereabouts
+from index.library import Item, Library, LibraryError, current_folder
 from index.match import Match, Matcher
 from models.pose import Floats, Image, Pose
 
-EVERY: Final = 2.0
+CHECK_INTERVAL: Final = 2.0
 """Seconds between two looks at a library's folder."""
 
-Mark = tuple[object, ...]
+FolderState = tuple[object, ...]
 """What tells one state of a folder from another."""
 
 log = logging.getLogger(__name__)
@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 class Collection:
     """The library in use, for the one thread that asks it; a context manager.
 
-    `wanted` is the folder of the library that is to be in use; where it could not be opened, `library` is another one
-    in its stead, and `fault` the sentence that says why. Item numbers hold until `look` tells of another library.
+    `wanted_folder` is the folder of the library that is to be in use; where it could not be opened, `library` is another one
+    in its stead, and `fault` the sentence that says why. Item numbers hold until `refresh` tells of another library.
     """
 
-    def __init__(self, library: Library, wanted: Path | None = None, fault: str | None = None) -> None:
-        self._wanted, self._fault = wanted or library.folder, fault
+    def __init__(self, library: Library, wanted_folder: Path | None = None, fault: str | None = None) -> None:
+        self._wanted, self._fault = wanted_folder or library.folder, fault
         self._due, self._said = 0.0, False
         self._opening: Future[Library] | None = None
         folders = {self._wanted, library.folder}
-        self._tried = {folder: None if library.replaced else _mark(folder) for folder in folders}
+        self._tried = {folder: None if library.is_replaced else _folder_state(folder) for folder in folders}
         self._seen = dict(self._tried)
         self._use(library)
 
@@ -49,7 +49,7 @@ class Collection:
     ) -> None:
         self._library.close()
         if self._opening is not None:
-            self._opening.add_done_callback(_closed)
+            self._opening.add_done_callback(_close_result)
 
     @property
     def folder(self) -> Path:
@@ -74,7 +74,7 @@ class Collection:
         """The `top` best matches of a pose, best first, without those whose picture could not be read just now."""
         return [match for match in self._matcher.find(pose, top) if match.item not in self._unreadable]
 
-    def any(self) -> Match:
+    def random_match(self) -> Match:
         """An item as chance will have it."""
         return Match(random.randrange(len(self._library)), False, 0.0)
 
@@ -91,7 +91,7 @@ class Collection:
         try:
             return self._library.picture(number)
         except LibraryError as error:
-            if self._library.replaced:
+            if self._library.is_replaced:
                 self._due = 0.0
             elif not self._said:
                 self._said = True
@@ -99,7 +99,7 @@ class Collection:
             self._unreadable.add(number)
             return None
 
-    def look(self, now: float) -> bool:
+    def refresh(self, now: float) -> bool:
         """Whether another library is in use from now on. `now`: seconds of a monotonic clock.
 
         Every few seconds the folders are looked at. What is new there is opened in a thread of its own, as checking
@@ -107,9 +107,9 @@ class Collection:
         """
         if self._opening is None:
             if now >= self._due:
-                self._due = now + EVERY
+                self._due = now + CHECK_INTERVAL
                 self._unreadable.clear()
-                self._look_for_another()
+                self._open_if_changed()
             return False
         if not self._opening.done():
             return False
@@ -117,7 +117,7 @@ class Collection:
         try:
             library = opening.result()
         except (LibraryError, OSError) as error:
-            self._say(str(error))
+            self._report_fault(str(error))
             return False
         self._library.close()
         self._use(library)
@@ -126,21 +126,21 @@ class Collection:
         log.info("In use now: %s, %d people in %d pictures.", library.folder, len(library), library.manifest.pictures)
         return True
 
-    def _look_for_another(self) -> None:
+    def _open_if_changed(self) -> None:
         """Begins to open what is new in the wanted folder, or else in that of the library in use.
 
         A folder that is being copied changes from look to look and is left alone until it stands still; one that took
         another's place by a rename is whole.
         """
         for folder in dict.fromkeys((self._wanted, self._library.folder)):
-            found = _mark(folder)
+            found = _folder_state(folder)
             still, self._seen[folder] = found == self._seen[folder], found
             in_use = folder == self._library.folder
             if found is None:
                 self._tried[folder] = None
                 if in_use and still:
-                    self._say(f"There is no library at {folder} any more: put it back, or build it again.")
-            elif found != self._tried[folder] and (still or (in_use and self._library.replaced)):
+                    self._report_fault(f"There is no library at {folder} any more: put it back, or build it again.")
+            elif found != self._tried[folder] and (still or (in_use and self._library.is_replaced)):
                 self._tried[folder] = found
                 self._opening = Future()
                 threading.Thread(target=_open_into, args=(self._opening, folder), name="library", daemon=True).start()
@@ -152,13 +152,13 @@ class Collection:
         self._unreadable: set[int] = set()
         self._said = False
 
-    def _say(self, fault: str) -> None:
+    def _report_fault(self, fault: str) -> None:
         if fault != self._fault:
             log.warning("%s", fault)
         self._fault = fault
 
 
-def opened(folder: Path) -> Library:
+def open_library(folder: Path) -> Library:
     """The library in a folder. Raises LibraryError when it cannot be used, or has no pictures to show."""
     library = Library.open(folder)
     if library.manifest.pictures:
@@ -169,20 +169,20 @@ def opened(folder: Path) -> Library:
 
 def _open_into(future: Future[Library], folder: Path) -> None:
     try:
-        future.set_result(opened(folder))
+        future.set_result(open_library(folder))
     except Exception as error:
         future.set_exception(error)
 
 
-def _closed(opening: Future[Library]) -> None:
+def _close_result(opening: Future[Library]) -> None:
     if opening.exception() is None:
         opening.result().close()
 
 
-def _mark(folder: Path) -> Mark | None:
+def _folder_state(folder: Path) -> FolderState | None:
     """The folder and what lies in it, by what changes when they do; None when there is no folder."""
     try:
-        where = whereabouts(folder)
+        where = current_folder(folder)
         status = where.stat()
         with os.scandir(where) as entries:
             files = sorted((e.name, e.inode(), e.stat().st_size, e.stat().st_mtime_ns) for e in entries)

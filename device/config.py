@@ -11,17 +11,17 @@ from typing import Any, Final, Literal
 
 from device.choose import ChooseSettings
 from device.follow import FollowSettings
-from index.manifest import shown
+from models.text import printable
 
-DEFAULTS: Final = Path(__file__).with_name("default.toml")
+DEFAULTS_FILE: Final = Path(__file__).with_name("default.toml")
 
-PLACES: Final = (Path("~/.config/pose-mirror.toml"), Path("/etc/pose-mirror.toml"))
+SEARCH_PATHS: Final = (Path("~/.config/pose-mirror.toml"), Path("/etc/pose-mirror.toml"))
 """Where a configuration is looked for when none is named; the first that is there counts."""
 
-LONGEST_SAID: Final = 80
+MAX_VALUE_LENGTH: Final = 80
 """Characters of a value in a sentence."""
 
-Turn = Literal[0, 90, 180, 270]
+Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise."""
 
 
@@ -34,7 +34,7 @@ class CameraSettings:
     source: str
     width: int
     height: int
-    rotate: Turn
+    rotate: Rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class ScreenSettings:
     display: Literal["auto", "kiosk", "window", "headless"]
     width: int
     height: int
-    rotate: Turn
+    rotate: Rotation
     fps: int
 
 
@@ -123,16 +123,16 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 }
 
 
-def load(file: Path | None = None, *, places: tuple[Path, ...] = PLACES) -> Config:
-    """The defaults, changed by `file`, or by the first of `places` that is there.
+def load(file: Path | None = None, *, search_paths: tuple[Path, ...] = SEARCH_PATHS) -> Config:
+    """The defaults, changed by `file`, or by the first of `search_paths` that is there.
 
     Raises ConfigError for a file that cannot be read, is no TOML, or has a section, key or value that cannot be.
     """
     if file is None:
-        file = next((place for place in (p.expanduser() for p in places) if place.is_file()), None)
-    values = _read(DEFAULTS)
+        file = next((place for place in (p.expanduser() for p in search_paths) if place.is_file()), None)
+    values = _read(DEFAULTS_FILE)
     if file is not None:
-        _lay_over(values, _read(file), file)
+        _merge(values, _read(file), file)
     return Config(**{name: section(**values[name]) for name, section in _SECTIONS.items()}, file=file)
 
 
@@ -152,7 +152,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Height and width in pixels of "353x481"; raises ValueError for anything else."""
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise ValueError(f"a size is written HEIGHTxWIDTH, as 353x481, not {_said(text)}")
+        raise ValueError(f"a size is written HEIGHTxWIDTH, as 353x481, not {_short_repr(text)}")
     return int(parts[0]), int(parts[1])
 
 
@@ -167,33 +167,35 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: is not TOML: {error!s:.200}") from error
 
 
-def _lay_over(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> None:
+def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> None:
     for section, keys in changes.items():
         if section not in values:
             raise ConfigError(
-                f"{file}: there is no section [{shown(section):.{LONGEST_SAID}}]{_nearest(section, values)}"
+                f"{file}: there is no section [{printable(section):.{MAX_VALUE_LENGTH}}]{_suggestion(section, values)}"
             )
         if not isinstance(keys, dict):
-            raise ConfigError(f"{file}: {section} must be a section, [{section}], not {_said(keys)}")
+            raise ConfigError(f"{file}: {section} must be a section, [{section}], not {_short_repr(keys)}")
         for key, value in keys.items():
             if key not in values[section]:
-                raise ConfigError(f"{file}: [{section}] has no key {_said(key)}{_nearest(key, values[section])}")
-            values[section][key] = _checked(
+                raise ConfigError(
+                    f"{file}: [{section}] has no key {_short_repr(key)}{_suggestion(key, values[section])}"
+                )
+            values[section][key] = _validate(
                 f"{file}: [{section}] {key}", f"{section}.{key}", value, values[section][key]
             )
 
 
-def _checked(where: str, name: str, value: object, default: object) -> object:
+def _validate(where: str, name: str, value: object, default: object) -> object:
     """The value in its default's type and within what is allowed."""
     if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
-        raise ConfigError(f"{where} must be {_KINDS[type(default)]}, not {_said(value)}")
+        raise ConfigError(f"{where} must be {_TYPE_NAMES[type(default)]}, not {_short_repr(value)}")
     if name in CHOICES and value not in CHOICES[name]:
-        raise ConfigError(f"{where} must be one of {', '.join(map(str, CHOICES[name]))}, not {_said(value)}")
+        raise ConfigError(f"{where} must be one of {', '.join(map(str, CHOICES[name]))}, not {_short_repr(value)}")
     if name in RANGES:
         low, high = RANGES[name]
         assert isinstance(value, (int, float))
         if not low <= value <= high:  # also refuses nan
-            raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {_said(value)}")
+            raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {_short_repr(value)}")
     if name == "estimator.size" and value:
         try:
             parse_size(str(value))
@@ -202,7 +204,7 @@ def _checked(where: str, name: str, value: object, default: object) -> object:
     return float(value) if isinstance(default, float) and isinstance(value, int) else value
 
 
-_KINDS: Final[Mapping[type, str]] = {
+_TYPE_NAMES: Final[Mapping[type, str]] = {
     str: "text in quotes",
     int: "a whole number",
     float: "a number",
@@ -210,15 +212,15 @@ _KINDS: Final[Mapping[type, str]] = {
 }
 
 
-def _said(value: object) -> str:
+def _short_repr(value: object) -> str:
     """A value, or a name, for a sentence: a long one is cut."""
     try:
         said = repr(value)
     except ValueError:
         return "a number of thousands of digits"
-    return said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]}…"
+    return said if len(said) <= MAX_VALUE_LENGTH else f"{said[:MAX_VALUE_LENGTH]}…"
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
+def _suggestion(name: str, known: Mapping[str, object]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"

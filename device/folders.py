@@ -6,20 +6,20 @@ import os
 from pathlib import Path
 
 
-def library(folder: str) -> Path:
+def library_folder(folder: str) -> Path:
     """The library's folder; empty: the starter library."""
-    return Path(folder).expanduser() if folder else starter()
+    return Path(folder).expanduser() if folder else starter_folder()
 
 
-def starter() -> Path:
+def starter_folder() -> Path:
     """Where the drawn starter library is kept."""
-    return _base("XDG_DATA_HOME", "~/.local/share") / "pose-mirror" / "starter"
+    return _xdg_folder("XDG_DATA_HOME", "~/.local/share") / "pose-mirror" / "starter"
 
 
-def gifs(folder: str) -> Path:
+def gif_folder(folder: str) -> Path:
     """The folder for GIFs; empty: one in the user's pictures."""
-    return Path(folder).expanduser() if folder else _base("XDG_PICTURES_DIR", "~/Pictures") / "Pose Mirror"
+    return Path(folder).expanduser() if folder else _xdg_folder("XDG_PICTURES_DIR", "~/Pictures") / "Pose Mirror"
 
 
-def _base(variable: str, default: str) -> Path:
+def _xdg_folder(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or default).expanduser()

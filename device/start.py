@@ -17,39 +17,40 @@ import cv2
 from device import collection, config
 from device import folders as places
 from device.button import Button, ButtonError
-from device.cameras.watch import WatchedCamera
+from device.cameras.watch import ReconnectingCamera
 from device.collection import Collection
 from device.config import Config
-from device.display.panel import resolve
-from device.display.screen import Event, Screen, View
-from device.mirror import Moment, Sense, mirror
+from device.display.panel import resolve_display
+from device.display.scene import View
+from device.display.screen import Event, Screen
+from device.mirror import Moment, Sense, run_mirror
 from device.recording.recorder import Recorder
 from device.recording.saving import GifWriter
 from device.system import heap
-from device.system.shutdown import together
-from device.system.starter_growth import growing
-from device.system.systemd import Notifier, Pulse
-from index.build.starter import starter
+from device.system.shutdown import close_all
+from device.system.starter_growth import grow_in_background
+from device.system.systemd import Heartbeat, Notifier
+from index.build.starter import ensure_starter_library
 from index.library import LibraryError
 from models.estimator import fetch
-from models.estimator.child import leave_no_core
-from models.estimator.estimator import fitting, size_for
-from models.estimator.fetch import Chosen
+from models.estimator.child import disable_core_dumps
+from models.estimator.estimator import fit_size, size_for
+from models.estimator.fetch import SelectedModel
 from models.estimator.watched import EstimatorProcess
 
-DEMO: Final = Path("pose-mirror-demo")
+DEMO_FOLDER: Final = Path("pose-mirror-demo")
 """Where a demo without a display writes its pictures and its GIF."""
 
 DEMO_SECONDS: Final = 30.0
-DEMO_PRESS: Final = 8.0
+DEMO_PRESS_AFTER: Final = 8.0
 """How long a demo without a display lasts, and when it presses the button, unless it is to be shorter."""
 
-STARTING: Final = "The mirror is being started …"
+STARTING_NOTICE: Final = "The mirror is being started …"
 
 log = logging.getLogger(__name__)
 
 
-class Opened(NamedTuple):
+class MirrorParts(NamedTuple):
     """What `mirror` needs, open."""
 
     screen: Screen
@@ -58,54 +59,54 @@ class Opened(NamedTuple):
     button: Button
 
 
-def run(asked: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """The mirror with the configured camera, until it is closed."""
-    settings = _settings(asked)
-    if asked.camera is not None:
-        settings = replace(settings, camera=replace(settings.camera, source=asked.camera))
-    if asked.library is not None:
-        settings = replace(settings, library=replace(settings.library, folder=str(asked.library)))
-    _show(settings, asked)
+    settings = _load_config(args)
+    if args.camera is not None:
+        settings = replace(settings, camera=replace(settings.camera, source=args.camera))
+    if args.library is not None:
+        settings = replace(settings, library=replace(settings.library, folder=str(args.library)))
+    _run_until_closed(settings, args)
     return 0
 
 
-def demo(asked: argparse.Namespace) -> int:
+def demo(args: argparse.Namespace) -> int:
     """The mirror with the performer and the starter library; without a display, its pictures and a GIF."""
-    settings = _settings(asked)
+    settings = _load_config(args)
     settings = replace(
         settings,
         camera=replace(settings.camera, source="performer", rotate=0),
         library=replace(settings.library, folder=""),
         button=replace(settings.button, pin=0),
     )
-    if resolve(settings.screen.display, os.environ)[0] != "headless":
-        _show(settings, asked)
+    if resolve_display(settings.screen.display, os.environ)[0] != "headless":
+        _run_until_closed(settings, args)
         return 0
-    return _unseen_demo(settings, asked.screenshots or DEMO, asked.seconds or DEMO_SECONDS)
+    return _run_headless_demo(settings, args.screenshots or DEMO_FOLDER, args.seconds or DEMO_SECONDS)
 
 
-def _show(settings: Config, asked: argparse.Namespace) -> None:
+def _run_until_closed(settings: Config, args: argparse.Namespace) -> None:
     """Opens the mirror and shows it until it is closed; as a service, systemd hears how it does."""
-    notifier = Notifier.of()
-    with opened(settings) as parts:
+    notifier = Notifier.from_environ()
+    with open_mirror(settings) as parts:
         watching: list[Callable[[Moment, float], None]] = [
-            Pulse(notifier, lambda: parts.sense.device, lambda: parts.screen.dark).drawn
+            Heartbeat(notifier, lambda: parts.sense.device, lambda: parts.screen.display_missing).on_drawn
         ]
-        if asked.screenshots:
-            watching.append(_screenshots(parts.screen, asked.screenshots))
+        if args.screenshots:
+            watching.append(_screenshot_writer(parts.screen, args.screenshots))
         try:
-            mirror(*parts, fps=settings.screen.fps, seconds=asked.seconds, watching=watching)
+            run_mirror(*parts, fps=settings.screen.fps, seconds=args.seconds, callbacks=watching)
         finally:
-            notifier.stopping()
+            notifier.notify_stopping()
 
 
-def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
+def _run_headless_demo(settings: Config, folder: Path, seconds: float) -> int:
     """Presses the button by itself, and writes everything to `folder`."""
     settings = replace(settings, gif=replace(settings.gif, folder=str(folder)))
     log.info("No display: %.0f seconds of the mirror are written to %s.", seconds, folder.absolute())
-    with opened(settings, grow=False) as parts:
-        shoot = _screenshots(parts.screen, folder)
-        press_at: float | None = time.monotonic() + min(DEMO_PRESS, seconds / 4)
+    with open_mirror(settings, grow=False) as parts:
+        shoot = _screenshot_writer(parts.screen, folder)
+        press_at: float | None = time.monotonic() + min(DEMO_PRESS_AFTER, seconds / 4)
 
         def press(moment: Moment, now: float) -> None:
             nonlocal press_at
@@ -113,7 +114,7 @@ def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
                 press_at = None
                 parts.recorder.press(now)
 
-        mirror(*parts, fps=settings.screen.fps, seconds=seconds, watching=[shoot, press])
+        run_mirror(*parts, fps=settings.screen.fps, seconds=seconds, callbacks=[shoot, press])
     pictures, gifs = len(list(folder.glob("screen-*.png"))), sorted(folder.glob("*.gif"))
     log.info("%d pictures of the screen are in %s.", pictures, folder.absolute())
     for gif in gifs[-1:]:
@@ -122,27 +123,29 @@ def _unseen_demo(settings: Config, folder: Path, seconds: float) -> int:
 
 
 @contextmanager
-def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
+def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]:
     """Every part of the mirror, open and running; with `grow`, the starter library grows where it is in use."""
     shown, asked, gif = settings.screen, settings.camera, settings.gif
-    leave_no_core()
-    heap.settle()
+    disable_core_dumps()
+    heap.configure()
     with ExitStack() as stack:
-        screen = stack.enter_context(Screen.open(shown.display, _size_of(settings), shown.rotate))
-        screen.draw(View(somebody=True, notice=STARTING), time.monotonic())
-        model, twin = models_of(settings)
-        model.tell()
-        estimator = stack.enter_context(opened_estimator(settings, model.file, twin))
-        estimator.warm()
-        library = stack.enter_context(open_collection(settings.library.folder, _telling(screen)))
+        screen = stack.enter_context(Screen.open(shown.display, _display_size(settings), shown.rotate))
+        screen.draw(View(visitor_present=True, notice=STARTING_NOTICE), time.monotonic())
+        model, twin = select_models(settings)
+        model.log_warnings()
+        estimator = stack.enter_context(start_estimator(settings, model.file, twin))
+        estimator.wait_until_ready()
+        library = stack.enter_context(open_collection(settings.library.folder, _screen_progress_reporter(screen)))
         growth = stack.enter_context(ExitStack())
-        if grow and library.folder == places.starter():
-            growth.enter_context(growing(places.starter()))
+        if grow and library.folder == places.starter_folder():
+            growth.enter_context(grow_in_background(places.starter_folder()))
         camera = stack.enter_context(
-            WatchedCamera(asked.source, size=(asked.width, asked.height), small=_small(settings))
+            ReconnectingCamera(
+                asked.source, size=(asked.width, asked.height), small_shape=_estimator_input_size(settings)
+            )
         )
-        writer = stack.enter_context(GifWriter(places.gifs(gif.folder), megabytes=gif.megabytes))
-        button = stack.enter_context(opened_button(settings.button.pin))
+        writer = stack.enter_context(GifWriter(places.gif_folder(gif.folder), megabytes=gif.megabytes))
+        button = stack.enter_context(open_button(settings.button.pin))
         sense = Sense(
             camera,
             estimator,
@@ -153,14 +156,16 @@ def opened(settings: Config, *, grow: bool = True) -> Iterator[Opened]:
             choose_settings=settings.choose,
             note=None if asked.source == "performer" else model.note,  # drawn people are what it knows
         )
-        stack.callback(together, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
-        stack.callback(sense.leave)  # a signal may come when its thread has just been started
-        recorder = Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, camera=gif.camera)
+        stack.callback(close_all, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
+        stack.callback(sense.stop)  # a signal may come when its thread has just been started
+        recorder = Recorder(
+            writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, include_camera=gif.camera
+        )
         with sense:
-            yield Opened(screen, sense, recorder, button)
+            yield MirrorParts(screen, sense, recorder, button)
 
 
-def opened_estimator(settings: Config, model: Path, twin: Path | None) -> EstimatorProcess:
+def start_estimator(settings: Config, model: Path, twin: Path | None) -> EstimatorProcess:
     """The estimator's process, being started."""
     asked = settings.estimator
     return EstimatorProcess(
@@ -172,7 +177,7 @@ def opened_estimator(settings: Config, model: Path, twin: Path | None) -> Estima
     )
 
 
-def _small(settings: Config) -> tuple[int, int] | None:
+def _estimator_input_size(settings: Config) -> tuple[int, int] | None:
     """The size at which a camera's own processor is to make the estimator's picture; None: of no use to others."""
     asked = settings.camera
     if asked.source not in ("auto", "pi"):
@@ -180,23 +185,25 @@ def _small(settings: Config) -> tuple[int, int] | None:
     size = settings.estimator.height_width
     if size is None:
         return size_for(asked.width, asked.height)
-    return fitting((size[1], size[0]) if asked.rotate in (90, 270) else size)
+    return fit_size((size[1], size[0]) if asked.rotate in (90, 270) else size)
 
 
-def open_collection(folder: str, tell: Callable[[int, int | None, str], None]) -> Collection:
+def open_collection(folder: str, progress: Callable[[int, int | None, str], None]) -> Collection:
     """The named library, or the starter library in its stead until it can be used."""
     if not folder:
-        return Collection(collection.opened(starter(places.starter(), tell)))
-    wanted = places.library(folder)
+        return Collection(collection.open_library(ensure_starter_library(places.starter_folder(), progress)))
+    wanted = places.library_folder(folder)
     try:
-        return Collection(collection.opened(wanted))
+        return Collection(collection.open_library(wanted))
     except LibraryError as error:
         log.warning("%s", error)
-        return Collection(collection.opened(starter(places.starter(), tell)), wanted, str(error))
+        return Collection(
+            collection.open_library(ensure_starter_library(places.starter_folder(), progress)), wanted, str(error)
+        )
 
 
 @contextmanager
-def opened_button(pin: int) -> Iterator[Button]:
+def open_button(pin: int) -> Iterator[Button]:
     """The button on the pin; where there is none, one that is never pressed."""
     try:
         button = Button(pin)
@@ -207,47 +214,47 @@ def opened_button(pin: int) -> Iterator[Button]:
         yield button
 
 
-def models_of(settings: Config) -> tuple[Chosen, Path | None]:
+def select_models(settings: Config) -> tuple[SelectedModel, Path | None]:
     """The configured model, and the file of its twin for the Edge TPU where it is wanted and here.
 
     Raises ModelMissing, and ValueError for a damaged one.
     """
-    model = fetch.chosen(settings.estimator.model)
-    twin = None if settings.estimator.device == "cpu" else fetch.edgetpu_twin(model.file.name)
+    model = fetch.select_model(settings.estimator.model)
+    twin = None if settings.estimator.device == "cpu" else fetch.edgetpu_variant(model.file.name)
     try:
-        return model, fetch.find(twin) if twin else None
-    except fetch.ModelMissing:
+        return model, fetch.find_model(twin) if twin else None
+    except fetch.ModelNotFoundError:
         if settings.estimator.device == "edgetpu":
             raise
         return model, None
 
 
-def _settings(asked: argparse.Namespace) -> Config:
+def _load_config(args: argparse.Namespace) -> Config:
     """The configuration, with what the command line says over it."""
-    settings = config.load(asked.config)
-    if asked.display is not None:
-        settings = replace(settings, screen=replace(settings.screen, display=asked.display))
-    if asked.model is not None:
-        settings = replace(settings, estimator=replace(settings.estimator, model=asked.model))
+    settings = config.load(args.config)
+    if args.display is not None:
+        settings = replace(settings, screen=replace(settings.screen, display=args.display))
+    if args.model is not None:
+        settings = replace(settings, estimator=replace(settings.estimator, model=args.model))
     return settings
 
 
-def _size_of(settings: Config) -> tuple[int, int] | None:
+def _display_size(settings: Config) -> tuple[int, int] | None:
     width, height = settings.screen.width, settings.screen.height
     return (width, height) if width and height else None
 
 
-def _telling(screen: Screen) -> Callable[[int, int | None, str], None]:
+def _screen_progress_reporter(screen: Screen) -> Callable[[int, int | None, str], None]:
     """Tells on the screen, to systemd, and in the log at each tenth, how far a long start is."""
-    told, notifier = -1, Notifier.of()
+    told, notifier = -1, Notifier.from_environ()
 
     def tell(done: int, total: int | None, what: str) -> None:
         nonlocal told
-        if Event.QUIT in screen.events():
+        if Event.QUIT in screen.poll_events():
             raise SystemExit(0)
         of = f" of {total}" if total else ""
         screen.draw(View(notice=f"{what}: {done}{of}"), time.monotonic())
-        notifier.starting(f"{what}: {done}{of}")
+        notifier.notify_starting(f"{what}: {done}{of}")
         tenth = 10 * done // total if total else 0
         if tenth != told:
             told = tenth
@@ -256,7 +263,7 @@ def _telling(screen: Screen) -> Callable[[int, int | None, str], None]:
     return tell
 
 
-def _screenshots(screen: Screen, folder: Path) -> Callable[[Moment, float], None]:
+def _screenshot_writer(screen: Screen, folder: Path) -> Callable[[Moment, float], None]:
     """Writes what the screen shows, a picture a second, to a folder that is made when it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     start, written = time.monotonic(), -1

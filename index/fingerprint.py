@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from models.pose import Image
 
-BITS: Final = 256
-BYTES: Final = BITS // 8
+FINGERPRINT_BITS: Final = 256
+FINGERPRINT_BYTES: Final = FINGERPRINT_BITS // 8
 
-SIDE: Final = 64
+SIDE_PIXELS: Final = 64
 """Pixels of the small square that a picture is made into: what is finer changes with each copy."""
 
 
@@ -25,14 +25,14 @@ def fingerprint(image: Image) -> bytes:
     two pictures are; the first bits are those that last.
     """
     grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return np.packbits(cv2.dct(small).ravel()[_SLOWEST] > 0).tobytes()
+    small = cv2.resize(grey, (SIDE_PIXELS, SIDE_PIXELS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.packbits(cv2.dct(small).ravel()[_LOWEST_FREQUENCIES] > 0).tobytes()
 
 
-def _slowest() -> npt.NDArray[np.intp]:
+def _lowest_frequencies() -> npt.NDArray[np.intp]:
     """The places of the slowest waves in the transform, but for the mean brightness."""
-    down, across = np.mgrid[:SIDE, :SIDE]
-    return np.lexsort((down.ravel(), (down + across).ravel()))[1 : BITS + 1]
+    down, across = np.mgrid[:SIDE_PIXELS, :SIDE_PIXELS]
+    return np.lexsort((down.ravel(), (down + across).ravel()))[1 : FINGERPRINT_BITS + 1]
 
 
-_SLOWEST: Final = _slowest()
+_LOWEST_FREQUENCIES: Final = _lowest_frequencies()

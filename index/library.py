@@ -24,33 +24,35 @@ from PIL import Image as Pillow
 
 from index import manifest as manifests
 from index import shards, vector
-from index.fingerprint import BYTES
-from index.manifest import ITEMS, KEYPOINTS, PICTURES, SHAPE, Manifest, Progress, as_library_error, remedy, shown
+from index.fingerprint import FINGERPRINT_BYTES
+from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, PICTURES_FOLDER, SHAPE_FILE, Manifest, as_library_error, remedy
 from index.manifest import LibraryError as LibraryError
-from index.shards import Shard, array
+from index.shards import Shard, map_array
 from models.pose import Image, Pose
+from models.progress import ProgressCallback
+from models.text import printable
 
-AT_ONCE: Final = 100
+PICTURES_PER_UPDATE: Final = 100
 """Pictures that are checked between two words about it."""
 
 log = logging.getLogger(__name__)
 
-COLUMNS: Final = (
+ITEM_COLUMNS: Final = (
     "picture", "width", "height", "left", "top", "right", "bottom",
     "title", "author", "licence", "licence_url", "source_url",
 )  # fmt: skip
 """Of the table `item` after its `number`; `picture` is the file's name in the folder of pictures."""
 
-WRONG_ITEM: Final = f"""
+INVALID_ITEM_QUERY: Final = f"""
     SELECT number FROM item WHERE typeof(width) <> 'integer' OR typeof(height) <> 'integer'
-    OR {" OR ".join(f"typeof({side}) <> 'real'" for side in COLUMNS[3:7])}
-    OR {" OR ".join(f"typeof({word}) NOT IN ('text', 'null')" for word in COLUMNS[7:])}
+    OR {" OR ".join(f"typeof({side}) <> 'real'" for side in ITEM_COLUMNS[3:7])}
+    OR {" OR ".join(f"typeof({word}) NOT IN ('text', 'null')" for word in ITEM_COLUMNS[7:])}
     OR (picture IS NOT NULL AND picture NOT IN (SELECT picture FROM fingerprint)) LIMIT 1
 """
 """Finds a row that is none of an item: of such a one nothing could be told or shown."""
 
-WRONG_PICTURE: Final = f"""
-    SELECT picture FROM {{table}} WHERE typeof(bits) <> 'blob' OR length(bits) <> {BYTES}
+INVALID_PICTURE_QUERY: Final = f"""
+    SELECT picture FROM {{table}} WHERE typeof(bits) <> 'blob' OR length(bits) <> {FINGERPRINT_BYTES}
     OR typeof(picture) <> 'text' OR length(picture) <> 68 OR instr(picture, '/') LIMIT 1
 """
 """Finds a row that is none of a picture, stored or taken down, whose name is 64 digits and .jpg."""
@@ -81,11 +83,11 @@ class Item:
         return ", ".join(part for part in (self.title, self.author, self.licence) if part)
 
 
-class Removed(NamedTuple):
+class RemovedPicture(NamedTuple):
     """A picture that was taken down: its file's name, its fingerprint, and the title it had."""
 
     picture: str
-    bits: bytes
+    fingerprint: bytes
     title: str | None
 
 
@@ -95,45 +97,45 @@ class Library:
     `keypoints` is N×17×3 float32, mapped from disk and read-only: pixels of the stored picture, third ≤ 0 where unseen.
     """
 
-    def __init__(self, folder: Path, at: int, manifest: Manifest) -> None:
-        """Maps the files of the folder opened as `at`, all checked before."""
+    def __init__(self, folder: Path, descriptor: int, manifest: Manifest) -> None:
+        """Maps the files of the folder opened as `descriptor`, all checked before."""
         self.folder = folder
         self.manifest = manifest
-        self._at = at
-        inside = _inside(at)
+        self._descriptor = descriptor
+        inside = _descriptor_path(descriptor)
         self.shards: list[Shard] = []
-        with as_library_error(folder / KEYPOINTS, folder):
-            self.keypoints = array(inside / KEYPOINTS, (manifest.items, 17, 3), np.dtype(np.float32))
-        with as_library_error(folder / SHAPE, folder):
-            shape = array(inside / SHAPE, (35, 34), np.dtype(np.float64))
-            self.shape = vector.Shape(np.array(shape[0]), np.array(shape[1:]))
+        with as_library_error(folder / KEYPOINTS_FILE, folder):
+            self.keypoints = map_array(inside / KEYPOINTS_FILE, (manifest.items, 17, 3), np.dtype(np.float32))
+        with as_library_error(folder / SHAPE_FILE, folder):
+            shape = map_array(inside / SHAPE_FILE, (35, 34), np.dtype(np.float64))
+            self.shape_model = vector.ShapeModel(np.array(shape[0]), np.array(shape[1:]))
         try:
             for number in range(manifest.shards):
                 self.shards.append(Shard(inside, folder, number, manifest.items, manifest.files))
-            with as_library_error(folder / ITEMS, folder):
-                self._items = _items(inside / ITEMS, manifest.items)
+            with as_library_error(folder / ITEMS_FILE, folder):
+                self._items = _open_items(inside / ITEMS_FILE, manifest.items)
         except BaseException:
             for shard in self.shards:
                 shard.close()
             raise
 
     @classmethod
-    def open(cls, folder: Path, progress: Progress | None = None) -> Self:
+    def open(cls, folder: Path, progress: ProgressCallback | None = None) -> Self:
         """Opens a library after checking every file that is going to be mapped against its sha256.
 
         `progress` is told of the bytes checked. Raises LibraryError when it is missing, damaged or of another version.
         """
         # The folder's descriptor holds on to this very folder, also when a new library is swapped in meanwhile.
-        found = whereabouts(folder)
+        found = current_folder(folder)
         try:
             at = os.open(found, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise LibraryError(
-                f"There is no library at {shown(folder)} ({error.strerror}): {remedy(folder)}."
+                f"There is no library at {printable(folder)} ({error.strerror}): {remedy(folder)}."
             ) from error
         try:
-            manifest = manifests.read_manifest(_inside(at), folder)
-            manifests.check_files(_inside(at), folder, manifest, progress)
+            manifest = manifests.read_manifest(_descriptor_path(at), folder)
+            manifests.verify_mapped_files(_descriptor_path(at), folder, manifest, progress)
             return cls(folder, at, manifest)
         except BaseException:
             os.close(at)
@@ -148,19 +150,19 @@ class Library:
 
     def item(self, number: int) -> Item:
         """What is known about one item. Raises IndexError when there is none of that number."""
-        return item_of(self.folder, (number, *self._row(number)))
+        return item_from_row(self.folder, (number, *self._row(number)))
 
     def items(self) -> Iterator[Item]:
         """All items, by their numbers."""
-        for row in self._rows(f"SELECT number, {', '.join(COLUMNS)} FROM item ORDER BY number"):
-            yield item_of(self.folder, row)
+        for row in self._rows(f"SELECT number, {', '.join(ITEM_COLUMNS)} FROM item ORDER BY number"):
+            yield item_from_row(self.folder, row)
 
-    def nearest(self, region: str, near: Sequence[float], count: int, searched: int) -> list[int]:
+    def nearest(self, region: str, query: Sequence[float], count: int, search_k: int) -> list[int]:
         """The numbers of the `count` items nearest to a vector of a region, nearest first.
 
-        About `searched` vectors are compared for it where there is one shard: see `index.shards.budget`.
+        About `search_k` vectors are compared for it where there is one shard: see `index.shards.search_k_per_shard`.
         """
-        return shards.nearest(self.shards, region, near, count, searched)
+        return shards.nearest(self.shards, region, query, count, search_k)
 
     def picture(self, number: int) -> Image:
         """The stored picture, checked against its name (its sha256) and decoded.
@@ -169,10 +171,10 @@ class Library:
         """
         name = self._row(number)[0]
         if name is None:
-            raise LibraryError(f"{shown(self.folder)} holds poses alone, so there is no picture of item {number}.")
-        with as_library_error(self.folder / PICTURES / name, self.folder):
-            file = _inside(self._at) / PICTURES / name
-            manifests.regular_size(file, self.folder / PICTURES / name, self.folder)
+            raise LibraryError(f"{printable(self.folder)} holds poses alone, so there is no picture of item {number}.")
+        with as_library_error(self.folder / PICTURES_FOLDER / name, self.folder):
+            file = _descriptor_path(self._descriptor) / PICTURES_FOLDER / name
+            manifests.regular_file_size(file, self.folder / PICTURES_FOLDER / name, self.folder)
             jpeg = file.read_bytes()
             if f"{hashlib.sha256(jpeg).hexdigest()}.jpg" != name:
                 raise ValueError("its sha256 is not its name")
@@ -184,13 +186,13 @@ class Library:
 
         Raises LibraryError when it is missing or, where checked, damaged.
         """
-        inside, file = _inside(self._at) / PICTURES / name, self.folder / PICTURES / name
-        manifests.regular_size(inside, file, self.folder)
+        inside, file = _descriptor_path(self._descriptor) / PICTURES_FOLDER / name, self.folder / PICTURES_FOLDER / name
+        manifests.regular_file_size(inside, file, self.folder)
         if check and f"{manifests.sha256_of(inside)}.jpg" != name:
-            raise LibraryError(f"{shown(file)} is not the picture it was: {remedy(self.folder)}.")
+            raise LibraryError(f"{printable(file)} is not the picture it was: {remedy(self.folder)}.")
         return inside
 
-    def pictures(self) -> Iterator[str]:
+    def picture_names(self) -> Iterator[str]:
         """The names of all stored pictures' files, each once."""
         for name, _ in self.fingerprints():
             yield name
@@ -199,27 +201,27 @@ class Library:
         """The name of each stored picture's file, and its fingerprint (`index.fingerprint`), by name."""
         yield from self._rows("SELECT picture, bits FROM fingerprint ORDER BY picture")
 
-    def removed(self) -> list[Removed]:
+    def removed_pictures(self) -> list[RemovedPicture]:
         """The pictures that were taken down from this library and those that it was made from, by name."""
-        return [Removed(*row) for row in self._rows("SELECT picture, bits, title FROM removed ORDER BY picture")]
+        return [RemovedPicture(*row) for row in self._rows("SELECT picture, bits, title FROM removed ORDER BY picture")]
 
     @property
-    def replaced(self) -> bool:
+    def is_replaced(self) -> bool:
         """Whether another library lies under this one's name by now; False while there is none."""
         try:
-            there, here = os.stat(whereabouts(self.folder)), os.fstat(self._at)
+            there, here = os.stat(current_folder(self.folder)), os.fstat(self._descriptor)
         except OSError:
             return False
         return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
 
     def close(self) -> None:
         """Lets the files go; safe to call twice."""
-        if self._at >= 0:
+        if self._descriptor >= 0:
             for shard in self.shards:
                 shard.close()
             self._items.close()
-            os.close(self._at)
-            self._at = -1
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def __enter__(self) -> Self:
         return self
@@ -230,44 +232,46 @@ class Library:
         self.close()
 
     def _rows(self, query: str) -> Iterator[Any]:
-        with as_library_error(self.folder / ITEMS, self.folder):
+        with as_library_error(self.folder / ITEMS_FILE, self.folder):
             yield from self._items.execute(query)
 
     def _row(self, number: int) -> tuple[Any, ...]:
-        with as_library_error(self.folder / ITEMS, self.folder):
+        with as_library_error(self.folder / ITEMS_FILE, self.folder):
             row: tuple[Any, ...] | None = self._items.execute(
-                f"SELECT {', '.join(COLUMNS)} FROM item WHERE number = ?", (number,)
+                f"SELECT {', '.join(ITEM_COLUMNS)} FROM item WHERE number = ?", (number,)
             ).fetchone()
         if row is None:
-            raise IndexError(f"there is no item {number} in {shown(self.folder)}, which holds {len(self)}")
+            raise IndexError(f"there is no item {number} in {printable(self.folder)}, which holds {len(self)}")
         return row
 
 
-def item_of(folder: Path, row: Sequence[Any]) -> Item:
-    """An item as the table of a library in `folder` has it: its number, then what `COLUMNS` name."""
-    picture = None if row[1] is None else folder / PICTURES / row[1]
+def item_from_row(folder: Path, row: Sequence[Any]) -> Item:
+    """An item as the table of a library in `folder` has it: its number, then what `ITEM_COLUMNS` name."""
+    picture = None if row[1] is None else folder / PICTURES_FOLDER / row[1]
     return Item(row[0], picture, row[2], row[3], (row[4], row[5], row[6], row[7]), *row[8:])
 
 
-def verify(folder: Path, progress: Progress | None = None) -> Manifest:
+def verify_library(folder: Path, progress: ProgressCallback | None = None) -> Manifest:
     """Reads every file of a library, pages and pictures too, and says what it holds.
 
     Raises LibraryError for the first fault, which also is a file that does not belong there.
     """
     with Library.open(folder, progress) as library:
-        at, manifest = _inside(library._at), library.manifest
-        manifests.check(at, folder, {name: file for name, file in manifest.files.items() if name in manifests.PAGES})
-        names = list(library.pictures())
+        at, manifest = _descriptor_path(library._descriptor), library.manifest
+        manifests.verify_files(
+            at, folder, {name: file for name, file in manifest.files.items() if name in manifests.PAGES}
+        )
+        names = list(library.picture_names())
         if len(names) != manifest.pictures:
             raise LibraryError(
-                f"{shown(folder / ITEMS)} names {len(names)} pictures, not {manifest.pictures}: {remedy(folder)}."
+                f"{printable(folder / ITEMS_FILE)} names {len(names)} pictures, not {manifest.pictures}: {remedy(folder)}."
             )
         with as_library_error(folder, folder):
-            _check_strays(at, folder, {manifests.MANIFEST, PICTURES, *manifest.files})
-            _check_strays(at / PICTURES, folder / PICTURES, set(names))
+            _check_strays(at, folder, {manifests.MANIFEST_FILE, PICTURES_FOLDER, *manifest.files})
+            _check_strays(at / PICTURES_FOLDER, folder / PICTURES_FOLDER, set(names))
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-            for start in range(0, len(names), AT_ONCE):
-                some = names[start : start + AT_ONCE]
+            for start in range(0, len(names), PICTURES_PER_UPDATE):
+                some = names[start : start + PICTURES_PER_UPDATE]
                 list(threads.map(partial(library.picture_file, check=True), some))
                 if progress is not None:
                     progress(start + len(some), len(names), "Checking pictures")
@@ -277,49 +281,52 @@ def verify(folder: Path, progress: Progress | None = None) -> Manifest:
 def _check_strays(at: Path, folder: Path, names: set[str]) -> None:
     strays = set(os.listdir(at)) - names
     if strays:
-        raise LibraryError(f"{shown(folder / min(strays))} does not belong to the library: move it elsewhere.")
+        raise LibraryError(f"{printable(folder / min(strays))} does not belong to the library: move it elsewhere.")
 
 
-def removed_at(out: Path) -> list[Removed]:
+def read_removed_pictures(out: Path) -> list[RemovedPicture]:
     """What was taken down from the library that is going to be replaced at `out`, as far as it can be read."""
-    if not whereabouts(out).exists():
+    if not current_folder(out).exists():
         return []
     try:
         with Library.open(out) as library:
-            return library.removed()
+            return library.removed_pictures()
     except LibraryError as error:
         log.warning("%s Pictures that were taken down from it may come back.", error)
         return []
 
 
-def info(folder: Path) -> Manifest:
+def load_manifest(folder: Path) -> Manifest:
     """What a library says of itself, without reading the rest of it. Raises LibraryError."""
-    return manifests.read_manifest(whereabouts(folder), folder)
+    return manifests.read_manifest(current_folder(folder), folder)
 
 
-def whereabouts(folder: Path) -> Path:
+def current_folder(folder: Path) -> Path:
     """Where a library is: its folder; or beside it, when the power went between the two renames of a swap."""
-    return folder if folder.exists() or not aside(folder).is_dir() else aside(folder)
+    return folder if folder.exists() or not backup_folder(folder).is_dir() else backup_folder(folder)
 
 
-def aside(folder: Path) -> Path:
+def backup_folder(folder: Path) -> Path:
     """Where the old library waits for the moment that the new one takes its place."""
     return folder.parent / f".{folder.name}.old"
 
 
-def _inside(at: int) -> Path:
+def _descriptor_path(descriptor: int) -> Path:
     """The folder with this descriptor, as a path of plain ASCII, which is all that Annoy takes."""
-    return Path(f"/proc/self/fd/{at}")
+    return Path(f"/proc/self/fd/{descriptor}")
 
 
-def _items(file: Path, count: int) -> sqlite3.Connection:
+def _open_items(file: Path, count: int) -> sqlite3.Connection:
     """The tables of a library of so many items, read-only. Raises ValueError and sqlite3.Error when they are not."""
     opened = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
         found = opened.execute("SELECT count(*), min(number), max(number) FROM item").fetchone()
         if found != (count, 0, count - 1):
             raise ValueError(f"{found[0]} items, not {count}, with numbers from {found[1]} to {found[2]}")
-        for query in (WRONG_ITEM, *(WRONG_PICTURE.format(table=table) for table in ("fingerprint", "removed"))):
+        for query in (
+            INVALID_ITEM_QUERY,
+            *(INVALID_PICTURE_QUERY.format(table=table) for table in ("fingerprint", "removed")),
+        ):
             wrong = opened.execute(query).fetchone()
             if wrong is not None:
                 raise ValueError(f"a row that is wrong: {wrong[0]!r:.80}")

@@ -10,16 +10,15 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from index import vector
-
-Progress = Callable[[int, int | None, str], None]
-"""Called with how many are done, of how many (None while unknown), and what is being done."""
+from models.progress import ProgressCallback
+from models.text import printable
 
 FORMAT: Final = "pose-mirror library"
 VERSION: Final = 2
@@ -27,25 +26,25 @@ VERSION: Final = 2
 
 METRIC: Final = "euclidean"
 
-MANIFEST: Final = "manifest.json"
-KEYPOINTS: Final = "keypoints.npy"
-SHAPE: Final = "shape.npy"
-ITEMS: Final = "items.sqlite"
-PICTURES: Final = "pictures"
-CREDITS: Final = "CREDITS.html"
-REPORT: Final = "report.html"
-PAGES: Final = (CREDITS, REPORT)
+MANIFEST_FILE: Final = "manifest.json"
+KEYPOINTS_FILE: Final = "keypoints.npy"
+SHAPE_FILE: Final = "shape.npy"
+ITEMS_FILE: Final = "items.sqlite"
+PICTURES_FOLDER: Final = "pictures"
+CREDITS_FILE: Final = "CREDITS.html"
+REPORT_FILE: Final = "report.html"
+PAGES: Final = (CREDITS_FILE, REPORT_FILE)
 """For people to read, where they were written: whether they are whole is for `verify` to say, not for the mirror."""
 
-LARGEST_MANIFEST = 1_000_000
+MAX_MANIFEST_BYTES = 1_000_000
 
-OURS: Final = re.compile(
-    rf"(?:{'|'.join(map(re.escape, (MANIFEST, KEYPOINTS, SHAPE, ITEMS, PICTURES, *PAGES)))}"
+LIBRARY_ENTRY_PATTERN: Final = re.compile(
+    rf"(?:{'|'.join(map(re.escape, (MANIFEST_FILE, KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, PICTURES_FOLDER, *PAGES)))}"
     rf"|members-\d+\.npy|(?:{'|'.join(vector.REGIONS)})(?:-\d+)?\.annoy)"
 )
 """The names in a library's folder, also of one of version 1."""
 
-PICTURE: Final = re.compile(r"[0-9a-f]{64}\.jpg")
+PICTURE_NAME_PATTERN: Final = re.compile(r"[0-9a-f]{64}\.jpg")
 """The name of a stored picture's file: the sha256 of what is in it."""
 
 
@@ -59,10 +58,10 @@ def members_file(shard: int) -> str:
     return f"members-{shard}.npy"
 
 
-def mapped(shards: int) -> tuple[str, ...]:
+def mapped_files(shards: int) -> tuple[str, ...]:
     """What `Library.open` maps, and so checks; pictures vouch for themselves by their names."""
     of_shards = ((members_file(n), *(index_file(region, n) for region in vector.REGIONS)) for n in range(shards))
-    return (KEYPOINTS, SHAPE, ITEMS, *(name for names in of_shards for name in names))
+    return (KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, *(name for names in of_shards for name in names))
 
 
 class LibraryError(ValueError):
@@ -117,56 +116,43 @@ class Manifest:
 
 def remedy(folder: Path) -> str:
     """What to do about a library that cannot be used; ends a sentence."""
-    return f"build it again with `pose-mirror index build SOURCE... --out {shown(folder)}`"
+    return f"build it again with `pose-mirror index build SOURCE... --out {printable(folder)}`"
 
 
-def shown(name: Path | str) -> str:
-    """A file's name for a sentence: what is no text in it (names are bytes) replaced, and all on one line."""
-    return "".join(c if c.isprintable() else "�" for c in str(name))
-
-
-def duration(seconds: float) -> str:
-    """A time for a sentence: 40 s, 25 min, 2 h 10 min."""
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def read_manifest(at: Path, folder: Path) -> Manifest:
-    """The manifest of the library at `at`, called `folder` in sentences. Raises LibraryError."""
-    if not at.is_dir():
-        raise LibraryError(f"There is no library at {shown(folder)}: {remedy(folder)}.")
-    file = folder / MANIFEST
-    found = read_file(at / MANIFEST, file, LARGEST_MANIFEST)
+def read_manifest(path: Path, folder: Path) -> Manifest:
+    """The manifest of the library at `path`, called `folder` in sentences. Raises LibraryError."""
+    if not path.is_dir():
+        raise LibraryError(f"There is no library at {printable(folder)}: {remedy(folder)}.")
+    file = folder / MANIFEST_FILE
+    found = read_file(path / MANIFEST_FILE, file, MAX_MANIFEST_BYTES)
     if found is None:
-        raise LibraryError(f"{shown(folder)} holds no library, as it has no {MANIFEST}: {remedy(folder)}.")
+        raise LibraryError(f"{printable(folder)} holds no library, as it has no {MANIFEST_FILE}: {remedy(folder)}.")
     try:
         document = json.loads(found)
     except (ValueError, RecursionError) as error:
-        raise LibraryError(f"{shown(file)} is no JSON ({error}): {remedy(folder)}.") from error
+        raise LibraryError(f"{printable(file)} is no JSON ({error}): {remedy(folder)}.") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise LibraryError(f"{shown(file)} is not the manifest of a library of poses: {remedy(folder)}.")
+        raise LibraryError(f"{printable(file)} is not the manifest of a library of poses: {remedy(folder)}.")
     _check_versions(document, file, folder)
     try:
         claimed = document.pop("sha256", None)
         if claimed != hashlib.sha256(_dump(document)).hexdigest() or found != _dump({**document, "sha256": claimed}):
-            raise LibraryError(f"{shown(file)} has changed since the library was built: {remedy(folder)}.")
-        return _decoded(document)
+            raise LibraryError(f"{printable(file)} has changed since the library was built: {remedy(folder)}.")
+        return _decode(document)
     except LibraryError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise LibraryError(f"{shown(file)} is incomplete ({error!r:.200}): {remedy(folder)}.") from error
+        raise LibraryError(f"{printable(file)} is incomplete ({error!r:.200}): {remedy(folder)}.") from error
 
 
-def calls_itself_library(folder: Path) -> bool:
+def has_library_manifest(folder: Path) -> bool:
     """Whether a folder's manifest says that it is a library, of whatever version."""
-    return files_claimed(folder) is not None
+    return listed_files(folder) is not None
 
 
-def files_claimed(folder: Path) -> set[str] | None:
+def listed_files(folder: Path) -> set[str] | None:
     """The files that a folder's manifest names; None when it does not say that it is a library, of whatever version."""
-    file = folder / MANIFEST
+    file = folder / MANIFEST_FILE
     try:
         document = json.loads(file.read_bytes()) if file.is_file() else None
     except (OSError, ValueError, RecursionError):
@@ -177,24 +163,30 @@ def files_claimed(folder: Path) -> set[str] | None:
     return set(files) if isinstance(files, dict) else set()
 
 
-def check_files(at: Path, folder: Path, manifest: Manifest, progress: Progress | None = None) -> None:
+def verify_mapped_files(path: Path, folder: Path, manifest: Manifest, progress: ProgressCallback | None = None) -> None:
     """Reads every file that is going to be mapped. Raises LibraryError for the first that is not as it was."""
-    check(at, folder, {name: manifest.files[name] for name in mapped(manifest.shards)}, progress)
+    verify_files(path, folder, {name: manifest.files[name] for name in mapped_files(manifest.shards)}, progress)
 
 
-def check(at: Path, folder: Path, files: Mapping[str, Checksum], progress: Progress | None = None) -> None:
+def verify_files(
+    path: Path, folder: Path, files: Mapping[str, Checksum], progress: ProgressCallback | None = None
+) -> None:
     """Reads some files of the library to their ends. Raises LibraryError for the first that is not as it was."""
     for name, wanted in files.items():
-        size = regular_size(at / name, folder / name, folder)
+        size = regular_file_size(path / name, folder / name, folder)
         if size != wanted.bytes:
-            raise LibraryError(f"{shown(folder / name)} has {size:,} bytes, not {wanted.bytes:,}: {remedy(folder)}.")
+            raise LibraryError(
+                f"{printable(folder / name)} has {size:,} bytes, not {wanted.bytes:,}: {remedy(folder)}."
+            )
     total, done = sum(file.bytes for file in files.values()), 0
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:  # hashing lets go of the interpreter's lock
         try:
-            for name, found in zip(files, threads.map(lambda name: sha256_of(at / name), files), strict=True):
+            for name, found in zip(files, threads.map(lambda name: sha256_of(path / name), files), strict=True):
                 if found != files[name].sha256:
                     found = f"sha256 {found[:12]}…, not {files[name].sha256[:12]}…"
-                    raise LibraryError(f"{shown(folder / name)} is not as it was built ({found}): {remedy(folder)}.")
+                    raise LibraryError(
+                        f"{printable(folder / name)} is not as it was built ({found}): {remedy(folder)}."
+                    )
                 done += files[name].bytes
                 if progress is not None:
                     progress(done, total, "Checking")
@@ -203,28 +195,28 @@ def check(at: Path, folder: Path, files: Mapping[str, Checksum], progress: Progr
             raise
 
 
-def regular_size(at: Path, file: Path, folder: Path) -> int:
+def regular_file_size(path: Path, file: Path, folder: Path) -> int:
     """The length of a file of the library, in bytes. Raises LibraryError when it is missing, or no file."""
     try:
-        status = at.stat()
+        status = path.stat()
     except OSError as error:
-        raise LibraryError(f"{shown(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
+        raise LibraryError(f"{printable(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
     if not stat.S_ISREG(status.st_mode):
-        raise LibraryError(f"{shown(file)} is no plain file: {remedy(folder)}.")
+        raise LibraryError(f"{printable(file)} is no plain file: {remedy(folder)}.")
     return status.st_size
 
 
-def read_file(at: Path, file: Path, largest: int) -> bytes | None:
+def read_file(path: Path, file: Path, max_bytes: int) -> bytes | None:
     """A small file's bytes, None when there is none. Raises LibraryError when it is no plain file or too large."""
     folder = file.parent
-    if not at.exists():
+    if not path.exists():
         return None
-    if regular_size(at, file, folder) > largest:
-        raise LibraryError(f"{shown(file)} is larger than a manifest can be: {remedy(folder)}.")
+    if regular_file_size(path, file, folder) > max_bytes:
+        raise LibraryError(f"{printable(file)} is larger than a manifest can be: {remedy(folder)}.")
     try:
-        return at.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise LibraryError(f"{shown(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
+        raise LibraryError(f"{printable(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
 
 
 @contextlib.contextmanager
@@ -236,7 +228,7 @@ def as_library_error(file: Path, folder: Path) -> Iterator[None]:
         raise
     except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-        raise LibraryError(f"{shown(file)} cannot be used ({shown(said):.200}): {remedy(folder)}.") from error
+        raise LibraryError(f"{printable(file)} cannot be used ({printable(said):.200}): {remedy(folder)}.") from error
 
 
 @contextlib.contextmanager
@@ -251,7 +243,7 @@ def as_os_error(place: Path) -> Iterator[None]:
 def os_error(error: sqlite3.Error, place: Path) -> OSError:
     """What the system would have said where SQLite says `error`."""
     full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    return OSError(errno.ENOSPC if full else errno.EIO, str(error), shown(place))
+    return OSError(errno.ENOSPC if full else errno.EIO, str(error), printable(place))
 
 
 def sha256_of(file: Path) -> str:
@@ -275,29 +267,29 @@ def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> No
     found = document.get("version")
     if found != VERSION:
         raise LibraryError(
-            f"{shown(file)} is of format version {found!r:.40}, and this program's is {VERSION}: {remedy(folder)}."
+            f"{printable(file)} is of format version {found!r:.40}, and this program's is {VERSION}: {remedy(folder)}."
         )
     vectors = document.get("vectors")
     found = vectors.get("version") if isinstance(vectors, dict) else None
     if found != vector.VERSION:
         raise LibraryError(
-            f"{shown(file)} is of vector version {found!r:.40}, "
+            f"{printable(file)} is of vector version {found!r:.40}, "
             f"and this program's is {vector.VERSION}: {remedy(folder)}."
         )
 
 
-def _decoded(document: Mapping[str, Any]) -> Manifest:
+def _decode(document: Mapping[str, Any]) -> Manifest:
     counts = [document[name] for name in ("items", "indexed", "pictures", "shards")] + [document["vectors"]["trees"]]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError(f"counts {counts}")
-    files = {name: _checksum(file) for name, file in document["files"].items()}
-    if counts[3] > len(files) or not set(mapped(counts[3])) <= set(files) <= {*mapped(counts[3]), *PAGES}:
+    files = {name: _decode_checksum(file) for name, file in document["files"].items()}
+    if counts[3] > len(files) or not set(mapped_files(counts[3])) <= set(files) <= {*mapped_files(counts[3]), *PAGES}:
         raise ValueError(f"{len(files)} files for {counts[3]} shards")
     models = tuple((str(model["name"]), str(model["sha256"])) for model in document["models"])
     return Manifest(counts[0], counts[1], counts[2], counts[3], counts[4], models, files)
 
 
-def _checksum(file: Mapping[str, Any]) -> Checksum:
+def _decode_checksum(file: Mapping[str, Any]) -> Checksum:
     size, sha256 = file["bytes"], file["sha256"]
     if type(size) is not int or type(sha256) is not str:
         raise ValueError(f"a file of {size!r} bytes and sha256 {sha256!r}")

@@ -9,27 +9,27 @@ import numpy.typing as npt
 
 from index.agreement import agreement
 from index.library import Library
-from index.vector import ASKED
-from models.pose import SWAP, Floats, Pose
+from index.vector import REGIONS_PER_QUERY
+from models.pose import MIRROR_ORDER, Floats, Pose
 
-Numbers = npt.NDArray[np.intp]
+Indices = npt.NDArray[np.intp]
 
-NEAREST = 60
+NEIGHBOURS_PER_QUERY = 60
 """Items on the shortlist, by each region asked, for the pose and for its mirror image."""
 
-SEARCHED = 250
+SEARCH_K = 250
 """Vectors that Annoy compares for it, about."""
 
-SMALL = 500
+EXHAUSTIVE_LIMIT = 500
 """A library of no more items is searched through: that is as quick, and exact."""
 
-FEWEST_POINTS = 3
+MIN_KEYPOINTS = 3
 """Fewer key points say nothing of a pose: any two can be laid on any two."""
 
-KNOWN = 0.15
+MIN_RELATIVE_SCORE = 0.15
 """A point scored less, in parts of the pose's best, is guessed for the shortlist: the estimator was guessing too."""
 
-AT_ONCE = 4096
+BATCH_SIZE = 4096
 """Items that an exhaustive search looks at together: what they need stays in the processor's cache."""
 
 
@@ -54,57 +54,59 @@ class Matcher:
         shown mirrored: its pose then is `library.pose(i).mirrored(item.width)`. Raises ValueError when a coordinate
         or score is no number.
         """
-        if len(self._library) <= SMALL:
-            return exhaustive(self._library, pose, top)
-        if not _tells_something(pose):
+        if len(self._library) <= EXHAUSTIVE_LIMIT:
+            return find_exhaustively(self._library, pose, top)
+        if not _is_searchable(pose):
             return []
         items, straight = self._shortlist(pose)
-        rows = _rows(self._library.keypoints[items])
-        _mirror(rows[:, :, straight:])
+        rows = _transposed(self._library.keypoints[items])
+        _mirror_in_place(rows[:, :, straight:])
         found = _agreement(pose, rows)
-        return _best(items, np.arange(len(items)) >= straight, found, top)
+        return _best_matches(items, np.arange(len(items)) >= straight, found, top)
 
-    def _shortlist(self, pose: Pose) -> tuple[Numbers, int]:
+    def _shortlist(self, pose: Pose) -> tuple[Indices, int]:
         """Items near the pose, and after so many of them those near its mirror image; an item can be there again."""
-        known = pose.scores >= KNOWN * pose.scores.max()
+        known = pose.scores >= MIN_RELATIVE_SCORE * pose.scores.max()
         near: list[int] = []
         straight = 0
-        for region, mirrored, vector in self._library.shape.asked(pose.xy, known):
-            near += self._library.nearest(region, vector, NEAREST, SEARCHED)
+        for region, mirrored, vector in self._library.shape_model.queries(pose.xy, known):
+            near += self._library.nearest(region, vector, NEIGHBOURS_PER_QUERY, SEARCH_K)
             if not mirrored:
                 straight = len(near)
         return np.array(near, np.intp), straight
 
 
-def exhaustive(library: Library, pose: Pose, top: int = 32) -> list[Match]:
+def find_exhaustively(library: Library, pose: Pose, top: int = 32) -> list[Match]:
     """What `Matcher.find` would answer if it looked at every item: slow, and the measure of what a shortlist misses."""
-    if not _tells_something(pose):
+    if not _is_searchable(pose):
         return []
     found = np.zeros((2, len(library)), np.float32)
-    for start in range(0, len(library), AT_ONCE):
-        rows = _rows(library.keypoints[start : start + AT_ONCE])
+    for start in range(0, len(library), BATCH_SIZE):
+        rows = _transposed(library.keypoints[start : start + BATCH_SIZE])
         for orientation in found:
-            orientation[start : start + AT_ONCE] = _agreement(pose, rows)
-            _mirror(rows)
-    return _best(np.tile(np.arange(len(library)), 2), np.repeat([False, True], len(library)), found.ravel(), top)
+            orientation[start : start + BATCH_SIZE] = _agreement(pose, rows)
+            _mirror_in_place(rows)
+    return _best_matches(
+        np.tile(np.arange(len(library)), 2), np.repeat([False, True], len(library)), found.ravel(), top
+    )
 
 
-def _tells_something(pose: Pose) -> bool:
+def _is_searchable(pose: Pose) -> bool:
     """Whether enough is seen of somebody to look for. Raises ValueError when a coordinate or score is no number."""
     if not (np.isfinite(pose.xy).all() and np.isfinite(pose.scores).all()):
         raise ValueError("the pose asked for has a coordinate or score that is no number")
     seen = pose.xy[pose.scores > 0]
-    return len(seen) >= FEWEST_POINTS and bool((seen != seen[0]).any())
+    return len(seen) >= MIN_KEYPOINTS and bool((seen != seen[0]).any())
 
 
-def _rows(keypoints: Floats) -> Floats:
+def _transposed(keypoints: Floats) -> Floats:
     """A copy of N×17×3 key points as 3×17×N, which is how `agreement` wants them to lie in memory."""
     return np.ascontiguousarray(keypoints.T)
 
 
-def _mirror(rows: Floats) -> None:
+def _mirror_in_place(rows: Floats) -> None:
     """Turns 3×17×N key points into their mirror images, where they are."""
-    rows[:] = rows[:, SWAP]
+    rows[:] = rows[:, MIRROR_ORDER]
     rows[0] *= -1
 
 
@@ -113,10 +115,10 @@ def _agreement(pose: Pose, rows: Floats) -> Floats:
     return agreement(pose.xy, pose.scores, rows[:2].T, rows[2].T > 0)
 
 
-def _best(items: Numbers, mirrored: npt.NDArray[np.bool_], found: Floats, top: int) -> list[Match]:
+def _best_matches(items: Indices, mirrored: npt.NDArray[np.bool_], found: Floats, top: int) -> list[Match]:
     """The best of what was found, each item once; equals by their number, so that the answer is always the same."""
     # An item can be there as it is and mirrored, by each region asked: so many times as many are sure to hold `top`.
-    most = 2 * ASKED * top
+    most = 2 * REGIONS_PER_QUERY * top
     some = np.arange(len(found))
     if len(found) > most:
         some = np.flatnonzero(found >= np.partition(found, len(found) - most)[len(found) - most])

@@ -19,36 +19,36 @@ from PIL import ImageCms, UnidentifiedImageError
 
 from index import web
 from index.fingerprint import fingerprint
-from index.manifest import shown
 from models.pose import Floats, Image
+from models.text import printable
 
 FORMATS: Final = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
 """What is read. Pillow knows more, among them EPS, which it hands to another program to run."""
 
-MOST_PIXELS = 80_000_000
+MAX_PIXELS = 80_000_000
 """A picture of more is left out: decoded, it takes more memory than a Raspberry Pi can spare."""
 
 LONG_SIDE = 1920
 """Pixels of a stored picture's longer side: a full-HD display's."""
 
-QUALITY = 88
+JPEG_QUALITY = 88
 """JPEG quality: differences are not seen at a display's distance, and it halves the size of 95."""
 
-THUMBNAIL, THUMBNAIL_QUALITY = 160, 70
+THUMBNAIL_SIZE, THUMBNAIL_QUALITY = 160, 70
 """Pixels of a thumbnail's longer side, and its JPEG quality: some 5 kB."""
 
-LONGEST_TEXT = 200
+MAX_TEXT_LENGTH = 200
 """Characters of a title or a name; some cameras and programs write pages."""
 
-LONGEST_URL = 2000
+MAX_URL_LENGTH = 2000
 """Characters of a URL, which leads nowhere when it is cut."""
 
-Fault = Literal["cannot be read", "not a picture", "damaged", "too large"]
+ErrorKind = Literal["cannot be read", "not a picture", "damaged", "too large"]
 
-ORIENTATION, ARTIST = 0x0112, 0x013B
+ORIENTATION_TAG, ARTIST_TAG = 0x0112, 0x013B
 """Tags of EXIF 2.3."""
 
-TURNS: Final = {
+TRANSPOSE_BY_ORIENTATION: Final = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
     4: Pillow.Transpose.FLIP_TOP_BOTTOM,
@@ -61,11 +61,11 @@ TURNS: Final = {
 
 
 class PictureError(ValueError):
-    """A file that gives no picture: `fault` says of which sort, the text is a sentence that names the file."""
+    """A file that gives no picture: `kind` says of which sort, the text is a sentence that names the file."""
 
-    def __init__(self, file: Path | str, fault: Fault, what: str) -> None:
-        super().__init__(f"{shown(file)} {what}.")
-        self.fault: Fault = fault
+    def __init__(self, file: Path | str, kind: ErrorKind, problem: str) -> None:
+        super().__init__(f"{printable(file)} {problem}.")
+        self.kind: ErrorKind = kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +79,7 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class EncodedPicture:
     """A picture as a library keeps it: JPEG, RGB, upright, scaled to the display."""
 
     jpeg: bytes
@@ -94,7 +94,7 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class StoredPicture:
     """A picture that already lies somewhere as a library keeps it: its file is linked, or copied, and not read."""
 
     file: Path
@@ -108,24 +108,24 @@ class Kept:
         return self.file.name
 
 
-def read(file: Path | str) -> Image:
+def read_image(file: Path | str) -> Image:
     """The picture in a file or at a URL, H×W×3 RGB: upright as EXIF says, in sRGB, on white, the first of its frames.
 
     Raises PictureError when there is none that can be read.
     """
-    return load(file, None).image
+    return load_picture(file, None).image
 
 
-def load(file: Path | str, long_side: int | None) -> Picture:
-    """As `read`, with the longer side at most `long_side` pixels. Raises PictureError."""
-    data = contents(file)
+def load_picture(file: Path | str, long_side: int | None) -> Picture:
+    """As `read_image`, with the longer side at most `long_side` pixels. Raises PictureError."""
+    data = read_bytes(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; the first is our own gate
         try:
-            with Pillow.open(io.BytesIO(data), formats=_formats()) as opened:
-                return _decoded(opened, file, long_side)
+            with Pillow.open(io.BytesIO(data), formats=_readable_formats()) as opened:
+                return _decode(opened, file, long_side)
         except UnidentifiedImageError as error:
-            raise PictureError(file, "not a picture", _what_else(data)) from error
+            raise PictureError(file, "not a picture", _unidentified_reason(data)) from error
         except Pillow.DecompressionBombError as error:
             raise PictureError(file, "too large", f"is too large ({error})") from error
         except PictureError:
@@ -136,37 +136,37 @@ def load(file: Path | str, long_side: int | None) -> Picture:
             raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
 
 
-def stored(image: Image, long_side: int = LONG_SIDE, quality: int = QUALITY) -> Stored:
+def encode_picture(image: Image, long_side: int = LONG_SIDE, quality: int = JPEG_QUALITY) -> EncodedPicture:
     """A picture made ready for a library; key points in it are to be scaled by the ratio of the sizes."""
-    picture = _scaled(Pillow.fromarray(image), long_side)
+    picture = _scale_down(Pillow.fromarray(image), long_side)
     jpeg = io.BytesIO()
     picture.save(jpeg, "JPEG", quality=quality)
-    return Stored(jpeg.getvalue(), *picture.size, fingerprint(np.asarray(picture)))
+    return EncodedPicture(jpeg.getvalue(), *picture.size, fingerprint(np.asarray(picture)))
 
 
-def thumbnail(image: Image) -> bytes:
+def make_thumbnail(image: Image) -> bytes:
     """A small JPEG of a picture, for pages."""
     jpeg = io.BytesIO()
-    _scaled(Pillow.fromarray(image), THUMBNAIL).save(jpeg, "JPEG", quality=THUMBNAIL_QUALITY)
+    _scale_down(Pillow.fromarray(image), THUMBNAIL_SIZE).save(jpeg, "JPEG", quality=THUMBNAIL_QUALITY)
     return jpeg.getvalue()
 
 
-def text(value: object) -> str | None:
+def clean_text(value: object) -> str | None:
     """A title or name from anywhere as one line of text; None when nothing is left."""
     plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
     plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves of characters are no text
     line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
-    return line[: LONGEST_URL if web.is_url(line) else LONGEST_TEXT] or None
+    return line[: MAX_URL_LENGTH if web.is_url(line) else MAX_TEXT_LENGTH] or None
 
 
-def contents(file: Path | str) -> bytes:
+def read_bytes(file: Path | str) -> bytes:
     """The bytes of a plain file, or of what a URL names. Raises PictureError.
 
     What is no plain file is not opened: opening a pipe would wait for somebody to write to it.
     """
     try:
         if isinstance(file, str):
-            place = web.local(file)
+            place = web.local_path(file)
             if place is None:
                 return web.fetch(file)
         else:
@@ -174,24 +174,24 @@ def contents(file: Path | str) -> bytes:
         status = os.stat(place)
         if not stat.S_ISREG(status.st_mode):
             raise PictureError(file, "cannot be read", "is no plain file")
-        if status.st_size > web.LARGEST:
-            raise web.TooLarge(f"more than {web.LARGEST // 1_000_000} MB")
+        if status.st_size > web.MAX_BYTES:
+            raise web.TooLargeError(f"more than {web.MAX_BYTES // 1_000_000} MB")
         return place.read_bytes()
     except PictureError:
         raise
-    except web.TooLarge as error:
+    except web.TooLargeError as error:
         raise PictureError(file, "too large", f"is too large ({error})") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte, from somebody's list of files
         said = getattr(error, "strerror", None) or error
         raise PictureError(file, "cannot be read", f"cannot be read ({said})") from error
 
 
-def _formats() -> list[str]:
+def _readable_formats() -> list[str]:
     Pillow.init()
     return [name for name in FORMATS if name in Pillow.OPEN]
 
 
-def _what_else(data: bytes) -> str:
+def _unidentified_reason(data: bytes) -> str:
     if not data:
         return "is empty"
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
@@ -199,51 +199,51 @@ def _what_else(data: bytes) -> str:
     return "is not a picture that can be read here"
 
 
-def _decoded(opened: Pillow.Image, file: Path | str, long_side: int | None) -> Picture:
+def _decode(opened: Pillow.Image, file: Path | str, long_side: int | None) -> Picture:
     width, height = opened.size
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         raise PictureError(
-            file, "too large", f"has {width}×{height} pixels, more than {MOST_PIXELS // 1_000_000} million"
+            file, "too large", f"has {width}×{height} pixels, more than {MAX_PIXELS // 1_000_000} million"
         )
     # JPEG can come out at ½, ¼ or ⅛, and much sooner
-    drafted = None if long_side is None else opened.draft(None, _within(width, height, long_side))
+    drafted = None if long_side is None else opened.draft(None, _fit_size(width, height, long_side))
     opened.load()
-    orientation, author = _metadata(opened)  # not before: TIFF is turned by loading it
+    orientation, author = _read_metadata(opened)  # not before: TIFF is turned by loading it
     if drafted is None:
         width, height = opened.size
-    picture = _scaled(_in_eight_bits(opened), long_side)
-    picture = _upright(_in_srgb(picture, opened.info.get("icc_profile")), orientation)
+    picture = _scale_down(_to_eight_bits(opened), long_side)
+    picture = _turn_upright(_to_srgb(picture, opened.info.get("icc_profile")), orientation)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     return Picture(np.asarray(picture), width, height, author)
 
 
-def _metadata(opened: Pillow.Image) -> tuple[int, str | None]:
+def _read_metadata(opened: Pillow.Image) -> tuple[int, str | None]:
     try:
         exif = opened.getexif()
-        return int(exif.get(ORIENTATION, 1)), text(exif.get(ARTIST))
+        return int(exif.get(ORIENTATION_TAG, 1)), clean_text(exif.get(ARTIST_TAG))
     except Exception:  # a picture is worth showing when its metadata is not worth reading
         return 1, None
 
 
-def _upright(picture: Pillow.Image, orientation: int) -> Pillow.Image:
-    turn = TURNS.get(orientation)
+def _turn_upright(picture: Pillow.Image, orientation: int) -> Pillow.Image:
+    turn = TRANSPOSE_BY_ORIENTATION.get(orientation)
     return picture if turn is None else picture.transpose(turn)
 
 
-def _in_eight_bits(picture: Pillow.Image) -> Pillow.Image:
+def _to_eight_bits(picture: Pillow.Image) -> Pillow.Image:
     """The picture as L, RGB, RGBA or CMYK."""
     if picture.mode in ("L", "RGB", "RGBA", "CMYK"):
         return picture
     if picture.mode.startswith("I;16"):
         return Pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
-        return Pillow.fromarray(_grey(np.array(picture, np.float32), picture.mode))
+        return Pillow.fromarray(_to_grey(np.array(picture, np.float32), picture.mode))
     see_through = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
     return picture.convert("RGBA" if see_through else "RGB")
 
 
-def _grey(numbers: Floats, mode: str) -> npt.NDArray[np.uint8]:
+def _to_grey(numbers: Floats, mode: str) -> npt.NDArray[np.uint8]:
     """Numbers of 32 bits as bytes; they are changed, as there may not be the memory for them once more."""
     np.nan_to_num(numbers, copy=False)
     low, high = float(numbers.min()), float(numbers.max())
@@ -256,7 +256,7 @@ def _grey(numbers: Floats, mode: str) -> npt.NDArray[np.uint8]:
     return np.clip(numbers, 0, 255, out=numbers).astype(np.uint8)
 
 
-def _in_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
+def _to_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
     """RGB as displays take it: the colour profile applied, what is seen through on white."""
     if picture.mode == "RGBA":
         white = Pillow.new("RGBA", picture.size, "white")
@@ -274,16 +274,16 @@ def _in_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
     return picture.convert("RGB")
 
 
-def _scaled(picture: Pillow.Image, long_side: int | None) -> Pillow.Image:
+def _scale_down(picture: Pillow.Image, long_side: int | None) -> Pillow.Image:
     if long_side is None or max(picture.size) <= long_side:
         return picture
-    return picture.resize(_within(*picture.size, long_side), Pillow.Resampling.BICUBIC, reducing_gap=3.0)
+    return picture.resize(_fit_size(*picture.size, long_side), Pillow.Resampling.BICUBIC, reducing_gap=3.0)
 
 
-def _within(width: int, height: int, long_side: int) -> tuple[int, int]:
+def _fit_size(width: int, height: int, long_side: int) -> tuple[int, int]:
     scale = min(1.0, long_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _one_line(error: Exception) -> str:
-    return shown(" ".join(str(error).split()))[:LONGEST_TEXT] or type(error).__name__
+    return printable(" ".join(str(error).split()))[:MAX_TEXT_LENGTH] or type(error).__name__

@@ -26,46 +26,38 @@ import numpy.typing as npt
 from annoy import AnnoyIndex
 
 from index import vector
-from index.manifest import (
-    KEYPOINTS,
-    METRIC,
-    SHAPE,
-    Checksum,
-    Progress,
-    as_library_error,
-    index_file,
-    members_file,
-    shown,
-)
+from index.manifest import KEYPOINTS_FILE, METRIC, SHAPE_FILE, Checksum, as_library_error, index_file, members_file
 from models.pose import Floats
-from models.processes import begin
+from models.processes import init_worker
+from models.progress import ProgressCallback
+from models.text import printable
 
 Flags = npt.NDArray[np.bool_]
 
-SHARD: Final = 1_000_000
+SHARD_SIZE: Final = 1_000_000
 """Items at most. More need more memory to build, fewer make more indexes to ask."""
 
-TREES: Final = 12
+TREES_PER_INDEX: Final = 12
 """Of each Annoy index: with fewer the same answers take longer, with more the files grow and nothing else."""
 
 SEED: Final = 20180719
 """Of Annoy's random splits; together with one build job the same items give the same bytes."""
 
-FEWEST_POINTS: Final = 3
+MIN_KEYPOINTS: Final = 3
 """A person of whom less is seen can be laid on anybody, and is not indexed."""
 
-KNOWN_SHARE: Final = 2 / 3
+MIN_SEEN_SHARE: Final = 2 / 3
 """Of a region's points that must be seen for a person to be found by that region."""
 
-AT_ONCE: Final = 16_384
+BATCH_SIZE: Final = 16_384
 """Items whose vectors are made together: the bytes depend on it, the memory a little."""
 
-FEW: Final = 20_000
+MAX_SERIAL_ITEMS: Final = 20_000
 """Items that are indexed sooner than other processes start."""
 
 
-class Job(NamedTuple):
-    """One index to write: of `region` over `shard`, whose members are `start` to `stop` in the shard's file of them."""
+class IndexJob(NamedTuple):
+    """One index to write: of `region` over `shard_size`, whose members are `start` to `stop` in the shard's file of them."""
 
     shard: int
     region: str
@@ -76,18 +68,18 @@ class Job(NamedTuple):
 class Shard:
     """The opened indexes of one shard, all files checked before."""
 
-    def __init__(self, at: Path, folder: Path, number: int, items: int, files: Mapping[str, Checksum]) -> None:
-        """Maps the files in `at`, which sentences call `folder`, of a library of `items`. Raises LibraryError."""
+    def __init__(self, path: Path, folder: Path, number: int, items: int, files: Mapping[str, Checksum]) -> None:
+        """Maps the files in `path`, which sentences call `folder`, of a library of `items`. Raises LibraryError."""
         self._indexes: dict[str, AnnoyIndex] = {}
         try:
             for region, points in vector.REGIONS.items():
                 name = index_file(region, number)
                 with as_library_error(folder / name, folder):
-                    self._indexes[region] = _opened(at / name, 2 * len(points), files[name].bytes)
+                    self._indexes[region] = _open_index(path / name, 2 * len(points), files[name].bytes)
             name = members_file(number)
             with as_library_error(folder / name, folder):
                 counts = [index.get_n_items() for index in self._indexes.values()]
-                numbers = array(at / name, (sum(counts),), np.dtype(np.int32))
+                numbers = map_array(path / name, (sum(counts),), np.dtype(np.int32))
                 if len(numbers) and not 0 <= numbers.min() <= numbers.max() < items:
                     raise ValueError(f"items {numbers.min()} to {numbers.max()} of {items}")
             parts = np.split(numbers, np.cumsum(counts)[:-1])
@@ -96,16 +88,16 @@ class Shard:
             self.close()
             raise
 
-    def nearest(self, region: str, near: Sequence[float], count: int, searched: int) -> list[int]:
+    def nearest(self, region: str, query: Sequence[float], count: int, search_k: int) -> list[int]:
         """The numbers of the `count` items nearest to a vector of a region, nearest first."""
-        ids = self._indexes[region].get_nns_by_vector(near, count, searched)
+        ids = self._indexes[region].get_nns_by_vector(query, count, search_k)
         return cast(list[int], self._members[region][ids].tolist())
 
-    def distances(
-        self, region: str, near: Sequence[float], count: int, searched: int
+    def nearest_with_distances(
+        self, region: str, query: Sequence[float], count: int, search_k: int
     ) -> tuple[list[float], npt.NDArray[np.int32]]:
         """The same with how far away each is: distances, numbers."""
-        ids, distances = self._indexes[region].get_nns_by_vector(near, count, searched, include_distances=True)
+        ids, distances = self._indexes[region].get_nns_by_vector(query, count, search_k, include_distances=True)
         return distances, self._members[region][ids]
 
     def close(self) -> None:
@@ -114,48 +106,48 @@ class Shard:
             index.unload()
 
 
-def nearest(shards: Sequence[Shard], region: str, near: Sequence[float], count: int, searched: int) -> list[int]:
+def nearest(shards: Sequence[Shard], region: str, query: Sequence[float], count: int, search_k: int) -> list[int]:
     """The numbers of the `count` items of all shards that are nearest to a vector, nearest first.
 
-    About `searched` vectors are compared where there is one shard, √n times as many where there are n.
+    About `search_k` vectors are compared where there is one shard, √n times as many where there are n.
     """
     if len(shards) == 1:
-        return shards[0].nearest(region, near, count, searched)
-    each = budget(searched, len(shards))
-    distances, numbers = zip(*(one.distances(region, near, count, each) for one in shards), strict=True)
+        return shards[0].nearest(region, query, count, search_k)
+    each = search_k_per_shard(search_k, len(shards))
+    distances, numbers = zip(*(one.nearest_with_distances(region, query, count, each) for one in shards), strict=True)
     order = np.argsort(np.concatenate(distances), kind="stable")[:count]
     return cast(list[int], np.concatenate(numbers)[order].tolist())
 
 
-def budget(searched: int, shards: int) -> int:
-    """How many vectors each of several shards compares, where one compares `searched`.
+def search_k_per_shard(search_k: int, shards: int) -> int:
+    """How many vectors each of several shards compares, where one compares `search_k`.
 
     A share of 1/n finds less, as the nearest items are not spread evenly; all for each finds more than one shard would,
     and takes as many times as long. With 1/√n ten shards find what one finds.
     """
-    return math.ceil(searched / math.sqrt(shards))
+    return math.ceil(search_k / math.sqrt(shards))
 
 
 def findable(keypoints: Floats) -> Flags:
     """Of N×17×3 people, who can be told from others: enough points are seen, and not all in one place."""
     points, there = keypoints[:, :, :2], keypoints[:, :, 2:] > 0
     extent = (np.where(there, points, -np.inf).max(1) - np.where(there, points, np.inf).min(1)).max(-1)
-    return np.asarray((there.sum((1, 2)) >= FEWEST_POINTS) & (extent > 0))
+    return np.asarray((there.sum((1, 2)) >= MIN_KEYPOINTS) & (extent > 0))
 
 
-def members(seen: Flags) -> Flags:
+def region_membership(seen: Flags) -> Flags:
     """By which regions each of N people with N×17 points seen can be found, N×regions: at the least by the fullest."""
-    share = seen @ vector.MASKS.T / vector.MASKS.sum(1)
-    return np.asarray((share >= KNOWN_SHARE) | (share == share.max(1, keepdims=True)))
+    share = seen @ vector.REGION_MASKS.T / vector.REGION_MASKS.sum(1)
+    return np.asarray((share >= MIN_SEEN_SHARE) | (share == share.max(1, keepdims=True)))
 
 
 def write_indexes(
     folder: Path,
     count: int,
     *,
-    shard: int = SHARD,
+    shard_size: int = SHARD_SIZE,
     processes: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[int, int]:
     """Writes the shape and the indexes of a library's `count` people to its folder, which holds their key points.
 
@@ -163,16 +155,18 @@ def write_indexes(
     are the same for any number of `processes` (None: one for each core, where that is worth their start). Raises
     OSError when the disk is full, ChildProcessError when a process was ended.
     """
-    indexed = np.concatenate([np.zeros(0, np.bool_), *(findable(some) for some in _people(folder, 0, count))])
+    indexed = np.concatenate([np.zeros(0, np.bool_), *(findable(some) for some in _read_keypoints(folder, 0, count))])
     if not indexed.any():
         return 0, 0
-    _write_shape(folder, indexed)
-    starts = range(0, count, shard)
-    jobs = [job for n, start in enumerate(starts) for job in _write_members(folder, n, start, indexed[start:][:shard])]
+    _write_shape_model(folder, indexed)
+    starts = range(0, count, shard_size)
+    jobs = [
+        job for n, start in enumerate(starts) for job in _write_members(folder, n, start, indexed[start:][:shard_size])
+    ]
     if processes is None:
-        processes = 1 if count <= FEW else os.cpu_count() or 1
+        processes = 1 if count <= MAX_SERIAL_ITEMS else os.cpu_count() or 1
     with contextlib.closing(
-        _in_processes(folder, jobs, processes) if processes > 1 else _here(folder, jobs)
+        _run_in_processes(folder, jobs, processes) if processes > 1 else _run_serially(folder, jobs)
     ) as written:
         for done, _ in enumerate(written, 1):
             if progress is not None:
@@ -180,7 +174,7 @@ def write_indexes(
     return len(starts), int(indexed.sum())
 
 
-def write_index(folder: Path, job: Job, *, on_disk: bool = False) -> None:
+def write_index(folder: Path, job: IndexJob, *, on_disk: bool = False) -> None:
     """One Annoy index; an empty file when it has no members. With `on_disk` its pages are the file's own.
 
     Annoy maps a file that it builds on disk, and a full disk then is a signal (SIGBUS): only for a process of its own.
@@ -190,67 +184,69 @@ def write_index(folder: Path, job: Job, *, on_disk: bool = False) -> None:
         file.write_bytes(b"")
         return
     numbers = np.load(folder / members_file(job.shard), "r")[job.start : job.stop]
-    shape = np.load(folder / SHAPE)
-    fitted = vector.Shape(shape[0], shape[1:])
+    shape = np.load(folder / SHAPE_FILE)
+    fitted = vector.ShapeModel(shape[0], shape[1:])
     index = AnnoyIndex(2 * len(vector.REGIONS[job.region]), METRIC)
     index.set_seed(SEED)
-    with _plain_name(file) as name:
+    with _ascii_path(file) as name:
         if on_disk:
             index.on_disk_build(name)
-        for start in range(0, len(numbers), AT_ONCE):
-            chosen = numbers[start : start + AT_ONCE]
-            some = np.concatenate(list(_people(folder, chosen[0], chosen[-1] + 1)))[chosen - chosen[0]]
+        for start in range(0, len(numbers), BATCH_SIZE):
+            chosen = numbers[start : start + BATCH_SIZE]
+            some = np.concatenate(list(_read_keypoints(folder, chosen[0], chosen[-1] + 1)))[chosen - chosen[0]]
             whole = fitted.complete(some[:, :, :2], some[:, :, 2] > 0)
-            for i, one in enumerate(vector.vectors(whole, job.region).tolist(), start):
+            for i, one in enumerate(vector.region_vectors(whole, job.region).tolist(), start):
                 index.add_item(i, one)
-        index.build(TREES, n_jobs=1)
+        index.build(TREES_PER_INDEX, n_jobs=1)
         if not on_disk:
             index.save(name)
     index.unload()
 
 
-def _people(folder: Path, start: int, stop: int) -> Iterator[Floats]:
+def _read_keypoints(folder: Path, start: int, stop: int) -> Iterator[Floats]:
     """Key points of some of a library's people, in parts: read and not mapped, so that they are soon forgotten."""
-    file = folder / KEYPOINTS
+    file = folder / KEYPOINTS_FILE
     with file.open("rb") as opened:
         np.lib.format.read_magic(opened)
         np.lib.format.read_array_header_1_0(opened)
         first = opened.tell()
     one = 17 * 3 * np.dtype(np.float32).itemsize
-    for at in range(start, stop, AT_ONCE):
-        count = min(AT_ONCE, stop - at)
+    for at in range(start, stop, BATCH_SIZE):
+        count = min(BATCH_SIZE, stop - at)
         yield np.fromfile(file, np.float32, 51 * count, offset=first + at * one).reshape(count, 17, 3)
 
 
-def _write_shape(folder: Path, indexed: Flags) -> None:
+def _write_shape_model(folder: Path, indexed: Flags) -> None:
     """The shape of the people indexed; of many, of every so-manieth."""
     chosen = np.zeros(len(indexed), np.bool_)
-    chosen[np.flatnonzero(indexed)[:: max(1, int(indexed.sum()) // vector.LARGEST_SAMPLE)]] = True
-    parts = enumerate(_people(folder, 0, len(indexed)))
-    sample = np.concatenate([some[chosen[i * AT_ONCE :][: len(some)]] for i, some in parts])
-    shape = vector.fit_shape(sample[:, :, :2], sample[:, :, 2] > 0)
-    with (folder / SHAPE).open("wb") as opened:
+    chosen[np.flatnonzero(indexed)[:: max(1, int(indexed.sum()) // vector.MAX_SAMPLE)]] = True
+    parts = enumerate(_read_keypoints(folder, 0, len(indexed)))
+    sample = np.concatenate([some[chosen[i * BATCH_SIZE :][: len(some)]] for i, some in parts])
+    shape = vector.fit_shape_model(sample[:, :, :2], sample[:, :, 2] > 0)
+    with (folder / SHAPE_FILE).open("wb") as opened:
         np.save(opened, np.vstack([shape.mean, shape.covariance]))
 
 
-def _write_members(folder: Path, shard: int, start: int, indexed: Flags) -> list[Job]:
+def _write_members(folder: Path, shard: int, start: int, indexed: Flags) -> list[IndexJob]:
     """Writes whom each index of a shard is to hold, and says what there is to do. The shard's first item is `start`."""
-    parts = [members(some[:, :, 2] > 0) for some in _people(folder, start, start + len(indexed))]
+    parts = [region_membership(some[:, :, 2] > 0) for some in _read_keypoints(folder, start, start + len(indexed))]
     chosen = np.concatenate(parts) & indexed[:, None]
     numbers = [start + np.flatnonzero(one) for one in chosen.T]
     with (folder / members_file(shard)).open("wb") as opened:
         np.save(opened, np.concatenate(numbers).astype(np.int32))
     ends = np.cumsum([0, *map(len, numbers)]).tolist()
-    return [Job(shard, region, *pair) for region, pair in zip(vector.REGIONS, itertools.pairwise(ends), strict=True)]
+    return [
+        IndexJob(shard, region, *pair) for region, pair in zip(vector.REGIONS, itertools.pairwise(ends), strict=True)
+    ]
 
 
-def _here(folder: Path, jobs: Sequence[Job]) -> Generator[None, None, None]:
+def _run_serially(folder: Path, jobs: Sequence[IndexJob]) -> Generator[None, None, None]:
     for job in jobs:
         write_index(folder, job)
         yield
 
 
-def _in_processes(folder: Path, jobs: Sequence[Job], processes: int) -> Generator[None, None, None]:
+def _run_in_processes(folder: Path, jobs: Sequence[IndexJob], processes: int) -> Generator[None, None, None]:
     """Writes indexes in so many processes, the largest first; yields as each is written."""
     context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
     waiting = sorted(jobs, key=lambda job: job.stop - job.start)
@@ -258,13 +254,13 @@ def _in_processes(folder: Path, jobs: Sequence[Job], processes: int) -> Generato
     try:
         while waiting or running:
             while waiting and len(running) < processes:
-                process = context.Process(target=_run, args=(folder, waiting.pop()), daemon=True)
+                process = context.Process(target=_worker_main, args=(folder, waiting.pop()), daemon=True)
                 process.start()
                 running[process.sentinel] = process
             for ended in connection.wait(list(running)):
                 done = running.pop(ended)
                 done.join()
-                _check_end(done.exitcode or 0, folder)
+                _check_exit_status(done.exitcode or 0, folder)
                 yield
     finally:
         for left in running.values():
@@ -272,9 +268,9 @@ def _in_processes(folder: Path, jobs: Sequence[Job], processes: int) -> Generato
             left.join()
 
 
-def _run(folder: Path, job: Job) -> None:
+def _worker_main(folder: Path, job: IndexJob) -> None:
     """The life of a process that writes an index: it tells its parent of an error by its exit status."""
-    begin()
+    init_worker()
     try:
         write_index(folder, job, on_disk=True)
     except OSError as error:
@@ -283,19 +279,19 @@ def _run(folder: Path, job: Job) -> None:
         sys.exit(errno.ENOMEM)
 
 
-def _check_end(status: int, folder: Path) -> None:
+def _check_exit_status(status: int, folder: Path) -> None:
     """Raises OSError for a process that ended otherwise than well."""
     if status == -signal.SIGBUS:  # what a mapped file makes of a disk that is full
         status = errno.ENOSPC
     if status > 1:
-        raise OSError(status, os.strerror(status), shown(folder))
+        raise OSError(status, os.strerror(status), printable(folder))
     if status:
         said = f"signal {-status}: see that there is memory for it" if status < 0 else "an error of its own"
-        raise ChildProcessError(f"A process that wrote an index in {shown(folder)} was ended by {said}.")
+        raise ChildProcessError(f"A process that wrote an index in {printable(folder)} was ended by {said}.")
 
 
 @contextlib.contextmanager
-def _plain_name(file: Path) -> Iterator[str]:
+def _ascii_path(file: Path) -> Iterator[str]:
     """A name that Annoy takes, which is plain text alone: through its folder's descriptor every file has one."""
     folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -304,7 +300,7 @@ def _plain_name(file: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def _opened(file: Path, dimensions: int, size: int) -> AnnoyIndex:
+def _open_index(file: Path, dimensions: int, size: int) -> AnnoyIndex:
     index = AnnoyIndex(dimensions, METRIC)
     if size:  # nobody in the shard shows this region; Annoy cannot map nothing
         index.load(str(file))
@@ -313,7 +309,7 @@ def _opened(file: Path, dimensions: int, size: int) -> AnnoyIndex:
     return index
 
 
-def array(file: Path, shape: tuple[int, ...], kind: np.dtype[np.generic]) -> npt.NDArray[Any]:
+def map_array(file: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
     """A mapped .npy file, read-only. Raises ValueError when it holds anything else than such an array."""
     try:
         found = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -321,6 +317,6 @@ def array(file: Path, shape: tuple[int, ...], kind: np.dtype[np.generic]) -> npt
         raise ValueError(f"no array: {error}") from error
     if not isinstance(found, np.ndarray):
         raise ValueError("a zip file, and no array")
-    if found.shape != shape or found.dtype != kind or not found.flags.c_contiguous:
-        raise ValueError(f"{found.dtype} numbers of shape {found.shape}, not {kind} of {shape}")
+    if found.shape != shape or found.dtype != dtype or not found.flags.c_contiguous:
+        raise ValueError(f"{found.dtype} numbers of shape {found.shape}, not {dtype} of {shape}")
     return np.asarray(found)  # the memory stays mapped; NumPy's class for that makes each access slow

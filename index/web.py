@@ -11,39 +11,39 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit, urlunsplit
 from urllib.request import Request, url2pathname, urlopen
 
-PATIENCE: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 """Seconds that a server may say nothing."""
 
-LONGEST = 120.0
+MAX_DOWNLOAD_SECONDS = 120.0
 """Seconds that one file may take in all."""
 
-LARGEST = 200_000_000
+MAX_BYTES = 200_000_000
 """Bytes of a file: more than any picture has that is not too large."""
 
-PAUSE = 1.0
+RETRY_DELAY_SECONDS = 1.0
 """Seconds before the second try, after which a server that was busy is left alone."""
 
-CHUNK: Final = 1 << 16
+CHUNK_SIZE: Final = 1 << 16
 
-NAME: Final = "Pose-Mirror (pose-mirror index build)"
+USER_AGENT: Final = "Pose-Mirror (pose-mirror index build)"
 """What servers are told of who asks: some answer nobody who has no name."""
 
-TRY_AGAIN: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
+RETRY_STATUSES: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 """Answers of servers that may be others the next time."""
 
-KEPT: Final = "/%:@!$&'()*+,;=~-._"
+SAFE_CHARACTERS: Final = "/%:@!$&'()*+,;=~-._"
 """Characters that a URL has as they are (RFC 3986); the others, which people paste from browsers, are quoted."""
 
 
-class Unreachable(OSError):
+class FetchError(OSError):
     """What a URL names cannot be had: a phrase that says why."""
 
 
-class TooLarge(Unreachable):
+class TooLargeError(FetchError):
     """What a URL names is larger than a picture is."""
 
 
-class _Busy(Unreachable):
+class _TemporaryError(FetchError):
     """It may be had the next time."""
 
 
@@ -52,90 +52,90 @@ def is_url(name: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE) is not None
 
 
-def local(url: str) -> Path | None:
+def local_path(url: str) -> Path | None:
     """The file that a file:// URL names on this machine; None for other URLs. Raises Unreachable."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise Unreachable(f"no URL: {error}") from error
+        raise FetchError(f"no URL: {error}") from error
     if parts.scheme != "file":
         return None
     if parts.netloc not in ("", "localhost"):
-        raise Unreachable(f"a file:// URL names this machine's files, with three slashes, not those of {parts.netloc}")
+        raise FetchError(f"a file:// URL names this machine's files, with three slashes, not those of {parts.netloc}")
     return Path(url2pathname(parts.path))
 
 
 def fetch(url: str) -> bytes:
     """What a URL names, http and https tried twice where it may help. Raises Unreachable."""
     if urlsplit(url).scheme not in ("http", "https"):
-        return _by_fsspec(url)
+        return _fetch_fsspec(url)
     try:
-        return _by_http(url)
-    except _Busy:
-        time.sleep(PAUSE)
-        return _by_http(url)
+        return _fetch_http(url)
+    except _TemporaryError:
+        time.sleep(RETRY_DELAY_SECONDS)
+        return _fetch_http(url)
 
 
-def _by_http(url: str) -> bytes:
+def _fetch_http(url: str) -> bytes:
     try:
-        request = Request(_quoted(url), headers={"User-Agent": NAME})
-        with urlopen(request, timeout=PATIENCE) as answer:
-            data, until = bytearray(), time.monotonic() + LONGEST
-            while chunk := answer.read1(CHUNK):
+        request = Request(_quote_url(url), headers={"User-Agent": USER_AGENT})
+        with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+            data, until = bytearray(), time.monotonic() + MAX_DOWNLOAD_SECONDS
+            while chunk := answer.read1(CHUNK_SIZE):
                 data += chunk
-                if len(data) > LARGEST:
-                    raise TooLarge(f"more than {LARGEST // 1_000_000} MB")
+                if len(data) > MAX_BYTES:
+                    raise TooLargeError(f"more than {MAX_BYTES // 1_000_000} MB")
                 if time.monotonic() > until:
-                    raise Unreachable(f"not here after {LONGEST:g} s")
+                    raise FetchError(f"not here after {MAX_DOWNLOAD_SECONDS:g} s")
             if answer.length:
-                raise _Busy(f"the connection ended after {len(data)} of {len(data) + answer.length} bytes")
+                raise _TemporaryError(f"the connection ended after {len(data)} of {len(data) + answer.length} bytes")
             return bytes(data)
-    except Unreachable:
+    except FetchError:
         raise
     except HTTPError as error:
         error.close()
-        reason = "and leads in a circle" if error.code // 100 == 3 else _line(error.reason)
+        reason = "and leads in a circle" if error.code // 100 == 3 else _one_line(error.reason)
         said = f"the server answers {error.code} {reason}".rstrip()
-        raise _Busy(said) if error.code in TRY_AGAIN else Unreachable(said) from error
+        raise _TemporaryError(said) if error.code in RETRY_STATUSES else FetchError(said) from error
     except URLError as error:
-        raise _Busy(f"the server cannot be reached: {_line(error.reason)}") from error
+        raise _TemporaryError(f"the server cannot be reached: {_one_line(error.reason)}") from error
     except (ValueError, InvalidURL) as error:
-        raise Unreachable(f"no URL: {_line(error)}") from error
+        raise FetchError(f"no URL: {_one_line(error)}") from error
     except (OSError, HTTPException) as error:
-        raise _Busy(f"the connection was lost: {_line(error)}") from error
+        raise _TemporaryError(f"the connection was lost: {_one_line(error)}") from error
 
 
-def _quoted(url: str) -> str:
+def _quote_url(url: str) -> str:
     """A URL as servers take it. Raises ValueError."""
     parts = urlsplit(url)
     return urlunsplit(
         (
             parts.scheme,
             parts.netloc.encode("idna").decode(),
-            quote(parts.path, KEPT),
-            quote(parts.query, KEPT + "?"),
+            quote(parts.path, SAFE_CHARACTERS),
+            quote(parts.query, SAFE_CHARACTERS + "?"),
             "",
         )
     )
 
 
-def _by_fsspec(url: str) -> bytes:
+def _fetch_fsspec(url: str) -> bytes:
     scheme = url.partition(":")[0]
     try:
         import fsspec
     except ImportError as error:
-        raise Unreachable(f"{scheme}:// needs fsspec: pip install 'pose-mirror[dask]'") from error
+        raise FetchError(f"{scheme}:// needs fsspec: pip install 'pose-mirror[dask]'") from error
     try:
         with fsspec.open(url, "rb") as opened:
-            data: bytes = opened.read(LARGEST + 1)
+            data: bytes = opened.read(MAX_BYTES + 1)
     except Exception as error:  # each storage has errors of its own
-        raise Unreachable(_line(error)) from error
-    if len(data) > LARGEST:
-        raise TooLarge(f"more than {LARGEST // 1_000_000} MB")
+        raise FetchError(_one_line(error)) from error
+    if len(data) > MAX_BYTES:
+        raise TooLargeError(f"more than {MAX_BYTES // 1_000_000} MB")
     return data
 
 
-def _line(said: object) -> str:
+def _one_line(said: object) -> str:
     """What somebody says, for a sentence of ours."""
     line = "".join(c if c.isprintable() else " " for c in str(said))
     return " ".join(line.split())[:200].rstrip(".") or type(said).__name__

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
 """H×W×3, RGB."""
 
-KEYPOINTS: Final = (
+KEYPOINT_NAMES: Final = (
     "nose",
     "left_eye",
     "right_eye",
@@ -36,7 +36,7 @@ KEYPOINTS: Final = (
 )
 """The key points' names in COCO's order; left and right are the person's own."""
 
-SWAP: Final = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
+MIRROR_ORDER: Final = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 """The order of the key points after a look in the mirror: left becomes right."""
 
 SIGMAS: Final = np.array(
@@ -45,7 +45,7 @@ SIGMAS: Final = np.array(
 )  # fmt: skip
 """How far people who label COCO differ on each key point, as a share of the person's size."""
 
-BOX_TO_BODY: Final = 0.53
+BODY_TO_BOX_RATIO: Final = 0.53
 """The share of its box that a person's body covers, in the mean over COCO."""
 
 EDGES: Final = (
@@ -91,22 +91,22 @@ class Pose:
 
     def mirrored(self, width: float) -> Pose:
         """The pose in its picture's mirror image, `width` pixels wide: x flipped, left and right joints swapped."""
-        xy = self.xy[SWAP]
+        xy = self.xy[MIRROR_ORDER]
         xy[:, 0] = width - 1 - xy[:, 0]
-        return Pose(xy, self.scores[SWAP], self.score)
+        return Pose(xy, self.scores[MIRROR_ORDER], self.score)
 
     def scaled(self, x: float, y: float) -> Pose:
         """The same pose in its picture resized by `x` across and `y` down."""
         xy = (self.xy + 0.5) * np.array([x, y], np.float32) - 0.5
         return Pose(xy.astype(np.float32), self.scores, self.score)
 
-    def surer_than(self, least: float) -> Pose:
-        """The same pose, with the key points scored below `least` unseen: score 0."""
-        return Pose(self.xy, np.where(self.scores < least, 0, self.scores).astype(np.float32), self.score)
+    def thresholded(self, min_score: float) -> Pose:
+        """The same pose, with the key points scored below `min_score` unseen: score 0."""
+        return Pose(self.xy, np.where(self.scores < min_score, 0, self.scores).astype(np.float32), self.score)
 
-    def box(self, at_least: float = 0.0) -> tuple[float, float, float, float] | None:
-        """Left, top, right, bottom around the key points scored above `at_least`; None when there are none."""
-        seen = self.xy[self.scores > at_least]
+    def box(self, threshold: float = 0.0) -> tuple[float, float, float, float] | None:
+        """Left, top, right, bottom around the key points scored above `threshold`; None when there are none."""
+        seen = self.xy[self.scores > threshold]
         if not len(seen):
             return None
         (left, top), (right, bottom) = seen.min(0), seen.max(0)

@@ -1,7 +1,7 @@
 """Processes of our own: how they are started, how they begin, and that none outlives the one that started it.
 
 There are two sorts. multiprocessing's import their parent's main module first, and are for work that is shared out:
-they `begin`. A plain `python` imports what it needs and nothing else, and is for what runs beside the mirror.
+they `init_worker`. A plain `spawn_python` imports what it needs and nothing else, and is for what runs beside the mirror.
 """
 
 from __future__ import annotations
@@ -17,51 +17,51 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def begin() -> None:
+def init_worker() -> None:
     """The first line of a process of multiprocessing's: it ends with its parent, which alone minds Ctrl-C.
 
     OpenCV gets one thread, as there are as many such processes as there is work for. SIGTERM still ends the process:
     a pool ends so what is left of it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    threading.Thread(target=_exit_with_parent, name="parent", daemon=True).start()
     import cv2  # here, as the estimator's process does without
 
     cv2.setNumThreads(1)
 
 
-def leave_stopping_to_parent() -> None:
+def ignore_stop_signals() -> None:
     """Ctrl-C and SIGTERM, which may reach all processes at once, do nothing to this one."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def give_way(share: int) -> None:
+def raise_oom_score(score: int) -> None:
     """Where memory runs out, the kernel is to end this process before its parent: the mirror goes on without it.
 
-    `share` (0 to 1000) is how many thousandths of all memory are counted to it besides its own: the process with most
+    `score` (0 to 1000) is how many thousandths of all memory are counted to it besides its own: the process with most
     goes first. (proc_pid_oom_score_adj(5); where the memory is a control group's, it is that one's.)
     """
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(share))
+        Path("/proc/self/oom_score_adj").write_text(str(score))
 
 
-def python(
+def spawn_python(
     program: str,
     *arguments: str | Path,
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
-    environment: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """A Python that sees the modules we see and runs `program`, in a process group of its own: Ctrl-C is the parent's.
 
-    `environment` is what it is to find there besides ours. Raises OSError when there is no room for another process.
+    `env` is what it is to find there besides ours. Raises OSError when there is no room for another process.
     """
     modules = os.pathsep.join(path or os.getcwd() for path in sys.path)
     return subprocess.Popen(
         [sys.executable, "-P", "-c", program, *arguments],
-        env={**os.environ, "PYTHONPATH": modules, **(environment or {})},
+        env={**os.environ, "PYTHONPATH": modules, **(env or {})},
         stdin=stdin,
         stdout=stdout,
         pass_fds=pass_fds,
@@ -69,7 +69,7 @@ def python(
     )
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     """A parent that was killed says no goodbye, and nobody asks any more for what this process is doing."""
     parent = multiprocessing.parent_process()
     if parent is not None:

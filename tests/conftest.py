@@ -13,7 +13,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 import pytest
 
-from models.estimator.fetch import OWN, WEIGHTS
+from models.estimator.fetch import BUNDLED_MODEL, WEIGHTS_FOLDER
 
 POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
 
@@ -43,9 +43,9 @@ def posenet(models_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def own_posenet() -> Path:
+def bundled_posenet() -> Path:
     """The PoseNet that comes with the program."""
-    return WEIGHTS / f"{OWN}.tflite"
+    return WEIGHTS_FOLDER / f"{BUNDLED_MODEL}.tflite"
 
 
 @pytest.fixture(scope="session", params=["own", "downloaded"])
@@ -59,7 +59,7 @@ def each_posenet(request: pytest.FixtureRequest) -> Path:
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a user who has the first of the starter library, and nothing else: no downloaded model."""
     from device import folders as places
-    from index.build.starter import starter
+    from index.build.starter import ensure_starter_library
 
     home = tmp_path_factory.mktemp("home")
     environment = {
@@ -72,5 +72,5 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", environment["XDG_DATA_HOME"])
-        starter(places.starter(), count=60)
+        ensure_starter_library(places.starter_folder(), count=60)
     return environment

@@ -13,14 +13,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from models.pose import SWAP, Floats
+from models.pose import MIRROR_ORDER, Floats
 
-Numbers = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 
 HERE = Path(__file__).parent
 
 
-def pose_vectors(keypoints: Floats) -> Numbers:
+def pose_vectors(keypoints: Floats) -> Doubles:
     """N×17×3 people as N×34 vectors: x and y cropped to the box of the points seen, 0 for the others, of length 1."""
     points, seen = keypoints[:, :, :2].astype(np.float64), keypoints[:, :, 2:] > 0
     corner = np.where(seen, points, np.inf).min(1, keepdims=True)
@@ -30,10 +30,10 @@ def pose_vectors(keypoints: Floats) -> Numbers:
 
 def mirrored(keypoints: Floats) -> Floats:
     """N×17×3 people in the mirror."""
-    return keypoints[:, SWAP] * np.float32((-1, 1, 1))
+    return keypoints[:, MIRROR_ORDER] * np.float32((-1, 1, 1))
 
 
-def nearest_weighted(query: Numbers, confidences: Numbers, library: Numbers) -> int:
+def nearest_weighted(query: Doubles, confidences: Doubles, library: Doubles) -> int:
     """Which pose is nearest to the query (34) by Move Mirror's other distance: what the 17 points are off by, in the
     city-block metric, weighted by how sure of each the estimator is."""
     weights = np.repeat(confidences / confidences.sum(), 2)
@@ -43,7 +43,7 @@ def nearest_weighted(query: Numbers, confidences: Numbers, library: Numbers) -> 
 class Tree:
     """The tree of npm's vptree over N×34 poses, in a process of Node; a context manager."""
 
-    def __init__(self, library: Numbers, queries: Numbers) -> None:
+    def __init__(self, library: Doubles, queries: Doubles) -> None:
         """Starts Node and has it build the tree. Ends the program with a sentence when it or vptree is missing."""
         if not (HERE / "node_modules" / "vptree").is_dir():
             sys.exit(f"npm's vptree is not installed: run `npm install` in {HERE}.")

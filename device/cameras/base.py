@@ -18,7 +18,7 @@ from cv2.typing import MatLike
 
 from models.pose import Image
 
-SILENCE: Final = 2.0
+SILENT_AFTER: Final = 2.0
 """Seconds without a new picture after which a camera counts as gone."""
 
 
@@ -46,22 +46,22 @@ class EndOfVideo(EOFError):
 class Frame:
     """One picture of a camera.
 
-    `image` is H×W×3 for the screen; `small` is the same view h×w×3 for the estimator (the same object where no other
-    size was asked for), which may squeeze it a little: x and y scale by themselves. Both are contiguous. `taken` is
+    `image` is H×W×3 for the screen; `small_shape` is the same view h×w×3 for the estimator (the same object where no other
+    size was asked for), which may squeeze it a little: x and y scale by themselves. Both are contiguous. `captured_at` is
     when it was captured, seconds of time.monotonic(). `mirrored`: left and right are already exchanged, as in a
     mirror.
     """
 
     image: Image
     small: Image
-    taken: float
+    captured_at: float
     mirrored: bool
 
 
 class Camera(Protocol):
     """What every driver keeps to; `tests/device/cameras/test_contract.py` holds each of them to it."""
 
-    def latest(self, timeout: float = SILENCE) -> Frame:
+    def latest(self, timeout: float = SILENT_AFTER) -> Frame:
         """A frame newer than the last one returned: the newest there is, those in between are dropped, none is queued.
 
         Waits for it for `timeout` seconds at most. Raises CameraSilent when none came, another CameraError when none
@@ -82,7 +82,7 @@ class Camera(Protocol):
         self.close()
 
 
-def as_in_a_mirror(frame: Frame, rotate: int = 0) -> Frame:
+def mirror_frame(frame: Frame, rotate: int = 0) -> Frame:
     """The frame upright and with left and right exchanged: the visitor's right hand is on the right.
 
     This is the one place where a picture is flipped, unless the driver has had the camera do it (`frame.mirrored`).
@@ -113,15 +113,15 @@ _TURN_MIRRORED: Final[dict[int, Callable[[MatLike], MatLike]]] = {
 """The same for a picture whose left and right the camera has exchanged already."""
 
 
-def frame_of(image: Image, small: tuple[int, int] | None, taken: float) -> Frame:
-    """A frame of a camera that gives one picture only: `small`, (height, width), is made of it here."""
-    if small is None or image.shape[:2] == small:
-        return Frame(image, image, taken, mirrored=False)
-    height, width = small
-    return Frame(image, resized(image, width, height), taken, mirrored=False)
+def make_frame(image: Image, small_shape: tuple[int, int] | None, captured_at: float) -> Frame:
+    """A frame of a camera that gives one picture only: `small_shape`, (height, width), is made of it here."""
+    if small_shape is None or image.shape[:2] == small_shape:
+        return Frame(image, image, captured_at, mirrored=False)
+    height, width = small_shape
+    return Frame(image, resize(image, width, height), captured_at, mirrored=False)
 
 
-def resized(image: Image, width: int, height: int) -> Image:
+def resize(image: Image, width: int, height: int) -> Image:
     """The image at another size, to the same edges; each pixel of a smaller one is made of all that it covers.
 
     Averaging is fast by whole numbers of pixels only: what is more than halved is brought to such a size first.
@@ -133,10 +133,10 @@ def resized(image: Image, width: int, height: int) -> Image:
     return np.asarray(near, np.uint8)
 
 
-def fitted(image: Image, longest: int) -> Image:
-    """The image, made smaller where a side is longer than `longest` pixels."""
+def fit_within(image: Image, max_side: int) -> Image:
+    """The image, made smaller where a side is longer than `max_side` pixels."""
     height, width = image.shape[:2]
-    scale = longest / max(height, width)
+    scale = max_side / max(height, width)
     if scale >= 1:
         return image
-    return resized(image, max(round(width * scale), 1), max(round(height * scale), 1))
+    return resize(image, max(round(width * scale), 1), max(round(height * scale), 1))

@@ -14,50 +14,50 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from device.cameras.base import Camera, CameraError, fitted
-from device.cameras.paced import Film, Paced
-from index.pictures import PictureError, load
+from device.cameras.base import Camera, CameraError, fit_within
+from device.cameras.paced import Clip, PacedCamera
+from index.pictures import PictureError, load_picture
 from models.pose import Image
 
-SHOWN: Final = 2.0
+SECONDS_PER_PICTURE: Final = 2.0
 """Seconds for which each picture of a folder is shown."""
 
 STILL_FPS: Final = 30.0
 """How many times a second a picture is filmed."""
 
-SLOWEST, FASTEST, USUAL = 1.0, 240.0, 30.0
+MIN_FPS, MAX_FPS, DEFAULT_FPS = 1.0, 240.0, 30.0
 """Pictures a second that are believed of a film, and what one has that claims anything else."""
 
 log = logging.getLogger(__name__)
 
 
-def open_film(
-    path: Path, size: tuple[int, int], small: tuple[int, int] | None, *, real_time: bool, loop: bool
+def open_video(
+    path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None, *, real_time: bool, loop: bool
 ) -> Camera:
     """Open a film, a picture, or a folder of pictures in the order of their names. Raises CameraError."""
     longest = max(size)
-    film: Film
+    film: Clip
     if path.is_dir():
         pictures = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
-        film = Pictures(path, pictures, longest, real_time=real_time, loop=loop)
+        film = Slideshow(path, pictures, longest, real_time=real_time, loop=loop)
     elif _is_picture(path):
-        film = Pictures(path, [path], longest, real_time=real_time, loop=loop)
+        film = Slideshow(path, [path], longest, real_time=real_time, loop=loop)
     else:
         film = Video(path, longest, loop=loop)
-    return Paced(film, small, real_time=real_time)
+    return PacedCamera(film, small_shape, real_time=real_time)
 
 
 class Video:
-    """A film read by FFmpeg, turned upright where its file says so; no side longer than `longest` pixels."""
+    """A film read by FFmpeg, turned upright where its file says so; no side longer than `max_side` pixels."""
 
-    def __init__(self, path: Path, longest: int, *, loop: bool) -> None:
+    def __init__(self, path: Path, max_side: int, *, loop: bool) -> None:
         self._path = path
-        self._longest = longest
+        self._longest = max_side
         self._loop = loop
         self._unseen = False
-        self._capture = self._begun()
+        self._capture = self._open()
         fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps: float = fps if SLOWEST <= fps <= FASTEST else USUAL
+        self.fps: float = fps if MIN_FPS <= fps <= MAX_FPS else DEFAULT_FPS
 
     def advance(self, count: int) -> Image | None:
         for _ in range(count):
@@ -66,7 +66,7 @@ class Video:
         whole, image = self._capture.retrieve()
         if not whole:
             raise CameraError(f"The film {self._path} is damaged: give another.")
-        image = fitted(np.asarray(image, np.uint8), self._longest)
+        image = fit_within(np.asarray(image, np.uint8), self._longest)
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
     def close(self) -> None:
@@ -83,11 +83,11 @@ class Video:
             return False
         # Opened again, as winding back is not to be had from every kind of file.
         self._capture.release()
-        self._capture = self._begun()
+        self._capture = self._open()
         self._unseen = False
         return True
 
-    def _begun(self) -> cv2.VideoCapture:
+    def _open(self) -> cv2.VideoCapture:
         """The film opened, its first picture grabbed and not yet seen. Raises CameraError."""
         if not self._path.is_file():
             raise CameraError(f"The film {self._path} is gone: put it back.")
@@ -100,15 +100,15 @@ class Video:
         return capture
 
 
-class Pictures:
-    """Pictures from files, each for some seconds, or one after the other; no side longer than `longest` pixels."""
+class Slideshow:
+    """Pictures from files, each for some seconds, or one after the other; no side longer than `max_side` pixels."""
 
-    def __init__(self, name: Path, pictures: list[Path], longest: int, *, real_time: bool, loop: bool) -> None:
-        self.fps = STILL_FPS if real_time else 1 / SHOWN
-        self._times = round(SHOWN * self.fps)
-        self._name = name
+    def __init__(self, path: Path, pictures: list[Path], max_side: int, *, real_time: bool, loop: bool) -> None:
+        self.fps = STILL_FPS if real_time else 1 / SECONDS_PER_PICTURE
+        self._times = round(SECONDS_PER_PICTURE * self.fps)
+        self._name = path
         self._pictures = pictures
-        self._longest = longest
+        self._longest = max_side
         self._loop = loop
         self._at = 0
         self._image = self._next()
@@ -132,7 +132,7 @@ class Pictures:
                     return None
                 self._at = 0
             try:
-                image = read(self._pictures[self._at], self._longest)
+                image = load_image(self._pictures[self._at], self._longest)
             except PictureError as error:
                 self._pictures.pop(self._at)
                 log.warning("%s It is skipped.", error)
@@ -142,9 +142,9 @@ class Pictures:
         raise CameraError(f"{self._name} holds no picture that can be read: give another.")
 
 
-def read(path: Path, longest: int) -> Image:
-    """A picture, upright, no side longer than `longest` pixels. Raises PictureError."""
-    return load(path, longest).image
+def load_image(path: Path, max_side: int) -> Image:
+    """A picture, upright, no side longer than `max_side` pixels. Raises PictureError."""
+    return load_picture(path, max_side).image
 
 
 def _is_picture(path: Path) -> bool:

@@ -7,12 +7,12 @@ import threading
 import time
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from device.cameras.base import SILENCE, Camera, CameraError, CameraSilent, CameraStuck, Frame
+from device.cameras.base import SILENT_AFTER, Camera, CameraError, CameraSilent, CameraStuck, Frame
 
-STARTING: Final = 5.0
+START_TIMEOUT: Final = 5.0
 """Seconds that a camera may take to its first picture: some webcams need two or three."""
 
-CLOSING: Final = 6.0
+CLOSE_TIMEOUT: Final = 6.0
 """Seconds that a driver may take to let its device go; more than it takes to give up waiting for a picture."""
 
 Raw = TypeVar("Raw")
@@ -24,11 +24,11 @@ class Shot(NamedTuple, Generic[Raw]):
     """What a device gave, in its own form, and when it was captured in seconds of time.monotonic()."""
 
     raw: Raw
-    taken: float
+    captured_at: float
 
 
-class Source(Protocol[Raw]):
-    """An open device. `grab` and `release` are only ever called by the thread of its `Live`."""
+class CaptureDevice(Protocol[Raw]):
+    """An open device. `grab` and `release` are only ever called by the thread of its `LiveCamera`."""
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ class Source(Protocol[Raw]):
         """
         ...
 
-    def frame(self, shot: Shot[Raw]) -> Frame:
+    def to_frame(self, shot: Shot[Raw]) -> Frame:
         """The frame made of a shot: what costs time is done here, for those frames alone that somebody takes."""
         ...
 
@@ -51,11 +51,11 @@ class Source(Protocol[Raw]):
         ...
 
 
-class Live(Camera, Generic[Raw]):
+class LiveCamera(Camera, Generic[Raw]):
     """A source being read. Making one waits for its first picture; raises CameraError when none comes."""
 
-    def __init__(self, source: Source[Raw], starting: float = STARTING) -> None:
-        self._source = source
+    def __init__(self, device: CaptureDevice[Raw], start_timeout: float = START_TIMEOUT) -> None:
+        self._device = device
         self._arrived = threading.Condition()
         self._shot: Shot[Raw] | None = None
         self._end: str | None = None
@@ -63,12 +63,12 @@ class Live(Camera, Generic[Raw]):
         self._closing = threading.Event()
         self._reader = threading.Thread(target=self._read, name="camera", daemon=True)
         self._reader.start()
-        if not self._wait(starting) or self._shot is None:
-            sentence = self._end or f"{source.name} gave no picture within {starting:.2g} s."
+        if not self._wait(start_timeout) or self._shot is None:
+            sentence = self._end or f"{device.name} gave no picture within {start_timeout:.2g} s."
             self.close()
             raise CameraError(sentence)
 
-    def latest(self, timeout: float = SILENCE) -> Frame:
+    def latest(self, timeout: float = SILENT_AFTER) -> Frame:
         self._wait(timeout)
         with self._arrived:
             shot, self._shot = self._shot, None
@@ -77,19 +77,19 @@ class Live(Camera, Generic[Raw]):
         if shot is None and end is not None:
             raise CameraError(end)
         if shot is None:
-            raise CameraSilent(self._source.name, now - heard)
-        if now - shot.taken > SILENCE:
-            raise CameraSilent(self._source.name, now - shot.taken)
-        return self._source.frame(shot)
+            raise CameraSilent(self._device.name, now - heard)
+        if now - shot.captured_at > SILENT_AFTER:
+            raise CameraSilent(self._device.name, now - shot.captured_at)
+        return self._device.to_frame(shot)
 
     def close(self) -> None:
         self._closing.set()
-        self._finish(f"{self._source.name} is closed.")
+        self._finish(f"{self._device.name} is closed.")
         with self._arrived:
             self._shot = None
-        self._reader.join(CLOSING)
+        self._reader.join(CLOSE_TIMEOUT)
         if self._reader.is_alive():
-            raise CameraStuck(f"{self._source.name} hangs and cannot be closed: restart the mirror.")
+            raise CameraStuck(f"{self._device.name} hangs and cannot be closed: restart the mirror.")
 
     def _wait(self, timeout: float) -> bool:
         with self._arrived:
@@ -99,14 +99,14 @@ class Live(Camera, Generic[Raw]):
         """The thread: every picture into the box, over the one before, until there are no more."""
         try:
             while not self._closing.is_set():
-                shot = self._source.grab()
+                shot = self._device.grab()
                 if shot is not None:
                     self._put(shot)
         except CameraError as error:
             self._finish(str(error))
         except Exception as error:
-            log.exception("%s failed", self._source.name)
-            self._finish(f"{self._source.name} failed: {error}.")
+            log.exception("%s failed", self._device.name)
+            self._finish(f"{self._device.name} failed: {error}.")
         finally:
             self._release()
 
@@ -126,7 +126,7 @@ class Live(Camera, Generic[Raw]):
 
     def _release(self) -> None:
         try:
-            self._source.release()
+            self._device.release()
         except Exception:
             # The device is given up here whatever its driver says; whether it is free shows when it is opened again.
-            log.exception("%s could not be closed in good order", self._source.name)
+            log.exception("%s could not be closed in good order", self._device.name)

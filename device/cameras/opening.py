@@ -10,73 +10,73 @@ import cv2
 
 from device.cameras.base import Camera, CameraError
 
-OPENCV_ERRORS: Final = 2
+OPENCV_LOG_LEVEL_ERROR: Final = 2
 """OpenCV's level of logging at which it speaks of errors and leaves out warnings."""
 
 log = logging.getLogger(__name__)
 
 
 def open_camera(
-    choice: str,
+    source: str,
     *,
     size: tuple[int, int],
-    small: tuple[int, int] | None = None,
+    small_shape: tuple[int, int] | None = None,
     real_time: bool = True,
     loop: bool = True,
 ) -> Camera:
-    """Open the camera named by `choice`, and return it once it can give pictures.
+    """Open the camera named by `source`, and return it once it can give pictures.
 
-    `choice` is `auto` (the Pi's camera where there is one, else the first USB camera), `pi`, `usb` (the first),
+    `source` is `auto` (the Pi's camera where there is one, else the first USB camera), `pi`, `usb` (the first),
     `usb:N` or /dev/videoN, `performer`, a film, a picture or a folder of pictures. `size` is (width, height) wished
     for `Frame.image`: a device gives what it has nearest to that, and what is drawn or read from disk is no longer
-    than its longer side. `small` is (height, width) of `Frame.small`, exactly so; both are in the camera's own
+    than its longer side. `small_shape` is (height, width) of `Frame.small`, exactly so; both are in the camera's own
     orientation, before `as_in_a_mirror`.
 
     `real_time` False shows a film, the performer and each picture of a folder frame by frame, as fast as they are
-    asked for, `Frame.taken` then going by the film's own time; `loop` shows films and folders again and again. Raises
+    asked for, `Frame.captured_at` then going by the film's own time; `loop` shows films and folders again and again. Raises
     CameraError.
     """
     # What OpenCV warns of on stderr is told by a CameraError, in a sentence. (OpenCV 5 moved the function.)
     quieten = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else getattr(cv2, "setLogLevel")  # noqa: B009
-    quieten(OPENCV_ERRORS)
+    quieten(OPENCV_LOG_LEVEL_ERROR)
     # Each is imported only when it is the one: what it needs may not be there.
-    if choice == "auto":
-        return _first_found(size, small)
-    if choice == "pi":
+    if source == "auto":
+        return _open_auto(size, small_shape)
+    if source == "pi":
         from device.cameras import pi
 
-        return pi.open_pi(size, small)
-    if choice == "performer":
+        return pi.open_pi(size, small_shape)
+    if source == "performer":
         from device.cameras import performer
 
-        return performer.open_performer(size, small, real_time=real_time)
-    kind, _, number = choice.partition(":")
-    path = Path(f"/dev/video{number}" if kind == "usb" and number.isdecimal() else choice)
-    if choice == "usb" or path.is_relative_to("/dev"):
+        return performer.open_performer(size, small_shape, real_time=real_time)
+    kind, _, number = source.partition(":")
+    path = Path(f"/dev/video{number}" if kind == "usb" and number.isdecimal() else source)
+    if source == "usb" or path.is_relative_to("/dev"):
         from device.cameras import usb
 
-        return usb.open_first(size, small) if choice == "usb" else usb.open_usb(path, size, small)
-    if choice and path.exists():
+        return usb.open_first(size, small_shape) if source == "usb" else usb.open_usb(path, size, small_shape)
+    if source and path.exists():
         from device.cameras import film
 
-        return film.open_film(path, size, small, real_time=real_time, loop=loop)
+        return film.open_video(path, size, small_shape, real_time=real_time, loop=loop)
     raise CameraError(
-        f"There is no camera {choice!r}: use auto, pi, usb, usb:N, performer, or a film, picture or folder there is."
+        f"There is no camera {source!r}: use auto, pi, usb, usb:N, performer, or a film, picture or folder there is."
     )
 
 
-def _first_found(size: tuple[int, int], small: tuple[int, int] | None) -> Camera:
+def _open_auto(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
     """The Pi's camera where there is one, else the first USB camera. Raises CameraError saying what was looked for."""
     from device.cameras import pi, usb
 
     trouble = ""
     try:
-        if pi.find() is not None:
-            return pi.open_pi(size, small)
+        if pi.find_camera() is not None:
+            return pi.open_pi(size, small_shape)
     except pi.PiCameraUnusable as error:
         trouble = f" {error}"
-    if usb.find():
-        camera = usb.open_first(size, small)
+    if usb.find_cameras():
+        camera = usb.open_first(size, small_shape)
         if trouble:  # only now: one that is in use is tried again every ten seconds
             log.warning("Not the Pi camera:%s", trouble)
         return camera

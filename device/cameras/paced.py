@@ -6,14 +6,14 @@ import threading
 import time
 from typing import Final, Protocol
 
-from device.cameras.base import SILENCE, Camera, CameraError, CameraSilent, EndOfVideo, Frame, frame_of
+from device.cameras.base import SILENT_AFTER, Camera, CameraError, CameraSilent, EndOfVideo, Frame, make_frame
 from models.pose import Image
 
-LONGEST_SKIP: Final = 1.0
+MAX_SKIP_SECONDS: Final = 1.0
 """Seconds of a film that are skipped at most to catch up: whoever looks away for longer finds it where it was."""
 
 
-class Film(Protocol):
+class Clip(Protocol):
     """Pictures in a row, `fps` of them a second."""
 
     @property
@@ -26,25 +26,25 @@ class Film(Protocol):
     def close(self) -> None: ...
 
 
-class Paced(Camera):
+class PacedCamera(Camera):
     """A film, shown in real time, or a picture whenever one is asked for.
 
     In real time the picture returned is the one due now, and was `taken` when it fell due. Else every picture is
     returned, and `taken` goes on by the film's own time, whatever the clock says.
     """
 
-    def __init__(self, film: Film, small: tuple[int, int] | None, *, real_time: bool) -> None:
-        self._film = film
-        self._fps = film.fps
+    def __init__(self, clip: Clip, small_shape: tuple[int, int] | None, *, real_time: bool) -> None:
+        self._film = clip
+        self._fps = clip.fps
         self._showing = threading.Lock()
         self._closed = False
-        self._small = small
+        self._small = small_shape
         self._real_time = real_time
         self._began = time.monotonic()
         self._number = -1
 
-    def latest(self, timeout: float = SILENCE) -> Frame:
-        count = self._due(timeout) if self._real_time else 1
+    def latest(self, timeout: float = SILENT_AFTER) -> Frame:
+        count = self._wait_until_due(timeout) if self._real_time else 1
         asked = time.monotonic()
         with self._showing:
             if self._closed:
@@ -56,7 +56,7 @@ class Paced(Camera):
         if self._real_time:
             # Pictures that take longer to make than they last slow the film down, lest it fall ever further behind.
             self._began += max(time.monotonic() - asked - count / self._fps, 0.0)
-        return frame_of(image, self._small, self._began + self._number / self._fps)
+        return make_frame(image, self._small, self._began + self._number / self._fps)
 
     def close(self) -> None:
         with self._showing:
@@ -64,7 +64,7 @@ class Paced(Camera):
         if not was_closed:  # outside the lock: whoever asks for a picture meanwhile does not wait for a hanging disk
             self._film.close()
 
-    def _due(self, timeout: float) -> int:
+    def _wait_until_due(self, timeout: float) -> int:
         """Waits until the next picture is due; how many pictures on from the last the one due then is."""
         fps = self._fps
         early = self._began + (self._number + 1) / fps - time.monotonic()
@@ -73,6 +73,6 @@ class Paced(Camera):
             raise CameraSilent("The film", 1 / fps - early + timeout)
         time.sleep(max(early, 0.0))
         count = max(int((time.monotonic() - self._began) * fps) - self._number, 1)
-        most = max(int(LONGEST_SKIP * fps), 1)
+        most = max(int(MAX_SKIP_SECONDS * fps), 1)
         self._began += max(count - most, 0) / fps
         return min(count, most)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from device.cameras.base import Camera
-from device.cameras.paced import Paced
+from device.cameras.paced import PacedCamera
 from models.figures import perform
 from models.pose import Image
 
 FPS: Final = 30.0
 
-LONGEST: Final = 640
+MAX_SIDE: Final = 640
 """Pixels of the longer side at most: a larger picture takes longer to draw and shows nothing more."""
 
 
-def open_performer(size: tuple[int, int], small: tuple[int, int] | None, *, real_time: bool) -> Camera:
+def open_performer(size: tuple[int, int], small_shape: tuple[int, int] | None, *, real_time: bool) -> Camera:
     """The performer in pictures of `size` (width, height), or smaller in the same shape."""
-    scale = min(LONGEST / max(size), 1.0)
+    scale = min(MAX_SIDE / max(size), 1.0)
     width, height = (max(round(side * scale), 1) for side in size)
-    return Paced(Performance(width, height), small, real_time=real_time)
+    return PacedCamera(Performance(width, height), small_shape, real_time=real_time)
 
 
 class Performance:

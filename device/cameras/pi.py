@@ -15,20 +15,20 @@ from typing import Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from device.cameras.base import Camera, CameraError, Frame, resized
-from device.cameras.live import Live, Shot
+from device.cameras.base import Camera, CameraError, Frame, resize
+from device.cameras.live import LiveCamera, Shot
 from models.pose import Image
 
-BUFFERS: Final = 4
+BUFFER_COUNT: Final = 4
 """Frame buffers: one being filled, one on its way through the image processor, one being copied, one to spare."""
 
 FRAME_MICROSECONDS: Final = (33_333, 66_667)
 """30 pictures a second; in poor light down to 15, rather than dark."""
 
-OLDEST: Final = 1.0
+MAX_FRAME_AGE: Final = 1.0
 """Seconds by which a picture can lie before its arrival; a time beyond that is by another clock."""
 
-PATIENCE: Final = 4.0
+CAPTURE_TIMEOUT: Final = 4.0
 """Seconds without a picture after which the driver is given up."""
 
 NAME: Final = "The Pi camera"
@@ -48,7 +48,7 @@ class Streams(NamedTuple):
     small: Image | None
 
 
-def find() -> int | None:
+def find_camera() -> int | None:
     """The number of the first camera on the Pi's own connector; None without one, or without picamera2.
 
     Raises PiCameraUnusable when picamera2 is there and fails.
@@ -73,21 +73,21 @@ def find() -> int | None:
     return next((number for number, camera in enumerate(cameras) if "usb" not in camera["Id"].lower()), None)
 
 
-def open_pi(size: tuple[int, int], small: tuple[int, int] | None) -> Camera:
-    """Open the Pi's camera; `size` is (width, height), `small` (height, width). Raises CameraError."""
-    number = find()
+def open_pi(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
+    """Open the Pi's camera; `size` is (width, height), `small_shape` (height, width). Raises CameraError."""
+    number = find_camera()
     if number is None:
         raise CameraError("No Pi camera found: see that its ribbon cable sits firmly at both ends, and restart.")
-    return Live(PiSource(number, size, small))
+    return LiveCamera(PiDevice(number, size, small_shape))
 
 
-class PiSource:
+class PiDevice:
     """An opened Pi camera, streaming; mirrored by the image processor where it can."""
 
-    def __init__(self, number: int, size: tuple[int, int], small: tuple[int, int] | None) -> None:
+    def __init__(self, number: int, size: tuple[int, int], small_shape: tuple[int, int] | None) -> None:
         from picamera2 import Picamera2
 
-        self._small = small
+        self._small = small_shape
         self._mirrored = False
         # Picamera2.__init__ opens a pipe and, where it fails, leaves it open: held here, it can be closed, for a
         # camera in use is tried again every ten seconds.
@@ -96,9 +96,9 @@ class PiSource:
             self._camera.__init__(number)
         except Exception as error:
             self._close_pipe()
-            raise CameraError(_why(error)) from error
+            raise CameraError(_explain(error)) from error
         try:
-            self._lores = self._start(even(size))
+            self._lores = self._start(even_size(size))
         except Exception as error:
             with contextlib.suppress(Exception):
                 self.release()
@@ -110,27 +110,29 @@ class PiSource:
 
     def grab(self) -> Shot[Streams] | None:
         try:
-            request = self._camera.capture_request(wait=PATIENCE)
+            request = self._camera.capture_request(wait=CAPTURE_TIMEOUT)
         except TimeoutError as error:
             # libcamera's "Camera frontend has timed out!". The request that waits would keep any picture that comes.
-            raise CameraError(f"{NAME} has been silent for {PATIENCE:.2g} s: see to its ribbon cable.") from error
+            raise CameraError(
+                f"{NAME} has been silent for {CAPTURE_TIMEOUT:.2g} s: see to its ribbon cable."
+            ) from error
         try:
             arrived, since_boot = time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME)
             stamp = request.get_metadata().get("SensorTimestamp", 0)
             streams = Streams(request.make_array("main"), request.make_array("lores") if self._lores else None)
         finally:
             request.release()
-        return Shot(streams, monotonic(stamp / 1e9, arrived, since_boot))
+        return Shot(streams, to_monotonic(stamp / 1e9, arrived, since_boot))
 
-    def frame(self, shot: Shot[Streams]) -> Frame:
+    def to_frame(self, shot: Shot[Streams]) -> Frame:
         image, yuv = shot.raw
         small = image
         if self._lores is not None and yuv is not None:
-            small = unpacked(yuv, *self._lores)
+            small = yuv_to_rgb(yuv, *self._lores)
         if self._small is not None and small.shape[:2] != self._small:
             height, width = self._small
-            small = resized(small, width, height)
-        return Frame(image, small, shot.taken, mirrored=self._mirrored)
+            small = resize(small, width, height)
+        return Frame(image, small, shot.captured_at, mirrored=self._mirrored)
 
     def release(self) -> None:
         # After a hang a request still waits, and close() would wait for it.
@@ -141,8 +143,8 @@ class PiSource:
         """Configure and start; the second stream's width and height, None where there is none."""
         # "BGR888" is what libcamera calls R, G, B in memory.
         streams: dict[str, Any] = {"main": {"size": size, "format": "BGR888"}}
-        # Sizes must be even, PoseNet's are odd: one pixel more is asked for, and scaled away in `frame`.
-        lores = None if self._small is None else even((self._small[1] + 1, self._small[0] + 1))
+        # Sizes must be even, PoseNet's are odd: one pixel more is asked for, and scaled away in `to_frame`.
+        lores = None if self._small is None else even_size((self._small[1] + 1, self._small[0] + 1))
         if lores is not None and lores[0] <= size[0] and lores[1] <= size[1]:
             streams["lores"] = {"size": lores, "format": "YUV420"}  # all that a Pi 4 can
         try:
@@ -166,7 +168,7 @@ class PiSource:
             **streams,
             transform=Transform(hflip=1),
             colour_space=ColorSpace.Smpte170m(),  # the YUV that cv2 converts from
-            buffer_count=BUFFERS,
+            buffer_count=BUFFER_COUNT,
             queue=False,
             controls={name: value for name, value in asked.items() if name in self._camera.camera_controls},
         )
@@ -179,29 +181,29 @@ class PiSource:
             os.close(self._camera.notifyme_w)
 
 
-def unpacked(yuv: Image, width: int, height: int) -> Image:
+def yuv_to_rgb(yuv: Image, width: int, height: int) -> Image:
     """RGB of YUV 4:2:0 as picamera2 hands it out: half as many rows again, and each padded as the hardware likes it."""
     rgb = np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB_I420), np.uint8)
     return np.ascontiguousarray(rgb[:height, :width])
 
 
-def even(size: tuple[int, int]) -> tuple[int, int]:
+def even_size(size: tuple[int, int]) -> tuple[int, int]:
     return size[0] - size[0] % 2, size[1] - size[1] % 2
 
 
-def monotonic(stamp: float, now: float, since_boot: float) -> float:
+def to_monotonic(stamp: float, now: float, since_boot: float) -> float:
     """A sensor's time stamp in seconds of time.monotonic(), where it is `now`, and `since_boot` by CLOCK_BOOTTIME.
 
     libcamera documents CLOCK_BOOTTIME, the Pi's drivers use CLOCK_MONOTONIC: they differ by the time spent asleep.
     What fits neither is worth nothing, and the picture's arrival counts.
     """
     for taken in (stamp, stamp - since_boot + now):
-        if now - OLDEST < taken <= now:
+        if now - MAX_FRAME_AGE < taken <= now:
             return taken
     return now
 
 
-def _why(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """A sentence for what Picamera2 raises: that its start "did not complete", from what really happened."""
     reasons = [error]
     while isinstance(cause := reasons[-1].__cause__, Exception):

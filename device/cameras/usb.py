@@ -16,48 +16,48 @@ import cv2
 import numpy as np
 
 from device.cameras import v4l2
-from device.cameras.base import Camera, CameraError, Frame, frame_of
-from device.cameras.live import Live, Shot
+from device.cameras.base import Camera, CameraError, Frame, make_frame
+from device.cameras.live import LiveCamera, Shot
 from models.pose import Image
 
 FPS: Final = 30
 
-BUFFERS: Final = 2
+BUFFER_COUNT: Final = 2
 """While one picture is decoded the camera fills the other; with a single one it would often miss the next."""
 
-OLDEST: Final = 1.0
+MAX_FRAME_AGE: Final = 1.0
 """Seconds by which a camera's own time for a picture can lie before its arrival; beyond that its clock is wrong."""
 
 log = logging.getLogger(__name__)
 
 
-def find() -> list[Path]:
+def find_cameras() -> list[Path]:
     """The video devices that are cameras; raw Pi sensors are not among them."""
-    return v4l2.find()
+    return v4l2.find_cameras()
 
 
-def open_first(size: tuple[int, int], small: tuple[int, int] | None) -> Camera:
+def open_first(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
     """Open the first USB camera there is, wherever it was plugged in. Raises CameraError."""
-    devices = find()
+    devices = find_cameras()
     if not devices:
         raise CameraError("No USB camera found under /dev/video*: plug one in.")
-    return open_usb(devices[0], size, small)
+    return open_usb(devices[0], size, small_shape)
 
 
-def open_usb(path: Path, size: tuple[int, int], small: tuple[int, int] | None) -> Camera:
+def open_usb(path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
     """Open the camera at `path`, at the size it has nearest to `size` (width, height). Raises CameraError."""
-    device = v4l2.check(path)
-    source = UsbSource(path, size, small)
+    device = v4l2.require_camera(path)
+    source = UsbDevice(path, size, small_shape)
     log.info("The camera %s, %s, gives %s.", path, device.card, source.mode)
-    return Live(source)
+    return LiveCamera(source)
 
 
-class UsbSource:
+class UsbDevice:
     """An opened USB camera, streaming; not mirrored."""
 
-    def __init__(self, path: Path, size: tuple[int, int], small: tuple[int, int] | None) -> None:
+    def __init__(self, path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None) -> None:
         self._path = path
-        self._small = small
+        self._small = small_shape
         self._taken = 0.0
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
         if not self._capture.isOpened():
@@ -68,7 +68,7 @@ class UsbSource:
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         self._capture.set(cv2.CAP_PROP_FPS, FPS)
-        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFER_COUNT)
 
     @property
     def name(self) -> str:
@@ -85,23 +85,25 @@ class UsbSource:
 
     def grab(self) -> Shot[Image] | None:
         if not self._capture.grab():
-            raise CameraError(self._lost())
+            raise CameraError(self._explain_loss())
         arrived = time.monotonic()
         # When the driver saw it, by the clock that time.monotonic() reads; some cameras give nothing, or nonsense.
         stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        self._taken = stamp if max(self._taken, arrived - OLDEST) < stamp <= arrived else arrived
+        self._taken = stamp if max(self._taken, arrived - MAX_FRAME_AGE) < stamp <= arrived else arrived
         whole, image = self._capture.retrieve()
         if not whole or image is None:
             return None  # a picture damaged on its way
         return Shot(np.asarray(image, np.uint8), self._taken)
 
-    def frame(self, shot: Shot[Image]) -> Frame:
-        return frame_of(np.asarray(cv2.cvtColor(shot.raw, cv2.COLOR_BGR2RGB), np.uint8), self._small, shot.taken)
+    def to_frame(self, shot: Shot[Image]) -> Frame:
+        return make_frame(
+            np.asarray(cv2.cvtColor(shot.raw, cv2.COLOR_BGR2RGB), np.uint8), self._small, shot.captured_at
+        )
 
     def release(self) -> None:
         self._capture.release()
 
-    def _lost(self) -> str:
+    def _explain_loss(self) -> str:
         if not self._path.exists():
             return f"The camera {self._path} was unplugged: plug it in again."
         return f"The camera {self._path} gives no pictures: pull it out and plug it in again."

@@ -21,16 +21,18 @@ CAPABILITY: Final = struct.Struct("16s32s32sIII12x")
 """struct v4l2_capability: driver, card, bus, version, what the device can do, what this node of it can do."""
 
 VIDIOC_REQBUFS: Final = 0xC0145608
-BUFFERS: Final = struct.Struct("IIIIB3x")
+REQUEST_BUFFERS: Final = struct.Struct("IIIIB3x")
 """struct v4l2_requestbuffers: count, type, memory, capabilities, flags."""
 
-VIDEO_CAPTURE: Final = 0x00000001
-STREAMING: Final = 0x04000000
-DEVICE_CAPS: Final = 0x80000000
+CAP_VIDEO_CAPTURE: Final = 0x00000001
+CAP_STREAMING: Final = 0x04000000
+CAP_DEVICE_CAPS: Final = 0x80000000
 BUF_TYPE_VIDEO_CAPTURE: Final = 1
 MEMORY_MMAP: Final = 1
 
-NOT_CAMERAS: Final = frozenset({"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid", "hevc_dec"})
+NON_CAMERA_DRIVERS: Final = frozenset(
+    {"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid", "hevc_dec"}
+)
 """A Pi's own devices that say they capture video: raw sensors without their ISP, scalers and decoders."""
 
 
@@ -39,14 +41,14 @@ class Device(NamedTuple):
 
     driver: str
     card: str
-    captures: bool
+    can_capture: bool
 
     @property
     def is_camera(self) -> bool:
-        return self.captures and self.driver not in NOT_CAMERAS
+        return self.can_capture and self.driver not in NON_CAMERA_DRIVERS
 
 
-def find(folder: Path = Path("/dev")) -> list[Path]:
+def find_cameras(folder: Path = Path("/dev")) -> list[Path]:
     """The devices that are cameras, in the order of their numbers, whether in use or not."""
     numbered = (path for path in folder.glob("video*") if path.name.removeprefix("video").isdecimal())
     return [path for path in sorted(numbered, key=lambda path: int(path.name[5:])) if _is_camera(path)]
@@ -54,36 +56,36 @@ def find(folder: Path = Path("/dev")) -> list[Path]:
 
 def query(path: Path) -> Device:
     """What the device says it is. Raises OSError when there is none, or it cannot be asked."""
-    with _opened(path) as device:
-        return parse(fcntl.ioctl(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size)))
+    with _open_device(path) as device:
+        return parse_capability(fcntl.ioctl(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size)))
 
 
-def parse(capability: bytes) -> Device:
+def parse_capability(capability: bytes) -> Device:
     """A struct v4l2_capability, read."""
     driver, card, _, _, whole, node = CAPABILITY.unpack(capability)
     # A webcam has a second node for its metadata: what the whole camera can do says nothing about a node.
-    capabilities = node if whole & DEVICE_CAPS else whole
-    captures = capabilities & VIDEO_CAPTURE and capabilities & STREAMING
-    return Device(_text(driver), _text(card), bool(captures))
+    capabilities = node if whole & CAP_DEVICE_CAPS else whole
+    captures = capabilities & CAP_VIDEO_CAPTURE and capabilities & CAP_STREAMING
+    return Device(_decode(driver), _decode(card), bool(captures))
 
 
-def check(path: Path) -> Device:
+def require_camera(path: Path) -> Device:
     """The camera at `path`, which is there, may be opened and is free; raises CameraError saying which it is not."""
     try:
         device = query(path)
         if not device.is_camera:
             raise CameraError(f"{path} is not a camera but {device.card or device.driver}: choose another.")
-        with _opened(path) as opened:
+        with _open_device(path) as opened:
             # Asking for no buffers changes nothing on a free camera, and is refused on one that somebody streams from.
-            fcntl.ioctl(opened, VIDIOC_REQBUFS, BUFFERS.pack(0, BUF_TYPE_VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
+            fcntl.ioctl(opened, VIDIOC_REQBUFS, REQUEST_BUFFERS.pack(0, BUF_TYPE_VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
     except CameraError:
         raise
     except OSError as error:
-        raise CameraError(_why(path, error)) from error
+        raise CameraError(_explain(path, error)) from error
     return device
 
 
-def _why(path: Path, error: OSError) -> str:
+def _explain(path: Path, error: OSError) -> str:
     match error.errno:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
             return f"No camera found at {path}: plug one in."
@@ -105,7 +107,7 @@ def _is_camera(path: Path) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _open_device(path: Path) -> Iterator[int]:
     device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
         yield device
@@ -113,5 +115,5 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(device)
 
 
-def _text(field: bytes) -> str:
+def _decode(field: bytes) -> str:
     return field.partition(b"\0")[0].decode(errors="replace")

@@ -23,25 +23,23 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from index.manifest import duration
+from models.progress import ProgressCallback
+from models.text import format_duration
 
-EVERY: Final = 10.0
+LOG_INTERVAL: Final = 10.0
 """Seconds from line to line in a log."""
 
-MARKS: Final = 7
+RATE_SAMPLES: Final = 7
 """Lines over which the rate is taken: the last minute's, as photos of one folder can be ten times those of the next."""
-
-Told = Callable[[int, int | None, str], None]
-"""Called with how many are done, of how many (None while unknown), and what is being done."""
 
 
 @contextmanager
-def told() -> Iterator[Told]:
+def progress_reporter() -> Iterator[ProgressCallback]:
     """What tells on stderr how far a work is: how many of how many, how many a second, and the time left."""
     if not sys.stderr.isatty():
-        yield Lines()
+        yield LineReporter()
         return
-    with progress_bar(MofNCompleteColumn(), Rate(), TimeRemainingColumn()) as bar, _logs_above():
+    with progress_bar(MofNCompleteColumn(), RateColumn(), TimeRemainingColumn()) as bar, _redirect_logging():
         task = bar.add_task("Looking", total=None)
 
         def show(done: int, total: int | None, what: str) -> None:
@@ -52,20 +50,20 @@ def told() -> Iterator[Told]:
         yield show
 
 
-def progress_bar(*counts: ProgressColumn) -> Progress:
-    """A bar on stderr, what is being done before it, and `counts` after it; gone when the work is done."""
+def progress_bar(*columns: ProgressColumn) -> Progress:
+    """A bar on stderr, what is being done before it, and `columns` after it; gone when the work is done."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),  # a file's name may have brackets in it
         BarColumn(),
-        *counts,
+        *columns,
         console=Console(stderr=True),
         transient=True,
     )
 
 
 @contextmanager
-def _logs_above() -> Iterator[None]:
+def _redirect_logging() -> Iterator[None]:
     """While there is a bar `sys.stderr` writes above it; what logs has held on to the one before."""
     with ExitStack() as stack:
         for handler in logging.getLogger().handlers:
@@ -75,7 +73,7 @@ def _logs_above() -> Iterator[None]:
         yield
 
 
-class Rate(ProgressColumn):
+class RateColumn(ProgressColumn):
     """How many are done a second, as lately."""
 
     def render(self, task: Task) -> Text:
@@ -84,26 +82,26 @@ class Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.1f} a second")
 
 
-class Lines:
-    """Called as `Told` is, prints a line every so many seconds: for ssh, systemd and files."""
+class LineReporter:
+    """Called as `ProgressCallback` is, prints a line every so many seconds: for ssh, systemd and files."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, every: float = EVERY) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, interval: float = LOG_INTERVAL) -> None:
         self._clock = clock
-        self._every = every
+        self._every = interval
         self._done, self._what = 0, ""
-        self._marks = deque([(clock(), 0)], maxlen=MARKS)
+        self._marks = deque([(clock(), 0)], maxlen=RATE_SAMPLES)
 
     def __call__(self, done: int, total: int | None, what: str) -> None:
         now = self._clock()
         if what != self._what or done < self._done:
             # a part of the work has a rate of its own, from what was done before
-            self._marks = deque([(now, done)], maxlen=MARKS)
+            self._marks = deque([(now, done)], maxlen=RATE_SAMPLES)
         self._done, self._what = done, what
         if now - self._marks[-1][0] < self._every:
             return
         then, before = self._marks[0]
         self._marks.append((now, done))
         rate = (done - before) / (now - then)
-        left = f", {duration((total - done) / rate)} left" if total and rate else ""
+        left = f", {format_duration((total - done) / rate)} left" if total and rate else ""
         of = f" of {total:,}" if total else ""
         print(f"{what}: {done:,}{of}, {rate:,.1f} a second{left}", file=sys.stderr, flush=True)

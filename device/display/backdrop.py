@@ -16,10 +16,10 @@ from models.pose import Image
 Pixels = npt.NDArray[np.uint8]
 """H×W×4 of blue, green, red and one unused: a canvas's own memory."""
 
-MASKS: Final = (0xFF0000, 0xFF00, 0xFF, 0)
+BGRX_MASKS: Final = (0xFF0000, 0xFF00, 0xFF, 0)
 """A surface of such pixels, which nearly every display has."""
 
-DUSK: Final = ((58, 66, 84), (20, 23, 30))
+BACKGROUND_COLOURS: Final = ((58, 66, 84), (20, 23, 30))
 """The plain background's colours (RGB) at the middle and in the corners."""
 
 
@@ -28,12 +28,12 @@ class Backdrop:
 
     def __init__(self, size: Size) -> None:
         self.size = size
-        self._plain = _as_pixels(_dusk(size))
+        self._plain = _as_pixels(_plain_background(size))
         self._picture: Image | None = None
         self._old = self._new = self._plain
         self._began, self._seconds = -math.inf, 1.0
 
-    def show(self, picture: Image | None, now: float, seconds: float) -> None:
+    def fade_to(self, picture: Image | None, now: float, seconds: float) -> None:
         """Fade to another picture (H×W×3; None: the plain background) within `seconds`; the same one changes nothing.
 
         A picture of another size, as there is for a moment after the window's was changed, is made to fill this one.
@@ -43,28 +43,28 @@ class Backdrop:
         mixed = np.empty_like(self._plain)
         self.paint(mixed, now)
         self._old, self._picture = mixed, picture
-        self._new = self._plain if picture is None else _as_pixels(_fitted(picture, self.size))
+        self._new = self._plain if picture is None else _as_pixels(_fill_canvas(picture, self.size))
         self._began, self._seconds = now, seconds
 
-    def paint(self, canvas: Pixels, now: float, light: float = 1.0) -> None:
-        """Draw it, as bright as `light` (0 to 1) says."""
+    def paint(self, canvas: Pixels, now: float, brightness: float = 1.0) -> None:
+        """Draw it, as bright as `brightness` (0 to 1) says."""
         share = min(max((now - self._began) / self._seconds, 0.0), 1.0) if self._seconds > 0 else 1.0
         if share < 1:
-            cv2.addWeighted(self._old, (1 - share) * light, self._new, share * light, 0, dst=canvas)
-        elif light < 1:
-            cv2.convertScaleAbs(self._new, dst=canvas, alpha=light)
+            cv2.addWeighted(self._old, (1 - share) * brightness, self._new, share * brightness, 0, dst=canvas)
+        elif brightness < 1:
+            cv2.convertScaleAbs(self._new, dst=canvas, alpha=brightness)
         else:
             np.copyto(canvas, self._new)
 
 
-def pixels(surface: pygame.Surface) -> Pixels:
+def surface_pixels(surface: pygame.Surface) -> Pixels:
     """A 32-bit surface's own memory; the surface is locked, and cannot be drawn on, while this lives."""
     width, height = surface.get_size()
     rows = pygame.surfarray.pixels2d(surface).T
     return rows.view(np.uint8).reshape(height, width, 4)
 
 
-def _fitted(picture: Image, size: Size) -> Image:
+def _fill_canvas(picture: Image, size: Size) -> Image:
     shape = picture.shape[1], picture.shape[0]
     return picture if shape == size else prepare(picture, cover(shape, size), size)
 
@@ -73,11 +73,11 @@ def _as_pixels(picture: Image) -> Pixels:
     return cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA).astype(np.uint8, copy=False)
 
 
-def _dusk(size: Size) -> Image:
+def _plain_background(size: Size) -> Image:
     """A dark room, a little lighter in the middle; noise of less than a level keeps the gradient from banding."""
     width, height = size
     across, down = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
     far = np.minimum(np.hypot(across[None, :], down[:, None]) / math.sqrt(2), 1)[..., None]
-    middle, corner = (np.array(colour, np.float32) for colour in DUSK)
+    middle, corner = (np.array(colour, np.float32) for colour in BACKGROUND_COLOURS)
     noise = np.random.default_rng(0).random((height, width, 1), dtype=np.float32)
     return (middle + (corner - middle) * far + noise).astype(np.uint8)

@@ -15,99 +15,117 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
-from device.display.layout import SEEN, Size, reduced
+from device.display.layout import SEEN_SCORE, Size, downscale
 from device.display.lettering import WHITE, Colour
-from models.pose import EDGES, KEYPOINTS, RIGHT_EAR, Floats, Image, Pose
+from models.pose import EDGES, KEYPOINT_NAMES, RIGHT_EAR, Floats, Image, Pose
 
 INK: Final[Colour] = (16, 18, 24)
-LEFT: Final[Colour] = (86, 214, 222)
-RIGHT: Final[Colour] = (255, 150, 104)
-MIDDLE: Final[Colour] = (250, 246, 236)
+LEFT_COLOUR: Final[Colour] = (86, 214, 222)
+RIGHT_COLOUR: Final[Colour] = (255, 150, 104)
+MIDDLE_COLOUR: Final[Colour] = (250, 246, 236)
 
-GOOD: Final[Colour] = (126, 226, 168)
-FAULT: Final[Colour] = (255, 190, 92)
-RECORD: Final[Colour] = (236, 72, 72)
+GOOD_COLOUR: Final[Colour] = (126, 226, 168)
+FAULT_COLOUR: Final[Colour] = (255, 190, 92)
+RECORDING_COLOUR: Final[Colour] = (236, 72, 72)
 
-SUBPIXEL: Final = 4
+SUBPIXEL_BITS: Final = 4
 """Bits behind the point in the coordinates that OpenCV draws with."""
 
 
-def stamp(canvas: pygame.Surface, piece: pygame.Surface, at: tuple[float, float], strength: float = 1.0) -> None:
-    """Lay a piece on the canvas with its upper left corner `at`, as opaque as `strength` (0 to 1) says."""
-    if strength > 0:
-        piece.set_alpha(round(255 * min(strength, 1.0)))
+def blit(canvas: pygame.Surface, piece: pygame.Surface, at: tuple[float, float], opacity: float = 1.0) -> None:
+    """Lay a piece on the canvas with its upper left corner `at`, as opaque as `opacity` (0 to 1) says."""
+    if opacity > 0:
+        piece.set_alpha(round(255 * min(opacity, 1.0)))
         canvas.blit(piece, (round(at[0]), round(at[1])))
 
 
-def skeleton(image: Image, pose: Pose, thickness: float = 4.0) -> None:
+def draw_skeleton(image: Image, pose: Pose, thickness: float = 4.0) -> None:
     """Draw a pose into its picture (H×W×3): the person's left cool, right warm, points scored under 0.3 left out."""
-    seen = (pose.scores >= SEEN) & np.isfinite(pose.xy).all(-1)
+    seen = (pose.scores >= SEEN_SCORE) & np.isfinite(pose.xy).all(-1)
     xy = np.clip(np.nan_to_num(pose.xy), -8192, 8192)
     strokes = [(a, b) for a, b in EDGES if seen[a] and seen[b]]
     for outline in (True, False):
         for a, b in strokes:
-            colour = INK if outline else _side(a, b)
-            _stroke(image, xy[a], xy[b], _weight(max(a, b), thickness) + outline * thickness * 0.5, colour)
+            colour = INK if outline else _limb_colour(a, b)
+            _draw_line(image, xy[a], xy[b], _line_width(max(a, b), thickness) + outline * thickness * 0.5, colour)
         for k in np.flatnonzero(seen):
-            radius = _weight(int(k), thickness) * 0.8 + outline * thickness * 0.25
-            _dot(image, xy[k], radius, INK if outline else _side(int(k), int(k)))
+            radius = _line_width(int(k), thickness) * 0.8 + outline * thickness * 0.25
+            _draw_dot(image, xy[k], radius, INK if outline else _limb_colour(int(k), int(k)))
 
 
-def _side(a: int, b: int) -> Colour:
-    sides = {KEYPOINTS[k].split("_")[0] for k in (a, b)}
-    return {"left": LEFT, "right": RIGHT}.get(sides.pop(), MIDDLE) if len(sides) == 1 else MIDDLE
+def _limb_colour(a: int, b: int) -> Colour:
+    sides = {KEYPOINT_NAMES[k].split("_")[0] for k in (a, b)}
+    return (
+        {"left": LEFT_COLOUR, "right": RIGHT_COLOUR}.get(sides.pop(), MIDDLE_COLOUR)
+        if len(sides) == 1
+        else MIDDLE_COLOUR
+    )
 
 
-def _weight(keypoint: int, thickness: float) -> float:
+def _line_width(keypoint: int, thickness: float) -> float:
     """The face's points lie close together and are drawn finer."""
     return thickness * (0.55 if keypoint <= RIGHT_EAR else 1.0)
 
 
-def _stroke(image: Image, a: Floats, b: Floats, thickness: float, colour: Colour | int) -> None:
-    cv2.line(image, _fixed(a), _fixed(b), _ink(colour), max(1, round(thickness)), cv2.LINE_AA, SUBPIXEL)
-
-
-def _dot(image: Image, at: Floats, radius: float, colour: Colour | int) -> None:
-    cv2.circle(
-        image, _fixed(at), max(1, round(radius * (1 << SUBPIXEL))), _ink(colour), cv2.FILLED, cv2.LINE_AA, SUBPIXEL
+def _draw_line(image: Image, a: Floats, b: Floats, thickness: float, colour: Colour | int) -> None:
+    cv2.line(
+        image,
+        _to_fixed_point(a),
+        _to_fixed_point(b),
+        _to_scalar(colour),
+        max(1, round(thickness)),
+        cv2.LINE_AA,
+        SUBPIXEL_BITS,
     )
 
 
-def _fixed(point: Floats) -> tuple[int, int]:
-    return round(float(point[0]) * (1 << SUBPIXEL)), round(float(point[1]) * (1 << SUBPIXEL))
+def _draw_dot(image: Image, at: Floats, radius: float, colour: Colour | int) -> None:
+    cv2.circle(
+        image,
+        _to_fixed_point(at),
+        max(1, round(radius * (1 << SUBPIXEL_BITS))),
+        _to_scalar(colour),
+        cv2.FILLED,
+        cv2.LINE_AA,
+        SUBPIXEL_BITS,
+    )
 
 
-def _ink(colour: Colour | int) -> tuple[int, ...]:
+def _to_fixed_point(point: Floats) -> tuple[int, int]:
+    return round(float(point[0]) * (1 << SUBPIXEL_BITS)), round(float(point[1]) * (1 << SUBPIXEL_BITS))
+
+
+def _to_scalar(colour: Colour | int) -> tuple[int, ...]:
     return (colour,) if isinstance(colour, int) else colour
 
 
-def inset(camera: Image, visitor: Pose | None, size: Size) -> pygame.Surface:
+def inset(camera_image: Image, visitor: Pose | None, size: Size) -> pygame.Surface:
     """The camera's picture made `size` large, with rounded corners, a thin border and the visitor's skeleton."""
     width, height = size
-    less = reduced(camera, max(1, min(camera.shape[1] // width, camera.shape[0] // height)))
+    less = downscale(camera_image, max(1, min(camera_image.shape[1] // width, camera_image.shape[0] // height)))
     small = cv2.resize(less, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     if visitor:
-        pose = visitor.scaled(width / camera.shape[1], height / camera.shape[0])
-        skeleton(small, pose, max(1.5, min(size) / 48))
+        pose = visitor.scaled(width / camera_image.shape[1], height / camera_image.shape[0])
+        draw_skeleton(small, pose, max(1.5, min(size) / 48))
     pixels = cv2.cvtColor(small, cv2.COLOR_RGB2BGRA)
     radius = min(size) * 0.07
-    pixels[..., 3] = _rounded(size, radius)
+    pixels[..., 3] = _rounded_mask(size, radius)
     surface = pygame.image.frombuffer(pixels.data, size, "BGRA")
-    surface.blit(frame(size, radius, max(1.5, min(size) / 110)), (0, 0))
+    surface.blit(border(size, radius, max(1.5, min(size) / 110)), (0, 0))
     return surface
 
 
 @lru_cache(maxsize=64)
-def panel(size: Size, radius: float, colour: Colour = INK, alpha: float = 0.82) -> pygame.Surface:
+def rounded_rect(size: Size, radius: float, colour: Colour = INK, alpha: float = 0.82) -> pygame.Surface:
     """A rounded rectangle, or a disc where the radius is half its side."""
-    return tinted(_rounded(size, radius), colour, alpha)
+    return tint_mask(_rounded_mask(size, radius), colour, alpha)
 
 
 @lru_cache(maxsize=8)
-def frame(size: Size, radius: float, thickness: float, colour: Colour = WHITE, alpha: float = 0.85) -> pygame.Surface:
+def border(size: Size, radius: float, thickness: float, colour: Colour = WHITE, alpha: float = 0.85) -> pygame.Surface:
     """A rounded rectangle's border."""
-    inside = _coverage(_outside(size, radius) + thickness)
-    return tinted(_rounded(size, radius) * (255 - inside.astype(np.uint16)) // 255, colour, alpha)
+    inside = _coverage(_signed_distance(size, radius) + thickness)
+    return tint_mask(_rounded_mask(size, radius) * (255 - inside.astype(np.uint16)) // 255, colour, alpha)
 
 
 @lru_cache(maxsize=128)
@@ -123,20 +141,20 @@ def arc(diameter: int, thickness: float, share: float, colour: Colour, alpha: fl
         ends = [(0.0, -radius), (radius * math.sin(angle), -radius * math.cos(angle))]
         to_ends = np.minimum(*(np.hypot(x - end_x, y - end_y) for end_x, end_y in ends))
         far = np.where(along <= angle, far, to_ends)
-    return tinted(_coverage(far - thickness / 2), colour, alpha)
+    return tint_mask(_coverage(far - thickness / 2), colour, alpha)
 
 
 @lru_cache(maxsize=4)
-def shade(size: Size, alpha: float) -> pygame.Surface:
+def gradient(size: Size, alpha: float) -> pygame.Surface:
     """A strip that darkens softly towards its lower edge, for small words to be read on."""
     depth = np.linspace(0, 1, size[1], dtype=np.float32) ** 2
     mask = np.broadcast_to((255 * depth).astype(np.uint8)[:, None], (size[1], size[0]))
-    return tinted(mask, (0, 0, 0), alpha)
+    return tint_mask(mask, (0, 0, 0), alpha)
 
 
-def forget() -> None:
+def clear_caches() -> None:
     """Let go of all pieces that are kept."""
-    for kept in (panel, frame, arc, shade, _rounded):
+    for kept in (rounded_rect, border, arc, gradient, _rounded_mask):
         kept.cache_clear()
 
 
@@ -144,14 +162,14 @@ def card(words: pygame.Surface, padding: int, accent: Colour) -> pygame.Surface:
     """Words on a dark rounded card with a bar of colour on its left."""
     bar = max(2, padding // 3)
     width, height = words.get_width() + 3 * padding + bar, words.get_height() + 2 * padding
-    found = panel((width, height), padding * 0.7).copy()
-    found.blit(panel((bar, height - 2 * padding), bar / 2, accent, 1.0), (padding, padding))
-    found.blit(frame((width, height), padding * 0.7, 1.0, alpha=0.16), (0, 0))
+    found = rounded_rect((width, height), padding * 0.7).copy()
+    found.blit(rounded_rect((bar, height - 2 * padding), bar / 2, accent, 1.0), (padding, padding))
+    found.blit(border((width, height), padding * 0.7, 1.0, alpha=0.16), (0, 0))
     found.blit(words, (2 * padding + bar, padding))
     return found
 
 
-def _outside(size: Size, radius: float) -> Floats:
+def _signed_distance(size: Size, radius: float) -> Floats:
     """How far each pixel's centre lies outside a rounded rectangle that fills the size (negative: inside), pixels."""
     width, height = size
     across = np.abs(np.arange(width, dtype=np.float32) - (width - 1) / 2) - (width / 2 - radius)
@@ -168,11 +186,11 @@ def _coverage(outside: Floats) -> npt.NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=8)
-def _rounded(size: Size, radius: float) -> npt.NDArray[np.uint8]:
-    return _coverage(_outside(size, min(radius, size[0] / 2, size[1] / 2)))
+def _rounded_mask(size: Size, radius: float) -> npt.NDArray[np.uint8]:
+    return _coverage(_signed_distance(size, min(radius, size[0] / 2, size[1] / 2)))
 
 
-def tinted(mask: npt.NDArray[np.integer], colour: Colour, alpha: float = 1.0) -> pygame.Surface:
+def tint_mask(mask: npt.NDArray[np.integer], colour: Colour, alpha: float = 1.0) -> pygame.Surface:
     """One colour, as opaque as the mask (0 to 255) says."""
     pixels = np.empty((*mask.shape, 4), np.uint8)
     pixels[..., :3] = colour[::-1]

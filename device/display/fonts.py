@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import pygame
 
-PLAIN: Final = 0x250
+BUNDLED_BELOW: Final = 0x250
 """Characters below this one (Latin) are in the bundled font."""
 
 NOT_A_CHARACTER: Final = "\U0010ffff"
@@ -32,13 +32,13 @@ SCRIPTS: Final = {
 }  # fmt: skip
 """Scripts that need shaping: the first word of their characters' Unicode names, and their ISO 15924 codes."""
 
-FROM_THE_RIGHT: Final = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo"})
+RTL_SCRIPTS: Final = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo"})
 
-UNWANTED: Final = ("Serif", "Mono", "Italic", "Oblique", "Light", "Thin", "Condensed", "Math", "Emoji")
+UNWANTED_STYLES: Final = ("Serif", "Mono", "Italic", "Oblique", "Light", "Thin", "Condensed", "Math", "Emoji")
 """Words in a font file's name that speak against it."""
 
 
-class Coverage(NamedTuple):
+class SystemFont(NamedTuple):
     """A font file of the system, and its characters as ranges: where each begins and ends, ascending."""
 
     path: str
@@ -62,22 +62,22 @@ class Run(NamedTuple):
 class Fonts:
     """The fonts there are, opened as they are needed. Needs pygame.font."""
 
-    def __init__(self, coverages: Sequence[Coverage]) -> None:
-        self._coverages = coverages
-        self._open = lru_cache(maxsize=64)(_open)
+    def __init__(self, fallbacks: Sequence[SystemFont]) -> None:
+        self._fallbacks = fallbacks
+        self._open = lru_cache(maxsize=64)(_open_font)
         self._bundled_has = lru_cache(maxsize=4096)(self._probe)
 
     def open(self, path: str | None, size: int, script: str = "") -> pygame.font.Font:
         """A font, `size` pixels high, for one script. Raises pygame.error or OSError when the file is no font."""
         return self._open(path, size, script)
 
-    def forget(self) -> None:
+    def clear_caches(self) -> None:
         """Close all fonts that are open."""
         self._open.cache_clear()
 
     def runs(self, text: str) -> Iterator[Run]:
         """The text in the order it is read, cut where font or script changes; a symbol that no font has is left out."""
-        for script, span in _spans(text):
+        for script, span in _split_by_script(text):
             path = self._path(span) if script else None
             if script and path != "":
                 yield Run(path, script, span)
@@ -106,7 +106,7 @@ class Fonts:
         """The first font with all of these characters: None for the bundled one, "" when there is none."""
         if all(self._bundled_has(character) for character in characters):
             return None
-        for coverage in self._coverages:
+        for coverage in self._fallbacks:
             if all(coverage.has(character) for character in characters) and self._opens(coverage.path):
                 return coverage.path
         return ""
@@ -118,41 +118,41 @@ class Fonts:
         return False
 
     def _probe(self, character: str) -> bool:
-        if ord(character) < PLAIN:
+        if ord(character) < BUNDLED_BELOW:
             return True
         font = self.open(None, PROBE_SIZE)
         return _bitmap(font, character) != _bitmap(font, NOT_A_CHARACTER)
 
 
 @lru_cache(maxsize=1)
-def system_fonts() -> tuple[Coverage, ...]:
+def system_fonts() -> tuple[SystemFont, ...]:
     """The system's outline fonts, plain sans-serifs first; none where fontconfig is missing. Takes some 10–100 ms."""
     command = ["fc-list", "--format", "%{file}|%{charset}\n"]
     try:
         found = subprocess.run(command, capture_output=True, timeout=5, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    coverages: dict[str, Coverage] = {}
+    coverages: dict[str, SystemFont] = {}
     for line in found.decode("utf-8", "replace").splitlines():
         path, _, charset = line.rpartition("|")
         if path.endswith((".ttf", ".otf", ".ttc")) and "ColorEmoji" not in path:
-            coverages.setdefault(path, coverage(path, charset))
+            coverages.setdefault(path, parse_charset(path, charset))
     return tuple(sorted(coverages.values(), key=lambda font: _rank(font.path)))
 
 
-def coverage(path: str, charset: str) -> Coverage:
+def parse_charset(path: str, charset: str) -> SystemFont:
     """From fontconfig's way to write a font's characters: hexadecimal numbers and ranges, `20-7e a0 1ab-1b9`."""
     ranges = [part.partition("-") for part in charset.split()]
     found = sorted((int(first, 16), int(last or first, 16)) for first, _, last in ranges)
-    return Coverage(path, [first for first, _ in found], [last for _, last in found])
+    return SystemFont(path, [first for first, _ in found], [last for _, last in found])
 
 
 def _rank(path: str) -> tuple[int, bool, str]:
     name = path.rsplit("/", 1)[-1]
-    return sum(word in name for word in UNWANTED), "Noto" not in name, name
+    return sum(word in name for word in UNWANTED_STYLES), "Noto" not in name, name
 
 
-def _spans(text: str) -> Iterator[tuple[str, str]]:
+def _split_by_script(text: str) -> Iterator[tuple[str, str]]:
     """The text cut where the script changes; what stands between two letters of one script belongs to it."""
     scripts = [_script(character) for character in text]
     for at, script in enumerate(scripts):
@@ -173,12 +173,12 @@ def _script(character: str) -> str | None:
     return "" if category[0] in "LN" or category in ("Ps", "Pe") else None
 
 
-def _open(path: str | None, size: int, script: str) -> pygame.font.Font:
+def _open_font(path: str | None, size: int, script: str) -> pygame.font.Font:
     font = pygame.font.Font(path, size)
     if script:
         with contextlib.suppress(pygame.error):  # without HarfBuzz letters stand alone, but stand
             font.set_script(script)
-            font.set_direction(pygame.DIRECTION_RTL if script in FROM_THE_RIGHT else pygame.DIRECTION_LTR)
+            font.set_direction(pygame.DIRECTION_RTL if script in RTL_SCRIPTS else pygame.DIRECTION_LTR)
     return font
 
 

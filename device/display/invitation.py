@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
-from device.display.draw import SUBPIXEL, stamp, tinted
-from device.display.lettering import WHITE, Lettering
+from device.display.draw import SUBPIXEL_BITS, blit, tint_mask
+from device.display.lettering import WHITE, TextRenderer
 
 Points: TypeAlias = npt.NDArray[np.float64]
 
 HEADLINE: Final = "Strike a pose"
-LINE: Final = "Step in front of the mirror"
+SUBHEADLINE: Final = "Step in front of the mirror"
 
 POSES: Final = (
     (14, 8, 14, 8, 7, 4, 7, 4),
@@ -31,11 +31,11 @@ POSES: Final = (
 )
 """Upper arm, forearm (left, then right), thigh, shin (left, then right): degrees outwards from hanging down."""
 
-HOLD: Final = 1.5
-MOVE: Final = 0.8
+HOLD_SECONDS: Final = 1.5
+MOVE_SECONDS: Final = 0.8
 """Seconds for which the figure holds a pose, and takes to the next."""
 
-LENGTHS: Final = (1.3, 1.2, 1.75, 1.7)
+LIMB_LENGTHS: Final = (1.3, 1.2, 1.75, 1.7)
 """Upper arm, forearm, thigh, shin, in units of about a head."""
 
 SHOULDER: Final = (0.72, 0.0)
@@ -43,46 +43,46 @@ HIP: Final = (0.42, 2.15)
 HEAD: Final = (0.0, -1.02)
 HEAD_RADIUS: Final = 0.56
 GROUND: Final = 5.75
-TALL, WIDE = 8.9, 7.4
+FIGURE_HEIGHT, FIGURE_WIDTH = 8.9, 7.4
 """The room the figure needs in any pose, in the same units; its shoulders lie 2.85 below the upper edge."""
-ABOVE: Final = 2.85
+SHOULDER_Y: Final = 2.85
 
 
-def invite(canvas: pygame.Surface, lettering: Lettering, now: float, strength: float) -> None:
-    """Draw the invitation at the time `now` (seconds), as opaque as `strength` (0 to 1) says."""
+def draw_invitation(canvas: pygame.Surface, text_renderer: TextRenderer, now: float, opacity: float) -> None:
+    """Draw the invitation at the time `now` (seconds), as opaque as `opacity` (0 to 1) says."""
     width, height = canvas.get_size()
     short = min(width, height)
-    headline = _fitting(lettering, HEADLINE, round(short * 0.1), 0.86 * width)
-    line = _fitting(lettering, LINE, round(short * 0.047), 0.86 * width)
+    headline = _fit_line(text_renderer, HEADLINE, round(short * 0.1), 0.86 * width)
+    line = _fit_line(text_renderer, SUBHEADLINE, round(short * 0.047), 0.86 * width)
     person = figure(now, max(4, round(short * 0.4)))
     gap = short * 0.035
     pieces = (person, headline, line)
     tall = sum(piece.get_height() for piece in pieces) + 1.6 * gap
-    across, down = wander(now)
+    across, down = wander_offset(now)
     x, y = width * (0.5 + 0.06 * across), (height - tall) / 2 + height * 0.06 * down
     for piece, space in zip(pieces, (gap, gap * 0.6, 0), strict=True):
-        stamp(canvas, piece, (x - piece.get_width() / 2, y), strength)
+        blit(canvas, piece, (x - piece.get_width() / 2, y), opacity)
         y += piece.get_height() + space
 
 
-def wander(now: float) -> tuple[float, float]:
+def wander_offset(now: float) -> tuple[float, float]:
     """Where what stays long on the screen has wandered to: −1 to 1 across and down, round in some minutes."""
     return math.sin(2 * math.pi * now / 149), math.sin(2 * math.pi * now / 97)
 
 
 def figure(now: float, height: int) -> pygame.Surface:
     """A pictogram of a person, `height` pixels high, in the pose that it is the time for."""
-    turn, within = divmod(now, HOLD + MOVE)
+    turn, within = divmod(now, HOLD_SECONDS + MOVE_SECONDS)
     first, second = (np.array(POSES[int(turn + step) % len(POSES)], np.float64) for step in (0, 1))
-    share = min(max((within - HOLD) / MOVE, 0.0), 1.0)
+    share = min(max((within - HOLD_SECONDS) / MOVE_SECONDS, 0.0), 1.0)
     angles = np.radians(first + (second - first) * share * share * (3 - 2 * share))
     limbs = [
-        _limb(SHOULDER, -1, angles[0:2], LENGTHS[0:2]),
-        _limb(SHOULDER, 1, angles[2:4], LENGTHS[0:2]),
-        _limb(HIP, -1, angles[4:6], LENGTHS[2:4]),
-        _limb(HIP, 1, angles[6:8], LENGTHS[2:4]),
+        _limb(SHOULDER, -1, angles[0:2], LIMB_LENGTHS[0:2]),
+        _limb(SHOULDER, 1, angles[2:4], LIMB_LENGTHS[0:2]),
+        _limb(HIP, -1, angles[4:6], LIMB_LENGTHS[2:4]),
+        _limb(HIP, 1, angles[6:8], LIMB_LENGTHS[2:4]),
     ]
-    return tinted(_silhouette(limbs, height), WHITE, 0.95)
+    return tint_mask(_silhouette(limbs, height), WHITE, 0.95)
 
 
 def _limb(root: tuple[float, float], side: int, angles: Points, lengths: tuple[float, ...]) -> Points:
@@ -94,30 +94,30 @@ def _limb(root: tuple[float, float], side: int, angles: Points, lengths: tuple[f
 
 def _silhouette(limbs: list[Points], height: int) -> npt.NDArray[np.uint8]:
     """The figure as a mask, H×W uint8, standing on the ground with the lower foot."""
-    unit = height / TALL
+    unit = height / FIGURE_HEIGHT
     sink = GROUND - max(float(limb[-1, 1]) for limb in limbs[2:])
-    mask = np.zeros((height, max(1, round(WIDE * unit))), np.uint8)
+    mask = np.zeros((height, max(1, round(FIGURE_WIDTH * unit))), np.uint8)
 
     def fixed(points: Points) -> npt.NDArray[np.int32]:
-        placed = (points + np.array([WIDE / 2, ABOVE + sink])) * unit - 0.5
-        rounded: npt.NDArray[np.int32] = np.round(placed * (1 << SUBPIXEL)).astype(np.int32)
+        placed = (points + np.array([FIGURE_WIDTH / 2, SHOULDER_Y + sink])) * unit - 0.5
+        rounded: npt.NDArray[np.int32] = np.round(placed * (1 << SUBPIXEL_BITS)).astype(np.int32)
         return rounded
 
     def stroke(points: Points, thickness: float) -> None:
-        cv2.polylines(mask, [fixed(points)], False, 255, max(1, round(thickness * unit)), cv2.LINE_AA, SUBPIXEL)
+        cv2.polylines(mask, [fixed(points)], False, 255, max(1, round(thickness * unit)), cv2.LINE_AA, SUBPIXEL_BITS)
 
     for limb, thickness in zip(limbs, (0.5, 0.5, 0.6, 0.6), strict=True):
         stroke(limb, thickness)
     torso = np.array([limbs[0][0], limbs[1][0], limbs[3][0], limbs[2][0], limbs[0][0]])
-    cv2.fillPoly(mask, [fixed(torso)], 255, cv2.LINE_AA, SUBPIXEL)
+    cv2.fillPoly(mask, [fixed(torso)], 255, cv2.LINE_AA, SUBPIXEL_BITS)
     stroke(torso, 0.55)
     head = fixed(np.array(HEAD))
-    radius = round(HEAD_RADIUS * unit * (1 << SUBPIXEL))
-    cv2.circle(mask, (int(head[0]), int(head[1])), radius, 255, cv2.FILLED, cv2.LINE_AA, SUBPIXEL)
+    radius = round(HEAD_RADIUS * unit * (1 << SUBPIXEL_BITS))
+    cv2.circle(mask, (int(head[0]), int(head[1])), radius, 255, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
     return mask
 
 
-def _fitting(lettering: Lettering, text: str, size: int, room: float) -> pygame.Surface:
+def _fit_line(text_renderer: TextRenderer, text: str, size: int, room: float) -> pygame.Surface:
     """A line of at most this size that the room has place for."""
-    wide = lettering.width(text, max(size, 1))
-    return lettering.line(text, size if wide <= room else int(size * room / wide))
+    wide = text_renderer.width(text, max(size, 1))
+    return text_renderer.render_line(text, size if wide <= room else int(size * room / wide))

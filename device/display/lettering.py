@@ -12,7 +12,7 @@ import pygame
 from device.display.fonts import Fonts, Run, system_fonts
 
 Colour: TypeAlias = tuple[int, int, int]
-Side: TypeAlias = Literal["left", "centre", "right"]
+TextAlign: TypeAlias = Literal["left", "centre", "right"]
 
 WHITE: Final[Colour] = (255, 255, 255)
 
@@ -22,15 +22,15 @@ LEADING: Final = 1.18
 JOINERS: Final = "\u200c\u200d"
 """Characters without a look of their own that change their neighbours'."""
 
-LONGEST: Final = 600
+MAX_TEXT_LENGTH: Final = 600
 """Characters of a text that are drawn; nobody reads more of a credit or a fault."""
 
-FINE: Final = 4
-SMALL: Final = 80
-"""Words smaller than this are drawn `FINE` times as large and shrunk: hinting would set their letters unevenly."""
+SUPERSAMPLING: Final = 4
+SUPERSAMPLE_BELOW: Final = 80
+"""Words smaller than this are drawn `SUPERSAMPLING` times as large and shrunk: hinting would set their letters unevenly."""
 
 
-class Lettering:
+class TextRenderer:
     """Draws words with pygame's bundled font, and what that lacks with a font of the system. Needs pygame.font."""
 
     def __init__(self) -> None:
@@ -38,34 +38,34 @@ class Lettering:
         self._line = lru_cache(maxsize=128)(self._draw_line)  # all per cents, numerals, the invitation
         self._block = lru_cache(maxsize=12)(self._draw_block)  # what is said now: some take a quarter of a megabyte
 
-    def forget(self) -> None:
+    def clear_caches(self) -> None:
         """Let go of all words and fonts that are kept."""
         self._line.cache_clear()
         self._block.cache_clear()
-        self._fonts.forget()
+        self._fonts.clear_caches()
 
-    def line(self, text: str, size: int, colour: Colour = WHITE, tight: bool = False) -> pygame.Surface:
+    def render_line(self, text: str, size: int, colour: Colour = WHITE, tight: bool = False) -> pygame.Surface:
         """One line, `size` pixels high, or no larger than its ink when `tight`.
 
         The surface is shared with other callers: don't draw on it.
         """
         return self._line(clean(text), max(size, 1), colour, tight)
 
-    def block(
-        self, text: str, size: int, width: int, colour: Colour = WHITE, side: Side = "left", most_lines: int = 99
+    def render_block(
+        self, text: str, size: int, width: int, colour: Colour = WHITE, align: TextAlign = "left", max_lines: int = 99
     ) -> pygame.Surface:
-        """A paragraph of lines at most `width` pixels wide; what `most_lines` have no room for becomes an ellipsis."""
-        return self._block(clean(text), max(size, 1), max(width, 1), colour, side, most_lines)
+        """A paragraph of lines at most `width` pixels wide; what `max_lines` have no room for becomes an ellipsis."""
+        return self._block(clean(text), max(size, 1), max(width, 1), colour, align, max_lines)
 
     def width(self, text: str, size: int) -> int:
         """How wide the words are, in pixels."""
-        fine = _fine(size)
+        fine = _supersampling(size)
         wide = sum(
             self._fonts.open(run.path, size * fine, run.script).size(run.text)[0] for run in self._fonts.runs(text)
         )
         return math.ceil(wide / fine)
 
-    def lines(self, text: str, size: int, width: int, most_lines: int = 99) -> list[str]:
+    def wrap(self, text: str, size: int, width: int, max_lines: int = 99) -> list[str]:
         """The words broken into lines: at spaces, and inside a word only where it is wider than a line."""
         found = [""]
         for word in text.split():
@@ -73,16 +73,16 @@ class Lettering:
             if self.width(longer, size) <= width:
                 found[-1] = longer
                 continue
-            pieces = self._broken(word, size, width)
+            pieces = self._split_word(word, size, width)
             found[-1:] = [found[-1], *pieces] if found[-1] else pieces
-        if len(found) > most_lines:
-            last = found[most_lines - 1]
+        if len(found) > max_lines:
+            last = found[max_lines - 1]
             while last and self.width(last + "…", size) > width:
                 last = last[:-1].rstrip()
-            found[most_lines - 1 :] = [last + "…"]
+            found[max_lines - 1 :] = [last + "…"]
         return found
 
-    def _broken(self, word: str, size: int, width: int) -> list[str]:
+    def _split_word(self, word: str, size: int, width: int) -> list[str]:
         pieces = [""]
         for character in word:
             if pieces[-1] and self.width(pieces[-1] + character, size) > width:
@@ -91,7 +91,7 @@ class Lettering:
         return pieces
 
     def _draw_line(self, text: str, size: int, colour: Colour, tight: bool) -> pygame.Surface:
-        fine = _fine(size)
+        fine = _supersampling(size)
         parts = [self._draw_run(run, size * fine, colour) for run in self._fonts.runs(text)]
         ascent = max((up for up, _ in parts), default=0)
         height = max((ascent - up + part.get_height() for up, part in parts), default=1)
@@ -110,9 +110,9 @@ class Lettering:
         return font.get_ascent(), font.render(run.text, True, colour)
 
     def _draw_block(
-        self, text: str, size: int, width: int, colour: Colour, side: Side, most_lines: int
+        self, text: str, size: int, width: int, colour: Colour, side: TextAlign, most_lines: int
     ) -> pygame.Surface:
-        lines = [self._draw_line(words, size, colour, False) for words in self.lines(text, size, width, most_lines)]
+        lines = [self._draw_line(words, size, colour, False) for words in self.wrap(text, size, width, most_lines)]
         step, wide = round(size * LEADING), max(line.get_width() for line in lines)
         block = pygame.Surface((wide, step * (len(lines) - 1) + lines[-1].get_height()), pygame.SRCALPHA, 32)
         block.fill((*colour, 0))
@@ -126,12 +126,14 @@ class Lettering:
 def clean(text: str) -> str:
     """The text without what no font can draw: control characters and runs of spaces become one space."""
     whole = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
-    return " ".join("".join(" " if _undrawn(character) else character for character in whole).split())[:LONGEST]
+    return " ".join("".join(" " if _is_undrawable(character) else character for character in whole).split())[
+        :MAX_TEXT_LENGTH
+    ]
 
 
-def _undrawn(character: str) -> bool:
+def _is_undrawable(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co") and character not in JOINERS
 
 
-def _fine(size: int) -> int:
-    return FINE if size < SMALL else 1
+def _supersampling(size: int) -> int:
+    return SUPERSAMPLING if size < SUPERSAMPLE_BELOW else 1

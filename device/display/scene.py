@@ -10,36 +10,36 @@ from typing import Final
 import pygame
 
 from device.display import draw
-from device.display.backdrop import Backdrop, pixels
-from device.display.invitation import invite, wander
+from device.display.backdrop import Backdrop, surface_pixels
+from device.display.invitation import draw_invitation, wander_offset
 from device.display.layout import Size
-from device.display.lettering import WHITE, Colour, Lettering
+from device.display.lettering import WHITE, Colour, TextRenderer
 from models.pose import Image, Pose
 
-FADE: Final = 0.15
+FADE_SECONDS: Final = 0.15
 """Seconds of the cross-fade from photo to photo."""
 
-SLOW_FADE: Final = 1.5
+SLOW_FADE_SECONDS: Final = 1.5
 """The same while nobody is there."""
 
-DIM: Final = 0.4
+DIM_BRIGHTNESS: Final = 0.4
 """How bright the photos are behind the invitation."""
 
 MARGIN: Final = 0.03
 """Of the display's short side, between its edges and what stands there."""
 
-INSET: Final = 0.06
+INSET_AREA: Final = 0.06
 """The share of the display's area that shows the visitor."""
 
-TICKS: Final = 24
+RING_STEPS: Final = 24
 """Steps a second in which the countdown's ring empties: each is kept, and takes up to a megabyte."""
 
-SMALLEST_LETTERS: Final = 11
-NEAR: Final = 0.004
+MIN_TEXT_SIZE: Final = 11
+SNAP_DISTANCE: Final = 0.004
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class PreparedPhoto:
     """A photo on the screen: `picture`, H×W×3 exactly as large as the canvas (`layout.prepare`), and its credit line.
 
     Another `picture` object is another photo, and is faded to.
@@ -53,22 +53,22 @@ class Shown:
 class View:
     """All that one frame on the screen shows.
 
-    `agreement` 0 to 1 is how well the photo shows the visitor's pose; `camera` is the camera's picture (H×W×3),
-    mirrored already, and `visitor` the pose in its pixels; `somebody` says whether to answer or to invite; `faults`
+    `agreement` 0 to 1 is how well the photo shows the visitor's pose; `camera_image` is the camera's picture (H×W×3),
+    mirrored already, and `visitor` the pose in its pixels; `visitor_present` says whether to answer or to invite; `faults`
     are sentences that stay as long as they are true, `notice` one that passes, of a failure where `failed`;
-    `countdown` is the numeral to show; `recording` the share done, 0 to 1.
+    `countdown` is the numeral to show; `recording_progress` the share done, 0 to 1.
     """
 
-    photo: Shown | None = None
+    photo: PreparedPhoto | None = None
     agreement: float | None = None
-    camera: Image | None = None
+    camera_image: Image | None = None
     visitor: Pose | None = None
-    somebody: bool = False
+    visitor_present: bool = False
     faults: tuple[str, ...] = ()
     notice: str | None = None
     failed: bool = False
     countdown: int | None = None
-    recording: float | None = None
+    recording_progress: float | None = None
 
 
 class Scene:
@@ -76,60 +76,64 @@ class Scene:
 
     def __init__(self) -> None:
         self._backdrop = Backdrop((1, 1))
-        self._lettering = Lettering()
-        self._cards = lru_cache(maxsize=4)(self._draw_cards)  # half a megabyte each, and no more are ever shown
-        self._presence = Glide(0.0, 0.2)
-        self._agreement = Glide(0.0, 0.12)
+        self._lettering = TextRenderer()
+        self._cards = lru_cache(maxsize=4)(self._render_cards)  # half a megabyte each, and no more are ever shown
+        self._presence = SmoothedValue(0.0, 0.2)
+        self._agreement = SmoothedValue(0.0, 0.12)
         self._numeral, self._numeral_since = 0, -math.inf
 
     def draw(self, canvas: pygame.Surface, view: View, now: float) -> None:
         """Draw all of a view at the time `now`, in seconds of any steady clock."""
         if self._backdrop.size != canvas.get_size():
-            self._begin_anew(canvas.get_size())
-        here = self._presence.towards(1.0 if view.somebody else 0.0, now)
-        self._backdrop.show(view.photo.picture if view.photo else None, now, FADE if view.somebody else SLOW_FADE)
-        self._backdrop.paint(pixels(canvas), now, DIM + (1 - DIM) * here)
+            self._reset(canvas.get_size())
+        here = self._presence.update(1.0 if view.visitor_present else 0.0, now)
+        self._backdrop.fade_to(
+            view.photo.picture if view.photo else None, now, FADE_SECONDS if view.visitor_present else SLOW_FADE_SECONDS
+        )
+        self._backdrop.paint(surface_pixels(canvas), now, DIM_BRIGHTNESS + (1 - DIM_BRIGHTNESS) * here)
         if view.photo and view.photo.credit:
             self._draw_credit(canvas, view.photo.credit)
         if here > 0:
             self._draw_visitor(canvas, view, now, here)
         if not view.faults and here < 1:
-            invite(canvas, self._lettering, now, 1 - here)
+            draw_invitation(canvas, self._lettering, now, 1 - here)
         if view.countdown is not None:
             self._draw_countdown(canvas, view.countdown, now)
-        self._draw_words(canvas, view, now)
+        self._draw_messages(canvas, view, now)
 
-    def _begin_anew(self, size: Size) -> None:
+    def _reset(self, size: Size) -> None:
         """For a canvas of another size: what was kept for the last one would be in memory for nothing."""
         self._backdrop = Backdrop(size)
-        self._lettering.forget()
+        self._lettering.clear_caches()
         self._cards.cache_clear()
-        draw.forget()
+        draw.clear_caches()
 
     def _draw_credit(self, canvas: pygame.Surface, credit: str) -> None:
         """Whose photo it is, in the lower right corner, on a strip that darkens; shown as long as the photo is."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         margin = unit * MARGIN
-        words = self._lettering.block(
-            credit, _letters(unit, 0.025), round((0.45 if width > height else 0.36) * width), side="right", most_lines=4
+        words = self._lettering.render_block(
+            credit,
+            _text_size(unit, 0.025),
+            round((0.45 if width > height else 0.36) * width),
+            align="right",
+            max_lines=4,
         )
-        strip = draw.shade((width, min(height, round(words.get_height() * 1.5 + unit * 0.12))), 0.75)
-        draw.stamp(canvas, strip, (0, height - strip.get_height()))
-        draw.stamp(
-            canvas, words, (width - margin - words.get_width(), height - margin * 0.8 - words.get_height()), 0.95
-        )
+        strip = draw.gradient((width, min(height, round(words.get_height() * 1.5 + unit * 0.12))), 0.75)
+        draw.blit(canvas, strip, (0, height - strip.get_height()))
+        draw.blit(canvas, words, (width - margin - words.get_width(), height - margin * 0.8 - words.get_height()), 0.95)
 
     def _draw_visitor(self, canvas: pygame.Surface, view: View, now: float, here: float) -> None:
         """In the lower left corner: the visitor's inset, and how well the photo agrees."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         x, lower = unit * MARGIN, height - unit * MARGIN
-        if view.camera is not None:
-            size = inset_size(view.camera, (width, height))
-            draw.stamp(canvas, draw.inset(view.camera, view.visitor, size), (x, lower - size[1]), here)
+        if view.camera_image is not None:
+            size = inset_size(view.camera_image, (width, height))
+            draw.blit(canvas, draw.inset(view.camera_image, view.visitor, size), (x, lower - size[1]), here)
             x += size[0] + unit * MARGIN * 0.7
         if view.agreement is not None and view.photo:
             diameter = max(30, round(unit * 0.13))
-            share = self._agreement.towards(min(max(view.agreement, 0.0), 1.0), now)
+            share = self._agreement.update(min(max(view.agreement, 0.0), 1.0), now)
             self._draw_ring(canvas, share, diameter, (x, lower - diameter), here)
 
     def _draw_ring(
@@ -137,14 +141,14 @@ class Scene:
     ) -> None:
         thickness = max(2.5, diameter * 0.075)
         percent = round(100 * share)
-        draw.stamp(canvas, draw.panel((diameter, diameter), diameter / 2, alpha=0.6), at, strength)
+        draw.blit(canvas, draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.6), at, strength)
         inner, inset = round(diameter * 0.88), diameter * 0.06
         within = at[0] + inset, at[1] + inset
-        draw.stamp(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, strength)
-        draw.stamp(canvas, draw.arc(inner, thickness, percent / 100, draw.GOOD), within, strength)
-        words = self._lettering.line(f"{percent}%", round(diameter * 0.27), tight=True)
+        draw.blit(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, strength)
+        draw.blit(canvas, draw.arc(inner, thickness, percent / 100, draw.GOOD_COLOUR), within, strength)
+        words = self._lettering.render_line(f"{percent}%", round(diameter * 0.27), tight=True)
         centre = at[0] + diameter / 2, at[1] + diameter / 2
-        draw.stamp(canvas, words, _centred(words, centre), strength)
+        draw.blit(canvas, words, _top_left(words, centre), strength)
 
     def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> None:
         """The numeral, big and in the middle, in a ring that empties within its second."""
@@ -152,13 +156,13 @@ class Scene:
             self._numeral, self._numeral_since = numeral, now
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         centre, diameter = (width / 2, height / 2), max(8, round(unit * 0.5))
-        left = max(1, round(TICKS * (1 - max(now - self._numeral_since, 0.0)))) / TICKS
+        left = max(1, round(RING_STEPS * (1 - max(now - self._numeral_since, 0.0)))) / RING_STEPS
         for piece in (
-            draw.panel((diameter, diameter), diameter / 2, alpha=0.55),
+            draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.55),
             draw.arc(round(diameter * 0.92), diameter * 0.035, left, WHITE, 0.9),
-            self._lettering.line(str(numeral), round(diameter * 0.9), tight=True),
+            self._lettering.render_line(str(numeral), round(diameter * 0.9), tight=True),
         ):
-            draw.stamp(canvas, piece, _centred(piece, centre))
+            draw.blit(canvas, piece, _top_left(piece, centre))
 
     def _draw_recording(self, canvas: pygame.Surface, share: float, now: float) -> float:
         """A red dot that breathes and a bar that fills, at the top; returns its lower edge."""
@@ -168,87 +172,89 @@ class Scene:
         dot, bar = round(tall * 0.44), max(3, round(tall * 0.2))
         pad = (tall - dot) / 2
         track = round(wide - dot - 3.2 * pad)
-        draw.stamp(canvas, draw.panel((wide, tall), tall / 2, alpha=0.7), (x, y))
+        draw.blit(canvas, draw.rounded_rect((wide, tall), tall / 2, alpha=0.7), (x, y))
         breath = 0.7 + 0.3 * math.cos(2 * math.pi * now)
-        draw.stamp(canvas, draw.panel((dot, dot), dot / 2, draw.RECORD, 1.0), (x + pad * 1.2, y + pad), breath)
+        draw.blit(
+            canvas, draw.rounded_rect((dot, dot), dot / 2, draw.RECORDING_COLOUR, 1.0), (x + pad * 1.2, y + pad), breath
+        )
         at = x + dot + 2 * pad, y + (tall - bar) / 2
-        draw.stamp(canvas, draw.panel((track, bar), bar / 2, WHITE, 0.25), at)
+        draw.blit(canvas, draw.rounded_rect((track, bar), bar / 2, WHITE, 0.25), at)
         done = max(bar, round(track * min(max(share, 0.0), 1.0)))
-        draw.stamp(canvas, draw.panel((done, bar), bar / 2, WHITE, 0.95), at)
+        draw.blit(canvas, draw.rounded_rect((done, bar), bar / 2, WHITE, 0.95), at)
         return y + tall
 
-    def _draw_words(self, canvas: pygame.Surface, view: View, now: float) -> None:
+    def _draw_messages(self, canvas: pygame.Surface, view: View, now: float) -> None:
         """What is said in sentences, as cards below each other: the notice, then the faults.
 
         With nobody there the faults take the invitation's place in the middle, and wander as it does.
         """
         (width, height), gap = canvas.get_size(), min(canvas.get_size()) * MARGIN / 2
         top = 2 * gap
-        if view.recording is not None:
-            top = self._draw_recording(canvas, view.recording, now) + gap
+        if view.recording_progress is not None:
+            top = self._draw_recording(canvas, view.recording_progress, now) + gap
         if view.notice:
-            colour = draw.FAULT if view.failed else draw.GOOD
-            top = _stack(canvas, self._cards((view.notice,), colour, (width, height)), width / 2, top, gap)
-        faults = self._cards(view.faults, draw.FAULT, (width, height))
+            colour = draw.FAULT_COLOUR if view.failed else draw.GOOD_COLOUR
+            top = _stack_cards(canvas, self._cards((view.notice,), colour, (width, height)), width / 2, top, gap)
+        faults = self._cards(view.faults, draw.FAULT_COLOUR, (width, height))
         middle = width / 2
-        if faults and not view.somebody:
-            across, down = wander(now)
+        if faults and not view.visitor_present:
+            across, down = wander_offset(now)
             spare = width - max(card.get_width() for card in faults)
             tall = sum(card.get_height() + gap for card in faults) - gap
             middle += 0.3 * across * spare
             top = max(top, (height - tall) / 2 + 0.3 * down * max(height - tall, 0))
-        _stack(canvas, faults, middle, top, gap)
+        _stack_cards(canvas, faults, middle, top, gap)
 
-    def _draw_cards(self, sentences: tuple[str, ...], accent: Colour, size: Size) -> list[pygame.Surface]:
+    def _render_cards(self, sentences: tuple[str, ...], accent: Colour, size: Size) -> list[pygame.Surface]:
         """The sentences as cards, in smaller letters when there are so many that they would not fit."""
         unit, cards = min(size), []
         for share in (0.044, 0.036, 0.03, 0.024):
-            letters = _letters(unit, share)
+            letters = _text_size(unit, share)
             padding = round(letters * 0.75)
             room = min(round(size[0] - 2 * unit * MARGIN) - 4 * padding, letters * 24)
-            blocks = [self._lettering.block(sentence, letters, room) for sentence in sentences]
+            blocks = [self._lettering.render_block(sentence, letters, room) for sentence in sentences]
             cards = [draw.card(block, padding, accent) for block in blocks]
             if sum(card.get_height() for card in cards) < 0.75 * size[1]:
                 break
         return cards
 
 
-class Glide:
-    """A number that follows another one smoothly, within about three times `seconds`."""
+class SmoothedValue:
+    """A number that follows another one smoothly, within about three times `time_constant`."""
 
-    def __init__(self, value: float, seconds: float) -> None:
-        self._value, self._seconds, self._at = value, seconds, -math.inf
+    def __init__(self, value: float, time_constant: float) -> None:
+        self._value, self._seconds, self._at = value, time_constant, -math.inf
 
-    def towards(self, target: float, now: float) -> float:
+    def update(self, target: float, now: float) -> float:
         """Where it is at the time `now`, on its way to the target; after a gap in the calls it is there at once."""
         passed = max(now - self._at, 0.0)
         self._at = now
         self._value += (target - self._value) * (1 - math.exp(-passed / self._seconds))
-        if abs(target - self._value) < NEAR:
+        if abs(target - self._value) < SNAP_DISTANCE:
             self._value = target
         return self._value
 
 
-def _stack(canvas: pygame.Surface, cards: list[pygame.Surface], middle: float, top: float, gap: float) -> float:
+def _stack_cards(canvas: pygame.Surface, cards: list[pygame.Surface], middle: float, top: float, gap: float) -> float:
     """Lay cards below each other, centred on `middle`; returns where the next one would begin."""
     for card in cards:
-        draw.stamp(canvas, card, (middle - card.get_width() / 2, top))
+        draw.blit(canvas, card, (middle - card.get_width() / 2, top))
         top += card.get_height() + gap
     return top
 
 
-def _centred(piece: pygame.Surface, at: tuple[float, float]) -> tuple[float, float]:
+def _top_left(piece: pygame.Surface, at: tuple[float, float]) -> tuple[float, float]:
     return at[0] - piece.get_width() / 2, at[1] - piece.get_height() / 2
 
 
-def _letters(unit: int, share: float) -> int:
+def _text_size(unit: int, share: float) -> int:
     """A text size: a share of the display's short side, but never too small to be read."""
-    return max(SMALLEST_LETTERS, round(unit * share))
+    return max(MIN_TEXT_SIZE, round(unit * share))
 
 
-def inset_size(camera: Image, display: Size) -> Size:
+def inset_size(camera_image: Image, display: Size) -> Size:
     """How large the camera's picture is shown: a share of the display's area, in the picture's own shape."""
-    height, width = camera.shape[:2]
-    scale = math.sqrt(INSET * display[0] * display[1] / (width * height))
+    height, width = camera_image.shape[:2]
+    scale = math.sqrt(INSET_AREA * display[0] * display[1] / (width * height))
     scale = min(scale, 0.42 * display[0] / width, 0.42 * display[1] / height)
     return max(2, round(width * scale)), max(2, round(height * scale))

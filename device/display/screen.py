@@ -14,18 +14,16 @@ import cv2
 import numpy as np
 import pygame
 
-from device.display.backdrop import MASKS, pixels
+from device.display.backdrop import BGRX_MASKS, surface_pixels
 from device.display.layout import Size
-from device.display.panel import Display, Panel, ScreenError
-from device.display.scene import Scene, Shown, View
+from device.display.panel import DisplayKind, HotplugDisplay, ScreenError
+from device.display.scene import Scene, View
 from models.pose import Image
-
-__all__ = ["Event", "Screen", "ScreenError", "Shown", "View"]
 
 Rotation: TypeAlias = Literal[0, 90, 180, 270]
 """Degrees clockwise by which the picture is turned on the display."""
 
-TURNS: Final = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+ROTATE_CODES: Final = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 PRESS_KEYS: Final = (pygame.K_SPACE, pygame.K_RETURN, pygame.K_KP_ENTER)
 
@@ -40,14 +38,14 @@ class Event(enum.Enum):
 class Screen:
     """The display, open; a context manager. Made by `Screen.open`."""
 
-    def __init__(self, panel: Panel, rotate: Rotation) -> None:
-        self._panel = panel
+    def __init__(self, display: HotplugDisplay, rotate: Rotation) -> None:
+        self._panel = display
         self._rotate = rotate
         self._scene = Scene()
         self._beside: pygame.Surface | None = None
 
     @classmethod
-    def open(cls, display: Display = "auto", size: Size | None = None, rotate: Rotation = 0) -> Screen:
+    def open(cls, display: DisplayKind = "auto", size: Size | None = None, rotate: Rotation = 0) -> Screen:
         """Open the display: full screen with the cursor hidden (kiosk), a resizable window, or headless.
 
         `auto` is a window on a desktop, the kiosk where a display is plugged in without one, else headless; `kind`
@@ -55,7 +53,7 @@ class Screen:
         in a kiosk what the display has. A kiosk's display may be unplugged and plugged in again, or be another one
         then; it is waited for. Raises ScreenError, a sentence saying what to do, when there is none such.
         """
-        panel = Panel(display, size)
+        panel = HotplugDisplay(display, size)
         pygame.font.init()
         return cls(panel, rotate)
 
@@ -72,18 +70,18 @@ class Screen:
         pygame.display.quit()
 
     @property
-    def kind(self) -> Display:
+    def kind(self) -> DisplayKind:
         """Kiosk, window or headless."""
         return self._panel.kind
 
     @property
-    def dark(self) -> bool:
+    def display_missing(self) -> bool:
         """Whether a kiosk's display is missing, so that nobody sees what is drawn."""
-        return self._panel.dark
+        return self._panel.is_missing
 
     @property
     def size(self) -> Size:
-        """The canvas's width and height, after rotation; it may change from one `draw` or `events` to the next."""
+        """The canvas's width and height, after rotation; it may change from one `draw` or `poll_events` to the next."""
         width, height = _surface().get_size()
         return (height, width) if self._rotate in (90, 270) else (width, height)
 
@@ -92,42 +90,42 @@ class Screen:
 
         A display that was opened just now is left for the next view: this one has grown old meanwhile.
         """
-        if self._panel.tend(now) or self.dark:
+        if self._panel.poll(now) or self.display_missing:
             return
         surface = _surface()
         canvas = self._canvas(surface)
         self._scene.draw(canvas, view, now)
         if canvas is not surface:
-            _turn(canvas, surface, self._rotate)
+            _blit_rotated(canvas, surface, self._rotate)
         try:
             pygame.display.flip()
         except pygame.error as error:
-            self._panel.fail(error, now)
+            self._panel.handle_error(error, now)
 
-    def events(self) -> list[Event]:
+    def poll_events(self) -> list[Event]:
         """What happened since the last call: at most one PRESS and one QUIT.
 
         PRESS: space, enter, a click or a touch. QUIT: the window closed, SIGTERM, Ctrl+Q, and outside a kiosk, whose
         keyboard is a visitor's, Esc and Q.
         """
-        found = (_meaning(event, self.kind) for event in pygame.event.get())
+        found = (_to_event(event, self.kind) for event in pygame.event.get())
         return list(dict.fromkeys(event for event in found if event))
 
     def snapshot(self) -> Image:
         """The canvas as last drawn: H×W×3, upright."""
         canvas = self._canvas(_surface())
-        return cv2.cvtColor(pixels(canvas), cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
+        return cv2.cvtColor(surface_pixels(canvas), cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
 
     def _canvas(self, surface: pygame.Surface) -> pygame.Surface:
         """What is drawn on: the display's own surface where it is upright and of our format, else one beside it."""
-        if self._rotate == 0 and surface.get_masks() == MASKS:
+        if self._rotate == 0 and surface.get_masks() == BGRX_MASKS:
             return surface
         if self._beside is None or self._beside.get_size() != self.size:
-            self._beside = pygame.Surface(self.size, 0, 32, MASKS)
+            self._beside = pygame.Surface(self.size, 0, 32, BGRX_MASKS)
         return self._beside
 
 
-def _meaning(event: pygame.event.Event, kind: Display) -> Event | None:
+def _to_event(event: pygame.event.Event, kind: DisplayKind) -> Event | None:
     if event.type == pygame.QUIT:
         return Event.QUIT
     if event.type == pygame.KEYDOWN:
@@ -150,8 +148,8 @@ def _surface() -> pygame.Surface:
     return surface
 
 
-def _turn(canvas: pygame.Surface, surface: pygame.Surface, rotate: Rotation) -> None:
-    if surface.get_masks() != MASKS:
+def _blit_rotated(canvas: pygame.Surface, surface: pygame.Surface, rotate: Rotation) -> None:
+    if surface.get_masks() != BGRX_MASKS:
         surface.blit(pygame.transform.rotate(canvas, -rotate), (0, 0))
     else:
-        cv2.rotate(pixels(canvas), TURNS[rotate], dst=pixels(surface))
+        cv2.rotate(surface_pixels(canvas), ROTATE_CODES[rotate], dst=surface_pixels(surface))

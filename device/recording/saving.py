@@ -29,24 +29,24 @@ import cv2
 
 from device.recording.gif import GifError, Recording, encode
 from device.system import heap
-from models.estimator.child import leave_no_core
-from models.processes import give_way, leave_stopping_to_parent, python
+from models.estimator.child import disable_core_dumps
+from models.processes import ignore_stop_signals, raise_oom_score, spawn_python
 
-PREFIX: Final = "pose-mirror-"
-UNFINISHED: Final = ".part"
+FILE_PREFIX: Final = "pose-mirror-"
+PARTIAL_SUFFIX: Final = ".part"
 
-KEEP_FREE: Final = 50_000_000
+MIN_FREE_BYTES: Final = 50_000_000
 """Bytes that stay free on the disk: a full one stops more than GIFs."""
 
-NICE: Final = 5
+NICENESS: Final = 5
 """How far the process steps back for the mirror, which goes on meanwhile: at 10 a busy machine leaves it no time."""
 
-LONGEST: Final = 60.0
+WRITE_TIMEOUT: Final = 60.0
 """Seconds after which a process that still has not finished is taken to hang; on a Raspberry Pi it takes some ten."""
 
-FAILED: Final = "The GIF could not be written: "
+FAILURE_PREFIX: Final = "The GIF could not be written: "
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class SaveError(OSError):
@@ -64,7 +64,7 @@ class Job(NamedTuple):
     """What the process is to do: the recording, how many bytes the GIF may have, and where it goes."""
 
     recording: Recording
-    limit: int
+    max_bytes: int
     folder: Path
     name: str
 
@@ -82,7 +82,7 @@ class GifWriter:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        sweep(self._folder)
+        remove_partial_files(self._folder)
         return self
 
     def __exit__(
@@ -96,24 +96,24 @@ class GifWriter:
         return self._process.pid if self._process else None
 
     def start(self, recording: Recording) -> None:
-        """Begin to write; returns at once, and whatever goes wrong is an `outcome`. Not while one is under way."""
-        name = f"{PREFIX}{datetime.now():%Y%m%d-%H%M%S}.gif"
+        """Begin to write; returns at once, and whatever goes wrong is an `poll_outcome`. Not while one is under way."""
+        name = f"{FILE_PREFIX}{datetime.now():%Y%m%d-%H%M%S}.gif"
         jobs = [Job(recording, self._limit, self._folder, name)]
         self._thread = threading.Thread(target=self._write, args=(jobs,), name="gif", daemon=True)
         self._thread.start()
 
-    def outcome(self) -> Outcome | None:
+    def poll_outcome(self) -> Outcome | None:
         """How it ended, told once; None before."""
         try:
             return self._outcomes.get_nowait()
         except queue.Empty:
             return None
 
-    def close(self, patience: float = 3.0) -> None:
+    def close(self, timeout: float = 3.0) -> None:
         """Let a GIF under way be finished for so many seconds, then end its process; nothing half-written stays."""
         if self._thread is None:
             return
-        self._thread.join(patience)
+        self._thread.join(timeout)
         if self._process is not None:
             self._process.kill()
         self._thread.join(1.0)  # a disk that hangs keeps even a killed process
@@ -122,34 +122,34 @@ class GifWriter:
     def _write(self, jobs: list[Job]) -> None:
         """In a thread: have a process do the one job, and tell how it ended, whatever happens."""
         try:
-            with _process() as self._process:
-                outcome = _outcome(self._process, jobs.pop())
+            with _start_process() as self._process:
+                outcome = _run_job(self._process, jobs.pop())
         except Exception as error:
-            logger.exception("no GIF")
-            outcome = Outcome(None, f"{FAILED}{error}; press again.")
+            log.exception("no GIF")
+            outcome = Outcome(None, f"{FAILURE_PREFIX}{error}; press again.")
         self._process = None
         if outcome.path is None:
-            sweep(self._folder)
-            logger.warning("%s", outcome.sentence)
-        heap.give_back()
+            remove_partial_files(self._folder)
+            log.warning("%s", outcome.sentence)
+        heap.trim()
         self._outcomes.put(outcome)
 
 
-def _process() -> subprocess.Popen[bytes]:
+def _start_process() -> subprocess.Popen[bytes]:
     """A process that runs `main`."""
-    return python(
-        f"import os; os.nice({NICE}); from device.recording.saving import main; main()",
+    return spawn_python(
+        f"import os; os.nice({NICENESS}); from device.recording.saving import main; main()",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        environment={"PYGAME_HIDE_SUPPORT_PROMPT": "1", "OPENBLAS_NUM_THREADS": "1"},
+        env={"PYGAME_HIDE_SUPPORT_PROMPT": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
 
 
-def _outcome(process: subprocess.Popen[bytes], job: Job) -> Outcome:
+def _run_job(process: subprocess.Popen[bytes], job: Job) -> Outcome:
     """Hand the job over, a photo at a time, and wait for the answer. A process that hangs is ended."""
     assert process.stdin is not None
     assert process.stdout is not None
-    watchdog = threading.Timer(LONGEST, process.kill)
+    watchdog = threading.Timer(WRITE_TIMEOUT, process.kill)
     watchdog.start()
     try:
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # broken: it is dead, as its answer tells
@@ -159,16 +159,16 @@ def _outcome(process: subprocess.Popen[bytes], job: Job) -> Outcome:
     finally:
         watchdog.cancel()
     if status or not answer:
-        return Outcome(None, f"{FAILED}{_epitaph(status)}; press again.")
+        return Outcome(None, f"{FAILURE_PREFIX}{_exit_reason(status)}; press again.")
     told = json.loads(answer)
     if "fault" in told:
-        return Outcome(None, f"{FAILED}{told['fault']}.")
+        return Outcome(None, f"{FAILURE_PREFIX}{told['fault']}.")
     path = Path(told["path"])
-    logger.info("saved %s: %s", path, told["as"])
+    log.info("saved %s: %s", path, told["as"])
     return Outcome(path, f"Your GIF is saved as {path.name}.")
 
 
-def _epitaph(status: int) -> str:
+def _exit_reason(status: int) -> str:
     if status >= 0:
         return f"its process ended by itself (status {status})"
     with contextlib.suppress(ValueError):
@@ -181,17 +181,17 @@ def main() -> None:
 
     It leaves stopping to its parent, which ends it with a SIGKILL when it wants no GIF any more.
     """
-    leave_stopping_to_parent()
-    leave_no_core()
-    give_way(800)  # a visitor can press again; the estimator is missed sooner
+    ignore_stop_signals()
+    disable_core_dumps()
+    raise_oom_score(800)  # a visitor can press again; the estimator is missed sooner
     cv2.setNumThreads(1)
     try:
         job: Job = pickle.load(sys.stdin.buffer)
     except (EOFError, pickle.UnpicklingError):
         sys.exit("pose-mirror: the recording ended in the middle, as the mirror did")
     try:
-        gif = encode(job.recording, job.limit)
-        path = write(gif.data, job.folder, job.name)
+        gif = encode(job.recording, job.max_bytes)
+        path = write_atomically(gif.data, job.folder, job.name)
     except (GifError, SaveError) as error:
         print(json.dumps({"fault": str(error)}))
     else:
@@ -200,35 +200,35 @@ def main() -> None:
         print(json.dumps({"path": str(path), "as": chosen}))
 
 
-def write(data: bytes, folder: Path, name: str, *, keep_free: int = KEEP_FREE) -> Path:
+def write_atomically(data: bytes, folder: Path, name: str, *, min_free: int = MIN_FREE_BYTES) -> Path:
     """Write a file into `folder`, made when missing: complete and on the disk, or not at all. Returns its path.
 
     It is named otherwise where there is such a file. Raises SaveError.
     """
-    unfinished = folder / f".{PREFIX}{os.getpid()}{UNFINISHED}"
+    unfinished = folder / f".{FILE_PREFIX}{os.getpid()}{PARTIAL_SUFFIX}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _check_room(folder, len(data) + keep_free)
+        _check_free_space(folder, len(data) + min_free)
         with unfinished.open("xb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # `sweep` leaves it alone for as long as this process lives
+            fcntl.flock(file, fcntl.LOCK_EX)  # `remove_partial_files` leaves it alone for as long as this process lives
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            path = _unused(folder / name)
+            path = _unused_path(folder / name)
             unfinished.rename(path)
-        _sync(folder)
+        _sync_folder(folder)
     except OSError as error:
         with contextlib.suppress(OSError):
             unfinished.unlink()
-        raise error if isinstance(error, SaveError) else SaveError(_fault(error, folder)) from error
+        raise error if isinstance(error, SaveError) else SaveError(_explain(error, folder)) from error
     return path
 
 
-def sweep(folder: Path) -> int:
+def remove_partial_files(folder: Path) -> int:
     """Remove what killed processes left half-written in `folder`, and say how many files that were."""
     removed = 0
     with contextlib.suppress(OSError):  # a card that is dying may not even list its files
-        for unfinished in folder.glob(f".{PREFIX}*{UNFINISHED}"):
+        for unfinished in folder.glob(f".{FILE_PREFIX}*{PARTIAL_SUFFIX}"):
             with contextlib.suppress(OSError), unfinished.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 unfinished.unlink()
@@ -236,7 +236,7 @@ def sweep(folder: Path) -> int:
     return removed
 
 
-def _check_room(folder: Path, needed: int) -> None:
+def _check_free_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise SaveError(
@@ -245,7 +245,7 @@ def _check_room(folder: Path, needed: int) -> None:
         )
 
 
-def _unused(path: Path) -> Path:
+def _unused_path(path: Path) -> Path:
     """The path, or where there is such a file the same with the first number that there is none of.
 
     Two GIFs may be of one second: a Raspberry Pi's clock goes on from where it stood when it is switched on again.
@@ -254,7 +254,7 @@ def _unused(path: Path) -> Path:
     return next(unused for unused in itertools.chain([path], numbered) if not unused.exists())
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Have the file's new name on the disk too; some file systems cannot promise it, and the file is whole anyway."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -264,7 +264,7 @@ def _sync(folder: Path) -> None:
             os.close(handle)
 
 
-def _fault(error: OSError, folder: Path) -> str:
+def _explain(error: OSError, folder: Path) -> str:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return f"the disk of {folder} is full: delete what is not needed there"

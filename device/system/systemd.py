@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:  # the command line needs no camera to say its last words
     from device.mirror import Moment
 
-SERVICE: Final = "pose-mirror"
+SERVICE_NAME: Final = "pose-mirror"
 
-FED_EVERY: Final = 1.0
-STATUS_EVERY: Final = 5.0
+WATCHDOG_INTERVAL: Final = 1.0
+STATUS_INTERVAL: Final = 5.0
 """Seconds between two words to the watchdog, and between two of how the mirror does."""
 
-LAST_WORDS: Final = "last-words"
+LAST_WORDS_FILE: Final = "last-words"
 """The file in the service's folder from which `systemd/say-why` takes what it writes on the display."""
 
 
@@ -35,11 +35,11 @@ class Notifier:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     @classmethod
-    def of(cls, environ: Mapping[str, str] = os.environ) -> Notifier:
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Notifier:
         """The one that this process was started with."""
         return cls(environ.get("NOTIFY_SOCKET", ""))
 
-    def tell(self, **values: str) -> None:
+    def notify(self, **values: str) -> None:
         """Say KEY=value for each; whether anybody hears it is not the mirror's trouble."""
         if not self._address:
             return
@@ -48,16 +48,16 @@ class Notifier:
             sender.setblocking(False)
             sender.sendto(said.encode(), self._address)
 
-    def starting(self, what: str, seconds: float = 30.0) -> None:
-        """The start goes on and takes longer: `what` is being done, and the next word comes within `seconds`."""
-        self.tell(STATUS=what, EXTEND_TIMEOUT_USEC=f"{seconds * 1e6:.0f}")
+    def notify_starting(self, status: str, seconds: float = 30.0) -> None:
+        """The start goes on and takes longer: `status` is being done, and the next word comes within `seconds`."""
+        self.notify(STATUS=status, EXTEND_TIMEOUT_USEC=f"{seconds * 1e6:.0f}")
 
-    def stopping(self) -> None:
+    def notify_stopping(self) -> None:
         """The mirror was asked to end, and does."""
-        self.tell(STOPPING="1")
+        self.notify(STOPPING="1")
 
 
-class Pulse:
+class Heartbeat:
     """Tells by what is drawn that the mirror is up and alive. `device` says where poses are estimated now.
 
     READY with the first picture that shows what the camera sees, or says why it does not. The watchdog is fed for as
@@ -73,7 +73,7 @@ class Pulse:
         self._fed = 0.0
         self._since, self._frames, self._latency = 0.0, 0, 0.0
 
-    def drawn(self, moment: Moment, now: float) -> None:
+    def on_drawn(self, moment: Moment, now: float) -> None:
         """The moment is on the screen at `now`, seconds of time.monotonic(); to be called after every drawing."""
         if moment is self._last or (moment.frame is None and not moment.faults):
             return
@@ -81,15 +81,15 @@ class Pulse:
         if not self._ready:
             self._ready = True
             self._since = self._fed = now
-            self._notifier.tell(READY="1", STATUS="The first picture is on the display.")
+            self._notifier.notify(READY="1", STATUS="The first picture is on the display.")
         if moment.frame is not None:
             self._frames += 1
-            self._latency += now - moment.frame.taken
-        if now - self._fed >= FED_EVERY:
+            self._latency += now - moment.frame.captured_at
+        if now - self._fed >= WATCHDOG_INTERVAL:
             self._fed = now
-            self._notifier.tell(WATCHDOG="1")
-        if now - self._since >= STATUS_EVERY:
-            self._notifier.tell(STATUS=self._status(moment, now - self._since))
+            self._notifier.notify(WATCHDOG="1")
+        if now - self._since >= STATUS_INTERVAL:
+            self._notifier.notify(STATUS=self._status(moment, now - self._since))
             self._since, self._frames, self._latency = now, 0, 0.0
 
     def _status(self, moment: Moment, seconds: float) -> str:
@@ -98,25 +98,25 @@ class Pulse:
         if not self._frames:
             return " ".join(faults) or "No frames come."
         fps, latency = self._frames / seconds, 1000 * self._latency / self._frames
-        said = f"{fps:.0f} fps, {latency:.0f} ms from camera to display, {estimated_on(self._device())}."
+        said = f"{fps:.0f} fps, {latency:.0f} ms from camera to display, {describe_device(self._device())}."
         return " ".join([said, *faults])
 
 
-def estimated_on(device: str) -> str:
+def describe_device(device: str) -> str:
     """Where poses are estimated, in the status's words."""
     return f"estimated on the {({'cpu': 'CPU', 'edgetpu': 'Edge TPU'}).get(device, device)}"
 
 
-class Service(NamedTuple):
+class ServiceStatus(NamedTuple):
     """The installed service: whether it is up ("active", "activating", "failed", "inactive"), what its mirror said of
     itself, and how often it had to be started again."""
 
     state: str
-    status: str
+    status_text: str
     restarts: int
 
 
-def service(name: str = SERVICE) -> Service | None:
+def query_service(name: str = SERVICE_NAME) -> ServiceStatus | None:
     """How the installed service does; None where there is none, or no systemd."""
     asked = ["systemctl", "show", name, "--property=LoadState,ActiveState,StatusText,NRestarts"]
     try:
@@ -126,12 +126,12 @@ def service(name: str = SERVICE) -> Service | None:
     found = dict(line.partition("=")[::2] for line in ran.stdout.splitlines())
     if found.get("LoadState") != "loaded":
         return None
-    return Service(found.get("ActiveState", ""), found.get("StatusText", ""), int(found.get("NRestarts") or 0))
+    return ServiceStatus(found.get("ActiveState", ""), found.get("StatusText", ""), int(found.get("NRestarts") or 0))
 
 
-def last_words(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
+def write_last_words(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
     """Leave the sentence with which the service's mirror ends for the display that is then without one."""
     folder = environ.get("RUNTIME_DIRECTORY", "") if environ.get("NOTIFY_SOCKET") else ""
     if folder:
         with contextlib.suppress(OSError):
-            Path(folder, LAST_WORDS).write_text(f"{sentence}\n", encoding="utf-8")
+            Path(folder, LAST_WORDS_FILE).write_text(f"{sentence}\n", encoding="utf-8")

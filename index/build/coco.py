@@ -9,25 +9,34 @@ from typing import Any, Final
 
 import numpy as np
 
-from index.build.photo import Credit, ImportFailed, Photo, Skipped, check_plain, is_file, title_of, why
+from index.build.photo import (
+    Credit,
+    Photo,
+    Skipped,
+    SourceError,
+    check_regular_file,
+    describe_error,
+    is_file,
+    title_from_name,
+)
 from index.build.writer import NewItem
-from index.manifest import shown
-from index.pictures import text
+from index.pictures import clean_text
 from models.pose import Floats
+from models.text import printable
 
-Names = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
-LARGEST: Final = 1_000_000
+MAX_COORDINATE: Final = 1_000_000
 """Pixels: no coordinate in a picture is as large."""
 
 
-def photos_of_coco(file: Path, images: Path | None = None) -> tuple[int, Iterator[Photo | NewItem | Skipped]]:
+def read_coco(file: Path, images: Path | None = None) -> tuple[int, Iterator[Photo | NewItem | Skipped]]:
     """How many pictures a COCO key-point file (`images`, `annotations`, `licenses`) has, and each with its people.
 
     The pictures are looked for in `images`, or where COCO's own archives put them; when they are not there the people
     come as poses alone. Raises ImportFailed.
     """
-    document = _json(file)
+    document = _load_json(file)
     try:
         pictures = {one["id"]: one for one in document["images"]}
         people = _people_by_picture(document["annotations"])
@@ -37,8 +46,8 @@ def photos_of_coco(file: Path, images: Path | None = None) -> tuple[int, Iterato
         credits = [_coco_credit(one, licences) for one in wanted]
         sizes = [_size(one) for one in wanted]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ImportFailed(f"{shown(file)} is no COCO key-point file: {why(error)}.") from error
-    folder = _folder_of(file, images, named)
+        raise SourceError(f"{printable(file)} is no COCO key-point file: {describe_error(error)}.") from error
+    folder = _find_picture_folder(file, images, named)
 
     def each() -> Iterator[Photo | NewItem | Skipped]:
         for one, name, credit, size in zip(wanted, named, credits, sizes, strict=True):
@@ -51,20 +60,20 @@ def photos_of_coco(file: Path, images: Path | None = None) -> tuple[int, Iterato
     return len(wanted), each()
 
 
-def _json(file: Path) -> dict[str, Any]:
-    check_plain(file)
+def _load_json(file: Path) -> dict[str, Any]:
+    check_regular_file(file)
     try:
         document = json.loads(file.read_bytes())
     except OSError as error:
-        raise ImportFailed(f"{shown(file)} cannot be read ({error.strerror}).") from error
+        raise SourceError(f"{printable(file)} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise ImportFailed(f"{shown(file)} is no JSON: {why(error)}.") from error
+        raise SourceError(f"{printable(file)} is no JSON: {describe_error(error)}.") from error
     if not isinstance(document, dict):
-        raise ImportFailed(f"{shown(file)} is no COCO key-point file: it has no `images` and `annotations`.")
+        raise SourceError(f"{printable(file)} is no COCO key-point file: it has no `images` and `annotations`.")
     return document
 
 
-def _people_by_picture(annotations: list[Names]) -> dict[Any, list[Floats]]:
+def _people_by_picture(annotations: list[JsonObject]) -> dict[Any, list[Floats]]:
     """17×3 key points of every labelled person, by their picture's id; people drawn as one crowd are left out."""
     people: dict[Any, list[Floats]] = {}
     for one in annotations:
@@ -72,29 +81,29 @@ def _people_by_picture(annotations: list[Names]) -> dict[Any, list[Floats]]:
             continue
         points = np.array(one["keypoints"], np.float32).reshape(17, 3)
         seen = points[points[:, 2] > 0, :2]
-        if len(seen) and np.isfinite(points).all() and np.abs(seen).max() < LARGEST:
+        if len(seen) and np.isfinite(points).all() and np.abs(seen).max() < MAX_COORDINATE:
             people.setdefault(one["image_id"], []).append(points)
     return people
 
 
-def _size(picture: Names) -> tuple[int, int] | None:
+def _size(picture: JsonObject) -> tuple[int, int] | None:
     """Width and height; None where they are none of a picture."""
     width, height = int(picture["width"]), int(picture["height"])
-    return (width, height) if 1 <= min(width, height) <= max(width, height) < LARGEST else None
+    return (width, height) if 1 <= min(width, height) <= max(width, height) < MAX_COORDINATE else None
 
 
-def _coco_credit(picture: Names, licences: Mapping[Any, Names]) -> Credit:
+def _coco_credit(picture: JsonObject, licences: Mapping[Any, JsonObject]) -> Credit:
     licence = licences.get(picture.get("license"), {})
     return Credit(
-        title_of(Path(str(picture["file_name"]))),
+        title_from_name(Path(str(picture["file_name"]))),
         None,
-        text(licence.get("name")),
-        text(licence.get("url")),
-        text(picture.get("flickr_url") or picture.get("coco_url")),
+        clean_text(licence.get("name")),
+        clean_text(licence.get("url")),
+        clean_text(picture.get("flickr_url") or picture.get("coco_url")),
     )
 
 
-def _folder_of(file: Path, images: Path | None, named: list[str]) -> Path | None:
+def _find_picture_folder(file: Path, images: Path | None, named: list[str]) -> Path | None:
     """Where the pictures are: named, beside the file, or as COCO's archives unpack (annotations/, val2017/)."""
     split = file.stem.removeprefix("person_keypoints_")
     beside, above = file.parent, file.parent.parent
@@ -103,5 +112,5 @@ def _folder_of(file: Path, images: Path | None, named: list[str]) -> Path | None
         if any(is_file(place / name) for name in named[:20]):
             return place
     if images is not None:
-        raise ImportFailed(f"{shown(images)} has none of the pictures that {shown(file)} names.")
+        raise SourceError(f"{printable(images)} has none of the pictures that {printable(file)} names.")
     return None

@@ -12,32 +12,32 @@ import numpy as np
 import numpy.typing as npt
 
 from index.agreement import agreement
-from index.build.reference import TILE, Reference, figure, references
-from models.pose import BOX_TO_BODY, SWAP, Floats
+from index.build.reference import TILE_SIZE, ReferencePose, reference_poses, render_figure
+from models.pose import BODY_TO_BOX_RATIO, MIRROR_ORDER, Floats
 
-AGREES: Final = 0.7
+MIN_AGREEMENT: Final = 0.7
 """From this agreement on somebody is seen to be in the pose."""
 
 BODY: Final = slice(5, 17)
 """The key points that are compared: below the head, as a pose is one wherever somebody looks."""
 
-FEWEST: Final = 9
-"""With fewer of these points nobody can agree by `AGREES`."""
+MIN_KEYPOINTS: Final = 9
+"""With fewer of these points nobody can agree by `MIN_AGREEMENT`."""
 
-AT_ONCE: Final = 8_000
+BATCH_SIZE: Final = 8_000
 """People compared at a time, so that what is worked out for each of them and each reference fits into memory."""
 
-SAMPLE: Final = 200_000
+MAX_SAMPLE: Final = 200_000
 """Of more people than this every so-manieth is compared, and counts for all of them: it takes seconds, not minutes."""
 
-NEAR: Final = 1.0
-"""Of those who agree by `AGREES`, all but two in a thousand have their points, after the best fit, off by less than
+MAX_SQUARED_ERROR: Final = 1.0
+"""Of those who agree by `MIN_AGREEMENT`, all but two in a thousand have their points, after the best fit, off by less than
 this: squared, summed, in parts of the reference's area. The others are missed."""
 
-LEVELS: Final = (1, 4, 16, 64, 256)
+LEVEL_THRESHOLDS: Final = (1, 4, 16, 64, 256)
 """How many people make a pose the next richer: each time four times as many."""
 
-KINDS: Final = {
+KIND_HEADINGS: Final = {
     "everyday": "Everyday",
     "sport": "Sport",
     "yoga": "Yoga",
@@ -47,22 +47,22 @@ KINDS: Final = {
 }
 """The headings, in their order."""
 
-NAMED: Final = 3
+MAX_NAMED_POSES: Final = 3
 """So many of the richest poses, and of those that are thin, are named in words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Covered:
-    """How many people agree with a reference pose or its mirror image by `AGREES` or more, and how well the best."""
+class PoseCoverage:
+    """How many people agree with a reference pose or its mirror image by `MIN_AGREEMENT` or more, and how well the best."""
 
-    reference: Reference
+    reference: ReferencePose
     people: int
-    best: float
+    best_agreement: float
 
     @property
     def level(self) -> int:
-        """From 0 for nobody, to the number of `LEVELS`."""
-        return bisect_right(LEVELS, self.people)
+        """From 0 for nobody, to the number of `LEVEL_THRESHOLDS`."""
+        return bisect_right(LEVEL_THRESHOLDS, self.people)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,52 +70,54 @@ class Coverage:
     """How a library's `people` spread over the reference poses; how many are seen whole, and how many to the hips."""
 
     people: int
-    whole: int
-    upper: int
-    poses: tuple[Covered, ...]
+    full_body: int
+    upper_body: int
+    poses: tuple[PoseCoverage, ...]
 
 
-def coverage(keypoints: Floats) -> Coverage:
+def measure_coverage(keypoints: Floats) -> Coverage:
     """What N×17×3 key points (third ≤ 0 where unseen; may be mapped from a file) cover.
 
     People count as they are and as in a mirror, as a library shows them both ways. Of a library of millions a sample is
     compared, so that its numbers are about right.
     """
-    step = -(-len(keypoints) // SAMPLE) or 1
+    step = -(-len(keypoints) // MAX_SAMPLE) or 1
     everybody, keypoints = len(keypoints), keypoints[::step]
-    asked = references()
+    asked = reference_poses()
     straight = np.array([one.keypoints for one in asked])
-    queries = np.concatenate([straight, straight[:, SWAP] * np.array([-1, 1], np.float32)])
+    queries = np.concatenate([straight, straight[:, MIRROR_ORDER] * np.array([-1, 1], np.float32)])
     counts, best = np.zeros(len(asked), np.int64), np.zeros(len(asked))
     whole = upper = 0
-    for start in range(0, len(keypoints), AT_ONCE):
-        people = np.array(keypoints[start : start + AT_ONCE], np.float32)
+    for start in range(0, len(keypoints), BATCH_SIZE):
+        people = np.array(keypoints[start : start + BATCH_SIZE], np.float32)
         seen = people[:, :, 2] > 0
-        whole += int((_either(seen, 5) & _either(seen, 11) & _either(seen, 13) & _either(seen, 15)).sum())
-        upper += int((_either(seen, 5) & _either(seen, 7) & ~seen[:, 13:].any(1)).sum())
-        apart = _apart(queries, people)
+        whole += int(
+            (_either_seen(seen, 5) & _either_seen(seen, 11) & _either_seen(seen, 13) & _either_seen(seen, 15)).sum()
+        )
+        upper += int((_either_seen(seen, 5) & _either_seen(seen, 7) & ~seen[:, 13:].any(1)).sum())
+        apart = _squared_errors(queries, people)
         for number in range(len(asked)):
             found = np.zeros(len(people), np.float32)
             for query in (number, number + len(asked)):
-                near = np.flatnonzero(apart[query] < NEAR)
+                near = np.flatnonzero(apart[query] < MAX_SQUARED_ERROR)
                 if not len(near):
                     near = apart[query].argmin(keepdims=True)
                 found[near] = np.maximum(found[near], _agreement(queries[query], people[near]))
-            counts[number] += int((found >= AGREES).sum())
+            counts[number] += int((found >= MIN_AGREEMENT).sum())
             best[number] = max(best[number], float(found.max()))
-    poses = (Covered(*one) for one in zip(asked, (step * counts).tolist(), best.tolist(), strict=True))
+    poses = (PoseCoverage(*one) for one in zip(asked, (step * counts).tolist(), best.tolist(), strict=True))
     whole, upper = min(step * whole, everybody), min(step * upper, everybody)
     return Coverage(everybody, whole, min(upper, everybody - whole), tuple(poses))
 
 
-def _apart(queries: Floats, people: Floats) -> Floats:
+def _squared_errors(queries: Floats, people: Floats) -> Floats:
     """Q×N: how far N people (17×3) are from Q poses (17×2) after the best scale and shift, over the points they have.
 
     The points' distances squared and summed, in parts of the area that agreement goes by; infinite for people of whom
     too few points are seen. All of it comes from five products of matrices.
     """
     body = queries[:, BODY]
-    area = BOX_TO_BODY * np.ptp(body, axis=1).prod(1)
+    area = BODY_TO_BOX_RATIO * np.ptp(body, axis=1).prod(1)
     body = (body - body.mean(1, keepdims=True)) / np.sqrt(area)[:, None, None]
     points, seen = people[:, BODY, :2], (people[:, BODY, 2] > 0).astype(np.float32)
     count = seen.sum(1)
@@ -127,7 +129,7 @@ def _apart(queries: Floats, people: Floats) -> Floats:
     for axis in range(2):
         missed -= (body[:, :, axis] @ seen.T) ** 2 / np.maximum(count, 1)
     missed -= fitting**2 / spread
-    missed[:, count < FEWEST] = np.inf
+    missed[:, count < MIN_KEYPOINTS] = np.inf
     found: Floats = missed
     return found
 
@@ -138,7 +140,7 @@ def _agreement(query: Floats, people: Floats) -> Floats:
     return agreement(query, weights, people[:, :, :2], people[:, :, 2] > 0)
 
 
-def _either(seen: npt.NDArray[np.bool_], left: int) -> npt.NDArray[np.bool_]:
+def _either_seen(seen: npt.NDArray[np.bool_], left: int) -> npt.NDArray[np.bool_]:
     """Whether somebody's left point or the right one after it is seen."""
     return np.asarray(seen[:, left] | seen[:, left + 1])
 
@@ -188,60 +190,68 @@ STYLE: Final = """
 """What colours a drawing: from thin to rich in even steps of lightness, which every eye tells apart."""
 
 
-def drawing(coverage: Coverage) -> str:
+def render_coverage(coverage: Coverage) -> str:
     """The coverage as a piece of HTML: a small figure in each reference pose, coloured by how many people agree.
 
     It needs `STYLE` in the page, whose `--line` colours outlines.
     """
     kinds = "".join(
-        _kind(name, [one for one in coverage.poses if one.reference.kind == kind]) for kind, name in KINDS.items()
+        _render_kind(name, [one for one in coverage.poses if one.reference.kind == kind])
+        for kind, name in KIND_HEADINGS.items()
     )
-    return f'<div class="coverage">\n<p>{_in_words(coverage)}</p>\n{_legend()}\n{kinds}</div>\n'
+    return f'<div class="coverage">\n<p>{_summary(coverage)}</p>\n{_render_legend()}\n{kinds}</div>\n'
 
 
-def _in_words(coverage: Coverage) -> str:
+def _summary(coverage: Coverage) -> str:
     """How much of people is seen, which poses are the richest, and which are thin."""
-    order = sorted(coverage.poses, key=lambda one: (-one.people, -one.best))
-    parts = coverage.people - coverage.whole - coverage.upper
-    said = [f"{coverage.whole:,} people are seen whole, {coverage.upper:,} to the hips, {parts:,} in other parts."]
+    order = sorted(coverage.poses, key=lambda one: (-one.people, -one.best_agreement))
+    parts = coverage.people - coverage.full_body - coverage.upper_body
+    said = [
+        f"{coverage.full_body:,} people are seen whole, {coverage.upper_body:,} to the hips, {parts:,} in other parts."
+    ]
     if order and order[0].people:
-        said.append(f"The library is richest in {_named(order[:NAMED])}.")
+        said.append(f"The library is richest in {_list_poses(order[:MAX_NAMED_POSES])}.")
     nobody = [one for one in order if not one.people]
     if nobody:
-        said.append(f"In {len(nobody)} of {len(order)} poses there is nobody yet, such as {_named(nobody[-NAMED:])}.")
+        said.append(
+            f"In {len(nobody)} of {len(order)} poses there is nobody yet, such as {_list_poses(nobody[-MAX_NAMED_POSES:])}."
+        )
     elif order:
-        said.append(f"It is thinnest in {_named(order[-NAMED:])}.")
+        said.append(f"It is thinnest in {_list_poses(order[-MAX_NAMED_POSES:])}.")
     return " ".join(said)
 
 
-def _named(poses: Sequence[Covered]) -> str:
+def _list_poses(poses: Sequence[PoseCoverage]) -> str:
     titles = [f"“{escape(one.reference.title)}”" + (f" ({one.people:,})" if one.people else "") for one in poses]
     return " and ".join([", ".join(titles[:-1]), titles[-1]]) if len(titles) > 1 else "".join(titles)
 
 
-def _legend() -> str:
-    ends = [*(str(level - 1) for level in LEVELS[1:]), ""]
-    names = ["nobody", *(f"{low}–{high}" if high else f"{low} or more" for low, high in zip(LEVELS, ends, strict=True))]
+def _render_legend() -> str:
+    ends = [*(str(level - 1) for level in LEVEL_THRESHOLDS[1:]), ""]
+    names = [
+        "nobody",
+        *(f"{low}–{high}" if high else f"{low} or more" for low, high in zip(LEVEL_THRESHOLDS, ends, strict=True)),
+    ]
     steps = "".join(f'<span><i class="l{level}"></i>{name}</span>' for level, name in enumerate(names))
     return f'<div class="scale legend" role="img" aria-label="Colours by how many people are in a pose">{steps}</div>'
 
 
-def _kind(name: str, poses: Sequence[Covered]) -> str:
+def _render_kind(name: str, poses: Sequence[PoseCoverage]) -> str:
     """The poses of one kind of movement, the richest first, below a strip that sums them up."""
-    order = sorted(poses, key=lambda one: (-one.people, -one.best))
-    counts = [sum(one.level == level for one in poses) for level in range(len(LEVELS) + 1)]
+    order = sorted(poses, key=lambda one: (-one.people, -one.best_agreement))
+    counts = [sum(one.level == level for one in poses) for level in range(len(LEVEL_THRESHOLDS) + 1)]
     strip = "".join(
         f'<i class="l{level}" style="flex:{counts[level]}"></i>'
         for level in range(len(counts) - 1, -1, -1)
         if counts[level]
     )
-    tiles = "".join(_pose(one) for one in order)
+    tiles = "".join(_render_pose(one) for one in order)
     return f'<h3>{name} <span class="scale">{strip}</span></h3>\n<ul class="poses">{tiles}</ul>\n'
 
 
-def _pose(covered: Covered) -> str:
-    drawn = f'<svg viewBox="0 0 {TILE} {TILE}">{figure(covered.reference)}</svg>'
+def _render_pose(covered: PoseCoverage) -> str:
+    drawn = f'<svg viewBox="0 0 {TILE_SIZE} {TILE_SIZE}">{render_figure(covered.reference)}</svg>'
     return (
-        f'<li class="l{covered.level}" title="the best agrees by {covered.best:.2f}">{drawn}'
+        f'<li class="l{covered.level}" title="the best agrees by {covered.best_agreement:.2f}">{drawn}'
         f"{escape(covered.reference.title)} <small>{covered.people:,}</small></li>\n"
     )

@@ -7,11 +7,11 @@ from html import escape
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from index.build.licences import deed, short_name
+from index.build.licences import deed_url, short_name
 from index.library import Item
-from index.manifest import PICTURES
+from index.manifest import PICTURES_FOLDER
 
-HEAD: Final = """<!DOCTYPE html>
+PAGE_HEAD: Final = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -43,11 +43,11 @@ h2 { break-after: avoid }
 </style>
 """
 
-LAID_AT_ONCE: Final = 360
+PICTURES_PER_LIST: Final = 360
 """Pictures in one list: browsers lay out only the lists in sight. Its rows are full for 2 to 6, 8, 9 and 10 columns."""
 
 
-class Credited(NamedTuple):
+class PictureCredit(NamedTuple):
     """A picture's file, and whom to thank for it."""
 
     picture: str
@@ -58,39 +58,39 @@ class Credited(NamedTuple):
     source_url: str
 
 
-def page(items: Iterable[Item]) -> Iterator[str]:
+def render_credits(items: Iterable[Item]) -> Iterator[str]:
     """The page in pieces: each picture once, by licences, the most frequent first, and by authors.
 
     It needs no script and no network; its pictures lie in the folder `pictures` beside it.
     """
-    credited: dict[str, Credited] = {}
+    credited: dict[str, PictureCredit] = {}
     alone = 0
     for item in items:
         if item.picture is None:
             alone += 1
         elif item.picture.name not in credited:
-            credited[item.picture.name] = _credited(item, item.picture.name)
-    by_licence: dict[tuple[str, str], list[Credited]] = {}
+            credited[item.picture.name] = _picture_credit(item, item.picture.name)
+    by_licence: dict[tuple[str, str], list[PictureCredit]] = {}
     for one in credited.values():
         by_licence.setdefault(one.licence, []).append(one)
     licences = sorted(by_licence, key=lambda licence: (licence == ("", ""), -len(by_licence[licence]), licence))
-    yield HEAD
+    yield PAGE_HEAD
     yield f"<h1>Credits</h1>\n<p>{_summary(list(credited.values()), alone)}</p>\n"
     if len(licences) > 1:
         rows = (
-            f'<tr><td><a href="#licence-{number}">{escape(_name(licence))}</a><td>{len(by_licence[licence]):,}\n'
+            f'<tr><td><a href="#licence-{number}">{escape(_licence_name(licence))}</a><td>{len(by_licence[licence]):,}\n'
             for number, licence in enumerate(licences, 1)
         )
         yield f"<table>\n{''.join(rows)}</table>\n"
     for number, licence in enumerate(licences, 1):
         yield f'<section id="licence-{number}">\n'
-        name = linked(_name(licence), licence[1] or deed(licence[0]))
-        yield f"<h2>{name} <small>{_count(by_licence[licence], 'picture')}</small></h2>\n"
-        yield from _pictures(by_licence[licence])
+        name = render_link(_licence_name(licence), licence[1] or deed_url(licence[0]))
+        yield f"<h2>{name} <small>{_format_count(by_licence[licence], 'picture')}</small></h2>\n"
+        yield from _render_pictures(by_licence[licence])
         yield "</section>\n"
 
 
-def linked(words: str, url: str) -> str:
+def render_link(words: str, url: str) -> str:
     """Text for HTML, with a link where the URL leads to the web."""
     try:
         parts = urlsplit(url)
@@ -100,37 +100,41 @@ def linked(words: str, url: str) -> str:
     return f'<a href="{escape(url)}">{escape(words)}</a>' if leads else escape(words)
 
 
-def _credited(item: Item, picture: str) -> Credited:
+def _picture_credit(item: Item, picture: str) -> PictureCredit:
     licence = item.licence or "", item.licence_url or ""
-    return Credited(picture, item.title or "", item.author or "", licence, item.source_url or "")
+    return PictureCredit(picture, item.title or "", item.author or "", licence, item.source_url or "")
 
 
-def _summary(pictures: Sequence[Credited], alone: int) -> str:
+def _summary(pictures: Sequence[PictureCredit], alone: int) -> str:
     """How many there are, for people."""
     authors = {one.author for one in pictures} - {""}
-    said = [f"{_count(pictures, 'picture')} by {_count(authors, 'author')}" if authors else _count(pictures, "picture")]
+    said = [
+        f"{_format_count(pictures, 'picture')} by {_format_count(authors, 'author')}"
+        if authors
+        else _format_count(pictures, "picture")
+    ]
     if alone:
         said.append(f"{alone:,} {'pose' if alone == 1 else 'poses'} without a picture")
     return f"This mirror shows {' and '.join(said)}. Thank you to everybody who made them."
 
 
-def _pictures(pictures: Sequence[Credited]) -> Iterator[str]:
+def _render_pictures(pictures: Sequence[PictureCredit]) -> Iterator[str]:
     """The pictures of one licence, by authors; those of whom nobody is known come last."""
     ordered = sorted(pictures, key=lambda one: (not one.author, one.author.casefold(), one.author))
-    for start in range(0, len(ordered), LAID_AT_ONCE):
+    for start in range(0, len(ordered), PICTURES_PER_LIST):
         yield "<ul>\n"
-        for one in ordered[start : start + LAID_AT_ONCE]:
+        for one in ordered[start : start + PICTURES_PER_LIST]:
             author = f"<small>{escape(one.author)}</small>" if one.author else ""
-            yield f'<li><img src="{PICTURES}/{escape(one.picture)}" loading="lazy" alt="">'
-            yield f"{linked(one.title or 'Untitled', one.source_url)}{author}\n"
+            yield f'<li><img src="{PICTURES_FOLDER}/{escape(one.picture)}" loading="lazy" alt="">'
+            yield f"{render_link(one.title or 'Untitled', one.source_url)}{author}\n"
         yield "</ul>\n"
 
 
-def _name(licence: tuple[str, str]) -> str:
+def _licence_name(licence: tuple[str, str]) -> str:
     """What a licence is called: by its name, else after its deed, else by its URL."""
     name, url = licence
     return name or next(short_name(url), url) or "No licence is known"
 
 
-def _count(things: Sequence[object] | set[str], what: str) -> str:
+def _format_count(things: Sequence[object] | set[str], what: str) -> str:
     return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"

@@ -25,20 +25,21 @@ import numpy as np
 from index import fingerprint, pictures
 from index.build import people, video
 from index.build import photo_workers as workers
-from index.build.people import FinderFactory
+from index.build.people import EstimatorFactory
 from index.build.photo import Photo, Skipped
-from index.build.photo_workers import Found
+from index.build.photo_workers import ScanResult
 from index.build.writer import NewItem
-from index.manifest import PICTURES, LibraryError, as_os_error, os_error, sha256_of, shown
-from index.pictures import Kept, Stored
+from index.manifest import PICTURES_FOLDER, LibraryError, as_os_error, os_error, sha256_of
+from index.pictures import EncodedPicture, StoredPicture
 from models.estimator import estimator, posenet
+from models.text import printable
 
 VERSION: Final = 1
 """Of the table."""
 
-TABLE: Final = "looked.sqlite"
+DATABASE: Final = "looked.sqlite"
 
-WORTH_KEEPING: Final = 60.0
+MIN_WORK_SECONDS: Final = 60.0
 """Seconds of work: a build that is stopped with less than this leaves nothing behind."""
 
 log = logging.getLogger(__name__)
@@ -47,10 +48,10 @@ Row = tuple[str, bytes]
 """What is said of a photo, as JSON, and its people's key points: N×17×3 float32, little-endian."""
 
 
-class Settings(NamedTuple):
+class ScanSettings(NamedTuple):
     """What a result depends on, besides the photo."""
 
-    finder: FinderFactory | None
+    open_estimator: EstimatorFactory | None
     model: tuple[str, str] | None
     long_side: int
 
@@ -68,24 +69,24 @@ class Journal:
     When it is left it vanishes if the build is `done`, or if there is less than a minute's work in it; else it stays.
     """
 
-    def __init__(self, out: Path, settings: Settings, *, fresh: bool = False) -> None:
+    def __init__(self, out: Path, settings: ScanSettings, *, fresh: bool = False) -> None:
         """The journal of the library `out`; begun anew when it is damaged, or when `fresh`.
 
         Raises LibraryError when another build has it, OSError when the disk is full.
         """
         self.out = Path(os.path.realpath(out))
         self.folder = self.out.parent / f".{self.out.name}.looked"
-        self.pictures = self.folder / PICTURES
+        self.picture_folder = self.folder / PICTURES_FOLDER
         self.resumed = 0
         self.done = False
         self._settings = settings.checksum()
         self._whole: set[bytes] = set()
-        self._lock = _locked(self.folder)
+        self._lock = _lock_folder(self.folder)
         try:
             if fresh:
-                _empty(self.folder)
-            self._table = _opened(self.folder)
-            self.pictures.mkdir(exist_ok=True)
+                _clear(self.folder)
+            self._table = _open_database(self.folder)
+            self.picture_folder.mkdir(exist_ok=True)
             ((self.seconds,),) = self._table.execute("SELECT seconds FROM work")
         except BaseException:
             os.close(self._lock)
@@ -111,16 +112,18 @@ class Journal:
         self._last = time.monotonic()
         if key in self._whole:
             return True
-        row = self._row(key)
-        if row is None or not all(f"{sha256_of(self.pictures / name)}.jpg" == name for name in _pictures(row)):
+        row = self._read_row(key)
+        if row is None or not all(
+            f"{sha256_of(self.picture_folder / name)}.jpg" == name for name in _picture_names(row)
+        ):
             return False
         self._whole.add(key)
         self.resumed += 1
         return True
 
-    def add(self, key: bytes, found: Found) -> None:
+    def add(self, key: bytes, found: ScanResult) -> None:
         """Writes down what a photo gave: from here on it outlives this process. Raises OSError."""
-        row = _row(found, self.pictures)
+        row = _encode_row(found, self.picture_folder)
         now = time.monotonic()
         self.seconds, self._last = self.seconds + now - self._last, now
         with as_os_error(self.folder):
@@ -129,10 +132,10 @@ class Journal:
             self._table.commit()
         self._whole.add(key)
 
-    def found(self, key: bytes, photo: Photo) -> Found | None:
+    def get(self, key: bytes, photo: Photo) -> ScanResult | None:
         """What a photo gave, its pictures lying in the journal; None when nothing is known of it."""
-        row = self._row(key) if key in self._whole else None
-        return None if row is None else _found(row, photo, self.pictures)
+        row = self._read_row(key) if key in self._whole else None
+        return None if row is None else _decode_row(row, photo, self.picture_folder)
 
     def __enter__(self) -> Self:
         return self
@@ -141,9 +144,9 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self.done or self.seconds < WORTH_KEEPING:
+            if self.done or self.seconds < MIN_WORK_SECONDS:
                 self._table.close()
-                _empty(self.folder)
+                _clear(self.folder)
                 os.rmdir(self.folder)
             else:
                 with as_os_error(self.folder):
@@ -153,14 +156,14 @@ class Journal:
                     "What was looked at so far (%s photos) is kept in %s: the same command goes on from there, and "
                     "with --fresh it begins anew.",
                     f"{count:,}",
-                    shown(self.folder),
+                    printable(self.folder),
                 )
         except OSError as left:
-            log.warning("%s is left behind (%s).", shown(self.folder), left.strerror)
+            log.warning("%s is left behind (%s).", printable(self.folder), left.strerror)
         finally:
             os.close(self._lock)
 
-    def _row(self, key: bytes) -> Row | None:
+    def _read_row(self, key: bytes) -> Row | None:
         with as_os_error(self.folder):
             row = self._table.execute("SELECT said, keypoints, digest FROM looked WHERE key = ?", (key,)).fetchone()
         if row is None or not isinstance(row[0], str) or not isinstance(row[1], bytes):
@@ -168,7 +171,7 @@ class Journal:
         return row[:2] if row[2] == _digest(key, row[:2]) else None
 
 
-def kept(folder: Path, stored: Stored) -> Kept:
+def save_picture(folder: Path, stored: EncodedPicture) -> StoredPicture:
     """Puts a picture's file into a folder under its name, whole or not at all. Raises OSError.
 
     Also where there is one of that name: it may be what a power cut has left.
@@ -176,29 +179,29 @@ def kept(folder: Path, stored: Stored) -> Kept:
     file, part = folder / stored.name, folder / f"{os.getpid()}.part"
     part.write_bytes(stored.jpeg)
     os.replace(part, file)
-    return Kept(file, stored.width, stored.height, stored.fingerprint)
+    return StoredPicture(file, stored.width, stored.height, stored.fingerprint)
 
 
-def _row(found: Found, folder: Path) -> Row:
+def _encode_row(found: ScanResult, folder: Path) -> Row:
     if isinstance(found, Skipped):
         return json.dumps({"skipped": [found.name, found.kind, found.reason]}), b""
     of, names = [], {}
     for item in found:
-        assert isinstance(item.picture, (Stored, Kept)), "what was looked at has its picture ready"
+        assert isinstance(item.picture, (EncodedPicture, StoredPicture)), "what was looked at has its picture ready"
         if item.picture.name not in names:
-            one = kept(folder, item.picture) if isinstance(item.picture, Stored) else item.picture
+            one = save_picture(folder, item.picture) if isinstance(item.picture, EncodedPicture) else item.picture
             names[one.name] = [one.width, one.height, one.fingerprint.hex()]
         of.append(item.picture.name)
     said = {"author": found[0].author, "pictures": names, "of": of}
     return json.dumps(said), np.stack([item.keypoints for item in found]).astype("<f4").tobytes()
 
 
-def _found(row: Row, photo: Photo, folder: Path) -> Found:
+def _decode_row(row: Row, photo: Photo, folder: Path) -> ScanResult:
     said: dict[str, Any] = json.loads(row[0])
     if "skipped" in said:
         return Skipped(*said["skipped"])
     pictures = {
-        name: Kept(folder / name, width, height, bytes.fromhex(bits))
+        name: StoredPicture(folder / name, width, height, bytes.fromhex(bits))
         for name, (width, height, bits) in said["pictures"].items()
     }
     credit = photo.credit._replace(author=photo.credit.author or said["author"])
@@ -206,7 +209,7 @@ def _found(row: Row, photo: Photo, folder: Path) -> Found:
     return [NewItem(pictures[name], one, *credit) for name, one in zip(said["of"], keypoints, strict=True)]
 
 
-def _pictures(row: Row) -> list[str]:
+def _picture_names(row: Row) -> list[str]:
     return list(json.loads(row[0]).get("pictures", ()))
 
 
@@ -215,7 +218,7 @@ def _digest(key: bytes, row: Row) -> bytes:
     return hashlib.blake2b(b"\0".join((key, row[0].encode(), row[1])), digest_size=16).digest()
 
 
-def _locked(folder: Path) -> int:
+def _lock_folder(folder: Path) -> int:
     """Makes the folder where there is none, and locks it for this process: the descriptor that does."""
     while True:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -225,27 +228,27 @@ def _locked(folder: Path) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(lock)
-            raise LibraryError(f"Another build is using {shown(folder)}: wait for it, or stop it.") from error
+            raise LibraryError(f"Another build is using {printable(folder)}: wait for it, or stop it.") from error
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock), os.stat(folder)):
                 return lock
         os.close(lock)  # the build that had it has just removed it
 
 
-def _opened(folder: Path) -> sqlite3.Connection:
+def _open_database(folder: Path) -> sqlite3.Connection:
     """The table in a folder, empty where there was none or a damaged one. Raises OSError."""
     try:
-        return _table(folder / TABLE)
+        return _connect(folder / DATABASE)
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise os_error(error, folder) from error
-        log.warning("%s cannot be used (%s): the build begins anew.", shown(folder / TABLE), error)
-    _empty(folder)
+        log.warning("%s cannot be used (%s): the build begins anew.", printable(folder / DATABASE), error)
+    _clear(folder)
     with as_os_error(folder):
-        return _table(folder / TABLE)
+        return _connect(folder / DATABASE)
 
 
-def _table(file: Path) -> sqlite3.Connection:
+def _connect(file: Path) -> sqlite3.Connection:
     """Raises sqlite3.Error when a file that is there is no whole table of ours."""
     table = sqlite3.connect(file)
     try:
@@ -272,9 +275,9 @@ def _table(file: Path) -> sqlite3.Connection:
         raise
 
 
-def _empty(folder: Path) -> None:
+def _clear(folder: Path) -> None:
     """Removes what a journal consists of, and nothing else."""
-    for name in (TABLE, f"{TABLE}-wal", f"{TABLE}-shm", f"{TABLE}-journal", PICTURES):
+    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", PICTURES_FOLDER):
         place = folder / name
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)

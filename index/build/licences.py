@@ -14,11 +14,11 @@ def matches_licence(licence: str | None, patterns: Sequence[str], url: str | Non
     `http://creativecommons.org/licenses/by/2.0/` or the name `CC-BY-2.0` is `CC BY 2.0`. A licence that is not known
     fits none.
     """
-    names = [name.casefold() for name in _names(licence, url)]
+    names = [name.casefold() for name in _known_names(licence, url)]
     return any(fnmatchcase(name, pattern.casefold()) for pattern in patterns for name in names)
 
 
-def _names(licence: str | None, url: str | None) -> Iterator[str]:
+def _known_names(licence: str | None, url: str | None) -> Iterator[str]:
     for known in (licence, url):
         if known:
             yield known
@@ -28,7 +28,7 @@ def _names(licence: str | None, url: str | None) -> Iterator[str]:
 def short_name(licence: str) -> Iterator[str]:
     """Creative Commons' own short name of a licence, given by its deed's URL or a name written another way."""
     found = re.search(r"creativecommons\.org/(licenses|publicdomain)/([a-z-]+)(?:/(\d\.\d))?", licence, re.IGNORECASE)
-    written = _written(licence)
+    written = _match_short_name(licence)
     if found is not None:
         kind, version = found[2].upper(), found[3]
         name = {"ZERO": "CC0", "MARK": "Public Domain Mark"}.get(kind, f"CC {kind}")
@@ -39,14 +39,14 @@ def short_name(licence: str) -> Iterator[str]:
     yield f"{name} {version}" if version else name
 
 
-def deed(licence: str) -> str:
+def deed_url(licence: str) -> str:
     """Where Creative Commons explains a licence of theirs, given by its name; empty for others."""
-    written = _written(licence)
+    written = _match_short_name(licence)
     if written is not None and written[2]:
         return f"https://creativecommons.org/licenses/{written[1].lower()}/{written[2]}/"
     return "https://creativecommons.org/publicdomain/zero/1.0/" if re.match("cc0", licence, re.IGNORECASE) else ""
 
 
-def _written(licence: str) -> re.Match[str] | None:
+def _match_short_name(licence: str) -> re.Match[str] | None:
     """`CC BY-SA 4.0` in its parts, however it is written."""
     return re.fullmatch(r"cc[-_ ](by[a-z-]*?)(?:[-_ ]v?(\d\.\d))?", licence, re.IGNORECASE)

@@ -14,40 +14,40 @@ import numpy as np
 from models.estimator.estimator import Estimator
 from models.pose import Floats, Image, Pose
 
-PERSON = 0.4
+MIN_PERSON_SCORE = 0.4
 """A pose scored less is often no person: PoseNet reports down to 0.2, where folds and shadows come in."""
 
-POINT = 0.3
+MIN_KEYPOINT_SCORE = 0.3
 """A key point scored less is a guess, and counts as unseen in the library."""
 
-FEWEST_POINTS, FEWEST_BODY_POINTS = 8, 6
+MIN_KEYPOINTS, MIN_BODY_KEYPOINTS = 8, 6
 """Of 17 and of the 12 below the head: shoulders, arms and hips, or more. Of less no pose can be told."""
 
-SMALLEST = 0.3
+MIN_PERSON_SIZE_RATIO = 0.3
 """The longer side of somebody's points in parts of the photo's shorter one: the photo is to show them, not a view."""
 
-OTHERS = 0.6
+FOREGROUND_SIZE_RATIO = 0.6
 """Somebody this much smaller than the largest person stands behind them."""
 
-CROWD = 5
+CROWD_SIZE = 5
 """So many people of about one size: a visitor would not know who of them is meant."""
 
-FEWEST_PIXELS = 100
+MIN_PHOTO_SIDE = 100
 """A photo whose shorter side is smaller is only blocks on a display."""
 
 
-BLURRED = 0.45
+BLUR_THRESHOLD = 0.45
 """Of `blur` from here on: edges are wider than about a twentieth of the person, at least along one direction."""
 
 BLUR_SIDE = 160
 """Somebody is made no larger than this to judge blur, in pixels of the longer side: it counts for what is seen of them,
 and neither for how many pixels a camera has nor for its noise."""
 
-EDGES_JUDGED = 10
+EDGE_PERCENT = 10
 """Per cent of places whose change is largest: edges, which noise and plain walls are not."""
 
 
-class Finder(Protocol):
+class PoseEstimator(Protocol):
     """Finds the people in pictures, as `models.estimator.estimator.Estimator` does."""
 
     def estimate(self, image: Image) -> list[Pose]:
@@ -55,38 +55,38 @@ class Finder(Protocol):
         ...
 
 
-FinderFactory = Callable[[], AbstractContextManager[Finder]]
+EstimatorFactory = Callable[[], AbstractContextManager[PoseEstimator]]
 """Opens a finder; has to be picklable, as every process that looks at pictures opens its own."""
 
 
-def photo_finder(model: Path, size: tuple[int, int] | None = None) -> FinderFactory:
+def estimator_factory(model: Path, size: tuple[int, int] | None = None) -> EstimatorFactory:
     """What opens PoseNet in each process that looks at pictures, with one thread: there are processes enough."""
     return partial(Estimator, model, size=size, threads=1)
 
 
-def prominent(people: Sequence[Pose], width: int, height: int) -> list[Floats] | str:
+def select_prominent(people: Sequence[Pose], width: int, height: int) -> list[Floats] | str:
     """The key points (17×3, unseen ones 0) of those whom a photo of this size shows well, or why there is nobody.
 
     Labelled people have scores of 0 and 1 and pass the same gates.
     """
-    if min(width, height) < FEWEST_PIXELS:
+    if min(width, height) < MIN_PHOTO_SIDE:
         return "too small"
     if not any(_is_person(pose) for pose in people):
         return "no person"
     # Also somebody whom the estimator is not sure of may be the one that the photo shows.
     largest = max(_size(pose) for pose in people)
-    near = [pose for pose in people if _is_person(pose) and _size(pose) >= OTHERS * largest]
-    if len(near) >= CROWD:
+    near = [pose for pose in people if _is_person(pose) and _size(pose) >= FOREGROUND_SIZE_RATIO * largest]
+    if len(near) >= CROWD_SIZE:
         return "crowd"
-    large = [pose for pose in near if _size(pose) >= SMALLEST * min(width, height)]
+    large = [pose for pose in near if _size(pose) >= MIN_PERSON_SIZE_RATIO * min(width, height)]
     if not large:
         return "person too small"
-    return [known_points(pose) for pose in large if _shows_enough(pose)] or "too few points"
+    return [seen_keypoints(pose) for pose in large if _has_enough_keypoints(pose)] or "too few points"
 
 
-def sharp_enough(image: Image, keypoints: Floats) -> bool:
+def is_sharp(image: Image, keypoints: Floats) -> bool:
     """Whether a picture (H×W×3) is sharp where somebody is (17×3, third ≤ 0 where unseen)."""
-    return blur(image, keypoints) < BLURRED
+    return blur(image, keypoints) < BLUR_THRESHOLD
 
 
 def blur(image: Image, keypoints: Floats) -> float:
@@ -96,19 +96,19 @@ def blur(image: Image, keypoints: Floats) -> float:
     sharp picture loses much by that and a blurred one little (Crete et al., "The blur effect", 2007). The mean of the
     worst two of four directions, as movement blurs along one and near it. 0 where there are no edges at all.
     """
-    grey = _seen_of(image, keypoints)
+    grey = _grey_crop(image, keypoints)
     if min(grey.shape) < 3:
         return 0.0
     shares = []
     for change, smooth in _DIRECTIONS:
         before = np.abs(cv2.filter2D(grey, -1, change))
         after = np.abs(cv2.filter2D(cv2.filter2D(grey, -1, smooth), -1, change))
-        edges = before >= max(float(np.percentile(before, 100 - EDGES_JUDGED)), 1.0)
+        edges = before >= max(float(np.percentile(before, 100 - EDGE_PERCENT)), 1.0)
         shares.append(float(after[edges].sum() / max(float(before[edges].sum()), 1.0)))
     return sum(sorted(shares)[2:]) / 2
 
 
-def _seen_of(image: Image, keypoints: Floats) -> Floats:
+def _grey_crop(image: Image, keypoints: Floats) -> Floats:
     """The part of a picture around somebody's points in grey, its longer side at most `BLUR_SIDE`."""
     height, width = image.shape[:2]
     seen = keypoints[keypoints[:, 2] > 0, :2]
@@ -137,22 +137,22 @@ def _directions() -> tuple[tuple[Floats, Floats], ...]:
 _DIRECTIONS: Final = _directions()
 
 
-def known_points(pose: Pose) -> Floats:
+def seen_keypoints(pose: Pose) -> Floats:
     """17×3 with zeros for what the estimator only guessed."""
-    return np.where(pose.scores[:, None] >= POINT, pose.keypoints, 0).astype(np.float32)
+    return np.where(pose.scores[:, None] >= MIN_KEYPOINT_SCORE, pose.keypoints, 0).astype(np.float32)
 
 
 def _is_person(pose: Pose) -> bool:
     labelled = bool(np.isin(pose.scores, (0, 1)).all())
-    return labelled or pose.score >= PERSON
+    return labelled or pose.score >= MIN_PERSON_SCORE
 
 
-def _shows_enough(pose: Pose) -> bool:
-    seen = pose.scores >= POINT
-    return int(seen.sum()) >= FEWEST_POINTS and int(seen[5:].sum()) >= FEWEST_BODY_POINTS
+def _has_enough_keypoints(pose: Pose) -> bool:
+    seen = pose.scores >= MIN_KEYPOINT_SCORE
+    return int(seen.sum()) >= MIN_KEYPOINTS and int(seen[5:].sum()) >= MIN_BODY_KEYPOINTS
 
 
 def _size(pose: Pose) -> float:
     """The longer side of the box around somebody's points, in pixels."""
-    box = pose.box(POINT)
+    box = pose.box(MIN_KEYPOINT_SCORE)
     return 0.0 if box is None else max(box[2] - box[0], box[3] - box[1])

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from index.manifest import shown
-from index.pictures import text
+from index.pictures import clean_text
 from models.pose import Floats
+from models.text import printable
 
 
-class ImportFailed(ValueError):
+class SourceError(ValueError):
     """A source that cannot be used at all: one sentence that names it and what was found."""
 
 
@@ -53,31 +53,31 @@ class Photo:
     size: tuple[int, int] | None = None
 
 
-def title_of(file: Path) -> str | None:
+def title_from_name(file: Path) -> str | None:
     """A title from a file's name."""
-    return text(file.stem.replace("_", " "))
+    return clean_text(file.stem.replace("_", " "))
 
 
-def check_plain(file: Path) -> None:
+def check_regular_file(file: Path) -> None:
     """Raises ImportFailed for what is no plain file: opening a pipe would wait for somebody to write to it."""
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):
-            raise ImportFailed(f"{shown(file)} is no plain file.")
+            raise SourceError(f"{printable(file)} is no plain file.")
     except OSError as error:
-        raise ImportFailed(f"{shown(file)} cannot be read ({error.strerror}).") from error
+        raise SourceError(f"{printable(file)} cannot be read ({error.strerror}).") from error
 
 
-def is_file(named: Path) -> bool:
+def is_file(file: Path) -> bool:
     """Whether there is a file of a name that stands in another file, and so can be as long as anything."""
     try:
-        return named.is_file()
+        return file.is_file()
     except OSError:
         return False
 
 
-def why(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What an error says, as a phrase for a sentence."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
     if isinstance(error, KeyError):
-        return f"it has no `{shown(str(error.args[0]))}`"
-    return shown(said)[:200].rstrip(".") or type(error).__name__
+        return f"it has no `{printable(str(error.args[0]))}`"
+    return printable(said)[:200].rstrip(".") or type(error).__name__

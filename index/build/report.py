@@ -16,18 +16,19 @@ import numpy as np
 
 from index import pictures, shards
 from index.build.coverage import STYLE as COVERAGE_STYLE
-from index.build.coverage import coverage, drawing
+from index.build.coverage import measure_coverage, render_coverage
 from index.build.photo import Skipped
-from index.build.writer import Writer
+from index.build.writer import LibraryWriter
 from index.library import Item
-from index.manifest import REPORT, duration, shown
+from index.manifest import REPORT_FILE
 from index.pictures import PictureError
 from models.pose import EDGES, Floats
+from models.text import format_duration, printable
 
-EXAMPLES: Final = 12
+MAX_EXAMPLES: Final = 12
 """Of each kind of reason that many skipped pictures are shown."""
 
-THUMBNAILS: Final = 200
+MAX_THUMBNAILS: Final = 200
 """Of the library's pictures at most that many are on the contact sheet."""
 
 ADVICE: Final = {
@@ -100,7 +101,7 @@ p { max-width: 46rem; margin: .4rem 0 }
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFacts:
-    """What a build made: `people` in `pictures`, of whom `indexed` can be found, from `looked_at` photos and frames.
+    """What a build made: `people` in `picture_count`, of whom `indexed` can be found, from `scanned` photos and frames.
 
     `sources` are names for people to read; `models` (name, sha256) of what found the people, none where all were
     labelled. How long it took (`seconds`, by how many `workers`, `resumed` of them looked at before by a build that was
@@ -110,7 +111,7 @@ class ReportFacts:
     people: int
     indexed: int
     pictures: int
-    looked_at: int
+    scanned: int
     sources: Sequence[str] = ()
     models: Sequence[tuple[str, str]] = ()
     seconds: float = 0.0
@@ -119,17 +120,17 @@ class ReportFacts:
 
 
 @dataclass(slots=True)
-class Examples:
+class SkipSummary:
     """How many were skipped for one kind of reason, and the first of them."""
 
     count: int = 0
-    some: list[Skipped] = field(default_factory=list)
+    examples: list[Skipped] = field(default_factory=list)
 
     def add(self, skipped: Skipped) -> None:
         """Counts one more, and keeps it while there is room."""
         self.count += 1
-        if len(self.some) < EXAMPLES:
-            self.some.append(skipped)
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(skipped)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,130 +144,132 @@ class Thumbnail:
     title: str
 
 
-def contact_sheet(items: Iterable[Item], keypoints: Floats, pictures: int) -> list[Thumbnail]:
-    """Thumbnails of at most `THUMBNAILS` of a library's pictures, evenly over it.
+def contact_sheet(items: Iterable[Item], keypoints: Floats, picture_count: int) -> list[Thumbnail]:
+    """Thumbnails of at most `MAX_THUMBNAILS` of a library's pictures, evenly over it.
 
-    `items` in the library's order, `keypoints` N×17×3, `pictures` how many different ones there are. A picture that
+    `items` in the library's order, `keypoints` N×17×3, `picture_count` how many different ones there are. A picture that
     cannot be read is left out.
     """
-    count = min(pictures, THUMBNAILS)
-    wanted = {number * pictures // count for number in range(count)}
+    count = min(picture_count, MAX_THUMBNAILS)
+    wanted = {number * picture_count // count for number in range(count)}
     with_pictures = groupby((item for item in items if item.picture is not None), lambda item: item.picture)
     chosen = [list(people) for number, (_, people) in enumerate(with_pictures) if number in wanted]
     with ThreadPoolExecutor() as threads:  # decoding lets go of the interpreter's lock
-        return [one for made in threads.map(lambda people: _thumbnail(people, keypoints), chosen) for one in made]
+        return [one for made in threads.map(lambda people: _make_thumbnails(people, keypoints), chosen) for one in made]
 
 
 def write_report(
-    writer: Writer,
-    count: int,
-    looked_at: int,
+    writer: LibraryWriter,
+    picture_count: int,
+    scanned: int,
     *,
     models: Sequence[tuple[str, str]],
     sources: Sequence[Path] = (),
-    skipped: Mapping[str, Examples] | None = None,
+    skipped: Mapping[str, SkipSummary] | None = None,
 ) -> None:
-    """Puts the page into a library in the making, all of whose people, in `count` pictures, the writer has.
+    """Puts the page into a library in the making, all of whose people, in `picture_count` pictures, the writer has.
 
     It tells of the library, not of how it came about, and so is the same each time. The rest is as in `ReportFacts`.
     """
     keypoints = writer.keypoints()
-    starts = range(0, len(keypoints), shards.AT_ONCE)
+    starts = range(0, len(keypoints), shards.BATCH_SIZE)
     facts = ReportFacts(
         people=len(writer),
-        indexed=sum(int(shards.findable(keypoints[start : start + shards.AT_ONCE]).sum()) for start in starts),
-        pictures=count,
-        looked_at=looked_at,
-        sources=[shown(source) for source in sources],
+        indexed=sum(int(shards.findable(keypoints[start : start + shards.BATCH_SIZE]).sum()) for start in starts),
+        pictures=picture_count,
+        scanned=scanned,
+        sources=[printable(source) for source in sources],
         models=models,
     )
-    sheet = contact_sheet(writer.items(), keypoints, count)
-    html = page(shown(writer.out.name), facts, sheet, drawing(coverage(keypoints)), skipped or {})
-    writer.write_page(REPORT, html)
+    sheet = contact_sheet(writer.items(), keypoints, picture_count)
+    html = render_report(
+        printable(writer.out.name), facts, sheet, render_coverage(measure_coverage(keypoints)), skipped or {}
+    )
+    writer.write_page(REPORT_FILE, html)
 
 
-def page(
-    title: str, facts: ReportFacts, sheet: Sequence[Thumbnail], poses: str, skipped: Mapping[str, Examples]
+def render_report(
+    title: str, facts: ReportFacts, sheet: Sequence[Thumbnail], coverage_html: str, skipped: Mapping[str, SkipSummary]
 ) -> str:
     """The report as one HTML page that needs nothing else: no other file, no network, no script.
 
-    `sheet` is `contact_sheet`'s, `poses` is `index.build.coverage.drawing`'s, `skipped` by kind.
+    `sheet` is `contact_sheet`'s, `coverage_html` is `index.build.coverage.render_coverage`'s, `skipped` by kind.
     """
-    name = _escaped(title)
+    name = _escape_line(title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'\">\n"
         f'<meta name="viewport" content="width=device-width">\n<title>{name}</title>\n'
-        f"<style>{STYLE}{COVERAGE_STYLE}</style>\n<h1>{name}</h1>\n{_facts(facts)}"
-        f"{_sheet(sheet, facts.pictures)}<h2>Poses</h2>\n{poses}{_skipped(facts.looked_at, skipped)}</html>\n"
+        f"<style>{STYLE}{COVERAGE_STYLE}</style>\n<h1>{name}</h1>\n{_render_facts(facts)}"
+        f"{_render_sheet(sheet, facts.pictures)}<h2>Poses</h2>\n{coverage_html}{_render_skipped(facts.scanned, skipped)}</html>\n"
     )
 
 
-def _thumbnail(people: Sequence[Item], keypoints: Floats) -> list[Thumbnail]:
+def _make_thumbnails(people: Sequence[Item], keypoints: Floats) -> list[Thumbnail]:
     file = people[0].picture
     assert file is not None
     try:
-        small = pictures.load(file, pictures.THUMBNAIL).image
+        small = pictures.load_picture(file, pictures.THUMBNAIL_SIZE).image
     except PictureError:
         return []
     height, width = small.shape[:2]
     points = np.array([keypoints[item.number] for item in people], np.float32)
     points[:, :, :2] *= np.array([width / people[0].width, height / people[0].height], np.float32)
-    return [Thumbnail(pictures.thumbnail(small), width, height, points, people[0].title or "")]
+    return [Thumbnail(pictures.make_thumbnail(small), width, height, points, people[0].title or "")]
 
 
-def _facts(facts: ReportFacts) -> str:
+def _render_facts(facts: ReportFacts) -> str:
     numbers = {
         "pictures": f"{facts.pictures:,}",
         "people": f"{facts.people:,}",
         "of them can be found": f"{facts.indexed:,}",
-        "looked at": f"{facts.looked_at:,}",
-        "taken": duration(facts.seconds),
+        "looked at": f"{facts.scanned:,}",
+        "taken": format_duration(facts.seconds),
     }
     if not facts.pictures:
         del numbers["pictures"]
     if not facts.seconds:
         del numbers["taken"]
-    if not facts.looked_at:
+    if not facts.scanned:
         del numbers["looked at"]
     tiles = "".join(f"<div><dt>{name}</dt><dd>{number}</dd></div>" for name, number in numbers.items())
     said = []
-    new = facts.looked_at - facts.resumed
+    new = facts.scanned - facts.resumed
     if facts.seconds > 0 and new > 0:
         processes = f" by {facts.workers} processes" if facts.workers > 1 else ""
         said.append(f"{new / facts.seconds:,.1f} a second were looked at{processes}.")
     if facts.resumed:
         said.append(f"{facts.resumed:,} had been looked at before, by a build that was stopped.")
     if facts.models:
-        said.append("The people were found by " + ", ".join(_escaped(name) for name, _ in facts.models) + ".")
+        said.append("The people were found by " + ", ".join(_escape_line(name) for name, _ in facts.models) + ".")
     if facts.sources:
-        said.append("The pictures came from " + ", ".join(_escaped(source) for source in facts.sources) + ".")
+        said.append("The pictures came from " + ", ".join(_escape_line(source) for source in facts.sources) + ".")
     return f'<dl class="facts">{tiles}</dl>\n<p class="soft">{" ".join(said)}</p>\n'
 
 
-def _sheet(sheet: Sequence[Thumbnail], of: int) -> str:
+def _render_sheet(sheet: Sequence[Thumbnail], of: int) -> str:
     if not sheet:
         return ""
     said = f"{len(sheet):,} of {of:,}, evenly over the library." if len(sheet) < of else "All of them."
-    tiles = "".join(map(_tile, sheet))
+    tiles = "".join(map(_render_tile, sheet))
     return (
         f'<h2>Pictures</h2>\n<p class="soft">{said}</p>\n<input type="checkbox" id="bare"> '
         f'<label for="bare">without the poses</label>\n<ul class="sheet">\n{tiles}</ul>\n'
     )
 
 
-def _tile(one: Thumbnail) -> str:
-    lines = "".join(map(_skeleton, one.people))
-    title = _escaped(one.title)
+def _render_tile(one: Thumbnail) -> str:
+    lines = "".join(map(_skeleton_path, one.people))
+    title = _escape_line(one.title)
     return (
-        f'<li style="--ratio:{one.width / one.height:.3f}"><img alt="{title}" src="{_data(one.jpeg)}">'
+        f'<li style="--ratio:{one.width / one.height:.3f}"><img alt="{title}" src="{_data_url(one.jpeg)}">'
         f'<svg viewBox="0 0 {one.width} {one.height}" preserveAspectRatio="xMidYMid slice"><title>{title}</title>'
         f'<path class="under" d="{lines}"/><path d="{lines}"/></svg></li>\n'
     )
 
 
-def _skeleton(person: Floats) -> str:
+def _skeleton_path(person: Floats) -> str:
     """A path along the edges of which both ends are seen; without those of the face, which would be a blot."""
     points = person[:, :2].round().astype(int).tolist()
     return "".join(
@@ -276,7 +279,7 @@ def _skeleton(person: Floats) -> str:
     )
 
 
-def _skipped(looked_at: int, skipped: Mapping[str, Examples]) -> str:
+def _render_skipped(looked_at: int, skipped: Mapping[str, SkipSummary]) -> str:
     total = sum(one.count for one in skipped.values())
     if not looked_at and not total:  # a library that was changed, not built
         return ""
@@ -286,34 +289,34 @@ def _skipped(looked_at: int, skipped: Mapping[str, Examples]) -> str:
     parts = [max(looked_at - total, 0), *(one.count for _, one in order)]
     names = ["used", *(kind for kind, _ in order)]
     bar = "".join(
-        f'<i style="flex:{part}" title="{_escaped(name)}: {part:,}"></i>'
+        f'<i style="flex:{part}" title="{_escape_line(name)}: {part:,}"></i>'
         for name, part in zip(names, parts, strict=True)
     )
     said = f"{total:,} of {max(looked_at, total):,} looked at gave nothing to the library."
-    kinds = "".join(_kind(kind, one) for kind, one in order)
+    kinds = "".join(_render_kind(kind, one) for kind, one in order)
     return f'<h2>Skipped</h2>\n<p class="soft">{said}</p>\n<div class="bar">{bar}</div>\n{kinds}'
 
 
-def _kind(kind: str, examples: Examples) -> str:
-    tiles = "".join(map(_example, examples.some[:EXAMPLES]))
-    more = examples.count - len(examples.some)
+def _render_kind(kind: str, examples: SkipSummary) -> str:
+    tiles = "".join(map(_render_example, examples.examples[:MAX_EXAMPLES]))
+    more = examples.count - len(examples.examples)
     rest = f"<li>and {more:,} more</li>" if more > 0 else ""
-    heading = f"{_escaped(kind[:1].upper() + kind[1:])} <small>{examples.count:,}</small>"
+    heading = f"{_escape_line(kind[:1].upper() + kind[1:])} <small>{examples.count:,}</small>"
     advice = f"<p>{ADVICE[kind]}</p>\n" if kind in ADVICE else ""
     return f'<h3>{heading}</h3>\n{advice}<ul class="skipped">\n{tiles}{rest}</ul>\n'
 
 
-def _example(one: Skipped) -> str:
-    name, reason = _escaped(os.path.basename(one.name.rstrip("/")) or one.name), _escaped(one.reason)
+def _render_example(one: Skipped) -> str:
+    name, reason = _escape_line(os.path.basename(one.name.rstrip("/")) or one.name), _escape_line(one.reason)
     if one.thumbnail is None:
         return f'<li class="wide">{reason}</li>\n'
-    return f'<li title="{reason}"><img alt="" src="{_data(one.thumbnail)}">{name}</li>\n'
+    return f'<li title="{reason}"><img alt="" src="{_data_url(one.thumbnail)}">{name}</li>\n'
 
 
-def _data(jpeg: bytes) -> str:
+def _data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
-def _escaped(text: str) -> str:
+def _escape_line(text: str) -> str:
     """Text from anywhere as it is shown in a page, in one line."""
-    return escape(pictures.text(text) or "")
+    return escape(pictures.clean_text(text) or "")

@@ -17,23 +17,25 @@ from pathlib import Path
 from typing import Final
 
 from index import pictures
-from index.build.duplicates import near
-from index.build.writer import NewItem, Progress, Writer
-from index.library import Item, Library, Removed
-from index.manifest import PICTURES, LibraryError, sha256_of, shown
-from index.pictures import Kept, Stored
+from index.build.duplicates import is_near_duplicate
+from index.build.writer import LibraryWriter, NewItem
+from index.library import Item, Library, RemovedPicture
+from index.manifest import PICTURES_FOLDER, LibraryError, sha256_of
+from index.pictures import EncodedPicture, StoredPicture
 from models import figures
-from models.figures import picture
+from models.figures import draw_picture
 from models.pose import Pose
-from models.processes import begin
+from models.processes import init_worker
+from models.progress import ProgressCallback
+from models.text import printable
 
-COUNT: Final = 3000
+PICTURE_COUNT: Final = 3000
 """How many pictures there are in the end."""
 
-FIRST: Final = 400
+INITIAL_PICTURE_COUNT: Final = 400
 """How many are drawn before the mirror starts for the first time, which somebody is waiting for."""
 
-STEP: Final = 400
+PICTURES_PER_STEP: Final = 400
 """How many are added at a time: so many are lost at most when the drawing is stopped."""
 
 DRAWN_BY: Final = "the program that drew them"
@@ -43,58 +45,65 @@ AUTHOR: Final = "drawn by Pose Mirror"
 LICENCE: Final = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 """The project's own, as the drawings are."""
 
-QUALITY: Final = 82
+JPEG_QUALITY: Final = 82
 """Of the JPEGs: all together stay well below 150 MB."""
 
-SEEN: Final = 6
+MIN_KEYPOINTS: Final = 6
 """A person of whom fewer key points are seen is in the picture, but in the library only when nobody shows more."""
 
-CHUNK: Final = 4
+CHUNK_SIZE: Final = 4
 
-Draw = Callable[[Iterable[int]], Iterable[list[NewItem]]]
+DrawFunction = Callable[[Iterable[int]], Iterable[list[NewItem]]]
 """The people of each picture of the numbers, in their order."""
 
 
-def starter(folder: Path, progress: Progress | None = None, *, count: int = FIRST) -> Path:
+def ensure_starter_library(
+    folder: Path, progress: ProgressCallback | None = None, *, count: int = INITIAL_PICTURE_COUNT
+) -> Path:
     """The folder of the starter library; where there is none of this program, whole, its first pictures are drawn.
 
     Raises LibraryError when the folder holds something that is no library, or cannot be written to.
     """
-    if not drawn(folder):
+    if not count_drawn(folder):
         grow(folder, count, progress)
     return folder
 
 
-def drawn(folder: Path) -> int:
+def count_drawn(folder: Path) -> int:
     """How many pictures of a starter library have been drawn; 0 for one of another program, damaged or missing."""
     try:
         with Library.open(folder) as library:
-            return _drawn(library)
+            return _drawn_pictures(library)
     except LibraryError:
         return 0
 
 
 def grow(
-    folder: Path, count: int = COUNT, progress: Progress | None = None, *, step: int = STEP, workers: int | None = None
+    folder: Path,
+    count: int = PICTURE_COUNT,
+    progress: ProgressCallback | None = None,
+    *,
+    step: int = PICTURES_PER_STEP,
+    workers: int | None = None,
 ) -> None:
     """Draws the pictures that a starter library lacks of `count`, `step` at a time, with so many processes.
 
     After each step there is a whole library, with the pictures of the one before linked. Without `workers` there is
-    one for each core; 1 draws in this very process. Raises as `starter`.
+    one for each core; 1 draws in this very process. Raises as `ensure_starter_library`.
     """
-    have = drawn(folder)
+    have = count_drawn(folder)
     if have >= count:
         return
     if workers is None:
         workers = min(len(os.sched_getaffinity(0)), count)
     try:
-        with _drawing(workers) as draw_all:
+        with _drawing_pool(workers) as draw_all:
             while have < count:
-                have = _longer(folder, min(count, have + step), draw_all, count, progress)
+                have = _extend(folder, min(count, have + step), draw_all, count, progress)
     except (OSError, BrokenExecutor) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise LibraryError(
-            f"The starter library cannot be drawn in {shown(folder)} ({said}): see that the folder can be written to, "
+            f"The starter library cannot be drawn in {printable(folder)} ({said}): see that the folder can be written to, "
             "and that there are 500 MB of room and some memory."
         ) from error
 
@@ -108,26 +117,26 @@ def program_version() -> str:
     return said.hexdigest()
 
 
-def draw(number: int) -> list[NewItem]:
+def draw_items(number: int) -> list[NewItem]:
     """The people of one drawn picture, as a library takes them: one at the least."""
-    made = picture(number)
-    stored = pictures.stored(made.image, quality=QUALITY)
-    fullest = max(made.poses, key=_seen)
+    made = draw_picture(number)
+    stored = pictures.encode_picture(made.image, quality=JPEG_QUALITY)
+    fullest = max(made.poses, key=_count_seen)
     return [
         NewItem(stored, pose.keypoints, made.title, AUTHOR, *LICENCE)
         for pose in made.poses
-        if pose is fullest or _seen(pose) >= SEEN
+        if pose is fullest or _count_seen(pose) >= MIN_KEYPOINTS
     ]
 
 
-def _seen(pose: Pose) -> float:
+def _count_seen(pose: Pose) -> float:
     return float(pose.scores.sum())
 
 
-def _longer(folder: Path, want: int, draw_all: Draw, count: int, progress: Progress | None) -> int:
+def _extend(folder: Path, want: int, draw_all: DrawFunction, count: int, progress: ProgressCallback | None) -> int:
     """Puts a library of `want` pictures, or as many as there are, in the place of the old one; says how many."""
-    with Writer(folder) as writer:  # nobody else changes the library from here on
-        kept, have, removed = _kept(folder)
+    with LibraryWriter(folder) as writer:  # nobody else changes the library from here on
+        kept, have, removed = _read_existing(folder)
         for item in kept:
             writer.add(item)
         for number, items in enumerate(draw_all(range(have, want)), have + 1):
@@ -137,57 +146,59 @@ def _longer(folder: Path, want: int, draw_all: Draw, count: int, progress: Progr
             if progress is not None:
                 progress(number, count, "Drawing the starter library")
         for one in removed:
-            writer.remove(*one)
+            writer.add_removed(*one)
         writer.finish([(DRAWN_BY, program_version())])
     return max(have, want)
 
 
-def _kept(folder: Path) -> tuple[list[NewItem], int, list[Removed]]:
+def _read_existing(folder: Path) -> tuple[list[NewItem], int, list[RemovedPicture]]:
     """What the library at `folder` gives to a longer one: its people, how many were drawn, and what was taken down.
 
     It gives no people when it is of another program, or one of its pictures is damaged: then all are drawn again.
     """
     try:
         with Library.open(folder) as library:
-            bits, removed = dict(library.fingerprints()), library.removed()
-            if any(f"{sha256_of(folder / PICTURES / name)}.jpg" != name for name in bits):
+            bits, removed = dict(library.fingerprints()), library.removed_pictures()
+            if any(f"{sha256_of(folder / PICTURES_FOLDER / name)}.jpg" != name for name in bits):
                 return [], 0, removed
-            have = _drawn(library)
-            return [_again(library, item, bits) for item in library.items()] if have else [], have, removed
+            have = _drawn_pictures(library)
+            return [_reuse_item(library, item, bits) for item in library.items()] if have else [], have, removed
     except LibraryError:
         return [], 0, []
 
 
-def _again(library: Library, item: Item, bits: Mapping[str, bytes]) -> NewItem:
+def _reuse_item(library: Library, item: Item, bits: Mapping[str, bytes]) -> NewItem:
     """An item of a library for another one, which links its picture."""
     assert item.picture is not None, "a starter library is of pictures"
-    picture = Kept(item.picture, item.width, item.height, bits[item.picture.name])
+    picture = StoredPicture(item.picture, item.width, item.height, bits[item.picture.name])
     words = (item.title, item.author, item.licence, item.licence_url, item.source_url)
     return NewItem(picture, library.keypoints[item.number], *words)
 
 
-def _was_removed(item: NewItem, removed: Sequence[Removed]) -> bool:
-    return isinstance(item.picture, Stored) and any(near(item.picture.fingerprint, one.bits) for one in removed)
+def _was_removed(item: NewItem, removed: Sequence[RemovedPicture]) -> bool:
+    return isinstance(item.picture, EncodedPicture) and any(
+        is_near_duplicate(item.picture.fingerprint, one.fingerprint) for one in removed
+    )
 
 
-def _drawn(library: Library) -> int:
-    """As `drawn`; pictures that were taken down count: their numbers have been drawn."""
+def _drawn_pictures(library: Library) -> int:
+    """As `count_drawn`; pictures that were taken down count: their numbers have been drawn."""
     if library.manifest.models != ((DRAWN_BY, program_version()),):
         return 0
-    return library.manifest.pictures + len(library.removed())
+    return library.manifest.pictures + len(library.removed_pictures())
 
 
 @contextmanager
-def _drawing(workers: int) -> Iterator[Draw]:
+def _drawing_pool(workers: int) -> Iterator[DrawFunction]:
     """What draws pictures, with so many processes at once."""
     if workers == 1:
-        yield partial(map, draw)
+        yield partial(map, draw_items)
         return
     context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, context, begin) as pool:
+    with ProcessPoolExecutor(workers, context, init_worker) as pool:
         try:
-            yield partial(pool.map, draw, chunksize=CHUNK)
+            yield partial(pool.map, draw_items, chunksize=CHUNK_SIZE)
         except BaseException:  # what they are drawing is of no use any more, and would be waited for
             for process in set(multiprocessing.active_children()) - others:
                 process.kill()

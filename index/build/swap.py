@@ -9,8 +9,9 @@ import os
 import shutil
 from pathlib import Path
 
-from index.library import LibraryError, aside
-from index.manifest import ITEMS, OURS, PICTURE, PICTURES, files_claimed, shown
+from index.library import LibraryError, backup_folder
+from index.manifest import ITEMS_FILE, LIBRARY_ENTRY_PATTERN, PICTURE_NAME_PATTERN, PICTURES_FOLDER, listed_files
+from models.text import printable
 
 
 def check_replaceable(out: Path) -> None:
@@ -21,23 +22,31 @@ def check_replaceable(out: Path) -> None:
     if not os.path.lexists(out):
         return
     if not out.is_dir():
-        raise LibraryError(f"{shown(out)} is a file: name a folder for the library.")
-    names, claimed = set(os.listdir(out)), files_claimed(out)
-    strays = {name for name in names if not OURS.fullmatch(name)} - (claimed or set())
-    if (out / PICTURES).is_dir():
-        strays |= {f"{PICTURES}/{name}" for name in os.listdir(out / PICTURES) if not PICTURE.fullmatch(name)}
-    if names and claimed is None and (strays or not any(name == ITEMS or name.endswith(".annoy") for name in names)):
+        raise LibraryError(f"{printable(out)} is a file: name a folder for the library.")
+    names, claimed = set(os.listdir(out)), listed_files(out)
+    strays = {name for name in names if not LIBRARY_ENTRY_PATTERN.fullmatch(name)} - (claimed or set())
+    if (out / PICTURES_FOLDER).is_dir():
+        strays |= {
+            f"{PICTURES_FOLDER}/{name}"
+            for name in os.listdir(out / PICTURES_FOLDER)
+            if not PICTURE_NAME_PATTERN.fullmatch(name)
+        }
+    if (
+        names
+        and claimed is None
+        and (strays or not any(name == ITEMS_FILE or name.endswith(".annoy") for name in names))
+    ):
         raise LibraryError(
-            f"{shown(out)} holds {shown(min(strays or names))}, so it is no library and is not replaced: "
+            f"{printable(out)} holds {printable(min(strays or names))}, so it is no library and is not replaced: "
             "name a new folder."
         )
     if strays:
         raise LibraryError(
-            f"{shown(out)} holds {shown(min(strays))} beside a library, which would be lost: move it elsewhere."
+            f"{printable(out)} holds {printable(min(strays))} beside a library, which would be lost: move it elsewhere."
         )
 
 
-def claim(folder: Path) -> int:
+def lock_folder(folder: Path) -> int:
     """An empty folder locked for this process, and the descriptor that locks it. Raises LibraryError when it is taken.
 
     What a build that was killed has left there is removed: its lock went with it.
@@ -50,22 +59,22 @@ def claim(folder: Path) -> int:
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
     except BlockingIOError as error:
         os.close(lock)
-        raise LibraryError(f"Another build is writing {shown(folder)}: wait for it, or stop it.") from error
+        raise LibraryError(f"Another build is writing {printable(folder)}: wait for it, or stop it.") from error
     except BaseException:
         os.close(lock)
         raise
     return lock
 
 
-def settle(folder: Path) -> None:
+def sync_to_disk(folder: Path) -> None:
     """Brings all to the disk: everything at once, then each file, which is quick by then and tells of errors."""
     os.sync()
     for place, _, names in os.walk(folder):
         for name in [*names, "."]:
-            _sync(Path(place) / name)
+            _fsync(Path(place) / name)
 
 
-def swap(new: Path, out: Path) -> None:
+def swap_library(new: Path, out: Path) -> None:
     """Puts the new library in the old one's place by one rename, so that at no moment there is none.
 
     Linux exchanges two names at once on its own file systems. Where it cannot (FAT, some network file systems) the
@@ -75,10 +84,10 @@ def swap(new: Path, out: Path) -> None:
     if not os.path.lexists(out):
         os.rename(new, out)
     elif not _exchange(new, out):
-        old = aside(out)
+        old = backup_folder(out)
         os.rename(out, old)
         os.rename(new, out)
-    _sync(out.parent)
+    _fsync(out.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -96,16 +105,16 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(other))
 
 
-def finish(out: Path) -> None:
+def recover_interrupted_swap(out: Path) -> None:
     """Clears up after a power cut in the midst of a swap by two renames."""
-    if aside(out).is_dir():
+    if backup_folder(out).is_dir():
         if out.exists():
-            shutil.rmtree(aside(out), ignore_errors=True)
+            shutil.rmtree(backup_folder(out), ignore_errors=True)
         else:
-            os.rename(aside(out), out)
+            os.rename(backup_folder(out), out)
 
 
-def _sync(name: Path) -> None:
+def _fsync(name: Path) -> None:
     descriptor = os.open(name, os.O_RDONLY)
     try:
         os.fsync(descriptor)

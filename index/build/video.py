@@ -16,34 +16,38 @@ import numpy as np
 
 from index import pictures
 from index.agreement import agreement
-from index.build.people import Finder, prominent, sharp_enough
+from index.build.people import PoseEstimator, is_sharp, select_prominent
 from index.build.photo import Credit, Skipped
-from index.build.writer import NewItem, scaled
-from index.manifest import shown
-from index.pictures import Kept, Stored
+from index.build.writer import NewItem, scale_keypoints
+from index.pictures import EncodedPicture, StoredPicture
 from models.pose import Floats, Image
+from models.text import printable
 
-LOOKS = 5.0
+SCAN_FPS = 5.0
 """Frames a second that are looked at: people do not get from one pose to another in less than a fifth of one."""
 
-CHANGED = 0.7
+SAME_POSE_AGREEMENT = 0.7
 """A frame is kept when its person agrees less than this with the one in the frame kept before."""
 
-SHARP = 0.6
+MIN_DETAIL_RATIO = 0.6
 """A frame with less detail, in parts of the median of the frames before, is blurred by movement."""
 
-COMPARED = 50
+DETAIL_WINDOW = 50
 """How many frames before it a frame's detail is compared with: ten seconds, within which the scene is the same."""
 
 
-def look(
-    file: Path, credit: Credit, finder: Finder, long_side: int, keep: Callable[[Stored], Stored | Kept]
+def scan(
+    file: Path,
+    credit: Credit,
+    estimator: PoseEstimator,
+    long_side: int,
+    save_picture: Callable[[EncodedPicture], EncodedPicture | StoredPicture],
 ) -> list[NewItem] | Skipped:
-    """The people in those of a video's frames that are worth keeping; `keep` puts each of the pictures away.
+    """The people in those of a video's frames that are worth keeping; `save_picture` puts each of the pictures away.
 
     At damage it is over, as at the end.
     """
-    name, reason = shown(file), "cannot be read"
+    name, reason = printable(file), "cannot be read"
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe would be waited for
             return Skipped(name, reason, f"{name} is no plain file.")
@@ -52,13 +56,13 @@ def look(
         return Skipped(name, reason, f"{name} cannot be read ({error.strerror}).")
     looked, people = 0, []
     try:
-        for found in _kept(_frames(descriptor), finder, long_side):
+        for found in _select_frames(_read_frames(descriptor), estimator, long_side):
             looked += 1
             if isinstance(found, str):
                 reason = found
             else:
                 frame, points = found
-                picture = keep(frame)
+                picture = save_picture(frame)
                 people += [NewItem(picture, one, *credit) for one in points]
     finally:
         os.close(descriptor)
@@ -67,12 +71,12 @@ def look(
     return people or Skipped(name, reason, f"{name} shows nobody well in {looked} frames ({reason}).")
 
 
-def _frames(descriptor: int) -> Iterator[Image]:
+def _read_frames(descriptor: int) -> Iterator[Image]:
     """Some frames of the video opened as this descriptor: any name can be opened that way, OpenCV's own takes few."""
     capture = cv2.VideoCapture(f"/proc/self/fd/{descriptor}", cv2.CAP_FFMPEG)
     try:
         rate = capture.get(cv2.CAP_PROP_FPS)
-        step = max(1, round(rate / LOOKS)) if 1 <= rate <= 240 else 5
+        step = max(1, round(rate / SCAN_FPS)) if 1 <= rate <= 240 else 5
         number = 0
         while capture.grab():
             if number % step == 0:
@@ -84,25 +88,27 @@ def _frames(descriptor: int) -> Iterator[Image]:
         capture.release()
 
 
-def _kept(frames: Iterator[Image], finder: Finder, long_side: int) -> Iterator[tuple[Stored, list[Floats]] | str]:
+def _select_frames(
+    frames: Iterator[Image], estimator: PoseEstimator, long_side: int
+) -> Iterator[tuple[EncodedPicture, list[Floats]] | str]:
     """For each frame its picture and the people in that, or why it is not kept."""
     before: Floats | None = None
-    details: deque[float] = deque(maxlen=COMPARED)
+    details: deque[float] = deque(maxlen=DETAIL_WINDOW)
     for frame in frames:
-        people = prominent(finder.estimate(frame), frame.shape[1], frame.shape[0])
+        people = select_prominent(estimator.estimate(frame), frame.shape[1], frame.shape[0])
         if isinstance(people, str):
             yield people
             continue
         details.append(_detail(frame, people[0]))
-        if details[-1] < SHARP * float(np.median(details)) or not sharp_enough(frame, people[0]):
+        if details[-1] < MIN_DETAIL_RATIO * float(np.median(details)) or not is_sharp(frame, people[0]):
             yield "blurred"
-        elif before is not None and _agreement(people[0], before) >= CHANGED:
+        elif before is not None and _agreement(people[0], before) >= SAME_POSE_AGREEMENT:
             yield "pose not changed"
         else:
             before = people[0]
-            stored = pictures.stored(frame, long_side)
+            stored = pictures.encode_picture(frame, long_side)
             scale = stored.width / frame.shape[1], stored.height / frame.shape[0]
-            yield stored, [scaled(person, *scale) for person in people if sharp_enough(frame, person)]
+            yield stored, [scale_keypoints(person, *scale) for person in people if is_sharp(frame, person)]
 
 
 def _agreement(query: Floats, candidate: Floats) -> float:

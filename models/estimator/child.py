@@ -31,16 +31,16 @@ import numpy.typing as npt
 
 from models.estimator.supervision import Device
 from models.pose import Image, Pose
-from models.processes import give_way, leave_stopping_to_parent, python
+from models.processes import ignore_stop_signals, raise_oom_score, spawn_python
 
 Shape = tuple[int, int, int]
 """Height, width, 3."""
 Rows = npt.NDArray[np.float64]
 
-ROW: Final = 52
+ROW_LENGTH: Final = 52
 """Numbers that a pose is told in: x and y of each key point, their scores, the pose's score."""
 
-LONGEST: Final = 1 << 20
+MAX_REPLY_BYTES: Final = 1 << 20
 """Bytes of an answer; ten people take five thousand."""
 
 
@@ -56,14 +56,14 @@ class SupportsEstimate(Protocol):
     def estimate(self, image: Image) -> list[Pose]: ...
 
 
-MakeEstimator = Callable[..., AbstractContextManager[SupportsEstimate]]
+EstimatorFactory = Callable[..., AbstractContextManager[SupportsEstimate]]
 """Called in the child, found there by its name: `make(model, device=…, size=…, threads=…)`."""
 
 
-class Job(NamedTuple):
+class EstimatorSpec(NamedTuple):
     """What the child is to be."""
 
-    make: MakeEstimator
+    factory: EstimatorFactory
     model: Path
     device: Device
     size: tuple[int, int] | None
@@ -77,26 +77,26 @@ class Ready(NamedTuple):
     runtime: str
 
 
-class Refusal(NamedTuple):
+class ErrorReport(NamedTuple):
     """The child's last answer: a sentence, and a traceback when the error is not one that sentences are written for."""
 
-    sentence: str
+    message: str
     traceback: str | None
 
 
-class ChildFailed(RuntimeError):
+class ChildError(RuntimeError):
     """The child is of no more use; the message begins a sentence: 'The estimator stopped (SIGKILL)'."""
 
 
-NONSENSE: Final = "The estimator answered with nonsense"
+INVALID_REPLY: Final = "The estimator answered with nonsense"
 
 
-class ChildRefused(ChildFailed):
+class ChildReportedError(ChildError):
     """The child itself said why it gives up; the message is its sentence."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.sentence)
-        self.traceback = refusal.traceback
+    def __init__(self, report: ErrorReport) -> None:
+        super().__init__(report.message)
+        self.traceback = report.traceback
 
 
 class SharedFrame:
@@ -126,9 +126,9 @@ class SharedFrame:
 class Child:
     """The parent's handle of one estimator process, started at `now`. Nothing here waits longer than it is told to."""
 
-    def __init__(self, job: Job, frame: SharedFrame, now: float) -> None:
+    def __init__(self, spec: EstimatorSpec, frame: SharedFrame, now: float) -> None:
         """Start the process; raises OSError when the system has no room for another."""
-        self.started = now
+        self.started_at = now
         self.ready: Ready | None = None
         self._frame = frame
         self._closing = threading.Lock()  # an end that two threads close at once could be another file's by then
@@ -137,64 +137,64 @@ class Child:
         lifeline, self._lifeline = Pipe(duplex=False)
         with requests, answers, lifeline:
             fds = requests.fileno(), answers.fileno(), lifeline.fileno(), frame.fd
-            self._process = python(f"from models.estimator.child import serve; serve{fds}", pass_fds=fds)
+            self._process = spawn_python(f"from models.estimator.child import serve; serve{fds}", pass_fds=fds)
         with suppress(BrokenPipeError):  # it died at once, which the first look at its answers tells
-            self._requests.send(job)
+            self._requests.send(spec)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def up(self, now: float, limit: float) -> bool:
-        """Whether it has come up; raises ChildFailed when it died, gave up or was started over `limit` seconds ago."""
+    def poll_ready(self, now: float, timeout: float) -> bool:
+        """Whether it has come up; raises ChildFailed when it died, gave up or was started over `timeout` seconds ago."""
         if self.ready is None:
-            answer = self._answer(0)
-            if answer is None and now - self.started > limit:
-                raise ChildFailed(f"The estimator did not start within {limit:g} s")
+            answer = self._receive(0)
+            if answer is None and now - self.started_at > timeout:
+                raise ChildError(f"The estimator did not start within {timeout:g} s")
             if not isinstance(answer, Ready | None):
-                raise ChildFailed(NONSENSE)
+                raise ChildError(INVALID_REPLY)
             self.ready = answer
         return self.ready is not None
 
-    def estimate(self, image: Image, patience: float) -> list[Pose]:
-        """The poses in `image`; raises ChildFailed, after `patience` seconds at the latest."""
+    def estimate(self, image: Image, timeout: float) -> list[Pose]:
+        """The poses in `image`; raises ChildFailed, after `timeout` seconds at the latest."""
         np.copyto(self._frame.pixels(image.shape), image)
         try:
             self._requests.send(image.shape)
         except OSError:
-            raise ChildFailed(self._epitaph()) from None
-        rows = self._answer(patience)
+            raise ChildError(self._exit_message()) from None
+        rows = self._receive(timeout)
         if rows is None:
-            raise ChildFailed(f"The estimator did not answer for {patience:g} s")
-        if not are_rows(rows):
-            raise ChildFailed(NONSENSE)
+            raise ChildError(f"The estimator did not answer for {timeout:g} s")
+        if not is_rows(rows):
+            raise ChildError(INVALID_REPLY)
         return from_rows(rows)
 
-    def _answer(self, timeout: float) -> Any:
+    def _receive(self, timeout: float) -> Any:
         """The next answer, None when there is none in time. An answer is a single write: half of one never comes."""
         try:
             if not self._answers.poll(timeout):
                 return None
-            message = self._answers.recv_bytes(LONGEST)
+            message = self._answers.recv_bytes(MAX_REPLY_BYTES)
         except EOFError:
-            raise ChildFailed(self._epitaph()) from None
+            raise ChildError(self._exit_message()) from None
         except OSError as error:
             # Each of the system's errors has a number: what has none is an answer that is said to be longer than any.
-            raise ChildFailed(NONSENSE if error.errno is None else self._epitaph()) from None
+            raise ChildError(INVALID_REPLY if error.errno is None else self._exit_message()) from None
         try:
             answer = pickle.loads(message)
         except Exception as error:  # whatever pickle makes of bytes that it did not write
-            raise ChildFailed(NONSENSE) from error
-        if isinstance(answer, Refusal):
-            raise ChildRefused(answer)
+            raise ChildError(INVALID_REPLY) from error
+        if isinstance(answer, ErrorReport):
+            raise ChildReportedError(answer)
         return answer
 
-    def _epitaph(self, alive: str = "The estimator closed its pipe") -> str:
+    def _exit_message(self, if_running: str = "The estimator closed its pipe") -> str:
         """How it ended, or what to say of it while it has not."""
         try:
             status = self._process.wait(0.5)  # its pipes close a moment before it can be asked how it ended
         except subprocess.TimeoutExpired:
-            return alive
+            return if_running
         if status >= 0:
             return f"The estimator ended by itself (status {status})"
         with suppress(ValueError):
@@ -202,20 +202,20 @@ class Child:
         return f"The estimator stopped (signal {-status})"
 
     def kill(self) -> None:
-        """End it now, without waiting for it to be gone (`gone`): in a driver it may take its time even to die."""
+        """End it now, without waiting for it to be gone (`has_exited`): in a driver it may take its time even to die."""
         self._process.kill()
         self._close(self._requests, self._answers, self._lifeline)
 
-    def gone(self) -> bool:
+    def has_exited(self) -> bool:
         """Whether it has ended; it is no zombie then."""
         return self._process.poll() is not None
 
-    def leave(self, grace: float) -> None:
-        """Let it end by itself, closing its device, and kill it when it has not after `grace` seconds."""
+    def stop(self, timeout: float) -> None:
+        """Let it end by itself, closing its device, and kill it when it has not after `timeout` seconds."""
         self._close(self._requests)
-        self._wait(grace)
+        self._wait(timeout)
         self._process.kill()
-        self._wait(grace)  # a call under way in another thread sees the end before its pipe is closed
+        self._wait(timeout)  # a call under way in another thread sees the end before its pipe is closed
         self.kill()
 
     def _close(self, *ends: Connection[Any, Any]) -> None:
@@ -231,18 +231,18 @@ class Child:
 def serve(requests_fd: int, answers_fd: int, lifeline_fd: int, frame_fd: int) -> None:
     """The child's life: become what the first request says, then answer each frame until the requests end."""
     _die_with_parent(lifeline_fd)
-    leave_no_core()
-    give_way(500)
+    disable_core_dumps()
+    raise_oom_score(500)
     requests, answers = Connection(requests_fd, writable=False), Connection(answers_fd, readable=False)
     try:
-        job: Job = requests.recv()
-        with job.make(job.model, device=job.device, size=job.size, threads=job.threads) as estimator:
+        job: EstimatorSpec = requests.recv()
+        with job.factory(job.model, device=job.device, size=job.size, threads=job.threads) as estimator:
             estimator.estimate(np.zeros((*estimator.size, 3), np.uint8))  # the first is slow, and the riskiest
             answers.send(Ready(estimator.size, estimator.runtime))
-            for image in _frames(requests, SharedFrame(frame_fd)):
+            for image in _receive_frames(requests, SharedFrame(frame_fd)):
                 answers.send(to_rows(estimator.estimate(image)))
     except Exception as error:
-        answers.send(_refusal(error))
+        answers.send(_error_report(error))
 
 
 def _die_with_parent(lifeline: int) -> None:
@@ -250,7 +250,7 @@ def _die_with_parent(lifeline: int) -> None:
 
     PR_SET_PDEATHSIG would do so too early: when the thread that started this process ends.
     """
-    leave_stopping_to_parent()
+    ignore_stop_signals()
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
@@ -258,7 +258,7 @@ def _die_with_parent(lifeline: int) -> None:
         sys.exit(1)
 
 
-def leave_no_core() -> None:
+def disable_core_dumps() -> None:
     """No core dump: it would put the visitor's picture on disk, and delay the news of the death.
 
     A limit of 1 also keeps the kernel from handing the dump to a program, which 0 does not (core(5), and
@@ -268,7 +268,7 @@ def leave_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
-def _frames(requests: Connection[Any, Any], frame: SharedFrame) -> Iterator[Image]:
+def _receive_frames(requests: Connection[Any, Any], frame: SharedFrame) -> Iterator[Image]:
     while True:
         try:
             shape: Shape = requests.recv()
@@ -277,27 +277,27 @@ def _frames(requests: Connection[Any, Any], frame: SharedFrame) -> Iterator[Imag
         yield frame.pixels(shape)
 
 
-def _refusal(error: Exception) -> Refusal:
+def _error_report(error: Exception) -> ErrorReport:
     if isinstance(
         error, OSError | ValueError
     ):  # models.estimator.estimator and models.estimator.surgery write sentences
-        return Refusal(str(error), None)
-    return Refusal(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+        return ErrorReport(str(error), None)
+    return ErrorReport(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
 def to_rows(poses: Sequence[Pose]) -> Rows:
     """N×52 for N poses: x and y of each key point, their scores, the pose's score (which is no float32)."""
     rows = [np.concatenate([pose.xy.ravel(), pose.scores, [pose.score]]) for pose in poses]
-    return np.array(rows, np.float64).reshape(-1, ROW)
+    return np.array(rows, np.float64).reshape(-1, ROW_LENGTH)
 
 
-def are_rows(answer: object) -> TypeGuard[Rows]:
+def is_rows(reply: object) -> TypeGuard[Rows]:
     """Whether this is what `to_rows` makes, of numbers that can be drawn."""
     return (
-        isinstance(answer, np.ndarray)
-        and answer.dtype == np.float64
-        and answer.shape[1:] == (ROW,)
-        and bool(np.isfinite(answer).all())
+        isinstance(reply, np.ndarray)
+        and reply.dtype == np.float64
+        and reply.shape[1:] == (ROW_LENGTH,)
+        and bool(np.isfinite(reply).all())
     )
 
 

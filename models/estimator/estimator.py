@@ -19,24 +19,24 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from PIL import Image as pillow
 
-from models.estimator.posenet import STRIDE, Heads, Scale, decode
-from models.estimator.surgery import ModelError, is_for_edge_tpu, without_decoder
+from models.estimator.posenet import STRIDE, Heads, Quantization, decode
+from models.estimator.surgery import ModelError, is_for_edge_tpu, strip_decoder
 from models.pose import Image, Pose
 
-__all__ = ["EdgeTpuError", "Estimator", "ModelError", "edge_tpus", "fitting", "runtime", "size_for"]
+__all__ = ["EdgeTpuError", "Estimator", "ModelError", "fit_size", "list_edge_tpus", "runtime", "size_for"]
 
 RUNTIMES: Final = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
 """Distributions and the module of each, the better first: tflite-runtime's kernels are ten times slower for uint8."""
 
 EDGE_TPU_LIBRARY: Final = "libedgetpu.so.1"
 
-EDGE_TPU_USB: Final = {"1a6e:089a": "not used since it was plugged in", "18d1:9302": "in use before"}
+EDGE_TPU_USB_IDS: Final = {"1a6e:089a": "not used since it was plugged in", "18d1:9302": "in use before"}
 """A Coral USB Accelerator is another device once its firmware is loaded, at its first use."""
 
 CHANNELS: Final = (17, 34, 64)
 """Of heat maps, short offsets and mid offsets."""
 
-SMALLEST, LARGEST = 65, 2049
+MIN_SIDE, MAX_SIDE = 65, 2049
 """What each side of the model's input may be, in pixels."""
 
 
@@ -66,10 +66,12 @@ class Estimator:
             raise ValueError(f"{model} has one size on the Edge TPU, and cannot be given {size[0]}×{size[1]}")
         self._model = model
         self._device = device
-        self._interpreter: Any = self._loaded(_content(model, device), threads or min(len(os.sched_getaffinity(0)), 4))
-        self._size = self._checked_input()
+        self._interpreter: Any = self._load_interpreter(
+            _read_model(model, device), threads or min(len(os.sched_getaffinity(0)), 4)
+        )
+        self._size = self._check_input()
         self._like = self._size if size is None and device == "cpu" else None
-        if size is not None and fitting(size) != self._size:
+        if size is not None and fit_size(size) != self._size:
             self.resize(size)
         else:
             self._allocate()
@@ -93,12 +95,12 @@ class Estimator:
         if self._device == "edgetpu":
             raise ValueError(f"{self._model} has one size on the Edge TPU, {self._size[0]}×{self._size[1]}")
         self._like = None
-        self._take(fitting(size))
+        self._set_input_size(fit_size(size))
 
-    def _take(self, size: tuple[int, int]) -> None:
+    def _set_input_size(self, size: tuple[int, int]) -> None:
         if size != self._size:
             self._size = size
-            self._open().resize_tensor_input(self._input, [1, *size, 3])
+            self._require_open().resize_tensor_input(self._input, [1, *size, 3])
             self._allocate()
 
     def estimate(self, image: Image) -> list[Pose]:
@@ -115,11 +117,11 @@ class Estimator:
 
     def heads(self, image: Image) -> Heads:
         """What the network says about a picture, before it is decoded; copies, not views."""
-        interpreter = self._open()
-        _check_picture(image)
+        interpreter = self._require_open()
+        _check_image(image)
         if self._like is not None:
-            self._take(size_for(image.shape[1], image.shape[0], self._like))
-        interpreter.set_tensor(self._input, _resized(image, self._size)[None])
+            self._set_input_size(size_for(image.shape[1], image.shape[0], self._like))
+        interpreter.set_tensor(self._input, _resize(image, self._size)[None])
         try:
             interpreter.invoke()
         except RuntimeError as error:
@@ -143,29 +145,29 @@ class Estimator:
     ) -> None:
         self.close()
 
-    def _open(self) -> Any:
+    def _require_open(self) -> Any:
         if self._interpreter is None:
             raise ValueError("the estimator is closed")
         return self._interpreter
 
-    def _loaded(self, content: bytes, threads: int) -> Any:
-        delegates = [load_edge_tpu()] if self._device == "edgetpu" else None
+    def _load_interpreter(self, content: bytes, threads: int) -> Any:
+        delegates = [load_edge_tpu_delegate()] if self._device == "edgetpu" else None
         try:
-            return _interpreters().Interpreter(
+            return _runtime_module().Interpreter(
                 model_content=content, num_threads=threads, experimental_delegates=delegates
             )
         except (ValueError, RuntimeError) as error:
-            raise self._refused(error) from error
+            raise self._load_error(error) from error
 
     def _allocate(self) -> None:
         """Make room for a picture, and find the outputs in what the model then is."""
         try:
-            self._open().allocate_tensors()
+            self._require_open().allocate_tensors()
         except RuntimeError as error:
-            raise self._refused(error) from error
-        self._outputs, self._scales = self._checked_outputs()
+            raise self._load_error(error) from error
+        self._outputs, self._scales = self._check_outputs()
 
-    def _checked_input(self) -> tuple[int, int]:
+    def _check_input(self) -> tuple[int, int]:
         details = self._interpreter.get_input_details()
         shape = [int(side) for side in details[0]["shape"]] if len(details) == 1 else []
         if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or details[0]["dtype"] != np.uint8:
@@ -173,7 +175,7 @@ class Estimator:
         self._input = details[0]["index"]
         return shape[1], shape[2]
 
-    def _checked_outputs(self) -> tuple[list[int], tuple[Scale, Scale, Scale]]:
+    def _check_outputs(self) -> tuple[list[int], tuple[Quantization, Quantization, Quantization]]:
         """The tensors of heat maps, short offsets and mid offsets, and what their numbers stand for."""
         grid = [(side - 1) // STRIDE + 1 for side in self._size]
         found = {tuple(output["shape"]): output for output in self._interpreter.get_output_details()}
@@ -185,10 +187,12 @@ class Estimator:
             ) from None
         if any(head["dtype"] != np.uint8 or head["quantization"][0] <= 0 for head in heads):
             raise ModelError(f"{self._model} is no quantized PoseNet: its outputs are not bytes.")
-        heat, short, mid = (Scale(float(scale), int(zero)) for scale, zero in (head["quantization"] for head in heads))
+        heat, short, mid = (
+            Quantization(float(scale), int(zero)) for scale, zero in (head["quantization"] for head in heads)
+        )
         return [head["index"] for head in heads], (heat, short, mid)
 
-    def _refused(self, error: Exception) -> ModelError | EdgeTpuError:
+    def _load_error(self, error: Exception) -> ModelError | EdgeTpuError:
         """What it means that the runtime does not take a model whose file is sound."""
         if self._device == "edgetpu":
             return EdgeTpuError(
@@ -198,14 +202,14 @@ class Estimator:
         return ModelError(f"{self._model} is damaged, or not for {runtime()} ({_first_line(error)}).")
 
 
-def fitting(size: tuple[int, int]) -> tuple[int, int]:
+def fit_size(size: tuple[int, int]) -> tuple[int, int]:
     """The nearest size that a model can have: sides of 16 n + 1 pixels, so that cells lie on the first and last pixel.
 
     Raises ValueError for a side that would be smaller than 65 or larger than 2049.
     """
-    fitted = _rounded(size[0]), _rounded(size[1])
-    if not all(SMALLEST <= side <= LARGEST for side in fitted):
-        raise ValueError(f"a model's input has {SMALLEST} to {LARGEST} pixels a side, not {size[0]}×{size[1]}")
+    fitted = _round_side(size[0]), _round_side(size[1])
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in fitted):
+        raise ValueError(f"a model's input has {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size[0]}×{size[1]}")
     return fitted
 
 
@@ -215,7 +219,7 @@ def size_for(width: int, height: int, like: tuple[int, int] = (353, 481)) -> tup
     A picture that is not stretched is understood better: docs/estimator.md has the figures.
     """
     factor = math.sqrt(like[0] * like[1] / (width * height))
-    tall, wide = (min(max(_rounded(side * factor), SMALLEST), LARGEST) for side in (height, width))
+    tall, wide = (min(max(_round_side(side * factor), MIN_SIDE), MAX_SIDE) for side in (height, width))
     return tall, wide
 
 
@@ -225,21 +229,21 @@ def runtime() -> str:
     return f"{name} {version(name)}"
 
 
-def edge_tpus(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) -> list[str]:
+def list_edge_tpus(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) -> list[str]:
     """The Edge TPUs that are plugged in, one line for each; whether they can be used is not asked."""
     found = []
     for device in sorted(usb.glob("*")):
-        kind = f"{_line(device / 'idVendor')}:{_line(device / 'idProduct')}"
-        if kind in EDGE_TPU_USB:
-            found.append(f"USB {device.name} ({kind}, {EDGE_TPU_USB[kind]})")
+        kind = f"{_read_line(device / 'idVendor')}:{_read_line(device / 'idProduct')}"
+        if kind in EDGE_TPU_USB_IDS:
+            found.append(f"USB {device.name} ({kind}, {EDGE_TPU_USB_IDS[kind]})")
     return found + [str(apex) for apex in sorted(dev.glob("apex_*"))]
 
 
-def load_edge_tpu() -> Any:
+def load_edge_tpu_delegate() -> Any:
     """The runtime's delegate for the first Edge TPU there is. Raises EdgeTpuError."""
     try:
         ctypes.CDLL(EDGE_TPU_LIBRARY)  # the runtimes' own delegates end badly where there is no library
-        return _interpreters().load_delegate(EDGE_TPU_LIBRARY)
+        return _runtime_module().load_delegate(EDGE_TPU_LIBRARY)
     except OSError as error:
         raise EdgeTpuError(
             f"The Edge TPU's library cannot be loaded ({error}): install it as README.md says, in its version for "
@@ -267,18 +271,18 @@ def _runtime() -> tuple[str, Any]:
     raise ImportError(f"There is no runtime for the model ({'; '.join(reasons)}): pip install ai-edge-litert.")
 
 
-def _interpreters() -> Any:
+def _runtime_module() -> Any:
     return _runtime()[1]
 
 
-def _content(model: Path, device: str) -> bytes:
+def _read_model(model: Path, device: str) -> bytes:
     """The model's file, checked and without its decoder."""
     try:
         content = model.read_bytes()
     except OSError as error:
         raise ModelError(f"{model} cannot be read: {error.strerror}.") from error
     try:
-        stripped, compiled = without_decoder(content), is_for_edge_tpu(content)
+        stripped, compiled = strip_decoder(content), is_for_edge_tpu(content)
     except ModelError as error:
         raise ModelError(f"{model} cannot be used: {error}.") from error
     if compiled and device == "cpu":
@@ -290,23 +294,23 @@ def _content(model: Path, device: str) -> bytes:
     return stripped
 
 
-def _check_picture(image: Image) -> None:
+def _check_image(image: Image) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f"a picture is height×width×3 of bytes, not {image.dtype} of {image.shape}")
 
 
-def _resized(image: Image, size: tuple[int, int]) -> Image:
+def _resize(image: Image, size: tuple[int, int]) -> Image:
     """Averaged as Pillow does, which the network's figures were measured with: OpenCV's ways find up to 1 % worse."""
     if image.shape[:2] == size:
         return image
     return np.asarray(pillow.fromarray(image).resize(size[::-1], pillow.Resampling.BILINEAR))
 
 
-def _rounded(side: float) -> int:
+def _round_side(side: float) -> int:
     return round((side - 1) / STRIDE) * STRIDE + 1
 
 
-def _line(file: Path) -> str:
+def _read_line(file: Path) -> str:
     try:
         return file.read_text(encoding="ascii", errors="replace").strip()
     except OSError:

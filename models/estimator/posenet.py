@@ -6,7 +6,7 @@ skeleton (mid offsets). The likeliest key point that belongs to nobody yet start
 along the skeleton, and at each joint the short offsets draw the point to where it belongs.
 
 Papandreou et al., PersonLab, 2018, https://arxiv.org/abs/1803.08225. What the paper leaves open is as in Coral's
-decoder (google-coral/libcoral, coral/posenet/posenet_decoder.cc), except for `ROOT_REFINEMENT` and `HIDDEN`;
+decoder (google-coral/libcoral, coral/posenet/posenet_decoder.cc), except for `ROOT_REFINEMENT` and `UNSHARED_SCORE_FACTOR`;
 docs/estimator.md compares the two.
 
 The heads stay quantized, and are read as Python integers out of `bytes`: of a hundred thousand numbers a few thousand
@@ -29,16 +29,16 @@ Quantized = npt.NDArray[np.uint8]
 STRIDE: Final = 16
 """Pixels of the model's input from one cell to the next; cell 0 lies on pixel 0."""
 
-REFINEMENTS: Final = 5
+MAX_REFINEMENTS: Final = 5
 """How often the short offsets draw a point nearer."""
 
-SETTLED: Final = 0.01
+CONVERGED_BELOW: Final = 0.01
 """Cells: a point that moves less than this has arrived."""
 
 ROOT_REFINEMENT: Final = 0.2
 """How many cells the point that a person starts from is drawn nearer. Coral's decoder leaves it where its cell says."""
 
-HIDDEN: Final = 0.5
+UNSHARED_SCORE_FACTOR: Final = 0.5
 """The share of the score threshold that keeps a person once points shared with a likelier one no longer count."""
 
 EDGES: Final = (
@@ -48,15 +48,15 @@ EDGES: Final = (
 )  # fmt: skip
 """The 16 edges in the order of the mid offsets' channels: a tree, so one path leads from any point to any other."""
 
-BACKWARD: Final = 32
+FIRST_BACKWARD_CHANNEL: Final = 32
 """Channels 0 to 31 hold y, then x along the edges, 32 to 63 y, then x against them."""
 
 
-class Scale(NamedTuple):
+class Quantization(NamedTuple):
     """What a quantized number stands for: `(number − zero) · scale`."""
 
     scale: float
-    zero: int
+    zero_point: int
 
 
 class Heads(NamedTuple):
@@ -69,7 +69,7 @@ class Heads(NamedTuple):
     heat_maps: Quantized
     short_offsets: Quantized
     mid_offsets: Quantized
-    scales: tuple[Scale, Scale, Scale]
+    quantization: tuple[Quantization, Quantization, Quantization]
 
 
 class _Root(int):
@@ -79,10 +79,10 @@ class _Root(int):
     (the two sift alike): with scores of 8 bits equals are common, and another order is another pose.
     """
 
-    at: int
+    index: int
 
 
-class _Found(NamedTuple):
+class _Candidate(NamedTuple):
     ys: list[float]
     xs: list[float]
     scores: list[float]
@@ -96,24 +96,24 @@ def decode(heads: Heads, *, max_people: int = 10, score_threshold: float = 0.2, 
     is that person's.
     """
     _, width, kinds = heads.heat_maps.shape
-    heat = _Heat(heads.heat_maps, heads.scales[0])
-    short = _Offsets(heads.short_offsets, heads.scales[1])
-    mid = _Offsets(heads.mid_offsets, heads.scales[2])
-    roots = _roots(heads.heat_maps, heat.quantized(score_threshold))
+    heat = _HeatMaps(heads.heat_maps, heads.quantization[0])
+    short = _Offsets(heads.short_offsets, heads.quantization[1])
+    mid = _Offsets(heads.mid_offsets, heads.quantization[2])
+    roots = _find_roots(heads.heat_maps, heat.quantized(score_threshold))
     near = (nms_radius / STRIDE) ** 2
-    found: list[_Found] = []
+    found: list[_Candidate] = []
     while roots and len(found) < max_people:
-        cell, kind = divmod(heapq.heappop(roots).at, kinds)
-        y, x = short.moved(float(cell // width), float(cell % width), kind, kind + kinds, 1)
+        cell, kind = divmod(heapq.heappop(roots).index, kinds)
+        y, x = short.follow(float(cell // width), float(cell % width), kind, kind + kinds, 1)
         if any((y - person.ys[kind]) ** 2 + (x - person.xs[kind]) ** 2 <= near for person in found):
             continue
-        person = _walked(kind, y, x, heat, short, mid)
+        person = _trace_skeleton(kind, y, x, heat, short, mid)
         if sum(person.scores) >= score_threshold * kinds:
             found.append(person)
-    return _ranked(found, near, HIDDEN * score_threshold) if found else []
+    return _rank(found, near, UNSHARED_SCORE_FACTOR * score_threshold) if found else []
 
 
-def _roots(heat_maps: Quantized, threshold: float) -> list[_Root]:
+def _find_roots(heat_maps: Quantized, threshold: float) -> list[_Root]:
     """A heap of the key points that are at least `threshold` and that no neighbouring cell exceeds."""
     highest = heat_maps.copy()
     for axis in (0, 1):
@@ -124,24 +124,24 @@ def _roots(heat_maps: Quantized, threshold: float) -> list[_Root]:
     heap: list[_Root] = []
     for score, at in zip(heat_maps.ravel()[places].tolist(), places.tolist(), strict=True):
         root = _Root(-score)
-        root.at = at
+        root.index = at
         heapq.heappush(heap, root)
     return heap
 
 
-def _walked(root: int, y: float, x: float, heat: _Heat, short: _Offsets, mid: _Offsets) -> _Found:
+def _trace_skeleton(root: int, y: float, x: float, heat: _HeatMaps, short: _Offsets, mid: _Offsets) -> _Candidate:
     """The person whose key point `root` is at `y`, `x`: along the skeleton from there."""
     ys, xs = [y] * 17, [x] * 17
     for parent, child, channel in PATHS[root]:
-        to_y, to_x = mid.moved(ys[parent], xs[parent], channel, channel + len(EDGES), 1)
-        ys[child], xs[child] = short.moved(to_y, to_x, child, child + 17, REFINEMENTS)
-    to_y, to_x = short.moved(y, x, root, root + 17, REFINEMENTS)
+        to_y, to_x = mid.follow(ys[parent], xs[parent], channel, channel + len(EDGES), 1)
+        ys[child], xs[child] = short.follow(to_y, to_x, child, child + 17, MAX_REFINEMENTS)
+    to_y, to_x = short.follow(y, x, root, root + 17, MAX_REFINEMENTS)
     share = min(1.0, ROOT_REFINEMENT / max(math.hypot(to_y - y, to_x - x), 1e-9))
     ys[root], xs[root] = y + share * (to_y - y), x + share * (to_x - x)
-    return _Found(ys, xs, [heat.score(ys[kind], xs[kind], kind) for kind in range(17)])
+    return _Candidate(ys, xs, [heat.score(ys[kind], xs[kind], kind) for kind in range(17)])
 
 
-def _ranked(found: list[_Found], near: float, threshold: float) -> list[Pose]:
+def _rank(found: list[_Candidate], near: float, threshold: float) -> list[Pose]:
     """Each key point counts for the likeliest person that has it; the people of at least `threshold`, best first."""
     found.sort(key=lambda person: -sum(person.scores))
     yx = np.array([(person.ys, person.xs) for person in found])
@@ -154,12 +154,12 @@ def _ranked(found: list[_Found], near: float, threshold: float) -> list[Pose]:
     return [Pose(xy[i], scores[i].astype(np.float32), float(totals[i])) for i in order if totals[i] >= threshold]
 
 
-class _Heat:
+class _HeatMaps:
     """Heat maps that can be read between the cells."""
 
-    def __init__(self, values: Quantized, scale: Scale) -> None:
+    def __init__(self, values: Quantized, scale: Quantization) -> None:
         _, self._width, self._kinds = values.shape
-        self._data = _padded(values)
+        self._data = _pad(values)
         self._scale, self._zero = scale
 
     def quantized(self, score: float) -> float:
@@ -182,19 +182,19 @@ class _Heat:
 class _Offsets:
     """Offsets that can be read, and followed, between the cells."""
 
-    def __init__(self, values: Quantized, scale: Scale) -> None:
+    def __init__(self, values: Quantized, scale: Quantization) -> None:
         height, self._width, self._channels = values.shape
-        self._data = _padded(values)
+        self._data = _pad(values)
         self._scale = scale.scale / STRIDE
-        self._zero = scale.zero * self._scale
+        self._zero = scale.zero_point * self._scale
         self._bottom, self._right = height - 1.0, self._width - 1.0
 
-    def moved(self, y: float, x: float, channel_y: int, channel_x: int, times: int) -> tuple[float, float]:
-        """Where the offsets lead from a point of the grid, up to `times` times; never off the grid."""
+    def follow(self, y: float, x: float, channel_y: int, channel_x: int, max_steps: int) -> tuple[float, float]:
+        """Where the offsets lead from a point of the grid, up to `max_steps` times; never off the grid."""
         data, across, scale, zero = self._data, self._channels, self._scale, self._zero
         bottom, right, down = self._bottom, self._right, self._width * self._channels
         apart = channel_x - channel_y
-        for _ in range(times):
+        for _ in range(max_steps):
             row, column = int(y), int(x)
             fy, fx = y - row, x - column
             both = fy * fx
@@ -218,28 +218,28 @@ class _Offsets:
                 y = 0.0 if y < 0 else bottom
             if not 0 <= x <= right:
                 x = 0.0 if x < 0 else right
-            if -SETTLED < dy < SETTLED and -SETTLED < dx < SETTLED:
+            if -CONVERGED_BELOW < dy < CONVERGED_BELOW and -CONVERGED_BELOW < dx < CONVERGED_BELOW:
                 break
         return y, x
 
 
-def _padded(values: Quantized) -> bytes:
+def _pad(values: Quantized) -> bytes:
     """The numbers, and a row and a cell more: what lies beside the last row and column weighs nothing, but is read."""
     _, width, channels = values.shape
     return values.tobytes() + bytes((width + 1) * channels)
 
 
-def _paths() -> tuple[tuple[tuple[int, int, int], ...], ...]:
+def _build_paths() -> tuple[tuple[tuple[int, int, int], ...], ...]:
     """For each key point: parent, child and the mid offset's channel of each step from it through the skeleton."""
     steps = [(a, b, edge) for edge, (a, b) in enumerate(EDGES)]
-    steps += [(b, a, edge + BACKWARD) for a, b, edge in steps]
+    steps += [(b, a, edge + FIRST_BACKWARD_CHANNEL) for a, b, edge in steps]
     # Coral's decoder reads its first backward edge, left eye → nose, from channels that are not that edge's. The right
     # ones find nobody better (OKS 0.001 lower, AP the same) and move 0.3 % of the points: so both decoders agree.
-    steps = [(a, b, len(EDGES) if channel == BACKWARD else channel) for a, b, channel in steps]
-    return tuple(_path(root, steps) for root in range(17))
+    steps = [(a, b, len(EDGES) if channel == FIRST_BACKWARD_CHANNEL else channel) for a, b, channel in steps]
+    return tuple(_build_path(root, steps) for root in range(17))
 
 
-def _path(root: int, steps: list[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
+def _build_path(root: int, steps: list[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
     path: list[tuple[int, int, int]] = []
     reached = [root]
     for parent in reached:
@@ -250,4 +250,4 @@ def _path(root: int, steps: list[tuple[int, int, int]]) -> tuple[tuple[int, int,
     return tuple(path)
 
 
-PATHS: Final = _paths()
+PATHS: Final = _build_paths()

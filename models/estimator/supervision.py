@@ -11,16 +11,16 @@ from math import inf
 from typing import Final, Literal
 
 Device = Literal["cpu", "edgetpu"]
-Wish = Literal["auto", "cpu", "edgetpu"]
+DevicePreference = Literal["auto", "cpu", "edgetpu"]
 
-EDGE_TPU_FAILURES: Final = 3
-"""So many failures on the Edge TPU within `WINDOW` seconds, and the estimator runs on the CPU."""
-WINDOW: Final = 60.0
+MAX_EDGE_TPU_FAILURES: Final = 3
+"""So many failures on the Edge TPU within `FAILURE_WINDOW` seconds, and the estimator runs on the CPU."""
+FAILURE_WINDOW: Final = 60.0
 
-STEADY: Final = 2.0
+STEADY_AFTER: Final = 2.0
 """An estimator that worked for so many seconds before it failed is started again at once."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+INITIAL_BACKOFF, MAX_BACKOFF = 0.5, 10.0
 """Seconds before the third start in a row, and before any."""
 
 NO_EDGE_TPU: Final = "No Edge TPU found: poses are estimated on the CPU."
@@ -30,7 +30,7 @@ TOO_MANY_FAILURES: Final = "The Edge TPU failed three times in a minute: poses a
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to run, from `start_at` on, and when to look for an Edge TPU (`look_at`; infinity is never).
+    """What is to run, from `start_at` on, and when to look for an Edge TPU (`probe_at`; infinity is never).
 
     `failures` counts failures in a row without steady work between them, `edgetpu_failures` holds the times of the
     Edge TPU's last ones. `note` is a sentence to say once, while the estimator does not run where it was wished to.
@@ -38,37 +38,39 @@ class Plan:
 
     device: Device
     start_at: float
-    look_every: float = inf
-    look_at: float = inf
+    probe_interval: float = inf
+    probe_at: float = inf
     failures: int = 0
     edgetpu_failures: tuple[float, ...] = ()
     note: str | None = None
 
 
-def first_plan(wish: Wish, now: float, *, has_edgetpu_model: bool, look_every: float = 60.0) -> Plan:
+def initial_plan(
+    preference: DevicePreference, now: float, *, has_edgetpu_model: bool, probe_interval: float = 60.0
+) -> Plan:
     """Start at once, on the Edge TPU unless the CPU is wished or no model was compiled for the Edge TPU."""
-    if wish == "cpu" or not has_edgetpu_model:
-        return Plan("cpu", now, note=NO_EDGE_TPU_MODEL if wish == "edgetpu" else None)
-    return Plan("edgetpu", now, look_every)
+    if preference == "cpu" or not has_edgetpu_model:
+        return Plan("cpu", now, note=NO_EDGE_TPU_MODEL if preference == "edgetpu" else None)
+    return Plan("edgetpu", now, probe_interval)
 
 
-def after_failure(plan: Plan, now: float, worked: float) -> Plan:
-    """The estimator died, hung or gave up after `worked` seconds of work (0 when it never came up)."""
-    failures = 1 if worked >= STEADY else plan.failures + 1
-    plan = replace(plan, failures=failures, start_at=now + pause(failures))
+def after_failure(plan: Plan, now: float, uptime: float) -> Plan:
+    """The estimator died, hung or gave up after `uptime` seconds of work (0 when it never came up)."""
+    failures = 1 if uptime >= STEADY_AFTER else plan.failures + 1
+    plan = replace(plan, failures=failures, start_at=now + backoff(failures))
     if plan.device == "cpu":
         return plan
-    recent = (*(time for time in plan.edgetpu_failures if now - time < WINDOW), now)
-    if len(recent) >= EDGE_TPU_FAILURES:
+    recent = (*(time for time in plan.edgetpu_failures if now - time < FAILURE_WINDOW), now)
+    if len(recent) >= MAX_EDGE_TPU_FAILURES:
         return without_edgetpu(plan, now, TOO_MANY_FAILURES)
     return replace(plan, edgetpu_failures=recent)
 
 
-def pause(failures: int) -> float:
+def backoff(failures: int) -> float:
     """Seconds to wait after so many failures in a row: none, then 0.5, 1, 2, 4, 8, and 10 from then on."""
     if failures <= 1:
         return 0.0
-    return min(FIRST_PAUSE * 2.0 ** min(failures - 2, 8), LONGEST_PAUSE)
+    return min(INITIAL_BACKOFF * 2.0 ** min(failures - 2, 8), MAX_BACKOFF)
 
 
 def without_edgetpu(plan: Plan, now: float, note: str) -> Plan:
@@ -77,18 +79,18 @@ def without_edgetpu(plan: Plan, now: float, note: str) -> Plan:
         plan,
         device="cpu",
         start_at=now,
-        look_at=now + plan.look_every,
+        probe_at=now + plan.probe_interval,
         failures=0,
         edgetpu_failures=(),
         note=note,
     )
 
 
-def after_look(plan: Plan, now: float, note: str | None = None) -> Plan:
+def after_probe(plan: Plan, now: float, note: str | None = None) -> Plan:
     """An Edge TPU was looked for and not found, or could not be used, of which `note` tells: look again later."""
-    return replace(plan, look_at=now + plan.look_every, note=note or plan.note)
+    return replace(plan, probe_at=now + plan.probe_interval, note=note or plan.note)
 
 
 def on_edgetpu(plan: Plan, now: float) -> Plan:
     """An estimator has come up on the Edge TPU: there is nothing left to look for or to tell."""
-    return replace(plan, device="edgetpu", start_at=now, look_at=inf, failures=0, edgetpu_failures=(), note=None)
+    return replace(plan, device="edgetpu", start_at=now, probe_at=inf, failures=0, edgetpu_failures=(), note=None)

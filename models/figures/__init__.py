@@ -6,6 +6,6 @@ the `styles`) → `paint` (on a background of `indoors` or `outdoors`) → `pict
 """
 
 from models.figures.routine import perform
-from models.figures.starter_pictures import REPERTOIRE, Picture, picture
+from models.figures.starter_pictures import REPERTOIRE, Picture, draw_picture
 
-__all__ = ["REPERTOIRE", "Picture", "perform", "picture"]
+__all__ = ["REPERTOIRE", "Picture", "draw_picture", "perform"]

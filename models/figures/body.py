@@ -14,32 +14,32 @@ from models.figures.solids import Solids
 Profile = tuple[tuple[float, float, float], ...]
 """Where along the bone (0 to 1), how thick there, how far it bulges back from the bone: metres."""
 
-ARM: Final[tuple[Profile, Profile]] = (
+ARM_PROFILES: Final[tuple[Profile, Profile]] = (
     ((0.0, 0.053, 0.0), (1.0, 0.041, 0.0)),
     ((0.0, 0.041, 0.0), (1.0, 0.027, 0.0)),
 )
-LEG: Final[tuple[Profile, Profile]] = (
+LEG_PROFILES: Final[tuple[Profile, Profile]] = (
     ((0.0, 0.083, 0.0), (1.0, 0.054, -0.004)),
     ((0.0, 0.053, -0.004), (0.32, 0.053, 0.014), (1.0, 0.034, 0.004)),
 )
-MELT: Final = 0.02
-SOFT: Final = 0.04
+LIMB_MELT: Final = 0.02
+TRUNK_MELT: Final = 0.04
 """Over how many metres of depth the surfaces of a limb, and of the trunk, melt into each other."""
 
 
-class Tailor:
-    """Adds one person's solids to a scene's; `first` is the number before that person's first material."""
+class FigureBuilder:
+    """Adds one person's solids to a scene's; `material_offset` is the number before that person's first material."""
 
-    def __init__(self, solids: Solids, skeleton: Skeleton, look: Look, first: int, fine: bool) -> None:
-        self.solids, self.look, self.first, self.fine = solids, look, first, fine
+    def __init__(self, solids: Solids, skeleton: Skeleton, look: Look, material_offset: int, fine: bool) -> None:
+        self.solids, self.look, self.material_offset, self.fine = solids, look, material_offset, fine
         self.skeleton, self.points, self.frames = skeleton, skeleton.points, skeleton.frames
-        self.unit = skeleton.build.unit
+        self.scale = skeleton.build.scale
 
     def add(self, material: Material, start: Vector, end: Vector, radii: tuple[float, float], **rest: Any) -> None:
         """One solid; see `Solids.add`."""
-        self.solids.add(self.first + int(material), start, end, radii, **rest)
+        self.solids.add(self.material_offset + int(material), start, end, radii, **rest)
 
-    def ball(
+    def add_ellipsoid(
         self,
         material: Material,
         bone: str,
@@ -49,29 +49,29 @@ class Tailor:
         melt: float = 0.02,
     ) -> None:
         """An ellipsoid at a place in a bone's axes, with the half axes `size`."""
-        at = centre + self.frames[bone] @ (np.array(place) * self.unit)
-        radius = max(size) * self.unit
+        at = centre + self.frames[bone] @ (np.array(place) * self.scale)
+        radius = max(size) * self.scale
         squash = (size[0] / max(size), size[1] / max(size), size[2] / max(size))
-        self.add(material, at, at, (radius, radius), frame=self.frames[bone], squash=squash, melt=melt * self.unit)
+        self.add(material, at, at, (radius, radius), frame=self.frames[bone], squash=squash, melt=melt * self.scale)
 
 
-def dress(tailor: Tailor) -> None:
+def add_body(builder: FigureBuilder) -> None:
     """Adds everything below the head."""
-    look = tailor.look
-    _trunk(tailor)
+    look = builder.look
+    _add_trunk(builder)
     for side in SIDES:
-        _arm(tailor, side)
-        _leg(tailor, side)
-        _hand(tailor, side)
-        _foot(tailor, side)
+        _add_arm(builder, side)
+        _add_leg(builder, side)
+        _add_hand(builder, side)
+        _add_foot(builder, side)
     if look.legs in ("skirt", "dress"):
-        _skirt(tailor)
+        _add_skirt(builder)
 
 
-def _trunk(t: Tailor) -> None:
-    _hips(t)
-    _chest(t)
-    points, u = t.points, t.unit
+def _add_trunk(t: FigureBuilder) -> None:
+    _add_hips(t)
+    _add_chest(t)
+    points, u = t.points, t.scale
     up, thick = t.frames["neck"][:, 1], t.skeleton.build.limbs**0.5
     head = points["head"] + t.frames["head"] @ (0, -0.04 * u, -0.014 * u)
     t.add(Material.SKIN, points["neck"] - up * 0.04 * u, head, (0.060 * u * thick, 0.050 * u * thick))
@@ -83,27 +83,27 @@ def _trunk(t: Tailor) -> None:
         points["neck"] + up * 0.03 * u,
         (0.082 * u * thick, 0.058 * u * thick),
         cut=collar,
-        melt=SOFT * u,
+        melt=TRUNK_MELT * u,
     )
 
 
-def _hips(t: Tailor) -> None:
+def _add_hips(t: FigureBuilder) -> None:
     """From the legs to the waist: trousers, the shirt's hem over them, a belt."""
-    points, build, u, frame = t.points, t.skeleton.build, t.unit, t.frames["pelvis"]
+    points, build, u, frame = t.points, t.skeleton.build, t.scale, t.frames["pelvis"]
     up, cloth = frame[:, 1], 0.006 + 0.012 * t.look.fit
     bottom = Material.TOP if t.look.legs == "dress" else Material.BOTTOM
-    seat, middle = _seat(t), _middle(t)
+    seat, middle = _seat_radius(t), _waist_radius(t)
     low = points["pelvis"] - up * 0.05 * u
     flat = (1.0, 0.42, 0.68)
-    t.add(bottom, low, points["waist"], (seat, middle), frame=frame, squash=flat, melt=SOFT * u)
-    t.add(bottom, low - up * 0.045 * u, low, (seat * 0.62, seat * 0.93), frame=frame, squash=flat, melt=SOFT * u)
+    t.add(bottom, low, points["waist"], (seat, middle), frame=frame, squash=flat, melt=TRUNK_MELT * u)
+    t.add(bottom, low - up * 0.045 * u, low, (seat * 0.62, seat * 0.93), frame=frame, squash=flat, melt=TRUNK_MELT * u)
     if t.look.legs in ("dress", "skirt"):
-        t.add(Material.BOTTOM, low - up * 0.10 * u, low, (seat, seat), frame=frame, squash=flat, melt=SOFT * u)
+        t.add(Material.BOTTOM, low - up * 0.10 * u, low, (seat, seat), frame=frame, squash=flat, melt=TRUNK_MELT * u)
     if t.look.legs == "dress":
         return
     for sign in (1, -1) if t.look.legs != "skirt" else ():
         size = (0.082 * build.seat, 0.085 * build.seat, 0.075 * build.seat)
-        t.ball(bottom, "pelvis", points["pelvis"], (sign * 0.056, -0.080, -0.044), size, SOFT)
+        t.add_ellipsoid(bottom, "pelvis", points["pelvis"], (sign * 0.056, -0.080, -0.044), size, TRUNK_MELT)
     hem = (-up, float(-up @ (points["pelvis"] - up * (0.035 + 0.03 * t.look.fit) * u)))
     low = points["pelvis"] - up * 0.09 * u
     t.add(
@@ -114,7 +114,7 @@ def _hips(t: Tailor) -> None:
         frame=frame,
         squash=(1.0, 0.42, 0.74),
         cut=hem,
-        melt=SOFT * u,
+        melt=TRUNK_MELT * u,
     )
     if t.look.belt:
         belt = points["pelvis"] + up * 0.05 * u
@@ -130,26 +130,26 @@ def _hips(t: Tailor) -> None:
         )
 
 
-def _seat(t: Tailor) -> float:
-    return (t.skeleton.build.hips + 0.070 * t.skeleton.build.seat + 0.005 * t.look.fit) * t.unit
+def _seat_radius(t: FigureBuilder) -> float:
+    return (t.skeleton.build.hips + 0.070 * t.skeleton.build.seat + 0.005 * t.look.fit) * t.scale
 
 
-def _middle(t: Tailor) -> float:
-    return (0.126 * t.skeleton.build.belly + 0.006 + 0.012 * t.look.fit) * t.unit
+def _waist_radius(t: FigureBuilder) -> float:
+    return (0.126 * t.skeleton.build.belly + 0.006 + 0.012 * t.look.fit) * t.scale
 
 
-def _chest(t: Tailor) -> None:
-    points, frames, build, u = t.points, t.frames, t.skeleton.build, t.unit
+def _add_chest(t: FigureBuilder) -> None:
+    points, frames, build, u = t.points, t.frames, t.skeleton.build, t.scale
     top, chest, cloth = Material.TOP, frames["chest"], 0.006 + 0.012 * t.look.fit
     ribs = (build.shoulders * 0.84 * build.chest + cloth) * u
     deep = (1.0, 0.42, min(0.70 * build.belly**0.6, 0.95))
     high = points["chest"] + chest[:, 1] * 0.05 * u
     yoke = points["neck"] - chest[:, 1] * 0.06 * u
-    t.add(top, points["waist"], high, (_middle(t), ribs), frame=frames["waist"], squash=deep, melt=SOFT * u)
-    t.add(top, high, yoke, (ribs, ribs * 0.64), frame=chest, squash=(1.0, 0.42, 0.70), melt=SOFT * u)
+    t.add(top, points["waist"], high, (_waist_radius(t), ribs), frame=frames["waist"], squash=deep, melt=TRUNK_MELT * u)
+    t.add(top, high, yoke, (ribs, ribs * 0.64), frame=chest, squash=(1.0, 0.42, 0.70), melt=TRUNK_MELT * u)
     if build.belly > 1.1:
         size = (0.12 * build.belly, 0.11, 0.09 * build.belly)
-        t.ball(top, "waist", points["waist"], (0, 0.01, 0.045), size, SOFT)
+        t.add_ellipsoid(top, "waist", points["waist"], (0, 0.01, 0.045), size, TRUNK_MELT)
     for side, sign in (("left", 1), ("right", -1)):
         if build.bust:
             above = points["chest"] + chest @ (np.array([sign * 0.050, 0.125, 0.014]) * u)
@@ -161,42 +161,44 @@ def _chest(t: Tailor) -> None:
                 (0.040 * u, 0.068 * build.bust * u),
                 frame=chest,
                 squash=(1.0, 1.0, 0.95),
-                melt=1.6 * SOFT * u,
+                melt=1.6 * TRUNK_MELT * u,
             )
         shoulder, round_ = points[f"{side}_shoulder"], (0.052 + cloth) * build.limbs * u
         neck = points["neck"] + chest @ (sign * 0.020 * u, 0.008 * u, -0.014 * u)
-        t.add(top, neck, shoulder, (0.040 * u, round_ * 0.94), melt=SOFT * u)
+        t.add(top, neck, shoulder, (0.040 * u, round_ * 0.94), melt=TRUNK_MELT * u)
         middle = points["neck"] - chest[:, 1] * 0.062 * u
-        t.add(top, middle, shoulder, (0.082 * u, round_), melt=SOFT * u)
+        t.add(top, middle, shoulder, (0.082 * u, round_), melt=TRUNK_MELT * u)
         flank = points["chest"] + chest @ (sign * 0.072 * build.chest * u, -0.02 * u, -0.022 * u)
-        t.add(top, shoulder, flank, (round_, 0.070 * build.chest * u), melt=SOFT * u)
+        t.add(top, shoulder, flank, (round_, 0.070 * build.chest * u), melt=TRUNK_MELT * u)
 
 
-def _arm(t: Tailor, side: str) -> None:
+def _add_arm(t: FigureBuilder, side: str) -> None:
     joints = [t.points[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")]
     bones = [t.frames[f"{side}_{name}"] for name in ("upper_arm", "forearm")]
     reach = t.look.sleeves
-    _limb(t, Material.SKIN, joints, bones, ARM, 0.0 if reach < 0.1 else reach - 0.08, 2.0)
+    _add_limb(t, Material.SKIN, joints, bones, ARM_PROFILES, 0.0 if reach < 0.1 else reach - 0.08, 2.0)
     if reach >= 0.1:
-        _limb(t, Material.SLEEVES, joints, bones, ARM, 0.0, reach, 0.006 + 0.013 * t.look.fit, 0.010 * t.look.fit)
+        _add_limb(
+            t, Material.SLEEVES, joints, bones, ARM_PROFILES, 0.0, reach, 0.006 + 0.013 * t.look.fit, 0.010 * t.look.fit
+        )
 
 
-def _leg(t: Tailor, side: str) -> None:
+def _add_leg(t: FigureBuilder, side: str) -> None:
     joints = [t.points[f"{side}_{name}"] for name in ("hip", "knee", "ankle")]
     bones = [t.frames[f"{side}_{name}"] for name in ("thigh", "shank")]
     skirt = t.look.legs in ("skirt", "dress")
     covered = max(t.look.hem - 0.3, 0.2) if skirt else t.look.hem
-    _limb(t, Material.SKIN, joints, bones, LEG, covered - 0.08, 2.0)
+    _add_limb(t, Material.SKIN, joints, bones, LEG_PROFILES, covered - 0.08, 2.0)
     if t.look.socks and 2 - t.look.socks > covered - 0.3:
-        _limb(t, Material.SOCKS, joints, bones, LEG, 2 - t.look.socks, 2.0, 0.004)
+        _add_limb(t, Material.SOCKS, joints, bones, LEG_PROFILES, 2 - t.look.socks, 2.0, 0.004)
     if skirt:
         return
     off, wide = (0.003, 0.0) if t.look.legs == "leggings" else (0.007 + 0.01 * t.look.loose, 0.028 * t.look.loose)
-    _limb(t, Material.BOTTOM, joints, bones, LEG, 0.0, covered, off, wide)
+    _add_limb(t, Material.BOTTOM, joints, bones, LEG_PROFILES, 0.0, covered, off, wide)
 
 
-def _limb(
-    t: Tailor,
+def _add_limb(
+    t: FigureBuilder,
     material: Material,
     joints: list[Vector],
     bones: list[Vector],
@@ -210,10 +212,10 @@ def _limb(
 
     They lie `off` the skin, and are `wide`r further down.
     """
-    thick = t.unit * t.skeleton.build.limbs
+    thick = t.scale * t.skeleton.build.limbs
     for number, (profile, bone) in enumerate(zip(profiles, bones, strict=True)):
         start, end = joints[number], joints[number + 1]
-        if number == 0 and profiles is LEG:  # the thigh's flesh begins a little inside its joint
+        if number == 0 and profiles is LEG_PROFILES:  # the thigh's flesh begins a little inside its joint
             start = start * 0.9 + t.points["pelvis"] * 0.1
         for (t0, r0, b0), (t1, r1, b1) in pairwise(profile):
             at0, at1 = number + t0, number + t1
@@ -226,21 +228,21 @@ def _limb(
             if until < at1 + 0.02 and until < 1.99:
                 axis = -bone[:, 1]
                 cut = (axis, float(axis @ (start + (end - start) * (until - number))))
-            back = -bone[:, 2] * t.unit
+            back = -bone[:, 2] * t.scale
             flare0, flare1 = (off + wide * max(at - 0.4, 0.0) / 1.6 for at in (at0, at1))
             t.add(
                 material,
                 start + (end - start) * t0 + back * b0,
                 start + (end - start) * t1 + back * b1,
-                (r0 * thick + flare0 * t.unit, r1 * thick + flare1 * t.unit),
+                (r0 * thick + flare0 * t.scale, r1 * thick + flare1 * t.scale),
                 cut=cut,
                 caps=(at0 <= since, cut is None),
             )
 
 
-def _hand(t: Tailor, side: str) -> None:
+def _add_hand(t: FigureBuilder, side: str) -> None:
     sign = 1.0 if side == "left" else -1.0
-    frame, u = t.frames[f"{side}_hand"], t.unit * t.skeleton.build.limbs**0.5
+    frame, u = t.frames[f"{side}_hand"], t.scale * t.skeleton.build.limbs**0.5
     wrist, knuckles = t.points[f"{side}_wrist"], t.points[f"{side}_hand"]
     palm = (0.42, 1.0, 1.0)
     t.add(
@@ -260,25 +262,25 @@ def _hand(t: Tailor, side: str) -> None:
         length = (0.036, 0.040, 0.037, 0.029)[number] if t.fine else 0.037
         radius = 0.0098 if t.fine else 0.018
         root = knuckles + frame @ (0, 0.006 * u, across * u)
-        bone = frame @ _flip(side, about_z(-curl * 0.55)) @ about_x(-fan)
+        bone = frame @ _mirror_for_side(side, about_z(-curl * 0.55)) @ about_x(-fan)
         middle = root - bone[:, 1] * length * 1.15 * u
-        tip = middle - (bone @ _flip(side, about_z(-curl * 0.75)))[:, 1] * length * 1.05 * u
+        tip = middle - (bone @ _mirror_for_side(side, about_z(-curl * 0.75)))[:, 1] * length * 1.05 * u
         t.add(Material.SKIN, root, middle, (radius * u, radius * u * 0.95), melt=0.006)
         t.add(Material.SKIN, middle, tip, (radius * u * 0.95, radius * u * 0.8), melt=0.006)
     heel = wrist + frame @ (-sign * 0.006 * u, -0.025 * u, 0.022 * u)
-    out = about_x(-38 + 12 * grip) @ _flip(side, about_z(-20 - 40 * grip))
+    out = about_x(-38 + 12 * grip) @ _mirror_for_side(side, about_z(-20 - 40 * grip))
     thumb = heel - (frame @ out)[:, 1] * 0.045 * u
-    tip = thumb - (frame @ about_x(-18 + 8 * grip) @ _flip(side, about_z(-25 - 60 * grip)))[:, 1] * 0.032 * u
+    tip = thumb - (frame @ about_x(-18 + 8 * grip) @ _mirror_for_side(side, about_z(-25 - 60 * grip)))[:, 1] * 0.032 * u
     t.add(Material.SKIN, heel, thumb, (0.017 * u, 0.0125 * u), melt=0.008)
     t.add(Material.SKIN, thumb, tip, (0.0125 * u, 0.009 * u), melt=0.006)
 
 
-def _flip(side: str, turn: Vector) -> Vector:
+def _mirror_for_side(side: str, turn: Vector) -> Vector:
     return turn if side == "left" else turn * np.outer([-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0])
 
 
-def _foot(t: Tailor, side: str) -> None:
-    frame, u = t.frames[f"{side}_foot"], t.unit
+def _add_foot(t: FigureBuilder, side: str) -> None:
+    frame, u = t.frames[f"{side}_foot"], t.scale
     ankle, heel, ball, toe = (t.points[f"{side}_{name}"] for name in ("ankle", "heel", "ball", "toe"))
     shod = t.look.shoes is not None
     upper = Material.SHOES if shod else Material.SKIN
@@ -302,9 +304,9 @@ def _foot(t: Tailor, side: str) -> None:
         t.add(Material.SOLES, ball + down, toe + down, (0.047 * u, 0.036 * u), frame=frame, squash=(1, 0.32, 1))
 
 
-def _skirt(t: Tailor) -> None:
+def _add_skirt(t: FigureBuilder) -> None:
     """Cloth over both legs and over legs in between: it follows them as a skirt does."""
-    points, frames, u, look = t.points, t.frames, t.unit, t.look
+    points, frames, u, look = t.points, t.frames, t.scale, t.look
     ways = []
     for side in SIDES:
         upper, lower = points[f"{side}_knee"] - points[f"{side}_hip"], points[f"{side}_ankle"] - points[f"{side}_knee"]
@@ -330,5 +332,5 @@ def _skirt(t: Tailor) -> None:
             root + way * 1.08,
             (0.088 * u, wide * (0.8 if number in (0, count - 1) else 0.9)),
             cut=(axis, float(axis @ end)),
-            melt=SOFT * u,
+            melt=TRUNK_MELT * u,
         )

@@ -10,7 +10,7 @@ import numpy as np
 from models.figures.look import Colour
 from models.pose import Image
 
-SUBPIXELS = 4
+SUBPIXEL_BITS = 4
 """Shapes are placed to a sixteenth of a pixel."""
 
 Points = Sequence[tuple[float, float]]
@@ -22,7 +22,7 @@ def mix(one: Colour, two: Colour, share: float) -> Colour:
     return made[0], made[1], made[2]
 
 
-def gradient(picture: Image, top: int, bottom: int, stops: Sequence[Colour]) -> None:
+def fill_gradient(picture: Image, top: int, bottom: int, stops: Sequence[Colour]) -> None:
     """Fills rows `top` to `bottom` from one colour to the next, downwards."""
     top, bottom = max(top, 0), min(bottom, picture.shape[0])
     if bottom <= top:
@@ -32,26 +32,28 @@ def gradient(picture: Image, top: int, bottom: int, stops: Sequence[Colour]) -> 
     picture[top:bottom] = (rows + 0.5).astype(np.uint8)[:, None]
 
 
-def polygon(picture: Image, points: Points, colour: Colour) -> None:
+def fill_polygon(picture: Image, points: Points, colour: Colour) -> None:
     """A filled polygon."""
-    corners = np.round(np.clip(points, -4000, 8000) * np.float64(1 << SUBPIXELS)).astype(np.int32)
-    cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, SUBPIXELS)
+    corners = np.round(np.clip(points, -4000, 8000) * np.float64(1 << SUBPIXEL_BITS)).astype(np.int32)
+    cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def rectangle(picture: Image, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
+def fill_rectangle(picture: Image, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
     """A filled rectangle."""
-    polygon(picture, [(left, top), (right, top), (right, bottom), (left, bottom)], colour)
+    fill_polygon(picture, [(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
 
-def ellipse(picture: Image, x: float, y: float, across: float, down: float, colour: Colour, angle: float = 0.0) -> None:
+def fill_ellipse(
+    picture: Image, x: float, y: float, across: float, down: float, colour: Colour, angle: float = 0.0
+) -> None:
     """A filled ellipse with the half axes `across` and `down`."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     a, b = np.cos(turn) * across, np.sin(turn) * down
-    polygon(picture, np.column_stack([x + a * c - b * s, y + a * s + b * c]), colour)  # type: ignore[arg-type]
+    fill_polygon(picture, np.column_stack([x + a * c - b * s, y + a * s + b * c]), colour)  # type: ignore[arg-type]
 
 
-def glow(picture: Image, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
+def add_glow(picture: Image, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
     """Light around a place, falling off softly."""
     height, width = picture.shape[:2]
     down = (np.arange(height, dtype=np.float32)[:, None] - np.float32(y)) / np.float32(radius)
@@ -61,9 +63,9 @@ def glow(picture: Image, x: float, y: float, radius: float, colour: Colour, stre
     picture[:] = (blended + np.float32(0.5)).astype(np.uint8)
 
 
-def haze(picture: Image, chance: np.random.Generator, strength: float = 2.2) -> None:
+def add_haze(picture: Image, rng: np.random.Generator, strength: float = 2.2) -> None:
     """Uneven light, so that no surface is flat; not grain, which is most of a JPEG file's bytes."""
     height, width = picture.shape[:2]
-    coarse = cv2.resize(chance.normal(0, 1, (5, 7)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    coarse = cv2.resize(rng.normal(0, 1, (5, 7)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     change = np.round(coarse * np.float32(strength)).astype(np.int16)
     picture[:] = np.clip(picture + change[..., None], 0, 255).astype(np.uint8)

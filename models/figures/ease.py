@@ -12,131 +12,131 @@ from typing import Final, Literal
 
 import numpy as np
 
-from models.figures.stance import INDEX, Stance, mirrored, stance, within_limits
+from models.figures.stance import ANGLE_INDEX, Stance, clamp_to_limits, make_stance, mirrored
 
 Limb = Mapping[str, float]
 """Some of one side's angles, by their names without the side."""
-Legs = Literal["standing", "walking", "running", "sitting", "crouching", "ready", "bending", "gliding", "lunging"]
-Arms = Literal["hanging", "swinging", "lap", "busy", "balancing", "pumping"]
+LegFamily = Literal["standing", "walking", "running", "sitting", "crouching", "ready", "bending", "gliding", "lunging"]
+ArmFamily = Literal["hanging", "swinging", "lap", "busy", "balancing", "pumping"]
 
-OF_LEGS: Final = ("hip", "spread", "turnout", "knee", "point", "planted", "heel")
-OF_ARMS: Final = ("arm", "plane", "roll", "elbow", "palm", "wrist", "grip", "shrug")
+LEG_ANGLES: Final = ("hip", "spread", "turnout", "knee", "point", "planted", "heel")
+ARM_ANGLES: Final = ("arm", "plane", "roll", "elbow", "palm", "wrist", "grip", "shrug")
 
 
 @dataclass(frozen=True, slots=True)
-class Footing:
+class LegStance:
     """Both legs, and what the trunk does with them."""
 
     left: Limb = field(default_factory=dict)
     right: Limb = field(default_factory=dict)
     trunk: Limb = field(default_factory=dict)
 
-    def stance(self) -> Stance:
+    def to_stance(self) -> Stance:
         """As a stance whose arms hang."""
         sides = {f"{side}_{name}": value for side, own in (("left", self.left), ("right", self.right))
                  for name, value in own.items()}  # fmt: skip
-        return stance(**sides, **self.trunk)
+        return make_stance(**sides, **self.trunk)
 
 
-def _foot(*, trunk: Limb | None = None, both: Limb | None = None, **sides: Limb) -> Footing:
+def _legs(*, trunk: Limb | None = None, both: Limb | None = None, **sides: Limb) -> LegStance:
     both = both or {}
-    return Footing({**both, **sides.get("left", {})}, {**both, **sides.get("right", {})}, trunk or {})
+    return LegStance({**both, **sides.get("left", {})}, {**both, **sides.get("right", {})}, trunk or {})
 
 
-_SEAT: Final = {"hip": 88, "knee": 86, "spread": 8, "planted": 0}
+_SEATED_LEG: Final = {"hip": 88, "knee": 86, "spread": 8, "planted": 0}
 
-LEGS: Final[dict[Legs, tuple[Footing, ...]]] = {
+LEG_FAMILIES: Final[dict[LegFamily, tuple[LegStance, ...]]] = {
     "standing": (
-        _foot(),
-        _foot(both={"spread": 11}),
-        _foot(trunk={"tilt": 4, "side": -5}, left={"knee": 2, "spread": 8}, right={"hip": 12, "knee": 22,
+        _legs(),
+        _legs(both={"spread": 11}),
+        _legs(trunk={"tilt": 4, "side": -5}, left={"knee": 2, "spread": 8}, right={"hip": 12, "knee": 22,
               "spread": 12}),
-        _foot(left={"hip": 15, "knee": 5}, right={"hip": -9, "knee": 5}),
-        _foot(both={"spread": -1, "turnout": 18}),
-        _foot(trunk={"tilt": 3, "side": -3}, right={"hip": 18, "knee": 36, "heel": 14, "spread": 6}),
-        _foot(trunk={"lean": 5, "bend": 6}, both={"hip": 8, "knee": 6, "spread": 7}),
-        _foot(trunk={"lean": -4, "bend": 8}, both={"hip": -4, "spread": 5}),
-        _foot(left={"hip": 10, "spread": -9}, right={"hip": -3, "spread": -3, "knee": 3}),
-        _foot(both={"spread": 18, "turnout": 16}),
+        _legs(left={"hip": 15, "knee": 5}, right={"hip": -9, "knee": 5}),
+        _legs(both={"spread": -1, "turnout": 18}),
+        _legs(trunk={"tilt": 3, "side": -3}, right={"hip": 18, "knee": 36, "heel": 14, "spread": 6}),
+        _legs(trunk={"lean": 5, "bend": 6}, both={"hip": 8, "knee": 6, "spread": 7}),
+        _legs(trunk={"lean": -4, "bend": 8}, both={"hip": -4, "spread": 5}),
+        _legs(left={"hip": 10, "spread": -9}, right={"hip": -3, "spread": -3, "knee": 3}),
+        _legs(both={"spread": 18, "turnout": 16}),
     ),
     "walking": (
-        _foot(trunk={"twist": -7}, left={"hip": 26, "knee": 7}, right={"hip": -17, "knee": 14, "heel": 28}),
-        _foot(left={"hip": 3, "knee": 8}, right={"hip": 17, "knee": 54, "planted": 0, "point": 14}),
-        _foot(trunk={"twist": -4}, left={"hip": 16, "knee": 9}, right={"hip": -9, "knee": 8, "heel": 10}),
-        _foot(trunk={"lean": 4, "twist": 6}, left={"hip": -22, "knee": 26, "heel": 42}, right={"hip": 30, "knee": 8}),
-        _foot(left={"hip": 24, "knee": 42, "planted": 0}, right={"hip": -7, "knee": 5, "heel": 8}),
+        _legs(trunk={"twist": -7}, left={"hip": 26, "knee": 7}, right={"hip": -17, "knee": 14, "heel": 28}),
+        _legs(left={"hip": 3, "knee": 8}, right={"hip": 17, "knee": 54, "planted": 0, "point": 14}),
+        _legs(trunk={"twist": -4}, left={"hip": 16, "knee": 9}, right={"hip": -9, "knee": 8, "heel": 10}),
+        _legs(trunk={"lean": 4, "twist": 6}, left={"hip": -22, "knee": 26, "heel": 42}, right={"hip": 30, "knee": 8}),
+        _legs(left={"hip": 24, "knee": 42, "planted": 0}, right={"hip": -7, "knee": 5, "heel": 8}),
     ),
     "running": (
-        _foot(trunk={"lean": 10, "twist": 8}, left={"hip": 64, "knee": 84, "planted": 0, "point": 8},
+        _legs(trunk={"lean": 10, "twist": 8}, left={"hip": 64, "knee": 84, "planted": 0, "point": 8},
               right={"hip": -14, "knee": 14, "heel": 34}),
-        _foot(trunk={"lean": 8}, left={"hip": 34, "knee": 34}, right={"hip": -6, "knee": 102, "planted": 0,
+        _legs(trunk={"lean": 8}, left={"hip": 34, "knee": 34}, right={"hip": -6, "knee": 102, "planted": 0,
               "point": 40}),
-        _foot(trunk={"lean": 12, "twist": 10, "lift": 9}, left={"hip": 58, "knee": 44, "planted": 0},
+        _legs(trunk={"lean": 12, "twist": 10, "lift": 9}, left={"hip": 58, "knee": 44, "planted": 0},
               right={"hip": -24, "knee": 48, "planted": 0, "point": 40}),
-        _foot(trunk={"lean": 8}, left={"hip": 18, "knee": 24}, right={"hip": 22, "knee": 112, "planted": 0,
+        _legs(trunk={"lean": 8}, left={"hip": 18, "knee": 24}, right={"hip": 22, "knee": 112, "planted": 0,
               "point": 30}),
-        _foot(trunk={"lean": 14, "twist": 8}, left={"hip": 46, "knee": 16}, right={"hip": -22, "knee": 30,
+        _legs(trunk={"lean": 14, "twist": 8}, left={"hip": 46, "knee": 16}, right={"hip": -22, "knee": 30,
               "heel": 48}),
     ),
     "sitting": (
-        _foot(both=_SEAT),
-        _foot(both={**_SEAT, "knee": 62}, trunk={"lean": -10, "bend": 8}),
-        _foot(both={**_SEAT, "knee": 104, "hip": 92}, trunk={"lean": 6, "bend": 6}),
-        _foot(both={**_SEAT, "spread": 24, "turnout": 14}),
-        _foot(both=_SEAT, left={"knee": 108}, right={"knee": 66}),
-        _foot(both=_SEAT, left={"hip": 100, "spread": -10, "knee": 72, "turnout": -4}),
-        _foot(both={**_SEAT, "spread": 14, "hip": 106}, trunk={"lean": 18, "bend": 16, "nod": -14}),
-        _foot(both={**_SEAT, "hip": 78, "knee": 44, "spread": 10}, trunk={"lean": -22, "bend": 14, "nod": 4}),
+        _legs(both=_SEATED_LEG),
+        _legs(both={**_SEATED_LEG, "knee": 62}, trunk={"lean": -10, "bend": 8}),
+        _legs(both={**_SEATED_LEG, "knee": 104, "hip": 92}, trunk={"lean": 6, "bend": 6}),
+        _legs(both={**_SEATED_LEG, "spread": 24, "turnout": 14}),
+        _legs(both=_SEATED_LEG, left={"knee": 108}, right={"knee": 66}),
+        _legs(both=_SEATED_LEG, left={"hip": 100, "spread": -10, "knee": 72, "turnout": -4}),
+        _legs(both={**_SEATED_LEG, "spread": 14, "hip": 106}, trunk={"lean": 18, "bend": 16, "nod": -14}),
+        _legs(both={**_SEATED_LEG, "hip": 78, "knee": 44, "spread": 10}, trunk={"lean": -22, "bend": 14, "nod": 4}),
     ),
     "crouching": (
-        _foot(trunk={"lean": 30, "bend": 16, "nod": -20}, both={"hip": 118, "knee": 120, "spread": 16, "turnout": 18,
+        _legs(trunk={"lean": 30, "bend": 16, "nod": -20}, both={"hip": 118, "knee": 120, "spread": 16, "turnout": 18,
               "heel": 14}),
-        _foot(trunk={"lean": 12, "bend": 8, "nod": -10}, left={"hip": 96, "knee": 96}, right={"hip": 12, "knee": 104,
+        _legs(trunk={"lean": 12, "bend": 8, "nod": -10}, left={"hip": 96, "knee": 96}, right={"hip": 12, "knee": 104,
               "planted": 0, "point": 50}),
-        _foot(trunk={"lean": 36, "bend": 14, "nod": -22}, both={"hip": 92, "knee": 86, "spread": 18, "turnout": 18}),
-        _foot(trunk={"lean": 26, "bend": 22, "nod": -16}, left={"hip": 124, "knee": 126}, right={"hip": 84,
+        _legs(trunk={"lean": 36, "bend": 14, "nod": -22}, both={"hip": 92, "knee": 86, "spread": 18, "turnout": 18}),
+        _legs(trunk={"lean": 26, "bend": 22, "nod": -16}, left={"hip": 124, "knee": 126}, right={"hip": 84,
               "knee": 120, "heel": 42, "spread": 14}),
     ),
     "ready": (
-        _foot(trunk={"lean": 16, "bend": 8, "nod": -14}, both={"hip": 38, "knee": 40, "spread": 15, "turnout": 14}),
-        _foot(trunk={"lean": 28, "bend": 14, "nod": -28}, both={"hip": 64, "knee": 62, "spread": 22, "turnout": 20}),
-        _foot(trunk={"lean": 12, "bend": 6, "nod": -8}, left={"hip": 40, "knee": 36, "spread": 10}, right={"hip": -4,
+        _legs(trunk={"lean": 16, "bend": 8, "nod": -14}, both={"hip": 38, "knee": 40, "spread": 15, "turnout": 14}),
+        _legs(trunk={"lean": 28, "bend": 14, "nod": -28}, both={"hip": 64, "knee": 62, "spread": 22, "turnout": 20}),
+        _legs(trunk={"lean": 12, "bend": 6, "nod": -8}, left={"hip": 40, "knee": 36, "spread": 10}, right={"hip": -4,
               "knee": 30, "heel": 24, "spread": 10}),
-        _foot(trunk={"lean": 22, "bend": 8, "tilt": 6, "nod": -20}, left={"hip": 50, "knee": 60, "spread": 26},
+        _legs(trunk={"lean": 22, "bend": 8, "tilt": 6, "nod": -20}, left={"hip": 50, "knee": 60, "spread": 26},
               right={"hip": 26, "knee": 16, "spread": 34}),
-        _foot(trunk={"lean": 8, "bend": 4, "nod": -6}, both={"hip": 22, "knee": 26, "spread": 20, "turnout": 16}),
+        _legs(trunk={"lean": 8, "bend": 4, "nod": -6}, both={"hip": 22, "knee": 26, "spread": 20, "turnout": 16}),
     ),
     "bending": (
-        _foot(trunk={"lean": 50, "bend": 24, "nod": -10}, both={"hip": 56, "knee": 12, "spread": 8}),
-        _foot(trunk={"lean": 32, "bend": 22, "nod": 4}, both={"hip": 38, "knee": 14, "spread": 7}),
-        _foot(trunk={"lean": 44, "bend": 20, "nod": -14}, left={"hip": 76, "knee": 44}, right={"hip": 36, "knee": 24,
+        _legs(trunk={"lean": 50, "bend": 24, "nod": -10}, both={"hip": 56, "knee": 12, "spread": 8}),
+        _legs(trunk={"lean": 32, "bend": 22, "nod": 4}, both={"hip": 38, "knee": 14, "spread": 7}),
+        _legs(trunk={"lean": 44, "bend": 20, "nod": -14}, left={"hip": 76, "knee": 44}, right={"hip": 36, "knee": 24,
               "spread": 8}),
-        _foot(trunk={"lean": 66, "bend": 26, "nod": -20}, both={"hip": 80, "knee": 28, "spread": 10}),
+        _legs(trunk={"lean": 66, "bend": 26, "nod": -20}, both={"hip": 80, "knee": 28, "spread": 10}),
     ),
     "lunging": (
-        _foot(trunk={"lean": 22, "bend": 8, "nod": -16}, left={"hip": 76, "knee": 72, "turnout": 10}, right={"hip": -12,
+        _legs(trunk={"lean": 22, "bend": 8, "nod": -16}, left={"hip": 76, "knee": 72, "turnout": 10}, right={"hip": -12,
               "knee": 26, "heel": 42, "spread": 8}),
-        _foot(trunk={"lean": 14, "tilt": 12, "side": -4, "nod": -10}, left={"hip": 44, "knee": 62, "spread": 36,
+        _legs(trunk={"lean": 14, "tilt": 12, "side": -4, "nod": -10}, left={"hip": 44, "knee": 62, "spread": 36,
               "turnout": 34}, right={"spread": 44, "knee": 6}),
-        _foot(trunk={"lean": 34, "bend": 14, "nod": -24}, left={"hip": 84, "knee": 60}, right={"hip": -4, "knee": 40,
+        _legs(trunk={"lean": 34, "bend": 14, "nod": -24}, left={"hip": 84, "knee": 60}, right={"hip": -4, "knee": 40,
               "heel": 50, "spread": 14}),
-        _foot(trunk={"lean": 6, "nod": -6}, left={"hip": 48, "knee": 34, "spread": 10}, right={"hip": -26, "knee": 14,
+        _legs(trunk={"lean": 6, "nod": -6}, left={"hip": 48, "knee": 34, "spread": 10}, right={"hip": -26, "knee": 14,
               "heel": 40, "spread": 12}),
-        _foot(trunk={"lean": 46, "bend": 14, "nod": -32}, left={"hip": 96, "knee": 76, "spread": 12}, right={"hip": 20,
+        _legs(trunk={"lean": 46, "bend": 14, "nod": -32}, left={"hip": 96, "knee": 76, "spread": 12}, right={"hip": 20,
               "spread": 34, "knee": 14}),
     ),
     "gliding": (
-        _foot(trunk={"lean": 22, "bend": 14, "nod": -20}, both={"hip": 46, "knee": 46, "spread": 5, "turnout": 0}),
-        _foot(trunk={"lean": 36, "bend": 20, "nod": -34}, both={"hip": 74, "knee": 66, "spread": 6, "turnout": 0}),
-        _foot(trunk={"lean": 10, "bend": 6, "nod": -8}, both={"hip": 20, "knee": 24, "spread": 6, "turnout": 0}),
-        _foot(trunk={"lean": 18, "bend": 10, "tilt": 16, "side": -12, "nod": -14}, left={"hip": 30, "knee": 30,
+        _legs(trunk={"lean": 22, "bend": 14, "nod": -20}, both={"hip": 46, "knee": 46, "spread": 5, "turnout": 0}),
+        _legs(trunk={"lean": 36, "bend": 20, "nod": -34}, both={"hip": 74, "knee": 66, "spread": 6, "turnout": 0}),
+        _legs(trunk={"lean": 10, "bend": 6, "nod": -8}, both={"hip": 20, "knee": 24, "spread": 6, "turnout": 0}),
+        _legs(trunk={"lean": 18, "bend": 10, "tilt": 16, "side": -12, "nod": -14}, left={"hip": 30, "knee": 30,
               "spread": 14}, right={"hip": 56, "knee": 62, "spread": 0}),
-        _foot(trunk={"lean": 12, "bend": 8, "nod": -10}, both={"hip": 24, "knee": 30, "spread": 16, "turnout": -18}),
-        _foot(trunk={"lean": 48, "bend": 26, "nod": -46}, both={"hip": 96, "knee": 86, "spread": 7, "turnout": 0}),
+        _legs(trunk={"lean": 12, "bend": 8, "nod": -10}, both={"hip": 24, "knee": 30, "spread": 16, "turnout": -18}),
+        _legs(trunk={"lean": 48, "bend": 26, "nod": -46}, both={"hip": 96, "knee": 86, "spread": 7, "turnout": 0}),
     ),
 }  # fmt: skip
 
-ARMS: Final[dict[Arms, tuple[tuple[Limb, Limb], ...]]] = {
+ARM_FAMILIES: Final[dict[ArmFamily, tuple[tuple[Limb, Limb], ...]]] = {
     "hanging": (
         ({"arm": 8, "elbow": 12}, {"arm": 8, "elbow": 12}),
         ({"arm": 13, "plane": 30, "elbow": 24, "roll": -10}, {"arm": 11, "plane": 20, "elbow": 18}),
@@ -184,41 +184,41 @@ ARMS: Final[dict[Arms, tuple[tuple[Limb, Limb], ...]]] = {
 }  # fmt: skip
 
 
-def with_legs(made: Stance, legs: Legs, chance: np.random.Generator | None = None) -> Stance:
+def with_legs(base: Stance, legs: LegFamily, rng: np.random.Generator | None = None) -> Stance:
     """A stance with legs of a family (and what the trunk does with them, added); its first ones without a chance."""
-    first, *rest = (footing.stance() for footing in LEGS[legs])
-    taken = first if chance is None else _mixed(chance, [first, *rest])
-    made, bare = made.copy(), stance()
+    first, *rest = (footing.to_stance() for footing in LEG_FAMILIES[legs])
+    taken = first if rng is None else _mix_family(rng, [first, *rest])
+    base, bare = base.copy(), make_stance()
     for side in ("left", "right"):
-        for name in OF_LEGS:
-            made[INDEX[f"{side}_{name}"]] = taken[INDEX[f"{side}_{name}"]]
+        for name in LEG_ANGLES:
+            base[ANGLE_INDEX[f"{side}_{name}"]] = taken[ANGLE_INDEX[f"{side}_{name}"]]
     for name in ("lean", "tilt", "bend", "side", "twist", "nod", "lift"):
-        made[INDEX[name]] += taken[INDEX[name]] - bare[INDEX[name]]
-    return within_limits(made)
+        base[ANGLE_INDEX[name]] += taken[ANGLE_INDEX[name]] - bare[ANGLE_INDEX[name]]
+    return clamp_to_limits(base)
 
 
 def with_arms(
-    made: Stance, arms: Arms, sides: tuple[str, ...] = ("left", "right"), chance: np.random.Generator | None = None
+    base: Stance, arms: ArmFamily, sides: tuple[str, ...] = ("left", "right"), rng: np.random.Generator | None = None
 ) -> Stance:
     """A stance with arms of a family on some sides."""
-    family = [_arms(*pair) for pair in ARMS[arms]]
-    made = made.copy()
-    together = None if chance is None or arms not in ("swinging", "pumping") else _mixed(chance, family)
+    family = [_arm_stance(*pair) for pair in ARM_FAMILIES[arms]]
+    base = base.copy()
+    together = None if rng is None or arms not in ("swinging", "pumping") else _mix_family(rng, family)
     for side in sides:  # arms that swing do so in turn; others do not mind each other
-        taken = family[0] if chance is None else _mixed(chance, family) if together is None else together
-        for name in OF_ARMS:
-            made[INDEX[f"{side}_{name}"]] = taken[INDEX[f"{side}_{name}"]]
-    return made
+        taken = family[0] if rng is None else _mix_family(rng, family) if together is None else together
+        for name in ARM_ANGLES:
+            base[ANGLE_INDEX[f"{side}_{name}"]] = taken[ANGLE_INDEX[f"{side}_{name}"]]
+    return base
 
 
-def _arms(left: Limb, right: Limb) -> Stance:
+def _arm_stance(left: Limb, right: Limb) -> Stance:
     own = {f"{side}_{name}": value for side, limb in (("left", left), ("right", right)) for name, value in limb.items()}
-    return stance(**own)
+    return make_stance(**own)
 
 
-def _mixed(chance: np.random.Generator, family: list[Stance]) -> Stance:
+def _mix_family(rng: np.random.Generator, family: list[Stance]) -> Stance:
     """Something between two of a family, nearer to the first, either way round."""
-    one, two = chance.permutation(len(family))[:2]
-    share = float(chance.uniform(0, 0.5))
+    one, two = rng.permutation(len(family))[:2]
+    share = float(rng.uniform(0, 0.5))
     made = family[one] * (1 - share) + family[two] * share
-    return mirrored(made) if chance.random() < 0.5 else made
+    return mirrored(made) if rng.random() < 0.5 else made

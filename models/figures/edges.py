@@ -8,32 +8,32 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.forms import Forms
+from models.figures.forms import ProjectedSolids
 from models.figures.look import Colour
 from models.figures.solids import NOTHING, Buffers, Solids, sample
 from models.pose import Floats, Image
 
-DEEP: Final = np.float32(0.045)
+EDGE_DEPTH: Final = np.float32(0.045)
 """Metres by which two neighbouring pixels of one material are apart where one of them hides the other."""
-WITHIN: Final = ((0.125, 0.375), (0.375, -0.125), (-0.125, -0.375), (-0.375, 0.125))
+SUBPIXEL_OFFSETS: Final = ((0.125, 0.375), (0.375, -0.125), (-0.125, -0.375), (-0.375, 0.125))
 """The places within a pixel that an edge is looked at: no two in a row or a column."""
 
 Flags = npt.NDArray[np.bool_]
 
 
-def _steps(buffers: Buffers) -> tuple[Flags, Flags]:
+def _find_edges(buffers: Buffers) -> tuple[Flags, Flags]:
     """Where there is an edge to the next pixel on the right (H×(W-1)), and to that below ((H-1)×W)."""
     near, material = buffers.nearness, buffers.material
     right = material[:, 1:] != material[:, :-1]
-    right |= np.abs(near[:, 1:] - near[:, :-1]) > DEEP
+    right |= np.abs(near[:, 1:] - near[:, :-1]) > EDGE_DEPTH
     below = material[1:] != material[:-1]
-    below |= np.abs(near[1:] - near[:-1]) > DEEP
+    below |= np.abs(near[1:] - near[:-1]) > EDGE_DEPTH
     return right, below
 
 
-def _beside(buffers: Buffers) -> Flags:
+def _edge_pixels(buffers: Buffers) -> Flags:
     """The pixels on both sides of edges, H×W."""
-    right, below = _steps(buffers)
+    right, below = _find_edges(buffers)
     edge = np.zeros(buffers.material.shape, np.bool_)
     edge[:, 1:] |= right
     edge[:, :-1] |= right
@@ -42,28 +42,30 @@ def _beside(buffers: Buffers) -> Flags:
     return edge
 
 
-def straighten(drawn: Image, buffers: Buffers, behind: Image, solids: Solids, forms: Forms) -> None:
+def antialias(drawn: Image, buffers: Buffers, background: Image, solids: Solids, forms: ProjectedSolids) -> None:
     """Smooths edges: their pixels become the mean of what is seen at four places within each.
 
-    A place has the colour of that pixel around it that shows the same thing, or of the background (`behind`).
+    A place has the colour of that pixel around it that shows the same thing, or of the background (`background`).
     """
-    down, across = np.nonzero(_beside(buffers))
+    down, across = np.nonzero(_edge_pixels(buffers))
     total = np.zeros((len(down), 3), np.uint16)
-    dx, dy = np.array(WITHIN, np.float32).T
+    dx, dy = np.array(SUBPIXEL_OFFSETS, np.float32).T
     x = (across[None] + dx[:, None] + buffers.left).astype(np.float32)
     y = (down[None] + dy[:, None] + buffers.top).astype(np.float32)
     near, material = (found.reshape(x.shape) for found in sample(solids, forms, x.ravel(), y.ravel()))
     flat = drawn.reshape(-1, 3)
-    for place in range(len(WITHIN)):
-        where = _same(buffers, down, across, np.sign(dy[place]), np.sign(dx[place]), near[place], material[place])
+    for place in range(len(SUBPIXEL_OFFSETS)):
+        where = _matching_pixels(
+            buffers, down, across, np.sign(dy[place]), np.sign(dx[place]), near[place], material[place]
+        )
         colours = flat[where]
         empty = material[place] == NOTHING
-        colours[empty] = behind[down[empty], across[empty]]
+        colours[empty] = background[down[empty], across[empty]]
         total += colours
-    flat[down * drawn.shape[1] + across] = (total // len(WITHIN)).astype(np.uint8)
+    flat[down * drawn.shape[1] + across] = (total // len(SUBPIXEL_OFFSETS)).astype(np.uint8)
 
 
-def _same(
+def _matching_pixels(
     buffers: Buffers, down: npt.NDArray[np.intp], across: npt.NDArray[np.intp], below: float, right: float,
     near: Floats, material: npt.NDArray[np.uint8],
 ) -> npt.NDArray[np.intp]:  # fmt: skip
@@ -81,21 +83,21 @@ def _same(
     return best
 
 
-def soften(drawn: Image, buffers: Buffers) -> None:
+def blur_edges(drawn: Image, buffers: Buffers) -> None:
     """Smooths edges by blurring them: a quick film's way."""
     across = np.ones((3, 3), np.uint8)
     edges = cv2.dilate(buffers.material, across) != cv2.erode(buffers.material, across)
     np.copyto(drawn, cv2.GaussianBlur(drawn, (3, 3), 0.8), where=edges[..., None])
 
 
-def contours(drawn: Image, buffers: Buffers, colour: Colour, wide: float) -> None:
-    """Draws lines, `wide` pixels across, along all edges."""
-    right, below = _steps(buffers)
+def draw_contours(drawn: Image, buffers: Buffers, colour: Colour, width: float) -> None:
+    """Draws lines, `width` pixels across, along all edges."""
+    right, below = _find_edges(buffers)
     mask = np.zeros(buffers.material.shape, np.uint8)
     mask[:, :-1][right] = 255
     mask[:-1][below] = 255
-    soft = cv2.GaussianBlur(mask, (0, 0), max(wide / 2.2, 0.6))
-    peak = 255 / (max(wide / 2.2, 0.6) * 2.507)  # what the blur leaves of a line one pixel wide
+    soft = cv2.GaussianBlur(mask, (0, 0), max(width / 2.2, 0.6))
+    peak = 255 / (max(width / 2.2, 0.6) * 2.507)  # what the blur leaves of a line one pixel wide
     share = np.clip(soft.astype(np.float32) * np.float32(2.6 / peak) - np.float32(0.75), 0, 1)
     down, across = np.nonzero(share)
     amount = share[down, across][:, None]
@@ -103,18 +105,18 @@ def contours(drawn: Image, buffers: Buffers, colour: Colour, wide: float) -> Non
     drawn[down, across] = (under + (np.array(colour, np.float32) - under) * amount + np.float32(0.5)).astype(np.uint8)
 
 
-def layered(drawn: Image, buffers: Buffers, lifted: float) -> None:
-    """Darkens what lies below and right of something nearer, by `lifted` pixels: the light is upper left."""
-    shift = round(lifted)
+def darken_layers(drawn: Image, buffers: Buffers, gap: float) -> None:
+    """Darkens what lies below and right of something nearer, by `gap` pixels: the light is upper left."""
+    shift = round(gap)
     near = np.maximum(buffers.nearness, np.float32(-8))
     over = near.copy()
     over[shift:, shift:] = near[:-shift, :-shift]
-    shadow = ((over - near > 0.03) & _other(buffers.material, shift)).astype(np.uint8) * np.uint8(255)
-    kept = 256 - cv2.GaussianBlur(shadow, (0, 0), max(lifted * 0.22, 0.7)).astype(np.uint16) * 88 // 255
+    shadow = ((over - near > 0.03) & _material_changes(buffers.material, shift)).astype(np.uint8) * np.uint8(255)
+    kept = 256 - cv2.GaussianBlur(shadow, (0, 0), max(gap * 0.22, 0.7)).astype(np.uint16) * 88 // 255
     drawn[:] = ((drawn * kept[..., None]) >> 8).astype(np.uint8)
 
 
-def _other(material: npt.NDArray[np.uint8], shift: int) -> Flags:
+def _material_changes(material: npt.NDArray[np.uint8], shift: int) -> Flags:
     other = np.zeros(material.shape, np.bool_)
     other[shift:, shift:] = material[:-shift, :-shift] != material[shift:, shift:]
     return other

@@ -12,46 +12,46 @@ from models.figures.projection import Camera
 
 Floats = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
-Cut = tuple[Vector, float]
+CutPlane = tuple[Vector, float]
 """A plane (n, d): the points p with n·p ≤ d are kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Forms:
+class ProjectedSolids:
     """Each solid's surface as polynomials of the pixel (X right, Y up) from its start.
 
     A polynomial is 3×3, powers of Y down and of X across, so that a box of pixels is two matrix products: (1, Y, Y²) ·
-    polynomial · (1, X, X²)ᵀ. A surface is disc and b: depth = ±√disc - b. `planes` holds, for each solid, the
+    polynomial · (1, X, X²)ᵀ. A surface is disc and b: depth = ±√disc - b. `cone_polynomials` holds, for each solid, the
     polynomials of the cone's disc and b, and of how far along the axis it is, to which `rise` times the depth comes.
     """
 
-    box: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.int64]
     """left, top, right, bottom of the whole, then of the ball at the start, then of that at the end."""
-    origin: list[list[float]]
+    origins: list[list[float]]
     is_cone: list[bool]
     inside_out: list[bool]
-    planes: Floats
+    cone_polynomials: Floats
     """N×3×3×3."""
-    balls: Floats
+    ball_polynomials: Floats
     """disc and b of the balls at start and end, N×2×2×3×3."""
-    larger: list[int]
+    larger_ball: list[int]
     """Which of the two balls is the larger."""
     rise: list[float]
-    depth: list[list[float]]
+    depth_to_metres: list[list[float]]
     """Metres = first + second · depth."""
-    cut: list[list[float] | None]
+    cuts: list[list[float] | None]
     """X, Y, z ≤ fourth."""
 
 
-def forms(
-    starts: Vector, ends: Vector, radii: Vector, squash: Vector, cuts: Sequence[Cut | None], camera: Camera
-) -> Forms:
+def project_solids(
+    starts: Vector, ends: Vector, radii: Vector, squash: Vector, cuts: Sequence[CutPlane | None], camera: Camera
+) -> ProjectedSolids:
     """The surfaces of N solids: N×3 `starts` and `ends`, N×2 `radii`, N×3×3 `squash` (to where each one is round)."""
-    first_at, last_at = camera.see(starts), camera.see(ends)
-    squash = squash @ camera.turn.T  # from the camera's axes to the solid's own
-    scale = camera.scale((first_at[:, 2] + last_at[:, 2]) / 2)
-    r0, r1 = radii[:, 0] * camera.scale(first_at[:, 2]), radii[:, 1] * camera.scale(last_at[:, 2])
-    first, last = camera.pixels(first_at), camera.pixels(last_at)
+    first_at, last_at = camera.to_camera(starts), camera.to_camera(ends)
+    squash = squash @ camera.rotation.T  # from the camera's axes to the solid's own
+    scale = camera.pixels_per_metre((first_at[:, 2] + last_at[:, 2]) / 2)
+    r0, r1 = radii[:, 0] * camera.pixels_per_metre(first_at[:, 2]), radii[:, 1] * camera.pixels_per_metre(last_at[:, 2])
+    first, last = camera.to_pixels(first_at), camera.to_pixels(last_at)
     way = np.column_stack([last - first, (last_at[:, 2] - first_at[:, 2]) * scale]) * (1, -1, 1)
     own = np.einsum("nij,nj->ni", squash, way)
     span = (own**2).sum(1) - (r1 - r0) ** 2
@@ -60,18 +60,18 @@ def forms(
     metric = squash.transpose(0, 2, 1) @ squash
     pull = np.einsum("nij,ni->nj", squash, own)  # the solid's axis back in the camera's axes
     away = r0 * (r1 - r0)
-    sides, inside_out = _quadratic(
+    sides, inside_out = _solve_quadratic(
         metric - np.einsum("ni,nj->nij", pull, pull) / span[:, None, None],
         -pull * (away / span)[:, None],
         -(away**2) / span - r0**2,
     )
-    ball0, _ = _quadratic(metric, np.zeros_like(pull), -(r0**2))
-    ball1, _ = _quadratic(metric, -np.einsum("nij,nj->ni", metric, way), (own**2).sum(1) - r1**2)
+    ball0, _ = _solve_quadratic(metric, np.zeros_like(pull), -(r0**2))
+    ball1, _ = _solve_quadratic(metric, -np.einsum("nij,nj->ni", metric, way), (own**2).sum(1) - r1**2)
     planes = np.zeros((len(starts), 3, 3, 3))
     planes[:, 0:2] = sides
     planes[:, 2, 0, 1], planes[:, 2, 1, 0], planes[:, 2, 0, 0] = pull[:, 0] / span, pull[:, 1] / span, away / span
-    before = np.maximum(first_at[:, 2], last_at[:, 2]) < camera.nearest
-    return Forms(
+    before = np.maximum(first_at[:, 2], last_at[:, 2]) < camera.near_limit
+    return ProjectedSolids(
         _boxes(np.linalg.inv(squash).astype(float), first, last, r0, r1, before),
         first.tolist(),
         cone.tolist(),
@@ -98,17 +98,17 @@ def _boxes(
     return made
 
 
-def _cuts(starts: Vector, cuts: Sequence[Cut | None], camera: Camera, scale: Vector) -> list[list[float] | None]:
+def _cuts(starts: Vector, cuts: Sequence[CutPlane | None], camera: Camera, scale: Vector) -> list[list[float] | None]:
     rows: list[list[float] | None] = []
     for start, cut, size in zip(starts, cuts, scale.tolist(), strict=True):
         if cut is None:
             rows.append(None)
         else:
-            rows.append([*(camera.turn @ cut[0] / size).tolist(), cut[1] - float(cut[0] @ start)])
+            rows.append([*(camera.rotation @ cut[0] / size).tolist(), cut[1] - float(cut[0] @ start)])
     return rows
 
 
-def _quadratic(square: Vector, linear: Vector, constant: Vector) -> tuple[Vector, npt.NDArray[np.bool_]]:
+def _solve_quadratic(square: Vector, linear: Vector, constant: Vector) -> tuple[Vector, npt.NDArray[np.bool_]]:
     """w·square·w + 2 linear·w + constant = 0 with w = (X, Y, z), solved for z.
 
     Returns the polynomials of disc and b, N×2×3×3, with which z = √disc - b, and where the root's sign is turned.

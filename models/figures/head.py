@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.figures.body import MELT, Tailor
+from models.figures.body import LIMB_MELT, FigureBuilder
 from models.figures.look import Material
 from models.figures.skeleton import Vector
 
 Place = tuple[float, float, float]
 
-HAIRLINE = (0.0, -0.50, 0.866)
-"""Hair ends where this direction (in the head's axes: down and ahead) reaches `HAIRLINE_AT`: from brow to nape."""
-HAIRLINE_AT = 0.012
+HAIRLINE_NORMAL = (0.0, -0.50, 0.866)
+"""Hair ends where this direction (in the head's axes: down and ahead) reaches `HAIRLINE_OFFSET`: from brow to nape."""
+HAIRLINE_OFFSET = 0.012
 
 
-class _Head:
+class _HeadBuilder:
     """Adds solids in the head's own axes, metres of an average adult's head."""
 
-    def __init__(self, tailor: Tailor) -> None:
+    def __init__(self, tailor: FigureBuilder) -> None:
         self.tailor = tailor
-        self.unit = tailor.unit * tailor.skeleton.build.head
+        self.unit = tailor.scale * tailor.skeleton.build.head
         self.centre, self.frame = tailor.points["head"], tailor.frames["head"]
 
-    def at(self, place: Place) -> Vector:
+    def to_scene(self, place: Place) -> Vector:
         found: Vector = self.centre + self.frame @ (np.array(place) * self.unit)
         return found
 
-    def ball(
-        self, material: Material, place: Place, half: Place, cut: tuple[Place, float] | None = None, melt: float = MELT
+    def add_ellipsoid(
+        self,
+        material: Material,
+        place: Place,
+        half: Place,
+        cut: tuple[Place, float] | None = None,
+        melt: float = LIMB_MELT,
     ) -> None:
         radius = max(half)
-        self.cone(material, place, place, (radius, radius), tuple(h / radius for h in half), cut, melt)
+        self.add_cone(material, place, place, (radius, radius), tuple(h / radius for h in half), cut, melt)
 
-    def cone(
+    def add_cone(
         self,
         material: Material,
         start: Place,
@@ -41,7 +46,7 @@ class _Head:
         radii: tuple[float, float],
         squash: tuple[float, ...] = (1.0, 1.0, 1.0),
         cut: tuple[Place, float] | None = None,
-        melt: float = MELT,
+        melt: float = LIMB_MELT,
     ) -> None:
         u, plane = self.unit, None
         if cut is not None:
@@ -49,8 +54,8 @@ class _Head:
             plane = (normal, float(normal @ self.centre) + cut[1] * u)
         self.tailor.add(
             material,
-            self.at(start),
-            self.at(end),
+            self.to_scene(start),
+            self.to_scene(end),
             (radii[0] * u, radii[1] * u),
             frame=self.frame,
             squash=squash,
@@ -59,17 +64,17 @@ class _Head:
         )
 
 
-def head(tailor: Tailor) -> None:
+def add_head(builder: FigureBuilder) -> None:
     """Adds a person's head."""
-    h = _Head(tailor)
-    look = tailor.look
-    h.ball(Material.SKIN, (0, 0.030, -0.010), (0.077, 0.088, 0.094))
-    h.cone(Material.SKIN, (0, -0.016, 0.014), (0, -0.072, 0.042), (0.068, 0.041), (1.0, 0.95, 0.98))
-    h.cone(Material.NOSE, (0, 0.004, 0.082), (0, -0.026, 0.097), (0.0065, 0.0120), (1.05, 0.9, 1.0), melt=0.0)
-    for sign in (1, -1) if look.style != "scarf" else ():
-        h.ball(Material.EARS, (sign * 0.0755, -0.010, -0.008), (0.010, 0.027, 0.017))
+    h = _HeadBuilder(builder)
+    look = builder.look
+    h.add_ellipsoid(Material.SKIN, (0, 0.030, -0.010), (0.077, 0.088, 0.094))
+    h.add_cone(Material.SKIN, (0, -0.016, 0.014), (0, -0.072, 0.042), (0.068, 0.041), (1.0, 0.95, 0.98))
+    h.add_cone(Material.NOSE, (0, 0.004, 0.082), (0, -0.026, 0.097), (0.0065, 0.0120), (1.05, 0.9, 1.0), melt=0.0)
+    for sign in (1, -1) if look.hair_style != "scarf" else ():
+        h.add_ellipsoid(Material.EARS, (sign * 0.0755, -0.010, -0.008), (0.010, 0.027, 0.017))
     if look.beard:
-        h.cone(
+        h.add_cone(
             Material.HAIR,
             (0, -0.028, 0.012),
             (0, -0.078, 0.042),
@@ -77,39 +82,41 @@ def head(tailor: Tailor) -> None:
             (1.0, 0.95, 0.99),
             cut=((0.0, 0.82, 0.57), -0.003),
         )
-    _hair(h)
+    _add_hair(h)
 
 
-def _shell(h: _Head, material: Material, thick: float = 0.0, line: float = HAIRLINE_AT) -> None:
-    h.ball(material, (0, 0.036, -0.016), (0.081 + thick, 0.092 + thick, 0.097 + thick), cut=(HAIRLINE, line))
+def _add_hair_shell(h: _HeadBuilder, material: Material, thick: float = 0.0, line: float = HAIRLINE_OFFSET) -> None:
+    h.add_ellipsoid(
+        material, (0, 0.036, -0.016), (0.081 + thick, 0.092 + thick, 0.097 + thick), cut=(HAIRLINE_NORMAL, line)
+    )
 
 
-def _hair(h: _Head) -> None:
-    style, hair = h.tailor.look.style, Material.HAIR
+def _add_hair(h: _HeadBuilder) -> None:
+    style, hair = h.tailor.look.hair_style, Material.HAIR
     if style == "bald":
         return
     if style == "cropped":
-        _shell(h, hair, 0.0, 0.008)
+        _add_hair_shell(h, hair, 0.0, 0.008)
     elif style == "short":
-        _shell(h, hair, 0.006)
-        h.ball(hair, (0.0, 0.098, 0.030), (0.062, 0.032, 0.048))
-        h.ball(hair, (0.030, 0.090, 0.040), (0.040, 0.026, 0.034))
+        _add_hair_shell(h, hair, 0.006)
+        h.add_ellipsoid(hair, (0.0, 0.098, 0.030), (0.062, 0.032, 0.048))
+        h.add_ellipsoid(hair, (0.030, 0.090, 0.040), (0.040, 0.026, 0.034))
     elif style == "side":
-        _shell(h, hair, 0.007)
-        h.ball(hair, (-0.026, 0.094, 0.036), (0.056, 0.030, 0.046))
-        h.ball(hair, (0.048, 0.074, 0.030), (0.034, 0.030, 0.044))
+        _add_hair_shell(h, hair, 0.007)
+        h.add_ellipsoid(hair, (-0.026, 0.094, 0.036), (0.056, 0.030, 0.046))
+        h.add_ellipsoid(hair, (0.048, 0.074, 0.030), (0.034, 0.030, 0.044))
     elif style == "afro":
-        h.ball(hair, (0, 0.060, -0.034), (0.132, 0.122, 0.118), cut=(HAIRLINE, 0.020))
+        h.add_ellipsoid(hair, (0, 0.060, -0.034), (0.132, 0.122, 0.118), cut=(HAIRLINE_NORMAL, 0.020))
     elif style == "curls":
-        _shell(h, hair, 0.006)
+        _add_hair_shell(h, hair, 0.006)
         for x, y, z in _CURLS:
-            h.ball(hair, (x, y, z), (0.036, 0.034, 0.036), melt=0.008)
+            h.add_ellipsoid(hair, (x, y, z), (0.036, 0.034, 0.036), melt=0.008)
     elif style == "scarf":
-        _scarf(h)
+        _add_scarf(h)
     elif style in ("cap", "beanie"):
-        _hat(h, style)
+        _add_hat(h, style)
     else:
-        _long(h, style)
+        _add_long_hair(h, style)
 
 
 _CURLS = [
@@ -121,11 +128,11 @@ _CURLS = [
 ]  # fmt: skip
 
 
-def _long(h: _Head, style: str) -> None:
+def _add_long_hair(h: _HeadBuilder, style: str) -> None:
     hair = Material.HAIR
-    _shell(h, hair, 0.003)
+    _add_hair_shell(h, hair, 0.003)
     for sign in (1, -1):  # parted in the middle
-        h.ball(
+        h.add_ellipsoid(
             hair,
             (sign * 0.008, 0.038, -0.016),
             (0.080, 0.096, 0.103),
@@ -135,7 +142,7 @@ def _long(h: _Head, style: str) -> None:
     if style in ("bob", "long"):
         down, wide = (-0.070, 0.050) if style == "bob" else (-0.185, 0.042)
         for sign in (1, -1):
-            h.cone(
+            h.add_cone(
                 hair,
                 (sign * 0.048, 0.03, -0.030),
                 (sign * 0.062, down, -0.040),
@@ -143,33 +150,35 @@ def _long(h: _Head, style: str) -> None:
                 (0.85, 0.6, 1.0),
                 melt=0.03,
             )
-        h.cone(hair, (0, 0.02, -0.055), (0, down - 0.01, -0.075), (0.070, 0.072), (1.1, 0.5, 0.6), melt=0.03)
+        h.add_cone(hair, (0, 0.02, -0.055), (0, down - 0.01, -0.075), (0.070, 0.072), (1.1, 0.5, 0.6), melt=0.03)
     elif style == "tail":
-        h.ball(Material.BELT, (0, 0.075, -0.112), (0.02, 0.02, 0.016))
+        h.add_ellipsoid(Material.BELT, (0, 0.075, -0.112), (0.02, 0.02, 0.016))
         swing = h.frame.T @ np.array([0.0, -0.19, 0.0])
         hang = np.array([0, 0.062, -0.135]) + 0.72 * swing + 0.28 * np.array([0.0, -0.12, -0.10])
         knot = (0.0, 0.070, -0.125)
         half = tuple(((np.array(knot) + hang) / 2 + (0, 0.012, -0.02)).tolist())
-        h.cone(hair, knot, half, (0.026, 0.038))
-        h.cone(hair, half, tuple(hang.tolist()), (0.038, 0.012))
+        h.add_cone(hair, knot, half, (0.026, 0.038))
+        h.add_cone(hair, half, tuple(hang.tolist()), (0.038, 0.012))
     elif style == "bun":
-        h.ball(hair, (0, 0.045, -0.122), (0.042, 0.042, 0.036), melt=0.003)
+        h.add_ellipsoid(hair, (0, 0.045, -0.122), (0.042, 0.042, 0.036), melt=0.003)
     elif style == "knot":
-        h.ball(hair, (0, 0.142, -0.035), (0.040, 0.036, 0.040), melt=0.003)
+        h.add_ellipsoid(hair, (0, 0.142, -0.035), (0.040, 0.036, 0.040), melt=0.003)
 
 
-def _scarf(h: _Head) -> None:
+def _add_scarf(h: _HeadBuilder) -> None:
     hat = Material.HAT
-    h.ball(hat, (0, 0.032, -0.014), (0.088, 0.100, 0.106), cut=((0.0, -0.22, 0.975), 0.040))
-    h.cone(hat, (0, 0.0, -0.012), (0, -0.085, 0.0), (0.088, 0.072), (1.0, 1.0, 1.08), cut=((0.0, 0.30, 0.954), 0.012))
-    h.cone(hat, (0, -0.09, -0.012), (0, -0.16, -0.022), (0.072, 0.088), (1.0, 0.8, 0.9))
+    h.add_ellipsoid(hat, (0, 0.032, -0.014), (0.088, 0.100, 0.106), cut=((0.0, -0.22, 0.975), 0.040))
+    h.add_cone(
+        hat, (0, 0.0, -0.012), (0, -0.085, 0.0), (0.088, 0.072), (1.0, 1.0, 1.08), cut=((0.0, 0.30, 0.954), 0.012)
+    )
+    h.add_cone(hat, (0, -0.09, -0.012), (0, -0.16, -0.022), (0.072, 0.088), (1.0, 0.8, 0.9))
 
 
-def _hat(h: _Head, style: str) -> None:
-    _shell(h, Material.HAIR, 0.003)
+def _add_hat(h: _HeadBuilder, style: str) -> None:
+    _add_hair_shell(h, Material.HAIR, 0.003)
     if style == "cap":
-        h.ball(Material.HAT, (0, 0.050, -0.012), (0.087, 0.082, 0.102), cut=((0.0, -0.97, 0.10), -0.042))
-        h.cone(Material.HAT, (0, 0.058, 0.055), (0, 0.046, 0.125), (0.062, 0.058), (1.0, 0.12, 0.62))
+        h.add_ellipsoid(Material.HAT, (0, 0.050, -0.012), (0.087, 0.082, 0.102), cut=((0.0, -0.97, 0.10), -0.042))
+        h.add_cone(Material.HAT, (0, 0.058, 0.055), (0, 0.046, 0.125), (0.062, 0.058), (1.0, 0.12, 0.62))
     else:
-        h.ball(Material.HAT, (0, 0.060, -0.014), (0.088, 0.088, 0.104), cut=((0.0, -0.97, 0.10), -0.046))
-        h.cone(Material.HAT, (0, 0.062, -0.012), (0, 0.078, -0.014), (0.091, 0.090), (1.0, 0.16, 1.16))
+        h.add_ellipsoid(Material.HAT, (0, 0.060, -0.014), (0.088, 0.088, 0.104), cut=((0.0, -0.97, 0.10), -0.046))
+        h.add_cone(Material.HAT, (0, 0.062, -0.012), (0, 0.078, -0.014), (0.091, 0.090), (1.0, 0.16, 1.16))

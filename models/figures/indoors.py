@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from models.figures.brush import ellipse, glow, gradient, mix, polygon, rectangle
+from models.figures.brush import add_glow, fill_ellipse, fill_gradient, fill_polygon, fill_rectangle, mix
 from models.figures.look import Colour
 from models.pose import Image
 
@@ -20,14 +20,14 @@ WHITE: Final[Colour] = (246, 244, 238)
 BLACK: Final[Colour] = (24, 22, 26)
 
 
-def _pick(chance: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    return colours[int(chance.integers(len(colours)))]
+def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
+    return colours[int(rng.integers(len(colours)))]
 
 
-def _floor(picture: Image, line: float, horizon: float, colour: Colour, boards: bool) -> None:
+def _paint_floor(picture: Image, line: float, horizon: float, colour: Colour, boards: bool) -> None:
     """A floor from `line` down, with boards that meet at the horizon."""
     height, width = picture.shape[:2]
-    gradient(picture, round(line), height, [mix(colour, BLACK, 0.16), mix(colour, WHITE, 0.10)])
+    fill_gradient(picture, round(line), height, [mix(colour, BLACK, 0.16), mix(colour, WHITE, 0.10)])
     if not boards or height - horizon < 1:
         return
     seam = mix(colour, BLACK, 0.22)
@@ -35,54 +35,56 @@ def _floor(picture: Image, line: float, horizon: float, colour: Colour, boards: 
     for number in range(-22, 23):
         x = width / 2 + (number + 0.35) * width / 16 / reach * 1.6
         low = width / 2 + (x - width / 2) * reach
-        polygon(picture, [(x, line), (x + 0.6, line), (low + 1.6, height), (low - 1.2, height)], seam)
+        fill_polygon(picture, [(x, line), (x + 0.6, line), (low + 1.6, height), (low - 1.2, height)], seam)
 
 
-def studio(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:
+def paint_studio(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
     """A photographer's seamless paper."""
     height, width = picture.shape[:2]
     paper = _pick(
-        chance,
+        rng,
         (*WALLS, (232, 116, 92), (250, 196, 92), (72, 132, 148), (122, 168, 148), (86, 84, 128), (244, 168, 160)),
     )
-    gradient(
+    fill_gradient(
         picture,
         0,
         height,
         [mix(paper, BLACK, 0.22), paper, mix(paper, WHITE, 0.35), mix(paper, WHITE, 0.12), mix(paper, BLACK, 0.14)],
     )
-    glow(picture, width * float(chance.uniform(0.3, 0.7)), height * 0.42, height * 0.9, mix(paper, WHITE, 0.6), 0.55)
+    add_glow(picture, width * float(rng.uniform(0.3, 0.7)), height * 0.42, height * 0.9, mix(paper, WHITE, 0.6), 0.55)
     del line, horizon
 
 
-def room(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:
+def paint_room(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
     """A living room."""
     height, width = picture.shape[:2]
-    wall = _pick(chance, WALLS)
-    gradient(picture, 0, round(line), [mix(wall, WHITE, 0.12), wall, mix(wall, BLACK, 0.05)])
-    _floor(picture, line, horizon, _pick(chance, WOODS), bool(chance.random() < 0.8))
+    wall = _pick(rng, WALLS)
+    fill_gradient(picture, 0, round(line), [mix(wall, WHITE, 0.12), wall, mix(wall, BLACK, 0.05)])
+    _paint_floor(picture, line, horizon, _pick(rng, WOODS), bool(rng.random() < 0.8))
     skirting = (height * 0.012, mix(wall, WHITE, 0.6))
-    rectangle(picture, 0, line - skirting[0], width, line, skirting[1])
-    side = 1 if chance.random() < 0.5 else -1
-    _window(picture, chance, width * (0.5 - side * float(chance.uniform(0.28, 0.36))), line, height)
-    _frames(picture, chance, width * (0.5 + side * float(chance.uniform(0.2, 0.36))), line, height)
-    if chance.random() < 0.8:
-        _plant(picture, chance, width * (0.5 + side * float(chance.uniform(0.38, 0.46))), line + height * 0.03, height)
-    if chance.random() < 0.6:
-        _sofa(picture, chance, width * (0.5 - side * float(chance.uniform(0.30, 0.40))), line + height * 0.035, height)
-    if chance.random() < 0.5:
-        rug = _pick(chance, ((196, 92, 80), (92, 124, 140), (214, 186, 140), (120, 130, 100)))
+    fill_rectangle(picture, 0, line - skirting[0], width, line, skirting[1])
+    side = 1 if rng.random() < 0.5 else -1
+    _paint_window(picture, rng, width * (0.5 - side * float(rng.uniform(0.28, 0.36))), line, height)
+    _paint_picture_frames(picture, rng, width * (0.5 + side * float(rng.uniform(0.2, 0.36))), line, height)
+    if rng.random() < 0.8:
+        _paint_plant(picture, rng, width * (0.5 + side * float(rng.uniform(0.38, 0.46))), line + height * 0.03, height)
+    if rng.random() < 0.6:
+        _paint_sofa(picture, rng, width * (0.5 - side * float(rng.uniform(0.30, 0.40))), line + height * 0.035, height)
+    if rng.random() < 0.5:
+        rug = _pick(rng, ((196, 92, 80), (92, 124, 140), (214, 186, 140), (120, 130, 100)))
         deep = (height - line) * 0.36
-        ellipse(picture, width / 2, line + (height - line) * 0.55, width * 0.36, deep, rug)
-        ellipse(picture, width / 2, line + (height - line) * 0.55, width * 0.32, deep * 0.86, mix(rug, WHITE, 0.25))
+        fill_ellipse(picture, width / 2, line + (height - line) * 0.55, width * 0.36, deep, rug)
+        fill_ellipse(
+            picture, width / 2, line + (height - line) * 0.55, width * 0.32, deep * 0.86, mix(rug, WHITE, 0.25)
+        )
 
 
-def _window(picture: Image, chance: np.random.Generator, x: float, line: float, height: float) -> None:
-    across, top, bottom = height * float(chance.uniform(0.12, 0.17)), line * 0.14, line * 0.74
-    rectangle(picture, x - across - 7, top - 7, x + across + 7, bottom + 7, WHITE)
-    sky = _pick(chance, ((186, 220, 240), (250, 220, 180), (160, 200, 226), (60, 74, 112)))
+def _paint_window(picture: Image, rng: np.random.Generator, x: float, line: float, height: float) -> None:
+    across, top, bottom = height * float(rng.uniform(0.12, 0.17)), line * 0.14, line * 0.74
+    fill_rectangle(picture, x - across - 7, top - 7, x + across + 7, bottom + 7, WHITE)
+    sky = _pick(rng, ((186, 220, 240), (250, 220, 180), (160, 200, 226), (60, 74, 112)))
     for share in range(12):
-        rectangle(
+        fill_rectangle(
             picture,
             x - across,
             top + (bottom - top) * share / 12,
@@ -91,7 +93,7 @@ def _window(picture: Image, chance: np.random.Generator, x: float, line: float, 
             mix(sky, WHITE, share / 20),
         )
     hill = mix((96, 140, 96), sky, 0.4)
-    polygon(
+    fill_polygon(
         picture,
         [
             (x - across, bottom),
@@ -102,20 +104,20 @@ def _window(picture: Image, chance: np.random.Generator, x: float, line: float, 
         ],
         hill,
     )
-    rectangle(picture, x - 3, top, x + 3, bottom, WHITE)
-    rectangle(picture, x - across, (top + bottom) / 2 - 3, x + across, (top + bottom) / 2 + 3, WHITE)
-    rectangle(picture, x - across - 16, bottom + 5, x + across + 16, bottom + 14, mix(WHITE, BLACK, 0.08))
-    if chance.random() < 0.6:
-        cloth = _pick(chance, ((214, 120, 96), (236, 204, 140), (120, 150, 160), (230, 222, 210)))
+    fill_rectangle(picture, x - 3, top, x + 3, bottom, WHITE)
+    fill_rectangle(picture, x - across, (top + bottom) / 2 - 3, x + across, (top + bottom) / 2 + 3, WHITE)
+    fill_rectangle(picture, x - across - 16, bottom + 5, x + across + 16, bottom + 14, mix(WHITE, BLACK, 0.08))
+    if rng.random() < 0.6:
+        cloth = _pick(rng, ((214, 120, 96), (236, 204, 140), (120, 150, 160), (230, 222, 210)))
         for side in (-1, 1):
             edge = x + side * (across + 12)
-            polygon(
+            fill_polygon(
                 picture,
                 [(edge - 18, top - 18), (edge + 18, top - 18), (edge + 24, line * 0.985), (edge - 20, line * 0.985)],
                 cloth,
             )
             for fold in (-8, 4, 14):
-                polygon(
+                fill_polygon(
                     picture,
                     [
                         (edge + fold, top - 18),
@@ -127,17 +129,17 @@ def _window(picture: Image, chance: np.random.Generator, x: float, line: float, 
                 )
 
 
-def _frames(picture: Image, chance: np.random.Generator, x: float, line: float, height: float) -> None:
-    for number in range(int(chance.integers(1, 4))):
-        across, down = height * float(chance.uniform(0.05, 0.09)), height * float(chance.uniform(0.05, 0.10))
-        cx, cy = x + (number - 1) * height * 0.19, line * float(chance.uniform(0.28, 0.5))
-        rectangle(
-            picture, cx - across, cy - down, cx + across, cy + down, _pick(chance, (BLACK, WHITE, (150, 110, 74)))
+def _paint_picture_frames(picture: Image, rng: np.random.Generator, x: float, line: float, height: float) -> None:
+    for number in range(int(rng.integers(1, 4))):
+        across, down = height * float(rng.uniform(0.05, 0.09)), height * float(rng.uniform(0.05, 0.10))
+        cx, cy = x + (number - 1) * height * 0.19, line * float(rng.uniform(0.28, 0.5))
+        fill_rectangle(
+            picture, cx - across, cy - down, cx + across, cy + down, _pick(rng, (BLACK, WHITE, (150, 110, 74)))
         )
-        inner = _pick(chance, ((236, 190, 120), (120, 170, 180), (220, 130, 110), (150, 176, 130), (240, 232, 214)))
-        rectangle(picture, cx - across * 0.84, cy - down * 0.84, cx + across * 0.84, cy + down * 0.84, inner)
-        ellipse(picture, cx + across * 0.2, cy - down * 0.1, across * 0.4, down * 0.4, mix(inner, WHITE, 0.5))
-        polygon(
+        inner = _pick(rng, ((236, 190, 120), (120, 170, 180), (220, 130, 110), (150, 176, 130), (240, 232, 214)))
+        fill_rectangle(picture, cx - across * 0.84, cy - down * 0.84, cx + across * 0.84, cy + down * 0.84, inner)
+        fill_ellipse(picture, cx + across * 0.2, cy - down * 0.1, across * 0.4, down * 0.4, mix(inner, WHITE, 0.5))
+        fill_polygon(
             picture,
             [
                 (cx - across * 0.84, cy + down * 0.84),
@@ -148,16 +150,16 @@ def _frames(picture: Image, chance: np.random.Generator, x: float, line: float, 
         )
 
 
-def _plant(picture: Image, chance: np.random.Generator, x: float, floor: float, height: float) -> None:
-    pot = _pick(chance, ((200, 110, 80), (230, 226, 216), (90, 100, 110)))
-    green = _pick(chance, ((74, 128, 84), (100, 150, 90), (58, 104, 88)))
-    size = height * float(chance.uniform(0.05, 0.08))
+def _paint_plant(picture: Image, rng: np.random.Generator, x: float, floor: float, height: float) -> None:
+    pot = _pick(rng, ((200, 110, 80), (230, 226, 216), (90, 100, 110)))
+    green = _pick(rng, ((74, 128, 84), (100, 150, 90), (58, 104, 88)))
+    size = height * float(rng.uniform(0.05, 0.08))
     for number in range(11):
-        way = (number - 5) / 5 * 1.25 + float(chance.normal(0, 0.08))
-        long = size * float(chance.uniform(2.0, 3.4))
+        way = (number - 5) / 5 * 1.25 + float(rng.normal(0, 0.08))
+        long = size * float(rng.uniform(2.0, 3.4))
         tip = (x + np.sin(way) * long, floor - size * 1.5 - np.cos(way) * long)
         middle = ((x + tip[0]) / 2, (floor - size * 1.5 + tip[1]) / 2)
-        ellipse(
+        fill_ellipse(
             picture,
             middle[0],
             middle[1],
@@ -166,7 +168,7 @@ def _plant(picture: Image, chance: np.random.Generator, x: float, floor: float, 
             mix(green, WHITE if number % 2 else BLACK, 0.14),
             float(np.degrees(np.arctan2(tip[1] - floor + size * 1.5, tip[0] - x))),
         )
-    polygon(
+    fill_polygon(
         picture,
         [
             (x - size, floor - size * 1.7),
@@ -176,7 +178,7 @@ def _plant(picture: Image, chance: np.random.Generator, x: float, floor: float, 
         ],
         pot,
     )
-    polygon(
+    fill_polygon(
         picture,
         [
             (x + size * 0.3, floor - size * 1.7),
@@ -188,16 +190,18 @@ def _plant(picture: Image, chance: np.random.Generator, x: float, floor: float, 
     )
 
 
-def _sofa(picture: Image, chance: np.random.Generator, x: float, floor: float, height: float) -> None:
-    cloth = _pick(chance, ((120, 140, 150), (196, 132, 96), (108, 124, 98), (170, 96, 96), (216, 204, 186)))
+def _paint_sofa(picture: Image, rng: np.random.Generator, x: float, floor: float, height: float) -> None:
+    cloth = _pick(rng, ((120, 140, 150), (196, 132, 96), (108, 124, 98), (170, 96, 96), (216, 204, 186)))
     wide, up = height * 0.24, height * 0.15
     for leg in (-0.85, 0.85):
-        rectangle(picture, x + leg * wide - 4, floor - height * 0.03, x + leg * wide + 4, floor, (70, 54, 44))
-    rectangle(picture, x - wide * 0.9, floor - up * 1.55, x + wide * 0.9, floor - up * 0.5, mix(cloth, BLACK, 0.08))
-    rectangle(picture, x - wide * 0.9, floor - up * 0.85, x + wide * 0.9, floor - height * 0.025, cloth)
+        fill_rectangle(picture, x + leg * wide - 4, floor - height * 0.03, x + leg * wide + 4, floor, (70, 54, 44))
+    fill_rectangle(
+        picture, x - wide * 0.9, floor - up * 1.55, x + wide * 0.9, floor - up * 0.5, mix(cloth, BLACK, 0.08)
+    )
+    fill_rectangle(picture, x - wide * 0.9, floor - up * 0.85, x + wide * 0.9, floor - height * 0.025, cloth)
     for arm in (-1, 1):
-        ellipse(picture, x + arm * wide * 0.95, floor - up * 1.0, wide * 0.12, up * 0.18, mix(cloth, WHITE, 0.1))
-        rectangle(
+        fill_ellipse(picture, x + arm * wide * 0.95, floor - up * 1.0, wide * 0.12, up * 0.18, mix(cloth, WHITE, 0.1))
+        fill_rectangle(
             picture,
             x + arm * wide * 0.95 - wide * 0.12,
             floor - up,
@@ -205,102 +209,102 @@ def _sofa(picture: Image, chance: np.random.Generator, x: float, floor: float, h
             floor - height * 0.02,
             mix(cloth, WHITE, 0.06),
         )
-    rectangle(picture, x - 1.5, floor - up * 0.85, x + 1.5, floor - up * 0.3, mix(cloth, BLACK, 0.15))
+    fill_rectangle(picture, x - 1.5, floor - up * 0.85, x + 1.5, floor - up * 0.3, mix(cloth, BLACK, 0.15))
 
 
-def hall(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:
+def paint_hall(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
     """A dance hall with tall windows and a barre."""
     width = picture.shape[1]
-    wall = _pick(chance, WALLS)
-    gradient(picture, 0, round(line), [mix(wall, WHITE, 0.2), wall])
-    _floor(picture, line, horizon, _pick(chance, WOODS), True)
-    light = _pick(chance, ((236, 244, 250), (252, 236, 204), (214, 230, 242)))
-    step = width / int(chance.integers(3, 6))
+    wall = _pick(rng, WALLS)
+    fill_gradient(picture, 0, round(line), [mix(wall, WHITE, 0.2), wall])
+    _paint_floor(picture, line, horizon, _pick(rng, WOODS), True)
+    light = _pick(rng, ((236, 244, 250), (252, 236, 204), (214, 230, 242)))
+    step = width / int(rng.integers(3, 6))
     for number in range(7):
         x = (number + 0.1) * step
         across, top, bottom = step * 0.30, line * 0.22, line * 0.86
-        ellipse(picture, x, top, across + 5, across + 5, WHITE)
-        rectangle(picture, x - across - 5, top, x + across + 5, bottom + 5, WHITE)
-        ellipse(picture, x, top, across, across, light)
-        rectangle(picture, x - across, top, x + across, bottom, light)
+        fill_ellipse(picture, x, top, across + 5, across + 5, WHITE)
+        fill_rectangle(picture, x - across - 5, top, x + across + 5, bottom + 5, WHITE)
+        fill_ellipse(picture, x, top, across, across, light)
+        fill_rectangle(picture, x - across, top, x + across, bottom, light)
         for bar in (-0.33, 0.33):
-            rectangle(picture, x + across * bar - 1.5, top - across, x + across * bar + 1.5, bottom, WHITE)
-        rectangle(picture, x - across, (top + bottom) / 2 - 1.5, x + across, (top + bottom) / 2 + 1.5, WHITE)
+            fill_rectangle(picture, x + across * bar - 1.5, top - across, x + across * bar + 1.5, bottom, WHITE)
+        fill_rectangle(picture, x - across, (top + bottom) / 2 - 1.5, x + across, (top + bottom) / 2 + 1.5, WHITE)
     for level in (0.60, 0.74):
-        rectangle(picture, 0, line * level, width, line * level + 5, (150, 110, 76))
+        fill_rectangle(picture, 0, line * level, width, line * level + 5, (150, 110, 76))
 
 
-def dojo(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:
+def paint_dojo(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
     """Paper screens and straw mats."""
     height, width = picture.shape[:2]
-    paper, wood = (246, 238, 216), _pick(chance, ((104, 74, 54), (74, 56, 48), (140, 100, 66)))
-    gradient(picture, 0, round(line), [mix(paper, BLACK, 0.08), paper])
-    _floor(
-        picture, line, horizon, _pick(chance, ((204, 194, 140), (186, 176, 128), (150, 60, 56), (70, 100, 120))), True
+    paper, wood = (246, 238, 216), _pick(rng, ((104, 74, 54), (74, 56, 48), (140, 100, 66)))
+    fill_gradient(picture, 0, round(line), [mix(paper, BLACK, 0.08), paper])
+    _paint_floor(
+        picture, line, horizon, _pick(rng, ((204, 194, 140), (186, 176, 128), (150, 60, 56), (70, 100, 120))), True
     )
-    step = width / int(chance.integers(5, 9))
+    step = width / int(rng.integers(5, 9))
     for number in range(10):
-        rectangle(picture, number * step - 2, line * 0.16, number * step + 2, line, wood)
+        fill_rectangle(picture, number * step - 2, line * 0.16, number * step + 2, line, wood)
     for level in (0.16, 0.37, 0.58, 0.79):
-        rectangle(picture, 0, line * level - 2, width, line * level + 2, wood)
-    rectangle(picture, 0, 0, width, line * 0.12, mix(paper, wood, 0.3))
-    rectangle(picture, 0, line * 0.11, width, line * 0.17, wood)
-    rectangle(picture, 0, line - height * 0.02, width, line, mix(wood, BLACK, 0.2))
-    if chance.random() < 0.5:
-        x = width * float(chance.choice([0.16, 0.84]))
-        rectangle(picture, x - height * 0.06, line * 0.2, x + height * 0.06, line * 0.74, (250, 248, 240))
-        ellipse(picture, x, line * 0.4, height * 0.038, height * 0.038, (190, 50, 44))
+        fill_rectangle(picture, 0, line * level - 2, width, line * level + 2, wood)
+    fill_rectangle(picture, 0, 0, width, line * 0.12, mix(paper, wood, 0.3))
+    fill_rectangle(picture, 0, line * 0.11, width, line * 0.17, wood)
+    fill_rectangle(picture, 0, line - height * 0.02, width, line, mix(wood, BLACK, 0.2))
+    if rng.random() < 0.5:
+        x = width * float(rng.choice([0.16, 0.84]))
+        fill_rectangle(picture, x - height * 0.06, line * 0.2, x + height * 0.06, line * 0.74, (250, 248, 240))
+        fill_ellipse(picture, x, line * 0.4, height * 0.038, height * 0.038, (190, 50, 44))
 
 
-def gym(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:
+def paint_gym(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
     """A sports hall: brick-like wall, a coloured band, court lines."""
     height, width = picture.shape[:2]
-    wall = _pick(chance, ((226, 222, 210), (198, 208, 216), (232, 216, 190)))
-    band = _pick(chance, ((52, 110, 160), (210, 90, 60), (60, 140, 110), (240, 180, 60)))
-    gradient(picture, 0, round(line), [mix(wall, BLACK, 0.1), wall])
+    wall = _pick(rng, ((226, 222, 210), (198, 208, 216), (232, 216, 190)))
+    band = _pick(rng, ((52, 110, 160), (210, 90, 60), (60, 140, 110), (240, 180, 60)))
+    fill_gradient(picture, 0, round(line), [mix(wall, BLACK, 0.1), wall])
     for row in range(14):
         y = line * row / 14
-        rectangle(picture, 0, y, width, y + 1.2, mix(wall, BLACK, 0.12))
+        fill_rectangle(picture, 0, y, width, y + 1.2, mix(wall, BLACK, 0.12))
         for column in range(20):
             x = (column + (row % 2) / 2) * width / 18
-            rectangle(picture, x, y, x + 1.2, y + line / 14, mix(wall, BLACK, 0.10))
-    rectangle(picture, 0, line * 0.62, width, line, band)
-    rectangle(picture, 0, line * 0.60, width, line * 0.62, WHITE)
-    floor = _pick(chance, ((206, 164, 112), (90, 140, 160), (178, 110, 90)))
-    _floor(picture, line, horizon, floor, False)
+            fill_rectangle(picture, x, y, x + 1.2, y + line / 14, mix(wall, BLACK, 0.10))
+    fill_rectangle(picture, 0, line * 0.62, width, line, band)
+    fill_rectangle(picture, 0, line * 0.60, width, line * 0.62, WHITE)
+    floor = _pick(rng, ((206, 164, 112), (90, 140, 160), (178, 110, 90)))
+    _paint_floor(picture, line, horizon, floor, False)
     deep = height - line
     for share in (0.2, 0.62):
-        rectangle(
+        fill_rectangle(
             picture, 0, line + deep * share, width, line + deep * (share + 0.03 + share * 0.03), mix(floor, WHITE, 0.7)
         )
-    polygon(
+    fill_polygon(
         picture,
         [(width * 0.30, line), (width * 0.31, line), (width * 0.12, height), (width * 0.09, height)],
         mix(floor, WHITE, 0.7),
     )
-    polygon(
+    fill_polygon(
         picture,
         [(width * 0.74, line), (width * 0.75, line), (width * 0.98, height), (width * 0.95, height)],
         mix(floor, WHITE, 0.7),
     )
 
 
-def stage(picture: Image, chance: np.random.Generator, line: float, horizon: float) -> None:
+def paint_stage(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
     """A theatre's curtain and spotlights."""
     height, width = picture.shape[:2]
-    cloth = _pick(chance, ((150, 34, 44), (44, 52, 104), (70, 40, 90), (24, 84, 88), (176, 100, 40)))
-    folds = int(chance.integers(9, 18))
+    cloth = _pick(rng, ((150, 34, 44), (44, 52, 104), (70, 40, 90), (24, 84, 88), (176, 100, 40)))
+    folds = int(rng.integers(9, 18))
     across = np.arange(width) / width * folds * 2 * np.pi
     wave = 0.5 + 0.5 * np.sin(across + np.sin(across * 0.37) * 1.2)
     row = np.array(cloth)[None] * (0.35 + 0.75 * wave[:, None])
     fade = np.linspace(0.72, 1.05, max(round(line), 1))[:, None, None]
     picture[: max(round(line), 1)] = np.clip(row[None] * fade, 0, 255).astype(np.uint8)[:height]
-    _floor(picture, line, horizon, _pick(chance, ((120, 84, 60), (84, 64, 56), (150, 110, 76))), True)
-    lamp = _pick(chance, ((255, 240, 200), (250, 226, 236), (214, 236, 255)))
-    centre = width * float(chance.uniform(0.42, 0.58))
-    glow(picture, centre, line + (height - line) * 0.5, height * 0.8, lamp, 0.42)
-    glow(picture, centre, line * 0.4, height * 0.9, lamp, 0.30)
-    rectangle(picture, 0, 0, width, height * 0.045, mix(cloth, BLACK, 0.5))
-    for number in range(int(chance.integers(4, 8))):
+    _paint_floor(picture, line, horizon, _pick(rng, ((120, 84, 60), (84, 64, 56), (150, 110, 76))), True)
+    lamp = _pick(rng, ((255, 240, 200), (250, 226, 236), (214, 236, 255)))
+    centre = width * float(rng.uniform(0.42, 0.58))
+    add_glow(picture, centre, line + (height - line) * 0.5, height * 0.8, lamp, 0.42)
+    add_glow(picture, centre, line * 0.4, height * 0.9, lamp, 0.30)
+    fill_rectangle(picture, 0, 0, width, height * 0.045, mix(cloth, BLACK, 0.5))
+    for number in range(int(rng.integers(4, 8))):
         x = width * (number + 0.5) / 7
-        ellipse(picture, x, height * 0.045, height * 0.02, height * 0.022, lamp)
+        fill_ellipse(picture, x, height * 0.045, height * 0.02, height * 0.022, lamp)

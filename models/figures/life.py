@@ -92,7 +92,7 @@ STANDING: Final[tuple[Movement, ...]] = (
              right=limb(STRAIGHT, arm=84, plane=34, grip=0.6)),
 )  # fmt: skip
 
-GOING: Final[tuple[Movement, ...]] = (
+MOVING: Final[tuple[Movement, ...]] = (
     movement("Walking along", "everyday", legs="walking", arms="swinging"),
     movement("Walking, looking around", "everyday", legs="walking", arms="swinging", look=36),
     movement("Walking with a bag", "everyday", props=("bag",), legs="walking", arms="swinging", right=BAG),
@@ -219,7 +219,7 @@ PLAY: Final[tuple[Movement, ...]] = (
     movement("Setting the ball", "sport", legs="ready", nod=-26, both=limb(arm=132, plane=56, elbow=72, roll=24)),
 )  # fmt: skip
 
-AFIELD: Final[tuple[Movement, ...]] = (
+OTHERS: Final[tuple[Movement, ...]] = (
     movement("Stretching for the ball", "sport", legs="lunging", arms="balancing"),
     movement("At full reach", "sport", props=("racket",), legs="lunging", arms="balancing", right=limb(STRAIGHT, arm=84,
              plane=50, grip=1)),
@@ -285,4 +285,4 @@ AFIELD: Final[tuple[Movement, ...]] = (
              right=limb(arm=126, plane=40, elbow=70, roll=40), side=8),
 )  # fmt: skip
 
-LIFE: Final = (*STANDING, *GOING, *SITTING, *PLAY, *AFIELD)
+COMMON_MOVEMENTS: Final = (*STANDING, *MOVING, *SITTING, *PLAY, *OTHERS)

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from models.figures.skeleton import Build
 
 Colour = tuple[int, int, int]
-Hair = Literal[
+HairStyle = Literal[
     "bald", "cropped", "short", "side", "bob", "long", "tail", "bun", "knot", "afro", "curls", "scarf", "cap", "beanie"
 ]
-Legs = Literal["trousers", "shorts", "leggings", "skirt", "dress"]
+LegWear = Literal["trousers", "shorts", "leggings", "skirt", "dress"]
 
 
 class Material(IntEnum):
@@ -37,12 +37,12 @@ class Material(IntEnum):
     HAT = 10
     NOSE = 11
     PROP = 12
-    PROP_TOO = 13
+    PROP_ACCENT = 13
     EARS = 14
     STRIPES = 15
 
 
-PER_PERSON: Final = 16
+MATERIALS_PER_PERSON: Final = 16
 """Materials to a person; the second person's start here."""
 
 
@@ -66,8 +66,8 @@ class Look:
     belt: Colour | None = None
     hat: Colour = (40, 90, 120)
     stripes: Colour | None = None
-    style: Hair = "short"
-    legs: Legs = "trousers"
+    hair_style: HairStyle = "short"
+    legs: LegWear = "trousers"
     sleeves: float = 0.55
     hem: float = 1.92
     loose: float = 0.4
@@ -75,10 +75,10 @@ class Look:
     socks: float = 0.0
     beard: bool = False
     glasses: bool = False
-    props: tuple[Colour, Colour] = ((180, 60, 50), (235, 235, 225))
+    prop_colours: tuple[Colour, Colour] = ((180, 60, 50), (235, 235, 225))
 
     def palette(self) -> npt.NDArray[np.float32]:
-        """`PER_PERSON`×3, each material's colour."""
+        """`MATERIALS_PER_PERSON`×3, each material's colour."""
         colours: dict[Material, Colour] = {
             Material.SKIN: self.skin,
             Material.HAIR: self.hair,
@@ -93,10 +93,10 @@ class Look:
             Material.NOSE: self.skin,
             Material.EARS: self.skin,
             Material.STRIPES: self.stripes or self.top,
-            Material.PROP: self.props[0],
-            Material.PROP_TOO: self.props[1],
+            Material.PROP: self.prop_colours[0],
+            Material.PROP_ACCENT: self.prop_colours[1],
         }
-        made = np.zeros((PER_PERSON, 3), np.float32)
+        made = np.zeros((MATERIALS_PER_PERSON, 3), np.float32)
         for material, colour in colours.items():
             made[material] = colour
         return made

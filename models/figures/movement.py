@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from models.figures.ease import Arms, Legs, Limb, with_arms, with_legs
-from models.figures.stance import Stance, stance
+from models.figures.ease import ArmFamily, LegFamily, Limb, with_arms, with_legs
+from models.figures.stance import Stance, make_stance
 
 Kind = Literal["sport", "yoga", "dance", "fight", "acting", "everyday"]
 Prop = Literal[
@@ -25,16 +25,16 @@ class Movement:
     kind: Kind
     stance: Stance
     props: tuple[Prop, ...] = ()
-    legs: Legs | None = None
-    arms: Arms | None = None
-    free: tuple[str, ...] = ()
+    legs: LegFamily | None = None
+    arms: ArmFamily | None = None
+    free_sides: tuple[str, ...] = ()
 
-    def taken(self, chance: np.random.Generator) -> Stance:
-        """The stance as somebody takes it by chance: legs and the `free` sides' arms as in their families."""
+    def sample_stance(self, rng: np.random.Generator) -> Stance:
+        """The stance as somebody takes it by chance: legs and the `free_sides` sides' arms as in their families."""
         made = self.stance
         if self.legs:  # what the trunk does with the first legs of the family, which `made` has, is taken back
-            made = with_legs(made - with_legs(stance(), self.legs) + stance(), self.legs, chance)
-        return with_arms(made, self.arms, self.free, chance) if self.arms else made
+            made = with_legs(made - with_legs(make_stance(), self.legs) + make_stance(), self.legs, rng)
+        return with_arms(made, self.arms, self.free_sides, rng) if self.arms else made
 
 
 def movement(
@@ -45,8 +45,8 @@ def movement(
     left: Limb | None = None,
     right: Limb | None = None,
     props: tuple[Prop, ...] = (),
-    legs: Legs | None = None,
-    arms: Arms | None = None,
+    legs: LegFamily | None = None,
+    arms: ArmFamily | None = None,
     **trunk: float,
 ) -> Movement:
     """A movement from limbs (`both` sides, then `left` and `right`) and angles of the trunk (see `stance`).
@@ -56,7 +56,7 @@ def movement(
     angles = dict(trunk)
     for side, own in (("left", left), ("right", right)):
         angles |= {f"{side}_{name}": value for name, value in {**(both or {}), **(own or {})}.items()}
-    made = stance(**angles)
+    made = make_stance(**angles)
     free = tuple(side for side in ("left", "right") if f"{side}_arm" not in angles) if arms else ()
     if legs:
         made = with_legs(made, legs)
@@ -89,7 +89,7 @@ ON_CHIN: Final = limb(arm=54, plane=107, roll=-63, elbow=140, grip=0.9)
 AT_EAR: Final = limb(arm=108, plane=72, roll=-25, elbow=148, grip=0.7)
 BEHIND_HEAD: Final = limb(arm=160, plane=35, roll=72, elbow=132, grip=0.2)
 SALUTE: Final = limb(arm=108, plane=34, roll=21, elbow=138, grip=0)
-TOGETHER: Final = limb(arm=32, plane=71, roll=-60, elbow=126, grip=0, wrist=-40)
+PRAYER: Final = limb(arm=32, plane=71, roll=-60, elbow=126, grip=0, wrist=-40)
 FOLDED: Final = limb(arm=27, plane=117, roll=-70, elbow=99, grip=0.3)
 FACEPALM: Final = limb(arm=72, plane=94, roll=-41, elbow=131, grip=0.2)
 POCKET: Final = limb(arm=31, plane=-14, roll=-58, elbow=62, grip=0.6)

@@ -9,22 +9,22 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.body import Tailor, dress
-from models.figures.edges import contours, layered, soften, straighten
+from models.figures.body import FigureBuilder, add_body
+from models.figures.edges import antialias, blur_edges, darken_layers, draw_contours
 from models.figures.face import paint_face, paint_stripes
-from models.figures.head import head
-from models.figures.look import PER_PERSON, Look
+from models.figures.head import add_head
+from models.figures.look import MATERIALS_PER_PERSON, Look
 from models.figures.movement import Prop
 from models.figures.projection import Camera
-from models.figures.props import hold
-from models.figures.shade import colours, surface
+from models.figures.props import add_prop
+from models.figures.shade import extract_surface, shade_surface
 from models.figures.shadow import cast_shadow
 from models.figures.skeleton import Skeleton
 from models.figures.solids import Buffers, Solids, draw
 from models.figures.styles import SOFT, Style
 from models.pose import Image
 
-HIDDEN_BY: Final = (0.05, 0.05, 0.05, 0.09, 0.09)
+OCCLUSION_DEPTHS: Final = (0.05, 0.05, 0.05, 0.09, 0.09)
 """How many metres before nose, eyes and ears something must be to hide them (hair may lie over an ear)."""
 
 
@@ -50,61 +50,63 @@ def paint(
     camera: Camera,
     *,
     style: Style = SOFT,
-    shadow: float = 1.0,
+    shadow_strength: float = 1.0,
     quick: bool = False,
 ) -> Painting:
     """A picture of people before a background, H×W×3.
 
-    `shadow` is how dark their shadows on the floor are, in parts of the style's; a `quick` one has hands with fewer
+    `shadow_strength` is how dark their shadows on the floor are, in parts of the style's; a `quick` one has hands with fewer
     fingers and blurred edges: for a film.
     """
     height, width = background.shape[:2]
-    picture = cast_shadow(background, [person.skeleton for person in people], camera, style, shadow)
+    picture = cast_shadow(background, [person.skeleton for person in people], camera, style, shadow_strength)
     solids = Solids()
     for number, person in enumerate(people):
-        tailor = Tailor(solids, person.skeleton, person.look, number * PER_PERSON, not quick)
-        dress(tailor)
-        head(tailor)
+        tailor = FigureBuilder(solids, person.skeleton, person.look, number * MATERIALS_PER_PERSON, not quick)
+        add_body(tailor)
+        add_head(tailor)
         for prop in person.props:
-            hold(tailor, prop)
-    scale = float(camera.scale(np.zeros(1))[0])
-    lifted = style.lifted * 1.7 * scale
-    forms = solids.seen_by(camera)
+            add_prop(tailor, prop)
+    scale = float(camera.pixels_per_metre(np.zeros(1))[0])
+    lifted = style.layer_gap * 1.7 * scale
+    forms = solids.project(camera)
     buffers = draw(solids, forms, width, height, margin=3 + round(1.5 * lifted))
     if buffers is None:
         return Painting(picture, [np.zeros(17, bool) for _ in people])
-    seen = [_seen(buffers, person, camera, width, height) for person in people]
+    seen = [_seen_keypoints(buffers, person, camera, width, height) for person in people]
     for number, person in enumerate(people):
         if person.look.stripes:
-            paint_stripes(buffers, person.skeleton, camera, number * PER_PERSON)
+            paint_stripes(buffers, person.skeleton, camera, number * MATERIALS_PER_PERSON)
     rows, columns = buffers.material.shape
     part = picture[buffers.top : buffers.top + rows, buffers.left : buffers.left + columns]
     drawn = np.ascontiguousarray(part)
-    lit = surface(buffers, camera)
-    drawn.reshape(-1, 3)[lit.where] = colours(lit, np.concatenate([one.look.palette() for one in people]), style)
+    lit = extract_surface(buffers, camera)
+    drawn.reshape(-1, 3)[lit.pixel_indices] = shade_surface(
+        lit, np.concatenate([one.look.palette() for one in people]), style
+    )
     for number, person in enumerate(people):
-        paint_face(drawn, buffers, person.skeleton, person.look, camera, number * PER_PERSON)
+        paint_face(drawn, buffers, person.skeleton, person.look, camera, number * MATERIALS_PER_PERSON)
     if lifted >= 1:
-        layered(drawn, buffers, lifted)
+        darken_layers(drawn, buffers, lifted)
     if quick:
-        soften(drawn, buffers)
+        blur_edges(drawn, buffers)
     else:
-        straighten(drawn, buffers, part, solids, forms)
-    if style.line is not None:
-        contours(drawn, buffers, style.line, style.wide * scale * 1.7 / 1000)
+        antialias(drawn, buffers, part, solids, forms)
+    if style.line_colour is not None:
+        draw_contours(drawn, buffers, style.line_colour, style.line_width * scale * 1.7 / 1000)
     part[:] = drawn
     return Painting(picture, seen)
 
 
-def _seen(buffers: Buffers, person: Person, camera: Camera, width: int, height: int) -> npt.NDArray[np.bool_]:
+def _seen_keypoints(buffers: Buffers, person: Person, camera: Camera, width: int, height: int) -> npt.NDArray[np.bool_]:
     """Which key points are in the picture, and of the face's those that nothing hides: as people label photos."""
-    places = camera.see(person.skeleton.keypoints())
-    pixels = np.round(camera.pixels(places)).astype(int)
-    inside = ((pixels >= 0) & (pixels < (width, height))).all(1) & (places[:, 2] < camera.nearest)
+    places = camera.to_camera(person.skeleton.keypoints())
+    pixels = np.round(camera.to_pixels(places)).astype(int)
+    inside = ((pixels >= 0) & (pixels < (width, height))).all(1) & (places[:, 2] < camera.near_limit)
     at = pixels - (buffers.left, buffers.top)
     rows, columns = buffers.nearness.shape
-    for point in np.flatnonzero(inside[: len(HIDDEN_BY)]).tolist():
+    for point in np.flatnonzero(inside[: len(OCCLUSION_DEPTHS)]).tolist():
         x, y = at[point]
         if 0 <= x < columns and 0 <= y < rows:
-            inside[point] = buffers.nearness[y, x] - places[point, 2] < HIDDEN_BY[point]
+            inside[point] = buffers.nearness[y, x] - places[point, 2] < OCCLUSION_DEPTHS[point]
     return inside

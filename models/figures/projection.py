@@ -15,11 +15,11 @@ Vector = npt.NDArray[np.float64]
 class Camera:
     """A pinhole camera.
 
-    `turn` is 3×3, from the scene's axes to the camera's (x right, y up, z towards the camera); the camera stands
+    `rotation` is 3×3, from the scene's axes to the camera's (x right, y up, z towards the camera); the camera stands
     `distance` metres from `target` (scene metres), which is seen at `centre` (pixels), and `focal` is in pixels.
     """
 
-    turn: Vector
+    rotation: Vector
     target: Vector
     distance: float
     focal: float
@@ -45,30 +45,30 @@ class Camera:
         return cls(about_z @ about_x @ about_y, np.asarray(target, float), distance, focal, centre)
 
     @property
-    def nearest(self) -> float:
+    def near_limit(self) -> float:
         """What is nearer than this (metres towards the camera) is not seen."""
         return self.distance - 0.25
 
-    def see(self, points: Vector) -> Vector:
+    def to_camera(self, points: Vector) -> Vector:
         """N×3 scene metres to the camera's axes, from the target."""
-        seen: Vector = (points - self.target) @ self.turn.T
+        seen: Vector = (points - self.target) @ self.rotation.T
         return seen
 
-    def scale(self, nearness: Vector) -> Vector:
+    def pixels_per_metre(self, nearness: Vector) -> Vector:
         """Pixels to the metre at a depth (metres from the target towards the camera)."""
         found: Vector = self.focal / np.maximum(self.distance - nearness, 0.05)
         return found
 
-    def pixels(self, seen: Vector) -> Vector:
+    def to_pixels(self, points: Vector) -> Vector:
         """N×3 in the camera's axes to N×2 pixels."""
-        scale = self.scale(seen[:, 2])
-        return np.column_stack([self.centre[0] + seen[:, 0] * scale, self.centre[1] - seen[:, 1] * scale])
+        scale = self.pixels_per_metre(points[:, 2])
+        return np.column_stack([self.centre[0] + points[:, 0] * scale, self.centre[1] - points[:, 1] * scale])
 
     def project(self, points: Vector) -> Vector:
         """N×3 scene metres to N×2 pixels, pixel centres at whole numbers."""
-        return self.pixels(self.see(points))
+        return self.to_pixels(self.to_camera(points))
 
     def horizon(self) -> float:
         """The row where level ground ends, in pixels (far outside the picture when the camera looks straight down)."""
-        upwards = min(max(float(self.turn[2, 1]), -0.999), 0.999)
+        upwards = min(max(float(self.rotation[2, 1]), -0.999), 0.999)
         return self.centre[1] - self.focal * math.tan(math.asin(upwards))

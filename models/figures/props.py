@@ -6,76 +6,81 @@ from typing import Final
 
 import numpy as np
 
-from models.figures.body import Tailor
+from models.figures.body import FigureBuilder
 from models.figures.look import Material
 from models.figures.movement import Prop
-from models.figures.rides import in_hand, sit_or_stand_on
+from models.figures.rides import add_held_prop, add_support
 from models.figures.skeleton import Vector
 
-ONE, TWO = Material.PROP, Material.PROP_TOO
+MAIN, ACCENT = Material.PROP, Material.PROP_ACCENT
 
 
-RAISED: Final[dict[Prop, float]] = {"skateboard": 0.10, "surfboard": 0.05, "board": 0.035, "skis": 0.03}
+PROP_HEIGHTS: Final[dict[Prop, float]] = {"skateboard": 0.10, "surfboard": 0.05, "board": 0.035, "skis": 0.03}
 """Metres that a prop raises whoever stands on it."""
 
 
-def hold(t: Tailor, prop: Prop) -> None:
+def add_prop(t: FigureBuilder, prop: Prop) -> None:
     """Adds one prop."""
     grip, along = _grip(t)
     if prop == "racket":
-        _racket(t, grip, along)
+        _add_racket(t, grip, along)
     elif prop in ("bat", "club", "foil"):
-        _stick(t, prop, grip, along)
+        _add_stick(t, prop, grip, along)
     elif prop in ("ball", "football"):
-        _ball(t, prop)
+        _add_ball(t, prop)
     elif prop == "barbell":
-        _barbell(t)
+        _add_barbell(t)
     elif prop in ("phone", "parcel", "book"):
-        _carried(t, prop)
+        _add_carried(t, prop)
     elif prop in ("bag", "bags", "case", "cup", "frisbee", "umbrella"):
-        in_hand(t, prop)
+        add_held_prop(t, prop)
     else:
-        sit_or_stand_on(t, prop)
+        add_support(t, prop)
 
 
-def _grip(t: Tailor) -> tuple[Vector, Vector]:
+def _grip(t: FigureBuilder) -> tuple[Vector, Vector]:
     """Where the right hand closes, and which way a stick in it points."""
     frame = t.frames["right_hand"]
-    grip = t.points["right_hand"] + frame @ (np.array([0.018, 0.01, 0.0]) * t.unit)
+    grip = t.points["right_hand"] + frame @ (np.array([0.018, 0.01, 0.0]) * t.scale)
     way = frame @ np.array([0.0, -0.62, 0.78])
     return grip, way / np.linalg.norm(way)
 
 
-def _frame(y: Vector, near: Vector) -> Vector:
+def _axes_along(y: Vector, near: Vector) -> Vector:
     """Axes with y along one direction and z as near as can be to another."""
     x = np.cross(y, near)
     x = x / max(float(np.linalg.norm(x)), 1e-9)
     return np.column_stack([x, y, np.cross(x, y)])
 
 
-def _racket(t: Tailor, grip: Vector, along: Vector) -> None:
-    frame = _frame(along, t.frames["right_hand"][:, 1])
-    t.add(ONE, grip - along * 0.08, grip + along * 0.34, (0.015, 0.011))
+def _add_racket(t: FigureBuilder, grip: Vector, along: Vector) -> None:
+    frame = _axes_along(along, t.frames["right_hand"][:, 1])
+    t.add(MAIN, grip - along * 0.08, grip + along * 0.34, (0.015, 0.011))
     centre = grip + along * 0.46
-    t.add(ONE, centre, centre, (0.16, 0.16), frame=frame, squash=(0.80, 1.0, 0.07))
-    t.add(TWO, centre, centre, (0.14, 0.14), frame=frame, squash=(0.80, 1.0, 0.12))
+    t.add(MAIN, centre, centre, (0.16, 0.16), frame=frame, squash=(0.80, 1.0, 0.07))
+    t.add(ACCENT, centre, centre, (0.14, 0.14), frame=frame, squash=(0.80, 1.0, 0.12))
 
 
-def _stick(t: Tailor, prop: Prop, grip: Vector, along: Vector) -> None:
+def _add_stick(t: FigureBuilder, prop: Prop, grip: Vector, along: Vector) -> None:
     length, radii = {"bat": (0.78, (0.014, 0.034)), "club": (0.95, (0.011, 0.009)), "foil": (0.92, (0.006, 0.004))}[
         prop
     ]
-    t.add(ONE, grip - along * 0.10, grip + along * length, radii)
+    t.add(MAIN, grip - along * 0.10, grip + along * length, radii)
     if prop == "foil":
         guard = grip + along * 0.05
         t.add(
-            TWO, guard, guard, (0.05, 0.05), frame=_frame(along, t.frames["right_hand"][:, 1]), squash=(1.0, 0.4, 1.0)
+            ACCENT,
+            guard,
+            guard,
+            (0.05, 0.05),
+            frame=_axes_along(along, t.frames["right_hand"][:, 1]),
+            squash=(1.0, 0.4, 1.0),
         )
     if prop == "club":
-        t.add(TWO, grip + along * length, grip + along * (length + 0.07), (0.02, 0.02))
+        t.add(ACCENT, grip + along * length, grip + along * (length + 0.07), (0.02, 0.02))
 
 
-def _ball(t: Tailor, prop: Prop) -> None:
+def _add_ball(t: FigureBuilder, prop: Prop) -> None:
     if prop == "football":
         ahead = t.frames["right_foot"] @ np.array([0.0, 0.02, 0.34])
         centre = t.points["right_ankle"] + ahead
@@ -87,44 +92,44 @@ def _ball(t: Tailor, prop: Prop) -> None:
             ) * 0.05
         else:
             centre = hands[1] + t.frames["right_hand"] @ np.array([0.11, -0.05, 0.0])
-    t.add(ONE, centre, centre, (0.11, 0.11))
+    t.add(MAIN, centre, centre, (0.11, 0.11))
     for place in ((0.6, 0.5, 0.62), (-0.6, 0.6, 0.5), (0.0, -0.5, 0.86)):
         spot = centre + np.array(place) * 0.075
-        t.add(TWO, spot, spot, (0.042, 0.042))
+        t.add(ACCENT, spot, spot, (0.042, 0.042))
 
 
-def _barbell(t: Tailor) -> None:
+def _add_barbell(t: FigureBuilder) -> None:
     left, right = (t.points[f"{side}_hand"] for side in ("left", "right"))
     way = (left - right) / max(float(np.linalg.norm(left - right)), 1e-9)
     middle = (left + right) / 2
-    t.add(TWO, middle - way * 0.85, middle + way * 0.85, (0.013, 0.013))
-    frame = _frame(way, np.array([0.0, 0.0, 1.0]))
+    t.add(ACCENT, middle - way * 0.85, middle + way * 0.85, (0.013, 0.013))
+    frame = _axes_along(way, np.array([0.0, 0.0, 1.0]))
     for side in (-1, 1):
         for place, size in ((0.66, 0.20), (0.72, 0.16)):
             disc = middle + way * side * place
-            t.add(ONE, disc, disc, (size, size), frame=frame, squash=(1.0, 0.16, 1.0))
+            t.add(MAIN, disc, disc, (size, size), frame=frame, squash=(1.0, 0.16, 1.0))
 
 
-def _carried(t: Tailor, prop: Prop) -> None:
+def _add_carried(t: FigureBuilder, prop: Prop) -> None:
     hands = [t.points[f"{side}_hand"] for side in ("left", "right")]
     middle, frame = (hands[0] + hands[1]) / 2, t.frames["chest"]
     if prop == "phone":
         hand = t.frames["right_hand"]
         centre = hands[1] + hand @ np.array([0.02, -0.01, 0.01])
-        t.add(ONE, centre, centre, (0.075, 0.075), frame=hand, squash=(0.12, 1.0, 0.5))
+        t.add(MAIN, centre, centre, (0.075, 0.075), frame=hand, squash=(0.12, 1.0, 0.5))
     elif prop == "book":
         up = t.frames["chest"] @ np.array([0.0, 0.80, -0.60])
         for side in (-1, 1):
-            page, axes = middle + frame[:, 0] * side * 0.072 + up * 0.02, _frame(up, frame[:, 2])
-            t.add(ONE, page - up * 0.045, page + up * 0.045, (0.074, 0.074), frame=axes, squash=(1.0, 0.8, 0.14))
+            page, axes = middle + frame[:, 0] * side * 0.072 + up * 0.02, _axes_along(up, frame[:, 2])
+            t.add(MAIN, page - up * 0.045, page + up * 0.045, (0.074, 0.074), frame=axes, squash=(1.0, 0.8, 0.14))
             page = page + axes[:, 2] * 0.006 * np.sign(axes[:, 2] @ frame[:, 2]) * -1
-            t.add(TWO, page - up * 0.042, page + up * 0.042, (0.068, 0.068), frame=axes, squash=(1.0, 0.8, 0.14))
+            t.add(ACCENT, page - up * 0.042, page + up * 0.042, (0.068, 0.068), frame=axes, squash=(1.0, 0.8, 0.14))
     else:
         across = frame[:, 0] * 0.10
         centre = middle + frame[:, 2] * 0.03
-        t.add(ONE, centre - across, centre + across, (0.15, 0.15), frame=frame, squash=(0.7, 0.85, 0.8))
+        t.add(MAIN, centre - across, centre + across, (0.15, 0.15), frame=frame, squash=(0.7, 0.85, 0.8))
         t.add(
-            TWO,
+            ACCENT,
             centre - frame[:, 0] * 0.004,
             centre + frame[:, 0] * 0.004,
             (0.156, 0.156),

@@ -9,44 +9,44 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.look import PER_PERSON, Material
+from models.figures.look import MATERIALS_PER_PERSON, Material
 from models.figures.projection import Camera
 from models.figures.solids import Buffers
 from models.figures.styles import Style
 from models.pose import Floats, Image
 
-TONES: Final = 64
-RIMS: Final = 8
+TONE_STEPS: Final = 64
+RIM_STEPS: Final = 8
 """Into how many steps light is divided (powers of two)."""
-FARTHEST: Final = np.float32(-3)
+MIN_NEARNESS: Final = np.float32(-3)
 """Metres behind the target where what is nowhere is taken to be."""
 
-FOLDS: Final = 0.022
+CLOTH_SMOOTHING: Final = 0.022
 """Metres over which cloth is smooth."""
-DENT: Final = np.float32(0.02)
-CLOTH: Final = np.isin(
-    np.arange(256) % PER_PERSON, (Material.TOP, Material.SLEEVES, Material.BOTTOM, Material.STRIPES)
+MAX_SMOOTHING: Final = np.float32(0.02)
+IS_CLOTH: Final = np.isin(
+    np.arange(256) % MATERIALS_PER_PERSON, (Material.TOP, Material.SLEEVES, Material.BOTTOM, Material.STRIPES)
 ).astype(np.float32)
 """1 for each material that is cloth."""
-AWAY: Final = ((1 - np.arange(256) / 255) ** 3 * RIMS * 0.999).astype(np.uint8)
+RIM_STEP_BY_COSINE: Final = ((1 - np.arange(256) / 255) ** 3 * RIM_STEPS * 0.999).astype(np.uint8)
 """The step of light around outlines by the cosine between a surface and the camera."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surface:
-    """The N pixels where something was drawn: `where` they are in the buffers (flat), what of (`material`), their
-    `normal` (3×N, the camera's axes), and how `open` they are to the light, 0 to 255."""
+    """The N pixels where something was drawn: `pixel_indices` they are in the buffers (flat), what of (`material`), their
+    `normal` (3×N, the camera's axes), and how `openness` they are to the light, 0 to 255."""
 
-    where: npt.NDArray[np.intp]
+    pixel_indices: npt.NDArray[np.intp]
     material: npt.NDArray[np.uint8]
     normal: Floats
-    open: npt.NDArray[np.uint8]
+    openness: npt.NDArray[np.uint8]
 
 
-def surface(buffers: Buffers, camera: Camera) -> Surface:
+def extract_surface(buffers: Buffers, camera: Camera) -> Surface:
     """What can be told of the surfaces from how near they are."""
     where = np.flatnonzero(buffers.material)
-    near = _ironed(buffers, FOLDS * float(camera.scale(np.zeros(1))[0])).reshape(-1)
+    near = _smooth_cloth(buffers, CLOTH_SMOOTHING * float(camera.pixels_per_metre(np.zeros(1))[0])).reshape(-1)
     here, columns = near[where], buffers.nearness.shape[1]
     size = np.float32(camera.focal) / (np.float32(camera.distance) - here)
     normal = np.empty((3, len(where)), np.float32)
@@ -54,22 +54,24 @@ def surface(buffers: Buffers, camera: Camera) -> Surface:
     np.multiply(_slope(near, here, where, columns), size, out=normal[1])
     normal[2] = 1 / np.sqrt(normal[0] * normal[0] + normal[1] * normal[1] + 1)
     normal[:2] *= normal[2]
-    return Surface(where, buffers.material.reshape(-1)[where], normal, 255 - _hidden(buffers).reshape(-1)[where])
+    return Surface(
+        where, buffers.material.reshape(-1)[where], normal, 255 - _ambient_occlusion(buffers).reshape(-1)[where]
+    )
 
 
-def _ironed(buffers: Buffers, reach: float) -> Floats:
+def _smooth_cloth(buffers: Buffers, reach: float) -> Floats:
     """How near surfaces are, H×W, with cloth smoothed over `reach` pixels: it lies over what a body is put together of.
 
-    It moves by `DENT` metres at most, so that one limb before another is not drawn into it.
+    It moves by `MAX_SMOOTHING` metres at most, so that one limb before another is not drawn into it.
     """
-    cloth = CLOTH[buffers.material]
+    cloth = IS_CLOTH[buffers.material]
     rows, columns = cloth.shape
     half = (columns // 2 + 1, rows // 2 + 1)
     weight = cv2.GaussianBlur(cv2.resize(cloth, half, interpolation=cv2.INTER_AREA), (0, 0), max(reach / 2, 0.5))
     near = cv2.resize(buffers.nearness * cloth, half, interpolation=cv2.INTER_AREA)
     near = cv2.GaussianBlur(near, (0, 0), max(reach / 2, 0.5)) / np.maximum(weight, np.float32(1e-3))
     moved = cv2.resize(near, (columns, rows), interpolation=cv2.INTER_LINEAR) - buffers.nearness
-    ironed: Floats = buffers.nearness + np.clip(moved, -DENT, DENT) * cloth
+    ironed: Floats = buffers.nearness + np.clip(moved, -MAX_SMOOTHING, MAX_SMOOTHING) * cloth
     return ironed
 
 
@@ -82,13 +84,13 @@ def _slope(near: Floats, here: Floats, where: npt.NDArray[np.intp], step: int) -
     return np.where(np.abs(after) < np.abs(before), after, before)
 
 
-def _hidden(buffers: Buffers) -> npt.NDArray[np.uint8]:
+def _ambient_occlusion(buffers: Buffers) -> npt.NDArray[np.uint8]:
     """How much light the surroundings take because they are nearer, 0 to 191, H×W.
 
     From Luft et al., Image Enhancement by Unsharp Masking the Depth Buffer, 2006.
     """
     rows, columns = buffers.nearness.shape
-    near = np.maximum(buffers.nearness, FARTHEST)
+    near = np.maximum(buffers.nearness, MIN_NEARNESS)
     small = cv2.resize(near, (columns // 4 + 1, rows // 4 + 1), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), max(rows, columns) / 170)
     nearer = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
@@ -97,27 +99,27 @@ def _hidden(buffers: Buffers) -> npt.NDArray[np.uint8]:
     return np.minimum(cv2.convertScaleAbs(nearer, alpha=0.75 * 9 * 255), np.uint8(191))
 
 
-def colours(seen: Surface, palette: Floats, style: Style) -> Image:
+def shade_surface(seen: Surface, palette: Floats, style: Style) -> Image:
     """The colours of a surface, N×3, each material's (M×3) in the light of a style."""
     light = np.array(style.light, np.float32) @ seen.normal
     light *= np.float32(127.5)
     light += np.float32(127.5)
     tone = style.tone[light.astype(np.uint8)].astype(np.uint16)
-    tone *= seen.open
+    tone *= seen.openness
     tone >>= 8
-    rim = AWAY[(seen.normal[2] * np.float32(255)).astype(np.uint8)]
-    index = seen.material.astype(np.int32) * (TONES * 2 * RIMS)
-    index += (style.steps[tone] >> (8 - (TONES - 1).bit_length())).astype(np.int32) * (2 * RIMS)
+    rim = RIM_STEP_BY_COSINE[(seen.normal[2] * np.float32(255)).astype(np.uint8)]
+    index = seen.material.astype(np.int32) * (TONE_STEPS * 2 * RIM_STEPS)
+    index += (style.steps[tone] >> (8 - (TONE_STEPS - 1).bit_length())).astype(np.int32) * (2 * RIM_STEPS)
     index += rim
-    index += np.where(seen.normal[0] * np.float32(style.light[0]) > 0, 0, RIMS)
-    return _shades(palette, style).take(index, axis=0)
+    index += np.where(seen.normal[0] * np.float32(style.light[0]) > 0, 0, RIM_STEPS)
+    return _shade_table(palette, style).take(index, axis=0)
 
 
-def _shades(palette: Floats, style: Style) -> Image:
+def _shade_table(palette: Floats, style: Style) -> Image:
     """Each material's colour in each tone and rim light, (M·TONES·2·RIMS)×3."""
-    tone = np.linspace(0, 1, TONES, dtype=np.float32)[None, :, None, None]
+    tone = np.linspace(0, 1, TONE_STEPS, dtype=np.float32)[None, :, None, None]
     dark = np.array(style.shade, np.float32)
-    rim = np.array(style.rims, np.float32)[:, None] * np.linspace(0, 1, RIMS, dtype=np.float32)[None, :, None]
-    made = (palette[:, None, None] * (dark + (1 - dark) * tone)) + rim.reshape(1, 1, 2 * RIMS, 3)
+    rim = np.array(style.rims, np.float32)[:, None] * np.linspace(0, 1, RIM_STEPS, dtype=np.float32)[None, :, None]
+    made = (palette[:, None, None] * (dark + (1 - dark) * tone)) + rim.reshape(1, 1, 2 * RIM_STEPS, 3)
     shades: Image = np.clip(made + 0.5, 0, 255).astype(np.uint8).reshape(-1, 3)
     return shades

@@ -13,7 +13,7 @@ from models.figures.skeleton import Skeleton
 from models.figures.styles import Style
 from models.pose import Image
 
-WIDE: Final = {
+JOINT_WIDTHS: Final = {
     "head": 0.10, "chest": 0.15, "pelvis": 0.16, "left_knee": 0.07, "right_knee": 0.07, "left_ankle": 0.06,
     "right_ankle": 0.06, "left_toe": 0.05, "right_toe": 0.05, "left_elbow": 0.05, "right_elbow": 0.05,
     "left_wrist": 0.05, "right_wrist": 0.05,
@@ -25,7 +25,7 @@ BONES: Final = (
     ("right_ankle", "right_toe"), ("chest", "left_elbow"), ("chest", "right_elbow"), ("left_elbow", "left_wrist"),
     ("right_elbow", "right_wrist"),
 )  # fmt: skip
-ALONG: Final = (0.165, 0.0, -0.19)
+SHADOW_DIRECTION: Final = (0.165, 0.0, -0.19)
 """How far a shadow falls, for each metre of height, right and back as the camera sees it."""
 
 
@@ -34,14 +34,14 @@ def cast_shadow(
 ) -> Image:
     """The background with bodies' shadows on the floor, `strength` times as dark as the style has them."""
     picture = background.copy()
-    if strength <= 0 or camera.turn[2, 1] < 0.01:
+    if strength <= 0 or camera.rotation[2, 1] < 0.01:
         return picture
     height, width = background.shape[:2]
     mask = np.zeros(((height + 1) // 2, (width + 1) // 2), np.uint8)
-    boxes = [box for body in bodies if (box := _lay_down(mask, body, camera)) is not None]
+    boxes = [box for body in bodies if (box := _draw_body_shadow(mask, body, camera)) is not None]
     if not boxes:
         return picture
-    soft = max(float(camera.scale(np.zeros(1))[0]) * (0.006 if style.crisp else 0.02), 0.8)
+    soft = max(float(camera.pixels_per_metre(np.zeros(1))[0]) * (0.006 if style.crisp else 0.02), 0.8)
     room = int(soft * 3) + 1
     left, top = np.clip(np.min([box[:2] for box in boxes], axis=0) - room, 0, mask.shape[::-1]).tolist()
     right, bottom = np.clip(np.max([box[2:] for box in boxes], axis=0) + room, 0, mask.shape[::-1]).tolist()
@@ -52,25 +52,25 @@ def cast_shadow(
     dark = cv2.resize(dark, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)[: part.shape[0], : part.shape[1]]
     if style.crisp:
         dark = cv2.convertScaleAbs(np.maximum(dark, 96) - np.uint8(96), alpha=4)
-    kept = cv2.convertScaleAbs(dark, alpha=-strength * style.ground, beta=255)
+    kept = cv2.convertScaleAbs(dark, alpha=-strength * style.shadow, beta=255)
     part[:] = cv2.multiply(part, cv2.merge([kept, kept, kept]), scale=1 / 255)
     return picture
 
 
-def _lay_down(mask: Image, body: Skeleton, camera: Camera) -> tuple[int, int, int, int] | None:
+def _draw_body_shadow(mask: Image, body: Skeleton, camera: Camera) -> tuple[int, int, int, int] | None:
     """Draws a body laid down on the floor along the light, in half resolution, and returns the box around it."""
-    names = list(WIDE)
+    names = list(JOINT_WIDTHS)
     places = np.array([body.points[name] for name in names])
-    floor = places + places[:, 1:2] * (camera.turn.T @ np.array(ALONG))
+    floor = places + places[:, 1:2] * (camera.rotation.T @ np.array(SHADOW_DIRECTION))
     floor[:, 1] = 0
-    seen = camera.see(floor)
-    if (seen[:, 2] > camera.nearest).any():
+    seen = camera.to_camera(floor)
+    if (seen[:, 2] > camera.near_limit).any():
         return None
-    pixels = camera.pixels(seen) / 2
-    scale = dict(zip(names, (camera.scale(seen[:, 2]) / 2).tolist(), strict=True))
+    pixels = camera.to_pixels(seen) / 2
+    scale = dict(zip(names, (camera.pixels_per_metre(seen[:, 2]) / 2).tolist(), strict=True))
     spots = dict(zip(names, np.round(pixels * 16).astype(int).tolist(), strict=True))
     for one, two in BONES:
-        wide = max(int((WIDE[one] + WIDE[two]) * 0.8 * scale[two]), 1)
+        wide = max(int((JOINT_WIDTHS[one] + JOINT_WIDTHS[two]) * 0.8 * scale[two]), 1)
         cv2.line(mask, spots[one], spots[two], 255, wide, cv2.LINE_AA, 4)
     room = int(0.2 * max(scale.values())) + 1
     (left, top), (right, bottom) = (edge.astype(int).tolist() for edge in (pixels.min(0) - room, pixels.max(0) + room))

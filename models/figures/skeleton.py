@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.stance import ANGLES, INDEX, LIMITS, Stance, within_limits
+from models.figures.stance import ANGLE_INDEX, ANGLE_NAMES, LIMITS, Stance, clamp_to_limits
 
 Vector = npt.NDArray[np.float64]
 """3: x, y, z in metres (or N×3)."""
@@ -21,7 +21,7 @@ Frame = npt.NDArray[np.float64]
 """3×3, a turn."""
 
 SIDES: Final = ("left", "right")
-FACE: Final = (
+FACE_POINTS: Final = (
     (0.0, -0.026, 0.104),
     (0.034, 0.014, 0.080),
     (-0.034, 0.014, 0.080),
@@ -29,7 +29,7 @@ FACE: Final = (
     (-0.080, -0.010, -0.008),
 )
 """Nose, eyes and ears from the centre of an average adult's head."""
-EVERSION: Final = 32.0
+MAX_EVERSION: Final = 32.0
 """How far a planted foot rolls sideways against its shank, in degrees."""
 _FLIP: Final = np.outer([-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0])
 """A turn of a left bone times this is the same turn of the right one."""
@@ -52,22 +52,22 @@ class Build:
     limbs: float = 1.0
 
     @property
-    def unit(self) -> float:
+    def scale(self) -> float:
         """How much taller than the average adult."""
         return self.height / 1.72
 
-    def bone(self, name: str) -> float:
+    def bone_length(self, name: str) -> float:
         """The length of a limb's bone: thigh, shank, upper_arm, forearm, palm."""
-        return LIMBS[name] * self.unit * (self.legs if name in ("thigh", "shank") else self.arms)
+        return BONE_LENGTHS[name] * self.scale * (self.legs if name in ("thigh", "shank") else self.arms)
 
 
-LIMBS: Final = {"thigh": 0.42, "shank": 0.41, "upper_arm": 0.285, "forearm": 0.25, "palm": 0.085}
-SOLE: Final = 0.085
+BONE_LENGTHS: Final = {"thigh": 0.42, "shank": 0.41, "upper_arm": 0.285, "forearm": 0.25, "palm": 0.085}
+ANKLE_HEIGHT: Final = 0.085
 """The height of an average adult's ankle above the sole."""
-FOOT: Final = {"heel": (0.0, -0.05, -0.045), "ball": (0.0, -0.05, 0.115), "toe": (0.0, -0.055, 0.175)}
+FOOT_POINTS: Final = {"heel": (0.0, -0.05, -0.045), "ball": (0.0, -0.05, 0.115), "toe": (0.0, -0.055, 0.175)}
 """From the ankle, in the foot's own axes; each is `FOOT_RADIUS` above the sole."""
 FOOT_RADIUS: Final = 0.035
-RADII: Final = {
+PART_RADII: Final = {
     "heel": 0.035, "ball": 0.035, "toe": 0.03, "knee": 0.06, "hip": 0.11, "wrist": 0.03, "hand": 0.03, "elbow": 0.045,
     "shoulder": 0.07, "head": 0.11, "chest": 0.11,
 }  # fmt: skip
@@ -90,8 +90,8 @@ class Skeleton:
 
     def keypoints(self) -> Vector:
         """COCO's 17 key points, 17×3."""
-        unit = self.build.unit * self.build.head
-        face = [self.points["head"] + self.frames["head"] @ (np.array(place) * unit) for place in FACE]
+        unit = self.build.scale * self.build.head
+        face = [self.points["head"] + self.frames["head"] @ (np.array(place) * unit) for place in FACE_POINTS]
         names = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
         return np.array(face + [self.points[f"{side}_{name}"] for name in names for side in SIDES])
 
@@ -114,9 +114,9 @@ def about_z(degrees: float) -> Frame:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def skeleton(stance: Stance, build: Build = Build()) -> Skeleton:
+def pose_skeleton(stance: Stance, build: Build = Build()) -> Skeleton:
     """The skeleton in a stance, on the floor, its pelvis above the origin (unless it was lifted off the floor)."""
-    angles = dict(zip(ANGLES, within_limits(stance).tolist(), strict=True))
+    angles = dict(zip(ANGLE_NAMES, clamp_to_limits(stance).tolist(), strict=True))
     made = Skeleton(build, {"pelvis": np.zeros(3)}, {}, {side: angles[f"{side}_grip"] for side in SIDES})
     _pose_trunk(made, angles)
     for side in SIDES:
@@ -130,7 +130,7 @@ def skeleton(stance: Stance, build: Build = Build()) -> Skeleton:
 
 
 def _pose_trunk(made: Skeleton, angles: dict[str, float]) -> None:
-    points, frames, u = made.points, made.frames, made.build.unit
+    points, frames, u = made.points, made.frames, made.build.scale
     frames["pelvis"] = about_y(angles["turn"]) @ about_x(angles["lean"]) @ about_z(-angles["tilt"])
     half = about_y(angles["twist"] / 2) @ about_x(angles["bend"] / 2) @ about_z(-angles["side"] / 2)
     frames["waist"] = frames["pelvis"] @ half
@@ -148,7 +148,7 @@ def _pose_trunk(made: Skeleton, angles: dict[str, float]) -> None:
 
 def _pose_arm(made: Skeleton, side: str, own: dict[str, float]) -> None:
     points, frames, build = made.points, made.frames, made.build
-    sign, u = (1.0, build.unit) if side == "left" else (-1.0, build.unit)
+    sign, u = (1.0, build.scale) if side == "left" else (-1.0, build.scale)
     lifted = min(max((own["arm"] - 40) / 140, 0.0), 1.0)
     ahead = own["plane"] / 90 * math.sin(math.radians(min(own["arm"], 90.0)))
     girdle = about_y(-14 * ahead) @ about_z(own["shrug"] + 30 * lifted * lifted * (3 - 2 * lifted))
@@ -156,26 +156,26 @@ def _pose_arm(made: Skeleton, side: str, own: dict[str, float]) -> None:
     chest = frames["chest"]
     points[f"{side}_clavicle"] = points["chest"] + chest @ (sign * 0.028 * u, 0.146 * u, 0.012 * u)
     out = np.array([sign * (build.shoulders - 0.028) * u, -0.024 * u, -0.022 * u])
-    points[f"{side}_shoulder"] = points[f"{side}_clavicle"] + chest @ _on(side, girdle) @ out
-    frames[f"{side}_upper_arm"] = chest @ _on(side, swing)
+    points[f"{side}_shoulder"] = points[f"{side}_clavicle"] + chest @ _mirror_for_side(side, girdle) @ out
+    frames[f"{side}_upper_arm"] = chest @ _mirror_for_side(side, swing)
     frames[f"{side}_forearm"] = frames[f"{side}_upper_arm"] @ about_x(-own["elbow"])
     hand = about_y(own["palm"]) @ about_z(-own["wrist"])
-    frames[f"{side}_hand"] = frames[f"{side}_forearm"] @ _on(side, hand)
-    _hang(made, f"{side}_elbow", f"{side}_shoulder", f"{side}_upper_arm")
-    _hang(made, f"{side}_wrist", f"{side}_elbow", f"{side}_forearm")
-    points[f"{side}_hand"] = points[f"{side}_wrist"] + frames[f"{side}_hand"] @ (0, -build.bone("palm"), 0)
+    frames[f"{side}_hand"] = frames[f"{side}_forearm"] @ _mirror_for_side(side, hand)
+    _place_below(made, f"{side}_elbow", f"{side}_shoulder", f"{side}_upper_arm")
+    _place_below(made, f"{side}_wrist", f"{side}_elbow", f"{side}_forearm")
+    points[f"{side}_hand"] = points[f"{side}_wrist"] + frames[f"{side}_hand"] @ (0, -build.bone_length("palm"), 0)
 
 
 def _pose_leg(made: Skeleton, side: str, own: dict[str, float]) -> None:
     points, frames, build = made.points, made.frames, made.build
     sign = 1.0 if side == "left" else -1.0
     points[f"{side}_hip"] = points["pelvis"] + frames["pelvis"] @ (
-        sign * build.hips * build.unit,
-        -0.07 * build.unit,
+        sign * build.hips * build.scale,
+        -0.07 * build.scale,
         0,
     )
     swing = about_x(-own["hip"]) @ about_z(own["spread"]) @ about_y(own["turnout"])
-    frames[f"{side}_thigh"] = frames["pelvis"] @ _on(side, swing)
+    frames[f"{side}_thigh"] = frames["pelvis"] @ _mirror_for_side(side, swing)
     frames[f"{side}_shank"] = frames[f"{side}_thigh"] @ about_x(own["knee"])
     frames[f"{side}_foot"] = frames[f"{side}_shank"] @ about_x(own["point"])
     _place_leg(made, side)
@@ -183,29 +183,29 @@ def _pose_leg(made: Skeleton, side: str, own: dict[str, float]) -> None:
 
 def _place_leg(made: Skeleton, side: str) -> None:
     """The leg's points from its hip and its frames."""
-    _hang(made, f"{side}_knee", f"{side}_hip", f"{side}_thigh")
-    _hang(made, f"{side}_ankle", f"{side}_knee", f"{side}_shank")
-    for name, place in FOOT.items():
-        away = np.array(place) * made.build.unit
+    _place_below(made, f"{side}_knee", f"{side}_hip", f"{side}_thigh")
+    _place_below(made, f"{side}_ankle", f"{side}_knee", f"{side}_shank")
+    for name, place in FOOT_POINTS.items():
+        away = np.array(place) * made.build.scale
         made.points[f"{side}_{name}"] = made.points[f"{side}_ankle"] + made.frames[f"{side}_foot"] @ away
 
 
-def _hang(made: Skeleton, point: str, above: str, bone: str) -> None:
-    length = made.build.bone(bone.partition("_")[2])
+def _place_below(made: Skeleton, point: str, above: str, bone: str) -> None:
+    length = made.build.bone_length(bone.partition("_")[2])
     made.points[point] = made.points[above] - length * made.frames[bone][:, 1]
 
 
-def _on(side: str, turn: Frame) -> Frame:
+def _mirror_for_side(side: str, turn: Frame) -> Frame:
     return turn if side == "left" else turn * _FLIP
 
 
-def _bottoms(made: Skeleton) -> tuple[Vector, Vector]:
+def _lowest_points(made: Skeleton) -> tuple[Vector, Vector]:
     """The lowest place of every part that may lie on the floor, N×3, and what a part weighs, N."""
-    u, places, weights = made.build.unit, [], []
+    u, places, weights = made.build.scale, [], []
     for name, point in made.points.items():
         part = name.removeprefix("left_").removeprefix("right_")
-        if part in RADII:
-            places.append(point - (0, RADII[part] * u, 0))
+        if part in PART_RADII:
+            places.append(point - (0, PART_RADII[part] * u, 0))
             weights.append({"hip": 3.0, "chest": 6.0, "shoulder": 1.0, "head": 2.0, "knee": 1.5}.get(part, 0.3))
     return np.array(places), np.array(weights)
 
@@ -215,7 +215,7 @@ def _settle(made: Skeleton, turn: float, share: float) -> None:
     ahead = about_y(turn)[:, 2]
     fallen = 0.0
     for _ in range(4):
-        places, weights = _bottoms(made)
+        places, weights = _lowest_points(made)
         forth = places @ ahead
         low = int(places[:, 1].argmin())
         way = 1.0 if float(forth @ weights) / weights.sum() > forth[low] else -1.0
@@ -236,32 +236,32 @@ def _settle(made: Skeleton, turn: float, share: float) -> None:
 def _stand(made: Skeleton, angles: dict[str, float]) -> None:
     """Raises or lowers the figure until it touches the floor, and plants the feet that are to be planted."""
     shares = {side: angles[f"{side}_planted"] for side in SIDES}
-    places, _ = _bottoms(made)
+    places, _ = _lowest_points(made)
     height = -float(places[:, 1].min())
     if max(shares.values()) > 0:
         soles = min(
-            _sole(made, angles[f"{side}_heel"]) - made.points[f"{side}_ankle"][1] + 2 * (1 - share)
+            _ankle_height(made, angles[f"{side}_heel"]) - made.points[f"{side}_ankle"][1] + 2 * (1 - share)
             for side, share in shares.items()
         )
-        height += (max(soles, _sunk(made, shares)) - height) * max(shares.values())
+        height += (max(soles, _depth_below_floor(made, shares)) - height) * max(shares.values())
     _raise(made, height)
     for _ in range(3):
         for side, share in shares.items():
             if share > 0:
                 _plant(made, side, share, angles[f"{side}_heel"])
-        if (sunk := _sunk(made, shares)) < 0.001 or max(shares.values()) == 0:
+        if (sunk := _depth_below_floor(made, shares)) < 0.001 or max(shares.values()) == 0:
             break
         _raise(made, sunk)
     _raise(made, angles["lift"] / 100)
 
 
-def _sunk(made: Skeleton, shares: dict[str, float]) -> float:
+def _depth_below_floor(made: Skeleton, shares: dict[str, float]) -> float:
     """How far what is no planted foot is below the floor, in metres (less than 0 when it is above it)."""
     return -min(
-        float(point[1]) - RADII[part] * made.build.unit
+        float(point[1]) - PART_RADII[part] * made.build.scale
         for name, point in made.points.items()
         for side, _, part in [name.partition("_")]
-        if part in ("knee", "hip", "hand") or (part in FOOT and not shares[side])
+        if part in ("knee", "hip", "hand") or (part in FOOT_POINTS and not shares[side])
     )
 
 
@@ -270,11 +270,11 @@ def _raise(made: Skeleton, height: float) -> None:
         made.points[name] = point + np.array([0, height, 0])
 
 
-def _sole(made: Skeleton, heel: float) -> float:
+def _ankle_height(made: Skeleton, heel: float) -> float:
     """The height of the ankle of a foot that stands on its sole, or on its ball with the heel raised."""
-    _, down, ahead = FOOT["ball"]
+    _, down, ahead = FOOT_POINTS["ball"]
     tip = math.radians(heel)
-    return made.build.unit * (FOOT_RADIUS - down * math.cos(tip) + ahead * math.sin(tip))
+    return made.build.scale * (FOOT_RADIUS - down * math.cos(tip) + ahead * math.sin(tip))
 
 
 def _plant(made: Skeleton, side: str, share: float, heel: float) -> None:
@@ -284,41 +284,41 @@ def _plant(made: Skeleton, side: str, share: float, heel: float) -> None:
     """
     points, frames = made.points, made.frames
     target, free = points[f"{side}_ankle"].copy(), frames[f"{side}_foot"]
-    height = _sole(made, heel)
+    height = _ankle_height(made, heel)
     from_above = target[1]
     for _ in range(3):
         target[1] = from_above + (height - from_above) * share
         _reach(made, side, target)
         shank = frames[f"{side}_shank"]
         ahead = shank[:, 2] * (1, 0, 1) - 0.2 * shank[:, 1] * (1, 0, 1)
-        mixed = _upright(ahead) @ about_x(heel) * share + free * (1 - share)
-        frames[f"{side}_foot"] = shank @ _ankle_limits(shank.T @ _orthogonal(mixed))
+        mixed = _level_frame(ahead) @ about_x(heel) * share + free * (1 - share)
+        frames[f"{side}_foot"] = shank @ _limit_ankle(shank.T @ _orthonormalise(mixed))
         _place_leg(made, side)
         ball, back = points[f"{side}_ball"], points[f"{side}_heel"]
-        height -= min(float(ball[1]), float(back[1])) - FOOT_RADIUS * made.build.unit
+        height -= min(float(ball[1]), float(back[1])) - FOOT_RADIUS * made.build.scale
     foot = frames[f"{side}_foot"]
     tip = math.degrees(math.atan2(-foot[1, 2], foot[1, 1])) * share
-    toes = foot @ about_x(-tip) @ (np.array(FOOT["toe"]) - FOOT["ball"])
-    points[f"{side}_toe"] = points[f"{side}_ball"] + toes * made.build.unit
+    toes = foot @ about_x(-tip) @ (np.array(FOOT_POINTS["toe"]) - FOOT_POINTS["ball"])
+    points[f"{side}_toe"] = points[f"{side}_ball"] + toes * made.build.scale
 
 
 def _reach(made: Skeleton, side: str, target: Vector) -> None:
     """Two-bone inverse kinematics: the ankle to a place, the knee staying ahead as it was."""
     points, frames, build = made.points, made.frames, made.build
-    thigh, shank = build.bone("thigh"), build.bone("shank")
+    thigh, shank = build.bone_length("thigh"), build.bone_length("shank")
     way = target - points[f"{side}_hip"]
-    folded = math.radians(180 - LIMITS[INDEX["left_knee"], 1])
+    folded = math.radians(180 - LIMITS[ANGLE_INDEX["left_knee"], 1])
     least = math.sqrt(thigh**2 + shank**2 - 2 * thigh * shank * math.cos(folded))
     distance = min(max(float(np.linalg.norm(way)), least), (thigh + shank) * 0.9999)
     bent = (thigh**2 + shank**2 - distance**2) / (2 * thigh * shank)
     knee = 180 - math.degrees(math.acos(min(max(bent, -1.0), 1.0)))
     before = frames[f"{side}_thigh"] @ (-thigh * about_x(0)[:, 1] - shank * about_x(knee)[:, 1])
-    frames[f"{side}_thigh"] = _between(before, way) @ frames[f"{side}_thigh"]
+    frames[f"{side}_thigh"] = _rotation_between(before, way) @ frames[f"{side}_thigh"]
     frames[f"{side}_shank"] = frames[f"{side}_thigh"] @ about_x(knee)
     _place_leg(made, side)
 
 
-def _between(before: Vector, after: Vector) -> Frame:
+def _rotation_between(before: Vector, after: Vector) -> Frame:
     """The smallest turn from one direction to another (Rodrigues)."""
     a, b = before / np.linalg.norm(before), after / np.linalg.norm(after)
     axis, cosine = np.cross(a, b), float(a @ b)
@@ -327,13 +327,13 @@ def _between(before: Vector, after: Vector) -> Frame:
     return turn
 
 
-def _upright(ahead: Vector) -> Frame:
+def _level_frame(ahead: Vector) -> Frame:
     """A frame that looks along a level direction."""
     z = ahead / max(float(np.linalg.norm(ahead)), 1e-9)
     return np.column_stack([np.cross((0, 1, 0), z), (0, 1, 0), z])
 
 
-def _orthogonal(rough: Frame) -> Frame:
+def _orthonormalise(rough: Frame) -> Frame:
     """The frame nearest to a mixture of two, by Gram and Schmidt from its z axis."""
     z = rough[:, 2] / max(float(np.linalg.norm(rough[:, 2])), 1e-9)
     x = np.cross(rough[:, 1], z)
@@ -341,10 +341,10 @@ def _orthogonal(rough: Frame) -> Frame:
     return np.column_stack([x, np.cross(z, x), z])
 
 
-def _ankle_limits(turn: Frame) -> Frame:
+def _limit_ankle(turn: Frame) -> Frame:
     """A foot's turn against its shank, kept to what an ankle does: first about x, then about the foot's length."""
-    low, high = LIMITS[INDEX["left_point"]]
+    low, high = LIMITS[ANGLE_INDEX["left_point"]]
     point = math.degrees(math.atan2(-turn[1, 2], turn[2, 2]))
     rest = about_x(-point) @ turn
     roll = math.degrees(math.atan2(rest[1, 0], rest[1, 1]))
-    return about_x(min(max(point, low), high)) @ about_z(min(max(roll, -EVERSION), EVERSION))
+    return about_x(min(max(point, low), high)) @ about_z(min(max(roll, -MAX_EVERSION), MAX_EVERSION))

@@ -1,6 +1,6 @@
 """A stance: one angle for each way a joint can move, with how far it goes.
 
-A stance is a vector of degrees (and a few shares), one for each name in `ANGLES`. Every limit is a bound on one angle,
+A stance is a vector of degrees (and a few shares), one for each name in `ANGLE_NAMES`. Every limit is a bound on one angle,
 or on two along a straight line, so a mixture of two stances within the limits is within the limits too: that is what
 lets movements be made by interpolation. Ranges are those of supple people (Norkin & White, Measurement of Joint
 Motion; dancers' hips and spines go further than most).
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 Stance = npt.NDArray[np.float64]
-"""One angle (or share) for each name in `ANGLES`."""
+"""One angle (or share) for each name in `ANGLE_NAMES`."""
 
-TRUNK: Final = {
+TRUNK_LIMITS: Final = {
     "turn": (-720, 720),  # the whole figure about the vertical, to its left
     "lean": (-200, 200),  # the pelvis forward
     "tilt": (-200, 200),  # the pelvis to the figure's left
@@ -29,7 +29,7 @@ TRUNK: Final = {
     "lift": (0, 150),  # how high the figure is off the floor, in centimetres
     "floor": (0, 1),  # 1: settles on the floor as a thing that falls does (planks, sitting, lying)
 }
-SIDE: Final = {
+SIDE_LIMITS: Final = {
     "arm": (0, 180),  # the upper arm, from hanging to straight up
     "plane": (-95, 140),  # where it is raised to: 0 sideways, 90 ahead, -90 back
     "roll": (-90, 95),  # the upper arm about its own axis, outwards
@@ -46,21 +46,27 @@ SIDE: Final = {
     "planted": (0, 1),  # 1: the sole is on the floor, wherever hip and knee have to go for that
     "heel": (0, 60),  # how far the heel of a planted foot is raised
 }
-ANGLES: Final = (*TRUNK, *(f"left_{name}" for name in SIDE), *(f"right_{name}" for name in SIDE))
-INDEX: Final = {name: number for number, name in enumerate(ANGLES)}
-LIMITS: Final = np.array([*TRUNK.values(), *SIDE.values(), *SIDE.values()], dtype=float)
+ANGLE_NAMES: Final = (
+    *TRUNK_LIMITS,
+    *(f"left_{name}" for name in SIDE_LIMITS),
+    *(f"right_{name}" for name in SIDE_LIMITS),
+)
+ANGLE_INDEX: Final = {name: number for number, name in enumerate(ANGLE_NAMES)}
+LIMITS: Final = np.array([*TRUNK_LIMITS.values(), *SIDE_LIMITS.values(), *SIDE_LIMITS.values()], dtype=float)
 
-BACKWARD_RAISE: Final = 60.0
+MAX_BACKWARD_RAISE: Final = 60.0
 """How far an arm goes straight back (plane -90); the further it goes sideways the higher it gets, …"""
-BEHIND: Final = -20.0
+FULL_RAISE_PLANE: Final = -20.0
 """… and from this plane on it goes all the way up."""
 
-_SWAP: Final = [INDEX[f"{side}_{name}"] for side in ("right", "left") for name in SIDE]
-_MIRROR: Final = np.array([*range(len(TRUNK)), *_SWAP])
-_SIGN: Final = np.array([-1.0 if name in ("turn", "tilt", "side", "twist", "cock", "look") else 1.0 for name in ANGLES])
+_SWAP: Final = [ANGLE_INDEX[f"{side}_{name}"] for side in ("right", "left") for name in SIDE_LIMITS]
+_MIRROR: Final = np.array([*range(len(TRUNK_LIMITS)), *_SWAP])
+_SIGN: Final = np.array(
+    [-1.0 if name in ("turn", "tilt", "side", "twist", "cock", "look") else 1.0 for name in ANGLE_NAMES]
+)
 
 
-def stance(base: Stance | None = None, /, **angles: float) -> Stance:
+def make_stance(base: Stance | None = None, /, **angles: float) -> Stance:
     """A stance: `base` (or standing to attention), with some angles of its own.
 
     `both_…` sets both sides. Raises KeyError for a name that is no angle.
@@ -69,17 +75,17 @@ def stance(base: Stance | None = None, /, **angles: float) -> Stance:
     for name, value in angles.items():
         side, _, rest = name.partition("_")
         for full in (f"left_{rest}", f"right_{rest}") if side == "both" else (name,):
-            made[INDEX[full]] = value
+            made[ANGLE_INDEX[full]] = value
     return made
 
 
-def within_limits(stance: Stance) -> Stance:
+def clamp_to_limits(stance: Stance) -> Stance:
     """The nearest stance that joints allow, angle by angle."""
     kept = np.clip(stance, LIMITS[:, 0], LIMITS[:, 1])
     for side in ("left", "right"):
-        share = min(1.0, (kept[INDEX[f"{side}_plane"]] + 90) / (BEHIND + 90))
-        highest = BACKWARD_RAISE + (LIMITS[INDEX[f"{side}_arm"], 1] - BACKWARD_RAISE) * share
-        kept[INDEX[f"{side}_arm"]] = min(kept[INDEX[f"{side}_arm"]], highest)
+        share = min(1.0, (kept[ANGLE_INDEX[f"{side}_plane"]] + 90) / (FULL_RAISE_PLANE + 90))
+        highest = MAX_BACKWARD_RAISE + (LIMITS[ANGLE_INDEX[f"{side}_arm"], 1] - MAX_BACKWARD_RAISE) * share
+        kept[ANGLE_INDEX[f"{side}_arm"]] = min(kept[ANGLE_INDEX[f"{side}_arm"]], highest)
     return kept
 
 
@@ -89,8 +95,8 @@ def mirrored(stance: Stance) -> Stance:
     return made
 
 
-_ATTENTION: Final = np.zeros(len(ANGLES))
+_ATTENTION: Final = np.zeros(len(ANGLE_NAMES))
 _AT_EASE: Final = {"planted": 1.0, "arm": 8.0, "elbow": 12.0, "spread": 4.0, "turnout": 12.0, "grip": 0.25}
 for _name, _value in _AT_EASE.items():
     for _side in ("left", "right"):
-        _ATTENTION[INDEX[f"{_side}_{_name}"]] = _value
+        _ATTENTION[ANGLE_INDEX[f"{_side}_{_name}"]] = _value

@@ -10,28 +10,39 @@ import cv2
 import numpy as np
 
 from models.figures import indoors, outdoors
-from models.figures.brush import haze
+from models.figures.brush import add_haze
 from models.figures.daily import EVERYDAY
-from models.figures.life import LIFE
+from models.figures.life import COMMON_MOVEMENTS
 from models.figures.movement import Kind, Movement, Prop
 from models.figures.painting import Painting, Person, paint
 from models.figures.projection import Camera
-from models.figures.props import RAISED
-from models.figures.rides import room
-from models.figures.skeleton import Skeleton, skeleton
+from models.figures.props import PROP_HEIGHTS
+from models.figures.rides import prop_outline
+from models.figures.skeleton import Skeleton, pose_skeleton
 from models.figures.sports import SPORTS
 from models.figures.stage import ACTING, DANCE, YOGA
-from models.figures.stance import INDEX, Stance, mirrored, within_limits
-from models.figures.styles import INK, NIGHT, PALETTES, PAPER, POSTER, SOFT, Palette, Style, ground, wear
-from models.figures.view import View, aim, choose_view, upright
-from models.figures.wardrobe import somebody
+from models.figures.stance import ANGLE_INDEX, Stance, clamp_to_limits, mirrored
+from models.figures.styles import (
+    INK,
+    NIGHT,
+    PALETTES,
+    PAPER,
+    POSTER,
+    SOFT,
+    Palette,
+    Style,
+    recolour_clothes,
+    style_background,
+)
+from models.figures.view import View, aim_camera, choose_view, is_upright
+from models.figures.wardrobe import choose_look
 from models.pose import Image, Pose
 
-SELDOM: Final[tuple[Movement, ...]] = (*EVERYDAY, *SPORTS, *YOGA, *DANCE, *ACTING)
-REPERTOIRE: Final[tuple[Movement, ...]] = (*LIFE, *SELDOM)
+RARE_MOVEMENTS: Final[tuple[Movement, ...]] = (*EVERYDAY, *SPORTS, *YOGA, *DANCE, *ACTING)
+REPERTOIRE: Final[tuple[Movement, ...]] = (*COMMON_MOVEMENTS, *RARE_MOVEMENTS)
 """Every named pose."""
 
-ROUNDS: Final = 3
+ROUNDS_FOR_ALL: Final = 3
 """Each round of pictures has all that people do most (`LIFE`); of the rest it takes this many rounds to have all."""
 
 SEED: Final = 20_250_101
@@ -40,30 +51,30 @@ SEED: Final = 20_250_101
 STYLES: Final[tuple[Style, ...]] = (SOFT, INK, SOFT, POSTER, NIGHT, SOFT, PAPER, INK, NIGHT, POSTER)
 """Styles by how often: one picture in each ten."""
 
-Scene = Callable[[Image, np.random.Generator, float, float], None]
+ScenePainter = Callable[[Image, np.random.Generator, float, float], None]
 
-SCENES: Final[dict[Kind, tuple[Scene, ...]]] = {
-    "everyday": (indoors.room, indoors.room, outdoors.park, outdoors.town, outdoors.town, outdoors.beach,
-                 indoors.studio, outdoors.mountains),
-    "sport": (outdoors.court, outdoors.court, indoors.gym, outdoors.park, indoors.studio, outdoors.beach,
-              outdoors.sunset),
-    "yoga": (outdoors.park, outdoors.beach, indoors.room, indoors.hall, outdoors.sunset, outdoors.mountains,
-             indoors.studio),
-    "dance": (indoors.stage, indoors.hall, indoors.stage, indoors.studio, outdoors.sunset, indoors.hall),
-    "fight": (indoors.dojo, indoors.dojo, indoors.gym, outdoors.mountains, outdoors.sunset, indoors.studio),
-    "acting": (indoors.stage, indoors.stage, indoors.studio, outdoors.town, indoors.room, outdoors.sunset),
+SCENES_BY_KIND: Final[dict[Kind, tuple[ScenePainter, ...]]] = {
+    "everyday": (indoors.paint_room, indoors.paint_room, outdoors.paint_park, outdoors.paint_town, outdoors.paint_town, outdoors.paint_beach,
+                 indoors.paint_studio, outdoors.paint_mountains),
+    "sport": (outdoors.paint_court, outdoors.paint_court, indoors.paint_gym, outdoors.paint_park, indoors.paint_studio, outdoors.paint_beach,
+              outdoors.paint_sunset),
+    "yoga": (outdoors.paint_park, outdoors.paint_beach, indoors.paint_room, indoors.paint_hall, outdoors.paint_sunset, outdoors.paint_mountains,
+             indoors.paint_studio),
+    "dance": (indoors.paint_stage, indoors.paint_hall, indoors.paint_stage, indoors.paint_studio, outdoors.paint_sunset, indoors.paint_hall),
+    "fight": (indoors.paint_dojo, indoors.paint_dojo, indoors.paint_gym, outdoors.paint_mountains, outdoors.paint_sunset, indoors.paint_studio),
+    "acting": (indoors.paint_stage, indoors.paint_stage, indoors.paint_studio, outdoors.paint_town, indoors.paint_room, outdoors.paint_sunset),
 }  # fmt: skip
-PLACES: Final[dict[Prop, tuple[Scene, ...]]] = {
-    "skis": (outdoors.snow,), "board": (outdoors.snow,), "surfboard": (outdoors.sea,),
-    "skateboard": (outdoors.town, outdoors.park, outdoors.sunset), "umbrella": (outdoors.town, outdoors.park),
-    "case": (outdoors.town, indoors.hall), "racket": (outdoors.court, outdoors.court, indoors.gym),
-    "bat": (outdoors.court, outdoors.park), "football": (outdoors.park, outdoors.court),
-    "frisbee": (outdoors.park, outdoors.beach), "barbell": (indoors.gym, indoors.studio),
-    "chair": (indoors.room, indoors.room, indoors.studio, outdoors.park, indoors.stage),
+SCENES_BY_PROP: Final[dict[Prop, tuple[ScenePainter, ...]]] = {
+    "skis": (outdoors.paint_snow,), "board": (outdoors.paint_snow,), "surfboard": (outdoors.paint_sea,),
+    "skateboard": (outdoors.paint_town, outdoors.paint_park, outdoors.paint_sunset), "umbrella": (outdoors.paint_town, outdoors.paint_park),
+    "case": (outdoors.paint_town, indoors.paint_hall), "racket": (outdoors.paint_court, outdoors.paint_court, indoors.paint_gym),
+    "bat": (outdoors.paint_court, outdoors.paint_park), "football": (outdoors.paint_park, outdoors.paint_court),
+    "frisbee": (outdoors.paint_park, outdoors.paint_beach), "barbell": (indoors.paint_gym, indoors.paint_studio),
+    "chair": (indoors.paint_room, indoors.paint_room, indoors.paint_studio, outdoors.paint_park, indoors.paint_stage),
 }  # fmt: skip
 """Where a prop belongs."""
 
-LOOSE: Final = {
+ANGLE_SIGMAS: Final = {
     "arm": 5.0, "plane": 6.5, "roll": 6.0, "elbow": 6.0, "hip": 3.5, "spread": 3.0, "knee": 4.0, "turnout": 3.0,
 }  # fmt: skip
 """By how many degrees (standard deviation) people differ who take the same pose."""
@@ -77,23 +88,25 @@ class Picture(NamedTuple):
     title: str
 
 
-def picture(number: int) -> Picture:
+def draw_picture(number: int) -> Picture:
     """The picture of a number (0 or more). Raises ValueError for a negative one."""
     if number < 0:
         raise ValueError(f"pictures are numbered from 0, so there is no picture {number}")
-    chance = np.random.Generator(np.random.PCG64([SEED, number]))
-    movement = choose(number)
-    view = choose_view(chance, movement)
-    people = cast(chance, movement, view)
-    camera = aim(chance, [one.skeleton for one in people], view, [room(one.skeleton, one.props) for one in people])
-    style, palette = STYLES[number % len(STYLES)], PALETTES[int(chance.integers(len(PALETTES)))]
-    people = [replace(one, look=wear(one.look, palette, chance, style)) for one in people]
-    background = backdrop(_scene(chance, movement), camera, chance, view, style, palette)
+    rng = np.random.Generator(np.random.PCG64([SEED, number]))
+    movement = choose_movement(number)
+    view = choose_view(rng, movement)
+    people = choose_people(rng, movement, view)
+    camera = aim_camera(
+        rng, [one.skeleton for one in people], view, [prop_outline(one.skeleton, one.props) for one in people]
+    )
+    style, palette = STYLES[number % len(STYLES)], PALETTES[int(rng.integers(len(PALETTES)))]
+    people = [replace(one, look=recolour_clothes(one.look, palette, rng, style)) for one in people]
+    background = draw_background(_choose_scene(rng, movement), camera, rng, view, style, palette)
     painting = paint(background, people, camera, style=style)
-    return Picture(painting.picture, poses(painting, people, camera), movement.title)
+    return Picture(painting.picture, exact_poses(painting, people, camera), movement.title)
 
 
-def poses(painting: Painting, people: list[Person], camera: Camera) -> list[Pose]:
+def exact_poses(painting: Painting, people: list[Person], camera: Camera) -> list[Pose]:
     """The exact poses of people in a painting; scores are 1 where a key point is seen."""
     made = []
     for person, seen in zip(people, painting.seen, strict=True):
@@ -102,70 +115,74 @@ def poses(painting: Painting, people: list[Person], camera: Camera) -> list[Pose
     return made
 
 
-def backdrop(
-    scene: Scene, camera: Camera, chance: np.random.Generator, view: View, style: Style, palette: Palette
+def draw_background(
+    scene: ScenePainter, camera: Camera, rng: np.random.Generator, view: View, style: Style, palette: Palette
 ) -> Image:
     """A background whose floor is the one that the people stand on; it is half as fine as they are: out of focus."""
     height, width = view.height, view.width
     made = np.zeros((height // 2, width // 2, 3), np.uint8)
     horizon = camera.horizon()
-    above = float(camera.target[1]) + camera.distance * float(camera.turn[2, 1])
-    line = horizon + camera.focal * max(above, 0.05) / (camera.distance + float(chance.uniform(1.2, 2.6)))
+    above = float(camera.target[1]) + camera.distance * float(camera.rotation[2, 1])
+    line = horizon + camera.focal * max(above, 0.05) / (camera.distance + float(rng.uniform(1.2, 2.6)))
     line = min(max(line, height * 0.30), height * 0.97)
-    scene(made, chance, line / 2, min(horizon, line - 4) / 2)
+    scene(made, rng, line / 2, min(horizon, line - 4) / 2)
     if not style.crisp:
-        haze(made, chance)
-        made = ground(style, made, palette, chance)
+        add_haze(made, rng)
+        made = style_background(style, made, palette, rng)
     made = np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    return ground(style, made, palette, chance) if style.crisp else made  # edges made only now are sharp
+    return style_background(style, made, palette, rng) if style.crisp else made  # edges made only now are sharp
 
 
-def choose(number: int) -> Movement:
+def choose_movement(number: int) -> Movement:
     """The movement of a picture: each round takes what belongs to it once, in another order."""
-    length = len(LIFE) + -(-len(SELDOM) // ROUNDS)
+    length = len(COMMON_MOVEMENTS) + -(-len(RARE_MOVEMENTS) // ROUNDS_FOR_ALL)
     lap, place = divmod(number, length)
     order = np.random.Generator(np.random.PCG64([SEED, 1, lap])).permutation(length)
     taken = int(order[place])
-    if taken < len(LIFE):
-        return LIFE[taken]
-    shuffled = np.random.Generator(np.random.PCG64([SEED, 2, lap // ROUNDS])).permutation(len(SELDOM))
-    return SELDOM[int(shuffled[((taken - len(LIFE)) * ROUNDS + lap % ROUNDS) % len(SELDOM)])]
+    if taken < len(COMMON_MOVEMENTS):
+        return COMMON_MOVEMENTS[taken]
+    shuffled = np.random.Generator(np.random.PCG64([SEED, 2, lap // ROUNDS_FOR_ALL])).permutation(len(RARE_MOVEMENTS))
+    return RARE_MOVEMENTS[
+        int(shuffled[((taken - len(COMMON_MOVEMENTS)) * ROUNDS_FOR_ALL + lap % ROUNDS_FOR_ALL) % len(RARE_MOVEMENTS)])
+    ]
 
 
-def _scene(chance: np.random.Generator, movement: Movement) -> Scene:
-    scenes = next((PLACES[prop] for prop in movement.props if prop in PLACES), SCENES[movement.kind])
-    return scenes[int(chance.integers(len(scenes)))]
+def _choose_scene(rng: np.random.Generator, movement: Movement) -> ScenePainter:
+    scenes = next(
+        (SCENES_BY_PROP[prop] for prop in movement.props if prop in SCENES_BY_PROP), SCENES_BY_KIND[movement.kind]
+    )
+    return scenes[int(rng.integers(len(scenes)))]
 
 
-def cast(chance: np.random.Generator, movement: Movement, view: View) -> list[Person]:
+def choose_people(rng: np.random.Generator, movement: Movement, view: View) -> list[Person]:
     """Whoever is in the picture: mostly one person, sometimes two side by side."""
     wide = view.width > view.height and view.crop == "whole" and abs(view.azimuth) < 50
-    count = 2 if wide and not movement.props and chance.random() < 0.12 else 1
-    flipped = not movement.props and chance.random() < 0.5
+    count = 2 if wide and not movement.props and rng.random() < 0.12 else 1
+    flipped = not movement.props and rng.random() < 0.5
     people = []
     for number in range(count):
-        look = somebody(chance, movement.kind)
-        taken = movement.taken(chance)
-        stance = _varied(chance, mirrored(taken) if flipped != (number == 1) else taken)
-        made = skeleton(stance, look.build)
-        if look.legs in ("skirt", "dress") and not upright(made):  # a skirt would have to know which way is down
+        look = choose_look(rng, movement.kind)
+        taken = movement.sample_stance(rng)
+        stance = _vary_stance(rng, mirrored(taken) if flipped != (number == 1) else taken)
+        made = pose_skeleton(stance, look.build)
+        if look.legs in ("skirt", "dress") and not is_upright(made):  # a skirt would have to know which way is down
             look = replace(look, legs="leggings", hem=1.9)
         if count == 2:
             beside = 0.78 if number else -0.78
-            _shift(made, beside + float(chance.normal(0, 0.05)), 0.0, float(chance.normal(0, 0.12)))
-        _shift(made, 0.0, max((RAISED.get(prop, 0.0) for prop in movement.props), default=0.0), 0.0)
+            _shift(made, beside + float(rng.normal(0, 0.05)), 0.0, float(rng.normal(0, 0.12)))
+        _shift(made, 0.0, max((PROP_HEIGHTS.get(prop, 0.0) for prop in movement.props), default=0.0), 0.0)
         people.append(Person(made, look, movement.props))
     return people
 
 
-def _varied(chance: np.random.Generator, stance: Stance) -> Stance:
+def _vary_stance(rng: np.random.Generator, stance: Stance) -> Stance:
     made = stance.copy()
     for side in ("left", "right"):
-        for name, spread in LOOSE.items():
-            made[INDEX[f"{side}_{name}"]] += chance.normal(0, spread)
+        for name, spread in ANGLE_SIGMAS.items():
+            made[ANGLE_INDEX[f"{side}_{name}"]] += rng.normal(0, spread)
     for name in ("lean", "bend", "side", "twist", "nod", "cock", "look"):
-        made[INDEX[name]] += chance.normal(0, 4)
-    return within_limits(made)
+        made[ANGLE_INDEX[name]] += rng.normal(0, 4)
+    return clamp_to_limits(made)
 
 
 def _shift(made: Skeleton, x: float, y: float, z: float) -> None:

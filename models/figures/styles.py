@@ -13,7 +13,7 @@ from models.figures.look import Colour, Look
 from models.pose import Image
 
 Numbers = npt.NDArray[np.float64]
-Bytes = Image
+ByteTable = Image
 """256 bytes, one for each value of a byte."""
 
 
@@ -24,35 +24,35 @@ class Style:
     `light` (3, of unit length, the camera's axes) is where the light is; `tone` how bright a surface is by the cosine
     between the two (-1 to 1 in 256 steps), `steps` what becomes of that brightness where it is darkened by what is
     near; `shade` is what is left of a colour in full shade; `rims` the light around the outlines on the light's side
-    and on the other; `line` the contours' colour, `wide` (pixels for each pixel of a person's height of 1,000) their
-    width; `lifted` how far in shares of a person's height the layers lie above each other, as cut paper does;
+    and on the other; `line_colour` the contours' colour, `line_width` (pixels for each pixel of a person's height of 1,000) their
+    width; `layer_gap` how far in shares of a person's height the layers lie above each other, as cut paper does;
     `ground` how dark shadows on the floor are, and `crisp` that they have an edge.
     """
 
     light: tuple[float, float, float]
-    tone: Bytes
-    steps: Bytes
+    tone: ByteTable
+    steps: ByteTable
     shade: tuple[float, float, float] = (0.60, 0.56, 0.68)
     rims: tuple[Colour, Colour] = ((40, 40, 40), (0, 0, 0))
-    line: Colour | None = None
-    wide: float = 0.0
-    lifted: float = 0.0
-    ground: float = 0.45
+    line_colour: Colour | None = None
+    line_width: float = 0.0
+    layer_gap: float = 0.0
+    shadow: float = 0.45
     crisp: bool = False
 
 
-def _table(values: Numbers) -> Bytes:
+def _table(values: Numbers) -> ByteTable:
     """256 shares of 0 to 1 as bytes."""
     return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _smooth(low: float, high: float) -> Bytes:
+def _smooth(low: float, high: float) -> ByteTable:
     """Brightness that rises softly between two cosines."""
     share = np.clip((np.linspace(-1, 1, 256) - low) / (high - low), 0, 1)
     return _table(share * share * (3 - 2 * share))
 
 
-def _stepped(*at: float) -> Bytes:
+def _stepped(*at: float) -> ByteTable:
     """Brightness in equal steps, each of which begins at a share of the light."""
     return _table(np.sum([np.clip((np.linspace(0, 1, 256) - edge) * 40 + 0.5, 0, 1) for edge in at], axis=0) / len(at))
 
@@ -65,22 +65,22 @@ SOFT: Final = Style(light=_LEFT, tone=_smooth(-0.20, 0.60), steps=_AS_IS)
 """Light and shade as on clay."""
 POSTER: Final = Style(
     light=(-0.62, 0.52, 0.587), tone=_smooth(-0.8, 0.9), steps=_stepped(0.22, 0.46, 0.86), shade=(0.44, 0.38, 0.52),
-    rims=((0, 0, 0), (0, 0, 0)), ground=0.40, crisp=True,
+    rims=((0, 0, 0), (0, 0, 0)), shadow=0.40, crisp=True,
 )  # fmt: skip
 """Flat colours in light and in shade, as printed in few inks."""
 INK: Final = Style(
     light=_LEFT, tone=_smooth(-0.5, 0.7), steps=_AS_IS, shade=(0.50, 0.47, 0.60), rims=((30, 30, 30), (0, 0, 0)),
-    line=(44, 38, 46), wide=2.0, ground=0.28,
+    line_colour=(44, 38, 46), line_width=2.0, shadow=0.28,
 )  # fmt: skip
 """Pen and wash on paper."""
 PAPER: Final = Style(
     light=_LEFT, tone=_smooth(-0.5, 0.8), steps=_table(0.1 + 0.9 * _stepped(0.15, 0.35, 0.6, 0.85) / 255),
-    shade=(0.52, 0.48, 0.58), rims=((50, 50, 46), (0, 0, 0)), lifted=0.012, ground=0.34, crisp=True,
+    shade=(0.52, 0.48, 0.58), rims=((50, 50, 46), (0, 0, 0)), layer_gap=0.012, shadow=0.34, crisp=True,
 )  # fmt: skip
 """Layers of coloured paper, each of which throws a shadow on the next."""
 NIGHT: Final = Style(
     light=(-0.80, 0.45, 0.397), tone=_smooth(-0.5, 0.9), steps=_AS_IS, shade=(0.34, 0.34, 0.52),
-    rims=((120, 74, 40), (18, 76, 150)), ground=0.5,
+    rims=((120, 74, 40), (18, 76, 150)), shadow=0.5,
 )  # fmt: skip
 """Warm light from one side and cold from the other, after dark."""
 
@@ -101,39 +101,39 @@ PALETTES: Final[tuple[Palette, ...]] = (
 )  # fmt: skip
 
 
-def wear(look: Look, palette: Palette, chance: np.random.Generator, style: Style) -> Look:
+def recolour_clothes(look: Look, palette: Palette, rng: np.random.Generator, style: Style) -> Look:
     """Somebody's clothes in a picture's colours: what stands out above, what is quiet below.
 
     Where a style gives the background the quiet colours, nothing above is of them.
     """
     dark, middle, pale, light, one, two = palette
     tops = [one, two, light, pale, middle]
-    top = tops[int(chance.choice(5, p=(0.55, 0.45, 0, 0, 0) if style.crisp else (0.34, 0.26, 0.18, 0.10, 0.12)))]
+    top = tops[int(rng.choice(5, p=(0.55, 0.45, 0, 0, 0) if style.crisp else (0.34, 0.26, 0.18, 0.10, 0.12)))]
     bottoms = [colour for colour in (dark, middle, pale, light) if colour != top]
-    bottom = bottoms[int(chance.choice(3, p=(0.6, 0.25, 0.15)))]
+    bottom = bottoms[int(rng.choice(3, p=(0.6, 0.25, 0.15)))]
     stripes = light if look.stripes and top != light else two if look.stripes else None
-    look = replace(look, props=((one, light), (two, dark), (middle, light))[int(chance.integers(3))])
+    look = replace(look, prop_colours=((one, light), (two, dark), (middle, light))[int(rng.integers(3))])
     belted = look.belt is not None and look.top == look.bottom
     if belted:  # a suit keeps its white
         return replace(look, belt=one)
     return replace(look, top=top, bottom=bottom, stripes=stripes, hat=two if top != two else one)
 
 
-def ground(style: Style, picture: Image, palette: Palette, chance: np.random.Generator) -> Image:
+def style_background(style: Style, picture: Image, palette: Palette, rng: np.random.Generator) -> Image:
     """The background in the manner of a style, H×W×3."""
     if style is POSTER:
-        return _mapped(picture, palette[:4], sharp=True)
+        return _map_to_palette(picture, palette[:4], sharp=True)
     if style is PAPER:
-        return _mixed(_mapped(picture, palette[:4], sharp=True), picture, 0.45)
+        return _mix_images(_map_to_palette(picture, palette[:4], sharp=True), picture, 0.45)
     if style is NIGHT:
         night = tuple((round(r * 0.30), round(g * 0.30), round(b * 0.42 + 8)) for r, g, b in palette[:4])
-        return _mixed(_mapped(picture, (*night[:3], palette[1]), sharp=False), picture, 0.16)
+        return _mix_images(_map_to_palette(picture, (*night[:3], palette[1]), sharp=False), picture, 0.16)
     if style is INK:
-        return _washed(picture, chance)
+        return _apply_wash(picture, rng)
     return picture
 
 
-def _mapped(picture: Image, colours: Palette, sharp: bool) -> Image:
+def _map_to_palette(picture: Image, colours: Palette, sharp: bool) -> Image:
     """Colours by how light the picture is: evenly from dark to light, or in steps."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     at = np.linspace(-0.35, len(colours) - 0.75, 256)
@@ -144,16 +144,16 @@ def _mapped(picture: Image, colours: Palette, sharp: bool) -> Image:
     return np.asarray(cv2.LUT(cv2.merge([grey] * 3), (table + 0.5).astype(np.uint8)[None]), np.uint8)
 
 
-def _mixed(one: Image, two: Image, share: float) -> Image:
+def _mix_images(one: Image, two: Image, share: float) -> Image:
     return np.asarray(cv2.addWeighted(one, 1 - share, two, share, 0), np.uint8)
 
 
-def _washed(picture: Image, chance: np.random.Generator) -> Image:
+def _apply_wash(picture: Image, rng: np.random.Generator) -> Image:
     """A pale wash that leaves the paper's edges bare."""
     height, width = picture.shape[:2]
     small = (width // 4, height // 4)
-    rough = cv2.resize(chance.random((9, 13)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)
-    finer = cv2.resize(chance.random((23, 31)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)
+    rough = cv2.resize(rng.random((9, 13)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)
+    finer = cv2.resize(rng.random((23, 31)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)
     rough = np.asarray(cv2.addWeighted(rough, 1, finer, 0.4, 0), np.float32)
     x, y = np.linspace(-1, 1, small[0], dtype=np.float32), np.linspace(-1, 1, small[1], dtype=np.float32)[:, None]
     border = np.maximum(np.abs(x), np.abs(y)) ** 4

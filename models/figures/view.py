@@ -11,10 +11,10 @@ import numpy as np
 
 from models.figures.movement import Movement
 from models.figures.projection import Camera
-from models.figures.skeleton import Skeleton, Vector, skeleton
-from models.figures.stance import INDEX
+from models.figures.skeleton import Skeleton, Vector, pose_skeleton
+from models.figures.stance import ANGLE_INDEX
 
-SIZES: Final = ((1024, 768), (1024, 768), (1024, 682), (1024, 682), (1088, 612), (768, 1024), (682, 1024))
+PICTURE_SIZES: Final = ((1024, 768), (1024, 768), (1024, 682), (1024, 682), (1088, 612), (768, 1024), (682, 1024))
 """Widths and heights of pictures, by how often: most are landscape, as most displays are."""
 
 
@@ -30,44 +30,46 @@ class View:
     crop: str
 
 
-def choose_view(chance: np.random.Generator, movement: Movement) -> View:
+def choose_view(rng: np.random.Generator, movement: Movement) -> View:
     """A view of a movement by chance: mostly from the front, now and then from all sides."""
-    width, height = SIZES[int(chance.integers(len(SIZES)))]
-    draw = chance.random()
+    width, height = PICTURE_SIZES[int(rng.integers(len(PICTURE_SIZES)))]
+    draw = rng.random()
     if draw < 0.48:
-        azimuth = float(chance.normal(0, 20))
+        azimuth = float(rng.normal(0, 20))
     elif draw < 0.78:
-        azimuth = float(chance.choice([-1, 1]) * chance.uniform(25, 65))
+        azimuth = float(rng.choice([-1, 1]) * rng.uniform(25, 65))
     elif draw < 0.90:
-        azimuth = float(chance.choice([-1, 1]) * chance.uniform(60, 110))
+        azimuth = float(rng.choice([-1, 1]) * rng.uniform(60, 110))
     else:
-        azimuth = float(chance.uniform(110, 250))
-    if _lies(movement) and chance.random() < 0.8:  # from the head or the feet nobody would know what it is
-        azimuth = float(chance.choice([-1, 1]) * chance.uniform(45, 105))
+        azimuth = float(rng.uniform(110, 250))
+    if _is_lying(movement) and rng.random() < 0.8:  # from the head or the feet nobody would know what it is
+        azimuth = float(rng.choice([-1, 1]) * rng.uniform(45, 105))
         width, height = max(width, height), min(width, height)
-    azimuth += float(movement.stance[INDEX["turn"]]) * 0.6
-    elevation = float(np.clip(chance.normal(6.5, 5), 1.5, 24))
-    draw = 0.0 if movement.props else chance.random()
+    azimuth += float(movement.stance[ANGLE_INDEX["turn"]]) * 0.6
+    elevation = float(np.clip(rng.normal(6.5, 5), 1.5, 24))
+    draw = 0.0 if movement.props else rng.random()
     crop = "whole" if draw < 0.84 else "knees" if draw < 0.92 else "waist"
     if crop != "whole":
         width, height = width * 4 // 5, height * 4 // 5
-    return View(width, height, azimuth, elevation, float(chance.uniform(3.4, 7.0)), crop)
+    return View(width, height, azimuth, elevation, float(rng.uniform(3.4, 7.0)), crop)
 
 
 @cache
-def _lies(movement: Movement) -> bool:
-    return bool(abs(movement.stance[INDEX["tilt"]]) < 40 and not upright(skeleton(movement.stance)))
+def _is_lying(movement: Movement) -> bool:
+    return bool(abs(movement.stance[ANGLE_INDEX["tilt"]]) < 40 and not is_upright(pose_skeleton(movement.stance)))
 
 
-def aim(chance: np.random.Generator, skeletons: Sequence[Skeleton], view: View, room: Sequence[Vector] = ()) -> Camera:
+def aim_camera(
+    rng: np.random.Generator, skeletons: Sequence[Skeleton], view: View, extra_points: Sequence[Vector] = ()
+) -> Camera:
     """A camera that has the people, or their upper part, in the picture as large as they fit, near the middle.
 
-    `room` are more places, N×3 each, that a whole picture has in it: what people hold.
+    `extra_points` are more places, N×3 each, that a whole picture has in it: what people hold.
     """
     places = np.concatenate([_outline(one) for one in skeletons])
-    whole = view.crop == "whole" or not all(upright(one) for one in skeletons)
+    whole = view.crop == "whole" or not all(is_upright(one) for one in skeletons)
     if whole:
-        places = np.concatenate([places, *room])
+        places = np.concatenate([places, *extra_points])
     else:
         cut = "knee" if view.crop == "knees" else "hip"
         lowest = min(float(one.points[f"{side}_{cut}"][1]) for one in skeletons for side in ("left", "right"))
@@ -78,21 +80,23 @@ def aim(chance: np.random.Generator, skeletons: Sequence[Skeleton], view: View, 
     )
     spots = trial.project(places)
     low, high = spots.min(0), spots.max(0)
-    share, down = (float(chance.uniform(0.70, 0.90)), 0.5) if whole else (0.98, float(chance.uniform(0.7, 1.0)))
+    share, down = (float(rng.uniform(0.70, 0.90)), 0.5) if whole else (0.98, float(rng.uniform(0.7, 1.0)))
     focal = share * min(view.width / float(high[0] - low[0]), view.height / float(high[1] - low[1]))
     slack = np.array([view.width, view.height]) - (high - low) * focal
-    centre = slack * np.array([float(chance.uniform(0.3, 0.7)), down]) - low * focal
-    return Camera(trial.turn, trial.target, trial.distance, focal, (float(centre[0]), float(centre[1])))
+    centre = slack * np.array([float(rng.uniform(0.3, 0.7)), down]) - low * focal
+    return Camera(trial.rotation, trial.target, trial.distance, focal, (float(centre[0]), float(centre[1])))
 
 
-def upright(one: Skeleton) -> bool:
+def is_upright(skeleton: Skeleton) -> bool:
     """Whether somebody stands or kneels upright."""
-    return bool(one.points["neck"][1] - one.points["pelvis"][1] > 0.30 and one.points["pelvis"][1] > 0.55)
+    return bool(
+        skeleton.points["neck"][1] - skeleton.points["pelvis"][1] > 0.30 and skeleton.points["pelvis"][1] > 0.55
+    )
 
 
 def _outline(one: Skeleton) -> Vector:
     """Places around a body that a picture should hold."""
-    size = 0.13 * one.build.unit * one.build.head
+    size = 0.13 * one.build.scale * one.build.head
     head = one.points["head"] + np.array([[0, size, 0], [size * 0.8, 0, 0], [-size * 0.8, 0, 0]])
     joints = np.array([point for name, point in one.points.items() if name not in ("pelvis", "waist", "chest", "head")])
     hands = [one.points[f"{side}_hand"] - one.frames[f"{side}_hand"][:, 1] * 0.09 for side in ("left", "right")]

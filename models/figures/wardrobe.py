@@ -7,15 +7,15 @@ from typing import Final
 
 import numpy as np
 
-from models.figures.look import Colour, Hair, Look
+from models.figures.look import Colour, HairStyle, Look
 from models.figures.movement import Kind
 from models.figures.skeleton import Build
 
-SKINS: Final[tuple[Colour, ...]] = (
+SKIN_COLOURS: Final[tuple[Colour, ...]] = (
     (250, 214, 188), (240, 194, 160), (228, 174, 138), (208, 150, 112), (184, 124, 88), (152, 98, 68), (120, 76,
     54), (92, 60, 46),
 )  # fmt: skip
-HAIRS: Final[tuple[Colour, ...]] = (
+HAIR_COLOURS: Final[tuple[Colour, ...]] = (
     (38, 30, 30), (58, 40, 32), (92, 60, 40), (134, 86, 50), (196, 146, 82), (222, 184, 120), (170, 78, 42), (120,
     116, 116), (206, 204, 202),
 )  # fmt: skip
@@ -40,61 +40,73 @@ BUILDS: Final[dict[str, Build]] = {
     limbs=0.92, legs=0.93, arms=0.94),
 }  # fmt: skip
 """Metres for whoever is of the average height: `shoulders` and `hips` grow with the height."""
-SHORT_HAIR: Final[tuple[Hair, ...]] = ("short", "side", "cropped", "curls", "bald", "cap", "beanie", "afro")
-LONG_HAIR: Final[tuple[Hair, ...]] = ("bob", "long", "tail", "bun", "knot", "curls", "scarf", "afro", "short")
+SHORT_HAIR_STYLES: Final[tuple[HairStyle, ...]] = ("short", "side", "cropped", "curls", "bald", "cap", "beanie", "afro")
+LONG_HAIR_STYLES: Final[tuple[HairStyle, ...]] = (
+    "bob",
+    "long",
+    "tail",
+    "bun",
+    "knot",
+    "curls",
+    "scarf",
+    "afro",
+    "short",
+)
 
-VIVID: Final[tuple[Colour, ...]] = (
+VIVID_COLOURS: Final[tuple[Colour, ...]] = (
     (216, 74, 62), (236, 128, 58), (242, 182, 60), (104, 168, 84), (42, 150, 140), (48, 128, 190), (70, 92, 168),
     (132, 84, 168),
     (206, 84, 138), (232, 226, 214), (60, 64, 76), (150, 196, 214), (246, 158, 150), (168, 204, 150),
 )  # fmt: skip
-QUIET: Final[tuple[Colour, ...]] = (
+QUIET_COLOURS: Final[tuple[Colour, ...]] = (
     (52, 72, 112), (44, 48, 60), (92, 98, 110), (124, 104, 82), (176, 158, 130), (70, 90, 84), (104, 62, 66), (222,
     216, 204), (34, 60, 78),
 )  # fmt: skip
-SHOES: Final[tuple[Colour, ...]] = (
+SHOE_COLOURS: Final[tuple[Colour, ...]] = (
     (240, 240, 236), (50, 46, 48), (120, 80, 52), (196, 60, 56), (44, 96, 160), (232, 176, 60), (90, 90, 98),
 )  # fmt: skip
 
 
-def somebody(chance: np.random.Generator, kind: Kind = "everyday") -> Look:
+def choose_look(rng: np.random.Generator, kind: Kind = "everyday") -> Look:
     """One person by chance, dressed for what they do."""
-    name = str(chance.choice(list(BUILDS)))
-    child, woman = name in ("child", "youth"), "woman" in name or (name in ("child", "youth") and chance.random() < 0.5)
+    name = str(rng.choice(list(BUILDS)))
+    child, woman = name in ("child", "youth"), "woman" in name or (name in ("child", "youth") and rng.random() < 0.5)
     build = BUILDS[name]
     build = replace(
         build,
-        height=build.height * float(chance.uniform(0.96, 1.04)),
-        limbs=build.limbs * float(chance.uniform(0.94, 1.06)),
+        height=build.height * float(rng.uniform(0.96, 1.04)),
+        limbs=build.limbs * float(rng.uniform(0.94, 1.06)),
     )
-    tone = int(chance.integers(len(SKINS)))
-    hair = HAIRS[int(chance.integers(3 if tone > 4 and chance.random() < 0.8 else len(HAIRS) - (2 if child else 0)))]
-    styles = LONG_HAIR if woman else SHORT_HAIR
-    style: Hair = styles[int(chance.integers(len(styles)))]
+    tone = int(rng.integers(len(SKIN_COLOURS)))
+    hair = HAIR_COLOURS[
+        int(rng.integers(3 if tone > 4 and rng.random() < 0.8 else len(HAIR_COLOURS) - (2 if child else 0)))
+    ]
+    styles = LONG_HAIR_STYLES if woman else SHORT_HAIR_STYLES
+    style: HairStyle = styles[int(rng.integers(len(styles)))]
     if style == "bald" and (child or woman):
         style = "short"
     look = Look(
         build=build,
-        skin=SKINS[tone],
+        skin=SKIN_COLOURS[tone],
         hair=hair,
-        style=style,
-        hat=_pick(chance, VIVID),
-        beard=not woman and not child and bool(chance.random() < 0.25),
-        glasses=bool(chance.random() < 0.14),
+        hair_style=style,
+        hat=_pick(rng, VIVID_COLOURS),
+        beard=not woman and not child and bool(rng.random() < 0.25),
+        glasses=bool(rng.random() < 0.14),
     )
-    return dressed(chance, look, kind, woman)
+    return choose_outfit(rng, look, kind, woman)
 
 
-def dressed(chance: np.random.Generator, look: Look, kind: Kind, woman: bool) -> Look:
+def choose_outfit(rng: np.random.Generator, look: Look, kind: Kind, woman: bool) -> Look:
     """The same person in an outfit by chance."""
-    top, bottom = _pick(chance, VIVID), _pick(chance, QUIET)
+    top, bottom = _pick(rng, VIVID_COLOURS), _pick(rng, QUIET_COLOURS)
     if np.abs(np.subtract(top, bottom)).sum() < 60:
         top = (236, 128, 58)
-    stripes = _pick(chance, ((246, 242, 232), (44, 48, 60), (250, 214, 120))) if chance.random() < 0.22 else None
+    stripes = _pick(rng, ((246, 242, 232), (44, 48, 60), (250, 214, 120))) if rng.random() < 0.22 else None
     look = replace(
-        look, top=top, bottom=bottom, shoes=_pick(chance, SHOES), stripes=stripes if stripes != top else None
+        look, top=top, bottom=bottom, shoes=_pick(rng, SHOE_COLOURS), stripes=stripes if stripes != top else None
     )
-    draw = chance.random()
+    draw = rng.random()
     if kind == "sport":
         if woman and draw < 0.25:
             return replace(look, legs="skirt", hem=0.52, loose=0.5, sleeves=0.0, socks=0.16)
@@ -102,25 +114,25 @@ def dressed(chance: np.random.Generator, look: Look, kind: Kind, woman: bool) ->
             return replace(
                 look,
                 legs="shorts",
-                hem=float(chance.uniform(0.55, 0.8)),
-                sleeves=float(chance.choice([0.0, 0.45])),
+                hem=float(rng.uniform(0.55, 0.8)),
+                sleeves=float(rng.choice([0.0, 0.45])),
                 loose=0.7,
-                socks=float(chance.choice([0.12, 0.2, 0.75])),
-                bottom=_pick(chance, QUIET + VIVID),
+                socks=float(rng.choice([0.12, 0.2, 0.75])),
+                bottom=_pick(rng, QUIET_COLOURS + VIVID_COLOURS),
             )
         return replace(
             look,
             legs="leggings",
-            hem=float(chance.choice([0.85, 1.5, 1.92])),
-            sleeves=float(chance.choice([0, 0.4, 1.9])),
+            hem=float(rng.choice([0.85, 1.5, 1.92])),
+            sleeves=float(rng.choice([0, 0.4, 1.9])),
             fit=0.1,
         )
     if kind == "yoga":
         return replace(
             look,
             legs="leggings",
-            hem=float(chance.choice([1.45, 1.9])),
-            sleeves=float(chance.choice([0.0, 0.0, 0.35, 1.8])),
+            hem=float(rng.choice([1.45, 1.9])),
+            sleeves=float(rng.choice([0.0, 0.0, 0.35, 1.8])),
             fit=0.05,
             shoes=None,
         )
@@ -130,25 +142,23 @@ def dressed(chance: np.random.Generator, look: Look, kind: Kind, woman: bool) ->
                 look,
                 legs="leggings",
                 hem=1.94,
-                sleeves=float(chance.choice([0.0, 1.85])),
+                sleeves=float(rng.choice([0.0, 1.85])),
                 fit=0.0,
                 bottom=top if draw < 0.2 else bottom,
-                shoes=_pick(chance, ((244, 196, 180), (50, 46, 48), (240, 240, 236))),
+                shoes=_pick(rng, ((244, 196, 180), (50, 46, 48), (240, 240, 236))),
                 stripes=None,
             )
         if woman and draw < 0.8:
             return replace(
                 look,
                 legs="dress",
-                hem=float(chance.uniform(0.6, 1.1)),
+                hem=float(rng.uniform(0.6, 1.1)),
                 loose=1.0,
-                sleeves=float(chance.choice([0.0, 0.3])),
+                sleeves=float(rng.choice([0.0, 0.3])),
             )
     if kind == "fight" and draw < 0.6:
-        white = _pick(chance, ((240, 238, 230), (240, 238, 230), (40, 44, 58), (46, 70, 130)))
-        belt = _pick(
-            chance, ((30, 30, 34), (130, 70, 40), (190, 50, 50), (52, 100, 170), (240, 190, 60), (60, 140, 80))
-        )
+        white = _pick(rng, ((240, 238, 230), (240, 238, 230), (40, 44, 58), (46, 70, 130)))
+        belt = _pick(rng, ((30, 30, 34), (130, 70, 40), (190, 50, 50), (52, 100, 170), (240, 190, 60), (60, 140, 80)))
         return replace(
             look,
             legs="trousers",
@@ -162,47 +172,47 @@ def dressed(chance: np.random.Generator, look: Look, kind: Kind, woman: bool) ->
             shoes=None,
             stripes=None,
         )
-    return _ordinary(chance, look, woman)
+    return _choose_everyday_outfit(rng, look, woman)
 
 
-def _ordinary(chance: np.random.Generator, look: Look, woman: bool) -> Look:
-    draw = chance.random()
+def _choose_everyday_outfit(rng: np.random.Generator, look: Look, woman: bool) -> Look:
+    draw = rng.random()
     if woman and draw < 0.3:
         return replace(
             look,
             legs="dress",
-            hem=float(chance.uniform(0.7, 1.45)),
-            loose=float(chance.uniform(0.3, 0.9)),
-            sleeves=float(chance.choice([0.0, 0.35, 1.2])),
+            hem=float(rng.uniform(0.7, 1.45)),
+            loose=float(rng.uniform(0.3, 0.9)),
+            sleeves=float(rng.choice([0.0, 0.35, 1.2])),
         )
     if woman and draw < 0.45:
         return replace(
             look,
             legs="skirt",
-            hem=float(chance.uniform(0.6, 1.4)),
-            loose=float(chance.uniform(0.3, 0.9)),
-            sleeves=float(chance.choice([0.4, 1.0, 1.9])),
+            hem=float(rng.uniform(0.6, 1.4)),
+            loose=float(rng.uniform(0.3, 0.9)),
+            sleeves=float(rng.choice([0.4, 1.0, 1.9])),
         )
-    sleeves = float(chance.choice([0.5, 0.55, 0.9, 1.9, 1.9]))
+    sleeves = float(rng.choice([0.5, 0.55, 0.9, 1.9, 1.9]))
     if draw < 0.65:
         return replace(
             look,
             legs="shorts",
-            hem=float(chance.uniform(0.7, 1.0)),
+            hem=float(rng.uniform(0.7, 1.0)),
             sleeves=0.55,
             loose=0.6,
-            socks=float(chance.choice([0, 0.15])),
+            socks=float(rng.choice([0, 0.15])),
         )
     return replace(
         look,
         legs="trousers",
         hem=1.96,
         sleeves=sleeves,
-        loose=float(chance.uniform(0.1, 0.6)),
-        fit=float(chance.uniform(0.2, 0.9)),
-        belt=(60, 44, 36) if chance.random() < 0.3 else None,
+        loose=float(rng.uniform(0.1, 0.6)),
+        fit=float(rng.uniform(0.2, 0.9)),
+        belt=(60, 44, 36) if rng.random() < 0.3 else None,
     )
 
 
-def _pick(chance: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    return colours[int(chance.integers(len(colours)))]
+def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
+    return colours[int(rng.integers(len(colours)))]

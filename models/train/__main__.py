@@ -11,36 +11,36 @@ import hashlib
 import sys
 from pathlib import Path
 
-from models.train.calibrate import pictures
+from models.train.calibrate import calibration_pictures
 from models.train.curves import plot
-from models.train.export import bolder, compare, export
-from models.train.fit import Learner, Plan, fit
+from models.train.export import compare, export, with_heat_map_bias
+from models.train.fit import Learner, TrainingPlan, fit
 
-NAME = "posenet_drawn.tflite"
-CALIBRATED = 96
+MODEL_FILE = "posenet_drawn.tflite"
+CALIBRATION_PICTURES = 96
 """Pictures that the ranges of the file's numbers are taken from."""
-COMPARED = 24
+COMPARISON_PICTURES = 24
 """Other pictures that the file is held against the network by."""
 
 
 def main() -> int:
-    asked = _parser().parse_args()
+    asked = _build_parser().parse_args()
     missing = [file for file in asked.mocap if not file.is_file()]
     if missing:
         print(f"There is no motion capture {missing[0]}: leave --mocap out to train on our own movements alone.",
               file=sys.stderr)  # fmt: skip
         return 1
-    plan = Plan(asked.folder, asked.images, asked.seed, tuple(asked.mocap), asked.measure, asked.processes)
+    plan = TrainingPlan(asked.folder, asked.images, asked.seed, tuple(asked.mocap), asked.measure, asked.processes)
     try:
         learner = fit(plan)
     except KeyboardInterrupt:
         print(f"Stopped; the same command goes on with what is in {asked.folder}.", file=sys.stderr)
         return 130
-    _write(learner, asked.folder, asked.seed)
+    _write_results(learner, asked.folder, asked.seed)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="where everything lies; what is there is gone on with"
@@ -60,17 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write(learner: Learner, folder: Path, seed: int) -> None:
+def _write_results(learner: Learner, folder: Path, seed: int) -> None:
     """The curves, the quantized network, and how far it is from the one that was trained."""
     plot(folder / "curves.csv", folder / "curves.png")
-    file = folder / NAME
-    network = bolder(learner.mean)
-    export(network, pictures(seed, CALIBRATED), file)
+    file = folder / MODEL_FILE
+    network = with_heat_map_bias(learner.ema)
+    export(network, calibration_pictures(seed, CALIBRATION_PICTURES), file)
     print(f"{file}: {file.stat().st_size:,} bytes, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}")
-    for head in compare(network, file, pictures(seed + 1, COMPARED)):
+    for head in compare(network, file, calibration_pictures(seed + 1, COMPARISON_PICTURES)):
         print(
-            f"{head.head}: {head.mean:.3f} from the network's in the mean, {head.most:.2f} at most "
-            f"(spread {head.spread:.2f}, step {head.step:.3f}, {head.cut:.1%} cut off)"
+            f"{head.head}: {head.mean:.3f} from the network's in the mean, {head.maximum:.2f} at most "
+            f"(spread {head.std:.2f}, step {head.step:.3f}, {head.clipped:.1%} cut off)"
         )
 
 

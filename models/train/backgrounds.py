@@ -13,59 +13,59 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from models.train.landscapes import Outdoors, Sport
-from models.train.material import NOBODY, Stock
-from models.train.palette import Dice, Floats, times
+from models.train.landscapes import Outdoors, SportsGround
+from models.train.material import NO_MASK, TextureStock
+from models.train.palette import Dice, Floats, scale_colour
 from models.train.place import Place
 from models.train.rooms import Room
 from models.train.stroke_kernel import paint
 from models.train.strokes import Bytes
 
-MOST_COVERED: Final = 0.35
+MAX_COVERED_SHARE: Final = 0.35
 """Share of a picture that things before the people cover at most."""
-PLAIN: Final = 193
+BLUR_REFERENCE_SIDE: Final = 193
 """Pixels of a picture's longer side by which blur is measured."""
 
 
-class Backdrops:
+class BackdropPainter:
     """Paints backdrops with a stock of textures that is made once (seconds)."""
 
     def __init__(self, seed: int) -> None:
-        self._stock = Stock(np.random.default_rng(seed))
+        self._stock = TextureStock(np.random.default_rng(seed))
 
-    def paint(self, chance: np.random.Generator, width: int, height: int, horizon: float | None) -> Floats:
+    def paint(self, rng: np.random.Generator, width: int, height: int, horizon: float | None) -> Floats:
         """A backdrop (H×W×3 float32, 0–255) whose ground meets the sky, or floor its vanishing line, at the row
         `horizon` (pixels, outside the picture too); None leaves it to chance."""
-        dice = Dice(chance)
-        blur = 0.0 if dice.one_in(0.5) else dice() ** 2 * 3 * max(width, height) / PLAIN
+        dice = Dice(rng)
+        blur = 0.0 if dice.happens(0.5) else dice() ** 2 * 3 * max(width, height) / BLUR_REFERENCE_SIDE
         # what is blurred anyway is painted smaller: a quarter of the work
         small = 2 if blur > 1.2 else 1
         wide, high = -(-width // small), -(-height // small)
         row = high * dice(0.1, 0.75) if horizon is None else horizon / small
-        place = _kind(dice())(dice, self._stock, wide, high, row)
+        place = _choose_kind(dice())(dice, self._stock, wide, high, row)
         place.compose()
-        if dice.one_in(0.35):
-            place.light_and_shadow()
+        if dice.happens(0.35):
+            place.add_light_patches()
         canvas = np.full((high, wide, 3), 90, np.float32)
-        paint(canvas, NOBODY, NOBODY, place.strokes.rows(), self._stock.texels)
+        paint(canvas, NO_MASK, NO_MASK, place.strokes.rows(), self._stock.texels)
         if blur > 0.3:
             cv2.GaussianBlur(canvas, (0, 0), max(blur / small, 0.3), dst=canvas)
-        _light(dice, canvas)
+        _apply_uneven_light(dice, canvas)
         if small == 2:
             return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
         return canvas
 
-    def occlude(self, chance: np.random.Generator, image: Floats, kept: Bytes | None) -> npt.NDArray[np.bool_]:
-        """Paint things before the people into `image` (H×W×3, 0–255, changed in place), nothing where `kept` (H×W) is
+    def occlude(self, rng: np.random.Generator, image: Floats, protected: Bytes | None) -> npt.NDArray[np.bool_]:
+        """Paint things before the people into `image` (H×W×3, 0–255, changed in place), nothing where `protected` (H×W) is
         not 0. Returns which pixels are covered (H×W): at most 35 % of them."""
-        dice = Dice(chance)
+        dice = Dice(rng)
         height, width = image.shape[:2]
         for _ in range(3):
             place = Foreground(dice, self._stock, width, height, height * 0.5)
             place.compose()
             cover, work = np.zeros((height, width), np.uint8), image.copy()
-            paint(work, cover, NOBODY if kept is None else kept, place.strokes.rows(), self._stock.texels)
-            if cover.mean() <= MOST_COVERED:
+            paint(work, cover, NO_MASK if protected is None else protected, place.strokes.rows(), self._stock.texels)
+            if cover.mean() <= MAX_COVERED_SHARE:
                 image[:] = work
                 return cover.view(np.bool_)
         return np.zeros((height, width), np.bool_)
@@ -77,11 +77,11 @@ class Studio(Place):
     def compose(self) -> None:
         """The cloth, a light on it, and the floor perhaps."""
         dice, size, tone = self.dice, self.size, self.tone("light", "grey", "dark", "wall", "cloth")
-        self.surface(self.all_over(tone), dice.pick(("plain", "curtain", "plain")), dice(0.2, 0.6), dice(0, 0.6))
+        self.set_material(self.fill(tone), dice.pick(("plain", "curtain", "plain")), dice(0.2, 0.6), dice(0, 0.6))
         spot = (dice() * self.width, dice() * self.height, size * 0.5, size * 0.5)
-        self.strokes.ellipse(*spot, times(tone, 1.4), size * 0.3, dice(0, 0.7))
-        if dice.one_in(0.5):
-            top, floor = self.horizon + size * 0.1, times(tone, dice(0.6, 1.1))
+        self.strokes.ellipse(*spot, scale_colour(tone, 1.4), size * 0.3, dice(0, 0.7))
+        if dice.happens(0.5):
+            top, floor = self.horizon + size * 0.1, scale_colour(tone, dice(0.6, 1.1))
             self.strokes.box(-9, top, self.width + 9, self.height + 30, floor, dice(1, 15))
 
 
@@ -91,13 +91,13 @@ class Heaps(Place):
     def compose(self) -> None:
         """One of the textures that show things, and a few things more."""
         dice, name = self.dice, self.dice.pick(("heap", "heap", "heap", "heap", "crowd", "leaves", "shelves", "facade"))
-        tone = self.tone("leaves", "grass") if name == "leaves" else times((128, 128, 128), dice(0.8, 1.3))
+        tone = self.tone("leaves", "grass") if name == "leaves" else scale_colour((128, 128, 128), dice(0.8, 1.3))
         scale = dice(1.3, 3) if name == "crowd" else dice(0.25, 1.0)
-        self.surface(
-            self.all_over(tone), name, scale, dice(0.6, 1), 0.0 if name == "crowd" else dice.pick((0.0, dice(0, 6)))
+        self.set_material(
+            self.fill(tone), name, scale, dice(0.6, 1), 0.0 if name == "crowd" else dice.pick((0.0, dice(0, 6)))
         )
-        if dice.one_in(0.6):
-            self.things(dice.whole(1, 8))
+        if dice.happens(0.6):
+            self.things(dice.integer(1, 8))
 
 
 class Clutter(Place):
@@ -107,12 +107,12 @@ class Clutter(Place):
         """Something behind, large pieces, and things."""
         dice = self.dice
         name = dice.pick(("plain", "brick", "heap", "cloth", "leaves", "planks"))
-        self.surface(
-            self.all_over(self.tone("wall", "grey", "dark", "wood", "leaves")), name, dice(0.3, 1.2), dice(0.2, 1)
+        self.set_material(
+            self.fill(self.tone("wall", "grey", "dark", "wood", "leaves")), name, dice(0.3, 1.2), dice(0.2, 1)
         )
-        for _ in range(dice.whole(3, 8)):
+        for _ in range(dice.integer(3, 8)):
             self.slab(self.size * dice(0.12, 0.6), dice(0.6, 2.5))
-        self.things(dice.whole(3, 16))
+        self.things(dice.integer(3, 16))
 
 
 class Foreground(Place):
@@ -121,7 +121,7 @@ class Foreground(Place):
     def compose(self) -> None:
         """A table from below most often, else a railing, something near at a side, or a few things."""
         dice, what = self.dice, self.dice()
-        soft = 0.7 if dice.one_in(0.6) else dice(1, 6) * self.size / PLAIN
+        soft = 0.7 if dice.happens(0.6) else dice(1, 6) * self.size / BLUR_REFERENCE_SIDE
         if what < 0.45:
             self.table(soft)
         elif what < 0.55:
@@ -129,70 +129,74 @@ class Foreground(Place):
         elif what < 0.7:
             self.edge(soft)
         else:
-            for _ in range(dice.whole(1, 3)):
+            for _ in range(dice.integer(1, 3)):
                 self.thing(dice() * self.width, dice(0.2, 1.2) * self.height, self.size * dice(0.04, 0.16), soft)
 
     def table(self, soft: float) -> None:
         """A table or desk from below, with things on it."""
         dice, width, height = self.dice, self.width, self.height
         top, tilt, in_, low = height * dice(0.7, 0.97), dice(-0.04, 0.04) * height, dice(0, 0.1) * width, height + 9
-        left, right = (-9.0, width + 9.0) if dice.one_in(0.6) else (dice(-0.2, 0.4) * width, dice(0.6, 1.2) * width)
+        left, right = (-9.0, width + 9.0) if dice.happens(0.6) else (dice(-0.2, 0.4) * width, dice(0.6, 1.2) * width)
         spot = (left + in_, top - tilt, right - in_, top + tilt, right, low, left, low)
         tone = self.tone("wood", "wood", "light", "grey", "dark", "cloth")
         row = self.strokes.quad(spot, tone, soft, shade=self.shade(0.4, 0.6))
         name = dice.pick(("grain", "plain", "cloth", "planks", "plain", "heap", "carpet"))
-        self.surface(row, name, dice(0.4, 1), dice(0.1, 0.9), dice.pick((0.0, 1.57)))
-        if dice.one_in(0.4):
-            self.strokes.box(left, top + height * 0.04, right, top + height * 0.06, times(tone, 0.5), soft)
-        for _ in range(dice.whole(0, 5)):
+        self.set_material(row, name, dice(0.4, 1), dice(0.1, 0.9), dice.pick((0.0, 1.57)))
+        if dice.happens(0.4):
+            self.strokes.box(left, top + height * 0.04, right, top + height * 0.06, scale_colour(tone, 0.5), soft)
+        for _ in range(dice.integer(0, 5)):
             self.thing(dice(0, 1) * width, dice(top, height), self.size * dice(0.03, 0.12), soft)
 
     def railing(self, soft: float) -> None:
         """A railing, a fence or the back of a chair."""
         dice, top = self.dice, self.height * self.dice(0.4, 0.85)
         tone = self.tone("grey", "dark", "light", "wood")
-        self.bars((-5, top, self.width + 5, self.height + 9), dice.whole(3, 12), dice(0.08, 0.3), tone, soft)
-        self.strokes.box(-9, top, self.width + 9, top + self.size * dice(0.015, 0.05), times(tone, 1.1), soft)
+        self.bars((-5, top, self.width + 5, self.height + 9), dice.integer(3, 12), dice(0.08, 0.3), tone, soft)
+        self.strokes.box(-9, top, self.width + 9, top + self.size * dice(0.015, 0.05), scale_colour(tone, 1.1), soft)
 
     def edge(self, soft: float) -> None:
         """Something large and near that reaches in from a side: a post, a back, a plant, a door."""
         dice, width, height = self.dice, self.width, self.height
-        reach, x = width * dice(0.05, 0.25), 0.0 if dice.one_in(0.5) else float(width)
-        tone = times(self.tone("dark", "cloth", "wood", "leaves", "grey"), dice(0.5, 1))
-        if dice.one_in(0.5):
+        reach, x = width * dice(0.05, 0.25), 0.0 if dice.happens(0.5) else float(width)
+        tone = scale_colour(self.tone("dark", "cloth", "wood", "leaves", "grey"), dice(0.5, 1))
+        if dice.happens(0.5):
             low = x + reach * dice(0.6, 1.3), height + 9
             row = self.strokes.quad(
                 (x - reach, -9, x + reach, -9, *low, x - reach, height + 9), tone, soft, shade=self.shade(0.5, 0)
             )
         else:
             spot, power = (x, height * dice(0.4, 1.1), reach, height * dice(0.2, 0.5)), dice.pick((2, 4))
-            row = self.strokes.ellipse(*spot, tone, soft, power=power, round_=0.4)
-        self.surface(row, dice.pick(("plain", "cloth", "leaves", "grain", "curtain")), dice(0.4, 1), dice(0.1, 0.9))
+            row = self.strokes.ellipse(*spot, tone, soft, power=power, roundness=0.4)
+        self.set_material(
+            row, dice.pick(("plain", "cloth", "leaves", "grain", "curtain")), dice(0.4, 1), dice(0.1, 0.9)
+        )
 
 
-KINDS: Final[tuple[tuple[float, type[Place]], ...]] = (
-    (0.28, Room), (0.51, Outdoors), (0.64, Sport), (0.69, Studio), (0.83, Heaps), (1.0, Clutter),
+BACKDROP_KINDS: Final[tuple[tuple[float, type[Place]], ...]] = (
+    (0.28, Room), (0.51, Outdoors), (0.64, SportsGround), (0.69, Studio), (0.83, Heaps), (1.0, Clutter),
 )  # fmt: skip
 """The kinds of backdrops, each with the draw below which it is chosen."""
 
 
-def _kind(draw: float) -> type[Place]:
-    return next(kind for below, kind in KINDS if draw < below)
+def _choose_kind(draw: float) -> type[Place]:
+    return next(kind for below, kind in BACKDROP_KINDS if draw < below)
 
 
-def _light(dice: Dice, canvas: Floats) -> None:
+def _apply_uneven_light(dice: Dice, canvas: Floats) -> None:
     """Give the picture light that is uneven and a little coloured, and about the brightness and contrast of photos."""
     few = canvas[::5, ::5]
     mean, spread = float(few.mean()), float(few.std())
     wanted = 113 + 58 * (dice() + dice() + dice() - 1.5)
     gain = (max(wanted, 25) / max(mean, 20)) ** 0.6
     contrast = min(max(((38 + 40 * dice()) / max(spread, 1) / gain) ** 0.6, 0.8), 1.5)
-    corners = 1 + (dice.many(12) - 0.5) * np.float32(0.12) + np.repeat(dice.many(4) - 0.5, 3) * np.float32(dice(0, 0.7))
-    _shine(canvas, (corners * gain).reshape(4, 3).astype(np.float32), mean, contrast)
+    corners = (
+        1 + (dice.array(12) - 0.5) * np.float32(0.12) + np.repeat(dice.array(4) - 0.5, 3) * np.float32(dice(0, 0.7))
+    )
+    _scale_brightness(canvas, (corners * gain).reshape(4, 3).astype(np.float32), mean, contrast)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _shine(canvas: Floats, corners: Floats, mean: float, contrast: float) -> None:
+def _scale_brightness(canvas: Floats, corners: Floats, mean: float, contrast: float) -> None:
     """Stretch colours from their mean, and multiply them by what lies between the four corners' light (4×3)."""
     height, width = canvas.shape[0], canvas.shape[1]
     left, step = np.zeros(3, np.float32), np.zeros(3, np.float32)

@@ -12,16 +12,16 @@ from numba import njit
 from models.train.palette import Dice, Floats
 from models.train.strokes import Bytes
 
-GRAINS: Final = 1 << 18
+NOISE_TABLE_SIZE: Final = 1 << 18
 """Numbers in the table that noise is read from (a power of two)."""
-STEPS: Final = 1024
+CURVE_STEPS: Final = 1024
 """Steps of a tone curve over 0–255, and as many again above, where highlights are lost."""
 
 
-def expose(chance: np.random.Generator, image: Floats) -> Bytes:
+def expose(rng: np.random.Generator, image: Floats) -> Bytes:
     """The picture (H×W×3, 0–255, RGB) as a photo of it (uint8)."""
-    dice = Dice(chance)
-    seen = _through_the_lens(dice, image)
+    dice = Dice(rng)
+    seen = _apply_lens(dice, image)
     photo = np.empty(image.shape, np.uint8)
     flare = (
         dice(0.0, 1.0),
@@ -31,23 +31,23 @@ def expose(chance: np.random.Generator, image: Floats) -> Bytes:
         (dice() - 0.5) * dice(0, 0.7),
     )
     noise = dice() ** 3 * 14 + 0.8
-    grain = 0 if dice.one_in(0.75) else 1
+    grain = 0 if dice.happens(0.75) else 1
     _develop(
         np.ascontiguousarray(seen, np.float32),
-        _balance(dice),
-        _curve(dice),
+        _colour_matrix(dice),
+        _tone_curve(dice),
         np.array(flare, np.float32),
         noise,
         dice(0.2, 0.8),
         grain,
-        _grains(),
-        dice.whole(0, GRAINS - 1),
+        _noise_table(),
+        dice.integer(0, NOISE_TABLE_SIZE - 1),
         photo,
     )
-    return _stored(dice, photo)
+    return _compress(dice, photo)
 
 
-def _through_the_lens(dice: Dice, image: Floats) -> Floats:
+def _apply_lens(dice: Dice, image: Floats) -> Floats:
     """Blurred by the lens or by movement, or taken with fewer pixels: most pictures not at all."""
     what, height, width = dice(), image.shape[0], image.shape[1]
     scale = max(height, width) / 193
@@ -56,15 +56,15 @@ def _through_the_lens(dice: Dice, image: Floats) -> Floats:
     if what < 0.76:
         return cv2.GaussianBlur(image, (0, 0), 0.35 + scale * dice() ** 3 * 2.2).astype(np.float32, copy=False)
     if what < 0.84:
-        return _moved(dice, image, scale)
+        return _blur_by_motion(dice, image, scale)
     share = dice(0.4, 0.95)
     smaller = (max(8, int(width * share)), max(8, int(height * share)))
-    few = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA if dice.one_in(0.7) else cv2.INTER_LINEAR)
-    kind = cv2.INTER_LINEAR if dice.one_in(0.6) else cv2.INTER_CUBIC
+    few = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA if dice.happens(0.7) else cv2.INTER_LINEAR)
+    kind = cv2.INTER_LINEAR if dice.happens(0.6) else cv2.INTER_CUBIC
     return cv2.resize(few, (width, height), interpolation=kind).astype(np.float32, copy=False)
 
 
-def _moved(dice: Dice, image: Floats, scale: float) -> Floats:
+def _blur_by_motion(dice: Dice, image: Floats, scale: float) -> Floats:
     """Blurred along a line, a few pixels long."""
     long, angle = scale * (1.5 + dice() ** 2 * 6), dice(0, np.pi)
     side = int(long) // 2 * 2 + 3
@@ -75,40 +75,40 @@ def _moved(dice: Dice, image: Floats, scale: float) -> Floats:
     return cv2.filter2D(image, -1, kernel / kernel.sum()).astype(np.float32, copy=False)
 
 
-def _balance(dice: Dice) -> Floats:
+def _colour_matrix(dice: Dice) -> Floats:
     """The 3×3 matrix of colours: warm or cold light, exposure, saturation."""
-    warm = (dice() + dice() - 1) * (0.2 if dice.one_in(0.85) else 0.4)
+    warm = (dice() + dice() - 1) * (0.2 if dice.happens(0.85) else 0.4)
     green = (dice() + dice() - 1) * 0.06
     light = 2.0 ** ((dice() + dice() + dice() - 1.5) * 0.6)
-    saturation = 0.0 if dice.one_in(0.06) else 1 + (dice() + dice() - 1) * 0.45
+    saturation = 0.0 if dice.happens(0.06) else 1 + (dice() + dice() - 1) * 0.45
     grey = np.array([0.299, 0.587, 0.114], np.float32) * (1 - saturation)
     gains = np.array([1 + warm * 0.8, 1 + green, 1 - warm], np.float32)
-    if saturation == 0 and dice.one_in(0.7):
+    if saturation == 0 and dice.happens(0.7):
         gains[:] = 1
     matrix = np.tile(grey, (3, 1)) + np.eye(3, dtype=np.float32) * np.float32(saturation)
     balance: Floats = (matrix * gains[:, None] * np.float32(light)).astype(np.float32)
     return balance
 
 
-def _curve(dice: Dice) -> Floats:
+def _tone_curve(dice: Dice) -> Floats:
     """The tone curve from 0–510 to 0–255: gamma, contrast about the middle, lifted blacks, highlights that fade out or
     are cut off."""
-    value = np.linspace(0, 2, 2 * STEPS, dtype=np.float32) ** np.float32(2.0 ** ((dice() - 0.5) * 0.9))
-    if dice.one_in(0.5):
+    value = np.linspace(0, 2, 2 * CURVE_STEPS, dtype=np.float32) ** np.float32(2.0 ** ((dice() - 0.5) * 0.9))
+    if dice.happens(0.5):
         # highlights fade out
         value = np.where(value < 0.7, value, 1 - 0.3 * np.exp((0.7 - value) / 0.3))
     value = np.minimum(value, 1)
     value += np.float32((dice() - 0.25) * 1.3) * value * (1 - value) * (2 * value - 1)
-    black = dice(0, 0.12) if dice.one_in(0.25) else 0.0
-    white = dice(0.9, 1.0) if dice.one_in(0.3) else 1.0
+    black = dice(0, 0.12) if dice.happens(0.25) else 0.0
+    white = dice(0.9, 1.0) if dice.happens(0.3) else 1.0
     curve: Floats = (255 * (black + (white - black) * value)).astype(np.float32)
     return curve
 
 
 @cache
-def _grains() -> Floats:
+def _noise_table() -> Floats:
     """Noise to read from, deviation 1."""
-    grains: Floats = np.random.default_rng(17).standard_normal(GRAINS, np.float32)
+    grains: Floats = np.random.default_rng(17).standard_normal(NOISE_TABLE_SIZE, np.float32)
     return grains
 
 
@@ -136,7 +136,7 @@ def _develop(
     br, bg, bb = balance[2, 0], balance[2, 1], balance[2, 2]
     # shot noise: more where it is brighter, but seen most in the middle tones after the tone curve
     least, most, slope = np.float32(0.5 * noise), np.float32(255), np.float32(0.004 * noise)
-    alone, half, scale = np.float32(tint), np.float32(0.5), np.float32((STEPS - 1) / 255)
+    alone, half, scale = np.float32(tint), np.float32(0.5), np.float32((CURVE_STEPS - 1) / 255)
     for y in range(height):
         down = np.float32(1 + flare[4] * (y / height - 0.5)) - across * np.float32(0.5 * width)
         far_y = (np.float32(y) - middle_y) ** 2
@@ -159,12 +159,12 @@ def _develop(
             photo[y, x, 2] = np.uint8(min(max(blue, half), most))
 
 
-def _stored(dice: Dice, photo: Bytes) -> Bytes:
+def _compress(dice: Dice, photo: Bytes) -> Bytes:
     """Sharpened by the camera perhaps, and kept as JPEG mostly."""
-    if dice.one_in(0.25):
+    if dice.happens(0.25):
         smooth = cv2.GaussianBlur(photo, (3, 3), 0.9)
         photo = cv2.addWeighted(photo, 1 + (much := dice(0.2, 1.2)), smooth, -much, 0).astype(np.uint8)
-    if dice.one_in(0.45):
+    if dice.happens(0.45):
         quality = int(95 - 65 * dice() ** 1.7)
         done, stored = cv2.imencode(".jpg", photo, (cv2.IMWRITE_JPEG_QUALITY, quality))
         kept = cv2.imdecode(stored, cv2.IMREAD_COLOR)

@@ -10,7 +10,7 @@ from pathlib import Path
 COLUMNS = ("images", "size", "heat", "short", "mid", "oks", "above_half", "images_per_second")
 
 
-def note(file: Path, row: list[float]) -> None:
+def append_row(file: Path, row: list[float]) -> None:
     """Adds a row (`COLUMNS`) to a table, which begins with its head."""
     fresh = not file.exists()
     with file.open("a", newline="", encoding="utf-8") as opened:

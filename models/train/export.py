@@ -18,68 +18,68 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.estimator.estimator import Estimator
-from models.estimator.posenet import EDGES, Scale
+from models.estimator.posenet import EDGES, Quantization
 from models.pose import Floats, Image
-from models.train.measure import UNITS
-from models.train.network import CHANNELS, PoseNet, Separable, as_input
-from models.train.rounding import Doubles, rounded
-from models.train.tflite import Weights, Writer
+from models.train.measure import HEAD_UNITS
+from models.train.network import CHANNELS, PoseNet, SeparableBlock, as_input
+from models.train.rounding import Doubles, round_weights
+from models.train.tflite import ModelWriter, Weights
 
 DESCRIPTION: Final = "Pose Mirror's PoseNet, trained on drawn people: heat maps, short offsets, mid offsets"
 
-HEADS: Final = ("heat_maps", "short_offsets", "mid_offsets")
+HEAD_NAMES: Final = ("heat_maps", "short_offsets", "mid_offsets")
 
-PICTURE: Final = Scale(1 / 128, 128)
+PICTURE_SCALE: Final = Quantization(1 / 128, 128)
 """What a picture's bytes stand for, as in `as_input`."""
 
-LEAST_LOGIT: Final = -8.0
+MIN_LOGIT: Final = -8.0
 """Heat maps are cut off below: a key point of 1 in 3000 is none, and the bytes are for those that may be one."""
 
-CELLS: Final = 48
+CELLS_PER_PICTURE: Final = 48
 """How many cells of a layer are kept from each picture, besides the extremes of all."""
 
-NARROWEST: Final = 0.3
+MIN_SPAN: Final = 0.3
 """The least share of the highest and lowest numbers seen that a scale spans."""
 
-READ_AT: Final = np.array(
+OFFSET_KEYPOINTS: Final = np.array(
     [*range(17)] * 2 + [parent for parent, _ in EDGES] * 2 + [child for _, child in EDGES] * 2, dtype=np.intp
 )
 """The key point at which the decoder reads each channel of the offsets."""
 
 
-BOLDER: Final = 1.0
+HEAT_MAP_BIAS: Final = 1.0
 """Added to the heat maps' logits. Scenes have made the network shyer of real people than the thresholds of the decoder
 and the mirror expect. With this it takes something for somebody as often as PoseNet does in scenes, where nobody is."""
 
 
-class Difference(NamedTuple):
+class HeadDifference(NamedTuple):
     """How far one head of a file is from the network's, in logits or pixels.
 
-    `mean` and `most` of all numbers but those, a share of `cut`, that the file cuts off. `spread` is the standard
+    `mean` and `maximum` of all numbers but those, a share of `clipped`, that the file cuts off. `std` is the standard
     deviation of the network's numbers, `step` is from one number of the file's to the next.
     """
 
     head: str
     mean: float
-    most: float
-    cut: float
-    spread: float
+    maximum: float
+    clipped: float
+    std: float
     step: float
 
 
-class Seen:
+class LayerStatistics:
     """What a layer gave for some pictures: the extremes of each channel, and `cells`, n×C; all, or some of each.
 
-    And what it took, where it is a convolution: `moments`, as `models.train.rounding.rounded` takes them.
+    And what it took, where it is a convolution: `moments`, as `models.train.rounding.round_weights` takes them.
     """
 
-    def __init__(self, kept: int | None) -> None:
-        self._kept = kept
+    def __init__(self, max_cells: int | None) -> None:
+        self._kept = max_cells
         self._cells: list[Floats] = []
         self.low = self.high = np.zeros(0, np.float32)
         self.moments: Doubles = np.zeros((1, 1, 1))
 
-    def see(self, layer: nn.Module, taken: Tensor, given: Tensor) -> None:
+    def observe(self, layer: nn.Module, taken: Tensor, given: Tensor) -> None:
         """1×C×H×W more."""
         cells: Floats = given[0].flatten(1).T.numpy()
         low, high = cells.min(0), cells.max(0)
@@ -95,11 +95,11 @@ class Seen:
         return np.concatenate(self._cells)
 
 
-def bolder(network: PoseNet) -> PoseNet:
+def with_heat_map_bias(network: PoseNet) -> PoseNet:
     """A copy that is as sure of its heat maps as the mirror's thresholds expect."""
     made: PoseNet = copy.deepcopy(network)
     with torch.no_grad():
-        made.head.bias[: CHANNELS[0]] += BOLDER
+        made.head.bias[: CHANNELS[0]] += HEAT_MAP_BIAS
     return made
 
 
@@ -109,14 +109,14 @@ def export(network: PoseNet, calibration: Iterable[Image], file: Path, *, size: 
     `calibration` are some dozens of pictures such as the network is to understand, with sides of 16 n + 1 pixels.
     The same network and pictures give the same file. Raises ValueError when there are none.
     """
-    plain, pictures = folded(network), list(calibration)
-    seen = watched(plain, pictures)
+    plain, pictures = fold_batch_norm(network), list(calibration)
+    seen = collect_statistics(plain, pictures)
     for number, block in enumerate(_blocks(plain)):
         _equalise(block, seen[f"{number}/depthwise"])
-    file.write_bytes(_content(plain, watched(plain, pictures), size))
+    file.write_bytes(_serialise(plain, collect_statistics(plain, pictures), size))
 
 
-def compare(network: PoseNet, file: Path, images: Iterable[Image]) -> list[Difference]:
+def compare(network: PoseNet, file: Path, images: Iterable[Image]) -> list[HeadDifference]:
     """Hold each head of a file against the network that it was made of, for pictures with sides of 16 n + 1 pixels."""
     plain = copy.deepcopy(network).cpu().float().eval()
     floats: list[Floats] = []
@@ -126,17 +126,17 @@ def compare(network: PoseNet, file: Path, images: Iterable[Image]) -> list[Diffe
             estimator.resize((image.shape[0], image.shape[1]))
             *said, scales = estimator.heads(image)
             found.append(np.concatenate(said, axis=2).reshape(-1, sum(CHANNELS)).astype(np.float32))
-            floats.append(_cells(plain(_taken(image))))
+            floats.append(_to_cells(plain(_to_input(image))))
     if not floats:
         raise ValueError("there are no pictures to compare by")
-    wanted, numbers = _split(np.concatenate(floats)), _split(np.concatenate(found))
+    wanted, numbers = _split_heads(np.concatenate(floats)), _split_heads(np.concatenate(found))
     return [
         _difference(head, unit * one, other, scale)
-        for head, unit, one, other, scale in zip(HEADS, UNITS, wanted, numbers, scales, strict=True)
+        for head, unit, one, other, scale in zip(HEAD_NAMES, HEAD_UNITS, wanted, numbers, scales, strict=True)
     ]
 
 
-def folded(network: PoseNet) -> PoseNet:
+def fold_batch_norm(network: PoseNet) -> PoseNet:
     """A copy that gives the same, with biases in the place of batch normalization."""
     plain: PoseNet = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     convolution, norm = plain.stem[0], plain.stem[1]
@@ -149,7 +149,7 @@ def folded(network: PoseNet) -> PoseNet:
     return plain
 
 
-def watched(plain: PoseNet, pictures: Iterable[Image]) -> dict[str, Seen]:
+def collect_statistics(plain: PoseNet, pictures: Iterable[Image]) -> dict[str, LayerStatistics]:
     """What each layer takes and gives for the pictures. Raises ValueError when there are none.
 
     The layers are "stem", "stem/activation", "head", for the fifth block "4/depthwise", "4/pointwise" and
@@ -158,13 +158,13 @@ def watched(plain: PoseNet, pictures: Iterable[Image]) -> dict[str, Seen]:
     layers: dict[str, nn.Module] = {"stem": plain.stem[0], "stem/activation": plain.stem[2], "head": plain.head}
     for number, block in enumerate(_blocks(plain)):
         layers |= {f"{number}/{part}": layer for part, layer in block.named_children()} | {f"{number}": block}
-    seen = {name: Seen(None if name == "head" else CELLS) for name in layers}
+    seen = {name: LayerStatistics(None if name == "head" else CELLS_PER_PICTURE) for name in layers}
     hooks = [
         layer.register_forward_hook(lambda layer, taken, given, to=seen[name]: to.see(layer, taken[0], given))
         for name, layer in layers.items()
     ]
     with torch.inference_mode():
-        count = sum(len(plain(_taken(picture))) for picture in pictures)
+        count = sum(len(plain(_to_input(picture))) for picture in pictures)
     for hook in hooks:
         hook.remove()
     if not count:
@@ -172,7 +172,7 @@ def watched(plain: PoseNet, pictures: Iterable[Image]) -> dict[str, Seen]:
     return seen
 
 
-def _equalise(block: Separable, seen: Seen) -> None:
+def _equalise(block: SeparableBlock, seen: LayerStatistics) -> None:
     """Let all channels of the depthwise convolution give equally much, and weigh them by as much less afterwards.
 
     The block gives the same, as nothing stands between its two convolutions; but all channels of what is between them
@@ -186,41 +186,43 @@ def _equalise(block: Separable, seen: Seen) -> None:
     block.pointwise.weight /= torch.from_numpy(factors)[:, None, None]
 
 
-def _content(plain: PoseNet, seen: dict[str, Seen], size: tuple[int, int]) -> bytes:
-    writer = Writer()
-    picture = writer.picture(*size, PICTURE)
+def _serialise(plain: PoseNet, seen: dict[str, LayerStatistics], size: tuple[int, int]) -> bytes:
+    writer = ModelWriter()
+    picture = writer.input(*size, PICTURE_SCALE)
     stem = plain.stem[0]
     assert isinstance(stem, nn.Conv2d)
-    x = writer.signed(picture, "picture/signed")
+    x = writer.to_signed(picture, "picture/signed")
     x = writer.convolution(
-        x, _weights(stem, seen["stem"]), _fitted(seen["stem/activation"]), "stem", stride=2, relu6=True
+        x, _quantized_weights(stem, seen["stem"]), _layer_scale(seen["stem/activation"]), "stem", stride=2, relu6=True
     )
     for number, block in enumerate(_blocks(plain)):
         name = f"{number}/depthwise"
-        weights = _weights(block.depthwise, seen[name])
-        y = writer.depthwise(x, weights, _fitted(seen[name]), name, stride=block.depthwise.stride[0])
+        weights = _quantized_weights(block.depthwise, seen[name])
+        y = writer.depthwise(x, weights, _layer_scale(seen[name]), name, stride=block.depthwise.stride[0])
         name = f"{number}/pointwise"
-        weights = _weights(block.pointwise, seen[name])
-        y = writer.convolution(y, weights, _fitted(seen[f"{number}/activation"]), name, relu6=True)
-        x = writer.add(x, y, _fitted(seen[f"{number}"]), f"{number}") if block.adds else y
+        weights = _quantized_weights(block.pointwise, seen[name])
+        y = writer.convolution(y, weights, _layer_scale(seen[f"{number}/activation"]), name, relu6=True)
+        x = writer.add(x, y, _layer_scale(seen[f"{number}"]), f"{number}") if block.is_residual else y
     outputs, start = [], 0
-    weights = _weights(plain.head, seen["head"])
-    for head, unit, channels, scale in zip(HEADS, UNITS, CHANNELS, _head_scales(seen["head"].cells), strict=True):
+    weights = _quantized_weights(plain.head, seen["head"])
+    for head, unit, channels, scale in zip(
+        HEAD_NAMES, HEAD_UNITS, CHANNELS, _head_scales(seen["head"].cells), strict=True
+    ):
         part = slice(start, start + channels)
         own = Weights(weights.numbers[part], weights.steps[part] * np.float32(unit), weights.bias[part] * unit)
         given = writer.convolution(x, own, scale, f"{head}/signed", relu6=False)
-        outputs.append(writer.unsigned(given, head))
+        outputs.append(writer.to_unsigned(given, head))
         start += channels
-    return writer.content(picture, outputs, DESCRIPTION)
+    return writer.to_bytes(picture, outputs, DESCRIPTION)
 
 
-def _weights(convolution: nn.Conv2d, seen: Seen) -> Weights:
+def _quantized_weights(convolution: nn.Conv2d, seen: LayerStatistics) -> Weights:
     """In a file's order: a depthwise convolution's 1×K×K×channels, another's given×K×K×taken."""
     weights = convolution.weight.numpy()
     bias = np.zeros(len(weights), np.float32) if convolution.bias is None else convolution.bias.numpy()
     groups = convolution.groups
     flat = weights.reshape(groups, len(weights) // groups, -1)
-    numbers, steps = rounded(flat, bias.reshape(groups, -1), seen.moments)
+    numbers, steps = round_weights(flat, bias.reshape(groups, -1), seen.moments)
     order = (0, 2, 3, 1) if groups == 1 else (1, 2, 3, 0)
     return Weights(numbers.reshape(weights.shape).transpose(order), steps.ravel(), bias)
 
@@ -235,20 +237,20 @@ def _moments(convolution: nn.Conv2d, taken: Tensor) -> Doubles:
     return products
 
 
-def _head_scales(cells: Floats) -> tuple[Scale, Scale, Scale]:
+def _head_scales(cells: Floats) -> tuple[Quantization, Quantization, Quantization]:
     """Each offset counts by how likely its key point is in its cell, as elsewhere the decoder does not read it."""
-    heat, short, mid = (unit * head for unit, head in zip(UNITS, _split(cells), strict=True))
-    likely: Floats = (1 / (1 + np.exp(-heat)))[:, READ_AT].astype(np.float32)
-    short_scale = _closest(short, float(short.min()), float(short.max()), likely[:, : short.shape[1]])
-    mid_scale = _closest(mid, float(mid.min()), float(mid.max()), likely[:, short.shape[1] :])
-    return _spanning(max(float(heat.min()), LEAST_LOGIT), float(heat.max())), short_scale, mid_scale
+    heat, short, mid = (unit * head for unit, head in zip(HEAD_UNITS, _split_heads(cells), strict=True))
+    likely: Floats = (1 / (1 + np.exp(-heat)))[:, OFFSET_KEYPOINTS].astype(np.float32)
+    short_scale = _best_scale(short, float(short.min()), float(short.max()), likely[:, : short.shape[1]])
+    mid_scale = _best_scale(mid, float(mid.min()), float(mid.max()), likely[:, short.shape[1] :])
+    return _scale_between(max(float(heat.min()), MIN_LOGIT), float(heat.max())), short_scale, mid_scale
 
 
-def _fitted(seen: Seen) -> Scale:
-    return _closest(seen.cells, float(seen.low.min()), float(seen.high.max()))
+def _layer_scale(seen: LayerStatistics) -> Quantization:
+    return _best_scale(seen.cells, float(seen.low.min()), float(seen.high.max()))
 
 
-def _closest(values: Floats, low: float, high: float, weights: Floats | None = None) -> Scale:
+def _best_scale(values: Floats, low: float, high: float, weights: Floats | None = None) -> Quantization:
     """The scale for signed bytes by which the values lose least, in the mean of squares.
 
     The more it spans of `low` to `high`, the coarser are its steps; the less, the more is cut off.
@@ -256,48 +258,48 @@ def _closest(values: Floats, low: float, high: float, weights: Floats | None = N
     low, high = min(low, 0.0), max(high, 0.0)
     count, edges = np.histogram(values, 2048, (low, high), weights=weights)
     middles, shares = (edges[1:] + edges[:-1]) / 2, count / count.sum()
-    spans = np.linspace(NARROWEST, 1, 71)
+    spans = np.linspace(MIN_SPAN, 1, 71)
     lows, highs = low * spans, high * spans
     below = (np.maximum(lows[:, None] - middles, 0) ** 2) @ shares
     above = (np.maximum(middles - highs[:, None], 0) ** 2) @ shares
     loss = ((highs - lows[:, None]) / 255) ** 2 / 12 + above + below[:, None]
     at = np.unravel_index(np.argmin(loss), loss.shape)
-    return _spanning(float(lows[at[0]]), float(highs[at[1]]))
+    return _scale_between(float(lows[at[0]]), float(highs[at[1]]))
 
 
-def _spanning(low: float, high: float) -> Scale:
+def _scale_between(low: float, high: float) -> Quantization:
     """The scale by which signed bytes reach from `low` to `high`; one of them always stands for 0."""
     low, high = min(low, 0.0), max(high, 0.0)
     step = float(np.float32(max(high - low, 1e-5) / 255))
-    return Scale(step, int(np.clip(round(-128 - low / step), -128, 127)))
+    return Quantization(step, int(np.clip(round(-128 - low / step), -128, 127)))
 
 
-def _difference(head: str, wanted: Floats, found: Floats, scale: Scale) -> Difference:
+def _difference(head: str, wanted: Floats, found: Floats, scale: Quantization) -> HeadDifference:
     """`wanted` are the network's numbers, `found` the file's bytes."""
-    low, high = (0 - scale.zero) * scale.scale, (255 - scale.zero) * scale.scale
+    low, high = (0 - scale.zero_point) * scale.scale, (255 - scale.zero_point) * scale.scale
     within = (wanted >= low) & (wanted <= high)
     if not within.any():
-        return Difference(head, 0.0, 0.0, 1.0, 0.0, scale.scale)
-    wanted, found = wanted[within], (found[within] - scale.zero) * scale.scale
+        return HeadDifference(head, 0.0, 0.0, 1.0, 0.0, scale.scale)
+    wanted, found = wanted[within], (found[within] - scale.zero_point) * scale.scale
     apart = np.abs(found - wanted)
-    return Difference(
+    return HeadDifference(
         head, float(apart.mean()), float(apart.max()), 1 - float(within.mean()), float(wanted.std()), scale.scale
     )
 
 
-def _taken(image: Image) -> Tensor:
+def _to_input(image: Image) -> Tensor:
     return as_input(torch.tensor(image)[None])
 
 
-def _cells(given: Tensor) -> Floats:
+def _to_cells(given: Tensor) -> Floats:
     cells: Floats = given[0].flatten(1).T.numpy()
     return cells
 
 
-def _split(cells: Floats) -> list[Floats]:
+def _split_heads(cells: Floats) -> list[Floats]:
     """n×115 → the three heads."""
     return np.split(cells, np.cumsum(CHANNELS)[:-1], axis=1)
 
 
-def _blocks(plain: PoseNet) -> list[Separable]:
-    return [block for block in plain.blocks if isinstance(block, Separable)]
+def _blocks(plain: PoseNet) -> list[SeparableBlock]:
+    return [block for block in plain.blocks if isinstance(block, SeparableBlock)]

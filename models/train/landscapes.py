@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from models.train.palette import Colour, times
+from models.train.palette import Colour, scale_colour
 from models.train.place import Ground, Place
-from models.train.strokes import SIDE, textured, upright
+from models.train.strokes import TEXTURE_SIDE, set_texture, upright_matrix
 
 GROUNDS: Final[tuple[Ground, ...]] = (
     ("grass", "grass", 1.0, 1.0), ("grass", "grass", 0.5, 1.2), ("gravel", "grey", 1.0, 0.7),
@@ -31,47 +31,47 @@ class Outdoors(Place):
         """Sky, what stands along the horizon, the ground, and what stands on it."""
         dice, size = self.dice, self.size
         self.sky()
-        for _ in range(dice.whole(1, 3)):
+        for _ in range(dice.integer(1, 3)):
             dice.pick((self.trees, self.trees, self.buildings, self.buildings, self.hills))()
         ground = dice.pick(GROUNDS)
         self.ground(ground, self.horizon, 0.0 if ground[0] == "water" else dice(0, 3))
         top = self.horizon - 1
         self.strokes.box(-9, top, self.width + 9, top + size * 0.01, (25, 28, 25), size * 0.01, dice(0, 0.6))
-        if dice.one_in(0.4):
+        if dice.happens(0.4):
             self.path()
-        if dice.one_in(0.5):
+        if dice.happens(0.5):
             self.shadows()
-        for _ in range(dice.whole(1, 6)):
+        for _ in range(dice.integer(1, 6)):
             what = (self.fence, self.car, self.pole, self.tree, self.bush, self.bush, self.sign, self.trunk, self.bench)
             dice.pick(what)()
 
     def sky(self) -> None:
         """The sky down to the horizon, brighter towards it."""
-        dice, tone = self.dice, times(self.tone("sky"), 1.1)
+        dice, tone = self.dice, scale_colour(self.tone("sky"), 1.1)
         light = (0, dice(0, 0.6) / self.height)
         row = self.strokes.box(-9, -9, self.width + 9, self.horizon + 2, tone, shade=light)
-        self.surface(row, dice.pick(("cloud", "cloud", "plain")), dice(0.3, 0.8), dice() ** 1.5)
+        self.set_material(row, dice.pick(("cloud", "cloud", "plain")), dice(0.3, 0.8), dice() ** 1.5)
 
     def hills(self) -> None:
         """Hills, woods or mountains far away."""
-        dice, size, tone = self.dice, self.size, times(self.tone("leaves", "earth", "sky"), self.dice(0.6, 1.1))
-        for _ in range(dice.whole(1, 4)):
+        dice, size, tone = self.dice, self.size, scale_colour(self.tone("leaves", "earth", "sky"), self.dice(0.6, 1.1))
+        for _ in range(dice.integer(1, 4)):
             spot = (dice(0, self.width), self.horizon + size * 0.05, size * dice(0.3, 0.9), size * dice(0.08, 0.25))
             row = self.strokes.ellipse(*spot, tone, 1)
-            self.surface(row, dice.pick(("leaves", "plain")), 2, dice(0.2, 0.9))
+            self.set_material(row, dice.pick(("leaves", "plain")), 2, dice(0.2, 0.9))
 
     def trees(self) -> None:
         """A line of trees along the horizon."""
-        dice, count = self.dice, self.dice.whole(6, 18)
+        dice, count = self.dice, self.dice.integer(6, 18)
         tone, high = self.tone("leaves"), self.size * dice(0.05, 0.6)
-        texture, scale = dice.pick(self.stock.of["leaves"]), dice(0.8, 2.2) * SIDE / self.size
-        matrix = upright(-dice(0, SIDE), -dice(0, SIDE), scale)
+        texture, scale = dice.pick(self.stock.by_name["leaves"]), dice(0.8, 2.2) * TEXTURE_SIDE / self.size
+        matrix = upright_matrix(-dice(0, TEXTURE_SIDE), -dice(0, TEXTURE_SIDE), scale)
         start, stop = sorted((dice(-0.2, 0.6), dice(0.4, 1.2)))
         for k in range(count):
             tall, x = high * dice(0.4, 1), self.width * (start + (stop - start) * (k + dice()) / count)
             spot = (x, self.horizon - tall * 0.5, tall * dice(0.25, 0.6), tall * 0.6)
-            row = self.strokes.ellipse(*spot, times(tone, dice(0.5, 1.25)), dice(1, 4), round_=dice(0.1, 0.6))
-            textured(row, texture, matrix, 1.0)
+            row = self.strokes.ellipse(*spot, scale_colour(tone, dice(0.5, 1.25)), dice(1, 4), roundness=dice(0.1, 0.6))
+            set_texture(row, texture, matrix, 1.0)
 
     def buildings(self) -> None:
         """Houses side by side."""
@@ -79,65 +79,70 @@ class Outdoors(Place):
         x, stop = self.width * dice(-0.3, 0.4), self.width * dice(0.4, 1.3)
         while x < stop:
             wide, high = size * dice(0.15, 0.7), size * dice(0.15, 1.1)
-            self.house(x, self.horizon - high, wide, dice(-0.25, 0.25) * high if dice.one_in(0.4) else 0.0)
+            self.house(x, self.horizon - high, wide, dice(-0.25, 0.25) * high if dice.happens(0.4) else 0.0)
             x += wide * dice(0.9, 1.3)
 
     def house(self, x: float, top: float, wide: float, tilt: float) -> None:
         """A house with its windows, a shop on the ground perhaps."""
         dice, size = self.dice, self.size
-        tone = times(self.tone("wall", "grey", "earth", "light"), dice(0.7, 1.1))
+        tone = scale_colour(self.tone("wall", "grey", "earth", "light"), dice(0.7, 1.1))
         name = dice.pick(("facade", "facade", "facade", "brick", "plain", "planks"))
         spot = (x, top + tilt, x + wide, top - tilt, x + wide, self.horizon + 2, x, self.horizon + 2)
         row = self.strokes.quad(spot, tone, shade=self.shade(0.6, 0))
-        textured(row, dice.pick(self.stock.of[name]), upright(x, top, dice(0.5, 2.2) * SIDE / size), dice(0.6, 1.1))
-        if dice.one_in(0.4):
+        set_texture(
+            row,
+            dice.pick(self.stock.by_name[name]),
+            upright_matrix(x, top, dice(0.5, 2.2) * TEXTURE_SIDE / size),
+            dice(0.6, 1.1),
+        )
+        if dice.happens(0.4):
             low = self.horizon - size * dice(0.05, 0.2)
             shop = self.strokes.box(x, low, x + wide, self.horizon + 1, self.tone("dark", "grey", "wall"))
-            self.surface(shop, dice.pick(("heap", "shelves", "facade")), 2, 0.8)
+            self.set_material(shop, dice.pick(("heap", "shelves", "facade")), 2, 0.8)
             row = self.strokes.box(x, low - size * 0.03, x + wide, low, self.tone("vivid", "light", "cloth"))
-            self.surface(row, "letters", 4, dice(0, 0.9))
+            self.set_material(row, "letters", 4, dice(0, 0.9))
 
     def path(self) -> None:
         """A road, a pavement or a path towards the horizon, or a strip of other ground across."""
         dice, width = self.dice, self.width
-        if dice.one_in(0.5):
+        if dice.happens(0.5):
             far, near, wide = dice(0, 1) * width, dice(-0.5, 1.5) * width, width * dice(0.2, 1.2)
             top, low = self.horizon, self.height + 9.0
             spot = (far - wide * 0.02, top, far + wide * 0.02, top, near + wide, low, near - wide, low)
         else:
-            (a, _), (b, _), tilt = self.on_ground(), self.on_ground(), dice(-0.1, 0.1) * width
+            (a, _), (b, _), tilt = self.ground_point(), self.ground_point(), dice(-0.1, 0.1) * width
             top, low = min(a, b), max(a, b) + 4
             spot = (-9.0, top - tilt, width + 9.0, top + tilt, width + 9.0, low + tilt, -9.0, low - tilt)
         row = self.strokes.quad(spot, self.tone("grey", "grey", "earth", "grass", "light"), 1)
-        self.plane(row, dice.pick(("plain", "gravel", "brick")), 1, 0.6, 0)
-        if dice.one_in(0.5):
+        self.set_ground_material(row, dice.pick(("plain", "gravel", "brick")), 1, 0.6, 0)
+        if dice.happens(0.5):
             edge = (spot[6], spot[7], spot[6] + width * 0.04, spot[7], spot[0] + 1, spot[1], spot[0], spot[1])
             self.strokes.quad(edge, self.tone("light"), 0.8, dice(0.5, 1))
 
     def shadows(self) -> None:
         """Shadows on the ground."""
         dice, size = self.dice, self.size
-        for _ in range(dice.whole(1, 5)):
-            y, near = self.on_ground()
+        for _ in range(dice.integer(1, 5)):
+            y, near = self.ground_point()
             wide, high = size * dice(0.1, 0.5) * (near + 0.2), size * dice(0.02, 0.1) * (near + 0.1)
             self.strokes.ellipse(dice(0, self.width), y, wide, high, (20, 24, 30), 2 + 6 * near, dice(0.3, 0.7))
 
     def fence(self) -> None:
         """A fence, a railing or a hedge across."""
         dice = self.dice
-        y, near = self.on_ground()
+        y, near = self.ground_point()
         high, tone = self.size * (0.05 + 0.4 * near) * dice(0.6, 1.2), self.tone("wood", "light", "dark", "grey")
         left, right = (-5.0, self.width + 5.0)
-        if dice.one_in(0.4):
+        if dice.happens(0.4):
             left, right = sorted((dice(0, self.width), dice(0, self.width)))
-        self.bars((left, y - high, right, y), dice.whole(6, 40), dice(0.1, 0.7), tone)
+        self.bars((left, y - high, right, y), dice.integer(6, 40), dice(0.1, 0.7), tone)
         for at in (0.1, 0.9, dice()):
-            self.strokes.box(left, y - high * (at + 0.04), right, y - high * (at - 0.04), times(tone, 0.9))
+            self.strokes.box(left, y - high * (at + 0.04), right, y - high * (at - 0.04), scale_colour(tone, 0.9))
 
     def car(self) -> None:
         """A car from its side."""
         dice, strokes = self.dice, self.strokes
-        y, near = self.on_ground()
+        y, near = self.ground_point()
         long = self.size * (0.12 + 0.6 * near) * dice(0.7, 1.4)
         x, high, tone = (
             dice(-0.1, 1.1) * self.width,
@@ -145,11 +150,11 @@ class Outdoors(Place):
             self.tone("cloth", "grey", "light", "dark", "vivid"),
         )
         strokes.ellipse(x, y, long * 0.55, high * 0.25, (12, 12, 14), 2, 0.6)
-        strokes.ellipse(x, y - high * 1.6, long * dice(0.25, 0.4), high * 0.9, times(tone, 0.9), 0.8, power=4)
+        strokes.ellipse(x, y - high * 1.6, long * dice(0.25, 0.4), high * 0.9, scale_colour(tone, 0.9), 0.8, power=4)
         row = strokes.ellipse(x, y - high * 1.7, long * 0.27, high * 0.55, self.tone("dark", "grey"), 0.8, power=4)
-        self.surface(row, "heap", 2, 0.5)
-        strokes.ellipse(x, y - high * 0.8, long * 0.5, high * 0.75, tone, 0.8, power=4, round_=0.4)
-        strokes.box(x - 0.5, y - high * 2.1, x + 1, y - high * 0.3, times(tone, 0.6))
+        self.set_material(row, "heap", 2, 0.5)
+        strokes.ellipse(x, y - high * 0.8, long * 0.5, high * 0.75, tone, 0.8, power=4, roundness=0.4)
+        strokes.box(x - 0.5, y - high * 2.1, x + 1, y - high * 0.3, scale_colour(tone, 0.6))
         for at in (-0.32, 0.32):
             strokes.ellipse(x + long * at, y - high * 0.2, high * 0.45, high * 0.45, (22, 22, 24))
             strokes.ellipse(x + long * at, y - high * 0.2, high * 0.2, high * 0.2, (130, 130, 132))
@@ -157,17 +162,17 @@ class Outdoors(Place):
 
     def bench(self) -> None:
         """A bench, a table or a stand."""
-        dice, (y, near) = self.dice, self.on_ground()
+        dice, (y, near) = self.dice, self.ground_point()
         wide, high = self.size * (0.1 + 0.5 * near) * dice(0.5, 1), self.size * (0.04 + 0.2 * near) * dice(0.6, 1.2)
         x, tone = dice(-0.1, 0.9) * self.width, self.tone("wood", "grey", "dark", "vivid")
-        self.bars((x, y - high, x + wide, y), dice.whole(2, 4), 0.1, times(tone, 0.6))
-        self.bars((x, y - high * dice(1.2, 2), x + wide, y - high * 0.4), dice.whole(2, 5), 0.6, tone, across=True)
-        for _ in range(dice.whole(0, 3)):
+        self.bars((x, y - high, x + wide, y), dice.integer(2, 4), 0.1, scale_colour(tone, 0.6))
+        self.bars((x, y - high * dice(1.2, 2), x + wide, y - high * 0.4), dice.integer(2, 5), 0.6, tone, across=True)
+        for _ in range(dice.integer(0, 3)):
             self.thing(x + wide * dice(), y - high, high * dice(0.1, 0.4))
 
     def pole(self) -> None:
         """A post, a lamp or a sign post."""
-        dice, (y, near) = self.dice, self.on_ground()
+        dice, (y, near) = self.dice, self.ground_point()
         x, high, thick = (
             dice(0, self.width),
             self.size * dice(0.2, 1),
@@ -175,50 +180,56 @@ class Outdoors(Place):
         )
         top, tone = (x + dice(-0.03, 0.03) * high, y - high), self.tone("grey", "dark", "wood", "light")
         self.strokes.capsule((x, y), top, (thick, thick * 0.8), tone)
-        if dice.one_in(0.4):
+        if dice.happens(0.4):
             arm = (top[0] + high * dice(-0.3, 0.3), y - high * dice(0.9, 1.1))
             self.strokes.capsule(top, arm, (thick, thick * 0.6), tone)
-        elif dice.one_in(0.5):
+        elif dice.happens(0.5):
             wide = self.size * dice(0.03, 0.1)
             row = self.strokes.box(
                 x - wide, top[1], x + wide, top[1] + wide * dice(0.5, 2), self.tone("vivid", "light")
             )
-            self.surface(row, "letters", 3, dice(0, 1))
+            self.set_material(row, "letters", 3, dice(0, 1))
 
     def trunk(self) -> None:
         """A tree that is so near that only its trunk is seen."""
-        dice, size, (y, near) = self.dice, self.size, self.on_ground()
+        dice, size, (y, near) = self.dice, self.size, self.ground_point()
         x, thick = dice(0, self.width), size * (0.02 + 0.12 * near) * dice(0.5, 1)
         spot, tone = (
             (x - thick * 0.8, -9, x + thick * 0.8, -9, x + thick, y, x - thick, y),
-            times(self.tone("wood"), dice(0.4, 0.9)),
+            scale_colour(self.tone("wood"), dice(0.4, 0.9)),
         )
-        self.surface(self.strokes.quad(spot, tone, 1, shade=(dice(-0.3, 0.3) / thick, 0)), "gravel", 1.5, 1.2)
-        for _ in range(dice.whole(0, 3)):
+        self.set_material(self.strokes.quad(spot, tone, 1, shade=(dice(-0.3, 0.3) / thick, 0)), "gravel", 1.5, 1.2)
+        for _ in range(dice.integer(0, 3)):
             at = dice() * y
             end = (x + size * dice(-0.5, 0.5), at - size * dice(0, 0.3))
-            self.strokes.capsule((x, at), end, (thick * 0.3, thick * 0.1), times(tone, 0.7), 1)
+            self.strokes.capsule((x, at), end, (thick * 0.3, thick * 0.1), scale_colour(tone, 0.7), 1)
 
     def tree(self) -> None:
         """A tree."""
-        dice, (y, near), tone = self.dice, self.on_ground(), self.tone("leaves")
+        dice, (y, near), tone = self.dice, self.ground_point(), self.tone("leaves")
         x, big = dice(0, self.width), self.size * (0.1 + 0.5 * near) * dice(0.5, 1)
         top = (x + big * dice(-0.1, 0.1), y - big * 1.5)
-        self.strokes.capsule((x, y), top, (big * 0.07, big * 0.05), times(self.tone("wood"), 0.5))
-        for _ in range(dice.whole(3, 8)):
+        self.strokes.capsule((x, y), top, (big * 0.07, big * 0.05), scale_colour(self.tone("wood"), 0.5))
+        for _ in range(dice.integer(3, 8)):
             spot = (x + big * dice(-0.5, 0.5), y - big * dice(1, 2), big * dice(0.2, 0.5), big * dice(0.2, 0.45))
-            self.surface(
-                self.strokes.ellipse(*spot, times(tone, dice(0.6, 1.3)), dice(1, 4), round_=0.4), "leaves", 1.4, 1.0
+            self.set_material(
+                self.strokes.ellipse(*spot, scale_colour(tone, dice(0.6, 1.3)), dice(1, 4), roundness=0.4),
+                "leaves",
+                1.4,
+                1.0,
             )
 
     def bush(self) -> None:
         """Bushes, or a hedge."""
-        dice, (y, near), tone = self.dice, self.on_ground(), self.tone("leaves")
+        dice, (y, near), tone = self.dice, self.ground_point(), self.tone("leaves")
         big, x = self.size * (0.05 + 0.3 * near) * dice(0.5, 1), dice(0, self.width)
-        for _ in range(dice.whole(2, 6)):
+        for _ in range(dice.integer(2, 6)):
             spot = (x + big * dice(-1, 1), y - big * dice(0.1, 0.5), big * dice(0.3, 0.7), big * dice(0.3, 0.6))
-            self.surface(
-                self.strokes.ellipse(*spot, times(tone, dice(0.6, 1.2)), dice(1, 3), round_=0.5), "leaves", 1.3, 1.0
+            self.set_material(
+                self.strokes.ellipse(*spot, scale_colour(tone, dice(0.6, 1.2)), dice(1, 3), roundness=0.5),
+                "leaves",
+                1.3,
+                1.0,
             )
 
     def sign(self) -> None:
@@ -231,60 +242,60 @@ class Outdoors(Place):
             size * dice(0.03, 0.15),
         )
         self.strokes.box(x - 1, y - 1, x + wide + 1, y + high + 1, self.tone("dark", "light"))
-        self.surface(self.strokes.box(x, y, x + wide, y + high, (128, 128, 128)), "letters", dice(1.5, 4), 1)
+        self.set_material(self.strokes.box(x, y, x + wide, y + high, (128, 128, 128)), "letters", dice(1.5, 4), 1)
 
 
-class Sport(Outdoors):
+class SportsGround(Outdoors):
     """A pitch, a court, a hall or a pool, with lines, hoardings and stands."""
 
     def compose(self) -> None:
         """What is behind the ground, then the ground with its lines."""
         dice, size, width, horizon = self.dice, self.size, self.width, self.horizon
-        if dice.one_in(0.6):
+        if dice.happens(0.6):
             self.sky()
             self.trees()
         else:
-            self.surface(
-                self.all_over(self.tone("grey", "wall", "dark"), horizon + 2), dice.pick(("plain", "brick")), 1, 0.6
+            self.set_material(
+                self.fill(self.tone("grey", "wall", "dark"), horizon + 2), dice.pick(("plain", "brick")), 1, 0.6
             )
-        if dice.one_in(0.6):
-            self.stand(horizon - size * dice(0.15, 0.8))
-        for _ in range(dice.whole(0, 2)):
-            left, top = -9 if dice.one_in(0.7) else width * dice(), horizon - size * dice(0.03, 0.14)
+        if dice.happens(0.6):
+            self.grandstand(horizon - size * dice(0.15, 0.8))
+        for _ in range(dice.integer(0, 2)):
+            left, top = -9 if dice.happens(0.7) else width * dice(), horizon - size * dice(0.03, 0.14)
             row = self.strokes.box(
                 left, top, width + 9, horizon + 2, self.tone("dark", "grass", "vivid", "cloth", "water")
             )
-            self.surface(row, "letters", dice(1.5, 4), dice(0, 0.8))
+            self.set_material(row, "letters", dice(1.5, 4), dice(0, 0.8))
         ground = dice.pick(PITCHES)
         self.ground(ground, horizon, 0.0 if ground[0] == "water" else dice(0, 3))
         light, wide = self.tone("light"), dice(0.01, 0.05)
-        for _ in range(0 if ground[0] == "water" else dice.whole(1, 5)):
+        for _ in range(0 if ground[0] == "water" else dice.integer(1, 5)):
             self.line(light, wide)
-        if dice.one_in(0.3):
+        if dice.happens(0.3):
             self.net()
-        for _ in range(dice.whole(0, 3)):
+        for _ in range(dice.integer(0, 3)):
             dice.pick((self.pole, self.bench, self.fence, self.sign))()
 
-    def stand(self, top: float) -> None:
+    def grandstand(self, top: float) -> None:
         """People on a stand, far away."""
         dice, right = self.dice, self.width + 9
         tilt, low = dice(-0.2, 0.2) * (self.horizon - top), self.horizon + 2
         row = self.strokes.quad(
-            (-9, top + tilt, right, top, right, low, -9, low), times((128, 128, 128), dice(0.6, 1.3))
+            (-9, top + tilt, right, top, right, low, -9, low), scale_colour((128, 128, 128), dice(0.6, 1.3))
         )
-        self.surface(row, "crowd", dice(1.3, 4), dice(0.6, 1))
-        if dice.one_in(0.4):
-            self.bars((-9, top, right, low), dice.whole(3, 9), 0.1, self.tone("grey", "light"), across=True)
+        self.set_material(row, "crowd", dice(1.3, 4), dice(0.6, 1))
+        if dice.happens(0.4):
+            self.bars((-9, top, right, low), dice.integer(3, 9), 0.1, self.tone("grey", "light"), across=True)
 
     def line(self, light: Colour, wide: float) -> None:
         """A line on the ground, towards the horizon or across, as wide as it is far or near."""
         dice, width = self.dice, self.width
-        if dice.one_in(0.5):
+        if dice.happens(0.5):
             far, near, half = dice() * width, dice(-0.7, 1.7) * width, wide * width
             low = self.height + 9.0
             spot = (far, self.horizon, far + 0.5, self.horizon, near + half, low, near - half, low)
         else:
-            y, close = self.on_ground()
+            y, close = self.ground_point()
             left, right, down = -9.0, width + 9.0, dice(-0.3, 0.3) * width * close
             thick = max(0.5, wide * 0.4 * self.size * close)
             spot = (left, y - thick - down, right, y - thick + down, right, y + thick + down, left, y + thick - down)
@@ -292,8 +303,8 @@ class Sport(Outdoors):
 
     def net(self) -> None:
         """A net across."""
-        dice, (y, near) = self.dice, self.on_ground()
+        dice, (y, near) = self.dice, self.ground_point()
         high, light = self.size * (0.05 + 0.35 * near), self.tone("light")
-        self.bars((-9, y - high, self.width + 9, y), dice.whole(30, 60), 0.2, self.tone("dark", "grey"))
-        self.bars((-9, y - high, self.width + 9, y), dice.whole(5, 10), 0.2, self.tone("dark", "grey"), across=True)
+        self.bars((-9, y - high, self.width + 9, y), dice.integer(30, 60), 0.2, self.tone("dark", "grey"))
+        self.bars((-9, y - high, self.width + 9, y), dice.integer(5, 10), 0.2, self.tone("dark", "grey"), across=True)
         self.strokes.box(-9, y - high - 1, self.width + 9, y - high * 0.92, light)

@@ -6,24 +6,24 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from models.figures.look import PER_PERSON, Material
+from models.figures.look import MATERIALS_PER_PERSON, Material
 from models.pose import Floats
-from models.train.buffers import Buffers, Shorts, View, inlined, kernel
+from models.train.buffers import Buffers, Int16s, Projection, inlined, kernel
 
 TEXTURES: Final = ((0.5, 1.0), (1.0, 1.0), (1.5, 1.0), (1.9, 1.0), (1.7, 3.0), (1.7, 0.33), (1.2, 4.0), (1.4, 0.25))
 """How each texture's waves fade with their frequency (an exponent), and how much longer they are along than across:
 from sand to large folds, then folds that run along one way."""
-SIDE: Final = 256
+TEXTURE_SIDE: Final = 256
 """Pixels of a texture's side, a power of two …"""
-WRAP: Final = SIDE - 1
+WRAP_MASK: Final = TEXTURE_SIDE - 1
 """… so that `& WRAP` keeps a place within it …"""
-FINE: Final = 180
+TEXELS_PER_METRE: Final = 180
 """… and how many of them there are to a metre of cloth."""
 
-PATTERN, PER_METRE, SECOND, FOLDS, TEXTURE, SHINE, CLOTH = 0, 1, 2, 5, 6, 7, 8
+PATTERN, PER_METRE, SECOND, FOLDS, TEXTURE, SHINE, CLOTH_COLUMNS = 0, 1, 2, 5, 6, 7, 8
 """Where a cloth's numbers are, and how many there are: which pattern, how often it repeats (1/m), its second colour
 (3), how deep folds are, which texture they have, how much the cloth shines."""
-CENTRE, FRAME, UNIT, MOUTH, LIDS, GLASSES, BROW, HEAD = 0, 3, 12, 13, 14, 15, 16, 19
+CENTRE, FRAME, HEAD_SCALE, MOUTH, LIDS, GLASSES, BROW, HEAD_COLUMNS = 0, 3, 12, 13, 14, 15, 16, 19
 """Where a head's numbers are, and how many there are: the centre (3, m), its axes to its left, up and ahead (3×3), its
 size against an average adult's, how far the mouth is open (0 to 1) and the eyes are (1: as mostly), whether there are
 glasses (1) or sunglasses (2), the brow's colour (3)."""
@@ -34,7 +34,7 @@ NONE, WHITE, DARK, EYEBROW, LIPS, MOUTH_INSIDE, CHEEK, HOLLOW = range(8)
 
 SKIN: Final = int(Material.SKIN)
 NOSE: Final = int(Material.NOSE)
-EDGE: Final = 0.05
+OUTLINE_DEPTH: Final = 0.05
 """Metres between the depths of neighbouring pixels that make an outline."""
 
 
@@ -42,55 +42,59 @@ class Lamp(NamedTuple):
     """Light: which way it comes from (3, of unit length, the camera's axes), which share of it comes from all around
     instead, how far it reaches around what it falls on (0: half of a ball is lit), and the two colours, 2×3 about 1."""
 
-    way: Floats
+    direction: Floats
     ambient: float
-    soft: float
+    softness: float
     tint: Floats
 
 
-class Dress(NamedTuple):
-    """Colours of P people: `palette` P×16×3 (0 to 255) and `cloths` P×16×8 (`CLOTH`) by material, `heads` P×19
-    (`HEAD`)."""
+class Appearance(NamedTuple):
+    """Colours of P people: `palette` P×16×3 (0 to 255) and `cloths` P×16×8 (`CLOTH_COLUMNS`) by material, `heads` P×19
+    (`HEAD_COLUMNS`)."""
 
     palette: Floats
     cloths: Floats
     heads: Floats
 
 
-def textures(seed: int) -> Floats:
+def make_textures(seed: int) -> Floats:
     """8×256×256 about −1…1: noise of several grains, and folds that run along one way."""
-    chance = np.random.default_rng(seed)
-    made = np.empty((len(TEXTURES), SIDE, SIDE), np.float32)
-    f = np.fft.fftfreq(SIDE)
+    rng = np.random.default_rng(seed)
+    made = np.empty((len(TEXTURES), TEXTURE_SIDE, TEXTURE_SIDE), np.float32)
+    f = np.fft.fftfreq(TEXTURE_SIDE)
     for number, (power, long) in enumerate(TEXTURES):
         radius = np.sqrt((f[:, None] * long) ** 2 + f[None] ** 2)
         radius[0, 0] = np.inf
-        waves = (chance.normal(size=(SIDE, SIDE)) + 1j * chance.normal(size=(SIDE, SIDE))) * radius**-power
+        waves = (
+            rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)) + 1j * rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE))
+        ) * radius**-power
         grain = np.fft.ifft2(waves).real
         made[number] = np.clip(grain / grain.std() * 0.5, -1.5, 1.5)
     return made
 
 
 @kernel
-def light(picture: Floats, seen: Buffers, reached: Floats, dress: Dress, grain: Floats, lamp: Lamp, view: View) -> None:
+def shade_people(
+    picture: Floats, seen: Buffers, reached: Floats, dress: Appearance, grain: Floats, lamp: Lamp, view: Projection
+) -> None:
     """Colours the pixels where there is somebody, in place: `picture` is H×W×3, 0 to 255.
 
-    `reached` H×W is how much of the ambient light gets there; `grain` the `textures`.
+    `reached` H×W is how much of the ambient light gets there; `grain` the `make_textures`.
     """
-    height, width = seen.near.shape
+    height, width = seen.depth.shape
     for y in range(height):
         for x in range(width):
-            tag = seen.what[y, x]
+            tag = seen.tags[y, x]
             if tag < 0:
                 continue
-            who, material = tag // PER_PERSON, tag % PER_PERSON
+            who, material = tag // MATERIALS_PER_PERSON, tag % MATERIALS_PER_PERSON
             cloth, palette, head = dress.cloths[who, material], dress.palette[who], dress.heads[who]
-            depth = seen.near[y, x]
+            depth = seen.depth[y, x]
             metre = (view.distance - depth) / view.focal
             px, py = (x - view.x) * metre, (view.y - y) * metre
-            along, across = _on_cloth(seen.axes[seen.which[y, x]], px, py, depth)
+            along, across = _cloth_position(seen.texture_axes[seen.solid_ids[y, x]], px, py, depth)
             sheet = grain[int(cloth[TEXTURE])]
-            nx, ny, nz, here = _folded(seen.normals[y, x], cloth[FOLDS], sheet, along, across, tag)
+            nx, ny, nz, here = _bump_normal(seen.normals[y, x], cloth[FOLDS], sheet, along, across, tag)
             around, direct, gloss = _brightness(lamp, nx, ny, nz, reached[y, x])
             second = _pattern(int(cloth[PATTERN]), cloth[PER_METRE], along, across, sheet)
             rough = 1 + (0.03 if material == SKIN else 0.10) * here
@@ -101,27 +105,27 @@ def light(picture: Floats, seen: Buffers, reached: Floats, dress: Dress, grain: 
                 colour = palette[material, c]
                 colour += (cloth[SECOND + c] - colour) * second
                 if opaque > 0:
-                    colour += (_colour_of(feature, c, palette[SKIN, c], head[BROW + c]) - colour) * opaque
+                    colour += (_feature_colour(feature, c, palette[SKIN, c], head[BROW + c]) - colour) * opaque
                 lit = colour * rough * (around * lamp.tint[1, c] + direct * lamp.tint[0, c]) * 1.25
                 picture[y, x, c] = min(lit + gloss * cloth[SHINE] * lamp.tint[0, c], 255.0)
 
 
 @inlined
-def _on_cloth(axes: Any, px: float, py: float, depth: float) -> tuple[float, float]:
+def _cloth_position(axes: Any, px: float, py: float, depth: float) -> tuple[float, float]:
     """Where on a solid's cloth a point is, metres along and across."""
     dx, dy, dz = px - axes[0], py - axes[1], depth - axes[2]
     return dx * axes[3] + dy * axes[4] + dz * axes[5], dx * axes[6] + dy * axes[7] + dz * axes[8]
 
 
 @inlined
-def _folded(
+def _bump_normal(
     normal: Any, folds: float, sheet: Any, along: float, across: float, tag: int
 ) -> tuple[float, float, float, float]:
     """The normal of what has folds, and the texture's value there. Every cloth has its own piece of the texture."""
-    row, column = int(np.floor(across * FINE)), int(np.floor(along * FINE)) + 31 * tag
-    here = sheet[row & WRAP, column & WRAP]
-    nx = normal[0] + folds * (sheet[row & WRAP, (column + 3) & WRAP] - here)
-    ny = normal[1] + folds * (sheet[(row + 3) & WRAP, column & WRAP] - here)
+    row, column = int(np.floor(across * TEXELS_PER_METRE)), int(np.floor(along * TEXELS_PER_METRE)) + 31 * tag
+    here = sheet[row & WRAP_MASK, column & WRAP_MASK]
+    nx = normal[0] + folds * (sheet[row & WRAP_MASK, (column + 3) & WRAP_MASK] - here)
+    ny = normal[1] + folds * (sheet[(row + 3) & WRAP_MASK, column & WRAP_MASK] - here)
     nz = normal[2]
     scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
     return nx * scale, ny * scale, nz * scale, here
@@ -130,8 +134,8 @@ def _folded(
 @inlined
 def _brightness(lamp: Lamp, nx: float, ny: float, nz: float, reached: float) -> tuple[float, float, float]:
     """The light from all around (more of it from above), from the lamp, and the gloss of what shines (Blinn, 1977)."""
-    lx, ly, lz = lamp.way[0], lamp.way[1], lamp.way[2]
-    facing = max(0.0, (nx * lx + ny * ly + nz * lz + lamp.soft) / (1 + lamp.soft))
+    lx, ly, lz = lamp.direction[0], lamp.direction[1], lamp.direction[2]
+    facing = max(0.0, (nx * lx + ny * ly + nz * lz + lamp.softness) / (1 + lamp.softness))
     around = lamp.ambient * (0.72 + 0.28 * ny) * reached + 0.06 * nz
     direct = (1 - lamp.ambient) * facing * (0.5 + 0.5 * reached)
     half = (nx * lx + ny * ly + nz * (lz + 1)) / np.sqrt(lx * lx + ly * ly + (lz + 1) * (lz + 1) + 1e-6)
@@ -152,9 +156,13 @@ def _pattern(kind: int, per_metre: float, along: float, across: float, sheet: An
     if kind == PLAID:
         return (0.5 if fu < 0.3 else 0.0) + (0.5 if fv < 0.3 else 0.0)
     if kind == FLOWERS:
-        return 1.0 if sheet[int(np.floor(u * 16)) & WRAP, int(np.floor(v * 16)) & WRAP] > 0.25 else 0.0
+        return 1.0 if sheet[int(np.floor(u * 16)) & WRAP_MASK, int(np.floor(v * 16)) & WRAP_MASK] > 0.25 else 0.0
     if kind == PRINT and abs(along + 0.02) < 0.09 and abs(across) < 0.10:  # on the chest
-        return 1.0 if sheet[int(np.floor(along * 260)) & WRAP, int(np.floor(across * 260)) & WRAP] > -0.1 else 0.0
+        return (
+            1.0
+            if sheet[int(np.floor(along * 260)) & WRAP_MASK, int(np.floor(across * 260)) & WRAP_MASK] > -0.1
+            else 0.0
+        )
     return 0.0
 
 
@@ -163,9 +171,9 @@ def _face(head: Any, px: float, py: float, depth: float) -> tuple[int, float]:
     """What of a face is at a point, and how opaque: lengths are those of an average adult, in metres from the centre
     of the head (`models.figures.head`), on whose front they lie."""
     dx, dy, dz = px - head[CENTRE], py - head[CENTRE + 1], depth - head[CENTRE + 2]
-    side = (dx * head[FRAME] + dy * head[FRAME + 1] + dz * head[FRAME + 2]) / head[UNIT]
-    up = (dx * head[FRAME + 3] + dy * head[FRAME + 4] + dz * head[FRAME + 5]) / head[UNIT]
-    ahead = (dx * head[FRAME + 6] + dy * head[FRAME + 7] + dz * head[FRAME + 8]) / head[UNIT]
+    side = (dx * head[FRAME] + dy * head[FRAME + 1] + dz * head[FRAME + 2]) / head[HEAD_SCALE]
+    up = (dx * head[FRAME + 3] + dy * head[FRAME + 4] + dz * head[FRAME + 5]) / head[HEAD_SCALE]
+    ahead = (dx * head[FRAME + 6] + dy * head[FRAME + 7] + dz * head[FRAME + 8]) / head[HEAD_SCALE]
     side = abs(side)
     if ahead < 0.02 or side > 0.12 or abs(up) > 0.12:
         return NONE, 0.0
@@ -224,7 +232,7 @@ def _mouth(side: float, y: float, opened: float) -> tuple[int, float]:
 
 
 @inlined
-def _colour_of(feature: int, channel: int, skin: float, brow: float) -> float:
+def _feature_colour(feature: int, channel: int, skin: float, brow: float) -> float:
     """0 to 255, of the red, green or blue channel."""
     is_red = channel == 0
     if feature == WHITE:
@@ -243,7 +251,7 @@ def _colour_of(feature: int, channel: int, skin: float, brow: float) -> float:
 
 
 @kernel
-def soften(picture: Floats, near: Floats, what: Shorts, before: Floats) -> None:
+def soften_outlines(picture: Floats, near: Floats, what: Int16s, before: Floats) -> None:
     """Outlines become the mean of what is around them, in place; `before` is room for a copy of the picture."""
     height, width = near.shape
     before[:] = picture
@@ -263,6 +271,6 @@ def soften(picture: Floats, near: Floats, what: Shorts, before: Floats) -> None:
 def _is_edge(near: Any, what: Any, y: int, x: int) -> bool:
     d, tag, edge = near[y, x], what[y, x], False
     for step in (-1, 1):
-        edge |= abs(near[y + step, x] - d) > EDGE or what[y + step, x] != tag
-        edge |= abs(near[y, x + step] - d) > EDGE or what[y, x + step] != tag
+        edge |= abs(near[y + step, x] - d) > OUTLINE_DEPTH or what[y + step, x] != tag
+        edge |= abs(near[y, x + step] - d) > OUTLINE_DEPTH or what[y, x + step] != tag
     return edge

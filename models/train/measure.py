@@ -21,30 +21,30 @@ import numpy.typing as npt
 from PIL import Image as pillow
 
 from models.estimator.estimator import Estimator, size_for
-from models.estimator.posenet import STRIDE, Heads, Scale, decode
-from models.figures import picture
-from models.pose import BOX_TO_BODY, SIGMAS, Floats, Image
+from models.estimator.posenet import STRIDE, Heads, Quantization, decode
+from models.figures import draw_picture
+from models.pose import BODY_TO_BOX_RATIO, SIGMAS, Floats, Image
 
 if TYPE_CHECKING:
     from torch import nn
 
-FEWEST: Final = 8
+MIN_KEYPOINTS: Final = 8
 """Somebody of whom fewer key points are labelled is not cut out …"""
-SMALLEST: Final = 60.0
+MIN_BOX_SIDE: Final = 60.0
 """… nor is anybody whose labelled key points lie in a box with a shorter side, in pixels: they are labelled roughly."""
-MARGIN: Final = 0.25
+CROP_MARGIN: Final = 0.25
 """What is left on each side of the box around the key points, in parts of its longer side."""
-GREY: Final = (128, 128, 128)
+BORDER_COLOUR: Final = (128, 128, 128)
 """Beyond the photo's border: the network's zero."""
 
-HIT: Final = 0.5
+HIT_OKS: Final = 0.5
 """The similarity above which somebody counts as found, as in COCO's most lenient precision."""
-AT_ONCE: Final = 16
+BATCH_SIZE: Final = 16
 """Pictures that the network reads together."""
 
-HEADS: Final = 17, 17 + 34
+HEAD_SPLITS: Final = 17, 17 + 34
 """Where short offsets and mid offsets begin among a network's channels …"""
-UNITS: Final = 1, STRIDE, STRIDE
+HEAD_UNITS: Final = 1, STRIDE, STRIDE
 """… and what one of each head's numbers is in a file: offsets are in cells here, in pixels there."""
 
 
@@ -55,28 +55,28 @@ class Crop(NamedTuple):
     keypoints: Floats
 
 
-class Score(NamedTuple):
-    """The mean of the similarities `oks`, and the share of them above `HIT`."""
+class Accuracy(NamedTuple):
+    """The mean of the similarities `oks`, and the share of them above `HIT_OKS`."""
 
     oks: float
-    hits: float
+    hit_rate: float
 
 
-class Kept(NamedTuple):
+class AccuracyPair(NamedTuple):
     """How well people are read from a network's own numbers, and from those of the file that was made of it."""
 
-    network: Score
-    file: Score
+    network: Accuracy
+    file: Accuracy
 
 
 class Comparison(NamedTuple):
-    """By the likeliest cells, as `found` reads, and by `models.estimator.posenet`'s decoder."""
+    """By the likeliest cells, as `likeliest_keypoints` reads, and by `models.estimator.posenet`'s decoder."""
 
-    cells: Kept
-    decoded: Kept
+    cells: AccuracyPair
+    decoded: AccuracyPair
 
 
-def crops(folder: Path, size: int = 193) -> list[Crop]:
+def load_crops(folder: Path, size: int = 193) -> list[Crop]:
     """The people of the photos in a folder, each in a square of `size` pixels, largely labelled and not too small.
 
     The folder's `keypoints.json` is a list of photos, each with its `file` and its `persons` (17×3 each).
@@ -84,36 +84,36 @@ def crops(folder: Path, size: int = 193) -> list[Crop]:
     found = []
     for photo in json.loads((folder / "keypoints.json").read_text(encoding="utf-8")):
         people = [np.array(person, np.float32) for person in photo["persons"]]
-        people = [person for person in people if worth_a_crop(person)]
+        people = [person for person in people if is_croppable(person)]
         if people:
             with pillow.open(folder / photo["file"]) as opened:
                 image = opened.convert("RGB")
-            found += [_crop(image, person, size) for person in people]
+            found += [_cut_out(image, person, size) for person in people]
     return found
 
 
-def drawn(numbers: Iterable[int]) -> list[Crop]:
-    """The starter library's pictures of some numbers, each `fitted`: those of one person of whom enough is seen."""
+def starter_crops(numbers: Iterable[int]) -> list[Crop]:
+    """The starter library's pictures of some numbers, each `resize_for_estimator`: those of one person of whom enough is seen."""
     made = []
     for number in numbers:
-        whole, poses, _ = picture(number)
-        image = fitted(whole)
+        whole, poses, _ = draw_picture(number)
+        image = resize_for_estimator(whole)
         keypoints = poses[0].scaled(image.shape[1] / whole.shape[1], image.shape[0] / whole.shape[0]).keypoints
-        if len(poses) == 1 and worth_a_crop(keypoints):
+        if len(poses) == 1 and is_croppable(keypoints):
             made.append(Crop(image, keypoints))
     return made
 
 
-def fitted(image: Image) -> Image:
+def resize_for_estimator(image: Image) -> Image:
     """A picture at the size that an estimator gives it: its own shape, and about as many pixels as 353×481."""
     height, width = size_for(image.shape[1], image.shape[0])
     return np.asarray(pillow.fromarray(image).resize((width, height), pillow.Resampling.BILINEAR))
 
 
-def worth_a_crop(person: Floats) -> bool:
+def is_croppable(person: Floats) -> bool:
     """Whether enough of somebody (17×3) is labelled, large enough."""
     points = person[person[:, 2] > 0, :2]
-    return len(points) >= FEWEST and float(np.ptp(points, axis=0).min()) >= SMALLEST
+    return len(points) >= MIN_KEYPOINTS and float(np.ptp(points, axis=0).min()) >= MIN_BOX_SIDE
 
 
 def oks(found: Floats, labelled: Floats) -> float:
@@ -126,11 +126,11 @@ def oks(found: Floats, labelled: Floats) -> float:
     points = labelled[there, :2]
     width, height = np.maximum(np.ptp(points, axis=0), 1).tolist()
     away = ((found[there] - points) ** 2).sum(1)
-    spread = 2 * (2 * SIGMAS[there]) ** 2 * (BOX_TO_BODY * width * height)
+    spread = 2 * (2 * SIGMAS[there]) ** 2 * (BODY_TO_BOX_RATIO * width * height)
     return float(np.exp(-away / spread).mean())
 
 
-def found(heads: npt.NDArray[np.float32]) -> Floats:
+def likeliest_keypoints(heads: npt.NDArray[np.float32]) -> Floats:
     """The one person in each of B pictures, B×17×2 pixels, of a network's B×115×h×w: offsets in cells."""
     count, _, height, width = heads.shape
     cells = heads.reshape(count, -1, height * width)
@@ -143,7 +143,7 @@ def found(heads: npt.NDArray[np.float32]) -> Floats:
     return xy
 
 
-def score(network: nn.Module, pictures: Sequence[tuple[Image, Floats]]) -> Score:
+def evaluate(network: nn.Module, pictures: Sequence[tuple[Image, Floats]]) -> Accuracy:
     """How well a network reads pictures of one person each, all of one size, with their key points (17×3).
 
     The network is left in the mode it was in.
@@ -156,13 +156,13 @@ def score(network: nn.Module, pictures: Sequence[tuple[Image, Floats]]) -> Score
     network.eval()
     similar: list[float] = []
     with torch.no_grad():
-        for start in range(0, len(pictures), AT_ONCE):
-            some = pictures[start : start + AT_ONCE]
+        for start in range(0, len(pictures), BATCH_SIZE):
+            some = pictures[start : start + BATCH_SIZE]
             images = torch.from_numpy(np.stack([image for image, _ in some])).to(device)
-            read = found(network(as_input(images)).float().cpu().numpy())
+            read = likeliest_keypoints(network(as_input(images)).float().cpu().numpy())
             similar += [oks(xy, keypoints) for xy, (_, keypoints) in zip(read, some, strict=True)]
     network.train(training)
-    return _score(similar)
+    return _to_accuracy(similar)
 
 
 def compare(network: nn.Module, file: Path, pictures: Iterable[tuple[Image, Floats]]) -> Comparison:
@@ -181,48 +181,52 @@ def compare(network: nn.Module, file: Path, pictures: Iterable[tuple[Image, Floa
             estimator.resize((image.shape[0], image.shape[1]))
             theirs = estimator.heads(image)
             own = plain(as_input(torch.tensor(image)[None])).numpy()
-            alone = [oks(found(heads)[0], person) for heads in (own, as_the_network_gives(theirs))]
-            similar.append(alone + [_decoded(heads, person) for heads in (as_a_file_gives(own, theirs.scales), theirs)])
+            alone = [oks(likeliest_keypoints(heads)[0], person) for heads in (own, dequantize_heads(theirs))]
+            similar.append(
+                alone + [_decoded_oks(heads, person) for heads in (quantize_heads(own, theirs.quantization), theirs)]
+            )
     if not similar:
         raise ValueError("there are no pictures to compare by")
-    scores = [_score(column) for column in zip(*similar, strict=True)]
-    return Comparison(Kept(*scores[:2]), Kept(*scores[2:]))
+    scores = [_to_accuracy(column) for column in zip(*similar, strict=True)]
+    return Comparison(AccuracyPair(*scores[:2]), AccuracyPair(*scores[2:]))
 
 
-def as_the_network_gives(heads: Heads) -> npt.NDArray[np.float32]:
+def dequantize_heads(heads: Heads) -> npt.NDArray[np.float32]:
     """A file's heads as 1×115×h×w, offsets in cells."""
     parts = [
-        (numbers.astype(np.float32) - scale.zero) * (scale.scale / unit)
-        for numbers, scale, unit in zip(heads[:3], heads.scales, UNITS, strict=True)
+        (numbers.astype(np.float32) - scale.zero_point) * (scale.scale / unit)
+        for numbers, scale, unit in zip(heads[:3], heads.quantization, HEAD_UNITS, strict=True)
     ]
     return np.concatenate(parts, 2).transpose(2, 0, 1)[None]
 
 
-def as_a_file_gives(heads: npt.NDArray[np.float32], scales: tuple[Scale, Scale, Scale]) -> Heads:
+def quantize_heads(heads: npt.NDArray[np.float32], scales: tuple[Quantization, Quantization, Quantization]) -> Heads:
     """A network's 1×115×h×w as bytes; what a scale has no byte for is cut off."""
     heat, short, mid = (
-        np.clip(np.rint(part * (unit / scale.scale) + scale.zero), 0, 255).astype(np.uint8)
-        for part, unit, scale in zip(np.split(heads[0].transpose(1, 2, 0), HEADS, 2), UNITS, scales, strict=True)
+        np.clip(np.rint(part * (unit / scale.scale) + scale.zero_point), 0, 255).astype(np.uint8)
+        for part, unit, scale in zip(
+            np.split(heads[0].transpose(1, 2, 0), HEAD_SPLITS, 2), HEAD_UNITS, scales, strict=True
+        )
     )
     return Heads(heat, short, mid, scales)
 
 
-def _decoded(heads: Heads, person: Floats) -> float:
+def _decoded_oks(heads: Heads, person: Floats) -> float:
     return max((oks(pose.xy, person) for pose in decode(heads)), default=0.0)
 
 
-def _score(similar: Sequence[float]) -> Score:
-    return Score(float(np.mean(similar)), float(np.mean(np.array(similar) > HIT)))
+def _to_accuracy(similar: Sequence[float]) -> Accuracy:
+    return Accuracy(float(np.mean(similar)), float(np.mean(np.array(similar) > HIT_OKS)))
 
 
-def _crop(image: pillow.Image, person: Floats, size: int) -> Crop:
+def _cut_out(image: pillow.Image, person: Floats, size: int) -> Crop:
     """Somebody in a square with a margin; made smaller as the estimator makes pictures smaller."""
     points = person[person[:, 2] > 0, :2]
     low, high = points.min(0), points.max(0)
-    side = float((high - low).max()) * (1 + 2 * MARGIN)
+    side = float((high - low).max()) * (1 + 2 * CROP_MARGIN)
     left, top = ((low + high) / 2 + 0.5 - side / 2).tolist()  # from pixels' centres to their corners
     at = math.floor(left), math.floor(top)
-    around = pillow.new("RGB", (math.ceil(side) + 1,) * 2, GREY)
+    around = pillow.new("RGB", (math.ceil(side) + 1,) * 2, BORDER_COLOUR)
     around.paste(image, (-at[0], -at[1]))
     box = left - at[0], top - at[1], left - at[0] + side, top - at[1] + side
     made = around.resize((size, size), pillow.Resampling.BILINEAR, box)

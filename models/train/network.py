@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from models.estimator.estimator import CHANNELS as CHANNELS
 from models.estimator.posenet import STRIDE
 
-OFFSET_PIXELS: Final = STRIDE
+PIXELS_PER_CELL: Final = STRIDE
 """The network's offsets are in cells; times this they are in pixels, as the file's are."""
 
-STEM: Final = 24
+STEM_CHANNELS: Final = 24
 BLOCKS: Final = ((48, 2), (48, 1), (128, 2), (128, 1), (320, 2), *((320, 1),) * 8)
 """Channels and stride of each block after the stem, which has stride 2: 16 in all."""
 
-SELDOM: Final = -3.0
+INITIAL_LOGIT: Final = -3.0
 """Where the heat maps' logits begin: nearly all cells have no key point near."""
 
 
@@ -40,11 +40,11 @@ class PoseNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, STEM, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(STEM), nn.ReLU6()
+            nn.Conv2d(3, STEM_CHANNELS, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(STEM_CHANNELS), nn.ReLU6()
         )
-        before = [STEM, *(channels for channels, _ in BLOCKS)]
+        before = [STEM_CHANNELS, *(channels for channels, _ in BLOCKS)]
         self.blocks = nn.ModuleList(
-            Separable(taken, given, stride) for taken, (given, stride) in zip(before, BLOCKS, strict=False)
+            SeparableBlock(taken, given, stride) for taken, (given, stride) in zip(before, BLOCKS, strict=False)
         )
         self.head = nn.Conv2d(before[-1], sum(CHANNELS), 1)
         self._initialise()
@@ -57,7 +57,7 @@ class PoseNet(nn.Module):
         return heads
 
     @property
-    def parameters_count(self) -> int:
+    def parameter_count(self) -> int:
         """How many numbers training finds."""
         return sum(parameter.numel() for parameter in self.parameters())
 
@@ -68,23 +68,25 @@ class PoseNet(nn.Module):
         assert self.head.bias is not None
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
-        nn.init.constant_(self.head.bias[: CHANNELS[0]], SELDOM)
+        nn.init.constant_(self.head.bias[: CHANNELS[0]], INITIAL_LOGIT)
 
 
-class Separable(nn.Module):
+class SeparableBlock(nn.Module):
     """A depthwise 3×3 and a 1×1 convolution; adds what it took in where the shapes allow."""
 
-    def __init__(self, taken: int, given: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(taken, taken, 3, stride=stride, padding=1, groups=taken, bias=False)
-        self.pointwise = nn.Conv2d(taken, given, 1, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(given)
+        self.depthwise = nn.Conv2d(
+            in_channels, in_channels, 3, stride=stride, padding=1, groups=in_channels, bias=False
+        )
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(out_channels)
         self.activation = nn.ReLU6()
-        self.adds = taken == given and stride == 1
+        self.is_residual = in_channels == out_channels and stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.activation(self.norm(self.pointwise(self.depthwise(x))))
-        return x + y if self.adds else y
+        return x + y if self.is_residual else y
 
 
 def as_input(images: Tensor) -> Tensor:

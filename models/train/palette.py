@@ -17,21 +17,21 @@ T = TypeVar("T")
 class Dice:
     """Numbers from a generator, drawn many at a time: one by one they take longer than what is painted with them."""
 
-    def __init__(self, chance: np.random.Generator) -> None:
-        self._chance = chance
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
         self._left: list[float] = []
 
     def __call__(self, low: float = 0.0, high: float = 1.0) -> float:
         """A number between the two."""
         if not self._left:
-            self._left = self._chance.random(256).tolist()
+            self._left = self._rng.random(256).tolist()
         return low + (high - low) * self._left.pop()
 
-    def one_in(self, share: float) -> bool:
+    def happens(self, share: float) -> bool:
         """Whether something happens that happens in this share of cases."""
         return self() < share
 
-    def whole(self, low: int, high: int) -> int:
+    def integer(self, low: int, high: int) -> int:
         """A whole number, `high` included."""
         return int(self(low, high + 1))
 
@@ -39,9 +39,9 @@ class Dice:
         """One of the things."""
         return things[int(self() * len(things))]
 
-    def many(self, count: int, low: float = 0.0, high: float = 1.0) -> Floats:
+    def array(self, count: int, low: float = 0.0, high: float = 1.0) -> Floats:
         """An array of numbers between the two."""
-        return self._chance.random(count, np.float32) * np.float32(high - low) + np.float32(low)
+        return self._rng.random(count, np.float32) * np.float32(high - low) + np.float32(low)
 
 
 COLOURS: Final[dict[str, tuple[tuple[float, ...], ...]]] = {
@@ -66,13 +66,13 @@ COLOURS: Final[dict[str, tuple[tuple[float, ...], ...]]] = {
 """Ranges that natural colours are drawn from, by what has them."""
 
 
-def colour(dice: Dice, kind: str) -> Colour:
+def sample_colour(dice: Dice, kind: str) -> Colour:
     """A colour (RGB, 0–255) such as things of this kind have."""
     hues = dice.pick(COLOURS[kind])
     hue, saturation, value = dice(hues[0], hues[1]), dice(hues[2], hues[3]), dice(hues[4], hues[5])
     return colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
 
 
-def times(one: Colour, light: float) -> Colour:
+def scale_colour(one: Colour, light: float) -> Colour:
     """The colour in more or less light."""
     return one[0] * light, one[1] * light, one[2] * light

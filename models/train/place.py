@@ -7,25 +7,25 @@ from typing import Final
 
 import numpy as np
 
-from models.train.material import Stock
-from models.train.palette import Colour, Dice, Floats, colour, times
+from models.train.material import TextureStock
+from models.train.palette import Colour, Dice, Floats, sample_colour, scale_colour
 from models.train.strokes import (
     ALPHA,
     BASE,
     GEOMETRY,
     QUAD,
     SHADE,
-    SIDE,
     SOFT,
     TEXTURE,
+    TEXTURE_SIDE,
     Point,
     Strokes,
-    lying,
-    textured,
-    upright,
+    ground_matrix,
+    set_texture,
+    upright_matrix,
 )  # fmt: skip
 
-SHADOW: Final[Colour] = (12.0, 11.0, 12.0)
+SHADOW_COLOUR: Final[Colour] = (12.0, 11.0, 12.0)
 Ground = tuple[str, str, float, float]
 """A material, the kind of colour that it has, how small it is, and how strongly it is seen."""
 
@@ -33,7 +33,7 @@ Ground = tuple[str, str, float, float]
 class Place:
     """A backdrop being composed: its size (pixels), the row of its horizon, and the strokes so far."""
 
-    def __init__(self, dice: Dice, stock: Stock, width: int, height: int, horizon: float) -> None:
+    def __init__(self, dice: Dice, stock: TextureStock, width: int, height: int, horizon: float) -> None:
         self.dice, self.stock, self.strokes = dice, stock, Strokes()
         self.width, self.height, self.horizon = width, height, horizon
         self.size = float(max(width, height))
@@ -44,50 +44,54 @@ class Place:
 
     def tone(self, *kinds: str) -> Colour:
         """A colour of one of these kinds."""
-        return colour(self.dice, self.dice.pick(kinds))
+        return sample_colour(self.dice, self.dice.pick(kinds))
 
     def shade(self, across: float, down: float) -> Point:
         """Light that changes by up to this much over the picture."""
         return self.dice(-across, across) / self.size, self.dice(-down, down) / self.size
 
-    def all_over(self, tone: Colour, low: float | None = None) -> Floats:
+    def fill(self, tone: Colour, low: float | None = None) -> Floats:
         """A stroke over the whole picture, or down to a row."""
         bottom = self.height + 9 if low is None else low
         return self.strokes.box(-9, -9, self.width + 9, bottom, tone, shade=self.shade(0.5, 0.4))
 
-    def surface(self, row: Floats, name: str, scale: float = 1.0, strength: float = 1.0, turn: float = 0.0) -> None:
+    def set_material(
+        self, row: Floats, name: str, scale: float = 1.0, strength: float = 1.0, turn: float = 0.0
+    ) -> None:
         """Make a stroke of some material, upright; scale 1 shows 512 pixels of texture per picture's side."""
         dice = self.dice
-        matrix = upright(-dice(0, SIDE), -dice(0, SIDE), scale * SIDE / self.size, turn)
-        textured(row, dice.pick(self.stock.of[name]), matrix, strength)
+        matrix = upright_matrix(-dice(0, TEXTURE_SIDE), -dice(0, TEXTURE_SIDE), scale * TEXTURE_SIDE / self.size, turn)
+        set_texture(row, dice.pick(self.stock.by_name[name]), matrix, strength)
 
-    def plane(self, row: Floats, name: str, scale: float, strength: float, turn: float) -> None:
+    def set_ground_material(self, row: Floats, name: str, scale: float, strength: float, turn: float) -> None:
         """Make a stroke of some material that lies on the ground."""
         near = max(self.height - self.horizon, self.height * 0.3)
-        matrix = lying(self.dice, self.width / 2, self.horizon, near, scale * SIDE / self.size, turn)
-        textured(row, self.dice.pick(self.stock.of[name]), matrix, strength)
+        matrix = ground_matrix(self.dice, self.width / 2, self.horizon, near, scale * TEXTURE_SIDE / self.size, turn)
+        set_texture(row, self.dice.pick(self.stock.by_name[name]), matrix, strength)
 
     def ground(self, ground: Ground, top: float, turn: float) -> None:
         """The ground from a row downwards."""
         name, kind, scale, strength = ground
         light = (0.0, self.dice(-0.4, 0.25) / self.height)
-        row = self.strokes.box(-9, top, self.width + 9, self.height + 9, colour(self.dice, kind), shade=light)
-        self.plane(row, name, scale * self.dice(0.8, 1.5), strength * self.dice(0.7, 1.4), turn)
+        row = self.strokes.box(-9, top, self.width + 9, self.height + 9, sample_colour(self.dice, kind), shade=light)
+        self.set_ground_material(row, name, scale * self.dice(0.8, 1.5), strength * self.dice(0.7, 1.4), turn)
 
-    def on_ground(self) -> Point:
+    def ground_point(self) -> Point:
         """Somewhere on the ground: its row, and how near it is, from 0 at the horizon to 1 in front."""
         room = max(self.height - self.horizon, self.height * 0.1)
         near = 0.02 + self.dice() ** 2 * 0.9
         return self.horizon + room * near, near
 
-    def light_and_shadow(self) -> None:
+    def add_light_patches(self) -> None:
         """Patches of sun or shade over what is there."""
         dice = self.dice
-        for _ in range(dice.whole(1, 3)):
-            tone, alpha = ((255.0, 250.0, 235.0), dice(0.1, 0.4)) if dice.one_in(0.35) else (SHADOW, dice(0.25, 0.65))
+        for _ in range(dice.integer(1, 3)):
+            tone, alpha = (
+                ((255.0, 250.0, 235.0), dice(0.1, 0.4)) if dice.happens(0.35) else (SHADOW_COLOUR, dice(0.25, 0.65))
+            )
             x, y, soft = dice() * self.width, dice() * self.height, dice(0.01, 0.15) * self.size
             wide, high, turn = self.size * dice(0.1, 0.7), self.size * dice(0.05, 0.4), dice(-0.6, 0.6)
-            row = self.strokes.turned(x, y, wide, high, turn, tone, soft)
+            row = self.strokes.rotated_box(x, y, wide, high, turn, tone, soft)
             row[ALPHA] = alpha
 
     def bars(
@@ -100,7 +104,7 @@ class Place:
         across: bool = False,
     ) -> None:
         """Bars side by side (or one above another) within left, top, right and bottom; `thick`: of their distance."""
-        rows = self.strokes.room(count)
+        rows = self.strokes.reserve(count)
         rows[:, 0], rows[:, SOFT], rows[:, ALPHA], rows[:, TEXTURE], rows[:, BASE:SHADE] = QUAD, soft, 1, -1, tone
         along = spot[1::2] if across else spot[::2]
         ends = spot[::2] if across else spot[1::2]
@@ -115,16 +119,16 @@ class Place:
     def slab(self, size: float, soft: float) -> None:
         """A large piece of something, lying anyhow."""
         dice = self.dice
-        x, y, turn = dice() * self.width, dice() * self.height, dice(0, 3.1) if dice.one_in(0.6) else 0.0
+        x, y, turn = dice() * self.width, dice() * self.height, dice(0, 3.1) if dice.happens(0.6) else 0.0
         tone = self.tone("cloth", "wood", "grey", "light", "dark", "wall", "leaves")
-        if dice.one_in(0.6):
+        if dice.happens(0.6):
             shade = (dice(-0.4, 0.4) / size, dice(-0.4, 0.4) / size)
-            row = self.strokes.turned(x, y, size, size * dice(0.2, 1), turn, tone, soft, shade)
+            row = self.strokes.rotated_box(x, y, size, size * dice(0.2, 1), turn, tone, soft, shade)
         else:
             power = dice.pick((2, 4))
             row = self.strokes.ellipse(x, y, size, size * dice(0.3, 1), tone, soft, 1, turn, power, dice(0, 0.6))
         name = dice.pick(("plain", "grain", "cloth", "brick", "curtain", "heap", "letters", "leaves"))
-        self.surface(row, name, dice(0.5, 1.5), dice(0.1, 1.0), turn)
+        self.set_material(row, name, dice(0.5, 1.5), dice(0.1, 1.0), turn)
 
     def things(self, count: int) -> None:
         """Small things anywhere, such as might be taken for heads and limbs."""
@@ -135,7 +139,7 @@ class Place:
     def thing(self, x: float, y: float, big: float, soft: float = 0.7) -> None:
         """Something that stands at x, y and is about twice as high as `big`."""
         dice = self.dice
-        tone = times(self.tone("cloth", "cloth", "dark", "light", "wood", "vivid", "grey"), dice(0.6, 1.05))
+        tone = scale_colour(self.tone("cloth", "cloth", "dark", "light", "wood", "vivid", "grey"), dice(0.6, 1.05))
         what = dice.pick(
             (self.ball, self.bottle, self.limb, self.limb, self.sheet, self.sheet, self.plant, self.gadget)
         )
@@ -145,10 +149,12 @@ class Place:
         """A ball, a bowl, a vase or a head of something."""
         dice = self.dice
         wide = big * dice(0.5, 1)
-        row = self.strokes.ellipse(x, y - big, wide, big, tone, soft, power=dice.pick((2, 2, 4)), round_=dice(0, 0.7))
-        if dice.one_in(0.3):
-            self.surface(row, dice.pick(("cloth", "plain", "heap")), dice(2, 4), dice(0.3, 1))
-        if dice.one_in(0.3):
+        row = self.strokes.ellipse(
+            x, y - big, wide, big, tone, soft, power=dice.pick((2, 2, 4)), roundness=dice(0, 0.7)
+        )
+        if dice.happens(0.3):
+            self.set_material(row, dice.pick(("cloth", "plain", "heap")), dice(2, 4), dice(0.3, 1))
+        if dice.happens(0.3):
             self.strokes.ellipse(
                 x - wide * 0.3, y - big * 1.3, wide * 0.25, big * 0.2, (255, 250, 240), big * 0.15, 0.6
             )
@@ -159,18 +165,18 @@ class Place:
         shade = (dice(-0.5, 0.5) / big, 0.0)
         self.strokes.box(x - wide, y - big * 1.4, x + wide, y, tone, soft, shade=shade)
         self.strokes.box(x - wide * 0.4, y - big * 1.9, x + wide * 0.4, y - big * 1.3, tone, soft, shade=shade)
-        if dice.one_in(0.6):
+        if dice.happens(0.6):
             self.strokes.box(x - wide, y - big * 1.0, x + wide, y - big * 0.4, self.tone("light", "vivid"), soft)
 
     def limb(self, x: float, y: float, big: float, tone: Colour, soft: float) -> None:
         """A rod, a branch, a pipe or what is nearly an arm."""
         dice, angle, long = self.dice, self.dice(0, 6.3), big * self.dice(1, 4)
-        if dice.one_in(0.4):
-            tone = times(self.tone("skin"), dice(0.6, 1))
+        if dice.happens(0.4):
+            tone = scale_colour(self.tone("skin"), dice(0.6, 1))
         end = (x + long * math.cos(angle), y + long * math.sin(angle))
         thick = big * dice(0.06, 0.4)
         self.strokes.capsule((x, y), end, (thick, thick * dice(0.6, 1)), tone, soft)
-        if dice.one_in(0.4):
+        if dice.happens(0.4):
             angle += dice(-1.5, 1.5)
             tip = (end[0] + long * math.cos(angle), end[1] + long * math.sin(angle))
             self.strokes.capsule(end, tip, (thick * 0.8, thick * 0.6), tone, soft)
@@ -179,20 +185,20 @@ class Place:
         """A box, a book, a cloth or a sheet of writing."""
         dice = self.dice
         wide, high, turn = big * dice(0.4, 1.2), big * dice(0.3, 1), dice(-0.4, 0.4)
-        row = self.strokes.turned(x, y - high, wide, high, turn, tone, soft, (0, dice(-0.5, 0.5) / big))
-        if dice.one_in(0.6):
-            self.surface(row, dice.pick(("letters", "cloth", "heap", "grain")), dice(1.5, 4), dice(0.3, 1), turn)
+        row = self.strokes.rotated_box(x, y - high, wide, high, turn, tone, soft, (0, dice(-0.5, 0.5) / big))
+        if dice.happens(0.6):
+            self.set_material(row, dice.pick(("letters", "cloth", "heap", "grain")), dice(1.5, 4), dice(0.3, 1), turn)
 
     def plant(self, x: float, y: float, big: float, tone: Colour, soft: float) -> None:
         """Leaves in a pot perhaps."""
         dice, green = self.dice, self.tone("leaves")
-        if dice.one_in(0.5):
+        if dice.happens(0.5):
             self.strokes.box(x - big * 0.35, y - big * 0.6, x + big * 0.35, y, tone, soft)
             y -= big * 0.5
         for _ in range(4):
             spot = (x + big * dice(-0.7, 0.7), y - big * dice(0, 1.5), big * dice(0.2, 0.5), big * dice(0.2, 0.5))
-            row = self.strokes.ellipse(*spot, times(green, dice(0.6, 1.3)), soft)
-            self.surface(row, "leaves", 1.5, 0.9)
+            row = self.strokes.ellipse(*spot, scale_colour(green, dice(0.6, 1.3)), soft)
+            self.set_material(row, "leaves", 1.5, 0.9)
 
     def gadget(self, x: float, y: float, big: float, tone: Colour, soft: float) -> None:
         """A box with a darker screen, knobs or shelves in it."""
@@ -201,13 +207,13 @@ class Place:
         self.strokes.box(x - wide, y - high, x + wide, y, tone, soft, shade=(0, dice(-0.5, 0.2) / big))
         spot = (x - wide * 0.85, y - high * 0.9, x + wide * dice(0.4, 0.85), y - high * dice(0.1, 0.4))
         row = self.strokes.box(*spot, self.tone("dark", "dark", "sky", "grey"), soft)
-        self.surface(row, dice.pick(("heap", "plain", "letters")), dice(1, 3), dice(0, 0.8))
-        if dice.one_in(0.4):
+        self.set_material(row, dice.pick(("heap", "plain", "letters")), dice(1, 3), dice(0, 0.8))
+        if dice.happens(0.4):
             self.bars(
                 (x - wide, y - high * 0.9, x + wide, y),
-                dice.whole(2, 6),
+                dice.integer(2, 6),
                 0.25,
-                times(tone, 0.6),
+                scale_colour(tone, 0.6),
                 soft,
-                dice.one_in(0.5),
+                dice.happens(0.5),
             )

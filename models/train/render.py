@@ -5,7 +5,7 @@ root of the same quadratic as in `models.figures.forms`. What differs is that on
 small pictures it draws some two thousand people a second.
 
 A solid is looked at from its start: X to the right and Y up in pixels, and Z towards the camera in pixels of the
-solid's middle. The functions that `draw` is put together from are compiled into it.
+solid's middle. The functions that `draw_person` is put together from are compiled into it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from models.figures.look import PER_PERSON
+from models.figures.look import MATERIALS_PER_PERSON
 from models.pose import Floats
-from models.train.buffers import AXES, Buffers, View, inlined, kernel
+from models.train.buffers import AXES_COLUMNS, Buffers, Projection, inlined, kernel
 
-START, END, RADII, SQUASH, CUT, LIMIT, IS_CUT, MELT, CAPS, MATERIAL, ON_TRUNK, ROW = (
+START, END, RADII, SQUASH, CUT, LIMIT, IS_CUT, MELT, CAPS, MATERIAL, ON_TRUNK, SOLID_COLUMNS = (
     0, 3, 6, 8, 17, 20, 21, 22, 23, 25, 26, 27
 )  # fmt: skip
 """Where in a solid's row its numbers start, and how many there are: two points (m), two radii (m), the squash (3×3), a
 plane's normal and limit and whether that cuts it, over how many metres it melts, whether it has its two balls (all as
 in `models.figures.solids`), its material, and whether its cloth is the trunk's."""
 
-BEFORE_LENS: Final = 0.2
+NEAR_PLANE: Final = 0.2
 """Metres before the camera within which a solid is left out."""
-MISSED: Final = -1e30
+NO_SURFACE: Final = -1e30
 """The depth of a surface beside itself."""
-LEVEL: Final = 1e-9
+MIN_QUADRATIC: Final = 1e-9
 """A quadratic whose square counts less than this has no root to speak of."""
-BALL: Final = 1e-4
+BALL_TOLERANCE: Final = 1e-4
 """A solid is drawn as its larger ball where its axis is longer than its radii differ by less than this (squares, as a
 share of the larger radius's)."""
-SHORT: Final = 0.01
+SHORT_SOLID: Final = 0.01
 """A solid of fewer metres has its texture along its own upright, not from its start to its end."""
 SIDE, AT_START, AT_END, NONE = range(4)
 """Parts of a solid's surface."""
@@ -80,35 +80,35 @@ class _Shape(NamedTuple):
 
 
 @kernel
-def draw(
-    rows: Floats, turn: Floats, move: Floats, trunk: Floats, view: View, who: int, first: int, into: Buffers
+def draw_person(
+    rows: Floats, turn: Floats, move: Floats, trunk: Floats, view: Projection, who: int, first: int, into: Buffers
 ) -> None:
     """Draws one person, in place.
 
-    `rows` N×`ROW` are in the person's own axes, from which `turn` (3×3) and `move` (3) lead to the camera's; `trunk`
+    `rows` N×`SOLID_COLUMNS` are in the person's own axes, from which `turn` (3×3) and `move` (3) lead to the camera's; `trunk`
     (3×3: chest, its up and its side, the camera's axes) is where cloth on the trunk has its texture from. `who` numbers
     the person, `first` the first of its solids.
     """
     squash, metric = np.empty((3, 3)), np.empty((3, 3))
     for number in range(len(rows)):
         row = rows[number]
-        ax, ay, az = _turned(turn, row, START)
-        bx, by, bz = _turned(turn, row, END)
+        ax, ay, az = _rotated(turn, row, START)
+        bx, by, bz = _rotated(turn, row, END)
         ax, ay, az, bx, by, bz = ax + move[0], ay + move[1], az + move[2], bx + move[0], by + move[1], bz + move[2]
-        if max(az, bz) > view.distance - BEFORE_LENS:
+        if max(az, bz) > view.distance - NEAR_PLANE:
             continue
         scale_a, scale_b = view.focal / (view.distance - az), view.focal / (view.distance - bz)
         size = view.focal / (view.distance - 0.5 * (az + bz))
         x0, y0, x1, y1 = view.x + ax * scale_a, view.y - ay * scale_a, view.x + bx * scale_b, view.y - by * scale_b
         r0, r1 = row[RADII] * scale_a, row[RADII + 1] * scale_b
-        reach_x, reach_y = _own_axes(row, turn, squash)
-        left, right = _span(x0, x1, reach_x * r0, reach_x * r1, into.near.shape[1])
-        top, bottom = _span(y0, y1, reach_y * r0, reach_y * r1, into.near.shape[0])
+        reach_x, reach_y = _rotate_squash(row, turn, squash)
+        left, right = _span(x0, x1, reach_x * r0, reach_x * r1, into.depth.shape[1])
+        top, bottom = _span(y0, y1, reach_y * r0, reach_y * r1, into.depth.shape[0])
         if left > right or top > bottom:
             continue
         shape = _shape(row, turn, squash, metric, x1 - x0, y0 - y1, (bz - az) * size, r0, r1, size)
-        _texture(into.axes[first + number], row, turn, trunk, ax, ay, az, bx, by, bz)
-        melt, tag = row[MELT], np.int16(who * PER_PERSON + int(row[MATERIAL]))
+        _set_texture_axes(into.texture_axes[first + number], row, turn, trunk, ax, ay, az, bx, by, bz)
+        melt, tag = row[MELT], np.int16(who * MATERIALS_PER_PERSON + int(row[MATERIAL]))
         for py in range(top, bottom + 1):
             y = y0 - py
             for px in range(left, right + 1):
@@ -116,9 +116,9 @@ def draw(
                 part, z = _surface(shape, x, y)
                 if part == NONE:
                     continue
-                depth, share, behind = az + z / size, 1.0, into.near[py, px]
-                if melt > 0 and into.what[py, px] == tag and abs(depth - behind) < melt:
-                    depth, share = _melted(depth, behind, melt)
+                depth, share, behind = az + z / size, 1.0, into.depth[py, px]
+                if melt > 0 and into.tags[py, px] == tag and abs(depth - behind) < melt:
+                    depth, share = _blend_depths(depth, behind, melt)
                 elif depth <= behind:
                     continue
                 nx, ny, nz = _normal(shape, part, x, y, z)
@@ -126,9 +126,9 @@ def draw(
                 normal[0] = normal[0] * (1 - share) + nx * share
                 normal[1] = normal[1] * (1 - share) + ny * share
                 normal[2] = normal[2] * (1 - share) + nz * share
-                into.near[py, px], into.what[py, px] = depth, tag
+                into.depth[py, px], into.tags[py, px] = depth, tag
                 if share > 0.5:
-                    into.which[py, px] = first + number
+                    into.solid_ids[py, px] = first + number
 
 
 @inlined
@@ -141,20 +141,20 @@ def _product(matrix: Any, x: float, y: float, z: float) -> tuple[float, float, f
 
 
 @inlined
-def _turned(turn: Any, row: Any, at: int) -> tuple[float, float, float]:
+def _rotated(turn: Any, row: Any, at: int) -> tuple[float, float, float]:
     """A direction of a row in the camera's axes."""
     turned: tuple[float, float, float] = _product(turn, row[at], row[at + 1], row[at + 2])
     return turned
 
 
 @inlined
-def _own_axes(row: Any, turn: Any, squash: Any) -> tuple[float, float]:
+def _rotate_squash(row: Any, turn: Any, squash: Any) -> tuple[float, float]:
     """Turns the squash, whose rows are a solid's axes by how far it extends along them, to the camera, and says how far
     to the side and up the solid reaches for each unit of its radius."""
     across = up = 0.0
     for i in range(3):
         at = SQUASH + 3 * i
-        squash[i, 0], squash[i, 1], squash[i, 2] = _turned(turn, row, at)
+        squash[i, 0], squash[i, 1], squash[i, 2] = _rotated(turn, row, at)
         length2 = row[at] ** 2 + row[at + 1] ** 2 + row[at + 2] ** 2
         across += (squash[i, 0] / length2) ** 2
         up += (squash[i, 1] / length2) ** 2
@@ -181,7 +181,7 @@ def _shape(
     ox, oy, oz = _product(squash, wx, wy, wz)
     axis2 = ox * ox + oy * oy + oz * oz
     span = axis2 - (r1 - r0) ** 2
-    is_cone = span > BALL * max(r0, r1) ** 2
+    is_cone = span > BALL_TOLERANCE * max(r0, r1) ** 2
     pull = _product(squash.T, ox, oy, oz)
     for i in range(3):
         for j in range(3):
@@ -195,7 +195,7 @@ def _shape(
             metric[i, j] -= pull[i] * pull[j] * over
     side = _quadric(metric, -pull[0] * slope, -pull[1] * slope, -pull[2] * slope, -slope * r0 * (r1 - r0) - r0 * r0)
     along = _Plane(pull[0] * over, pull[1] * over, pull[2] * over, slope)
-    nx, ny, nz = _turned(turn, row, CUT)
+    nx, ny, nz = _rotated(turn, row, CUT)
     kept = row[LIMIT] - row[CUT] * row[START] - row[CUT + 1] * row[START + 1] - row[CUT + 2] * row[START + 2]
     cut = _Plane(float(nx), float(ny), float(nz), -kept * size)
     has_start = row[CAPS] > 0 if is_cone else r0 >= r1
@@ -213,7 +213,7 @@ def _quadric(square: Any, x: float, y: float, z: float, one: float) -> _Quadric:
 def _surface(shape: _Shape, x: float, y: float) -> tuple[int, float]:
     """Which part of a solid shows at a pixel, and its depth there."""
     part, z = _front(shape, x, y)
-    if part != NONE and shape.is_cut and _at(shape.cut, x, y, z) > 0:
+    if part != NONE and shape.is_cut and _evaluate(shape.cut, x, y, z) > 0:
         part, z = _far_wall(shape, x, y)
     return part, z
 
@@ -221,10 +221,10 @@ def _surface(shape: _Shape, x: float, y: float) -> tuple[int, float]:
 @inlined
 def _front(shape: _Shape, x: float, y: float) -> tuple[int, float]:
     """The part of a solid that is nearest to the camera."""
-    part, nearest = NONE, MISSED
+    part, nearest = NONE, NO_SURFACE
     if shape.is_cone:
         z = _root(shape.side, x, y, False)
-        if z > MISSED and 0 <= _at(shape.along, x, y, z) <= 1:
+        if z > NO_SURFACE and 0 <= _evaluate(shape.along, x, y, z) <= 1:
             part, nearest = SIDE, z
     if shape.has_start:
         z = _root(shape.start, x, y, False)
@@ -242,28 +242,28 @@ def _far_wall(shape: _Shape, x: float, y: float) -> tuple[int, float]:
     """What shows where the front is cut away: the far wall, from inside, unless that is cut away too."""
     part = SIDE if shape.is_cone else AT_START
     z = _root(shape.side if shape.is_cone else shape.start, x, y, True)
-    if z == MISSED or _at(shape.cut, x, y, z) > 0:
+    if z == NO_SURFACE or _evaluate(shape.cut, x, y, z) > 0:
         return NONE, z
-    if shape.is_cone and not 0 <= _at(shape.along, x, y, z) <= 1:
+    if shape.is_cone and not 0 <= _evaluate(shape.along, x, y, z) <= 1:
         return NONE, z
     return part, z
 
 
 @inlined
-def _at(plane: _Plane, x: float, y: float, z: float) -> float:
+def _evaluate(plane: _Plane, x: float, y: float, z: float) -> float:
     return plane.x * x + plane.y * y + plane.z * z + plane.one
 
 
 @inlined
 def _root(q: _Quadric, x: float, y: float, far: bool) -> float:
-    """The depth of the surface that is nearest to the camera, or `far`thest from it; `MISSED` beside the solid."""
-    if abs(q.zz) < LEVEL:
-        return MISSED
+    """The depth of the surface that is nearest to the camera, or `far`thest from it; `NO_SURFACE` beside the solid."""
+    if abs(q.zz) < MIN_QUADRATIC:
+        return NO_SURFACE
     b = (q.z + q.xz * x + q.yz * y) / q.zz
     c = (q.one + 2 * q.x * x + 2 * q.y * y + q.xx * x * x + 2 * q.xy * x * y + q.yy * y * y) / q.zz
     disc = b * b - c
     if disc < 0:
-        return MISSED
+        return NO_SURFACE
     root = np.sqrt(disc)
     if (q.zz < 0) != far:  # more of a cone's double than of the cone: its nearer root is the other one
         root = -root
@@ -288,7 +288,7 @@ def _normal(shape: _Shape, part: int, x: float, y: float, z: float) -> tuple[flo
 
 
 @inlined
-def _melted(depth: float, behind: float, melt: float) -> tuple[float, float]:
+def _blend_depths(depth: float, behind: float, melt: float) -> tuple[float, float]:
     """The smooth maximum of two depths less than `melt` apart, and the share of the new one in the surface there."""
     close = (melt - abs(depth - behind)) / melt
     share = 0.5 * close if depth < behind else 1 - 0.5 * close
@@ -296,17 +296,17 @@ def _melted(depth: float, behind: float, melt: float) -> tuple[float, float]:
 
 
 @inlined
-def _texture(
+def _set_texture_axes(
     axes: Any, row: Any, turn: Any, trunk: Any, ax: float, ay: float, az: float, bx: float, by: float, bz: float
 ) -> None:
     """Where a solid's cloth has its pattern from: the trunk's from the chest, a limb's along the limb."""
     if row[ON_TRUNK] > 0:
-        for i in range(AXES):
+        for i in range(AXES_COLUMNS):
             axes[i] = trunk[i // 3, i % 3]
         return
     dx, dy, dz = bx - ax, by - ay, bz - az
-    if dx * dx + dy * dy + dz * dz < SHORT * SHORT:
-        dx, dy, dz = _turned(turn, row, SQUASH + 3)
+    if dx * dx + dy * dy + dz * dz < SHORT_SOLID * SHORT_SOLID:
+        dx, dy, dz = _rotated(turn, row, SQUASH + 3)
     length = np.sqrt(dx * dx + dy * dy + dz * dz)
     dx, dy, dz = dx / length, dy / length, dz / length
     level = np.sqrt(dx * dx + dy * dy) + 1e-6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from models.train.palette import Colour, times
-from models.train.place import SHADOW, Ground, Place
+from models.train.palette import Colour, scale_colour
+from models.train.place import SHADOW_COLOUR, Ground, Place
 
 WALLS: Final[tuple[tuple[str, float, float], ...]] = (
     ("plain", 0.5, 0.3), ("plain", 1.0, 0.5), ("plain", 0.3, 0.4), ("brick", 1.2, 0.9), ("brick", 0.6, 0.6),
@@ -28,21 +28,21 @@ class Room(Place):
         dice, width, height = self.dice, self.width, self.height
         foot = max(self.horizon + height * dice(0.05, 0.5), height * dice(0.3, 0.9))
         tone = self.tone("wall")
-        self.surface(self.all_over(tone, foot + 4), *dice.pick(WALLS))
-        left = self.corner(tone, foot) if dice.one_in(0.35) else 0.0
-        if dice.one_in(0.25):
+        self.set_material(self.fill(tone, foot + 4), *dice.pick(WALLS))
+        left = self.corner(tone, foot) if dice.happens(0.35) else 0.0
+        if dice.happens(0.25):
             self.kitchen(foot)
-        for _ in range(dice.whole(1, 5)):
-            self.hang(dice(left, width), dice(-0.15, 0.7) * foot, foot)
+        for _ in range(dice.integer(1, 5)):
+            self.wall_item(dice(left, width), dice(-0.15, 0.7) * foot, foot)
         self.ground(dice.pick(FLOORS), foot, dice.pick((0.0, 0.0, 1.57, dice(0, 1.5))))
-        if dice.one_in(0.6):
+        if dice.happens(0.6):
             self.strokes.box(-9, foot - height * dice(0.01, 0.03), width + 9, foot, self.tone("light", "wood", "dark"))
-        self.strokes.box(-9, foot - 1, width + 9, foot + height * 0.02, SHADOW, height * 0.015, 0.35)
-        if dice.one_in(0.3):
+        self.strokes.box(-9, foot - 1, width + 9, foot + height * 0.02, SHADOW_COLOUR, height * 0.015, 0.35)
+        if dice.happens(0.3):
             self.rug(foot)
-        for depth in sorted(dice() ** 1.3 * 1.1 for _ in range(dice.whole(2, 6))):
+        for depth in sorted(dice() ** 1.3 * 1.1 for _ in range(dice.integer(2, 6))):
             self.furniture(foot, foot + (height - foot) * depth)
-        if dice.one_in(0.25):
+        if dice.happens(0.25):
             self.ceiling()
 
     def corner(self, tone: Colour, foot: float) -> float:
@@ -51,16 +51,16 @@ class Room(Place):
         left = self.width * dice(0.05, 0.4)
         fall = (foot - self.horizon) / max(self.width * dice(0.4, 0.9) - left, 1)
         spot = (-9, -self.height, left, -9, left, foot, -9, foot + (left + 9) * abs(fall))
-        row = self.strokes.quad(spot, times(tone, dice(0.6, 1.15)), shade=self.shade(0.5, 0))
-        self.surface(row, "plain", 0.5, 0.3)
+        row = self.strokes.quad(spot, scale_colour(tone, dice(0.6, 1.15)), shade=self.shade(0.5, 0))
+        self.set_material(row, "plain", 0.5, 0.3)
         return left
 
     def ceiling(self) -> None:
         """A strip of ceiling with lights in it."""
         dice = self.dice
         low = self.height * dice(0.03, 0.15)
-        self.all_over(times(self.tone("light"), dice(0.7, 1)), low)
-        for _ in range(dice.whole(0, 3)):
+        self.fill(scale_colour(self.tone("light"), dice(0.7, 1)), low)
+        for _ in range(dice.integer(0, 3)):
             spot = (dice(0, self.width), low * dice(0.2, 0.8), self.size * dice(0.01, 0.06), self.size * 0.012)
             self.strokes.ellipse(*spot, (255, 250, 235), 2)
 
@@ -70,9 +70,11 @@ class Room(Place):
         top, x, wide = foot + (self.height - foot) * dice(0.1, 0.5), dice(-0.1, 0.6) * width, width * dice(0.3, 0.8)
         low = top + (self.height - foot) * dice(0.2, 0.6)
         spot = (x + wide * 0.1, top, x + wide * 0.9, top, x + wide, low, x, low)
-        self.plane(self.strokes.quad(spot, self.tone("cloth", "light", "earth"), 0.8), "carpet", 1.2, dice(0.3, 1), 0)
+        self.set_ground_material(
+            self.strokes.quad(spot, self.tone("cloth", "light", "earth"), 0.8), "carpet", 1.2, dice(0.3, 1), 0
+        )
 
-    def hang(self, x: float, y: float, foot: float) -> None:
+    def wall_item(self, x: float, y: float, foot: float) -> None:
         """Something on the wall about there."""
         dice, size, what = self.dice, self.size, self.dice()
         wide, high = size * dice(0.08, 0.45), size * dice(0.08, 0.4)
@@ -83,12 +85,12 @@ class Room(Place):
             self.door(x, foot, size * dice(0.15, 0.3), min(foot * dice(0.7, 1), size * 0.8))
         elif what < 0.6:
             for k in range(dice.pick((1, 1, 2, 4))):
-                self.framed(x + k * wide * 0.75, y + dice(-0.05, 0.05) * high, wide * 0.7, high * 0.8)
+                self.framed_picture(x + k * wide * 0.75, y + dice(-0.05, 0.05) * high, wide * 0.7, high * 0.8)
         elif what < 0.78:
             row = self.strokes.box(
                 x, y, x + wide * 1.4, min(y + high * 1.7, foot), (135, 130, 125), shade=self.shade(0.5, 0)
             )
-            self.surface(row, "shelves", dice(0.6, 1.6), dice(0.8, 1))
+            self.set_material(row, "shelves", dice(0.6, 1.6), dice(0.8, 1))
         elif what < 0.9:
             self.cupboards(x, y, wide * 1.5, high)
         else:
@@ -101,57 +103,57 @@ class Room(Place):
         counter = foot - size * dice(0.2, 0.4)
         gap = size * dice(0.15, 0.3)
         row = self.strokes.box(left, counter - gap, right, counter, self.tone("light", "wall", "grey"))
-        self.surface(row, "brick", dice(0.8, 1.6), 0.8)
+        self.set_material(row, "brick", dice(0.8, 1.6), 0.8)
         self.cupboards(left, counter - gap - size * 0.4, right - left, size * 0.4)
         self.cupboards(left, counter, right - left, foot - counter)
-        for _ in range(dice.whole(2, 7)):
+        for _ in range(dice.integer(2, 7)):
             self.thing(dice(left, right), counter, size * dice(0.02, 0.06))
         self.strokes.box(left, counter - 1, right, counter + size * 0.02, self.tone("grey", "dark", "wood", "light"))
 
     def window(self, x: float, y: float, wide: float, high: float) -> None:
         """A window, with curtains or blinds perhaps."""
         dice, frame = self.dice, self.size * self.dice(0.006, 0.02)
-        edge, panes = self.tone("light", "light", "wood", "dark"), dice.whole(1, 4)
+        edge, panes = self.tone("light", "light", "wood", "dark"), dice.integer(1, 4)
         self.strokes.box(x - frame, y - frame, x + wide + frame, y + high + frame, edge)
-        light = times(self.tone("sky", "light", "light", "leaves", "dark"), dice(0.9, 1.3))
+        light = scale_colour(self.tone("sky", "light", "light", "leaves", "dark"), dice(0.9, 1.3))
         out = self.strokes.box(x, y, x + wide, y + high, light, shade=(0, dice(-1, 0.2) / high))
-        self.surface(out, dice.pick(("leaves", "plain", "facade", "heap")), 0.8, dice(0.1, 1))
+        self.set_material(out, dice.pick(("leaves", "plain", "facade", "heap")), 0.8, dice(0.1, 1))
         if panes > 1:
             self.bars((x - frame / 2, y, x + wide, y + high), panes, 0.1, edge)
-        if dice.one_in(0.5):
+        if dice.happens(0.5):
             self.strokes.box(x, y + high * 0.5 - frame / 2, x + wide, y + high * 0.5 + frame / 2, edge)
-        if dice.one_in(0.4):
+        if dice.happens(0.4):
             tone = self.tone("wall", "light", "cloth")
             for start in (x - wide * 0.2, x + wide * 0.85):
                 row = self.strokes.box(start, y - high * 0.1, start + wide * 0.35, y + high * 1.3, tone)
-                self.surface(row, "curtain", 1.3, 1.0)
-        elif dice.one_in(0.25):
-            self.bars((x, y, x + wide, y + high), dice.whole(8, 20), 0.5, times(edge, 0.8), across=True)
+                self.set_material(row, "curtain", 1.3, 1.0)
+        elif dice.happens(0.25):
+            self.bars((x, y, x + wide, y + high), dice.integer(8, 20), 0.5, scale_colour(edge, 0.8), across=True)
 
     def door(self, x: float, foot: float, wide: float, high: float) -> None:
         """A door with panels, or a dark doorway."""
         dice, tone = self.dice, self.tone("wood", "light", "wall", "dark")
-        self.strokes.box(x - wide * 0.08, foot - high * 1.04, x + wide * 1.08, foot, times(tone, dice(0.6, 1.2)))
+        self.strokes.box(x - wide * 0.08, foot - high * 1.04, x + wide * 1.08, foot, scale_colour(tone, dice(0.6, 1.2)))
         row = self.strokes.box(x, foot - high, x + wide, foot, tone, shade=self.shade(0.5, 0))
-        self.surface(row, dice.pick(("grain", "grain", "heap")), 1, dice(0.1, 0.9))
+        self.set_material(row, dice.pick(("grain", "grain", "heap")), 1, dice(0.1, 0.9))
         for top, low in ((0.08, 0.42), (0.5, 0.92)):
             spot = (x + wide * 0.16, foot - high * (1 - top), x + wide * 0.84, foot - high * (1 - low))
-            self.strokes.box(*spot, times(tone, 0.7))
-            self.strokes.box(spot[0] + 1, spot[1] + 1, spot[2], spot[3], times(tone, dice(0.9, 1.1)))
+            self.strokes.box(*spot, scale_colour(tone, 0.7))
+            self.strokes.box(spot[0] + 1, spot[1] + 1, spot[2], spot[3], scale_colour(tone, dice(0.9, 1.1)))
         knob = 1 + self.size * 0.006
         self.strokes.ellipse(x + wide * 0.9, foot - high * 0.48, knob, knob, self.tone("grey"))
 
-    def framed(self, x: float, y: float, wide: float, high: float) -> None:
+    def framed_picture(self, x: float, y: float, wide: float, high: float) -> None:
         """A picture, a poster, a notice, a screen or a mirror."""
         dice, rim = self.dice, self.size * self.dice(0.003, 0.02)
-        self.strokes.box(x + rim, y + rim * 2, x + wide + rim * 1.5, y + high + rim * 2, SHADOW, rim + 1, 0.4)
+        self.strokes.box(x + rim, y + rim * 2, x + wide + rim * 1.5, y + high + rim * 2, SHADOW_COLOUR, rim + 1, 0.4)
         self.strokes.box(x, y, x + wide, y + high, self.tone("dark", "wood", "light"))
         name = dice.pick(("heap", "letters", "plain", "heap", "crowd", "leaves", "cloud"))
         tone = self.tone("light", "wall", "cloth") if name in ("plain", "leaves", "cloud") else (128.0, 128.0, 128.0)
-        if dice.one_in(0.2):
+        if dice.happens(0.2):
             tone = self.tone("dark")
         row = self.strokes.box(x + rim, y + rim, x + wide - rim, y + high - rim, tone, shade=self.shade(1, 0))
-        self.surface(row, name, dice(0.8, 2.5), dice(0.2, 1))
+        self.set_material(row, name, dice(0.8, 2.5), dice(0.2, 1))
 
     def cupboards(self, x: float, y: float, wide: float, high: float) -> None:
         """A row of doors, as in kitchens."""
@@ -161,11 +163,11 @@ class Room(Place):
             self.size * self.dice(0.08, 0.16),
         )
         tone, knob = self.tone(kind), self.tone("grey", "dark", "light")
-        self.strokes.box(x, y, x + wide, y + high, times(tone, 0.5))
+        self.strokes.box(x, y, x + wide, y + high, scale_colour(tone, 0.5))
         for k in range(min(int(wide / each) + 1, 12)):
             at = x + k * each
-            row = self.strokes.box(at, y + 1, at + each - 1.2, y + high - 1, times(tone, dice(0.85, 1.05)))
-            self.surface(row, "grain" if kind == "wood" else "plain", 1, 0.6)
+            row = self.strokes.box(at, y + 1, at + each - 1.2, y + high - 1, scale_colour(tone, dice(0.85, 1.05)))
+            self.set_material(row, "grain" if kind == "wood" else "plain", 1, 0.6)
             if k % 2 == 0:
                 self.strokes.box(at + each * 0.85, y + high * 0.6, at + each * 0.9 + 1, y + high * 0.9, knob)
 
@@ -184,21 +186,21 @@ class Room(Place):
         wide, high = size * dice(0.15, 0.6) * near, size * dice(0.1, 0.4) * near
         x, top = dice(-0.2, 0.9) * self.width, below - high
         tone = self.tone("wood", "wood", "cloth", "grey", "dark", "light")
-        self.strokes.box(x - 2, below - high * 0.1, x + wide + 4, below + size * 0.02, SHADOW, size * 0.02, 0.45)
-        front = times(tone, dice(0.5, 0.9))
+        self.strokes.box(x - 2, below - high * 0.1, x + wide + 4, below + size * 0.02, SHADOW_COLOUR, size * 0.02, 0.45)
+        front = scale_colour(tone, dice(0.5, 0.9))
         if what < 0.3:
             self.legs(x, top, wide, high, front)
         elif what < 0.45:
             spot = (x + wide / 2, below - high / 2, wide / 2, high / 2)
-            row = self.strokes.ellipse(*spot, front, 1, power=dice.pick((4, 8)), round_=0.5)
-            self.surface(row, dice.pick(("cloth", "plain", "carpet")), dice(0.8, 1.5), dice(0.2, 0.8))
+            row = self.strokes.ellipse(*spot, front, 1, power=dice.pick((4, 8)), roundness=0.5)
+            self.set_material(row, dice.pick(("cloth", "plain", "carpet")), dice(0.8, 1.5), dice(0.2, 0.8))
         else:
             self.chest(x, top, wide, high, front)
         deep = min(high * 0.5, max(1.0, (top - self.horizon) * dice(0.1, 0.4)))
         lean = (self.width / 2 - x - wide / 2) * deep / size
         spot8 = (x, top, x + wide, top, x + wide + lean - deep * 0.3, top - deep, x + lean + deep * 0.3, top - deep)
-        self.surface(self.strokes.quad(spot8, tone), dice.pick(("grain", "plain", "cloth")), 1, 0.5)
-        for _ in range(dice.whole(0, 5)):
+        self.set_material(self.strokes.quad(spot8, tone), dice.pick(("grain", "plain", "cloth")), 1, 0.5)
+        for _ in range(dice.integer(0, 5)):
             self.thing(x + wide * dice(), top - deep * dice(), size * dice(0.015, 0.06) * near)
 
     def legs(self, x: float, top: float, wide: float, high: float, tone: Colour) -> None:
@@ -207,20 +209,20 @@ class Room(Place):
         for leg in (0.03, 0.3 + dice(0, 0.3), 0.95):
             self.strokes.box(x + wide * leg, top, x + wide * leg + thin, top + high, tone)
         self.strokes.box(x, top, x + wide, top + thin * 1.5, tone)
-        if dice.one_in(0.4):
-            self.bars((x, top - high * 0.8, x + wide * 0.5, top), dice.whole(2, 6), dice(0.2, 0.6), tone)
+        if dice.happens(0.4):
+            self.bars((x, top - high * 0.8, x + wide * 0.5, top), dice.integer(2, 6), dice(0.2, 0.6), tone)
             self.strokes.box(x, top - high * 0.85, x + wide * 0.5, top - high * 0.7, tone)
 
     def chest(self, x: float, top: float, wide: float, high: float, tone: Colour) -> None:
         """A front with drawers or shelves."""
         dice = self.dice
         row = self.strokes.box(x, top, x + wide, top + high, tone, shade=self.shade(0.5, 0.5))
-        self.surface(row, dice.pick(("grain", "plain", "cloth", "shelves", "grain")), dice(0.6, 1.3), dice(0.3, 1))
-        if dice.one_in(0.6):
+        self.set_material(row, dice.pick(("grain", "plain", "cloth", "shelves", "grain")), dice(0.6, 1.3), dice(0.3, 1))
+        if dice.happens(0.6):
             self.bars(
                 (x, top + high * dice(0.1, 0.3), x + wide, top + high),
-                dice.whole(1, 4),
+                dice.integer(1, 4),
                 0.06,
-                times(tone, 0.5),
+                scale_colour(tone, 0.5),
                 across=True,
             )

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from numba import njit
 
 from models.train.palette import Floats
-from models.train.strokes import PER_TEXTURE, SIDE, Bytes
+from models.train.strokes import BYTES_PER_TEXTURE, TEXTURE_SIDE, Bytes
 
-Line = npt.NDArray[np.float64]
+TextureLine = npt.NDArray[np.float64]
 
-FAINT: Final = 0.04
+MIN_COVERAGE: Final = 0.04
 """Coverage below which nothing is painted."""
 
 
@@ -44,7 +44,7 @@ def _chord(row: Floats, y: float, share: float, low: float, high: float) -> tupl
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _edges(row: Floats, edges: Floats) -> bool:
+def _set_edges(row: Floats, edges: Floats) -> bool:
     """A four-cornered shape's edges as distances a·x + b·y + c, positive inside; whether it has any inside."""
     area = 0.0
     for e in range(4):
@@ -82,15 +82,15 @@ def _bounds(row: Floats) -> tuple[float, float, float, float]:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def paint(canvas: Floats, cover: Bytes, kept: Bytes, rows: Floats, texels: Bytes) -> None:
+def paint(canvas: Floats, cover: Bytes, protected: Bytes, rows: Floats, texels: Bytes) -> None:
     """Paint strokes (N×40) onto a picture (H×W×3). Where `cover` is H×W, it is 1 from then on where anything was
-    painted; where `kept` is, nothing is painted where it is not 0."""
+    painted; where `protected` is, nothing is painted where it is not 0."""
     height, width = canvas.shape[0], canvas.shape[1]
     edges = np.zeros((4, 4), np.float32)
     line = np.zeros(6, np.float64)
     for i in range(rows.shape[0]):
         row = rows[i]
-        if row[0] == 0 and not _edges(row, edges):
+        if row[0] == 0 and not _set_edges(row, edges):
             continue
         soft = max(float(row[9]), 0.3)
         left, top, right, bottom = _bounds(row)
@@ -105,16 +105,16 @@ def paint(canvas: Floats, cover: Bytes, kept: Bytes, rows: Floats, texels: Bytes
                 if row[7] == 2:
                     low, high = _chord(row, y, 1 + soft / row[8], low, high)
             if low <= high:
-                _texture_line(row, y, (low + high) / 2, line)
+                _set_texture_line(row, y, (low + high) / 2, line)
                 span = (int(np.ceil(low)), int(np.floor(high)), int(np.ceil(full_low)), int(np.floor(full_high)))
-                _paint_line(canvas, cover, kept, row, edges, texels, line, y, span)
+                _paint_line(canvas, cover, protected, row, edges, texels, line, y, span)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _texture_line(row: Floats, y: int, x: float, line: Line) -> None:
+def _set_texture_line(row: Floats, y: int, x: float, line: TextureLine) -> None:
     """Where a row of the picture lies in a texture: its first byte and side at the size that fits (by what is seen
     about x), u and v at the row's start and their steps."""
-    m, start, side = row[12:21], int(row[11]) * PER_TEXTURE, SIDE
+    m, start, side = row[12:21], int(row[11]) * BYTES_PER_TEXTURE, TEXTURE_SIDE
     if start < 0:
         return
     w = 1.0 / max(m[7] * y + m[8], 1e-4)
@@ -122,7 +122,7 @@ def _texture_line(row: Floats, y: int, x: float, line: Line) -> None:
     ux, vx, uy, vy = m[0] * w, m[3] * w, (m[1] - u * m[7]) * w, (m[4] - v * m[7]) * w
     # between the longer side of what a pixel sees of the texture and the area of it
     fourth_power = max(ux * ux + vx * vx, uy * uy + vy * vy) * abs(ux * vy - uy * vx)
-    while fourth_power > 1.4**4 and side > SIDE >> 6:
+    while fourth_power > 1.4**4 and side > TEXTURE_SIDE >> 6:
         start += 3 * side * side
         side //= 2
         fourth_power /= 16
@@ -134,7 +134,7 @@ def _texture_line(row: Floats, y: int, x: float, line: Line) -> None:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _paint_line(
-    canvas: Floats, cover: Bytes, kept: Bytes, row: Floats, edges: Floats, texels: Bytes, line: Line, y: int,
+    canvas: Floats, cover: Bytes, kept: Bytes, row: Floats, edges: Floats, texels: Bytes, line: TextureLine, y: int,
     span: tuple[int, int, int, int],
 ) -> None:  # fmt: skip
     """Paint a stroke's part of one row: from and to which column, and between which of them it covers all."""
@@ -152,8 +152,8 @@ def _paint_line(
             continue
         coverage, dark = _coverage(row, edges, x, y)
         coverage *= alpha
-        if coverage >= FAINT and not (keeping and kept[y, x] != 0):
-            r, g, b = _seen(row, texels, line, x, max(level - dark + row[27] * x, 0.0))
+        if coverage >= MIN_COVERAGE and not (keeping and kept[y, x] != 0):
+            r, g, b = _stroke_colour(row, texels, line, x, max(level - dark + row[27] * x, 0.0))
             canvas[y, x, 0] += coverage * (r - canvas[y, x, 0])
             canvas[y, x, 1] += coverage * (g - canvas[y, x, 1])
             canvas[y, x, 2] += coverage * (b - canvas[y, x, 2])
@@ -164,7 +164,7 @@ def _paint_line(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _fill_line(
-    canvas: Floats, row: Floats, texels: Bytes, line: Line, y: int, low: int, high: int, level: float
+    canvas: Floats, row: Floats, texels: Bytes, line: TextureLine, y: int, low: int, high: int, level: float
 ) -> None:  # fmt: skip
     """Paint what a stroke covers all of in a row."""
     a0, a1, a2, b0, b1, b2, shade = row[21], row[22], row[23], row[24], row[25], row[26], row[27]
@@ -178,7 +178,7 @@ def _fill_line(
         return
     if line[1] < 0:
         for x in range(low, high + 1):
-            r, g, b = _seen(row, texels, line, x, max(level + shade * x, 0.0))
+            r, g, b = _stroke_colour(row, texels, line, x, max(level + shade * x, 0.0))
             canvas[y, x, 0], canvas[y, x, 1], canvas[y, x, 2] = r, g, b
         return
     start, side = int(line[0]), int(line[1])
@@ -194,7 +194,7 @@ def _fill_line(
 
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _seen(row: Floats, texels: Bytes, line: Line, x: int, light: float) -> tuple[float, float, float]:
+def _stroke_colour(row: Floats, texels: Bytes, line: TextureLine, x: int, light: float) -> tuple[float, float, float]:
     """A stroke's colour in a column of the row that `line` is for."""
     red, green, blue = float(row[24]), float(row[25]), float(row[26])
     if row[11] >= 0:

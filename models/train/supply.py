@@ -17,24 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from models.pose import Floats
-from models.processes import begin
-from models.train.variety import moved, similarity
+from models.processes import init_worker
+from models.train.variety import similarity_transform, warp
 
-PEOPLE: Final = 10_000
+BANK_SIZE: Final = 10_000
 """People in each process's bank …"""
-RENEWED: Final = 6
+RENEWED_PER_BATCH: Final = 6
 """… of whom so many are other ones for each batch."""
-PICTURES: Final = 1_200
+GALLERY_SIZE: Final = 1_200
 """In each process's gallery."""
-GROWN: Final = 40
+ADDED_PER_BATCH: Final = 40
 """So many join the bank with each batch until it is full: learning need not wait for all of them."""
-AHEAD: Final = 8
+MAX_QUEUED: Final = 8
 """Batches that lie ready."""
-USES: Final = 4
+USES_PER_BATCH: Final = 4
 """How often a batch is learned from …"""
-POOL: Final = (40, 160)
+POOL_LIMITS: Final = (40, 160)
 """… of so many that wait for it, at least and at most: what was learned from is not learned from again at once."""
-NICE: Final = 19
+NICENESS: Final = 19
 """Drawing gives way to learning, whose threads wait for each other: it goes on while learning waits for it."""
 
 
@@ -44,31 +44,35 @@ class Batch(NamedTuple):
     images: npt.NDArray[np.uint8]
     people: Floats
 
-    def varied(self, chance: np.random.Generator) -> Batch:
+    def augmented(self, rng: np.random.Generator) -> Batch:
         """The same scenes, half of them in a mirror, each a little nearer or farther, turned and moved."""
         size = self.images.shape[1]
         images, people = np.empty_like(self.images), np.empty_like(self.people)
         middle = np.full(2, (size - 1) / 2)
         for number in range(len(images)):
-            mirror = bool(chance.random() < 0.5)
-            scale, turn = math.exp(chance.normal(0, 0.14)), float(chance.normal(0, 0.12))
-            way = similarity(scale, turn, middle, middle + chance.normal(0, 0.04, 2) * size, mirror)
-            images[number], people[number] = moved(self.images[number], self.people[number], way, size)
+            mirror = bool(rng.random() < 0.5)
+            scale, turn = math.exp(rng.normal(0, 0.14)), float(rng.normal(0, 0.12))
+            way = similarity_transform(scale, turn, middle, middle + rng.normal(0, 0.04, 2) * size, mirror)
+            images[number], people[number] = warp(self.images[number], self.people[number], way, size)
         return Batch(images, people)
 
 
 class Supply:
-    """Batches of `count` scenes, drawn by `processes`; `size` may change at any time. A context manager."""
+    """Batches of `batch_size` scenes, drawn by `processes`; `size` may change at any time. A context manager."""
 
-    def __init__(self, seed: Sequence[int], count: int, size: int, recorded: Sequence[Path], processes: int) -> None:
+    def __init__(
+        self, seed: Sequence[int], batch_size: int, size: int, mocap_files: Sequence[Path], processes: int
+    ) -> None:
         context = mp.get_context("spawn")
         self._size: Synchronized[int] = context.Value("i", size)
-        self._filled: Queue[Batch] = context.Queue(AHEAD)
+        self._filled: Queue[Batch] = context.Queue(MAX_QUEUED)
         self._used: list[tuple[Batch, int]] = []
-        self._chance = np.random.default_rng([*seed, 9])
+        self._rng = np.random.default_rng([*seed, 9])
         self._processes = [
             context.Process(
-                target=_supply, args=(self._filled, self._size, [*seed, n], count, list(recorded)), daemon=True
+                target=_draw_batches,
+                args=(self._filled, self._size, [*seed, n], batch_size, list(mocap_files)),
+                daemon=True,
             )
             for n in range(processes)
         ]
@@ -94,21 +98,21 @@ class Supply:
     def size(self, size: int) -> None:
         self._size.value = size
 
-    def take(self) -> Batch:
-        """A batch that was never seen, where one lies ready, or one that was, varied; each is used `USES` times."""
+    def next_batch(self) -> Batch:
+        """A batch that was never seen, where one lies ready, or one that was, varied; each is used `USES_PER_BATCH` times."""
         try:
-            new = self._filled.get_nowait() if len(self._used) >= POOL[0] else self._waited()
+            new = self._filled.get_nowait() if len(self._used) >= POOL_LIMITS[0] else self._wait_for_batch()
         except queue.Empty:
-            batch, uses = self._used.pop(int(self._chance.integers(len(self._used))))
+            batch, uses = self._used.pop(int(self._rng.integers(len(self._used))))
             if uses > 1:
                 self._used.append((batch, uses - 1))
-            return batch.varied(self._chance)
-        if len(self._used) >= POOL[1]:  # drawing is the faster of the two
-            self._used.pop(int(self._chance.integers(len(self._used))))
-        self._used.append((new, USES - 1))
+            return batch.augmented(self._rng)
+        if len(self._used) >= POOL_LIMITS[1]:  # drawing is the faster of the two
+            self._used.pop(int(self._rng.integers(len(self._used))))
+        self._used.append((new, USES_PER_BATCH - 1))
         return new
 
-    def _waited(self) -> Batch:
+    def _wait_for_batch(self) -> Batch:
         while True:
             try:
                 return self._filled.get(timeout=5)
@@ -118,30 +122,30 @@ class Supply:
                     raise RuntimeError(f"a process that draws scenes ended with status {ended[0]}") from None
 
 
-def _supply(filled: Queue[Batch], size: Any, seed: list[int], count: int, recorded: list[Path]) -> None:
-    begin()
-    os.nice(NICE)
+def _draw_batches(filled: Queue[Batch], size: Any, seed: list[int], count: int, recorded: list[Path]) -> None:
+    init_worker()
+    os.nice(NICENESS)
     from models.train.bank import Bank
     from models.train.gallery import Gallery
-    from models.train.mocap import load
-    from models.train.studio import MOST, Studio
+    from models.train.mocap import load_poses
+    from models.train.studio import MAX_PEOPLE, SceneGenerator
 
-    chance = np.random.default_rng(seed)
-    bank = Bank(chance, 400, load(recorded) if recorded else None)
-    gallery = Gallery(chance, PICTURES)
-    studio = Studio(bank, gallery, int(chance.integers(1 << 31)))
+    rng = np.random.default_rng(seed)
+    bank = Bank(rng, 400, load_poses(recorded) if recorded else None)
+    gallery = Gallery(rng, GALLERY_SIZE)
+    studio = SceneGenerator(bank, gallery, int(rng.integers(1 << 31)))
     while True:
         side = int(size.value)
         images = np.empty((count, side, side, 3), np.uint8)
-        people = np.zeros((count, MOST, 17, 3), np.float32)
+        people = np.zeros((count, MAX_PEOPLE, 17, 3), np.float32)
         for number in range(count):
-            made = studio.scene(side)
+            made = studio.generate(side)
             images[number] = made.image
             people[number, : len(made.people)] = made.people
-        if chance.random() < (1.0 if len(gallery.kept) < PICTURES // 2 else 0.5):
+        if rng.random() < (1.0 if len(gallery.pictures) < GALLERY_SIZE // 2 else 0.5):
             gallery.grow(1)
         filled.put(Batch(images, people))
-        if len(bank.people) < PEOPLE:
-            bank.grow(GROWN)
+        if len(bank.people) < BANK_SIZE:
+            bank.grow(ADDED_PER_BATCH)
         else:
-            bank.renew(RENEWED)
+            bank.renew(RENEWED_PER_BATCH)

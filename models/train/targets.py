@@ -12,25 +12,25 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from models.estimator.posenet import BACKWARD, EDGES, STRIDE
-from models.pose import KEYPOINTS, Floats
+from models.estimator.posenet import EDGES, FIRST_BACKWARD_CHANNEL, STRIDE
+from models.pose import KEYPOINT_NAMES, Floats
 
-KINDS: Final = len(KEYPOINTS)
-STEPS: Final = len(EDGES)
-SHORT: Final = 2 * KINDS
+KEYPOINT_COUNT: Final = len(KEYPOINT_NAMES)
+EDGE_COUNT: Final = len(EDGES)
+SHORT_CHANNELS: Final = 2 * KEYPOINT_COUNT
 """Channels of the short offsets, y's before x's: those of the mid offsets follow."""
-OFFSETS: Final = SHORT + 2 * BACKWARD
+OFFSET_CHANNELS: Final = SHORT_CHANNELS + 2 * FIRST_BACKWARD_CHANNEL
 """Channels of both."""
 
-HEAT: Final = 14.0
+HEAT_RADIUS: Final = 14.0
 """Within how many pixels of a key point a cell is to be sure of it."""
-REACH: Final = 26.0
+OFFSET_RADIUS: Final = 26.0
 """Within how many pixels of a key point a cell is to know the way: further than the heat, as the decoder may arrive
 anywhere near."""
-SPAN: Final = 4.0
+HALF_WEIGHT_CELLS: Final = 4.0
 """Mid offsets of this many cells count half: their errors grow with the person, and so does what an error may be."""
 
-_EDGES: Final = np.array(EDGES)
+_EDGE_PAIRS: Final = np.array(EDGES)
 """Pairs of key points, 16×2, in the order of the mid offsets' channels."""
 
 
@@ -46,44 +46,46 @@ class Targets(NamedTuple):
 def targets(people: Floats, size: int) -> Targets:
     """Of B scenes of `size` pixels a side, with up to P people each: B×P×17×3, third 0 where there is no key point."""
     cells = (size - 1) // STRIDE + 1
-    heat = np.zeros((len(people), KINDS, cells, cells), np.float32)
-    offsets = np.zeros((len(people), OFFSETS, cells, cells), np.float32)
+    heat = np.zeros((len(people), KEYPOINT_COUNT, cells, cells), np.float32)
+    offsets = np.zeros((len(people), OFFSET_CHANNELS, cells, cells), np.float32)
     weights = np.zeros_like(offsets)
     for scene, made in enumerate(zip(heat, offsets, weights, strict=True)):
-        _fill(people[scene], _EDGES, *made)
+        _fill_scene(people[scene], _EDGE_PAIRS, *made)
     return Targets(heat, offsets, weights)
 
 
 @njit(cache=True, nogil=True)
-def _fill(people: Floats, edges: npt.NDArray[np.int64], heat: Floats, offsets: Floats, weights: Floats) -> None:
+def _fill_scene(people: Floats, edges: npt.NDArray[np.int64], heat: Floats, offsets: Floats, weights: Floats) -> None:
     """Fills one scene's, in place: P×17×3 people, 17×h×w, 98×h×w and 98×h×w."""
-    nearest = np.empty(KINDS, np.int64)
+    nearest = np.empty(KEYPOINT_COUNT, np.int64)
     for row in range(heat.shape[1]):
         for column in range(heat.shape[2]):
             y, x = row * STRIDE, column * STRIDE
             said, counts = offsets[:, row, column], weights[:, row, column]
-            for kind in range(KINDS):
+            for kind in range(KEYPOINT_COUNT):
                 who, away2 = _nearest(people, kind, y, x)
                 nearest[kind] = who
                 if who >= 0:
-                    heat[kind, row, column] = 1 if away2 < HEAT * HEAT else 0
-                    said[kind], said[kind + KINDS] = _way(people[who, kind], y, x)
-                    counts[kind] = counts[kind + KINDS] = 1
-            for step in range(2 * STEPS):  # along the edges, then against them
-                edge, against = step % STEPS, step // STEPS
+                    heat[kind, row, column] = 1 if away2 < HEAT_RADIUS * HEAT_RADIUS else 0
+                    said[kind], said[kind + KEYPOINT_COUNT] = _offset_to(people[who, kind], y, x)
+                    counts[kind] = counts[kind + KEYPOINT_COUNT] = 1
+            for step in range(2 * EDGE_COUNT):  # along the edges, then against them
+                edge, against = step % EDGE_COUNT, step // EDGE_COUNT
                 who, end = nearest[edges[edge, against]], edges[edge, 1 - against]
                 if who >= 0 and people[who, end, 2] > 0:
-                    dy, dx = _way(people[who, end], y, x)
-                    channel = SHORT + BACKWARD * against + edge
-                    said[channel], said[channel + STEPS] = dy, dx
-                    counts[channel] = counts[channel + STEPS] = SPAN / (SPAN + np.sqrt(dy * dy + dx * dx))
+                    dy, dx = _offset_to(people[who, end], y, x)
+                    channel = SHORT_CHANNELS + FIRST_BACKWARD_CHANNEL * against + edge
+                    said[channel], said[channel + EDGE_COUNT] = dy, dx
+                    counts[channel] = counts[channel + EDGE_COUNT] = HALF_WEIGHT_CELLS / (
+                        HALF_WEIGHT_CELLS + np.sqrt(dy * dy + dx * dx)
+                    )
 
 
 @njit(inline="always")
 def _nearest(people: Any, kind: int, y: int, x: int) -> tuple[int, float]:
     """Who has the key point of a kind that is nearest to a pixel, −1 where none is within reach; and the square of how
     far it is."""
-    who, least = -1, REACH * REACH
+    who, least = -1, OFFSET_RADIUS * OFFSET_RADIUS
     for number in range(len(people)):
         if people[number, kind, 2] > 0:
             away2 = (people[number, kind, 0] - x) ** 2 + (people[number, kind, 1] - y) ** 2
@@ -93,6 +95,6 @@ def _nearest(people: Any, kind: int, y: int, x: int) -> tuple[int, float]:
 
 
 @njit(inline="always")
-def _way(point: Any, y: int, x: int) -> tuple[float, float]:
+def _offset_to(point: Any, y: int, x: int) -> tuple[float, float]:
     """From a pixel to a key point: y and x, in cells."""
     return (point[1] - y) / STRIDE, (point[0] - x) / STRIDE

@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from models.estimator.posenet import Scale
+from models.estimator.posenet import Quantization
 from models.pose import Floats
 
-FORMAT: Final = b"TFL3"
+FILE_IDENTIFIER: Final = b"TFL3"
 FORMAT_VERSION: Final = 3
 
-ALIGNMENT: Final = 16
+ALIGNMENT_BYTES: Final = 16
 """Bytes: runtimes read weights where they lie in the file."""
 
-VERSIONS: Final = {
+OPERATOR_VERSIONS: Final = {
     schema.BuiltinOperator.QUANTIZE: 2,
     schema.BuiltinOperator.CONV_2D: 3,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
@@ -39,7 +39,7 @@ class Tensor(NamedTuple):
 
     number: int
     shape: tuple[int, int, int, int]
-    scale: Scale
+    scale: Quantization
 
 
 class Weights(NamedTuple):
@@ -51,36 +51,36 @@ class Weights(NamedTuple):
     bias: Floats
 
 
-class Writer:
-    """A network, written operation by operation; each takes what `picture` or an earlier one gave.
+class ModelWriter:
+    """A network, written operation by operation; each takes what `input` or an earlier one gave.
 
-    A scale's zero is a signed byte's, −128 to 127; that of `picture` and of `outputs`, an unsigned one's.
+    A scale's zero is a signed byte's, −128 to 127; that of `input` and of `outputs`, an unsigned one's.
     """
 
     def __init__(self) -> None:
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
-        self._buffers: list[_Buffer] = [_Buffer(b"")]  # the first is that of all tensors without content
-        self._codes = list(VERSIONS)
+        self._buffers: list[_AlignedBuffer] = [_AlignedBuffer(b"")]  # the first is that of all tensors without content
+        self._codes = list(OPERATOR_VERSIONS)
 
-    def picture(self, height: int, width: int, scale: Scale) -> Tensor:
+    def input(self, height: int, width: int, scale: Quantization) -> Tensor:
         """The network's input: one picture of bytes."""
-        return self._given("picture", (1, height, width, 3), scale, schema.TensorType.UINT8)
+        return self._new_tensor("picture", (1, height, width, 3), scale, schema.TensorType.UINT8)
 
-    def signed(self, taken: Tensor, name: str) -> Tensor:
+    def to_signed(self, taken: Tensor, name: str) -> Tensor:
         """Unsigned bytes as signed ones that stand for the same."""
-        scale = Scale(taken.scale.scale, taken.scale.zero - 128)
-        given = self._given(name, taken.shape, scale, schema.TensorType.INT8)
+        scale = Quantization(taken.scale.scale, taken.scale.zero_point - 128)
+        given = self._new_tensor(name, taken.shape, scale, schema.TensorType.INT8)
         return self._operation(schema.BuiltinOperator.QUANTIZE, [taken.number], given, schema.QuantizeOptionsT())
 
-    def unsigned(self, taken: Tensor, name: str) -> Tensor:
+    def to_unsigned(self, taken: Tensor, name: str) -> Tensor:
         """Signed bytes as unsigned ones that stand for the same."""
-        scale = Scale(taken.scale.scale, taken.scale.zero + 128)
-        given = self._given(name, taken.shape, scale, schema.TensorType.UINT8)
+        scale = Quantization(taken.scale.scale, taken.scale.zero_point + 128)
+        given = self._new_tensor(name, taken.shape, scale, schema.TensorType.UINT8)
         return self._operation(schema.BuiltinOperator.QUANTIZE, [taken.number], given, schema.QuantizeOptionsT())
 
     def convolution(
-        self, taken: Tensor, weights: Weights, scale: Scale, name: str, *, stride: int = 1, relu6: bool
+        self, taken: Tensor, weights: Weights, scale: Quantization, name: str, *, stride: int = 1, relu6: bool
     ) -> Tensor:
         """Sides are padded as TensorFlow's SAME."""
         options = schema.Conv2DOptionsT()
@@ -88,19 +88,19 @@ class Writer:
         options.fusedActivationFunction = schema.ActivationFunctionType.RELU6 if relu6 else 0
         return self._convolution(schema.BuiltinOperator.CONV_2D, options, taken, weights, scale, name)
 
-    def depthwise(self, taken: Tensor, weights: Weights, scale: Scale, name: str, *, stride: int = 1) -> Tensor:
+    def depthwise(self, taken: Tensor, weights: Weights, scale: Quantization, name: str, *, stride: int = 1) -> Tensor:
         """Sides are padded as TensorFlow's SAME; nothing follows, neither activation nor normalization."""
         options = schema.DepthwiseConv2DOptionsT()
         options.strideH = options.strideW = stride
         options.depthMultiplier = 1
         return self._convolution(schema.BuiltinOperator.DEPTHWISE_CONV_2D, options, taken, weights, scale, name)
 
-    def add(self, one: Tensor, other: Tensor, scale: Scale, name: str) -> Tensor:
-        given = self._given(name, one.shape, scale, schema.TensorType.INT8)
+    def add(self, one: Tensor, other: Tensor, scale: Quantization, name: str) -> Tensor:
+        given = self._new_tensor(name, one.shape, scale, schema.TensorType.INT8)
         return self._operation(schema.BuiltinOperator.ADD, [one.number, other.number], given, schema.AddOptionsT())
 
-    def content(self, picture: Tensor, outputs: list[Tensor], description: str) -> bytes:
-        """The file: a network that takes `picture` and gives `outputs`."""
+    def to_bytes(self, picture: Tensor, outputs: list[Tensor], description: str) -> bytes:
+        """The file: a network that takes `input` and gives `outputs`."""
         graph = schema.SubGraphT()
         graph.name = "main"
         graph.tensors, graph.operators = self._tensors, self._operators
@@ -108,14 +108,14 @@ class Writer:
         graph.outputs = [output.number for output in outputs]
         model = schema.ModelT()
         model.version, model.description = FORMAT_VERSION, description
-        model.operatorCodes = [_code(operation) for operation in self._codes]
+        model.operatorCodes = [_operator_code(operation) for operation in self._codes]
         model.subgraphs, model.buffers = [graph], self._buffers
         builder = flatbuffers.Builder(0)
-        builder.Finish(model.Pack(builder), FORMAT)
+        builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
         return bytes(builder.Output())
 
     def _convolution(
-        self, operation: int, options: Any, taken: Tensor, weights: Weights, scale: Scale, name: str
+        self, operation: int, options: Any, taken: Tensor, weights: Weights, scale: Quantization, name: str
     ) -> Tensor:
         numbers, steps, bias = weights
         counted_by = steps.astype(np.float64) * taken.scale.scale
@@ -130,7 +130,7 @@ class Writer:
             self._constant(f"{name}/weights", numbers, steps, axis),
             self._constant(f"{name}/bias", biases.astype(np.int32), counted_by.astype(np.float32), 0),
         ]
-        return self._operation(operation, inputs, self._given(name, shape, scale, schema.TensorType.INT8), options)
+        return self._operation(operation, inputs, self._new_tensor(name, shape, scale, schema.TensorType.INT8), options)
 
     def _operation(self, operation: int, inputs: list[int], given: Tensor, options: Any) -> Tensor:
         made = schema.OperatorT()
@@ -141,13 +141,13 @@ class Writer:
         self._operators.append(made)
         return given
 
-    def _given(self, name: str, shape: tuple[int, int, int, int], scale: Scale, kind: int) -> Tensor:
-        steps, zero = np.array([scale.scale], np.float32), np.array([scale.zero])
+    def _new_tensor(self, name: str, shape: tuple[int, int, int, int], scale: Quantization, kind: int) -> Tensor:
+        steps, zero = np.array([scale.scale], np.float32), np.array([scale.zero_point])
         return Tensor(self._tensor(name, shape, kind, _quantization(steps, zero, 0), 0), shape, scale)
 
     def _constant(self, name: str, numbers: Numbers, steps: Floats, axis: int) -> int:
         kind = schema.TensorType.INT8 if numbers.dtype == np.int8 else schema.TensorType.INT32
-        self._buffers.append(_Buffer(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes()))
+        self._buffers.append(_AlignedBuffer(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes()))
         quantization = _quantization(steps, np.zeros(len(steps), np.int64), axis)
         return self._tensor(name, numbers.shape, kind, quantization, len(self._buffers) - 1)
 
@@ -161,8 +161,8 @@ class Writer:
         return len(self._tensors) - 1
 
 
-class _Buffer:
-    """A tensor's content, packed as `schema.BufferT` packs it, but at a multiple of `ALIGNMENT` bytes."""
+class _AlignedBuffer:
+    """A tensor's content, packed as `schema.BufferT` packs it, but at a multiple of `ALIGNMENT_BYTES` bytes."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -170,7 +170,7 @@ class _Buffer:
     def Pack(self, builder: Any) -> Any:
         if not self._data:
             return schema.BufferT().Pack(builder)
-        builder.StartVector(1, len(self._data), ALIGNMENT)
+        builder.StartVector(1, len(self._data), ALIGNMENT_BYTES)
         builder.head -= len(self._data)
         builder.Bytes[builder.head : builder.head + len(self._data)] = self._data
         vector = builder.EndVector()
@@ -185,8 +185,8 @@ def _quantization(steps: Floats, zeros: npt.NDArray[np.int64], axis: int) -> Any
     return made
 
 
-def _code(operation: int) -> Any:
+def _operator_code(operation: int) -> Any:
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = operation
-    code.version = VERSIONS[operation]
+    code.version = OPERATOR_VERSIONS[operation]
     return code

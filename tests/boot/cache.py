@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-HALF: Final = "half-"
+SCRATCH_PREFIX: Final = "half-"
 """How the names of folders begin in which something is being built; nobody's, once the lock is free."""
 
 
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
         return f"{self.kind}-{self.key}{self.suffix}"
 
 
-def folder() -> Path:
+def cache_folder() -> Path:
     """The cache's folder: $POSE_MIRROR_BOOT_CACHE, or one in the user's cache."""
     if named := os.environ.get("POSE_MIRROR_BOOT_CACHE"):
         return Path(named).expanduser().resolve()
@@ -40,22 +40,22 @@ def folder() -> Path:
 
 
 class Cache:
-    """A folder of entries. Whoever builds holds its lock: `locked` is a context manager around all of it."""
+    """A folder of entries. Whoever builds holds its lock: `lock` is a context manager around all of it."""
 
     def __init__(self, where: Path | None = None) -> None:
-        self.folder = where or folder()
+        self.folder = where or cache_folder()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """One process builds at a time; the others wait, and then find what it built."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say("another process is building; waiting for it")
+                print_progress("another process is building; waiting for it")
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in self.folder.glob(f"{HALF}*"):  # of one that was killed
+            for left in self.folder.glob(f"{SCRATCH_PREFIX}*"):  # of one that was killed
                 shutil.rmtree(left)
             yield
 
@@ -70,14 +70,14 @@ class Cache:
 
     def _build(self, entry: Entry, path: Path) -> None:
         begun = time.monotonic()
-        say(f"building {entry.kind} …")
-        scratch = Path(tempfile.mkdtemp(prefix=f"{HALF}{entry.kind}-", dir=self.folder))
+        print_progress(f"building {entry.kind} …")
+        scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{entry.kind}-", dir=self.folder))
         scratch.chmod(0o755)  # it may become a root folder's parent, which other users go through
         try:
             whole = scratch / f"whole{entry.suffix}"
             entry.build(whole, scratch)
             whole.rename(path)
-            say(f"building {entry.kind} took {time.monotonic() - begun:.0f} s")
+            print_progress(f"building {entry.kind} took {time.monotonic() - begun:.0f} s")
         finally:
             shutil.rmtree(scratch)
 
@@ -90,7 +90,7 @@ class Cache:
                 old.unlink()
 
 
-def key(*parts: str | Path) -> str:
+def content_key(*parts: str | Path) -> str:
     """A name for all the parts together: texts, and files or whole folders with their contents."""
     said = hashlib.sha256()
     for part in parts:
@@ -108,6 +108,6 @@ def is_content(path: Path) -> bool:
     return path.is_file() and "__pycache__" not in path.parts
 
 
-def say(what: str) -> None:
+def print_progress(what: str) -> None:
     """Progress, for whoever waits."""
     print(f"boot image: {what}", flush=True)

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-TAIL: Final = 25
+TAIL_LINES: Final = 25
 """How many of a failed tool's last lines are shown."""
 
-INSIDE: Final = """
+CHROOT_SCRIPT: Final = """
 root=$1; shift
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
@@ -31,7 +31,7 @@ shift
 exec chroot "$root" "$@"
 """
 
-APART: Final = (
+ISOLATION_COMMAND: Final = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
 )
@@ -40,36 +40,38 @@ APART: Final = (
 PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout", "retries")
 """What pip is told in there as on the host; what names a file or folder of the host is left out."""
 
-PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+PROXY_VARIABLES: Final = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 class BuildError(RuntimeError):
     """A step of building the image failed; the message ends with what its tool said last."""
 
 
-def call(command: Sequence[str | Path], what: str, log: Path, environment: Mapping[str, str] | None = None) -> None:
+def run_isolated(
+    command: Sequence[str | Path], what: str, log: Path, environment: Mapping[str, str] | None = None
+) -> None:
     """Runs a command of the host; raises BuildError, saying that `what` failed."""
     with log.open("wb") as output:
         status = subprocess.call(
-            [*APART, *command],
+            [*ISOLATION_COMMAND, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
         )
     if status:
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:])
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
         raise BuildError(f"{what} failed with exit status {status}; its last lines were:\n{tail}")
 
 
-def inside(
+def run_in_root(
     root: Path,
     command: Sequence[str],
     what: str,
     log: Path,
     *,
-    reads: Mapping[str, Path] | None = None,
-    writes: Mapping[str, Path] | None = None,
+    read_only: Mapping[str, Path] | None = None,
+    writable: Mapping[str, Path] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> None:
     """Runs a command in `root`, as root; raises BuildError, saying that `what` failed.
@@ -77,19 +79,36 @@ def inside(
     It reads and writes files and folders of the host by the names that they have in there, under /run. Nothing that
     was mounted for it is left, however it ends.
     """
-    seen = dict(reads or {})
-    settings = _settings()
+    seen = dict(read_only or {})
+    settings = _environment()
     if certificates := _certificates():
         seen["certificates.pem"] = certificates
         settings |= dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE"), "/run/certificates.pem")
     settings |= environment or {}
     binds = [str(part) for name, path in seen.items() for part in (path, name, "ro")]
-    binds += [str(part) for name, path in (writes or {}).items() for part in (path, name, "rw")]
+    binds += [str(part) for name, path in (writable or {}).items() for part in (path, name, "rw")]
     words = [f"{name}={value}" for name, value in settings.items()]
-    call([*APART, "sh", "-ec", INSIDE, "sh", root, *binds, "--", "/usr/bin/env", "-i", *words, *command], what, log)
+    run_isolated(
+        [
+            *ISOLATION_COMMAND,
+            "sh",
+            "-ec",
+            CHROOT_SCRIPT,
+            "sh",
+            root,
+            *binds,
+            "--",
+            "/usr/bin/env",
+            "-i",
+            *words,
+            *command,
+        ],
+        what,
+        log,
+    )
 
 
-def _settings() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """The environment in there: pip's settings and the proxies are the host's."""
     settings = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -99,8 +118,8 @@ def _settings() -> dict[str, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
     }
-    settings |= {name: os.environ[name] for name in PROXIES if name in os.environ}
-    for name, value in _pip().items():
+    settings |= {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
+    for name, value in _pip_settings().items():
         words = [word for word in value.split() if not word.startswith(("file:", "/"))]
         if name in PIP_SETTINGS and words:
             settings["PIP_" + name.upper().replace("-", "_")] = " ".join(words)
@@ -109,11 +128,11 @@ def _settings() -> dict[str, str]:
 
 def _certificates() -> Path | None:
     """The file of certificates that the host trusts, where it says one."""
-    named = _pip().get("cert") or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
+    named = _pip_settings().get("cert") or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
     return Path(named) if named and Path(named).is_file() else None
 
 
-def _pip() -> dict[str, str]:
+def _pip_settings() -> dict[str, str]:
     """The host's own pip settings, from its files and its environment."""
     said = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False

@@ -14,7 +14,7 @@ import numpy as np
 from models import figures
 from models.figures import perform
 from models.pose import Image
-from tests.boot.cache import Cache, Entry, key
+from tests.boot.cache import Cache, Entry, content_key
 
 WIDTH: Final = 320
 HEIGHT: Final = 240
@@ -22,31 +22,31 @@ HEIGHT: Final = 240
 FPS: Final = 3
 """The mirror looks at each, and is to have time for more without KVM. v4l2loopback writes every fourth picture into the
 same memory: of many a second some would be overwritten while they are decoded."""
-LONGEST: Final = 20 * FPS
-QUALITY: Final = 85
+MAX_FRAMES: Final = 20 * FPS
+JPEG_QUALITY: Final = 85
 
 HEADER: Final = struct.Struct("<4sIIII")
 """As fixtures/devices has it: "CLIP", pictures, milliseconds for each, width, height; then each picture's length and
 its bytes."""
-SECTOR: Final = 512
+SECTOR_BYTES: Final = 512
 """A disk has whole sectors."""
 
 
-def clip_of(video: Path, cache: Cache | None = None) -> Path:
+def clip_from_video(video: Path, cache: Cache | None = None) -> Path:
     """The clip of a video file, which is shown as large as it fits."""
-    return _made(key(video, Path(__file__)), lambda: _fitted(video), cache)
+    return _cached_clip(content_key(video, Path(__file__)), lambda: _video_frames(video), cache)
 
 
-def performance(cache: Cache | None = None) -> Path:
+def performer_clip(cache: Cache | None = None) -> Path:
     """A clip of the drawn performer."""
 
     def frames() -> Iterator[Image]:
-        return (perform(number / FPS, WIDTH, HEIGHT)[0] for number in range(LONGEST))
+        return (perform(number / FPS, WIDTH, HEIGHT)[0] for number in range(MAX_FRAMES))
 
-    return _made(key(Path(figures.__file__).parent, Path(__file__)), frames, cache)
+    return _cached_clip(content_key(Path(figures.__file__).parent, Path(__file__)), frames, cache)
 
 
-def pictures_of(clip: Path) -> list[Image]:
+def read_pictures(clip: Path) -> list[Image]:
     """A clip's pictures."""
     data = clip.read_bytes()
     count, at, pictures = HEADER.unpack_from(data)[1], HEADER.size, []
@@ -60,21 +60,21 @@ def pictures_of(clip: Path) -> list[Image]:
     return pictures
 
 
-def _made(name: str, frames: Callable[[], Iterator[Image]], cache: Cache | None) -> Path:
+def _cached_clip(name: str, frames: Callable[[], Iterator[Image]], cache: Cache | None) -> Path:
     """The clip of these frames, from the cache or for it."""
 
     def build(whole: Path, _: Path) -> None:
-        pictures = [_jpeg(frame) for frame in frames()]
+        pictures = [_encode_jpeg(frame) for frame in frames()]
         content = HEADER.pack(b"CLIP", len(pictures), round(1000 / FPS), WIDTH, HEIGHT)
         content += b"".join(struct.pack("<I", len(picture)) + picture for picture in pictures)
-        whole.write_bytes(content + bytes(-len(content) % SECTOR))
+        whole.write_bytes(content + bytes(-len(content) % SECTOR_BYTES))
 
     cache = cache or Cache()
-    with cache.locked():
+    with cache.lock():
         return cache.get(Entry("clip", name, build, keep=8))
 
 
-def _fitted(video: Path) -> Iterator[Image]:
+def _video_frames(video: Path) -> Iterator[Image]:
     """A video's first seconds at the camera's rate, each picture whole, on black."""
     film = cv2.VideoCapture(str(video))
     try:
@@ -84,16 +84,16 @@ def _fitted(video: Path) -> Iterator[Image]:
         taken = 0
         for number in count():
             there, picture = film.read()
-            if not there or taken == LONGEST:
+            if not there or taken == MAX_FRAMES:
                 return
             if number >= taken * step:
                 taken += 1
-                yield _on_black(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
+                yield _letterbox(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
     finally:
         film.release()
 
 
-def _on_black(picture: Image) -> Image:
+def _letterbox(picture: Image) -> Image:
     height, width = picture.shape[:2]
     scale = min(WIDTH / width, HEIGHT / height)
     size = round(width * scale), round(height * scale)
@@ -103,7 +103,9 @@ def _on_black(picture: Image) -> Image:
     return whole
 
 
-def _jpeg(picture: Image) -> bytes:
-    encoded, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+def _encode_jpeg(picture: Image) -> bytes:
+    encoded, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
     assert encoded
     return data.tobytes()

@@ -10,24 +10,24 @@ from typing import Final
 
 import pytest
 
-from tests.boot.clip import clip_of, performance
-from tests.boot.image import Image
-from tests.boot.image import image as built
+from tests.boot.clip import clip_from_video, performer_clip
+from tests.boot.image import DiskImage
+from tests.boot.image import build_image as built
 
-PASSED: Final = pytest.StashKey[bool]()
+PASSED_KEY: Final = pytest.StashKey[bool]()
 
-STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def pytest_configure() -> None:
     """Ctrl-C and SIGTERM end the tests in good order: machines and their folders go with them."""
-    for number in STOPS:
+    for number in STOP_SIGNALS:
         signal.signal(number, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """Once, as a terminal's Ctrl-C may come together with a SIGTERM from whoever started the tests."""
-    for each in STOPS:
+    for each in STOP_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -39,7 +39,7 @@ def pytest_runtest_makereport(
     """Keeps for `passed` how the test went."""
     report = yield
     if report.when == "call":
-        item.stash[PASSED] = report.passed
+        item.stash[PASSED_KEY] = report.passed
     return report
 
 
@@ -47,11 +47,11 @@ def pytest_runtest_makereport(
 def passed(request: pytest.FixtureRequest) -> Callable[[], bool | None]:
     """For what follows a test: whether it passed; None where it was stopped in the middle."""
     stash = request.node.stash
-    return lambda: stash.get(PASSED, None)
+    return lambda: stash.get(PASSED_KEY, None)
 
 
 @pytest.fixture(scope="session")
-def image() -> Image:
+def image() -> DiskImage:
     """The disk with the project as it is now; built when it is not there."""
     return built()
 
@@ -60,4 +60,4 @@ def image() -> Image:
 def clip() -> Path:
     """Somebody who moves, for the USB camera: on a real film where there is one beside the project, else drawn."""
     film = Path(__file__).parents[3] / "shared" / "data" / "videos" / "pose_squats.mp4"
-    return clip_of(film) if film.exists() else performance()
+    return clip_from_video(film) if film.exists() else performer_clip()

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.boot.cache import Cache, Entry, key, say
-from tests.boot.chroot import BuildError, call
-from tests.boot.layers import FIXTURES, app, overlay, unpacked
+from tests.boot.cache import Cache, Entry, content_key, print_progress
+from tests.boot.chroot import BuildError, run_isolated
+from tests.boot.layers import FIXTURES, app, overlay, unpack
 
-SIZE: Final = "4G"
+DISK_SIZE: Final = "4G"
 
 MKE2FS: Final = (
     "mke2fs",
@@ -25,7 +25,7 @@ MKE2FS: Final = (
 )
 
 
-class Image(NamedTuple):
+class DiskImage(NamedTuple):
     """A disk, as a raw image with one ext4 file system and no partitions, with the kernel and initrd to boot it."""
 
     disk: Path
@@ -33,39 +33,39 @@ class Image(NamedTuple):
     initrd: Path
 
 
-def image(cache: Cache | None = None) -> Image:
+def build_image(cache: Cache | None = None) -> DiskImage:
     """The image of the project as it is now; raises BuildError when it cannot be built.
 
     One built before is taken as it is where $POSE_MIRROR_BOOT_IMAGE names its folder.
     """
     if named := os.environ.get("POSE_MIRROR_BOOT_IMAGE"):
-        return _of(Path(named))
+        return _image_in(Path(named))
     if os.geteuid():
         raise BuildError("The image of the test machine is built by root: run it as root.")
     cache = cache or Cache()
-    with cache.locked():
-        return _of(cache.get(_image(cache)))
+    with cache.lock():
+        return _image_in(cache.get(_image_entry(cache)))
 
 
-def _of(folder: Path) -> Image:
-    return Image(folder / "disk", folder / "vmlinuz", folder / "initrd.img")
+def _image_in(folder: Path) -> DiskImage:
+    return DiskImage(folder / "disk", folder / "vmlinuz", folder / "initrd.img")
 
 
-def _image(cache: Cache) -> Entry:
+def _image_entry(cache: Cache) -> Entry:
     below, devices = app(cache), FIXTURES / "devices"
 
     def build(whole: Path, scratch: Path) -> None:
-        root = unpacked(cache, below, scratch / "root")
+        root = unpack(cache, below, scratch / "root")
         overlay(devices, root)
         _enable(root)
         whole.mkdir()
         for name in ("vmlinuz", "initrd.img"):
             [found] = (root / "boot").glob(f"{name}-*")
             shutil.copy(found, whole / name)
-        call(["truncate", "-s", SIZE, whole / "disk"], "Making room for the disk", scratch / "log")
-        call([*MKE2FS, "-d", root, whole / "disk"], "Making the disk's file system", scratch / "log")
+        run_isolated(["truncate", "-s", DISK_SIZE, whole / "disk"], "Making room for the disk", scratch / "log")
+        run_isolated([*MKE2FS, "-d", root, whole / "disk"], "Making the disk's file system", scratch / "log")
 
-    return Entry("image", key(below.key, devices, SIZE, *MKE2FS), build, keep=3)
+    return Entry("image", content_key(below.key, devices, DISK_SIZE, *MKE2FS), build, keep=3)
 
 
 def _enable(root: Path) -> None:
@@ -79,11 +79,11 @@ def _enable(root: Path) -> None:
 def main() -> int:
     """Builds the image; the exit status."""
     try:
-        found = image()
+        found = build_image()
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1
-    say(f"{found.disk.parent} is ready")
+    print_progress(f"{found.disk.parent} is ready")
     return 0
 
 

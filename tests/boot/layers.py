@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.boot.cache import Cache, Entry, is_content, key
-from tests.boot.chroot import BuildError, call, inside
+from tests.boot.cache import Cache, Entry, content_key, is_content
+from tests.boot.chroot import BuildError, run_in_root, run_isolated
 
 PROJECT: Final = Path(__file__).parents[2]
 FIXTURES: Final = Path(__file__).parent / "fixtures"
 RECIPES: Final = FIXTURES / "recipes"
 
-PACKED: Final = ".tar.zst"
+ARCHIVE_SUFFIX: Final = ".tar.zst"
 ZSTD: Final = "zstd -1 -T0"
 """Soon done: a layer is packed once and unpacked for each that is built on it."""
 
@@ -40,13 +40,13 @@ MMDEBSTRAP: Final = (
 NOT_INSTALLED: Final = (".ci/", "benchmarks/", "docs/", "tests/")
 """Folders of the project that its installation does without: changing a test is to build nothing."""
 
-WHEEL: Final = (
+WHEEL_COMMAND: Final = (
     *("sh", "-ec", 'python3 -m venv /tmp/pip; exec /tmp/pip/bin/pip wheel "$@"', "sh"),
     *("--cache-dir", "/run/pip", "--wheel-dir", "/run/out", "--constraint", "/run/constraints"),
 )
 """Builds wheels, with its pip made anew as Debian's Python has none."""
 
-WITH: Final = ("pi",)
+EXTRAS: Final = ("pi",)
 """The extras of which the guest has the wheels."""
 
 
@@ -63,9 +63,9 @@ def base() -> Entry:
         included = f"--include={','.join(packages)}"
         packed = ["bash", "-o", "pipefail", "-c", f'"$@" | {ZSTD} >{shlex.quote(str(whole))}', "bash"]
         command = ["env", f"TMPDIR={scratch}", *packed, *MMDEBSTRAP, included, "trixie", "-"]
-        call(command, "Installing Debian with mmdebstrap", scratch / "log")
+        run_isolated(command, "Installing Debian with mmdebstrap", scratch / "log")
 
-    return Entry("base", key(*MMDEBSTRAP, *packages), build, PACKED)
+    return Entry("base", content_key(*MMDEBSTRAP, *packages), build, ARCHIVE_SUFFIX)
 
 
 def modules(cache: Cache) -> Entry:
@@ -73,18 +73,18 @@ def modules(cache: Cache) -> Entry:
     below, recipe = base(), RECIPES / "build.sh"
 
     def build(whole: Path, scratch: Path) -> None:
-        root = unpacked(cache, below, scratch / "root")
+        root = unpack(cache, below, scratch / "root")
         whole.mkdir()
-        inside(
+        run_in_root(
             root,
             ["bash", "/run/build.sh"],
             "Building kernel modules",
             scratch / "log",
-            reads={"build.sh": recipe},
-            writes={"out": whole},
+            read_only={"build.sh": recipe},
+            writable={"out": whole},
         )
 
-    return Entry("modules", key(below.key, recipe), build)
+    return Entry("modules", content_key(below.key, recipe), build)
 
 
 def system(cache: Cache) -> Entry:
@@ -93,39 +93,39 @@ def system(cache: Cache) -> Entry:
 
     def build(whole: Path, scratch: Path) -> None:
         reads = {"system.sh": recipe, "built": cache.get(parts)}
-        root = unpacked(cache, below, scratch / "root")
+        root = unpack(cache, below, scratch / "root")
         overlay(FIXTURES / "os", root)
-        inside(root, ["bash", "/run/system.sh"], "Installing picamera2", scratch / "log", reads=reads)
+        run_in_root(root, ["bash", "/run/system.sh"], "Installing picamera2", scratch / "log", read_only=reads)
         _pack(root, whole, scratch / "log")
 
-    return Entry("system", key(parts.key, recipe, FIXTURES / "os"), build, PACKED)
+    return Entry("system", content_key(parts.key, recipe, FIXTURES / "os"), build, ARCHIVE_SUFFIX)
 
 
 def wheels(cache: Cache) -> Entry:
     """All wheels that the mirror needs, so that it can be installed without a network."""
     wanted = [*_requirements(), "pip", "setuptools", "wheel"]
     constraints = PROJECT / "constraints.txt"
-    below, annoy = base(), _annoy()
+    below, annoy = base(), _annoy_compiler_args()
 
     def build(whole: Path, scratch: Path) -> None:
-        root = unpacked(cache, below, scratch / "root")
+        root = unpack(cache, below, scratch / "root")
         downloads = cache.folder / "pip"
         for folder in (whole, downloads):
             folder.mkdir(exist_ok=True)
-        inside(
+        run_in_root(
             root,
-            [*WHEEL, *wanted],
+            [*WHEEL_COMMAND, *wanted],
             "Building wheels",
             scratch / "log",
-            reads={"constraints": constraints},
-            writes={"out": whole, "pip": downloads},
+            read_only={"constraints": constraints},
+            writable={"out": whole, "pip": downloads},
             environment={"ANNOY_COMPILER_ARGS": annoy},
         )
 
-    return Entry("wheels", key(below.key, *wanted, constraints, annoy), build)
+    return Entry("wheels", content_key(below.key, *wanted, constraints, annoy), build)
 
 
-def _annoy() -> str:
+def _annoy_compiler_args() -> str:
     """How the installer compiles Annoy: for any processor. A wheel made for this one's would end the guest's mirror."""
     found = re.search(r"ANNOY_COMPILER_ARGS=(\S+)", (PROJECT / "systemd" / "install.sh").read_text(encoding="utf-8"))
     assert found, "systemd/install.sh says how Annoy is compiled"
@@ -139,7 +139,7 @@ def starter() -> Entry:
     def build(whole: Path, scratch: Path) -> None:
         program = Path(sys.executable).with_name("pose-mirror")
         environment = {**os.environ, "XDG_DATA_HOME": str(scratch)}
-        call([program, "index", "starter"], "Drawing the starter library", scratch / "log", environment)
+        run_isolated([program, "index", "starter"], "Drawing the starter library", scratch / "log", environment)
         (scratch / "pose-mirror" / "starter").rename(whole)
 
     return Entry("starter", program_version()[:16], build)
@@ -152,14 +152,14 @@ def app(cache: Cache) -> Entry:
 
     def build(whole: Path, scratch: Path) -> None:
         found, drawn = cache.get(packages), cache.get(library)
-        root = unpacked(cache, below, scratch / "root")
+        root = unpack(cache, below, scratch / "root")
         for source in sources:
             there = root / "usr/src/pose-mirror" / source.relative_to(PROJECT)
             there.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, there)
         shutil.copytree(found, root / "usr/src/wheels")
         shutil.copytree(drawn, root / "var/lib/pose-mirror/starter")
-        inside(
+        run_in_root(
             root,
             ["bash", "/usr/src/pose-mirror/systemd/install.sh"],
             "systemd/install.sh",
@@ -169,7 +169,7 @@ def app(cache: Cache) -> Entry:
         _pack(root, whole, scratch / "log")
 
     names = [part for source in sources for part in (str(source.relative_to(PROJECT)), source)]
-    return Entry("app", key(below.key, packages.key, library.key, *names), build, PACKED, keep=3)
+    return Entry("app", content_key(below.key, packages.key, library.key, *names), build, ARCHIVE_SUFFIX, keep=3)
 
 
 def overlay(files: Path, root: Path) -> None:
@@ -182,11 +182,11 @@ def overlay(files: Path, root: Path) -> None:
         os.chown(there, 0, 0, follow_symlinks=False)
 
 
-def unpacked(cache: Cache, entry: Entry, root: Path) -> Path:
+def unpack(cache: Cache, entry: Entry, root: Path) -> Path:
     """A layer's root folder, at `root`."""
     root.mkdir()
     packed = cache.get(entry)
-    call(
+    run_isolated(
         [*TAR, "--extract", "--file", packed, "--directory", root],
         f"Unpacking {packed}",
         root.with_suffix(".log"),
@@ -195,7 +195,7 @@ def unpacked(cache: Cache, entry: Entry, root: Path) -> Path:
 
 
 def _pack(root: Path, whole: Path, log: Path) -> None:
-    call(
+    run_isolated(
         [*TAR, "--create", "--file", whole, "--directory", root, "."],
         f"Packing {whole.name}",
         log,
@@ -206,7 +206,7 @@ def _requirements() -> list[str]:
     """What pip is to find wheels for: the project's own list, and that of the extras."""
     setup = configparser.ConfigParser()
     setup.read(PROJECT / "setup.cfg", encoding="utf-8")
-    lists = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in WITH)]
+    lists = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in EXTRAS)]
     return [line for text in lists for line in text.split("\n") if line]
 
 

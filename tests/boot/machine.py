@@ -21,27 +21,27 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from tests.boot import accelerator
-from tests.boot.agent import Agent, LineError, Monitor, Result
-from tests.boot.image import Image
+from tests.boot.agent import Agent, ChannelError, CommandResult, Monitor
+from tests.boot.image import DiskImage
 
 WIDTH: Final = 800
 HEIGHT: Final = 480
 
-MEMORY: Final = 2048
+MEMORY_MB: Final = 2048
 """Megabytes, as the smaller Pi 4 has."""
 
-BOOT: Final = 600.0
+BOOT_SECONDS: Final = 600.0
 """Seconds in which the guest's agent answers; without KVM half a minute on two idle cores, minutes on busy ones."""
 
-PAUSE: Final = 0.5
+POLL_SECONDS: Final = 0.5
 
-KERNEL: Final = "root=/dev/vda rw rootfstype=ext4 console=tty0 console=ttyS0 panic=5 net.ifnames=0"
+KERNEL_ARGUMENTS: Final = "root=/dev/vda rw rootfstype=ext4 console=tty0 console=ttyS0 panic=5 net.ifnames=0"
 
 DEVICES: Final = ("button", "csi", "usb")
 """What can be plugged in: a button on GPIO 17, a camera on the Pi's own connector, a camera on USB (which is given a
 clip to show)."""
 
-TAIL: Final = 40
+TAIL_LINES: Final = 40
 """So many last lines tell what went wrong."""
 
 
@@ -60,32 +60,34 @@ class DiskWrites(NamedTuple):
 class Machine:
     """A running machine; a context manager that starts it and takes it away.
 
-    `devices` are of DEVICES; `clip` is what the USB camera shows (see clip.py); `words` are more for the kernel's
+    `devices` are of DEVICES; `clip` is what the USB camera shows (see clip.py); `kernel_arguments` are more for the kernel's
     command line.
     """
 
     def __init__(
         self,
-        image: Image,
+        image: DiskImage,
         *,
         devices: Collection[str] = (),
         clip: Path | None = None,
-        words: Sequence[str] = (),
+        kernel_arguments: Sequence[str] = (),
     ) -> None:
         if unknown := set(devices) - set(DEVICES):
             raise ValueError(f"There is no {sorted(unknown)[0]} to plug in, but {', '.join(DEVICES)}.")
         self._image = image
         self._clip = clip
-        self._words = [*(f"test.{device}" for device in devices), *words]
+        self._words = [*(f"test.{device}" for device in devices), *kernel_arguments]
         self._qemu: subprocess.Popen[bytes] | None = None
         self._lines = contextlib.ExitStack()
-        self.accelerator: Final = accelerator.chosen(image.kernel)
+        self.accelerator: Final = accelerator.select_accelerator(image.kernel)
 
     def __enter__(self) -> Self:
         # A socket's path has room for a hundred characters: hence /tmp, whatever TMPDIR says.
         self._folder = Path(tempfile.mkdtemp(prefix="pose-mirror-boot-", dir="/tmp"))
         try:
-            self._call("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self._image.disk, self._disk)
+            self._run_on_host(
+                "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self._image.disk, self._disk
+            )
             self.power_on()
         except BaseException:
             self.__exit__(None, None, None)
@@ -105,25 +107,25 @@ class Machine:
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Whether it has power, and has not switched itself off."""
         return self._qemu is not None and self._qemu.poll() is None
 
-    def power_on(self, seconds: float = BOOT) -> None:
+    def power_on(self, seconds: float = BOOT_SECONDS) -> None:
         """Starts it, and returns when commands can be run in it."""
-        if self.running:
+        if self.is_running:
             raise ValueError("The machine is on already.")
         self.kill()
         with (self._folder / "qemu.log").open("ab") as log:
             self._qemu = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + seconds
         while not (self._folder / "agent").exists():
-            self._must_run(deadline, "QEMU does not start")
+            self._check_running(deadline, "QEMU does not start")
             time.sleep(0.05)
         self._monitor = self._lines.enter_context(Monitor(self._folder / "monitor"))
         self._agent = self._lines.enter_context(Agent(self._folder / "agent"))
-        while not self._awake():
-            self._must_run(deadline, f"The guest's agent does not answer within {seconds:g} s")
+        while not self._ping_agent():
+            self._check_running(deadline, f"The guest's agent does not answer within {seconds:g} s")
 
     def kill(self) -> None:
         """A power cut: what the guest has not flushed is lost."""
@@ -139,9 +141,9 @@ class Machine:
         """Shuts it down in good order, and returns when it is off."""
         with contextlib.suppress(MachineError):  # it may be off before it has answered
             self.run("systemctl --no-block poweroff")
-        self.wait_off(seconds)
+        self.wait_until_off(seconds)
 
-    def wait_off(self, seconds: float = 120.0) -> None:
+    def wait_until_off(self, seconds: float = 120.0) -> None:
         """Returns when the machine has switched itself off, which it also does instead of starting anew."""
         assert self._qemu is not None, "the machine is on"
         try:
@@ -150,12 +152,12 @@ class Machine:
             raise MachineError(self._with_tail(f"It is not off after {seconds:g} s")) from None
         self.kill()
 
-    def run(self, command: str, timeout: float = 60.0, *, stdin: bytes | None = None) -> Result:
+    def run(self, command: str, timeout: float = 60.0, *, stdin: bytes | None = None) -> CommandResult:
         """A shell command, as root; after `timeout` seconds it is ended, and its status is 124."""
         status, output, errors = self._exec(command, stdin, timeout)
-        return Result(status, output.decode(errors="replace"), errors.decode(errors="replace"))
+        return CommandResult(status, output.decode(errors="replace"), errors.decode(errors="replace"))
 
-    def shell(self, command: str, timeout: float = 60.0) -> str:
+    def check_output(self, command: str, timeout: float = 60.0) -> str:
         """What a command prints that must succeed."""
         result = self.run(command, timeout)
         if result.status:
@@ -180,32 +182,34 @@ class Machine:
     def screendump(self) -> NDArray[np.uint8]:
         """What the display shows: height×width×3, RGB."""
         file = self._folder / "screen.png"
-        self._monitor.ask("screendump", {"filename": str(file), "format": "png"})
+        self._monitor.execute("screendump", {"filename": str(file), "format": "png"})
         with Picture.open(file) as picture:
             return np.asarray(picture.convert("RGB"), np.uint8)
 
     def press(self, key: str, seconds: float = 0.1) -> None:
         """A key of the keyboard by QEMU's name for it: "spc", "ret", "a"."""
         held = {"keys": [{"type": "qcode", "data": key}], "hold-time": round(seconds * 1000)}
-        self._monitor.ask("send-key", held)
+        self._monitor.execute("send-key", held)
 
-    def slow_disk(self, writes_a_second: int) -> None:
+    def throttle_disk(self, writes_per_second: int) -> None:
         """Has the disk write no more often than that until the power is cut, as a worn memory card does."""
         limits = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops", "iops_rd"), 0)
-        self._monitor.ask("block_set_io_throttle", {"device": "disk", **limits, "iops_wr": writes_a_second})
+        self._monitor.execute("block_set_io_throttle", {"device": "disk", **limits, "iops_wr": writes_per_second})
 
     def disk_writes(self) -> DiskWrites:
         """What the guest has written since it was started."""
-        disks = {disk["qdev"].split("/")[-2]: disk["stats"] for disk in self._monitor.ask("query-blockstats")}
+        disks = {disk["qdev"].split("/")[-2]: disk["stats"] for disk in self._monitor.execute("query-blockstats")}
         stats = disks["disk"]
         return DiskWrites(stats["wr_bytes"], stats["wr_operations"], stats["flush_operations"])
 
-    def journal(self, lines: int = TAIL, *, unit: str | None = None) -> str:
+    def journal(self, lines: int = TAIL_LINES, *, unit: str | None = None) -> str:
         """The journal's last lines since this start, of one unit or of all."""
         of = f"--unit {shlex.quote(unit)}" if unit else ""
         return self.run(f"journalctl --boot --no-pager --output short-monotonic --lines {lines} {of}").stdout
 
-    def wait_for(self, condition: str | Callable[[], bool], seconds: float, what: str, pause: float = PAUSE) -> float:
+    def wait_for(
+        self, condition: str | Callable[[], bool], seconds: float, what: str, pause: float = POLL_SECONDS
+    ) -> float:
         """Waits until a shell command succeeds, or a function says so, asked after each pause; the seconds it took.
 
         Raises MachineError saying that `what` did not come about, with the journal's last lines.
@@ -229,9 +233,9 @@ class Machine:
         command: list[str | Path] = [
             *("setpriv", "--pdeathsig", "KILL"),  # it goes with the tests, however they end
             *("qemu-system-x86_64", "-machine", "q35", *accelerator.ACCELERATORS[self.accelerator]),
-            *("-smp", "2", "-m", str(MEMORY), "-nodefaults", "-display", "none", "-no-reboot"),
+            *("-smp", "2", "-m", str(MEMORY_MB), "-nodefaults", "-display", "none", "-no-reboot"),
             *("-kernel", self._image.kernel, "-initrd", self._image.initrd),
-            *("-append", " ".join([KERNEL, *self._words])),
+            *("-append", " ".join([KERNEL_ARGUMENTS, *self._words])),
             *("-drive", disk, "-device", "virtio-blk-pci,id=disk,drive=disk"),
             *("-device", f"virtio-gpu-pci,xres={WIDTH},yres={HEIGHT}"),
             *("-device", "virtio-keyboard-pci", "-device", "virtio-mouse-pci", "-device", "virtio-rng-pci"),
@@ -248,18 +252,18 @@ class Machine:
     def _exec(self, command: str, stdin: bytes | None, seconds: float) -> tuple[int, bytes, bytes]:
         try:
             return self._agent.run(command, stdin, seconds)
-        except LineError as error:
+        except ChannelError as error:
             raise MachineError(self._with_tail(f"{command}: {error}")) from error
 
-    def _awake(self) -> bool:
+    def _ping_agent(self) -> bool:
         try:
-            return self._agent.awake(2.0)
-        except LineError:  # QEMU has ended, as will be seen
+            return self._agent.ping(2.0)
+        except ChannelError:  # QEMU has ended, as will be seen
             time.sleep(0.1)
             return False
 
-    def _must_run(self, deadline: float, otherwise: str) -> None:
-        if not self.running:
+    def _check_running(self, deadline: float, otherwise: str) -> None:
+        if not self.is_running:
             log = (self._folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
             raise MachineError(self._with_tail(f"The machine is off again. {log.strip()}"))
         if time.monotonic() > deadline:
@@ -268,12 +272,14 @@ class Machine:
     def _with_tail(self, sentence: str) -> str:
         """A sentence with what the journal says, or the serial line where nobody can be asked."""
         lines = []
-        with contextlib.suppress(LineError):
-            if self.running and self._agent.awake(5.0):
-                lines = self._agent.run(f"journalctl -b --no-pager -n {TAIL}", None, 20.0)[1].decode().splitlines()
-        return "\n".join([sentence, *(lines or self.serial.splitlines())[-TAIL:]])
+        with contextlib.suppress(ChannelError):
+            if self.is_running and self._agent.ping(5.0):
+                lines = (
+                    self._agent.run(f"journalctl -b --no-pager -n {TAIL_LINES}", None, 20.0)[1].decode().splitlines()
+                )
+        return "\n".join([sentence, *(lines or self.serial.splitlines())[-TAIL_LINES:]])
 
-    def _call(self, *command: str | Path) -> None:
+    def _run_on_host(self, *command: str | Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise MachineError(f"{command[0]}: {done.stderr.strip()}")

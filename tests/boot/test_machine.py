@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.boot.clip import performance
-from tests.boot.image import Image
+from tests.boot.clip import performer_clip
+from tests.boot.image import DiskImage
 from tests.boot.machine import HEIGHT, WIDTH, Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(600)]
@@ -54,18 +54,18 @@ time.sleep(120)
 
 
 @pytest.fixture(scope="module")
-def machine(image: Image) -> Iterator[Machine]:
+def machine(image: DiskImage) -> Iterator[Machine]:
     """A machine with all that can be plugged in, and without the mirror, which would have it all for itself."""
     words = ["systemd.mask=pose-mirror.service"]
-    with Machine(image, devices=("button", "csi", "usb"), clip=performance(), words=words) as machine:
-        machine.shell("systemctl is-system-running --wait || true", 300)
+    with Machine(image, devices=("button", "csi", "usb"), clip=performer_clip(), kernel_arguments=words) as machine:
+        machine.check_output("systemctl is-system-running --wait || true", 300)
         yield machine
 
 
 def test_it_starts_in_good_order(machine: Machine) -> None:
-    assert machine.shell("systemctl is-active multi-user.target").strip() == "active"
-    assert machine.shell("systemctl --failed --no-legend --plain") == ""
-    assert "ordering cycle" not in machine.shell("journalctl -b --no-pager")
+    assert machine.check_output("systemctl is-active multi-user.target").strip() == "active"
+    assert machine.check_output("systemctl --failed --no-legend --plain") == ""
+    assert "ordering cycle" not in machine.check_output("journalctl -b --no-pager")
     # the prompt of the serial line waits for the other jobs, and comes after the target
     machine.wait_for(lambda: "login:" in machine.serial, 30, "the serial line asks who is there")
 
@@ -80,47 +80,51 @@ def test_files_and_results_come_back_as_they_are(machine: Machine) -> None:
 
 def test_a_usb_camera_is_there_and_shows_a_clip(machine: Machine) -> None:
     # by the mirror's own eyes
-    said = machine.shell(
+    said = machine.check_output(
         f"cd /; {PYTHON} -c 'from device.cameras import usb; from pathlib import Path; "
         'source = usb.UsbSource(Path("/dev/video20"), (640, 480), None); '
         "print(source.mode, all(source.grab() for _ in range(3)))'"
     )
     assert said.strip() == "320×240 MJPG, 30 a second True"
-    assert "/dev/video20" in machine.shell(f"cd /; {PYTHON} -c 'from device.cameras import usb; print(usb.find())'")
+    assert "/dev/video20" in machine.check_output(
+        f"cd /; {PYTHON} -c 'from device.cameras import usb; print(usb.find())'"
+    )
 
 
 def test_libcamera_has_a_camera_and_picamera2_takes_pictures_with_it(machine: Machine) -> None:
     machine.write("/root/photo.py", PHOTO)
-    cameras, photo = machine.shell(f"{PYTHON} /root/photo.py", 120).splitlines()[-2:]
+    cameras, photo = machine.check_output(f"{PYTHON} /root/photo.py", 120).splitlines()[-2:]
     assert "vimc" in cameras
     assert photo == "(480, 640, 3) True"
 
 
 def test_gpiozero_sees_the_button_pressed(machine: Machine) -> None:
     machine.write("/root/presses.py", PRESSES)
-    machine.shell(f"systemd-run --unit presses --property StandardOutput=file:/run/presses {PYTHON} /root/presses.py")
+    machine.check_output(
+        f"systemd-run --unit presses --property StandardOutput=file:/run/presses {PYTHON} /root/presses.py"
+    )
     machine.wait_for("grep -q waiting /run/presses", 60, "gpiozero waits for the button")
-    machine.shell("/usr/lib/test-devices/button press")
+    machine.check_output("/usr/lib/test-devices/button press")
     machine.wait_for("grep -q pressed /run/presses", 30, "gpiozero sees the button")
 
 
 def test_what_is_drawn_without_a_desktop_is_on_the_display(machine: Machine) -> None:
     machine.write("/root/draw.py", DRAW)
-    machine.shell("systemctl stop getty@tty1")
-    machine.shell(f"systemd-run --unit draw --setenv SDL_VIDEODRIVER=kmsdrm {PYTHON} /root/draw.py")
+    machine.check_output("systemctl stop getty@tty1")
+    machine.check_output(f"systemd-run --unit draw --setenv SDL_VIDEODRIVER=kmsdrm {PYTHON} /root/draw.py")
     machine.wait_for(f"journalctl -u draw -o cat | grep -qx '{WIDTH} {HEIGHT}'", 60, "it draws")
     wanted = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     wanted[: HEIGHT // 2, : WIDTH // 2, 0] = 255
     wanted[: HEIGHT // 2, WIDTH // 2 :, 1] = 255
     wanted[HEIGHT // 2 :, : WIDTH // 2, 2] = 255
     machine.wait_for(lambda: np.array_equal(machine.screendump(), wanted), 20, "the display shows what is drawn")
-    machine.shell("systemctl kill --signal KILL draw")
+    machine.check_output("systemctl kill --signal KILL draw")
 
 
 def test_what_is_written_is_counted_and_a_shutdown_ends_it(machine: Machine) -> None:
     before = machine.disk_writes()
-    machine.shell("dd if=/dev/urandom of=/var/tmp/kept bs=1M count=8 conv=fsync")
+    machine.check_output("dd if=/dev/urandom of=/var/tmp/kept bs=1M count=8 conv=fsync")
     assert machine.disk_writes().bytes - before.bytes >= 8 << 20
     assert machine.disk_writes().flushes > before.flushes
     machine.shutdown()
-    assert not machine.running
+    assert not machine.is_running

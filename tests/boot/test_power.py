@@ -16,8 +16,8 @@ from typing import Final
 import pytest
 
 from index.build.starter import grow
-from tests.boot.image import Image
-from tests.boot.kiosk import GIFS, QUICK, SAVED, STATE, Kiosk
+from tests.boot.image import DiskImage
+from tests.boot.kiosk import GIF_FOLDER, QUICK_SETTINGS, SAVED_PREFIX, STATE_FOLDER, Kiosk
 from tests.boot.machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
@@ -28,11 +28,11 @@ LONGEST: Final = {"gif": 2.0, "library": 4.0}
 SLOW: Final = 4
 """Writes of the disk a second while a GIF is made: else it is there within milliseconds, and no power cut hits it."""
 
-ONE, OTHER = f"{STATE}/one", f"{STATE}/other"
+ONE, OTHER = f"{STATE_FOLDER}/one", f"{STATE_FOLDER}/other"
 
 PROGRAM = "runuser -u pose-mirror -- pose-mirror"
 
-HALF: Final = {"gif": f"{GIFS}/.pose-mirror-*.part", "library": f"{STATE}/.one.building"}
+HALF: Final = {"gif": f"{GIF_FOLDER}/.pose-mirror-*.part", "library": f"{STATE_FOLDER}/.one.building"}
 """Where what is not whole yet lies, until it gets its name."""
 
 MERGED = "/run/merged"
@@ -75,36 +75,40 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def kiosk(image: Image, clip: Path, libraries: bytes) -> Iterator[Kiosk]:
+def kiosk(image: DiskImage, clip: Path, libraries: bytes) -> Iterator[Kiosk]:
     """A mirror with a GIF and two libraries."""
     with Machine(image, devices=("usb",), clip=clip) as machine:
         found = Kiosk(machine, "power")
         machine.write("/var/tmp/libraries.tar", libraries)
-        machine.shell(f"tar -C {STATE} -xf /var/tmp/libraries.tar && chown -R pose-mirror: {STATE}")
+        machine.check_output(
+            f"tar -C {STATE_FOLDER} -xf /var/tmp/libraries.tar && chown -R pose-mirror: {STATE_FOLDER}"
+        )
         machine.write("/usr/src/watch.py", WATCH)
-        machine.shell("sync")
-        found.configure(QUICK)
+        machine.check_output("sync")
+        found.configure(QUICK_SETTINGS)
         in_background(machine, TELL)
         found.make_gif(partial(machine.press, "spc"))
         yield found
 
 
 def in_background(machine: Machine, command: str) -> None:
-    machine.shell(f"systemd-run --quiet --collect sh -c {shlex.quote(command)}")
+    machine.check_output(f"systemd-run --quiet --collect sh -c {shlex.quote(command)}")
 
 
 def announced(kiosk: Kiosk) -> set[str]:
     """The names of the GIFs that were ever said to be saved."""
-    return set(re.findall(rf"{re.escape(SAVED)}(\S+\.gif): ", kiosk.machine.serial))
+    return set(re.findall(rf"{re.escape(SAVED_PREFIX)}(\S+\.gif): ", kiosk.machine.serial))
 
 
 def whole_gifs(kiosk: Kiosk) -> dict[str, str]:
     """The checksum of each GIF; nothing lies beside them, and each ends as a GIF does."""
-    names = kiosk.gifs()
+    names = kiosk.gif_names()
     assert all(name.endswith(".gif") for name in names), f"half a file: {names}"
-    ends = kiosk.machine.shell(f"cd {GIFS}; for gif in *.gif; do tail -c 1 $gif | od -An -tx1; done").split()
+    ends = kiosk.machine.check_output(
+        f"cd {GIF_FOLDER}; for gif in *.gif; do tail -c 1 $gif | od -An -tx1; done"
+    ).split()
     assert set(ends) == {"3b"}, "a GIF lacks its end"
-    lines = kiosk.machine.shell(f"cd {GIFS}; sha256sum *.gif").splitlines()
+    lines = kiosk.machine.check_output(f"cd {GIF_FOLDER}; sha256sum *.gif").splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
@@ -116,14 +120,14 @@ def cut_power(kiosk: Kiosk, what: str, after: float, cue: str, press: Callable[[
     machine.kill()
     machine.power_on()
     in_background(machine, TELL)
-    kiosk.wait_up()
+    kiosk.wait_until_up()
 
 
 def cut_while_a_gif_is_made(kiosk: Kiosk, after: float, cue: str) -> None:
     kiosk.wait_for_status("fps", 180)
     before = whole_gifs(kiosk)
     assert before, "else none could be lost"
-    kiosk.machine.slow_disk(SLOW)
+    kiosk.machine.throttle_disk(SLOW)
     cut_power(kiosk, "gif", after, cue, partial(kiosk.machine.press, "spc"))
     now = whole_gifs(kiosk)
     assert before.items() <= now.items(), "an earlier GIF is lost"
@@ -133,22 +137,22 @@ def cut_while_a_gif_is_made(kiosk: Kiosk, after: float, cue: str) -> None:
 
 def cut_while_a_library_is_written(kiosk: Kiosk, after: float, cue: str) -> None:
     machine = kiosk.machine
-    machine.shell("systemctl stop pose-mirror")  # it has another library open, and would take the time
+    machine.check_output("systemctl stop pose-mirror")  # it has another library open, and would take the time
     in_background(machine, MERGES)
     machine.wait_for(f"test -e {MERGED}", 300, "two libraries are merged")
-    merged = machine.shell(f"head -1 {MERGED}").removeprefix(f"{ONE}: ").partition(",")[0]
+    merged = machine.check_output(f"head -1 {MERGED}").removeprefix(f"{ONE}: ").partition(",")[0]
     cut_power(kiosk, "library", after, cue, lambda: None)
     verified = machine.run(f"{PROGRAM} index verify {ONE}", 120)
     assert verified.status == 0, verified.stderr
     assert f": {merged}" in verified.stdout, f"what was merged is lost: {merged}"
-    print(verified.stdout.strip(), machine.shell(f"ls -A {STATE}").split())
+    print(verified.stdout.strip(), machine.check_output(f"ls -A {STATE_FOLDER}").split())
 
 
 def cut(kiosk: Kiosk, number: int) -> None:
     """The power cut of this number."""
-    chance = random.Random(f"{SEED}-{number}")
+    rng = random.Random(f"{SEED}-{number}")
     what = "library" if number % 2 else "gif"
-    after = chance.uniform(0, LONGEST[what])
+    after = rng.uniform(0, LONGEST[what])
     print(f"\npower cut {number} (POSE_MIRROR_BOOT_SEED={SEED}): {what}, after {after:.2f} s")
     if what == "gif":
         cut_while_a_gif_is_made(kiosk, after, f"{number}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot.image import Image
-from tests.boot.kiosk import CONFIG, QUICK, Kiosk
+from tests.boot.image import DiskImage
+from tests.boot.kiosk import CONFIG_FILE, QUICK_SETTINGS, Kiosk
 from tests.boot.machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.boot_long, pytest.mark.timeout(3600)]
@@ -19,35 +19,35 @@ WITHOUT_NETWORK = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/usr/src/wheels"
 
 
 @pytest.fixture(scope="module")
-def kiosk(image: Image, clip: Path) -> Iterator[Kiosk]:
+def kiosk(image: DiskImage, clip: Path) -> Iterator[Kiosk]:
     with Machine(image, devices=("usb",), clip=clip) as machine:
         found = Kiosk(machine, "upgrade")
-        found.wait_up()
-        found.configure(QUICK)
+        found.wait_until_up()
+        found.configure(QUICK_SETTINGS)
         yield found
 
 
 def in_use(kiosk: Kiosk) -> str:
-    return kiosk.machine.shell("readlink /opt/pose-mirror/current").strip()
+    return kiosk.machine.check_output("readlink /opt/pose-mirror/current").strip()
 
 
 def changed(kiosk: Kiosk, name: str, change: str) -> str:
     """The command that installs another version, made of the installed one's source by a shell command."""
     there = f"/usr/src/{name}"
-    kiosk.machine.shell(f"cp -r {SOURCE} {there}; cd {there}; {change}")
+    kiosk.machine.check_output(f"cp -r {SOURCE} {there}; cd {there}; {change}")
     return f"{WITHOUT_NETWORK} bash {there}/systemd/install.sh"
 
 
 def test_an_upgrade_takes_over(kiosk: Kiosk) -> None:
-    before, settings = in_use(kiosk), kiosk.machine.read(CONFIG)
+    before, settings = in_use(kiosk), kiosk.machine.read(CONFIG_FILE)
     newer = "sed -i 's/^version = .*/version = 9.9.9/' setup.cfg"
-    said = kiosk.machine.shell(changed(kiosk, "newer", newer), 1800)
+    said = kiosk.machine.check_output(changed(kiosk, "newer", newer), 1800)
     assert "takes over" in said
     after = in_use(kiosk)
     assert after.startswith("/opt/pose-mirror/9.9.9-")
-    assert kiosk.told("ActiveState") == "active"
-    assert after in kiosk.machine.shell(f"tr '\\0' ' ' </proc/{kiosk.pid}/cmdline")
-    assert kiosk.machine.read(CONFIG) == settings
+    assert kiosk.unit_property("ActiveState") == "active"
+    assert after in kiosk.machine.check_output(f"tr '\\0' ' ' </proc/{kiosk.pid}/cmdline")
+    assert kiosk.machine.read(CONFIG_FILE) == settings
     assert kiosk.machine.run(f"test -e {before}/whole").status == 0, "the version before is kept"
 
 
@@ -58,7 +58,7 @@ def refused(kiosk: Kiosk, name: str, change: str, why: str) -> None:
     assert ran.status == 1
     assert why in ran.stderr
     assert in_use(kiosk) == before
-    kiosk.wait_up()
+    kiosk.wait_until_up()
 
 
 def test_an_upgrade_that_does_not_come_up_gives_way_to_the_version_before(kiosk: Kiosk) -> None:

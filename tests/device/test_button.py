@@ -13,7 +13,7 @@ from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from device import button as module
-from device.button import REST, Button, ButtonError
+from device.button import SETTLE_TIME, Button, ButtonError
 
 PIN = 17
 
@@ -39,14 +39,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_each_press_counts_once_and_is_told_once(pin: MockPin, clock: list[float]) -> None:
     with Button(PIN) as button:
-        assert button.presses() == 0
+        assert button.pop_presses() == 0
         for _ in range(3):
             clock[0] += 1
             pin.drive_low()
             clock[0] += 1
             pin.drive_high()
-        assert button.presses() == 3
-        assert button.presses() == 0
+        assert button.pop_presses() == 3
+        assert button.pop_presses() == 0
 
 
 def test_a_contact_that_bounces_is_one_press(pin: MockPin, clock: list[float]) -> None:
@@ -55,7 +55,7 @@ def test_a_contact_that_bounces_is_one_press(pin: MockPin, clock: list[float]) -
             drive()
             clock[0] += 0.01
         pin.drive_low()
-        assert button.presses() == 1
+        assert button.pop_presses() == 1
 
 
 def test_a_contact_that_bounces_when_it_is_let_go_is_no_press_more(pin: MockPin, clock: list[float]) -> None:
@@ -66,18 +66,18 @@ def test_a_contact_that_bounces_when_it_is_let_go_is_no_press_more(pin: MockPin,
             drive()
             clock[0] += 0.01
         pin.drive_high()
-        assert button.presses() == 1
-        clock[0] += REST
+        assert button.pop_presses() == 1
+        clock[0] += SETTLE_TIME
         pin.drive_low()
-        assert button.presses() == 1
+        assert button.pop_presses() == 1
 
 
 def test_a_button_that_is_held_or_stuck_is_one_press(pin: MockPin, clock: list[float]) -> None:
     with Button(PIN) as button:
         pin.drive_low()
-        assert button.presses() == 1
+        assert button.pop_presses() == 1
         clock[0] += 3600
-        assert button.presses() == 0
+        assert button.pop_presses() == 0
 
 
 def test_a_button_that_is_stuck_from_the_start_is_no_press(pin: MockPin) -> None:
@@ -86,7 +86,7 @@ def test_a_button_that_is_stuck_from_the_start_is_no_press(pin: MockPin) -> None
     pin._set_pull = lambda value: None
     with Button(PIN) as button:
         assert not pin.state
-        assert button.presses() == 0
+        assert button.pop_presses() == 0
 
 
 def test_the_pin_is_pulled_up_and_debounced(pin: MockPin) -> None:
@@ -105,7 +105,7 @@ def test_a_press_is_told_at_once_to_who_asked_for_it(pin: MockPin) -> None:
 def test_presses_from_another_thread_are_neither_lost_nor_doubled(
     pin: MockPin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REST", 0.0)
+    monkeypatch.setattr(module, "SETTLE_TIME", 0.0)
     presses = 500
 
     def visitor() -> None:
@@ -117,8 +117,8 @@ def test_presses_from_another_thread_are_neither_lost_nor_doubled(
         thread, counted = threading.Thread(target=visitor), 0
         thread.start()
         while thread.is_alive():
-            counted += button.presses()
-        assert counted + button.presses() == presses
+            counted += button.pop_presses()
+        assert counted + button.pop_presses() == presses
 
 
 def test_closing_gives_the_pin_back(pin: MockPin) -> None:
@@ -128,13 +128,13 @@ def test_closing_gives_the_pin_back(pin: MockPin) -> None:
         button.close()
         with Button(PIN) as again:
             pin.drive_low()
-            assert (button.presses(), again.presses()) == (0, 1)
+            assert (button.pop_presses(), again.pop_presses()) == (0, 1)
 
 
 @pytest.mark.parametrize("none", [0, None])
 def test_no_pin_is_a_button_that_is_never_pressed(none: int | None) -> None:
     with Button(none) as button:
-        assert button.presses() == 0
+        assert button.pop_presses() == 0
     button.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.choose import NEAR, Choice, ChooseSettings, choose
+from device.choose import FRESH_PHOTO_TOLERANCE, Choice, ChooseSettings, choose
 from index.match import Match
 
 SETTINGS = ChooseSettings()
@@ -65,7 +65,7 @@ def test_one_of_the_last_30_comes_back_only_when_nothing_else_is_near(
         if found and new and (not state.shown or new[:2] != state.shown[:2]):
             if new.item in last[-30:]:
                 others = [match.agreement for match in found if match.item not in last[-30:]]
-                assert all(other < found[0].agreement - NEAR for other in others)
+                assert all(other < found[0].agreement - FRESH_PHOTO_TOLERANCE for other in others)
             last.append(new.item)
         state, now = after, now + step
 

@@ -24,7 +24,7 @@ from tests.device.test_mirror import CANVAS, HEIGHT, WIDTH, Scripted, Sees, pers
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EVERY", 0.1)
+    monkeypatch.setattr(module, "CHECK_INTERVAL", 0.1)
 
 
 def build(folder: Path, *titles: str) -> None:
@@ -49,7 +49,7 @@ def look_until(collection: Collection, what: Callable[[], bool], seconds: float 
     until, taken = time.monotonic() + seconds, False
     while not what():
         assert time.monotonic() < until, f"{collection.folder} is in use; {collection.faults}"
-        taken |= collection.look(time.monotonic())
+        taken |= collection.refresh(time.monotonic())
         time.sleep(0.01)
     return taken
 
@@ -84,7 +84,7 @@ def test_a_rebuilt_library_is_taken_up(collection: Collection, folder: Path) -> 
 
 
 def test_a_library_that_stays_is_not_opened_again(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "opened", lambda _: pytest.fail("opened again"))
+    monkeypatch.setattr(module, "open_library", lambda _: pytest.fail("opened again"))
     assert not look_for(collection, 0.6)
 
 
@@ -92,10 +92,10 @@ def test_a_picture_that_went_with_the_old_library_is_no_error(
     collection: Collection, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = time.monotonic()
-    collection.look(now)
+    collection.refresh(now)
     build(folder, "new")
     assert collection.picture(0) is None
-    assert not collection.look(now), "it is looked at once, not only after a while"
+    assert not collection.refresh(now), "it is looked at once, not only after a while"
     assert look_until(collection, lambda: titles(collection) == ["new"])
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
@@ -154,7 +154,7 @@ def test_the_wanted_library_is_taken_up_when_it_appears_and_its_fault_forgotten(
 def test_a_library_being_copied_is_left_alone_until_it_is_whole(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "EVERY", 0.4)
+    monkeypatch.setattr(module, "CHECK_INTERVAL", 0.4)
     build(tmp_path / "elsewhere", "copied")
     wanted = tmp_path / "wanted"
 
@@ -199,11 +199,11 @@ def test_while_a_library_is_checked_the_one_in_use_answers(
         go_on.wait(5)
         return Library.open(folder)
 
-    monkeypatch.setattr(module, "opened", slow)
+    monkeypatch.setattr(module, "open_library", slow)
     build(folder, "new")
     began = time.monotonic()
     for _ in range(50):
-        assert not collection.look(time.monotonic() + 10)
+        assert not collection.refresh(time.monotonic() + 10)
         assert len(collection.find(person(), 10)) == 2
     assert time.monotonic() - began < 2
     go_on.set()
@@ -223,9 +223,9 @@ def test_a_library_that_is_opened_as_the_mirror_ends_is_closed(folder: Path, mon
         return Slow.open(folder)
 
     with Collection(Library.open(folder)) as collection:
-        monkeypatch.setattr(module, "opened", slow)
+        monkeypatch.setattr(module, "open_library", slow)
         build(folder, "new")
-        collection.look(time.monotonic() + 10)
+        collection.refresh(time.monotonic() + 10)
     go_on.set()
     assert closed.wait(5)
 
@@ -245,7 +245,7 @@ def test_a_running_mirror_goes_over_to_the_new_library_with_a_photo_on_the_scree
             writing.start()
             until = time.monotonic() + 5
             while not shown or shown[-1].photo is None or not shown[-1].photo.credit.startswith(f"{name} "):
-                shown.append(sense.newest())
+                shown.append(sense.latest_moment())
                 assert time.monotonic() < until
                 time.sleep(0.005)
             writing.join()
@@ -254,4 +254,4 @@ def test_a_running_mirror_goes_over_to_the_new_library_with_a_photo_on_the_scree
 
 def test_a_library_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="There is no library"):
-        module.opened(tmp_path / "none")
+        module.open_library(tmp_path / "none")

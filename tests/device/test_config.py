@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from device import config
 from device.choose import ChooseSettings
-from device.config import CHOICES, DEFAULTS, RANGES, Config, ConfigError
+from device.config import CHOICES, DEFAULTS_FILE, RANGES, Config, ConfigError
 from device.follow import FollowSettings
 
 
@@ -24,8 +24,8 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_defaults_hold_every_key_of_every_section() -> None:
-    loaded = config.load(places=())
-    template = tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))
+    loaded = config.load(search_paths=())
+    template = tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8"))
     assert loaded.file is None
     assert [field.name for field in fields(Config)] == [*template, "file"]
     for section, keys in template.items():
@@ -34,21 +34,21 @@ def test_defaults_hold_every_key_of_every_section() -> None:
 
 
 def test_defaults_are_those_that_following_and_choosing_were_measured_with() -> None:
-    loaded = config.load(places=())
+    loaded = config.load(search_paths=())
     assert loaded.follow == FollowSettings()
     assert loaded.choose == ChooseSettings()
 
 
 def test_every_key_is_commented() -> None:
     above = ""
-    for line in DEFAULTS.read_text(encoding="utf-8").splitlines():
+    for line in DEFAULTS_FILE.read_text(encoding="utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
             assert above.startswith("#") or "=" in above, f"no comment above {line!r}"
         above = line
 
 
 def test_defaults_are_within_what_is_allowed() -> None:
-    template = tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))
+    template = tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8"))
     for name, (low, high) in RANGES.items():
         section, key = name.split(".")
         assert low <= template[section][key] <= high
@@ -62,13 +62,13 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     loaded = config.load(file)
     assert (loaded.screen.rotate, loaded.gif.seconds) == (90, 4.0)
     assert isinstance(loaded.gif.seconds, float)
-    assert loaded.camera == config.load(places=()).camera
+    assert loaded.camera == config.load(search_paths=()).camera
     assert loaded.file == file
 
 
 def test_the_first_place_with_a_file_counts(tmp_path: Path) -> None:
     file = written(tmp_path, "[screen]\nfps = 25\n")
-    assert config.load(places=(tmp_path / "none.toml", file)).screen.fps == 25
+    assert config.load(search_paths=(tmp_path / "none.toml", file)).screen.fps == 25
 
 
 @pytest.mark.parametrize(

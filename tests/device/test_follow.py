@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.follow import ENTER_AFTER, Followed, FollowSettings, body_height, follow
+from device.follow import ENTER_AFTER, FollowSettings, FollowState, body_height, follow
 from models.estimator.estimator import Estimator
-from models.pose import LEFT_HIP, LEFT_SHOULDER, LEFT_WRIST, RIGHT_HIP, RIGHT_WRIST, SWAP, Floats, Pose
-from tests.support.passers_by import frames, walked_past, walker
+from models.pose import LEFT_HIP, LEFT_SHOULDER, LEFT_WRIST, MIRROR_ORDER, RIGHT_HIP, RIGHT_WRIST, Floats, Pose
+from tests.support.passers_by import add_passer_by, read_film, walker_steps
 
 SIZE = (640, 480)
 SETTINGS = FollowSettings()
@@ -39,23 +39,23 @@ def person(x: float, height: float = 300.0, *, floor: float = 460.0, score: floa
 
 
 def play(
-    scene: Scene, seconds: float, *, state: Followed | None = None, start: float = 0.0, step: float = FRAME
-) -> list[Followed]:
-    states = [state or Followed()]
+    scene: Scene, seconds: float, *, state: FollowState | None = None, start: float = 0.0, step: float = FRAME
+) -> list[FollowState]:
+    states = [state or FollowState()]
     for i in range(round(seconds / step)):
         now = start + i * step
         states.append(follow(states[-1], scene(now), SIZE, now, SETTINGS))
     return states[1:]
 
 
-def across(state: Followed) -> float:
+def across(state: FollowState) -> float:
     """Where the visitor stands."""
     assert state.visitor is not None
     return float(state.visitor.xy[:, 0].mean())
 
 
-def whom(states: Iterable[Followed]) -> set[int | None]:
-    return {state.number for state in states}
+def whom(states: Iterable[FollowState]) -> set[int | None]:
+    return {state.visitor_number for state in states}
 
 
 def trembling(pose: Pose, rng: np.random.Generator, share: float = 0.01) -> Pose:
@@ -110,7 +110,7 @@ def test_somebody_who_leaves_is_there_until_gone_and_then_not() -> None:
 
 def test_single_frames_without_the_visitor_leave_the_visitor_where_they_are() -> None:
     states = play(lambda now: [] if round(now / FRAME) % 3 == 2 else [person(320)], 5.0)
-    assert all(across(state) == pytest.approx(320, abs=0.1) for state in states if state.number is not None)
+    assert all(across(state) == pytest.approx(320, abs=0.1) for state in states if state.visitor_number is not None)
     assert whom(states[15:]) == {0}
 
 
@@ -239,7 +239,7 @@ def test_the_visitor_comes_back_as_themselves_though_first_a_limb_of_theirs_is_f
 
     states = play(scene, 4.0)
     assert whom(states[15:]) == {0}
-    assert all(state.tracks[0].missed < 1 for state in states)
+    assert all(state.tracks[0].missed_seconds < 1 for state in states)
 
 
 def test_two_who_meet_stand_close_and_part_again_are_not_confused() -> None:
@@ -270,7 +270,7 @@ def test_a_visitor_does_not_give_way_to_somebody_a_little_nearer() -> None:
 def test_left_and_right_mistaken_for_a_frame_move_no_limb_across_the_body() -> None:
     def scene(now: float) -> list[Pose]:
         pose = person(320)
-        return [Pose(pose.xy[SWAP], pose.scores, pose.score) if round(now / FRAME) % 10 == 9 else pose]
+        return [Pose(pose.xy[MIRROR_ORDER], pose.scores, pose.score) if round(now / FRAME) % 10 == 9 else pose]
 
     states = play(scene, 3.0)
     assert whom(states[15:]) == {0}
@@ -286,7 +286,7 @@ def test_somebody_seen_from_behind_whose_sides_change_places_for_good_is_the_sam
     def scene(now: float) -> list[Pose]:
         pose = person(320)
         wide = (pose.xy - (320, 0)) * (3, 1) + (320, 0)
-        return [Pose(wide.astype(np.float32)[SWAP if now > 1 else slice(None)], behind, float(behind.mean()))]
+        return [Pose(wide.astype(np.float32)[MIRROR_ORDER if now > 1 else slice(None)], behind, float(behind.mean()))]
 
     assert whom(play(scene, 4.0)[15:]) == {0}
 
@@ -301,7 +301,7 @@ def test_a_wrist_seen_elsewhere_for_a_frame_stays_and_one_that_is_there_again_is
 
         return at
 
-    def wrist(states: list[Followed]) -> list[float]:
+    def wrist(states: list[FollowState]) -> list[float]:
         return [float(state.visitor.xy[LEFT_WRIST, 0]) - 368 for state in states if state.visitor]
 
     assert max(map(abs, wrist(play(scene(1.02), 2.0)))) < 1
@@ -393,7 +393,7 @@ def test_a_clock_that_stands_or_goes_back_moves_nobody_and_stops_nothing(back: f
 def test_after_a_long_gap_the_visitor_is_where_they_are_now() -> None:
     before = play(lambda _: [person(300)], 1.0)[-1]
     after = follow(before, [person(320)], SIZE, 60.0, SETTINGS)
-    assert after.number == before.number
+    assert after.visitor_number == before.visitor_number
     assert across(after) == pytest.approx(320, abs=1e-3)
 
 
@@ -414,7 +414,7 @@ def wandering(seed: int, count: int) -> tuple[list[list[Pose]], list[float]]:
 
 
 def visitors(frames: Sequence[list[Pose]], times: Sequence[float], size: tuple[int, int] = SIZE) -> list[Floats | None]:
-    state, found = Followed(), []
+    state, found = FollowState(), []
     for people, now in zip(frames, times, strict=True):
         state = follow(state, people, size, now, SETTINGS)
         found.append(state.visitor and state.visitor.keypoints)
@@ -491,26 +491,26 @@ def test_a_coordinate_that_is_no_number_is_nobody(seed: int) -> None:
 def test_a_real_person_who_walks_by_close_in_front_does_not_become_the_visitor(
     shared_data: Path, posenet: Path, step: int, height: int
 ) -> None:
-    _, pictures = frames(shared_data / "videos" / "one-by-one-person-detection.mp4")
-    film = walked_past(pictures[1060:1100], walker(pictures), start=6, step=step, floor=430, height=height)
-    state, off = Followed(), []
+    _, pictures = read_film(shared_data / "videos" / "one-by-one-person-detection.mp4")
+    film = add_passer_by(pictures[1060:1100], walker_steps(pictures), start=6, step=step, floor=430, height=height)
+    state, off = FollowState(), []
     with Estimator(posenet, size=(353, 481)) as estimator:
         for i, picture in enumerate(film):
             people = estimator.estimate(np.ascontiguousarray(picture[:, :, ::-1]))
             state = follow(state, people, (768, 432), i / 10, SETTINGS)
             if i > 5:
-                assert state.number == 0
+                assert state.visitor_number == 0
                 assert state.visitor is not None
                 off.append(abs(np.median(state.visitor.xy[[5, 6, 11, 12], 0]) - 453))
     assert off[-1] < 20
     assert np.sum(np.array(off) > 100) < 10  # hidden behind the other for most of a second
 
 
-def watch(film: Path, posenet: Path, size: tuple[int, int], every: int) -> list[Followed]:
+def watch(film: Path, posenet: Path, size: tuple[int, int], every: int) -> list[FollowState]:
     """The states after every second, third … of a film's frames, as in a mirror."""
     capture = cv2.VideoCapture(str(film))
     rate = capture.get(cv2.CAP_PROP_FPS)
-    state, states = Followed(), []
+    state, states = FollowState(), []
     with Estimator(posenet, size=size) as estimator:
         while capture.grab():
             i = capture.get(cv2.CAP_PROP_POS_FRAMES) - 1
@@ -537,7 +537,7 @@ def test_of_three_gymnasts_the_one_in_front_is_followed_to_the_end(shared_data: 
 @pytest.mark.slow
 def test_six_people_who_come_and_go_are_six_visitors(shared_data: Path, posenet: Path) -> None:
     states = watch(shared_data / "videos" / "one-by-one-person-detection.mp4", posenet, (193, 257), 3)
-    visits = [number for number, _ in itertools.groupby(state.number for state in states)]
+    visits = [number for number, _ in itertools.groupby(state.visitor_number for state in states)]
     assert len(visits) == 13
     assert visits[::2] == [None] * 7
     assert len(set(visits[1::2])) == 6

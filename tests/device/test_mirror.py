@@ -15,13 +15,13 @@ from device.choose import ChooseSettings
 from device.collection import Collection
 from device.display.screen import Screen
 from device.follow import FollowSettings
-from device.mirror import STALE, Moment, Sense, mirror, recordable, view
+from device.mirror import STALE_AFTER, Moment, Sense, make_view, recordable_parts, run_mirror
 from device.recording.gif import Recording
 from device.recording.recorder import Recorder
 from device.recording.saving import Outcome
 from index.build.writer import NewItem, write_library
 from index.library import Library, LibraryError
-from models.estimator.watched import EstimatorLost
+from models.estimator.watched import EstimatorUnavailable
 from models.pose import LEFT_WRIST, RIGHT_WRIST, Image, Pose
 
 WIDTH, HEIGHT = 320, 240
@@ -107,7 +107,7 @@ QUICK = {"follow_settings": FollowSettings(), "choose_settings": ChooseSettings(
 
 def wait_for(sense: Sense, what: Callable[[Moment], bool], seconds: float = 5.0) -> Moment:
     until = time.monotonic() + seconds
-    while not what(moment := sense.newest()):
+    while not what(moment := sense.latest_moment()):
         assert time.monotonic() < until, f"it did not come to pass: {moment}"
         time.sleep(0.01)
     return moment
@@ -156,18 +156,18 @@ def test_the_frame_on_the_screen_is_mirrored_once(collection: Collection) -> Non
 def test_what_is_to_be_said_at_the_start_is_said_once_and_then_what_changes(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device.mirror, "NOTE", 0.4)
+    monkeypatch.setattr(device.mirror, "NOTICE_SECONDS", 0.4)
     seen = Sees(lambda _: [])
     seen.note = "It begins on the CPU."
     with Sense(Scripted(iter([None] * 500)), seen, collection, CANVAS, note="The model is small.") as sense:
         moment = wait_for(sense, lambda m: m.note is not None)
-        assert view(moment, Recorder(Unwritten()), time.monotonic()).notice == "The model is small."
+        assert make_view(moment, Recorder(Unwritten()), time.monotonic()).notice == "The model is small."
         wait_for(sense, lambda m: m.frame is not None and m.note is None)
         seen.note = "It goes on."
         wait_for(sense, lambda m: m.note == "It goes on.")
         wait_for(sense, lambda m: m.note is None)
         time.sleep(0.2)
-        assert sense.newest().note is None
+        assert sense.latest_moment().note is None
 
 
 def test_a_lost_camera_is_said_and_forgotten_when_it_is_back(collection: Collection) -> None:
@@ -185,7 +185,7 @@ def test_while_the_estimator_is_lost_the_visitors_picture_goes_on(collection: Co
 
     def estimate(_: Image) -> list[Pose]:
         if lost[0]:
-            raise EstimatorLost("The estimator stopped.")
+            raise EstimatorUnavailable("The estimator stopped.")
         return [person()]
 
     with Sense(Scripted(iter([None] * 400)), Sees(estimate), collection, CANVAS) as sense:
@@ -200,7 +200,7 @@ def test_with_nobody_there_photos_are_shown_all_the_same(collection: Collection)
     with Sense(Scripted(iter([None] * 100)), Sees(lambda _: []), collection, CANVAS) as sense:
         moment = wait_for(sense, lambda m: m.photo is not None)
     assert moment.visitor is None
-    assert not view(moment, Recorder(Unwritten()), time.monotonic()).somebody
+    assert not make_view(moment, Recorder(Unwritten()), time.monotonic()).visitor_present
 
 
 def test_what_is_wrong_with_the_library_is_said(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,15 +218,15 @@ def test_an_error_nobody_expected_ends_the_mirror_with_its_cause(collection: Col
         Sense(Scripted(iter([None] * 50)), Sees(fails), collection, CANVAS) as sense,
         pytest.raises(ZeroDivisionError, match="a bug"),
     ):
-        mirror(screen, sense, Recorder(Unwritten()), Button(0), fps=60, seconds=5)
+        run_mirror(screen, sense, Recorder(Unwritten()), Button(0), fps=60, seconds=5)
 
 
 def test_a_frame_too_old_is_not_shown_as_a_reflection() -> None:
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     moment = Moment(CANVAS, Frame(image, image, 100.0, mirrored=True), person())
     recorder = Recorder(Unwritten())
-    assert view(moment, recorder, 100.0 + STALE / 2).camera is image
-    assert view(moment, recorder, 100.0 + STALE).camera is None
+    assert make_view(moment, recorder, 100.0 + STALE_AFTER / 2).camera_image is image
+    assert make_view(moment, recorder, 100.0 + STALE_AFTER).camera_image is None
 
 
 def test_a_new_size_of_the_screen_is_taken_up(collection: Collection) -> None:
@@ -243,7 +243,7 @@ def test_a_film_that_is_over_ends_the_mirror(collection: Collection) -> None:
         Sense(Scripted(iter([None] * 10)), Sees(lambda _: []), collection, CANVAS) as sense,
     ):
         start = time.monotonic()
-        mirror(screen, sense, Recorder(Unwritten()), Button(0), fps=60, seconds=30)
+        run_mirror(screen, sense, Recorder(Unwritten()), Button(0), fps=60, seconds=30)
     assert time.monotonic() - start < 10
 
 
@@ -256,18 +256,18 @@ def test_a_press_records_what_was_shown(collection: Collection) -> None:
     ):
         wait_for(sense, lambda m: m.visitor is not None)
         recorder.press(time.monotonic())
-        mirror(screen, sense, recorder, Button(0), fps=60, seconds=2.5)
+        run_mirror(screen, sense, recorder, Button(0), fps=60, seconds=2.5)
     (recording,) = writer.recordings
     assert len(recording.stills) >= 4
     assert all(still.visitor is not None for still in recording.stills)
-    assert all(still.camera is None for still in recording.stills), "the visitor's picture was not asked for"
+    assert all(still.camera_image is None for still in recording.stills), "the visitor's picture was not asked for"
 
 
 def test_the_recorded_skeleton_lies_on_the_photos_person(collection: Collection) -> None:
     small = person().scaled(0.4, 0.4)  # far from the camera, in a corner of its picture
     with Sense(Scripted(iter([None] * 400)), Sees(lambda _: [small]), collection, CANVAS) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.98)
-    _, skeleton, _ = recordable(moment)
+    _, skeleton, _ = recordable_parts(moment)
     assert skeleton is not None
     assert moment.person is not None
     assert skeleton.xy == pytest.approx(moment.person.xy, abs=3)
@@ -275,7 +275,7 @@ def test_the_recorded_skeleton_lies_on_the_photos_person(collection: Collection)
 
 def test_nothing_is_recorded_of_nobody() -> None:
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    assert recordable(Moment(CANVAS, Frame(image, image, 0.0, mirrored=True))) == (None, None, None)
+    assert recordable_parts(Moment(CANVAS, Frame(image, image, 0.0, mirrored=True))) == (None, None, None)
 
 
 def test_a_damaged_photo_is_passed_over_for_the_next_best(

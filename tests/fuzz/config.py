@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from device import config
-from tests.fuzz.promise import Broken, Mutate, Read, check_sentence
+from tests.fuzz.promise import BrokenPromise, Mutator, Reader, check_sentence
 
-LONGEST: Final = 8192
+MAX_BYTES: Final = 8192
 
-TEMPLATE: Final = tomllib.loads(config.DEFAULTS.read_text(encoding="utf-8"))
+TEMPLATE: Final = tomllib.loads(config.DEFAULTS_FILE.read_text(encoding="utf-8"))
 
 VALUES: Final = (
     "0", "1", "-1", "90", "640", "0.5", "1e400", "nan", "inf", "-inf", "true", "false", '""', '"auto"', '"353x481"',
@@ -23,7 +23,7 @@ VALUES: Final = (
     '"' + "x" * 3000 + '"',
 )  # fmt: skip
 
-WORDS: Final = (
+DICTIONARY: Final = (
     *TEMPLATE,
     *(key for section in TEMPLATE.values() for key in section),
     *(value for value in VALUES if len(value) < 40),
@@ -32,14 +32,14 @@ WORDS: Final = (
 
 
 def seeds(folder: Path) -> Iterator[bytes]:
-    yield config.DEFAULTS.read_bytes()
+    yield config.DEFAULTS_FILE.read_bytes()
     for section, keys in TEMPLATE.items():
-        yield "\n".join([f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in keys.items())]).encode()
+        yield "\n".join([f"[{section}]", *(f"{key} = {_to_toml(value)}" for key, value in keys.items())]).encode()
     yield from (f"[gif]\nseconds = {value}\n".encode() for value in VALUES)
     yield b'gif.seconds = 3\n"a\\nb".c = 1\n'
 
 
-def reader(folder: Path) -> Read:
+def make_reader(folder: Path) -> Reader:
     file = folder / "mirror.toml"
 
     def read(data: bytes) -> None:
@@ -54,20 +54,20 @@ def reader(folder: Path) -> Read:
     return read
 
 
-def mutated(data: bytes, chance: random.Random, bytewise: Mutate) -> bytes:
+def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
     """One line more, or another, of a key that is known with a value that may not be; else other bytes."""
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         return bytewise(data)
-    section = chance.choice(list(TEMPLATE))
-    key = chance.choice([*TEMPLATE[section], "a", '"a b"', '"\\n"'])
+    section = rng.choice(list(TEMPLATE))
+    key = rng.choice([*TEMPLATE[section], "a", '"a b"', '"\\n"'])
     lines = data.split(b"\n")
-    at = chance.randrange(len(lines) + 1)
-    line = f"[{section}]\n{key} = " if chance.random() < 0.7 else f"{section}.{key} = "
-    lines[at : at + chance.randrange(2)] = [(line + chance.choice(VALUES)).encode()]
+    at = rng.randrange(len(lines) + 1)
+    line = f"[{section}]\n{key} = " if rng.random() < 0.7 else f"{section}.{key} = "
+    lines[at : at + rng.randrange(2)] = [(line + rng.choice(VALUES)).encode()]
     return b"\n".join(lines)
 
 
-def _toml(value: object) -> str:
+def _to_toml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -79,5 +79,5 @@ def _check(loaded: config.Config) -> None:
             value = getattr(settings, field.name)
             low, high = config.RANGES.get(f"{section}.{field.name}", (value, value))
             if type(value) is not type(keys[field.name]) or not low <= value <= high:
-                raise Broken(f"[{section}] {field.name} is {value!r:.80}")
+                raise BrokenPromise(f"[{section}] {field.name} is {value!r:.80}")
     _ = loaded.estimator.height_width

@@ -7,10 +7,10 @@ import sys
 import traceback
 from pathlib import Path
 
-from tests.fuzz.promise import Read
+from tests.fuzz.promise import Reader
 
 
-def noting(read: Read, found: Path) -> Read:
+def record_finds(read: Reader, found: Path) -> Reader:
     """The same reader, which writes an input that breaks its promise to `found`, and goes on.
 
     What an earlier run found there is written again: it is no less wrong for having been found before.
@@ -21,7 +21,7 @@ def noting(read: Read, found: Path) -> Read:
         try:
             read(data)
         except Exception as error:
-            kind = _kind(error)
+            kind = _error_kind(error)
             if kind not in known:
                 known.add(kind)
                 file = found / f"{kind}-{type(error).__name__}"
@@ -32,7 +32,7 @@ def noting(read: Read, found: Path) -> Read:
     return noted
 
 
-def _kind(error: BaseException) -> str:
+def _error_kind(error: BaseException) -> str:
     """What tells errors apart: the class and the place of each that led to it."""
     places: list[str] = []
     origin: BaseException | None = error

@@ -14,19 +14,19 @@ from typing import Any, Final
 import numpy as np
 
 from index.build import importers, sources, writer
-from index.build.people import prominent
-from index.build.photo import Credit, ImportFailed, Photo, Skipped
+from index.build.people import select_prominent
+from index.build.photo import Credit, Photo, Skipped, SourceError
 from models.pose import Pose
 from tests.fuzz import odd
-from tests.fuzz.promise import Broken, Mutate, Read, as_file, check_sentence, of_file
-from tests.support.sample_poses import people
+from tests.fuzz.promise import BrokenPromise, Mutator, Reader, check_sentence, pack_input, unpack_input
+from tests.support.sample_poses import sample_people
 
-LONGEST: Final = 16_384
+MAX_BYTES: Final = 16_384
 
-FILES: Final = ("poses.npz", "people.json", "credits.csv", "table.tsv", "credits.jsonl")
+FILE_NAMES: Final = ("poses.npz", "people.json", "credits.csv", "table.tsv", "credits.jsonl")
 
-WORDS: Final = (
-    *FILES, "keypoints", "image_size", "images", "annotations", "licenses", "file_name", "image_id", "iscrowd", "id",
+DICTIONARY: Final = (
+    *FILE_NAMES, "keypoints", "image_size", "images", "annotations", "licenses", "file_name", "image_id", "iscrowd", "id",
     "width", "height", "picture", *Credit._fields, "license", "{'descr': '<f4', 'fortran_order': False, 'shape': (",
     "'<f8'", "'|O'", "'>i8'", "\\x93NUMPY", "PK", "file:///", "http://", "a.jpg", ";", "\t", '"', '""',
 )  # fmt: skip
@@ -35,15 +35,15 @@ TABLE: Final = sqlite3.connect(":memory:")
 
 
 def seeds(folder: Path) -> Iterator[bytes]:
-    for content in _npz():
-        yield as_file("poses.npz", content)
-    beside = [{**_coco(1)["images"][0], "file_name": "a.jpg"}]
+    for content in _npz_files():
+        yield pack_input("poses.npz", content)
+    beside = [{**_coco_document(1)["images"][0], "file_name": "a.jpg"}]
     for document in (
-        _coco(2),
-        {**_coco(1), "images": beside},
-        {**_coco(1), "licenses": [{"id": 1, "name": "CC BY", "url": "http://cc.example"}]},
+        _coco_document(2),
+        {**_coco_document(1), "images": beside},
+        {**_coco_document(1), "licenses": [{"id": 1, "name": "CC BY", "url": "http://cc.example"}]},
     ):
-        yield as_file("people.json", json.dumps(document).encode())
+        yield pack_input("people.json", json.dumps(document).encode())
     row = {
         "picture": "a.jpg",
         "title": "Jump",
@@ -54,24 +54,24 @@ def seeds(folder: Path) -> Iterator[bytes]:
     other = {**dict.fromkeys(row, ""), "picture": "file:///b.jpg"}
     for name, separator in (("credits.csv", ","), ("credits.csv", ";"), ("table.tsv", "\t")):
         lines = "\r\n".join(separator.join(cells) for cells in (row, row.values(), other.values()))
-        yield as_file(name, lines.encode())
-        yield as_file(name, lines.encode("utf-16"))
-    yield as_file("credits.csv", b'picture,License URL\n"a\nb.jpg","say ""x"""\n')
-    yield as_file("credits.jsonl", "\n".join(json.dumps(one) for one in (row, other)).encode())
+        yield pack_input(name, lines.encode())
+        yield pack_input(name, lines.encode("utf-16"))
+    yield pack_input("credits.csv", b'picture,License URL\n"a\nb.jpg","say ""x"""\n')
+    yield pack_input("credits.jsonl", "\n".join(json.dumps(one) for one in (row, other)).encode())
 
 
-def reader(folder: Path) -> Read:
+def make_reader(folder: Path) -> Reader:
     folder.joinpath("a.jpg").write_bytes(b"")
 
     def read(data: bytes) -> None:
-        name, content = of_file(data)
-        if name not in FILES:
+        name, content = unpack_input(data)
+        if name not in FILE_NAMES:
             return
         file = folder / name
         file.write_bytes(content)
         try:
-            _read(file)
-        except ImportFailed as error:
+            _read_file(file)
+        except SourceError as error:
             check_sentence(error, file)
         finally:
             file.unlink()
@@ -79,37 +79,37 @@ def reader(folder: Path) -> Read:
     return read
 
 
-def mutated(data: bytes, chance: random.Random, bytewise: Mutate) -> bytes:
+def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
     """The content changed within its form, and now and then read as another file."""
-    name, content = of_file(data)
-    if chance.random() < 0.02:
-        name = chance.choice(FILES)
+    name, content = unpack_input(data)
+    if rng.random() < 0.02:
+        name = rng.choice(FILE_NAMES)
     if name == "poses.npz":
-        content = odd.zip_changed(content, chance, bytewise)
-    elif name == "people.json" and chance.random() < 0.8:
-        content = odd.json_changed(content, chance, bytewise)
-    elif name == "credits.jsonl" and chance.random() < 0.7:
+        content = odd.mutate_zip(content, rng, bytewise)
+    elif name == "people.json" and rng.random() < 0.8:
+        content = odd.mutate_json(content, rng, bytewise)
+    elif name == "credits.jsonl" and rng.random() < 0.7:
         lines = content.split(b"\n")
-        at = chance.randrange(len(lines))
-        lines[at] = odd.json_changed(lines[at], chance, bytewise)
+        at = rng.randrange(len(lines))
+        lines[at] = odd.mutate_json(lines[at], rng, bytewise)
         content = b"\n".join(lines)
     else:
         content = bytewise(content)
-    return as_file(name, content)
+    return pack_input(name, content)
 
 
-def _read(file: Path) -> None:
+def _read_file(file: Path) -> None:
     """Everything that a build takes from a file, and what `index query` does with key points."""
-    for entry in sources.entries([file]):
+    for entry in sources.read_sources([file]):
         _check(entry)
     if file.suffix == ".npz":
-        found = importers.keypoints_of(file)
+        found = importers.read_keypoints(file)
         if found.dtype != np.float32 or found.shape[1:] != (17, 3):
-            raise Broken(f"key points of {found.dtype} and shape {found.shape}")
+            raise BrokenPromise(f"key points of {found.dtype} and shape {found.shape}")
         for person in found:
             Pose.from_keypoints(person)
-    elif file.name in importers.CREDITS:
-        for one in importers.photos_in(file.parent):
+    elif file.name in importers.CREDITS_FILES:
+        for one in importers.read_folder(file.parent):
             _check(one)
 
 
@@ -118,24 +118,24 @@ def _check(entry: sources.Entry) -> None:
     if isinstance(entry, Skipped):
         check_sentence(entry.reason, entry.name)
     elif isinstance(entry, Photo):
-        _can_be_stored(*entry.credit, *(entry.size or ()))
+        _check_storable(*entry.credit, *(entry.size or ()))
         if entry.people is not None and entry.size is not None:
-            prominent([Pose.from_keypoints(one) for one in entry.people], *entry.size)
+            select_prominent([Pose.from_keypoints(one) for one in entry.people], *entry.size)
     else:
         for item in entry.items:
-            writer._clean(item.keypoints)
-            size = item.size or writer._around(item.keypoints)
+            writer._clean_keypoints(item.keypoints)
+            size = item.size or writer._fitting_size(item.keypoints)
             words = (item.title, item.author, item.licence, item.licence_url, item.source_url)
-            _can_be_stored(*words, *size)
+            _check_storable(*words, *size)
 
 
-def _can_be_stored(*values: str | int | None) -> None:
+def _check_storable(*values: str | int | None) -> None:
     TABLE.execute(f"SELECT {', '.join('?' * len(values))}", values)
 
 
-def _npz() -> Iterator[bytes]:
+def _npz_files() -> Iterator[bytes]:
     """Key-point files with and without sizes, compressed or not, of several kinds of number, and of an older form."""
-    points = people(2, 1)
+    points = sample_people(2, 1)
     for save in (np.savez, np.savez_compressed):
         for arrays in ({"keypoints": points}, {"keypoints": points[:1], "image_size": np.array([[640, 480]])}):
             made = io.BytesIO()
@@ -157,9 +157,9 @@ def _npz() -> Iterator[bytes]:
     yield made.getvalue()
 
 
-def _coco(count: int) -> dict[str, Any]:
+def _coco_document(count: int) -> dict[str, Any]:
     """A COCO document of so many pictures with one person each."""
-    points = people(count, 2).round(1).tolist()
+    points = sample_people(count, 2).round(1).tolist()
     images = [{"id": n, "file_name": f"{n}.jpg", "width": 640, "height": 480, "license": 1} for n in range(count)]
     annotations = [
         {"id": n, "image_id": n, "iscrowd": 0, "keypoints": [number for point in one for number in point]}

@@ -21,28 +21,34 @@ import numpy as np
 
 from index import library, vector
 from index.build import credits
-from index.build.writer import NewItem, Writer
-from index.manifest import ITEMS, KEYPOINTS, MANIFEST, SHAPE, LibraryError, _dump, index_file
+from index.build.writer import LibraryWriter, NewItem
+from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, MANIFEST_FILE, SHAPE_FILE, LibraryError, _dump, index_file
 from index.match import Matcher
 from models.pose import Pose
 from tests.fuzz import odd
-from tests.fuzz.promise import Broken, Mutate, Read, as_file, check_sentence, of_file
-from tests.support.sample_poses import people
+from tests.fuzz.promise import BrokenPromise, Mutator, Reader, check_sentence, pack_input, unpack_input
+from tests.support.sample_poses import sample_people
 
-LONGEST: Final = 65_536
+MAX_BYTES: Final = 65_536
 
-MEMBERS: Final = "members-0.npy"
+MEMBERS_FILE: Final = "members-0.npy"
 
-LYING: Final = (MANIFEST, KEYPOINTS, SHAPE, ITEMS, MEMBERS)
+VOUCHED_FILES: Final = (MANIFEST_FILE, KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, MEMBERS_FILE)
 """Files of which the manifest says that they are as they were, whatever they are."""
 
-DAMAGED: Final = (MANIFEST, KEYPOINTS, ITEMS, MEMBERS, index_file(next(iter(vector.REGIONS)), 0))
+UNVOUCHED_FILES: Final = (
+    MANIFEST_FILE,
+    KEYPOINTS_FILE,
+    ITEMS_FILE,
+    MEMBERS_FILE,
+    index_file(next(iter(vector.REGIONS)), 0),
+)
 """Files that are damaged without the manifest's knowing."""
 
-FILES: Final = (*(f"{name} lying" for name in LYING), *DAMAGED)
+INPUT_NAMES: Final = (*(f"{name} lying" for name in VOUCHED_FILES), *UNVOUCHED_FILES)
 
-WORDS: Final = (
-    *FILES, *library.COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models", "sha256", "files",
+DICTIONARY: Final = (
+    *INPUT_NAMES, *library.ITEM_COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models", "sha256", "files",
     "bytes", "\\x93NUMPY", "{'descr': '<f4', 'fortran_order': False, 'shape': (", "'|O'", "CREATE TABLE item", "PK",
     "fingerprint", "removed", "SQLite format 3",
 )  # fmt: skip
@@ -64,38 +70,38 @@ SQL_VALUES: Final = (
 
 
 def seeds(folder: Path) -> Iterator[bytes]:
-    whole = _whole(folder)
-    for name in LYING:
-        yield as_file(f"{name} lying", (whole / name).read_bytes())
-    for name in DAMAGED:
-        yield as_file(name, (whole / name).read_bytes()[:2000])
+    whole = _sample_library(folder)
+    for name in VOUCHED_FILES:
+        yield pack_input(f"{name} lying", (whole / name).read_bytes())
+    for name in UNVOUCHED_FILES:
+        yield pack_input(name, (whole / name).read_bytes()[:2000])
     changed = folder / "changed.sqlite"
     for statement in STATEMENTS:
         for value in SQL_VALUES if "{value}" in statement else SQL_VALUES[:1]:
-            yield as_file(f"{ITEMS} lying", _after(whole / ITEMS, changed, statement, value))
+            yield pack_input(f"{ITEMS_FILE} lying", _after_statement(whole / ITEMS_FILE, changed, statement, value))
 
 
-def reader(folder: Path) -> Read:
-    whole, place = _whole(folder), folder / "library"
+def make_reader(folder: Path) -> Reader:
+    whole, place = _sample_library(folder), folder / "library"
     shutil.copytree(whole, place, copy_function=os.link)
-    document = json.loads((whole / MANIFEST).read_bytes())
+    document = json.loads((whole / MANIFEST_FILE).read_bytes())
 
     def read(data: bytes) -> None:
-        name, content = of_file(data)
-        if name not in FILES:
+        name, content = unpack_input(data)
+        if name not in INPUT_NAMES:
             return
         file = name.removesuffix(" lying")
         replaced = {file: content}
-        if name == f"{MANIFEST} lying":
-            replaced[file] = _vouched(content)
+        if name == f"{MANIFEST_FILE} lying":
+            replaced[file] = _with_checksum(content)
         elif name != file:
             files = {**document["files"], file: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}}
-            replaced[MANIFEST] = _vouched(json.dumps({**document, "files": files}).encode())
+            replaced[MANIFEST_FILE] = _with_checksum(json.dumps({**document, "files": files}).encode())
         try:
             for one, written in replaced.items():
                 (place / one).unlink()
                 (place / one).write_bytes(written)
-            _read(place, damaged=name == file and content != (whole / file).read_bytes())
+            _read_library(place, damaged=name == file and content != (whole / file).read_bytes())
         finally:
             for one in replaced:
                 (place / one).unlink()
@@ -104,60 +110,60 @@ def reader(folder: Path) -> Read:
     return read
 
 
-def mutated(data: bytes, chance: random.Random, bytewise: Mutate) -> bytes:
+def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
     """The manifest changed as JSON, arrays in their heads as often as in their numbers, all else in its bytes."""
-    name, content = of_file(data)
-    if chance.random() < 0.02:
-        name = chance.choice(FILES)
-    if name.startswith(MANIFEST) and chance.random() < 0.8:
-        return as_file(name, odd.json_changed(content, chance, bytewise))
-    if ".npy" in name and chance.random() < 0.5:
-        return as_file(name, bytewise(content[:128])[:256] + content[128:])
-    return as_file(name, bytewise(content))
+    name, content = unpack_input(data)
+    if rng.random() < 0.02:
+        name = rng.choice(INPUT_NAMES)
+    if name.startswith(MANIFEST_FILE) and rng.random() < 0.8:
+        return pack_input(name, odd.mutate_json(content, rng, bytewise))
+    if ".npy" in name and rng.random() < 0.5:
+        return pack_input(name, bytewise(content[:128])[:256] + content[128:])
+    return pack_input(name, bytewise(content))
 
 
-def _read(place: Path, *, damaged: bool) -> None:
+def _read_library(place: Path, *, damaged: bool) -> None:
     """Everything that the mirror, the build and the commands do with a library."""
     try:
-        library.info(place)
+        library.load_manifest(place)
         with library.Library.open(place) as opened:
             if damaged:
-                raise Broken("a damaged file was not told")
-            _use(opened)
-        library.verify(place)
+                raise BrokenPromise("a damaged file was not told")
+            _use_library(opened)
+        library.verify_library(place)
     except LibraryError as error:
         check_sentence(error, place)
 
 
-def _use(opened: library.Library) -> None:
+def _use_library(opened: library.Library) -> None:
     for item in opened.items():
         _ = item.credit
     for number in range(min(len(opened), 4)):
         if opened.item(number).picture is not None:
             opened.picture(number)
-    opened.removed()
+    opened.removed_pictures()
     list(opened.fingerprints())
-    "".join(credits.page(opened.items()))
-    query = Pose.from_keypoints(people(1, 5)[0])
+    "".join(credits.render_credits(opened.items()))
+    query = Pose.from_keypoints(sample_people(1, 5)[0])
     Matcher(opened).find(query, 3)
-    for region, _, near in opened.shape.asked(query.xy, query.scores > 0):
+    for region, _, near in opened.shape_model.queries(query.xy, query.scores > 0):
         opened.nearest(region, near, 5, 50)
 
 
-def _whole(folder: Path) -> Path:
+def _sample_library(folder: Path) -> Path:
     """A small library, written once: three pictures, nine people, one picture that was taken down."""
     whole = folder / "whole"
     if not whole.exists():
-        with Writer(whole) as writer:
-            writer.remove("0" * 64 + ".jpg", bytes(32), "gone")
-            for number, pose in enumerate(people(9, 3)):
+        with LibraryWriter(whole) as writer:
+            writer.add_removed("0" * 64 + ".jpg", bytes(32), "gone")
+            for number, pose in enumerate(sample_people(9, 3)):
                 picture = np.full((40, 48, 3), 40 * number, np.uint8) if number < 3 else None
                 writer.add(NewItem(picture, pose, f"Photo {number}", "Ann", "CC BY 4.0", "http://cc.example", None))
             writer.finish([("posenet", "ab12")])
     return whole
 
 
-def _vouched(content: bytes) -> bytes:
+def _with_checksum(content: bytes) -> bytes:
     """A manifest with its own checksum, where it is JSON."""
     try:
         document: dict[str, Any] = json.loads(content)
@@ -167,11 +173,11 @@ def _vouched(content: bytes) -> bytes:
         return content
 
 
-def _after(items: Path, changed: Path, statement: str, value: str) -> bytes:
+def _after_statement(items: Path, changed: Path, statement: str, value: str) -> bytes:
     """The table of items after a statement about a column, and about a table, by chance of its text."""
-    chance = random.Random(statement + value)
+    rng = random.Random(statement + value)
     shutil.copyfile(items, changed)
-    words = {"column": chance.choice(library.COLUMNS), "table": chance.choice(("item", "fingerprint", "removed"))}
+    words = {"column": rng.choice(library.ITEM_COLUMNS), "table": rng.choice(("item", "fingerprint", "removed"))}
     table = sqlite3.connect(changed)
     try:
         table.executescript(statement.format(value=value, **words))

@@ -19,9 +19,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import odd
-from tests.fuzz.__main__ import PATIENCE, started, waited_for
-from tests.fuzz.finds import noting
-from tests.fuzz.promise import LONGEST_SENTENCE, TARGETS, Broken, as_file, check_sentence, in_time, of_file, target
+from tests.fuzz.__main__ import STOP_SECONDS, start_runs, wait_for_runs
+from tests.fuzz.finds import record_finds
+from tests.fuzz.promise import (
+    MAX_SENTENCE_LENGTH,
+    TARGETS,
+    BrokenPromise,
+    check_sentence,
+    load_target,
+    pack_input,
+    unpack_input,
+    with_time_limit,
+)
 from tests.models.estimator.test_watched import wait_until
 from tests.support.paths import ROOT
 
@@ -32,8 +41,8 @@ CHANGES = 150
 @pytest.fixture(scope="module", params=TARGETS)
 def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """A target's name, its module, its seeds, and what reads an input."""
-    module, folder = target(request.param), tmp_path_factory.mktemp("fuzz")
-    return request.param, module, list(module.seeds(folder)), quiet(in_time(module.reader(folder)))
+    module, folder = load_target(request.param), tmp_path_factory.mktemp("fuzz")
+    return request.param, module, list(module.seeds(folder)), quiet(with_time_limit(module.make_reader(folder)))
 
 
 def quiet(read: Callable[[bytes], None]) -> Callable[[bytes], None]:
@@ -57,13 +66,13 @@ def test_seeds_are_read_and_not_too_long(fuzzed):
 
 def test_seeds_are_changed_and_read(fuzzed):
     name, module, seeds, read = fuzzed
-    chance = random.Random(name)
+    rng = random.Random(name)
     changed = 0
     for _ in range(CHANGES):
-        seed = chance.choice(seeds)
+        seed = rng.choice(seeds)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # zip files whose members have one name
-            made = module.mutated(seed, chance, odd.bytewise(chance))
+            made = module.mutated(seed, rng, odd.byte_mutator(rng))
         changed += made != seed
         read(made[: module.LONGEST])
     assert changed > CHANGES / 2
@@ -84,18 +93,18 @@ def test_any_bytes_are_read_and_can_be_changed(fuzzed, data, seed):
         " ",
         "a.csv\n",
         "a.csv\x1b[0m",
-        "a.csv" + "x" * (LONGEST_SENTENCE + 1),
+        "a.csv" + "x" * (MAX_SENTENCE_LENGTH + 1),
         "a.csv: Traceback (most recent call last)",
         "it is wrong",
     ],
 )
 def test_what_is_no_sentence_about_the_thing_breaks_the_promise(said):
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenPromise):
         check_sentence(said, "a.csv")
 
 
 def test_an_input_of_several_files_says_which(fuzzed):
-    assert of_file(as_file("a.csv", b"one\ntwo")) == ("a.csv", b"one\ntwo")
+    assert unpack_input(pack_input("a.csv", b"one\ntwo")) == ("a.csv", b"one\ntwo")
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -131,7 +140,7 @@ def test_ctrl_c_ends_the_fuzzing_in_order(tmp_path: Path, number: signal.Signals
             assert fuzzing.poll() is None, [log.read_text() for log in logs if log.is_file()]
             time.sleep(0.1)
         fuzzing.send_signal(number)
-        said, _ = fuzzing.communicate(timeout=PATIENCE + 10)
+        said, _ = fuzzing.communicate(timeout=STOP_SECONDS + 10)
     assert fuzzing.returncode == 0, said
     assert len(re.findall("0 found", said)) >= 2
     assert wait_until(lambda: not commands_about(tmp_path))
@@ -167,8 +176,8 @@ def test_what_an_earlier_run_found_counts_when_it_is_found_again_and_only_then(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for script, status in ((FINDING, 1), (FINDING, 1), ("exit 0", 0)):
-        with fuzzer(script, tmp_path), started(["config"], 60, tmp_path) as runs:
-            assert waited_for(runs) == status
+        with fuzzer(script, tmp_path), start_runs(["config"], 60, tmp_path) as runs:
+            assert wait_for_runs(runs) == status
         assert f"{status} found" in capsys.readouterr().out
     assert (tmp_path / "config" / "found" / "crash-1").exists(), "it stays to be read again"
 
@@ -178,10 +187,10 @@ def test_each_run_writes_the_first_input_of_each_kind(tmp_path: Path) -> None:
         if data.startswith(b"broken"):
             raise KeyError(data)
         if data.startswith(b"odd"):
-            raise Broken(data)
+            raise BrokenPromise(data)
 
     for first in (b"broken in one run", b"broken in another"):
-        noted = noting(read, tmp_path)
+        noted = record_finds(read, tmp_path)
         for data in (first, b"broken again", b"well", b"odd"):
             noted(data)
         found = sorted(file.read_bytes() for file in tmp_path.iterdir() if file.suffix != ".txt")
@@ -199,14 +208,14 @@ def test_no_fuzzer_outlives_a_second_ctrl_c(tmp_path: Path, monkeypatch: pytest.
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", ctrl_c)
-    with fuzzer(STUBBORN, tmp_path), pytest.raises(KeyboardInterrupt), started(names, 60, tmp_path) as runs:
-        waited_for(runs)
+    with fuzzer(STUBBORN, tmp_path), pytest.raises(KeyboardInterrupt), start_runs(names, 60, tmp_path) as runs:
+        wait_for_runs(runs)
     assert len(pressed) == 2
     assert wait_until(lambda: not commands_about(tmp_path))
 
 
 def test_no_fuzzer_outlives_another_that_cannot_be_started(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("no folder")
-    with fuzzer(STUBBORN, tmp_path), pytest.raises(FileExistsError), started(["config", "model"], 60, tmp_path):
+    with fuzzer(STUBBORN, tmp_path), pytest.raises(FileExistsError), start_runs(["config", "model"], 60, tmp_path):
         pytest.fail("one of them was not started")
     assert wait_until(lambda: not commands_about(tmp_path))

@@ -23,12 +23,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from index.build.writer import NewItem, Writer
-from index.library import Library, verify
-from index.manifest import MANIFEST, PICTURES, REPORT
+from index.build.writer import LibraryWriter, NewItem
+from index.library import Library, verify_library
+from index.manifest import MANIFEST_FILE, PICTURES_FOLDER, REPORT_FILE
 from tests.index.build.test_edit import URL, photo
 from tests.support.paths import ROOT
-from tests.support.sample_poses import people
+from tests.support.sample_poses import sample_people
 
 POSES = 520
 """Without pictures: with those a library of more than are searched through, so that Annoy's indexes are asked."""
@@ -148,12 +148,12 @@ class Place:
 
 def written(folder: Path, seed: int) -> Path:
     """A library of two shards with some pictures and both pages."""
-    with Writer(folder, shard=300) as writer:
+    with LibraryWriter(folder, shard_size=300) as writer:
         for number in range(PHOTOS):
             writer.add(photo(number + seed)[0])
-        for pose in people(POSES, seed):
+        for pose in sample_people(POSES, seed):
             writer.add(NewItem(None, pose))
-        writer.write_page(REPORT, "<!doctype html><title>Report</title>")
+        writer.write_page(REPORT_FILE, "<!doctype html><title>Report</title>")
         writer.finish([("posenet", "ab12")])
     return folder
 
@@ -161,7 +161,7 @@ def written(folder: Path, seed: int) -> Path:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     home = tmp_path_factory.mktemp("damage")
-    np.savez(home / "poses.npz", keypoints=people(3, 7))
+    np.savez(home / "poses.npz", keypoints=sample_people(3, 7))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with ExitStack() as stack:
         runner = stack.enter_context(
@@ -268,7 +268,7 @@ def test_any_damage_to_any_file_is_told(place: Place, which: float, damage: Any,
 
 
 @pytest.mark.parametrize("damage", [flip, remove])
-@pytest.mark.parametrize("name", [MANIFEST, REPORT, "legs-1.annoy", "picture"])
+@pytest.mark.parametrize("name", [MANIFEST_FILE, REPORT_FILE, "legs-1.annoy", "picture"])
 def test_a_damaged_library_is_merged_or_changed_rightly_or_not_at_all(place, name, damage):
     """Pages are written anew; a damaged picture can be taken down, and stays out of a merged library with a word."""
     folder = place.renewed()
@@ -281,12 +281,12 @@ def test_a_damaged_library_is_merged_or_changed_rightly_or_not_at_all(place, nam
     else:
         file.write_bytes(damage(data, 0.5, 3))
     merged, removed = place.run(*place.changing())
-    assert (merged.status, removed.status) == {REPORT: (0, 0), "picture": (1, 0)}.get(name, (1, 1))
+    assert (merged.status, removed.status) == {REPORT_FILE: (0, 0), "picture": (1, 0)}.get(name, (1, 1))
     for said, written_anew in ((merged, place.merged), (removed, folder)):
         if said.status:
             check_sentence(said)
         else:
-            verify(written_anew)
+            verify_library(written_anew)
     assert place.merged.exists() == (not merged.status)
 
 
@@ -315,7 +315,7 @@ def test_a_file_of_another_library_is_told(place):
             check(place)
 
 
-@pytest.mark.parametrize("name", ["notes.txt", f"{PICTURES}/{'0' * 64}.jpg", ".hidden", "whole-7.annoy", "x/y"])
+@pytest.mark.parametrize("name", ["notes.txt", f"{PICTURES_FOLDER}/{'0' * 64}.jpg", ".hidden", "whole-7.annoy", "x/y"])
 def test_a_file_that_does_not_belong_there_is_told(place, name):
     stray = place.renewed() / name
     stray.parent.mkdir(exist_ok=True)
@@ -326,8 +326,8 @@ def test_a_file_that_does_not_belong_there_is_told(place, name):
 @pytest.mark.parametrize("put", [remove, make_empty, os.mkfifo, make_link])
 def test_a_folder_of_pictures_that_is_none_is_told(place, put):
     folder = place.renewed()
-    shutil.rmtree(folder / PICTURES)
-    put(folder / PICTURES)
+    shutil.rmtree(folder / PICTURES_FOLDER)
+    put(folder / PICTURES_FOLDER)
     check(place)
 
 
@@ -350,12 +350,12 @@ def signed(document: Any) -> bytes:
 
 
 def put_manifest(folder: Path, data: bytes) -> None:
-    (folder / MANIFEST).unlink()
-    (folder / MANIFEST).write_bytes(data)
+    (folder / MANIFEST_FILE).unlink()
+    (folder / MANIFEST_FILE).write_bytes(data)
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+    document: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
     return document
 
 

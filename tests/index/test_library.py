@@ -19,26 +19,26 @@ from hypothesis import strategies as st
 
 from index import pictures
 from index.build import swap
-from index.build.writer import BATCH, NewItem, Writer, write_library
-from index.library import Library, LibraryError, Removed, aside, info, verify
+from index.build.writer import BATCH_SIZE, LibraryWriter, NewItem, write_library
+from index.library import Library, LibraryError, RemovedPicture, backup_folder, load_manifest, verify_library
 from index.manifest import (
-    CREDITS,
-    ITEMS,
-    KEYPOINTS,
-    MANIFEST,
+    CREDITS_FILE,
+    ITEMS_FILE,
+    KEYPOINTS_FILE,
+    MANIFEST_FILE,
     PAGES,
-    PICTURES,
-    REPORT,
-    SHAPE,
+    PICTURES_FOLDER,
+    REPORT_FILE,
+    SHAPE_FILE,
     index_file,
-    mapped,
+    mapped_files,
 )
 from index.match import Matcher
 from models.pose import Pose
 from tests.support.paths import ROOT
-from tests.support.sample_poses import people
+from tests.support.sample_poses import sample_people
 
-CHECKED = mapped(1)
+CHECKED = mapped_files(1)
 
 COUNT = 600
 """More than are searched through, so that Annoy's indexes are asked."""
@@ -54,7 +54,7 @@ def items(count: int) -> list[NewItem]:
         NewItem(
             picture(i) if i < 5 else None, one, f"Item {i}", "Ann", "CC BY 4.0", "https://cc.example", f"https://{i}"
         )
-        for i, one in enumerate(people(count))
+        for i, one in enumerate(sample_people(count))
     ]
 
 
@@ -73,7 +73,7 @@ def library(built, tmp_path) -> Path:
 
 def signed_again(folder: Path) -> None:
     """Makes the manifest vouch for the files as they now are: damage that no checksum tells."""
-    document = json.loads((folder / MANIFEST).read_bytes())
+    document = json.loads((folder / MANIFEST_FILE).read_bytes())
     for name in document["files"]:
         data = (folder / name).read_bytes()
         document["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -84,7 +84,7 @@ def write_manifest(folder: Path, document: dict) -> None:
     document.pop("sha256", None)
     text = json.dumps(document, indent=2) + "\n"
     document["sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    (folder / MANIFEST).write_text(json.dumps(document, indent=2) + "\n")
+    (folder / MANIFEST_FILE).write_text(json.dumps(document, indent=2) + "\n")
 
 
 def test_what_goes_in_comes_out(built):
@@ -92,7 +92,7 @@ def test_what_goes_in_comes_out(built):
         assert len(library) == COUNT
         assert library.keypoints.shape == (COUNT, 17, 3)
         assert library.keypoints.dtype == np.float32
-        assert np.allclose(library.pose(400).xy, people(COUNT)[400, :, :2])
+        assert np.allclose(library.pose(400).xy, sample_people(COUNT)[400, :, :2])
         item = library.item(3)
         assert (item.number, item.width, item.height) == (3, 128, 96)
         assert item.credit == "Item 3, Ann, CC BY 4.0"
@@ -107,9 +107,9 @@ def test_what_goes_in_comes_out(built):
         for nobody in (COUNT, -1):
             with pytest.raises(IndexError, match="no item"):
                 library.item(nobody)
-    assert verify(built) == info(built)
-    assert info(built).models == (("posenet", "ab12"),)
-    assert info(built).pictures == 5
+    assert verify_library(built) == load_manifest(built)
+    assert load_manifest(built).models == (("posenet", "ab12"),)
+    assert load_manifest(built).pictures == 5
 
 
 def test_key_points_cannot_be_written_to(built):
@@ -135,15 +135,17 @@ def test_a_picture_is_scaled_to_the_display_and_its_key_points_along(tmp_path):
 
 
 def test_two_people_share_one_picture_file(tmp_path):
-    write_library([NewItem(picture(0), one) for one in people(2)], tmp_path / "library")
-    assert len(list((tmp_path / "library" / PICTURES).iterdir())) == 1
+    write_library([NewItem(picture(0), one) for one in sample_people(2)], tmp_path / "library")
+    assert len(list((tmp_path / "library" / PICTURES_FOLDER).iterdir())) == 1
 
 
 def test_each_picture_has_its_fingerprint_once(built):
     with Library.open(built) as library:
-        expected = {stored.name: stored.fingerprint for stored in (pictures.stored(picture(i)) for i in range(5))}
+        expected = {
+            stored.name: stored.fingerprint for stored in (pictures.encode_picture(picture(i)) for i in range(5))
+        }
         assert list(library.fingerprints()) == sorted(expected.items())
-        assert list(library.pictures()) == sorted(expected)
+        assert list(library.picture_names()) == sorted(expected)
 
 
 def test_all_items_come_in_their_order(built):
@@ -152,14 +154,14 @@ def test_all_items_come_in_their_order(built):
 
 
 def test_what_was_put_in_can_be_read_before_the_library_is_whole(tmp_path):
-    some = people(BATCH + 5)
-    with Writer(tmp_path / "library") as writer:
+    some = sample_people(BATCH_SIZE + 5)
+    with LibraryWriter(tmp_path / "library") as writer:
         assert writer.keypoints().shape == (0, 17, 3)
         for i, one in enumerate(some):
             writer.add(NewItem(picture(0) if i == 3 else None, one, f"Item {i}"))
-            if i == BATCH + 2:
-                assert len(writer) == BATCH + 3
-                assert (writer.keypoints() == some[: BATCH + 3]).all()
+            if i == BATCH_SIZE + 2:
+                assert len(writer) == BATCH_SIZE + 3
+                assert (writer.keypoints() == some[: BATCH_SIZE + 3]).all()
         assert writer.keypoints().shape == some.shape
         written = list(writer.items())
         assert written[3].picture is not None
@@ -168,46 +170,53 @@ def test_what_was_put_in_can_be_read_before_the_library_is_whole(tmp_path):
     with Library.open(tmp_path / "library") as library:
         assert (library.keypoints == some).all()
         assert [item.title for item in library.items()] == [item.title for item in written]
-        assert library.item(BATCH + 1).box == written[BATCH + 1].box == pytest.approx(library.pose(BATCH + 1).box())
+        assert (
+            library.item(BATCH_SIZE + 1).box
+            == written[BATCH_SIZE + 1].box
+            == pytest.approx(library.pose(BATCH_SIZE + 1).box())
+        )
 
 
 def test_what_was_taken_down_is_remembered(tmp_path):
-    gone = [Removed(f"{'b' * 64}.jpg", bytes(32), None), Removed(f"{'a' * 64}.jpg", bytes(range(32)), "A")]
-    with Writer(tmp_path / "library") as writer:
+    gone = [
+        RemovedPicture(f"{'b' * 64}.jpg", bytes(32), None),
+        RemovedPicture(f"{'a' * 64}.jpg", bytes(range(32)), "A"),
+    ]
+    with LibraryWriter(tmp_path / "library") as writer:
         writer.add(items(1)[0])
         for one in (*gone, gone[0]):
-            writer.remove(*one)
+            writer.add_removed(*one)
         writer.finish()
     with Library.open(tmp_path / "library") as library:
-        assert library.removed() == gone[::-1]
+        assert library.removed_pictures() == gone[::-1]
 
 
 def test_pages_are_checked_by_verify_and_do_not_keep_the_mirror_from_starting(tmp_path):
-    with Writer(tmp_path / "library") as writer:
+    with LibraryWriter(tmp_path / "library") as writer:
         writer.add(items(1)[0])
         with pytest.raises(ValueError, match=r"'index\.html' is none of"):
             writer.write_page("index.html", "")
-        writer.write_page(REPORT, "<p>Möbius")
+        writer.write_page(REPORT_FILE, "<p>Möbius")
         writer.finish()
-    assert (tmp_path / "library" / REPORT).read_text(encoding="utf-8") == "<p>Möbius"
-    assert "Ann" in (tmp_path / "library" / CREDITS).read_text(encoding="utf-8")
-    verify(tmp_path / "library")
+    assert (tmp_path / "library" / REPORT_FILE).read_text(encoding="utf-8") == "<p>Möbius"
+    assert "Ann" in (tmp_path / "library" / CREDITS_FILE).read_text(encoding="utf-8")
+    verify_library(tmp_path / "library")
     for page in PAGES:
         flip_first(tmp_path / "library" / page)
         Library.open(tmp_path / "library").close()
         with pytest.raises(LibraryError, match=page):
-            verify(tmp_path / "library")
+            verify_library(tmp_path / "library")
         flip_first(tmp_path / "library" / page)
 
 
 def test_poses_alone_have_no_credits_page(tmp_path):
-    write_library([NewItem(None, one) for one in people(2)], tmp_path / "library")
-    assert not (tmp_path / "library" / CREDITS).exists()
+    write_library([NewItem(None, one) for one in sample_people(2)], tmp_path / "library")
+    assert not (tmp_path / "library" / CREDITS_FILE).exists()
 
 
 def test_progress_is_told_while_files_are_checked(built):
     told: list[tuple[int, int | None, str]] = []
-    verify(built, progress=lambda *words: told.append(words))
+    verify_library(built, progress=lambda *words: told.append(words))
     size = sum((built / name).stat().st_size for name in CHECKED)
     assert [words for words in told if words[2] == "Checking"][-1] == (size, size, "Checking")
     assert told[-1] == (5, 5, "Checking pictures")
@@ -215,22 +224,22 @@ def test_progress_is_told_while_files_are_checked(built):
 
 def test_the_same_items_give_the_same_bytes(built, tmp_path):
     write_library(items(COUNT), tmp_path / "again", models=[("posenet", "ab12")])
-    for name in (*CHECKED, MANIFEST):
+    for name in (*CHECKED, MANIFEST_FILE):
         assert (tmp_path / "again" / name).read_bytes() == (built / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 30])
 def test_a_library_may_be_small(tmp_path, count):
-    write_library([NewItem(None, one) for one in people(count)], tmp_path / "library")
+    write_library([NewItem(None, one) for one in sample_people(count)], tmp_path / "library")
     with Library.open(tmp_path / "library") as library:
         assert [m.item for m in Matcher(library).find(library.pose(count - 1), 1)] == [count - 1]
 
 
 def test_somebody_of_whom_too_little_is_seen_is_kept_but_not_found(tmp_path):
-    some = people(3)
+    some = sample_people(3)
     some[1, 2:] = 0
     write_library([NewItem(None, one) for one in some], tmp_path / "library")
-    assert (info(tmp_path / "library").items, info(tmp_path / "library").indexed) == (3, 2)
+    assert (load_manifest(tmp_path / "library").items, load_manifest(tmp_path / "library").indexed) == (3, 2)
     with pytest.raises(LibraryError, match="of 1 people, nobody shows 3 key points"):
         write_library([NewItem(None, some[1])], tmp_path / "nobody")
     with pytest.raises(LibraryError, match="of 0 people"):
@@ -240,7 +249,7 @@ def test_somebody_of_whom_too_little_is_seen_is_kept_but_not_found(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
 def test_a_coordinate_that_is_no_pixel_is_refused(tmp_path, value):
-    one = people(1)[0]
+    one = sample_people(1)[0]
     one[3, 0] = value
     with pytest.raises(ValueError, match="no pixel"):
         write_library([NewItem(None, one)], tmp_path / "library")
@@ -302,10 +311,10 @@ DAMAGES = (flip_first, flip_middle, flip_last, cut, empty, lengthen, remove, mak
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", [*CHECKED, MANIFEST])
+@pytest.mark.parametrize("name", [*CHECKED, MANIFEST_FILE])
 def test_a_damaged_file_is_one_sentence_that_names_it(library, name, damage):
     damage(library / name)
-    for reader in (Library.open, verify):
+    for reader in (Library.open, verify_library):
         with pytest.raises(LibraryError) as error:
             reader(library)
         sentence = str(error.value)
@@ -328,20 +337,20 @@ def test_a_bit_flipped_anywhere_is_one_sentence_that_names_the_file(built, tmp_p
         file.write_bytes(data)
         try:
             with pytest.raises(LibraryError, match=file.name):
-                verify(library)
+                verify_library(library)
         finally:
             file.write_bytes(whole)
 
     flipped()
-    verify(library)
+    verify_library(library)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_picture_is_told_when_it_is_read(library, damage):
-    file = sorted((library / PICTURES).iterdir())[0]
+    file = sorted((library / PICTURES_FOLDER).iterdir())[0]
     damage(file)
     with pytest.raises(LibraryError, match=file.name):
-        verify(library)
+        verify_library(library)
     with Library.open(library) as opened:
         number = next(i for i in range(5) if opened.item(i).picture == file)
         with pytest.raises(LibraryError, match=file.name):
@@ -351,7 +360,7 @@ def test_a_damaged_picture_is_told_when_it_is_read(library, damage):
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_a_file_of_another_library_is_told(library, tmp_path, name):
-    write_library([NewItem(None, one) for one in people(COUNT, 1, unseen=0.2)], tmp_path / "other")
+    write_library([NewItem(None, one) for one in sample_people(COUNT, 1, unseen_share=0.2)], tmp_path / "other")
     shutil.copy(tmp_path / "other" / name, library / name)
     with pytest.raises(LibraryError, match=name):
         Library.open(library)
@@ -376,13 +385,13 @@ def test_two_files_swapped_are_told(library):
         (lambda d: d.update(items=-1), "incomplete"),
         (lambda d: d.update(items="600"), "incomplete"),
         (lambda d: d.pop("files"), "incomplete"),
-        (lambda d: d["files"].pop(KEYPOINTS), "incomplete"),
-        (lambda d: d.update(items=COUNT + 1), KEYPOINTS),
-        (lambda d: d.update(items=COUNT - 1), KEYPOINTS),
+        (lambda d: d["files"].pop(KEYPOINTS_FILE), "incomplete"),
+        (lambda d: d.update(items=COUNT + 1), KEYPOINTS_FILE),
+        (lambda d: d.update(items=COUNT - 1), KEYPOINTS_FILE),
     ],
 )
 def test_a_manifest_of_another_version_or_one_that_lies_is_told(library, change, said):
-    document = json.loads((library / MANIFEST).read_bytes())
+    document = json.loads((library / MANIFEST_FILE).read_bytes())
     change(document)
     write_manifest(library, document)
     with pytest.raises(LibraryError, match=said):
@@ -393,7 +402,7 @@ def test_a_manifest_of_another_version_or_one_that_lies_is_told(library, change,
     "text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format": 1}', b"[" * 100_000, b"{}" + b" " * 2_000_000]
 )
 def test_a_manifest_that_is_none_is_told(library, text):
-    (library / MANIFEST).write_bytes(text)
+    (library / MANIFEST_FILE).write_bytes(text)
     with pytest.raises(LibraryError, match="build it again"):
         Library.open(library)
 
@@ -410,9 +419,9 @@ def test_a_manifest_that_is_none_is_told(library, text):
     ],
 )
 def test_key_points_of_another_form_are_told_though_the_checksum_is_right(library, array):
-    np.save(library / KEYPOINTS, array)
+    np.save(library / KEYPOINTS_FILE, array)
     signed_again(library)
-    with pytest.raises(LibraryError, match=KEYPOINTS):
+    with pytest.raises(LibraryError, match=KEYPOINTS_FILE):
         Library.open(library)
 
 
@@ -428,16 +437,18 @@ def test_key_points_of_another_form_are_told_though_the_checksum_is_right(librar
 )
 def test_a_tricky_header_of_key_points_is_told(library, header):
     header = header.ljust(1013) + b"\n"
-    (library / KEYPOINTS).write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(100))
+    (library / KEYPOINTS_FILE).write_bytes(
+        b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(100)
+    )
     signed_again(library)
-    with pytest.raises(LibraryError, match=KEYPOINTS):
+    with pytest.raises(LibraryError, match=KEYPOINTS_FILE):
         Library.open(library)
 
 
 def test_a_shape_of_another_form_is_told(library):
-    np.save(library / SHAPE, np.zeros((34, 34)))
+    np.save(library / SHAPE_FILE, np.zeros((34, 34)))
     signed_again(library)
-    with pytest.raises(LibraryError, match=SHAPE):
+    with pytest.raises(LibraryError, match=SHAPE_FILE):
         Library.open(library)
 
 
@@ -468,9 +479,9 @@ def other_columns(file: Path) -> None:
 
 @pytest.mark.parametrize("damage", [no_table, fewer_rows, other_columns, flip_first, cut, empty])
 def test_damaged_items_are_told_though_the_checksum_is_right(library, damage):
-    damage(library / ITEMS)
+    damage(library / ITEMS_FILE)
     signed_again(library)
-    with pytest.raises(LibraryError, match=ITEMS):
+    with pytest.raises(LibraryError, match=ITEMS_FILE):
         Library.open(library)
 
 
@@ -491,36 +502,38 @@ def test_damaged_items_are_told_though_the_checksum_is_right(library, damage):
 )
 def test_rows_of_another_form_are_told_though_the_checksum_is_right(library, statement):
     """Else the first that is shown, or thanked, would end the program."""
-    with closing(sqlite3.connect(library / ITEMS)) as table, table:
+    with closing(sqlite3.connect(library / ITEMS_FILE)) as table, table:
         table.execute(statement)
     table.close()
     signed_again(library)
-    with pytest.raises(LibraryError, match=ITEMS):
+    with pytest.raises(LibraryError, match=ITEMS_FILE):
         Library.open(library)
 
 
 def test_what_sqlite_says_of_a_damaged_file_is_one_line(library):
-    data = (library / ITEMS).read_bytes()
-    (library / ITEMS).write_bytes(data.replace(b"CREATE TABLE removed", b"CREATE TABLE \x1bemoved"))
+    data = (library / ITEMS_FILE).read_bytes()
+    (library / ITEMS_FILE).write_bytes(data.replace(b"CREATE TABLE removed", b"CREATE TABLE \x1bemoved"))
     signed_again(library)
-    with pytest.raises(LibraryError, match=ITEMS) as error:
+    with pytest.raises(LibraryError, match=ITEMS_FILE) as error:
         Library.open(library)
     assert str(error.value).isprintable()
 
 
 def test_a_zip_file_is_no_array(library):
     np.savez(library / "keypoints.npz", keypoints=np.zeros((8, 17, 3), np.float32))
-    (library / "keypoints.npz").replace(library / KEYPOINTS)
+    (library / "keypoints.npz").replace(library / KEYPOINTS_FILE)
     signed_again(library)
     with pytest.raises(LibraryError, match="a zip file, and no array"):
         Library.open(library)
 
 
 def test_a_manifest_deeper_than_python_goes_is_told(library):
-    text = (library / MANIFEST).read_text()
+    text = (library / MANIFEST_FILE).read_text()
     for depth in (300, 950, 2000, 100_000):
-        (library / MANIFEST).write_text(text.replace('"models": [', '"models": [' + "[" * depth + "]" * depth + ", "))
-        with pytest.raises(LibraryError, match=MANIFEST) as error:
+        (library / MANIFEST_FILE).write_text(
+            text.replace('"models": [', '"models": [' + "[" * depth + "]" * depth + ", ")
+        )
+        with pytest.raises(LibraryError, match=MANIFEST_FILE) as error:
             Library.open(library)
         assert len(str(error.value)) < 500
 
@@ -551,7 +564,7 @@ def test_a_library_s_folder_may_have_any_name(tmp_path, name):
 
 
 def test_words_that_are_no_text_become_some(tmp_path):
-    write_library([NewItem(None, people(1)[0], "caf\udce9\0\n  x", "ж" * 1000)], tmp_path / "library")
+    write_library([NewItem(None, sample_people(1)[0], "caf\udce9\0\n  x", "ж" * 1000)], tmp_path / "library")
     with Library.open(tmp_path / "library") as library:
         assert library.item(0).title == "caf� x"
         assert library.item(0).author == "ж" * 200
@@ -562,42 +575,42 @@ def test_a_new_library_takes_the_old_one_s_place(library):
         write_library(items(10), library)
         assert len(old) == COUNT, "who has the old one open goes on with it"
         assert Matcher(old).find(old.pose(300), 1)[0].item == 300
-    assert verify(library).items == 10
+    assert verify_library(library).items == 10
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
 def test_whoever_has_the_old_library_open_can_tell_that_it_was_replaced(library):
     with Library.open(library) as old:
-        assert not old.replaced
+        assert not old.is_replaced
         write_library(items(10), library)
-        assert old.replaced
+        assert old.is_replaced
         with Library.open(library) as new:
             assert not new.replaced
-            library.rename(aside(library))
+            library.rename(backup_folder(library))
             assert not new.replaced, "in the midst of a swap by two renames"
-            aside(library).rename(library.parent / "elsewhere")
+            backup_folder(library).rename(library.parent / "elsewhere")
             assert not new.replaced, "there is no other"
 
 
 def test_where_names_cannot_be_exchanged_two_renames_do(library, monkeypatch):
     monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
     write_library(items(10), library)
-    assert verify(library).items == 10
+    assert verify_library(library).items == 10
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
 def test_a_power_cut_between_the_two_renames_leaves_the_old_library_in_use(library):
-    library.rename(aside(library))
-    assert verify(library).items == COUNT
+    library.rename(backup_folder(library))
+    assert verify_library(library).items == COUNT
     with Library.open(library) as opened:
         assert opened.picture(0).shape == (96, 128, 3)
     write_library(items(10), library)
-    assert verify(library).items == 10
+    assert verify_library(library).items == 10
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
 def test_a_power_cut_after_the_two_renames_leaves_nothing_for_long(library):
-    shutil.copytree(library, aside(library))
+    shutil.copytree(library, backup_folder(library))
     write_library(items(10), library)
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
@@ -606,7 +619,7 @@ def test_a_link_to_a_library_stays_a_link(library, tmp_path):
     (tmp_path / "link").symlink_to(library)
     write_library(items(10), tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
-    assert verify(library).items == 10
+    assert verify_library(library).items == 10
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(28, "No space left on device"), MemoryError])
@@ -617,7 +630,7 @@ def test_what_stops_a_build_leaves_the_old_library_and_nothing_else(library, sto
 
     with pytest.raises(stop if isinstance(stop, type) else type(stop)):
         write_library(some(), library)
-    assert verify(library).items == COUNT
+    assert verify_library(library).items == COUNT
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
@@ -629,27 +642,27 @@ def test_an_error_at_the_end_leaves_the_old_library_too(library, monkeypatch, st
     monkeypatch.setattr(swap, step, fail)
     with pytest.raises(OSError, match="Input/output"):
         write_library(items(7), library)
-    assert verify(library).items == COUNT
+    assert verify_library(library).items == COUNT
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
 def test_what_a_killed_build_left_is_cleared_away(library):
     left = library.parent / ".library.building"
-    (left / PICTURES).mkdir(parents=True)
-    (left / PICTURES / "x.jpg").write_bytes(b"x")
-    (left / KEYPOINTS).write_bytes(b"x")
+    (left / PICTURES_FOLDER).mkdir(parents=True)
+    (left / PICTURES_FOLDER / "x.jpg").write_bytes(b"x")
+    (left / KEYPOINTS_FILE).write_bytes(b"x")
     write_library(items(7), library)
-    assert verify(library).items == 7
+    assert verify_library(library).items == 7
     assert not left.exists()
 
 
 def test_two_builds_of_one_library_do_not_meet(tmp_path):
-    with Writer(tmp_path / "library") as first:
+    with LibraryWriter(tmp_path / "library") as first:
         with pytest.raises(LibraryError, match="Another build is writing"):
-            Writer(tmp_path / "library")
+            LibraryWriter(tmp_path / "library")
         first.add(items(1)[0])
         first.finish()
-    assert verify(tmp_path / "library").items == 1
+    assert verify_library(tmp_path / "library").items == 1
 
 
 def test_a_folder_that_is_no_library_is_not_replaced(tmp_path):
@@ -658,7 +671,7 @@ def test_a_folder_that_is_no_library_is_not_replaced(tmp_path):
     with pytest.raises(LibraryError, match=r"grandmother\.jpg, so it is no library"):
         write_library(items(1), tmp_path / "photos")
     (tmp_path / "web").mkdir()
-    (tmp_path / "web" / MANIFEST).write_text('{"name": "an app"}')
+    (tmp_path / "web" / MANIFEST_FILE).write_text('{"name": "an app"}')
     with pytest.raises(LibraryError, match="no library"):
         write_library(items(1), tmp_path / "web")
     with pytest.raises(LibraryError, match="is a file"):
@@ -666,8 +679,8 @@ def test_a_folder_that_is_no_library_is_not_replaced(tmp_path):
     assert (tmp_path / "photos" / "grandmother.jpg").read_bytes() == b"dear"
 
 
-@pytest.mark.parametrize("names", [[KEYPOINTS], [REPORT], [CREDITS, KEYPOINTS], [MANIFEST]])
-@pytest.mark.parametrize("folder", ["", PICTURES])
+@pytest.mark.parametrize("names", [[KEYPOINTS_FILE], [REPORT_FILE], [CREDITS_FILE, KEYPOINTS_FILE], [MANIFEST_FILE]])
+@pytest.mark.parametrize("folder", ["", PICTURES_FOLDER])
 def test_a_folder_with_names_like_ours_is_not_replaced(tmp_path, names, folder):
     (tmp_path / "mine" / folder).mkdir(parents=True)
     for name in names:
@@ -677,14 +690,14 @@ def test_a_folder_with_names_like_ours_is_not_replaced(tmp_path, names, folder):
     assert all((tmp_path / "mine" / name).read_text() == "mine" for name in names)
 
 
-@pytest.mark.parametrize("place", ["grandmother.jpg", f"{PICTURES}/grandmother.jpg"])
+@pytest.mark.parametrize("place", ["grandmother.jpg", f"{PICTURES_FOLDER}/grandmother.jpg"])
 @pytest.mark.parametrize("manifest", ["whole", "cut"])
 def test_a_photo_put_into_a_library_s_folder_is_not_lost_and_is_told(library, place, manifest):
     (library / place).write_bytes(b"dear")
     with pytest.raises(LibraryError, match=r"grandmother\.jpg does not belong to the library"):
-        verify(library)
+        verify_library(library)
     if manifest == "cut":
-        cut(library / MANIFEST)
+        cut(library / MANIFEST_FILE)
     with pytest.raises(LibraryError, match=r"holds (pictures/)?grandmother\.jpg"):
         write_library(items(1), library)
     assert (library / place).read_bytes() == b"dear"
@@ -692,37 +705,37 @@ def test_a_photo_put_into_a_library_s_folder_is_not_lost_and_is_told(library, pl
 
 @pytest.mark.parametrize("damage", [remove, cut, empty])
 def test_a_damaged_library_can_be_built_again(library, damage):
-    damage(library / MANIFEST)
+    damage(library / MANIFEST_FILE)
     write_library(items(7), library)
-    assert verify(library).items == 7
+    assert verify_library(library).items == 7
 
 
 def test_a_library_of_another_version_can_be_built_again(library):
-    document = json.loads((library / MANIFEST).read_bytes())
+    document = json.loads((library / MANIFEST_FILE).read_bytes())
     document["version"] = 99
     write_manifest(library, document)
     (library / "CREDITS.html").write_text("")
     write_library(items(7), library)
-    assert verify(library).items == 7
+    assert verify_library(library).items == 7
 
 
 def test_a_library_of_version_1_is_said_to_be_and_gives_way(library):
-    for name in mapped(1):
+    for name in mapped_files(1):
         old = library / name.replace("-0", "")
         (library / name).rename(old)
         if old.name == "members.npy":
             old.unlink()
-    (library / CREDITS).unlink()
-    document = json.loads((library / MANIFEST).read_bytes())
-    names = [file.name for file in library.iterdir() if file.is_file() and file.name != MANIFEST]
+    (library / CREDITS_FILE).unlink()
+    document = json.loads((library / MANIFEST_FILE).read_bytes())
+    names = [file.name for file in library.iterdir() if file.is_file() and file.name != MANIFEST_FILE]
     write_manifest(library, {**document, "version": 1, "files": dict.fromkeys(names)})
     with pytest.raises(LibraryError, match="is of format version 1, and this program's is 2: build it again"):
         Library.open(library)
     damaged = Path(shutil.copytree(library, library.parent / "damaged"))
-    (damaged / MANIFEST).unlink()
+    (damaged / MANIFEST_FILE).unlink()
     for old_library in (library, damaged):
         write_library(items(7), old_library)
-        assert verify(old_library).items == 7
+        assert verify_library(old_library).items == 7
 
 
 @pytest.mark.parametrize("size", [4_000, 100_000, 400_000])
@@ -742,7 +755,7 @@ def test_a_full_disk_leaves_the_old_library_and_one_error(library, tmp_path, siz
         timeout=60,
     )
     assert (ended.returncode, "OSError" in ended.stderr.splitlines()[-1]) == (1, True), ended.stderr
-    assert verify(library).items == COUNT
+    assert verify_library(library).items == COUNT
     assert sorted(file.name for file in tmp_path.iterdir()) == ["library", "script.py"]
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from index import match
 from index.build.writer import NewItem, write_library
 from index.library import Library
-from index.match import SMALL, Matcher, exhaustive
-from models.pose import SWAP, Pose
-from tests.support.sample_poses import people
+from index.match import EXHAUSTIVE_LIMIT, Matcher, find_exhaustively
+from models.pose import MIRROR_ORDER, Pose
+from tests.support.sample_poses import sample_people
 
 LEGS, HEAD, LEFT_ARM = range(13, 17), range(5), (7, 9)
 
@@ -24,7 +24,7 @@ ROUNDING = 1e-6
 
 
 def poses(count: int, seed: int, hidden: tuple[int, ...] = ()) -> list[Pose]:
-    some = people(count, seed)
+    some = sample_people(count, seed)
     some[:, list(hidden)] = 0
     return [Pose.from_keypoints(one) for one in some]
 
@@ -33,7 +33,7 @@ def poses(count: int, seed: int, hidden: tuple[int, ...] = ()) -> list[Pose]:
 def library(tmp_path_factory) -> Iterator[Library]:
     """4,000 people, a tenth of whose points are unseen."""
     folder = tmp_path_factory.mktemp("match") / "library"
-    write_library((NewItem(None, one) for one in people(4000, 1, unseen=0.1)), folder)
+    write_library((NewItem(None, one) for one in sample_people(4000, 1, unseen_share=0.1)), folder)
     with Library.open(folder) as opened:
         yield opened
 
@@ -41,7 +41,7 @@ def library(tmp_path_factory) -> Iterator[Library]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Iterator[Library]:
     folder = tmp_path_factory.mktemp("match") / "small"
-    write_library((NewItem(None, one) for one in people(SMALL, 1)), folder)
+    write_library((NewItem(None, one) for one in sample_people(EXHAUSTIVE_LIMIT, 1)), folder)
     with Library.open(folder) as opened:
         yield opened
 
@@ -60,7 +60,7 @@ def small(tmp_path_factory) -> Iterator[Library]:
 def test_the_shortlist_misses_little_of_the_best_there_is(library, hidden, share):
     matcher, asked = Matcher(library), poses(60, 77, hidden)
     found = [matcher.find(pose, 1)[0].agreement for pose in asked]
-    best = [exhaustive(library, pose, 1)[0].agreement for pose in asked]
+    best = [find_exhaustively(library, pose, 1)[0].agreement for pose in asked]
     assert all(f <= b + ROUNDING for f, b in zip(found, best, strict=True))
     assert np.mean(found) >= share * np.mean(best)
 
@@ -72,7 +72,7 @@ hidden_points = st.sets(st.integers(0, 16), max_size=14).map(tuple)
 @settings(deadline=None, max_examples=50)
 def test_nothing_is_found_that_is_better_than_the_best_there_is(library, seed, hidden):
     pose = poses(1, seed, hidden)[0]
-    found, best = Matcher(library).find(pose, 5), exhaustive(library, pose, 5)
+    found, best = Matcher(library).find(pose, 5), find_exhaustively(library, pose, 5)
     assert all(f.agreement <= b.agreement + ROUNDING for f, b in zip(found, best, strict=True))
 
 
@@ -109,14 +109,14 @@ def test_exhaustive_looks_at_everyone_as_they_are_and_mirrored(small):
         for candidate in (small.pose(number), small.pose(number).mirrored(640)):
             expected.append(agreement(pose.xy, pose.scores, candidate.xy[None], candidate.scores[None] > 0)[0])
     best = int(np.argmax(expected))
-    first = exhaustive(small, pose, 5)[0]
+    first = find_exhaustively(small, pose, 5)[0]
     assert first[:2] == (best // 2, best % 2 == 1)
     assert first.agreement == pytest.approx(expected[best], abs=1e-5)
 
 
 def test_a_small_library_is_searched_through(small):
     for pose in poses(5, 6, tuple(LEGS)):
-        assert Matcher(small).find(pose) == exhaustive(small, pose)
+        assert Matcher(small).find(pose) == find_exhaustively(small, pose)
 
 
 def test_somebody_in_the_library_is_found_as_they_are(library):
@@ -154,7 +154,7 @@ def test_the_agreement_told_is_the_agreement_there_is(library):
 
 
 def test_people_alike_come_by_their_numbers(tmp_path):
-    crowd = people(SMALL + 100, 3)
+    crowd = sample_people(EXHAUSTIVE_LIMIT + 100, 3)
     crowd[40:60] = crowd[40]
     write_library((NewItem(None, one) for one in crowd), tmp_path / "library")
     with Library.open(tmp_path / "library") as opened:
@@ -183,8 +183,8 @@ def test_points_the_estimator_guessed_hardly_count(library):
 
 def test_more_may_be_asked_for_than_there_are(small):
     found = Matcher(small).find(poses(1, 13)[0], 10_000)
-    assert len(found) == SMALL
-    assert len({one.item for one in found}) == SMALL
+    assert len(found) == EXHAUSTIVE_LIMIT
+    assert len({one.item for one in found}) == EXHAUSTIVE_LIMIT
 
 
 @pytest.mark.parametrize("seen", [(), (3,), (3, 9)])
@@ -217,13 +217,13 @@ def test_a_pose_that_is_no_number_is_refused(library, small, which, value):
 
 
 def test_annoy_is_what_is_asked_of_a_large_library(library, monkeypatch):
-    monkeypatch.setattr(match, "exhaustive", None)
+    monkeypatch.setattr(match, "find_exhaustively", None)
     assert Matcher(library).find(library.pose(5), 1)[0].item == 5
 
 
 def test_mirror_images_are_found_as_well_as_people(library):
     asked = poses(60, 78)
-    mirrored = [replace(p, xy=p.xy[SWAP] * np.float32((-1, 1)), scores=p.scores[SWAP]) for p in asked]
+    mirrored = [replace(p, xy=p.xy[MIRROR_ORDER] * np.float32((-1, 1)), scores=p.scores[MIRROR_ORDER]) for p in asked]
     straight, turned = (np.mean([Matcher(library).find(p, 1)[0].agreement for p in some]) for some in (asked, mirrored))
     assert turned == pytest.approx(straight, rel=0.005)
 
@@ -234,7 +234,7 @@ def test_real_people_find_nearly_the_best_photo(coco_library, kind, share):
     library, queries = coco_library
     matcher, asked = Matcher(library), [Pose.from_keypoints(one) for one in queries[kind]]
     found = np.mean([matcher.find(pose, 1)[0].agreement for pose in asked])
-    best = np.mean([exhaustive(library, pose, 1)[0].agreement for pose in asked])
+    best = np.mean([find_exhaustively(library, pose, 1)[0].agreement for pose in asked])
     assert found >= share * best
 
 

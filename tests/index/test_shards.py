@@ -16,24 +16,24 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from index import shards, vector
-from index.build.writer import NewItem, Writer
-from index.library import Library, LibraryError, verify
-from index.manifest import MANIFEST, SHAPE, index_file, mapped, members_file
+from index.build.writer import LibraryWriter, NewItem
+from index.library import Library, LibraryError, verify_library
+from index.manifest import MANIFEST_FILE, SHAPE_FILE, index_file, mapped_files, members_file
 from models.pose import Pose
 from tests.index.test_library import signed_again, write_manifest
 from tests.support.paths import ROOT
-from tests.support.sample_poses import people
+from tests.support.sample_poses import sample_people
 
 COUNT = 330
 SHARD = 50
 
-SOME = people(COUNT, 3, unseen=0.3)
+SOME = sample_people(COUNT, 3, unseen_share=0.3)
 """Many of whom lack a region, and a few of whom nothing can be said."""
 SOME[[0, 7, COUNT - 1], 2:] = 0
 
 
 def written(folder: Path, shard: int) -> Path:
-    with Writer(folder, shard=shard) as writer:
+    with LibraryWriter(folder, shard_size=shard) as writer:
         for one in SOME:
             writer.add(NewItem(None, one))
         writer.finish()
@@ -51,18 +51,18 @@ def seven_shards(tmp_path_factory) -> Path:
 
 
 def test_a_library_of_several_shards_is_whole(seven_shards):
-    manifest = verify(seven_shards)
+    manifest = verify_library(seven_shards)
     assert (manifest.items, manifest.shards) == (COUNT, 7)
-    assert set(manifest.files) == set(mapped(7))
+    assert set(manifest.files) == set(mapped_files(7))
 
 
 @pytest.mark.parametrize("region", vector.REGIONS)
 def test_several_shards_find_what_one_finds_and_what_is_nearest(one_shard, seven_shards, region):
     with Library.open(one_shard) as one, Library.open(seven_shards) as seven:
         points, seen = one.keypoints[:, :, :2], one.keypoints[:, :, 2] > 0
-        all_vectors = vector.vectors(one.shape.complete(points, seen), region)
+        all_vectors = vector.region_vectors(one.shape_model.complete(points, seen), region)
         place = list(vector.REGIONS).index(region)
-        members = np.flatnonzero(shards.members(seen)[:, place] & shards.findable(one.keypoints))
+        members = np.flatnonzero(shards.region_membership(seen)[:, place] & shards.findable(one.keypoints))
         assert 0 < len(members) < COUNT
         for near in all_vectors[:20]:
             distances = np.linalg.norm(all_vectors[members] - near, axis=1)
@@ -72,16 +72,18 @@ def test_several_shards_find_what_one_finds_and_what_is_nearest(one_shard, seven
 
 
 def test_a_shard_in_which_nobody_shows_a_region_is_no_fault(tmp_path):
-    some = people(30, 1)
+    some = sample_people(30, 1)
     some[:10, 5:], some[10:20, :5] = 0, 0
-    with Writer(tmp_path / "library", shard=10) as writer:
+    with LibraryWriter(tmp_path / "library", shard_size=10) as writer:
         for one in some:
             writer.add(NewItem(None, one))
         writer.finish()
     sizes = [(tmp_path / "library" / index_file("legs", shard)).stat().st_size for shard in range(3)]
     assert sizes[0] == 0 < sizes[1]
     with Library.open(tmp_path / "library") as library:
-        asked = vector.vectors(library.shape.complete(some[25:26, :, :2], some[25:26, :, 2] > 0), "legs")[0]
+        asked = vector.region_vectors(library.shape_model.complete(some[25:26, :, :2], some[25:26, :, 2] > 0), "legs")[
+            0
+        ]
         found = library.nearest("legs", asked.tolist(), 100, 1_000_000)
     assert found[0] == 25
     assert sorted(found) == list(range(10, 30))
@@ -89,12 +91,12 @@ def test_a_shard_in_which_nobody_shows_a_region_is_no_fault(tmp_path):
 
 def test_any_number_of_processes_writes_the_same_bytes(one_shard, tmp_path):
     again = Path(shutil.copytree(one_shard, tmp_path / "again"))
-    names = [name for name in mapped(1) if name.endswith(".annoy")] + [SHAPE, members_file(0)]
+    names = [name for name in mapped_files(1) if name.endswith(".annoy")] + [SHAPE_FILE, members_file(0)]
     for name in names:
         (again / name).unlink()
     told = []
     count, indexed = shards.write_indexes(
-        again, COUNT, shard=COUNT, processes=2, progress=lambda *words: told.append(words)
+        again, COUNT, shard_size=COUNT, processes=2, progress=lambda *words: told.append(words)
     )
     assert (count, indexed) == (1, COUNT - 3)
     assert told == [(done, 6, "Indexing") for done in range(1, 7)]
@@ -121,13 +123,13 @@ def test_a_full_disk_is_an_error_and_no_signal(one_shard, tmp_path):
 
 def test_a_process_that_fails_or_is_ended_is_an_error(one_shard, tmp_path):
     again = Path(shutil.copytree(one_shard, tmp_path / "again"))
-    (again / SHAPE).write_bytes(b"")
-    job = shards.Job(0, "whole", 0, 10)
+    (again / SHAPE_FILE).write_bytes(b"")
+    job = shards.IndexJob(0, "whole", 0, 10)
     with pytest.raises(ChildProcessError, match="an error of its own"):
-        list(shards._in_processes(again, [job, job], 2))
-    (again / SHAPE).unlink()
+        list(shards._run_in_processes(again, [job, job], 2))
+    (again / SHAPE_FILE).unlink()
     with pytest.raises(FileNotFoundError):
-        list(shards._in_processes(again, [job], 1))
+        list(shards._run_in_processes(again, [job], 1))
 
 
 @pytest.mark.parametrize("number", [-1, COUNT, 2**31 - 1])
@@ -150,7 +152,7 @@ def test_an_index_of_another_shard_is_told(seven_shards, tmp_path):
 
 def test_a_manifest_with_fewer_or_more_shards_than_files_is_told(seven_shards, tmp_path):
     library = Path(shutil.copytree(seven_shards, tmp_path / "library"))
-    document = json.loads((library / MANIFEST).read_bytes())
+    document = json.loads((library / MANIFEST_FILE).read_bytes())
     for count in (6, 8, 10**12):
         write_manifest(library, {**document, "shards": count})
         with pytest.raises(LibraryError, match="is incomplete"):
@@ -159,7 +161,7 @@ def test_a_manifest_with_fewer_or_more_shards_than_files_is_told(seven_shards, t
 
 @pytest.mark.parametrize(("shard_count", "each"), [(1, 400), (4, 200), (10, 127), (10**9, 1)])
 def test_the_search_is_divided_among_shards(shard_count, each):
-    assert shards.budget(400, shard_count) == each
+    assert shards.search_k_per_shard(400, shard_count) == each
 
 
 @settings(max_examples=50, deadline=None)
@@ -169,8 +171,8 @@ def test_the_search_is_divided_among_shards(shard_count, each):
 def test_whoever_can_be_found_is_in_an_index_and_has_a_box(keypoints):
     keypoints[keypoints[:, :, 2] <= 0] = 0
     seen = keypoints[:, :, 2] > 0
-    assert shards.members(seen).any(1).all()
+    assert shards.region_membership(seen).any(1).all()
     for one, found in zip(keypoints, shards.findable(keypoints), strict=True):
         box = Pose.from_keypoints(one).box()
         wide = box is not None and (box[2] > box[0] or box[3] > box[1])
-        assert found == (wide and (one[:, 2] > 0).sum() >= shards.FEWEST_POINTS)
+        assert found == (wide and (one[:, 2] > 0).sum() >= shards.MIN_KEYPOINTS)

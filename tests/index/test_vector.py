@@ -7,47 +7,47 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.vector import ASKED, REGIONS, fit_shape, regions_for, vectors
-from models.pose import SWAP
-from tests.support.sample_poses import STANDING, people
+from index.vector import REGIONS, REGIONS_PER_QUERY, choose_regions, fit_shape_model, region_vectors
+from models.pose import MIRROR_ORDER
+from tests.support.sample_poses import STANDING_POSE, sample_people
 
 FLIP = np.array([-1, 1], np.float32)
 
 
 @pytest.fixture(scope="module")
 def shape():
-    poses = people(3000, unseen=0.15)
-    return fit_shape(poses[:, :, :2], poses[:, :, 2] > 0)
+    poses = sample_people(3000, unseen_share=0.15)
+    return fit_shape_model(poses[:, :, :2], poses[:, :, 2] > 0)
 
 
 @pytest.mark.parametrize("region", REGIONS)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.05, 50), x=st.floats(-2000, 2000), y=st.floats(-2000, 2000))
 @settings(deadline=None, max_examples=20)
 def test_a_vector_is_blind_to_place_and_size(region, seed, scale, x, y):
-    pose = people(1, seed)[:, :, :2]
+    pose = sample_people(1, seed)[:, :, :2]
     moved = (pose * scale + (x, y)).astype(np.float32)
-    before, after = vectors(pose, region), vectors(moved, region)
+    before, after = region_vectors(pose, region), region_vectors(moved, region)
     assert np.linalg.norm(before) == pytest.approx(1, abs=1e-5)
     assert np.abs(before - after).max() < 2e-3
 
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_all_points_in_one_place_give_no_vector_and_no_warning(region):
-    assert not vectors(np.zeros((2, 17, 2), np.float32), region).any()
+    assert not region_vectors(np.zeros((2, 17, 2), np.float32), region).any()
 
 
 def test_nearer_poses_agree_better():
     from index.agreement import agreement
 
-    poses = people(4000)[:, :, :2]
-    distances = np.linalg.norm(vectors(poses, "whole") - vectors(poses[:1], "whole"), axis=1)[1:]
+    poses = sample_people(4000)[:, :, :2]
+    distances = np.linalg.norm(region_vectors(poses, "whole") - region_vectors(poses[:1], "whole"), axis=1)[1:]
     agreements = agreement(poses[0], np.ones(17, np.float32), poses[1:], np.ones((3999, 17), bool))
     nearest = agreements[np.argsort(distances)]
     assert nearest[:40].mean() > nearest[40:400].mean() > nearest[400:].mean()
 
 
 def test_points_that_are_seen_stay_where_they_are(shape):
-    poses = people(500, 7, unseen=0.4)
+    poses = sample_people(500, 7, unseen_share=0.4)
     seen = poses[:, :, 2] > 0
     whole = shape.complete(poses[:, :, :2], seen)
     assert np.array_equal(whole[seen], poses[:, :, :2][seen])
@@ -59,12 +59,12 @@ def test_points_that_are_seen_stay_where_they_are(shape):
 )
 @settings(deadline=None)
 def test_any_points_can_be_completed(shape, seed, seen, size):
-    pose = people(1, seed)[:, :, :2] * np.float32(size)
+    pose = sample_people(1, seed)[:, :, :2] * np.float32(size)
     assert np.isfinite(shape.complete(pose, np.array([seen]))).all()
 
 
 def test_a_hidden_wrist_is_guessed_better_where_the_elbow_is_seen(shape):
-    poses = people(400, 99)[:, :, :2]
+    poses = sample_people(400, 99)[:, :, :2]
     seen = np.ones((400, 17), bool)
     seen[:, 9] = False
     guessed = shape.complete(poses, seen)[:, 9]
@@ -75,7 +75,7 @@ def test_a_hidden_wrist_is_guessed_better_where_the_elbow_is_seen(shape):
 
 
 def test_guessing_is_blind_to_place_and_size(shape):
-    poses, seen = people(50, 3)[:, :, :2], people(50, 3, unseen=0.4)[:, :, 2] > 0
+    poses, seen = sample_people(50, 3)[:, :, :2], sample_people(50, 3, unseen_share=0.4)[:, :, 2] > 0
     seen[:, 5:7] = True
     before = shape.complete(poses, seen)
     after = shape.complete(poses * 3 + np.float32((200, -50)), seen)
@@ -83,11 +83,11 @@ def test_guessing_is_blind_to_place_and_size(shape):
 
 
 def test_mirror_images_are_guessed_alike(shape):
-    poses, seen = people(50, 4)[:, :, :2], people(50, 4, unseen=0.4)[:, :, 2] > 0
+    poses, seen = sample_people(50, 4)[:, :, :2], sample_people(50, 4, unseen_share=0.4)[:, :, 2] > 0
     seen[:, 5:7] = True
     straight = shape.complete(poses, seen)
-    mirrored = shape.complete(poses[:, SWAP] * FLIP, seen[:, SWAP])
-    assert np.abs(mirrored[:, SWAP] * FLIP - straight).max() < 0.05
+    mirrored = shape.complete(poses[:, MIRROR_ORDER] * FLIP, seen[:, MIRROR_ORDER])
+    assert np.abs(mirrored[:, MIRROR_ORDER] * FLIP - straight).max() < 0.05
 
 
 points_seen = st.lists(st.booleans(), min_size=17, max_size=17).map(np.array)
@@ -96,23 +96,23 @@ points_seen = st.lists(st.booleans(), min_size=17, max_size=17).map(np.array)
 @given(seed=st.integers(0, 1000), seen=points_seen.filter(lambda seen: seen.sum() >= 2))
 @settings(deadline=None)
 def test_what_is_asked_are_the_vectors_of_the_whole_pose_and_of_its_mirror_image(shape, seed, seen):
-    pose = people(1, seed)[:, :, :2]
+    pose = sample_people(1, seed)[:, :, :2]
     whole = shape.complete(pose, seen[None])
     asked = shape.asked(pose[0], seen)
     assert [(one.region, one.mirrored) for one in asked] == [
-        *((region, False) for region in regions_for(seen)),
-        *((region, True) for region in regions_for(seen[SWAP])),
+        *((region, False) for region in choose_regions(seen)),
+        *((region, True) for region in choose_regions(seen[MIRROR_ORDER])),
     ]
     for region, mirrored, vector in asked:
-        expected = vectors(whole[:, SWAP] * FLIP if mirrored else whole, region)[0]
+        expected = region_vectors(whole[:, MIRROR_ORDER] * FLIP if mirrored else whole, region)[0]
         assert np.abs(expected - vector).max() < 1e-3
 
 
 @given(seed=st.integers(0, 1000), seen=points_seen.filter(lambda seen: seen.sum() >= 2))
 @settings(deadline=None)
 def test_a_mirror_image_asks_for_the_same_the_other_way_round(shape, seed, seen):
-    pose = people(1, seed)[0, :, :2]
-    straight, turned = shape.asked(pose, seen), shape.asked(pose[SWAP] * FLIP, seen[SWAP])
+    pose = sample_people(1, seed)[0, :, :2]
+    straight, turned = shape.asked(pose, seen), shape.asked(pose[MIRROR_ORDER] * FLIP, seen[MIRROR_ORDER])
     there = {(one.region, one.mirrored): one.vector for one in turned}
     for region, mirrored, vector in straight:
         assert np.abs(np.subtract(there[region, not mirrored], vector)).max() < 2e-3
@@ -121,24 +121,24 @@ def test_a_mirror_image_asks_for_the_same_the_other_way_round(shape, seed, seen)
 @given(seed=st.integers(0, 1000), seen=points_seen, size=st.sampled_from([0, 1, 1e4]))
 @settings(deadline=None)
 def test_any_points_can_be_asked_for(shape, seed, seen, size):
-    for one in shape.asked(people(1, seed)[0, :, :2] * np.float32(size), seen):
+    for one in shape.asked(sample_people(1, seed)[0, :, :2] * np.float32(size), seen):
         length = np.linalg.norm(one.vector)
         # All points in one place are nobody's pose: what they ask for only has to be numbers.
         assert length == pytest.approx(1, abs=1e-6) if size else length <= 1 + 1e-6
 
 
 def test_one_person_alone_is_guessed_to_stand():
-    one = STANDING[None]
+    one = STANDING_POSE[None]
     seen = np.ones((1, 17), bool)
-    shape = fit_shape(one, seen)
+    shape = fit_shape_model(one, seen)
     seen[0, 13:] = False
     knees_and_ankles = shape.complete(one, seen)[0, 13:]
     assert (knees_and_ankles[:, 1] > one[0, 11:13, 1].max()).all(), "below the hips"
 
 
 def test_the_shape_is_the_same_each_time():
-    poses = people(300, unseen=0.2)
-    first, second = (fit_shape(poses[:, :, :2], poses[:, :, 2] > 0) for _ in range(2))
+    poses = sample_people(300, unseen_share=0.2)
+    first, second = (fit_shape_model(poses[:, :, :2], poses[:, :, 2] > 0) for _ in range(2))
     assert np.array_equal(first.mean, second.mean)
     assert np.array_equal(first.covariance, second.covariance)
 
@@ -155,7 +155,7 @@ def test_the_shape_is_the_same_each_time():
     ],
 )
 def test_the_regions_asked_are_those_that_are_seen(points, first, not_asked):
-    asked = regions_for(np.isin(np.arange(17), list(points)))
+    asked = choose_regions(np.isin(np.arange(17), list(points)))
     assert asked[0] == first
-    assert len(set(asked)) == ASKED
+    assert len(set(asked)) == REGIONS_PER_QUERY
     assert not set(asked) & set(not_asked)

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image as Pillow
 
 from index import web
-from index.pictures import PictureError, contents, load
+from index.pictures import PictureError, load_picture, read_bytes
 from index.web import is_url
 
 
@@ -113,7 +113,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
-    monkeypatch.setattr(web, "PAUSE", 0.0)
+    monkeypatch.setattr(web, "RETRY_DELAY_SECONDS", 0.0)
     server.requests.clear()
 
 
@@ -123,7 +123,7 @@ def at(server: Server, path: str) -> str:
 
 def failure(url: str) -> PictureError:
     with pytest.raises(PictureError) as error:
-        load(url, None)
+        load_picture(url, None)
     assert str(error.value).startswith(url)
     assert "\n" not in str(error.value)
     return error.value
@@ -131,13 +131,13 @@ def failure(url: str) -> PictureError:
 
 @pytest.mark.parametrize("path", ["/good", "/good?a=1&b=ü x", "/good/My photo (1) ж.jpg", "/moved", "/good#part"])
 def test_a_picture_comes_from_the_web(server, path):
-    picture = load(at(server, path), None)
+    picture = load_picture(at(server, path), None)
     assert (picture.width, picture.height) == (80, 60)
-    assert server.agents == {web.NAME}
+    assert server.agents == {web.USER_AGENT}
 
 
 def test_a_server_that_is_busy_is_asked_once_more(server):
-    assert contents(at(server, "/busy_once")) == server.picture
+    assert read_bytes(at(server, "/busy_once")) == server.picture
     assert len(server.requests) == 2
 
 
@@ -154,24 +154,24 @@ def test_a_server_that_is_busy_is_asked_once_more(server):
 )
 def test_what_a_server_does_wrong_is_told(server, path, fault, said, requests):
     error = failure(at(server, path))
-    assert error.fault == fault
+    assert error.kind == fault
     assert any(part in str(error) for part in said.split("|"))
     assert requests is None or len(server.requests) == requests
 
 
 def test_a_server_that_says_nothing_is_left(server, monkeypatch):
-    monkeypatch.setattr(web, "PATIENCE", 0.1)
+    monkeypatch.setattr(web, "TIMEOUT_SECONDS", 0.1)
     assert "timed out" in str(failure(at(server, "/silent")))
 
 
 def test_a_server_that_never_ends_is_left(server, monkeypatch):
-    monkeypatch.setattr(web, "LONGEST", 0.1)
+    monkeypatch.setattr(web, "MAX_DOWNLOAD_SECONDS", 0.1)
     assert "not here after 0.1 s" in str(failure(at(server, "/slow")))
 
 
 def test_what_is_too_large_is_left(server, monkeypatch):
-    monkeypatch.setattr(web, "LARGEST", 4000)
-    assert failure(at(server, "/large")).fault == "too large"
+    monkeypatch.setattr(web, "MAX_BYTES", 4000)
+    assert failure(at(server, "/large")).kind == "too large"
 
 
 def test_a_server_that_is_not_there_is_told():
@@ -186,13 +186,13 @@ def test_a_server_that_is_not_there_is_told():
 )
 def test_what_is_no_url_is_told(url):
     with pytest.raises(PictureError, match=r"cannot be read \((no URL|no host|the server cannot)"):
-        load(url, None)
+        load_picture(url, None)
 
 
 def test_files_have_urls_too(tmp_path):
     Pillow.new("RGB", (80, 60)).save(tmp_path / "a b.png")
-    assert load(f"file://{tmp_path}/a%20b.png", None).width == 80
-    assert load(f"file://localhost{tmp_path}/a%20b.png", None).width == 80
+    assert load_picture(f"file://{tmp_path}/a%20b.png", None).width == 80
+    assert load_picture(f"file://localhost{tmp_path}/a%20b.png", None).width == 80
     assert "is no plain file" in str(failure(f"file://{tmp_path}"))
     assert "not those of elsewhere" in str(failure("file://elsewhere/a.png"))
 
@@ -200,8 +200,8 @@ def test_files_have_urls_too(tmp_path):
 def test_shared_storage_is_read_by_fsspec():
     with fsspec.open("memory://photos/a.png", "wb") as file:
         Pillow.new("RGB", (80, 60)).save(file, "PNG")
-    assert load("memory://photos/a.png", None).width == 80
-    assert failure("memory://photos/missing.png").fault == "cannot be read"
+    assert load_picture("memory://photos/a.png", None).width == 80
+    assert failure("memory://photos/missing.png").kind == "cannot be read"
     assert "nonsense" in str(failure("nonsense://bucket/a.png"))
 
 

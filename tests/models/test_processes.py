@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from models.processes import python
+from models.processes import spawn_python
 from tests.support.paths import ROOT
 
 WORK = """
@@ -48,6 +48,6 @@ def test_a_process_that_has_begun_leaves_ctrl_c_to_its_parent_and_ends_with_it(t
 
 def test_a_python_sees_our_modules_and_is_in_a_group_of_its_own() -> None:
     program = "import os, sys; from models import processes as process; print(os.getpgrp(), *sys.argv[1:], os.environ['WORD'])"
-    with python(program, "a", Path("b"), stdout=subprocess.PIPE, environment={"WORD": "c"}) as process:
+    with spawn_python(program, "a", Path("b"), stdout=subprocess.PIPE, env={"WORD": "c"}) as process:
         assert process.stdout is not None
         assert process.stdout.read().decode().split() == [str(process.pid), "a", "b", "c"]

@@ -26,14 +26,14 @@ from device import config
 from device.cameras import film
 from device.cameras.performer import Performance
 from device.display import panel, screen
-from device.display.panel import Display, Panel
-from device.mirror import Moment, mirror
+from device.display.panel import DisplayKind, HotplugDisplay
+from device.mirror import Moment, run_mirror
 from device.recording import saving
-from device.start import Opened, opened
+from device.start import MirrorParts, open_mirror
 from models.figures import perform
 from tests.models.estimator.test_watched import wait_until
-from tests.support.held import children
-from tests.support.jumping_clock import YEAR, JumpingClock
+from tests.support.held import child_pids
+from tests.support.jumping_clock import YEAR_SECONDS, JumpingClock
 from tests.support.paths import ROOT
 
 ENDS_WITHIN = 5.0
@@ -166,7 +166,7 @@ def test_a_clock_that_jumps_by_years_changes_nothing_but_the_names_of_gifs(
     with started(*asked, env={**demo_home, **clock.environment}, log=tmp_path / "log") as process:
         for number, years in enumerate((40, -20, 5)):  # while it runs, records, and writes
             assert wait_until(lambda name=f"screen-{number:04d}.png": (out / name).exists(), 40)  # type: ignore[misc]
-            clock.jump(years * YEAR)
+            clock.jump(years * YEAR_SECONDS)
         assert process.wait(20) == 0, (tmp_path / "log").read_text()
     (gif,) = out.glob("*.gif")
     year = int(re.findall(r"\d{4}", gif.name)[0])
@@ -181,7 +181,7 @@ def test_a_clock_that_jumps_by_years_changes_nothing_but_the_names_of_gifs(
 @contextmanager
 def running(
     home: dict[str, str], monkeypatch: pytest.MonkeyPatch, folder: Path, source: str, *more: str
-) -> Iterator[tuple[Opened, list[tuple[Moment, float]]]]:
+) -> Iterator[tuple[MirrorParts, list[tuple[Moment, float]]]]:
     """All of the mirror, and what it has shown; its loop runs as long as `pump` is asked to."""
     for name, value in home.items():
         monkeypatch.setenv(name, value)
@@ -190,16 +190,16 @@ def running(
         "\n".join([f'[camera]\nsource = "{source}"', *more, SHORT.strip(), f'folder = "{folder}/gifs"'])
     )
     shown: list[tuple[Moment, float]] = []
-    with opened(config.load(settings), grow=False) as parts:
+    with open_mirror(config.load(settings), grow=False) as parts:
         yield parts, shown
 
 
-def pump(parts: Opened, shown: list[tuple[Moment, float]], until: Callable[[], bool], limit: float = 20.0) -> None:
+def pump(parts: MirrorParts, shown: list[tuple[Moment, float]], until: Callable[[], bool], limit: float = 20.0) -> None:
     """Let the mirror's own loop run until something holds."""
     end = time.monotonic() + limit
     while not until():
         assert time.monotonic() < end, f"it did not come to pass: {shown[-1] if shown else 'nothing was shown'}"
-        mirror(*parts, fps=30, seconds=0.2, watching=[lambda moment, now: shown.append((moment, now))])
+        run_mirror(*parts, fps=30, seconds=0.2, callbacks=[lambda moment, now: shown.append((moment, now))])
 
 
 def test_pictures_that_are_rubbish_do_not_keep_the_mirror_from_the_next_visitor(
@@ -220,7 +220,7 @@ def test_pictures_that_are_rubbish_do_not_keep_the_mirror_from_the_next_visitor(
     for name, picture in pictures.items():
         Pillow.fromarray(picture).save(tmp_path / "camera" / f"{name}.png")
     (tmp_path / "camera" / "d-torn.png").write_bytes((tmp_path / "camera" / "g-somebody.png").read_bytes()[:3000])
-    monkeypatch.setattr(film, "SHOWN", 0.4)
+    monkeypatch.setattr(film, "SECONDS_PER_PICTURE", 0.4)
     with running(demo_home, monkeypatch, tmp_path, str(tmp_path / "camera")) as (parts, shown):
         seen: set[tuple[int, ...]] = set()
 
@@ -245,30 +245,30 @@ def test_while_the_display_is_unplugged_the_mirror_goes_on_and_another_display_i
         (connector / "modes").write_text(modes or "")
         (connector / "status").write_text("connected\n" if modes else "disconnected\n")
 
-    def mode(kind: Display, size: tuple[int, int] | None) -> tuple[tuple[int, int], int]:
+    def mode(kind: DisplayKind, size: tuple[int, int] | None) -> tuple[tuple[int, int], int]:
         if kind != "kiosk":
             return size or panel.DEFAULT_SIZE, 0
-        width, _, height = panel.plugged(connector.parent)[0].modes.split()[0].partition("x")
+        width, _, height = panel.connected_displays(connector.parent)[0].modes.split()[0].partition("x")
         return (int(width), int(height)), 0
 
-    monkeypatch.setattr(panel, "DRIVER", "dummy")
+    monkeypatch.setattr(panel, "KIOSK_DRIVER", "dummy")
     monkeypatch.setattr(panel, "_mode", mode)
-    monkeypatch.setattr(screen, "Panel", partial(Panel, drm=connector.parent))
+    monkeypatch.setattr(screen, "HotplugDisplay", partial(HotplugDisplay, drm=connector.parent))
     home = {**demo_home, "SDL_VIDEODRIVER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
     plug(None)
     with running(home, monkeypatch, tmp_path, "performer", '[screen]\ndisplay = "kiosk"') as (parts, shown):
-        assert parts.screen.dark
+        assert parts.screen.display_missing
         pump(parts, shown, lambda: bool(shown) and shown[-1][0].visitor is not None)
         parts.recorder.press(time.monotonic())
         plug("400x300\n")
-        pump(parts, shown, lambda: not parts.screen.dark and shown[-1][0].canvas == (400, 300))
+        pump(parts, shown, lambda: not parts.screen.display_missing and shown[-1][0].canvas == (400, 300))
         plug(None)
-        pump(parts, shown, lambda: parts.screen.dark)
+        pump(parts, shown, lambda: parts.screen.display_missing)
         last = shown[-1][0]
         pump(parts, shown, lambda: shown[-1][0].frame is not last.frame)
         plug("300x400\n")
         lit = time.monotonic()
-        pump(parts, shown, lambda: not parts.screen.dark)
+        pump(parts, shown, lambda: not parts.screen.display_missing)
         assert time.monotonic() - lit < 2.5
         pump(parts, shown, lambda: (photo := shown[-1][0].photo) is not None and photo.picture.shape == (400, 300, 3))
         assert parts.screen.snapshot().shape == (400, 300, 3)
@@ -281,14 +281,14 @@ def test_whatever_hangs_when_the_mirror_ends_it_ends_in_time(
     """Camera, estimator and GIF at once, as after a USB hub has gone."""
     let_go = threading.Event()
     monkeypatch.setattr(Performance, "close", lambda _: let_go.wait(60))
-    start = saving._process
+    start = saving._start_process
 
     def hanging() -> subprocess.Popen[bytes]:
         process = start()
         process.send_signal(signal.SIGSTOP)
         return process
 
-    monkeypatch.setattr(saving, "_process", hanging)
+    monkeypatch.setattr(saving, "_start_process", hanging)
     with running(demo_home, monkeypatch, tmp_path, "performer") as (parts, shown):
         pump(parts, shown, lambda: bool(shown) and shown[-1][0].visitor is not None)
         parts.recorder.press(time.monotonic())
@@ -314,7 +314,7 @@ def _threads() -> set[str]:
 def _own(program: str) -> list[int]:
     """The children of this process that run a program by now; before, the kernel still calls them as their parent."""
     commands = members(os.getsid(0))
-    return [pid for pid in children() if program in commands.get(pid, "")]
+    return [pid for pid in child_pids() if program in commands.get(pid, "")]
 
 
 # A memory limit

@@ -15,23 +15,30 @@ from pathlib import Path
 from typing import Any
 
 from index.build.pipeline import build
-from tests.support.finders import Noted
+from tests.support.finders import LoggingFinder
 
 
 def main(photos: str, out: str, workers: str, deadly: str = "") -> None:
     if deadly:
         module, name, when = deadly.split(":")
         found = importlib.import_module(module)
-        setattr(found, name, ends(getattr(found, name), when))
-    report = build([Path(photos)], Path(out), finder=Noted, model=("m", "1"), workers=int(workers), progress=told)
-    print("done", report.looked_at, report.resumed, flush=True)
+        setattr(found, name, kill_around(getattr(found, name), when))
+    report = build(
+        [Path(photos)],
+        Path(out),
+        open_estimator=LoggingFinder,
+        model=("m", "1"),
+        workers=int(workers),
+        progress=print_progress,
+    )
+    print("done", report.scanned, report.resumed, flush=True)
 
 
-def told(done: int, total: int | None, what: str) -> None:
+def print_progress(done: int, total: int | None, what: str) -> None:
     print(what, done, flush=True)
 
 
-def ends(call: Callable[..., Any], when: str) -> Callable[..., Any]:
+def kill_around(call: Callable[..., Any], when: str) -> Callable[..., Any]:
     """Ends this process, as `kill -9` does, before or after a call."""
 
     @wraps(call)

@@ -14,7 +14,7 @@ from PIL import Image as pillow
 from models.pose import SIGMAS, Floats, Image, Pose
 
 BOX_TO_BODY = 0.53
-LARGE = 3500.0
+LARGE_AREA = 3500.0
 """Square pixels of body from which a person is large; with six labelled points it is easy to say what is right."""
 
 
@@ -25,15 +25,15 @@ class Photo(NamedTuple):
     """17×3 each: x, y, labelled when the third is over 0."""
 
 
-def photos(shared: Path, most: int | None = None) -> Iterator[Photo]:
+def load_photos(shared: Path, limit: int | None = None) -> Iterator[Photo]:
     folder = shared / "photos" / "coco"
-    for entry in json.loads((folder / "keypoints.json").read_text())[:most]:
+    for entry in json.loads((folder / "keypoints.json").read_text())[:limit]:
         image = np.asarray(pillow.open(folder / entry["file"]).convert("RGB"))
         people = [np.array(person, np.float32) for person in entry["persons"]]
         yield Photo(Path(entry["file"]).stem, image, people)
 
 
-def corals(shared: Path) -> dict[str, list[Pose]]:
+def coral_poses(shared: Path) -> dict[str, list[Pose]]:
     """What Coral's C++ decoder found in each photo, in pixels of 353×481."""
     found = np.load(shared / "reference" / "posenet_353_481_cpp_decoder_on_coco_photos.npz")
     names = [key.removesuffix("_kp") for key in found.files if key.endswith("_kp")]
@@ -46,7 +46,7 @@ def corals(shared: Path) -> dict[str, list[Pose]]:
     }
 
 
-def stretched(image: Image, size: tuple[int, int]) -> Image:
+def stretch(image: Image, size: tuple[int, int]) -> Image:
     """As the photos were for Coral's decoder."""
     return np.asarray(pillow.fromarray(image).resize(size[::-1], pillow.Resampling.BILINEAR))
 
@@ -69,14 +69,14 @@ def oks(pose: Pose, label: Floats) -> float:
     """COCO's object key-point similarity over the labelled points, with the box's share for the body's area."""
     labelled = label[:, 2] > 0
     away = ((pose.xy - label[:, :2])[labelled] ** 2).sum(1)
-    return float(np.exp(-away / (2 * _area(label) * (2 * SIGMAS[labelled]) ** 2)).mean())
+    return float(np.exp(-away / (2 * _body_area(label) * (2 * SIGMAS[labelled]) ** 2)).mean())
 
 
 def is_large(label: Floats) -> bool:
-    return bool((label[:, 2] > 0).sum() >= 6 and _area(label) >= LARGE)
+    return bool((label[:, 2] > 0).sum() >= 6 and _body_area(label) >= LARGE_AREA)
 
 
-def best_oks(people: Mapping[str, Sequence[Floats]], found: Mapping[str, Sequence[Pose]], *, large: bool) -> float:
+def mean_best_oks(people: Mapping[str, Sequence[Floats]], found: Mapping[str, Sequence[Pose]], *, large: bool) -> float:
     """The mean over the labelled people of the OKS of whoever was found there."""
     return float(
         np.mean(
@@ -122,7 +122,7 @@ def _hits(
         yield row
 
 
-def _area(label: Floats) -> float:
+def _body_area(label: Floats) -> float:
     points = label[label[:, 2] > 0, :2]
     width, height = np.maximum(np.ptp(points, axis=0), 1)
     return BOX_TO_BODY * float(width) * float(height)

@@ -23,11 +23,11 @@ from models.estimator import child
 from models.estimator.child import to_rows
 from models.pose import Image, Pose
 
-WELL, HANG, HANG_WITH_THE_LOCK, ABORT, SEGFAULT, REFUSE, STUMBLE, EXIT, DAWDLE = range(9)
-HUNGRY, LIMITED = 14, 15
+SUCCEED, HANG, HANG_WITH_GIL, ABORT, SEGFAULT, RAISE_OSERROR, RAISE_KEYERROR, EXIT, RESPOND_SLOWLY = range(9)
+EXHAUST_MEMORY, EXCEED_MEMORY_LIMIT = 14, 15
 """Takes more memory than there is, the second by a limit of its own."""
 
-NO_ROWS, NARROW_ROWS, NO_NUMBERS, NO_PICKLE, TOO_LONG = range(9, 14)
+NO_ROWS, NARROW_ROWS, NAN_ROWS, NO_PICKLE, TOO_LONG = range(9, 14)
 """Answers that are none: something else than poses, too few numbers for one, NaN, bytes that are no object, and a
 message that is announced as longer than any."""
 
@@ -51,11 +51,11 @@ def obey(order: int) -> None:
         case 8:
             time.sleep(0.3)
         case 9 | 10 | 11:
-            instead.append({9: "poses", 10: np.zeros((1, 51)), 11: np.full((1, 52), np.nan)}[order])
+            replacement_answers.append({9: "poses", 10: np.zeros((1, 51)), 11: np.full((1, 52), np.nan)}[order])
         case 12:
-            os.write(_answers(), b"\0\0\0\x05hello")
+            os.write(_answer_pipe(), b"\0\0\0\x05hello")
         case 13:
-            os.write(_answers(), b"\x7f\xff\xff\xff")
+            os.write(_answer_pipe(), b"\x7f\xff\xff\xff")
         case 14:
             np.ones(1_000_000_000, np.uint8)
         case 15:
@@ -63,26 +63,26 @@ def obey(order: int) -> None:
             np.ones(2_000_000_000, np.uint8)
 
 
-instead: list[object] = []
+replacement_answers: list[object] = []
 """What is answered next, in the place of poses."""
 
 
-def rows_or_nonsense(poses: list[Pose]) -> object:
-    return instead.pop() if instead else to_rows(poses)
+def rows_or_replacement(poses: list[Pose]) -> object:
+    return replacement_answers.pop() if replacement_answers else to_rows(poses)
 
 
-def _answers() -> int:
+def _answer_pipe() -> int:
     """The pipe that this process answers by, as its command line has it: serve(requests, answers, …)."""
     return int(re.findall(r"\d+", sys.orig_argv[-1])[1])
 
 
-class Obedient:
+class FailingEstimator:
     """Finds one person whose numbers tell which picture it was."""
 
     def __init__(
         self, model: Path, *, device: str = "cpu", size: tuple[int, int] | None = None, threads: int | None = None
     ) -> None:
-        child.to_rows = rows_or_nonsense  # type: ignore[assignment]  # in this process alone
+        child.to_rows = rows_or_replacement  # type: ignore[assignment]  # in this process alone
         order, _, rest = model.read_text().partition("\n")
         if order:
             model.write_text(rest)
@@ -98,10 +98,10 @@ class Obedient:
 
     def estimate(self, image: Image) -> list[Pose]:
         obey(int(image[0, 0, 0]))
-        return [picture_as_pose(image)] * int(image[0, 0, 1])
+        return [pose_from_picture(image)] * int(image[0, 0, 1])
 
 
-class Inventory(Obedient):
+class ModuleLister(FailingEstimator):
     """Its runtime names the modules in its process."""
 
     def __init__(self, model: Path, **options: object) -> None:
@@ -109,7 +109,7 @@ class Inventory(Obedient):
         self.runtime = " ".join(sys.modules)
 
 
-def picture_as_pose(image: Image) -> Pose:
+def pose_from_picture(image: Image) -> Pose:
     """A pose that only this picture has, in numbers that float32 holds exactly."""
     check = zlib.crc32(image.tobytes())
     xy = np.zeros((17, 2), np.float32)

@@ -12,17 +12,17 @@ from collections import Counter
 from pathlib import Path
 
 
-def held() -> Counter[str]:
+def held_resources() -> Counter[str]:
     """This process's threads, children and open files, by name; `held() - before` is what came and stayed."""
     holds = Counter(f"thread {thread.name} ({id(thread)})" for thread in threading.enumerate())
     for number in os.listdir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):  # the listing's own
             holds[f"file {os.readlink(f'/proc/self/fd/{number}')}"] += 1
-    holds.update(f"child {pid}" for pid in children())
+    holds.update(f"child {pid}" for pid in child_pids())
     return holds
 
 
-def children() -> set[int]:
+def child_pids() -> set[int]:
     """The processes that this one has started and not waited for."""
     found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():

@@ -12,9 +12,9 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-YEAR: Final = 365.25 * 86_400
+YEAR_SECONDS: Final = 365.25 * 86_400
 
-SOURCE: Final = r"""
+C_SOURCE: Final = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -71,7 +71,7 @@ class JumpingClock:
         if compiler is None:
             raise FileNotFoundError("there is no C compiler (cc) to build the jumping clock with")
         self._offset, library, source = folder / "offset", folder / "clock.so", folder / "clock.c"
-        source.write_text(SOURCE)
+        source.write_text(C_SOURCE)
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
         self.jump(0)
         self.environment = {"LD_PRELOAD": str(library), "JUMPING_CLOCK": str(self._offset)}

@@ -10,13 +10,13 @@ import numpy as np
 
 from models.pose import Image
 
-WALKING = (184, 185, 186, 187, 189, 187, 186, 185)
+WALKING_FRAMES = (184, 185, 186, 187, 189, 187, 186, 185)
 """Frames of the film named below in which the first person is seen whole and walks."""
 WALKER_HEIGHT = 330
 """Pixels from that person's head to their feet."""
 
 
-def frames(film: Path) -> tuple[float, list[Image]]:
+def read_film(film: Path) -> tuple[float, list[Image]]:
     """A film's frames a second and its frames, BGR."""
     capture = cv2.VideoCapture(str(film))
     pictures = []
@@ -27,20 +27,20 @@ def frames(film: Path) -> tuple[float, list[Image]]:
         pictures.append(picture)
 
 
-def walker(pictures: list[Image]) -> list[tuple[Image, Image]]:
+def walker_steps(pictures: list[Image]) -> list[tuple[Image, Image]]:
     """Somebody's steps, each cut out with its mask, of the frames of `one-by-one-person-detection.mp4`."""
     empty = np.median(pictures[212:222:2], axis=0).astype(np.uint8)
-    return [cut_out(pictures[i], empty) for i in WALKING]
+    return [cut_out(pictures[i], empty) for i in WALKING_FRAMES]
 
 
-def walked_past(
+def add_passer_by(
     pictures: list[Image], steps: list[tuple[Image, Image]], *, start: int, step: float, floor: int, height: float
 ) -> Iterator[Image]:
     """The film with the walker in front, who comes in after `start` frames, from the left for a `step` above 0."""
     for i, picture in enumerate(pictures):
         begin = -0.45 * height if step > 0 else picture.shape[1] + 0.45 * height
         person, mask = steps[i % len(steps)]
-        yield pasted(picture, person, mask, begin + step * max(i - start, 0), floor, height / WALKER_HEIGHT)
+        yield paste(picture, person, mask, begin + step * max(i - start, 0), floor, height / WALKER_HEIGHT)
 
 
 def cut_out(picture: Image, empty: Image) -> tuple[Image, Image]:
@@ -55,7 +55,7 @@ def cut_out(picture: Image, empty: Image) -> tuple[Image, Image]:
     return picture[at], (labels[at] == largest).astype(np.uint8)
 
 
-def pasted(picture: Image, person: Image, mask: Image, middle: float, floor: int, scale: float) -> Image:
+def paste(picture: Image, person: Image, mask: Image, middle: float, floor: int, scale: float) -> Image:
     """The picture with the cut-out person in front, as far as they are inside it."""
     person, mask = (cv2.resize(part, None, fx=scale, fy=scale, interpolation=0) for part in (person, mask))
     (height, width), (below, beyond) = mask.shape, picture.shape[:2]

@@ -26,7 +26,7 @@ IMX708 = "/base/soc/i2c0mux/i2c@1/imx708@1a"
 """What libcamera calls a Pi's own camera."""
 
 
-def scene(width: int, height: int) -> Image:
+def camera_picture(width: int, height: int) -> Image:
     """What every camera here looks at: red, green / blue, white, and none of it the same in a mirror."""
     picture = np.zeros((height, width, 3), np.uint8)
     half, middle = height // 2, width // 2
@@ -38,7 +38,7 @@ def scene(width: int, height: int) -> Image:
 
 
 @dataclass
-class Hardware:
+class CameraHardware:
     """One camera on its cable, and what can happen to it."""
 
     fps: float = 40.0
@@ -47,30 +47,30 @@ class Hardware:
     silent: bool = False
     stuck: bool = False
     sizes: tuple[tuple[int, int], ...] = ((320, 240), (640, 480), (1280, 720))
-    opened: int = 0
+    open_count: int = 0
     """How many have it open now."""
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
-    def elapsed(self) -> int:
+    def frame_number(self) -> int:
         """Pictures taken since it was switched on."""
-        return int((time.monotonic() - self.began) * self.fps)
+        return int((time.monotonic() - self.started) * self.fps)
 
-    def taken(self, number: int) -> float:
-        return self.began + number / self.fps
+    def frame_time(self, number: int) -> float:
+        return self.started + number / self.fps
 
 
-class Capture:
+class FakeCapture:
     """cv2.VideoCapture(path, cv2.CAP_V4L2) on one camera: some buffers, filled in turn and left when all are full."""
 
-    hardware: Hardware
+    hardware: CameraHardware
     select_timeout = 0.4
 
     def __init__(self, path: str, api: int) -> None:
         assert api == cv2.CAP_V4L2, "a USB camera is V4L2's, whatever else would open it"
         self.open = self.hardware.plugged and not self.hardware.busy
-        self.hardware.opened += self.open
+        self.hardware.open_count += self.open
         self.properties: dict[int, float] = {cv2.CAP_PROP_BUFFERSIZE: 4}
-        self.last = self.hardware.elapsed()
+        self.last = self.hardware.frame_number()
         self.full: list[int] = []
         self.number = self.last
 
@@ -83,7 +83,7 @@ class Capture:
 
     def get(self, name: int) -> float:
         if name == cv2.CAP_PROP_POS_MSEC:
-            return self.hardware.taken(self.number) * 1000
+            return self.hardware.frame_time(self.number) * 1000
         if name in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT):
             return self.size[name == cv2.CAP_PROP_FRAME_HEIGHT]
         return self.properties.get(name, 0.0)
@@ -99,25 +99,25 @@ class Capture:
         give_up = time.monotonic() + self.select_timeout
         while self.hardware.plugged and time.monotonic() < give_up:
             if not self.full and not self.hardware.silent:
-                newest = min(self.hardware.elapsed(), self.last + int(self.properties[cv2.CAP_PROP_BUFFERSIZE]))
+                newest = min(self.hardware.frame_number(), self.last + int(self.properties[cv2.CAP_PROP_BUFFERSIZE]))
                 self.full = list(range(self.last + 1, newest + 1))
             if self.full:
                 self.number = self.full.pop(0)
-                self.last = self.number if self.full else self.hardware.elapsed()
+                self.last = self.number if self.full else self.hardware.frame_number()
                 return True
             time.sleep(0.005)
         return False
 
     def retrieve(self) -> tuple[bool, Any]:
-        _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(scene(*self.size), cv2.COLOR_RGB2BGR))
+        _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(camera_picture(*self.size), cv2.COLOR_RGB2BGR))
         return True, cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
 
     def release(self) -> None:
-        self.hardware.opened -= self.open
+        self.hardware.open_count -= self.open
         self.open = False
 
 
-def answering(devices: dict[Path, bytes], hardware: Hardware) -> Callable[[int, int, bytes], bytes]:
+def fake_ioctl(devices: dict[Path, bytes], hardware: CameraHardware) -> Callable[[int, int, bytes], bytes]:
     """fcntl.ioctl for video devices: what each file says it can do, and whether it is free."""
 
     def ioctl(device: int, request: int, argument: bytes) -> bytes:
@@ -129,14 +129,16 @@ def answering(devices: dict[Path, bytes], hardware: Hardware) -> Callable[[int, 
             return devices[path]
         assert request == v4l2.VIDIOC_REQBUFS
         assert len(argument) == 20
-        if hardware.busy or hardware.opened:
+        if hardware.busy or hardware.open_count:
             raise OSError(errno.EBUSY, "Device or resource busy")
         return argument
 
     return ioctl
 
 
-def capability(driver: str, card: str = "a camera", capabilities: int = 0x84200001, node: int = 0x04200001) -> bytes:
+def pack_capability(
+    driver: str, card: str = "a camera", capabilities: int = 0x84200001, node: int = 0x04200001
+) -> bytes:
     """A struct v4l2_capability, as a webcam's first node fills it unless told otherwise."""
     return v4l2.CAPABILITY.pack(driver.encode(), card.encode(), b"usb-1.2", 0x060C00, capabilities, node)
 
@@ -155,14 +157,14 @@ class Request:
 
     def get_metadata(self) -> dict[str, Any]:
         since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic() if self.camera.boot_time else 0.0
-        stamp = self.camera.hardware.taken(self.number) + since_boot
+        stamp = self.camera.hardware.frame_time(self.number) + since_boot
         return {"SensorTimestamp": int(stamp * 1e9), "ExposureTime": 10_000}
 
     def make_array(self, name: str) -> Image:
         assert not self.released
         stream = self.camera.configuration[name]
         width, height = stream["size"]
-        picture = scene(width, height)
+        picture = camera_picture(width, height)
         if self.camera.configuration["transform"].hflip:
             picture = picture[:, ::-1]
         if stream["format"] == "BGR888":
@@ -193,7 +195,7 @@ def padded_yuv(picture: Image, stride: int) -> Image:
 class Picamera2:
     """picamera2.Picamera2, with its event loop in a thread, its jobs, and its way of failing."""
 
-    hardware: Hardware
+    hardware: CameraHardware
     models: tuple[str, ...] = ()
     boot_time = False
     one_stream = False
@@ -213,11 +215,11 @@ class Picamera2:
         if camera_num >= len(self.global_camera_info()):
             raise RuntimeError(f"No camera number {camera_num} found")
         try:
-            if self.hardware.busy or self.hardware.opened:
+            if self.hardware.busy or self.hardware.open_count:
                 raise RuntimeError("Failed to acquire camera: Device or resource busy")
         except RuntimeError as error:
             raise RuntimeError("Camera __init__ sequence did not complete.") from error
-        self.hardware.opened += 1
+        self.hardware.open_count += 1
         self.is_open = True
         self.lock = threading.Lock()
         self.jobs: list[Job] = []
@@ -276,9 +278,9 @@ class Picamera2:
         self.loop.start()
 
     def run(self) -> None:
-        last = self.hardware.elapsed()
+        last = self.hardware.frame_number()
         while not self.stopping.wait(0.005):
-            number = self.hardware.elapsed()
+            number = self.hardware.frame_number()
             with self.lock:
                 if number == last or not self.free or self.hardware.silent or not self.hardware.plugged:
                     continue
@@ -311,7 +313,7 @@ class Picamera2:
         if self.configuration:
             assert self.free == self.configuration["buffer_count"], "a request was not released"
         self.is_open = False
-        self.hardware.opened -= 1
+        self.hardware.open_count -= 1
         self.notifymeread.close()
         os.close(self.notifyme_w)
 
@@ -322,7 +324,7 @@ class Transform:
     vflip: int = 0
 
 
-def pi_modules(hardware: Hardware) -> dict[str, ModuleType]:
+def fake_pi_modules(hardware: CameraHardware) -> dict[str, ModuleType]:
     """picamera2 and libcamera, for sys.modules."""
     picamera2, libcamera = ModuleType("picamera2"), ModuleType("libcamera")
     Picamera2.hardware, Picamera2.models, Picamera2.boot_time = hardware, (IMX708,), False

@@ -18,11 +18,18 @@ import pytest
 from PIL import Image as Pillow
 
 from device.cameras import film, live, performer, pi, usb, v4l2
-from device.cameras.base import Camera, CameraError, CameraSilent, CameraStuck, Frame, as_in_a_mirror
+from device.cameras.base import Camera, CameraError, CameraSilent, CameraStuck, Frame, mirror_frame
 from device.cameras.opening import open_camera
 from models.pose import Image
-from tests.support.held import held
-from tests.support.stand_ins import Capture, Hardware, answering, capability, pi_modules, scene
+from tests.support.held import held_resources
+from tests.support.stand_ins import (
+    CameraHardware,
+    FakeCapture,
+    camera_picture,
+    fake_ioctl,
+    fake_pi_modules,
+    pack_capability,
+)
 
 SIZE = 640, 480
 SMALL = 353, 481
@@ -37,30 +44,30 @@ class Rig:
     open: Callable[[], Camera]
     fps: float
     size: tuple[int, int] = SIZE
-    hardware: Hardware | None = None
+    hardware: CameraHardware | None = None
     another_scene: bool = False
 
     @property
-    def device(self) -> Hardware:
+    def device(self) -> CameraHardware:
         assert self.hardware is not None
         return self.hardware
 
 
 def usb_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
-    hardware = Hardware()
+    hardware = CameraHardware()
     path = folder / "video0"
     path.touch()
-    patch.setattr(Capture, "hardware", hardware, raising=False)
-    patch.setattr(cv2, "VideoCapture", Capture)
-    patch.setattr(v4l2.fcntl, "ioctl", answering({path: capability("uvcvideo")}, hardware))
+    patch.setattr(FakeCapture, "hardware", hardware, raising=False)
+    patch.setattr(cv2, "VideoCapture", FakeCapture)
+    patch.setattr(v4l2.fcntl, "ioctl", fake_ioctl({path: pack_capability("uvcvideo")}, hardware))
     return Rig(lambda: usb.open_usb(path, SIZE, SMALL), hardware.fps, hardware=hardware)
 
 
 def pi_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
-    hardware = Hardware()
-    for name, module in pi_modules(hardware).items():
+    hardware = CameraHardware()
+    for name, module in fake_pi_modules(hardware).items():
         patch.setitem(sys.modules, name, module)
-    patch.setattr(pi, "PATIENCE", 0.5)
+    patch.setattr(pi, "CAPTURE_TIMEOUT", 0.5)
     return Rig(lambda: pi.open_pi(SIZE, SMALL), hardware.fps, hardware=hardware)
 
 
@@ -68,15 +75,15 @@ def film_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     path = folder / "film.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 40, (320, 240))
     for _ in range(60):
-        writer.write(cv2.cvtColor(scene(320, 240), cv2.COLOR_RGB2BGR))
+        writer.write(cv2.cvtColor(camera_picture(320, 240), cv2.COLOR_RGB2BGR))
     writer.release()
-    return Rig(lambda: film.open_film(path, SIZE, SMALL, real_time=True, loop=True), 40, (320, 240))
+    return Rig(lambda: film.open_video(path, SIZE, SMALL, real_time=True, loop=True), 40, (320, 240))
 
 
 def pictures_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     for number in range(3):
-        Pillow.fromarray(scene(1280, 960)).save(folder / f"{number}.png")
-    return Rig(lambda: film.open_film(folder, SIZE, SMALL, real_time=True, loop=True), film.STILL_FPS)
+        Pillow.fromarray(camera_picture(1280, 960)).save(folder / f"{number}.png")
+    return Rig(lambda: film.open_video(folder, SIZE, SMALL, real_time=True, loop=True), film.STILL_FPS)
 
 
 def performer_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
@@ -100,12 +107,12 @@ def device(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
     """Every test here leaves no thread and no open file that it did not find."""
-    before = held()
+    before = held_resources()
     yield
     deadline = time.monotonic() + 2
-    while held() - before and time.monotonic() < deadline:
+    while held_resources() - before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert held() - before == Counter()
+    assert held_resources() - before == Counter()
 
 
 def failure(camera: Camera, timeout: float = 2.0) -> CameraError:
@@ -149,15 +156,15 @@ def test_frames_are_captured_one_after_the_other_and_never_in_the_future(rig: Ri
         last = -1.0
         for _ in range(8):
             frame = camera.latest()
-            assert last < frame.taken <= time.monotonic()
-            last = frame.taken
+            assert last < frame.captured_at <= time.monotonic()
+            last = frame.captured_at
 
 
 def test_no_frame_is_returned_twice(rig: Rig) -> None:
     with rig.open() as camera:
         asked = time.monotonic()
         frames = [camera.latest() for _ in range(6)]
-        assert len({frame.taken for frame in frames}) == 6
+        assert len({frame.captured_at for frame in frames}) == 6
         assert time.monotonic() - asked > 4 / rig.fps - SLACK
 
 
@@ -166,7 +173,7 @@ def test_whoever_was_slow_gets_the_newest_frame_and_no_backlog(rig: Rig) -> None
         camera.latest()
         for _ in range(2):
             time.sleep(0.3)
-            age = time.monotonic() - camera.latest().taken
+            age = time.monotonic() - camera.latest().captured_at
             assert age < 2 / rig.fps + SLACK
 
 
@@ -196,8 +203,8 @@ def test_a_camera_opens_again_after_it_was_closed(rig: Rig) -> None:
 
 
 def test_silence_of_two_seconds_is_an_error_that_says_so(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Capture, "select_timeout", 2.5)
-    monkeypatch.setattr(pi, "PATIENCE", 2.5)
+    monkeypatch.setattr(FakeCapture, "select_timeout", 2.5)
+    monkeypatch.setattr(pi, "CAPTURE_TIMEOUT", 2.5)
     with device.open() as camera:
         camera.latest()
         device.device.silent = True
@@ -214,7 +221,7 @@ def test_a_camera_that_was_pulled_out_is_an_error_now_and_later_and_lets_go(devi
         assert re.search("plug|cable", str(failure(camera, timeout=1.0)))
         with pytest.raises(CameraError, match=r"plug|cable"):
             camera.latest()
-    assert device.device.opened == 0
+    assert device.device.open_count == 0
     device.device.plugged = True
     with device.open() as camera:
         camera.latest()
@@ -222,28 +229,28 @@ def test_a_camera_that_was_pulled_out_is_an_error_now_and_later_and_lets_go(devi
 
 def test_a_missing_camera_is_a_sentence_and_leaks_nothing_however_often_it_is_tried(device: Rig) -> None:
     device.device.plugged = False
-    before = held()
+    before = held_resources()
     for _ in range(5):
         with pytest.raises(CameraError, match=r"^(No Pi camera found|The camera .*): .*\.$|another program took it"):
             device.open()
-    assert held() == before
+    assert held_resources() == before
 
 
 def test_a_camera_in_use_is_a_sentence_and_leaks_nothing_however_often_it_is_tried(device: Rig) -> None:
     device.device.busy = True
-    before = held()
+    before = held_resources()
     for _ in range(5):
         with pytest.raises(CameraError, match=r"^The .*camera.* is used by another program\.$"):
             device.open()
-    assert held() == before
+    assert held_resources() == before
 
 
 def test_a_camera_that_opens_and_gives_nothing_is_a_sentence(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     device.device.silent = True
-    monkeypatch.setattr(live.Live.__init__, "__defaults__", (0.2,))
+    monkeypatch.setattr(live.LiveCamera.__init__, "__defaults__", (0.2,))
     with pytest.raises(CameraError, match=r"gave no picture within 0\.2 s\.$"):
         device.open()
-    assert device.device.opened == 0
+    assert device.device.open_count == 0
 
 
 def test_closing_wakes_whoever_waits_for_a_frame(device: Rig) -> None:
@@ -260,7 +267,7 @@ def test_closing_wakes_whoever_waits_for_a_frame(device: Rig) -> None:
 
 def test_a_driver_that_hangs_does_not_hang_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = pi_rig(tmp_path, monkeypatch)
-    monkeypatch.setattr(live, "CLOSING", 0.3)
+    monkeypatch.setattr(live, "CLOSE_TIMEOUT", 0.3)
     camera = rig.open()
     rig.device.stuck = True
     try:
@@ -275,7 +282,7 @@ def test_what_a_driver_raises_unforeseen_ends_its_camera_with_a_sentence(
 ) -> None:
     rig = usb_rig(tmp_path, monkeypatch)
     with rig.open() as camera:
-        monkeypatch.setattr(Capture, "retrieve", lambda self: 1 / 0)
+        monkeypatch.setattr(FakeCapture, "retrieve", lambda self: 1 / 0)
         assert str(failure(camera)).endswith("video0 failed: division by zero.")
 
 
@@ -305,19 +312,19 @@ def test_as_in_a_mirror_is_upright_and_mirrored_once_however_the_camera_is_mount
     # A camera that is turned clockwise sees the world turned the other way; then its driver flips that, or does not.
     seen = np.rot90(upright, rotate // 90)
     seen = np.ascontiguousarray(seen[:, ::-1] if flipped_by_the_driver else seen)
-    frame = as_in_a_mirror(Frame(seen, seen, 1.5, flipped_by_the_driver), rotate)
+    frame = mirror_frame(Frame(seen, seen, 1.5, flipped_by_the_driver), rotate)
     np.testing.assert_array_equal(frame.image, upright[:, ::-1])
     assert frame.image.flags.c_contiguous
     assert frame.small is frame.image
     assert frame.mirrored
-    assert frame.taken == 1.5
-    again = as_in_a_mirror(frame)
+    assert frame.captured_at == 1.5
+    again = mirror_frame(frame)
     np.testing.assert_array_equal(again.image, frame.image)
 
 
 def test_both_pictures_of_a_frame_are_turned_alike() -> None:
-    image, small = scene(64, 48), scene(32, 24)
-    frame = as_in_a_mirror(Frame(image, small, 0.0, False), 90)
+    image, small = camera_picture(64, 48), camera_picture(32, 24)
+    frame = mirror_frame(Frame(image, small, 0.0, False), 90)
     np.testing.assert_array_equal(frame.image[::2, ::2], frame.small)
     assert frame.small.shape == (32, 24, 3)
 
@@ -326,7 +333,7 @@ def test_the_visitors_right_hand_is_on_the_right() -> None:
     """A visitor who raises the right hand has it on the left of what a camera sees, and on the right of a mirror."""
     seen = np.zeros((100, 100, 3), np.uint8)
     seen[10:30, 10:30] = 255
-    hand = np.argwhere(as_in_a_mirror(Frame(seen, seen, 0.0, False)).image[:, :, 0]).mean(0)
+    hand = np.argwhere(mirror_frame(Frame(seen, seen, 0.0, False)).image[:, :, 0]).mean(0)
     assert hand[1] > 50
     assert hand[0] < 50
 
@@ -350,11 +357,11 @@ def test_a_choice_that_is_not_there_is_a_sentence(choice: str, sentence: str) ->
 
 def test_auto_takes_the_pis_camera_before_a_usb_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usb_rig(tmp_path, monkeypatch)
-    monkeypatch.setattr(usb, "find", lambda: [tmp_path / "video0"])
-    with open_camera("auto", size=SIZE, small=SMALL) as camera:
+    monkeypatch.setattr(usb, "find_cameras", lambda: [tmp_path / "video0"])
+    with open_camera("auto", size=SIZE, small_shape=SMALL) as camera:
         assert not camera.latest().mirrored
     pi_rig(tmp_path, monkeypatch)
-    with open_camera("auto", size=SIZE, small=SMALL) as camera:
+    with open_camera("auto", size=SIZE, small_shape=SMALL) as camera:
         assert camera.latest().mirrored
     with open_camera("pi", size=SIZE) as camera:
         frame = camera.latest()
@@ -365,6 +372,6 @@ def test_auto_takes_the_pis_camera_before_a_usb_one(tmp_path: Path, monkeypatch:
 
 def test_auto_says_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    monkeypatch.setattr(usb, "find", list)
+    monkeypatch.setattr(usb, "find_cameras", list)
     with pytest.raises(CameraError, match=r"^No camera found: plug in a USB camera"):
         open_camera("auto", size=SIZE)

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from device.cameras.base import Camera, CameraError, EndOfVideo, fitted
+from device.cameras.base import Camera, CameraError, EndOfVideo, fit_within
 from device.cameras.film import STILL_FPS
 from device.cameras.opening import open_camera
-from device.cameras.paced import Paced
+from device.cameras.paced import PacedCamera
 from models.pose import Image
-from tests.support.stand_ins import scene
+from tests.support.stand_ins import camera_picture
 
 SIZE = 320, 240
 
@@ -56,7 +56,7 @@ def test_as_fast_as_possible_shows_every_frame_in_order_and_in_the_films_own_tim
                 camera.latest()
     assert time.monotonic() - began < 0.9
     assert [round(float(frame.image.mean()) / 10) * 10 for frame in frames] == list(range(10, 210, 20))
-    assert np.diff([frame.taken for frame in frames]) == pytest.approx([0.1] * 9)
+    assert np.diff([frame.captured_at for frame in frames]) == pytest.approx([0.1] * 9)
 
 
 def test_as_fast_as_possible_goes_round_and_round(ramp: Path) -> None:
@@ -81,8 +81,8 @@ def test_a_film_that_nobody_looked_at_for_long_goes_on_where_it_was(ramp: Path) 
         asked = time.monotonic()
         frame = camera.latest()
         assert time.monotonic() - asked < 0.4
-        assert time.monotonic() - frame.taken < 0.4
-        assert camera.latest().taken > frame.taken
+        assert time.monotonic() - frame.captured_at < 0.4
+        assert camera.latest().captured_at > frame.captured_at
 
 
 def test_a_film_in_real_time_ends_when_it_is_shown_once(ramp: Path) -> None:
@@ -118,13 +118,13 @@ class Slow:
 
 
 def test_a_film_slower_to_read_than_to_show_slows_down_and_does_not_fall_ever_further_behind() -> None:
-    with Paced(Slow(), None, real_time=True) as camera:
+    with PacedCamera(Slow(), None, real_time=True) as camera:
         for _ in range(12):
             asked = time.monotonic()
             frame = camera.latest()
             now = time.monotonic()
             assert now - asked < 0.2
-            assert 0 <= now - frame.taken < 0.2
+            assert 0 <= now - frame.captured_at < 0.2
 
 
 def test_a_film_that_hangs_as_it_is_closed_keeps_nobody_who_asks_for_a_picture() -> None:
@@ -135,7 +135,7 @@ def test_a_film_that_hangs_as_it_is_closed_keeps_nobody_who_asks_for_a_picture()
             closing.set()
             let_go.wait(20)
 
-    camera = Paced(Hanging(), None, real_time=True)
+    camera = PacedCamera(Hanging(), None, real_time=True)
     closer = threading.Thread(target=camera.close)
     closer.start()
     assert closing.wait(5)
@@ -151,7 +151,7 @@ def test_a_film_that_hangs_as_it_is_closed_keeps_nobody_who_asks_for_a_picture()
 def test_a_phones_film_stands_upright(turn: int, degrees: int, tmp_path: Path) -> None:
     """The file says how the phone was held, in its track header's matrix (ISO/IEC 14496-12)."""
     path = tmp_path / "phone.mp4"
-    lying = np.ascontiguousarray(np.rot90(scene(64, 48), turn))
+    lying = np.ascontiguousarray(np.rot90(camera_picture(64, 48), turn))
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, lying.shape[1::-1])
     for _ in range(5):
         writer.write(cv2.cvtColor(lying, cv2.COLOR_RGB2BGR))
@@ -166,16 +166,16 @@ def test_a_phones_film_stands_upright(turn: int, degrees: int, tmp_path: Path) -
     with open_camera(str(path), size=SIZE) as camera:
         image = camera.latest().image
     assert image.shape == (48, 64, 3)
-    assert np.abs(image.astype(int) - scene(64, 48))[4:20, 4:28].max() < 40
-    assert np.abs(image.astype(int) - scene(64, 48))[28:44, 36:60].max() < 40
+    assert np.abs(image.astype(int) - camera_picture(64, 48))[4:20, 4:28].max() < 40
+    assert np.abs(image.astype(int) - camera_picture(64, 48))[28:44, 36:60].max() < 40
 
 
 def test_a_large_film_is_made_smaller_and_a_small_one_left(tmp_path: Path) -> None:
     path = tmp_path / "large.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (1280, 720))
-    writer.write(scene(1280, 720))
+    writer.write(camera_picture(1280, 720))
     writer.release()
-    with open_camera(str(path), size=SIZE, small=(193, 257)) as camera:
+    with open_camera(str(path), size=SIZE, small_shape=(193, 257)) as camera:
         frame = camera.latest()
     assert frame.image.shape == (180, 320, 3)
     assert frame.small.shape == (193, 257, 3)
@@ -219,12 +219,12 @@ def test_a_film_that_is_taken_away_is_a_sentence_when_it_would_start_again(ramp:
 
 def test_a_picture_is_filmed_again_and_again(tmp_path: Path) -> None:
     path = tmp_path / "Bühne 舞台.png"
-    Pillow.fromarray(scene(64, 48)).save(path)
-    with open_camera(str(path), size=SIZE, small=(33, 49)) as camera:
+    Pillow.fromarray(camera_picture(64, 48)).save(path)
+    with open_camera(str(path), size=SIZE, small_shape=(33, 49)) as camera:
         frames = [camera.latest() for _ in range(4)]
     for frame in frames:
-        np.testing.assert_array_equal(frame.image, scene(64, 48))
-    assert np.diff([frame.taken for frame in frames]) == pytest.approx([1 / STILL_FPS] * 3, abs=0.002)
+        np.testing.assert_array_equal(frame.image, camera_picture(64, 48))
+    assert np.diff([frame.captured_at for frame in frames]) == pytest.approx([1 / STILL_FPS] * 3, abs=0.002)
 
 
 def test_a_folders_pictures_are_shown_by_name_and_what_cannot_be_read_is_left_out_and_logged(
@@ -245,7 +245,7 @@ def test_a_folders_pictures_are_shown_by_name_and_what_cannot_be_read_is_left_ou
 
 
 def test_each_picture_of_a_folder_is_shown_for_two_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device.cameras.film.SHOWN", 0.2)
+    monkeypatch.setattr("device.cameras.film.SECONDS_PER_PICTURE", 0.2)
     for number, level_ in enumerate((50, 100, 150)):
         Pillow.fromarray(grey(level_)).save(tmp_path / f"{number}.png")
     with open_camera(str(tmp_path), size=SIZE) as camera:
@@ -292,9 +292,9 @@ def test_a_phones_picture_stands_upright(orientation: int, tmp_path: Path) -> No
     tags = Pillow.Exif()
     tags[0x0112] = orientation
     path = tmp_path / "phone.png"
-    Pillow.fromarray(np.ascontiguousarray(LYING[orientation](scene(64, 48)))).save(path, exif=tags)
+    Pillow.fromarray(np.ascontiguousarray(LYING[orientation](camera_picture(64, 48)))).save(path, exif=tags)
     with open_camera(str(path), size=SIZE) as camera:
-        np.testing.assert_array_equal(camera.latest().image, scene(64, 48))
+        np.testing.assert_array_equal(camera.latest().image, camera_picture(64, 48))
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "F"])
@@ -326,10 +326,10 @@ def test_an_animated_gif_is_a_film(tmp_path: Path) -> None:
 
 
 def test_fitting_keeps_the_shape_and_never_enlarges() -> None:
-    assert fitted(grey(0, 1000, 500), 100).shape == (50, 100, 3)
-    assert fitted(grey(0, 3, 3000), 100).shape == (100, 1, 3)
+    assert fit_within(grey(0, 1000, 500), 100).shape == (50, 100, 3)
+    assert fit_within(grey(0, 3, 3000), 100).shape == (100, 1, 3)
     small = grey(0, 10, 20)
-    assert fitted(small, 100) is small
+    assert fit_within(small, 100) is small
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,15 @@ def test_the_picture_shown_is_the_performance_at_the_time_it_says() -> None:
     np.testing.assert_array_equal(first.image, perform(0.0, 320, 240)[0])
     numbers = [n for n in range(1, 30) if np.array_equal(later.image, perform(n / FPS, 320, 240)[0])]
     assert len(numbers) == 1
-    assert numbers[0] / FPS == pytest.approx(later.taken - first.taken, abs=0.1)
+    assert numbers[0] / FPS == pytest.approx(later.captured_at - first.captured_at, abs=0.1)
     assert numbers[0] >= 8
     assert not first.mirrored, "the performer raises the hand that a camera sees"
 
 
 def test_as_fast_as_possible_the_performance_goes_on_picture_by_picture() -> None:
-    with open_camera("performer", size=(160, 120), small=(97, 129), real_time=False) as camera:
+    with open_camera("performer", size=(160, 120), small_shape=(97, 129), real_time=False) as camera:
         frames = [camera.latest() for _ in range(5)]
-    assert np.diff([frame.taken for frame in frames]) == pytest.approx([1 / FPS] * 4)
+    assert np.diff([frame.captured_at for frame in frames]) == pytest.approx([1 / FPS] * 4)
     for number, frame in enumerate(frames):
         np.testing.assert_array_equal(frame.image, perform(number / FPS, 160, 120)[0])
         assert frame.small.shape == (97, 129, 3)

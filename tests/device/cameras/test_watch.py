@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from device.cameras import v4l2, watch
 from device.cameras.base import Camera, CameraError, CameraSilent, CameraStuck, EndOfVideo, Frame
-from device.cameras.watch import BackOff, WatchedCamera
+from device.cameras.watch import Backoff, ReconnectingCamera
 from models.pose import Image
-from tests.support.held import held
-from tests.support.stand_ins import Capture, Hardware, answering, capability
+from tests.support.held import held_resources
+from tests.support.stand_ins import CameraHardware, FakeCapture, fake_ioctl, pack_capability
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 
@@ -66,16 +66,16 @@ class Cupboard:
 def cupboard(monkeypatch: pytest.MonkeyPatch) -> Cupboard:
     cupboard = Cupboard()
     monkeypatch.setattr(watch, "open_camera", cupboard.open)
-    monkeypatch.setattr(watch, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(watch, "LONGEST_WAIT", 0.08)
+    monkeypatch.setattr(watch, "FIRST_RETRY_DELAY", 0.02)
+    monkeypatch.setattr(watch, "MAX_RETRY_DELAY", 0.08)
     return cupboard
 
 
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
-    before = held()
+    before = held_resources()
     yield
-    assert held() - before == Counter()
+    assert held_resources() - before == Counter()
 
 
 def eventually(happens: Callable[[], object], within: float = 3.0) -> None:
@@ -94,34 +94,34 @@ def gives(camera: Camera) -> bool:
 
 
 def test_tries_come_after_half_a_second_one_two_four_and_so_on_up_to_ten() -> None:
-    waits, back_off = [], BackOff()
+    waits, back_off = [], Backoff()
     for _ in range(8):
-        waits.append(back_off.wait)
-        back_off = back_off.failed(after=0.0)
+        waits.append(back_off.delay)
+        back_off = back_off.after_failure(uptime=0.0)
     assert waits == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
 @given(st.lists(st.floats(0, 100), max_size=3000))
 def test_waits_are_never_long_and_start_again_after_a_camera_has_worked(worked: list[float]) -> None:
-    back_off = BackOff()
+    back_off = Backoff()
     for seconds in worked:
-        before, back_off = back_off, back_off.failed(seconds)
-        assert 0.5 <= back_off.wait <= 10.0
-        if seconds >= watch.STEADY:
-            assert back_off.wait == 0.5
+        before, back_off = back_off, back_off.after_failure(seconds)
+        assert 0.5 <= back_off.delay <= 10.0
+        if seconds >= watch.STEADY_AFTER:
+            assert back_off.delay == 0.5
         else:
-            assert back_off.wait >= before.wait, "a camera that only flickers must not be tried ever faster"
+            assert back_off.delay >= before.delay, "a camera that only flickers must not be tried ever faster"
 
 
 def test_frames_pass_through(cupboard: Cupboard) -> None:
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         assert camera.latest().image is PICTURE
     assert cupboard.cameras[0].closed == 1
 
 
 def test_a_camera_that_is_missing_at_the_start_is_said_at_once_and_found_when_it_comes(cupboard: Cupboard) -> None:
     cupboard.wrong = CameraError("No camera found at /dev/video0: plug one in.")
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         asked = time.monotonic()
         with pytest.raises(CameraError, match=r"^No camera found at /dev/video0: plug one in\.$"):
             camera.latest()
@@ -132,7 +132,7 @@ def test_a_camera_that_is_missing_at_the_start_is_said_at_once_and_found_when_it
 
 def test_while_there_is_no_camera_the_caller_waits_as_long_as_it_said_and_no_longer(cupboard: Cupboard) -> None:
     cupboard.wrong = CameraError("None.")
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         with pytest.raises(CameraError, match="None"):
             camera.latest()
         asked = time.monotonic()
@@ -145,7 +145,7 @@ def test_a_camera_that_is_lost_is_closed_and_comes_back_by_itself(
     cupboard: Cupboard, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         camera.latest()
         cupboard.wrong = CameraError("No camera found: plug one in.")
         cupboard.cameras[0].fails = CameraError("It was unplugged.")
@@ -168,14 +168,14 @@ def test_a_camera_that_is_lost_is_closed_and_comes_back_by_itself(
 
 def test_tries_are_further_and_further_apart(cupboard: Cupboard) -> None:
     cupboard.wrong = CameraError("None.")
-    with WatchedCamera("any", size=(4, 4)):
+    with ReconnectingCamera("any", size=(4, 4)):
         eventually(lambda: len(cupboard.tries) >= 5)
     gaps = np.diff(cupboard.tries[:5])
     assert (gaps > np.array([0.02, 0.04, 0.08, 0.08]) - 0.001).all()
 
 
 def test_a_short_silence_does_not_close_the_camera_and_a_long_one_does(cupboard: Cupboard) -> None:
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         camera.latest()
         cupboard.cameras[0].fails = CameraSilent("The camera", 0.3)
         with pytest.raises(CameraSilent):
@@ -190,7 +190,7 @@ def test_a_short_silence_does_not_close_the_camera_and_a_long_one_does(cupboard:
 
 
 def test_the_end_of_a_film_is_no_fault(cupboard: Cupboard) -> None:
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         camera.latest()
         cupboard.cameras[0].fails = EndOfVideo("The film is over.")
         for _ in range(2):
@@ -203,7 +203,7 @@ def test_what_a_driver_raises_unforeseen_is_a_sentence_and_tried_again(
     cupboard: Cupboard, caplog: pytest.LogCaptureFixture
 ) -> None:
     cupboard.wrong = ZeroDivisionError("division by zero")
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         with pytest.raises(CameraError, match=r"^The camera cannot be opened: division by zero\.$"):
             camera.latest()
         eventually(lambda: len(cupboard.tries) >= 4)
@@ -218,7 +218,7 @@ def test_what_a_driver_raises_unforeseen_is_a_sentence_and_tried_again(
     ids=["grey", "four channels", "float", "empty"],
 )
 def test_a_camera_whose_picture_cannot_be_used_is_opened_again(cupboard: Cupboard, picture: Image) -> None:
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         assert gives(camera)
         cupboard.cameras[0].picture = picture
         with pytest.raises(
@@ -232,7 +232,7 @@ def test_a_camera_whose_picture_cannot_be_used_is_opened_again(cupboard: Cupboar
 def test_what_a_driver_raises_unforeseen_over_a_picture_is_a_sentence_and_the_camera_opened_again(
     cupboard: Cupboard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         assert gives(camera)
         cupboard.cameras[0].fails = cv2.error("(-215:Assertion failed) scn == 3 in function 'cvtColor'")
         with pytest.raises(CameraError, match=r"^The camera's picture cannot be used: .*scn == 3"):
@@ -242,7 +242,7 @@ def test_what_a_driver_raises_unforeseen_over_a_picture_is_a_sentence_and_the_ca
 
 
 def test_a_camera_that_only_a_new_process_can_have_is_not_tried_again(cupboard: Cupboard) -> None:
-    with WatchedCamera("any", size=(4, 4)) as camera:
+    with ReconnectingCamera("any", size=(4, 4)) as camera:
         camera.latest()
         cupboard.cameras[0].stuck = True
         cupboard.cameras[0].fails = CameraError("Silent.")
@@ -256,7 +256,7 @@ def test_a_camera_that_only_a_new_process_can_have_is_not_tried_again(cupboard: 
 
 def test_closing_wakes_whoever_waits_and_ends_the_tries(cupboard: Cupboard) -> None:
     cupboard.wrong = CameraError("None.")
-    camera = WatchedCamera("any", size=(4, 4))
+    camera = ReconnectingCamera("any", size=(4, 4))
     assert not gives(camera)
     errors: list[str] = []
 
@@ -281,14 +281,14 @@ def test_a_usb_camera_that_is_pulled_out_and_plugged_in_again_goes_on_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of it together: kernel and OpenCV stood in for, the driver, its thread and its watcher real."""
-    hardware, path = Hardware(), tmp_path / "video0"
+    hardware, path = CameraHardware(), tmp_path / "video0"
     path.touch()
-    monkeypatch.setattr(Capture, "hardware", hardware, raising=False)
-    monkeypatch.setattr(cv2, "VideoCapture", Capture)
-    monkeypatch.setattr(v4l2.fcntl, "ioctl", answering({path: capability("uvcvideo")}, hardware))
-    monkeypatch.setattr("device.cameras.usb.find", lambda: v4l2.find(tmp_path))
-    monkeypatch.setattr(watch, "FIRST_WAIT", 0.05)
-    with WatchedCamera("usb", size=(640, 480), small=(353, 481)) as camera:
+    monkeypatch.setattr(FakeCapture, "hardware", hardware, raising=False)
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(v4l2.fcntl, "ioctl", fake_ioctl({path: pack_capability("uvcvideo")}, hardware))
+    monkeypatch.setattr("device.cameras.usb.find_cameras", lambda: v4l2.find_cameras(tmp_path))
+    monkeypatch.setattr(watch, "FIRST_RETRY_DELAY", 0.05)
+    with ReconnectingCamera("usb", size=(640, 480), small_shape=(353, 481)) as camera:
         camera.latest()
         for _ in range(2):
             hardware.plugged = False
@@ -296,8 +296,8 @@ def test_a_usb_camera_that_is_pulled_out_and_plugged_in_again_goes_on_by_itself(
             eventually(lambda: not gives(camera))
             with pytest.raises(CameraError, match="plug"):
                 camera.latest(timeout=0.5)
-            assert hardware.opened == 0
+            assert hardware.open_count == 0
             path.touch()
             hardware.plugged = True
             eventually(lambda: gives(camera))
-    assert hardware.opened == 0
+    assert hardware.open_count == 0

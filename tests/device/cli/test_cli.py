@@ -16,14 +16,14 @@ from PIL import Image as Pillow
 import device.mirror
 from device import config, start
 from device.cli import main as cli
-from device.cli.progress import Lines
+from device.cli.progress import LineReporter
 from index.agreement import agreement
 from index.build.writer import NewItem, write_library
-from index.library import info
-from index.manifest import duration
-from models.estimator.fetch import OWN, OWN_FOR_MISSING, catalogue
+from index.library import load_manifest
+from models.estimator.fetch import BUNDLED_MODEL, POSENET_MISSING_NOTE, catalogue
 from models.figures import perform
-from models.pose import KEYPOINTS
+from models.pose import KEYPOINT_NAMES
+from models.text import format_duration
 from tests.device.test_mirror import STANDING
 from tests.index.build.test_edit import URL, photo
 
@@ -276,7 +276,7 @@ def test_a_reader_who_has_read_enough_is_no_fault(tmp_path: Path) -> None:
 
 def test_a_log_has_a_line_now_and_then_with_the_rate_and_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
-    lines = Lines(lambda: now, every=10)
+    lines = LineReporter(lambda: now, interval=10)
     for done in range(0, 3001, 3):
         now = done / 50  # 50 a second
         lines(done, 80_000, "Looking")
@@ -298,7 +298,7 @@ def test_a_log_has_a_line_now_and_then_with_the_rate_and_the_time_left(capsys: p
     ("seconds", "words"), [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5000, "83 min"), (7800, "2 h 10 min")]
 )
 def test_a_time_left_is_said_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_poses_are_json_in_pixels_of_the_picture(posenet: Path, shared_data: Path) -> None:
@@ -310,7 +310,7 @@ def test_poses_are_json_in_pixels_of_the_picture(posenet: Path, shared_data: Pat
     assert len(answer["people"]) == 2
     for person in answer["people"]:
         assert 0.5 < person["score"] <= 1
-        assert len(person["keypoints"]) == len(KEYPOINTS)
+        assert len(person["keypoints"]) == len(KEYPOINT_NAMES)
 
 
 def test_poses_says_which_picture_it_cannot_read_and_goes_on(home: Path, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_poses_says_which_picture_it_cannot_read_and_goes_on(home: Path, tmp_pat
     ran = run("poses", tmp_path / "broken.jpg", tmp_path / "somebody.png", "--json")
     assert ran.returncode == 1
     assert "broken.jpg" in ran.stderr
-    assert OWN_FOR_MISSING in ran.stderr
+    assert POSENET_MISSING_NOTE in ran.stderr
     (answer,) = json.loads(ran.stdout)
     assert answer["image"] == str(tmp_path / "somebody.png")
     assert len(answer["people"]) == 1
@@ -329,7 +329,7 @@ def test_the_list_of_models_marks_the_one_in_use(home: Path, capsys: pytest.Capt
     rows = said(["models", "list"], capsys)[0].splitlines()
     assert len(rows) == len(catalogue())
     (used,) = (row for row in rows if row.startswith("in use "))
-    assert OWN in used
+    assert BUNDLED_MODEL in used
     assert used.endswith("  with the program")
     mine = home / "mine.tflite"
     mine.touch()
@@ -351,7 +351,7 @@ def test_a_downloaded_model_is_marked_as_in_use(
 
 
 def test_our_own_model_need_not_be_fetched(home: Path, own_posenet: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(["models", "fetch", OWN], capsys)[0] == f"{OWN} is here: {own_posenet}\n"
+    assert said(["models", "fetch", BUNDLED_MODEL], capsys)[0] == f"{BUNDLED_MODEL} is here: {own_posenet}\n"
     assert said(["models", "path"], capsys)[0] == f"{own_posenet}\n"
 
 
@@ -359,16 +359,16 @@ def test_a_build_says_that_our_own_model_looks_where_anything_is_to_be_looked_at
     home: Path, keypoints: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     build(keypoints, tmp_path / "poses")
-    assert OWN_FOR_MISSING not in caplog.messages
+    assert POSENET_MISSING_NOTE not in caplog.messages
     (tmp_path / "photos").mkdir()
     Pillow.fromarray(perform(1.5, 640, 480)[0]).save(tmp_path / "photos" / "somebody.png")
     build(tmp_path / "photos", tmp_path / "library")
-    assert caplog.messages.count(OWN_FOR_MISSING) == 1
-    assert [name for name, _ in info(tmp_path / "library").models] == [OWN]
+    assert caplog.messages.count(POSENET_MISSING_NOTE) == 1
+    assert [name for name, _ in load_manifest(tmp_path / "library").models] == [BUNDLED_MODEL]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("camera", "note"), [("pictures", OWN_FOR_MISSING), ("performer", None)])
+@pytest.mark.parametrize(("camera", "note"), [("pictures", POSENET_MISSING_NOTE), ("performer", None)])
 def test_a_mirror_that_sees_real_people_says_once_on_the_screen_that_it_has_our_own_model_alone(
     camera: str,
     note: str | None,
@@ -379,22 +379,22 @@ def test_a_mirror_that_sees_real_people_says_once_on_the_screen_that_it_has_our_
 ) -> None:
     for name, value in demo_home.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(device.mirror, "NOTE", 1.0)
+    monkeypatch.setattr(device.mirror, "NOTICE_SECONDS", 1.0)
     (tmp_path / "pictures").mkdir()
     Pillow.fromarray(perform(1.5, 640, 480)[0]).save(tmp_path / "pictures" / "somebody.png")
     (tmp_path / "mirror.toml").write_text(
         f'[camera]\nsource = "{tmp_path / camera if note else camera}"\n[screen]\ndisplay = "headless"\n'
     )
     notices: list[str | None] = []
-    with start.opened(config.load(tmp_path / "mirror.toml"), grow=False) as parts:
+    with start.open_mirror(config.load(tmp_path / "mirror.toml"), grow=False) as parts:
         until = time.monotonic() + 3
         while time.monotonic() < until:
-            moment = parts.sense.newest()
+            moment = parts.sense.latest_moment()
             if moment.frame is not None and notices[-1:] != [moment.note]:
                 notices.append(moment.note)
             time.sleep(0.02)
     assert notices == ([note, None] if note else [None])
-    assert caplog.messages.count(OWN_FOR_MISSING) == 1
+    assert caplog.messages.count(POSENET_MISSING_NOTE) == 1
 
 
 @pytest.mark.slow

@@ -11,13 +11,13 @@ import pytest
 from device import config
 from device import folders as places
 from device.cli import doctor
-from device.cli.doctor import throttling
+from device.cli.doctor import describe_throttling
 from device.config import Config
-from device.system.systemd import estimated_on
-from index.build.starter import starter
-from index.build.writer import NewItem, Writer
-from index.manifest import REPORT
-from models.estimator.fetch import DEFAULT, OWN_FOR_MISSING, cache_folder
+from device.system.systemd import describe_device
+from index.build.starter import ensure_starter_library
+from index.build.writer import LibraryWriter, NewItem
+from index.manifest import REPORT_FILE
+from models.estimator.fetch import DEFAULT_MODEL, POSENET_MISSING_NOTE, cache_folder
 from tests.device.test_mirror import STANDING
 
 
@@ -27,7 +27,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_PICTURES_DIR", "POSE_MIRROR_MODELS"):
         monkeypatch.delenv(name, raising=False)
-    loaded = config.load(places=())
+    loaded = config.load(search_paths=())
     return replace(
         loaded,
         camera=replace(loaded.camera, source="performer"),
@@ -42,14 +42,14 @@ def test_every_link_is_checked_in_the_order_a_frame_takes() -> None:
 
 
 def test_with_our_own_model_alone_the_doctor_notes_it_and_says_how_to_fetch_a_better_one(settings: Config) -> None:
-    found = dict(doctor.examine(settings))
-    assert found["model"] == doctor.Finding("note", OWN_FOR_MISSING)
-    assert "models fetch" in OWN_FOR_MISSING
+    found = dict(doctor.run_checks(settings))
+    assert found["model"] == doctor.Finding("note", POSENET_MISSING_NOTE)
+    assert "models fetch" in POSENET_MISSING_NOTE
     assert found["runtime"].state == "ok"
 
 
 def test_a_damaged_download_is_bad_and_our_own_model_runs_in_its_stead(settings: Config) -> None:
-    file = cache_folder() / f"{DEFAULT}.tflite"
+    file = cache_folder() / f"{DEFAULT_MODEL}.tflite"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"damaged")
     finding = doctor.CHECKS["model"](settings)
@@ -60,10 +60,10 @@ def test_a_damaged_download_is_bad_and_our_own_model_runs_in_its_stead(settings:
 
 
 def test_a_model_asked_for_by_name_that_is_not_here_is_bad(settings: Config) -> None:
-    settings = replace(settings, estimator=replace(settings.estimator, model=DEFAULT))
+    settings = replace(settings, estimator=replace(settings.estimator, model=DEFAULT_MODEL))
     finding = doctor.CHECKS["model"](settings)
     assert finding.state == "bad"
-    assert f"models fetch {DEFAULT}" in finding.sentence
+    assert f"models fetch {DEFAULT_MODEL}" in finding.sentence
     assert doctor.CHECKS["runtime"](settings).state == "bad"
 
 
@@ -71,9 +71,9 @@ def test_with_all_that_is_needed_nothing_is_bad(
     settings: Config, models_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POSE_MIRROR_MODELS", str(models_folder))
-    found = dict(doctor.examine(settings))
+    found = dict(doctor.run_checks(settings))
     assert {name for name, finding in found.items() if finding.state == "bad"} <= {"temperature"}
-    assert f"{DEFAULT}.tflite is whole" in found["model"].sentence
+    assert f"{DEFAULT_MODEL}.tflite is whole" in found["model"].sentence
     assert "353×481" in found["runtime"].sentence
     assert found["camera"].sentence == "performer gives pictures of 640×480."
 
@@ -94,16 +94,16 @@ def test_a_library_that_is_none_is_bad_and_named(settings: Config, tmp_path: Pat
 
 def test_a_library_of_your_own_is_counted_and_its_report_named(settings: Config, tmp_path: Path) -> None:
     picture = np.full((240, 320, 3), 90, np.uint8)
-    with Writer(tmp_path / "library") as writer:
+    with LibraryWriter(tmp_path / "library") as writer:
         for left in (0, 100):
             writer.add(NewItem(picture, np.column_stack([STANDING / 2 + (left, 0), np.ones(17)]).astype(np.float32)))
-        writer.write_page(REPORT, "<!doctype html>")
+        writer.write_page(REPORT_FILE, "<!doctype html>")
         writer.finish()
     settings = replace(settings, library=replace(settings.library, folder=str(tmp_path / "library")))
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "ok"
     assert "2 people in 1 picture," in finding.sentence
-    assert str(tmp_path / "library" / REPORT) in finding.sentence
+    assert str(tmp_path / "library" / REPORT_FILE) in finding.sentence
     (tmp_path / "library" / "items.sqlite").write_bytes(b"damaged")
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "bad"
@@ -113,11 +113,11 @@ def test_a_library_of_your_own_is_counted_and_its_report_named(settings: Config,
 
 def test_a_starter_library_is_said_to_grow_until_it_is_whole(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "first start" in doctor.CHECKS["library"](settings).sentence
-    starter(places.starter(), count=2)
+    ensure_starter_library(places.starter_folder(), count=2)
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "note"
     assert "in 2 pictures; the mirror draws the others" in finding.sentence
-    monkeypatch.setattr(doctor, "COUNT", 2)
+    monkeypatch.setattr(doctor, "PICTURE_COUNT", 2)
     assert doctor.CHECKS["library"](settings).state == "ok"
 
 
@@ -130,7 +130,7 @@ def test_a_folder_for_gifs_that_is_a_file_is_bad(settings: Config, tmp_path: Pat
 def test_nowhere_to_write_is_found_before_the_folder_is_made(settings: Config, tmp_path: Path) -> None:
     finding = doctor.CHECKS["disk"](settings)
     assert finding.state == "ok"
-    assert not places.gifs("").exists(), "the doctor changes nothing"
+    assert not places.gif_folder("").exists(), "the doctor changes nothing"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_nowhere_to_write_is_found_before_the_folder_is_made(settings: Config, t
     ],
 )
 def test_a_pis_firmware_is_read_as_its_manual_says(bits: int, told: list[str]) -> None:
-    assert throttling(bits) == told
+    assert describe_throttling(bits) == told
 
 
 def installed(
@@ -194,16 +194,16 @@ def test_what_the_running_service_has_is_not_missed(
 ) -> None:
     installed(tmp_path, monkeypatch, "active")
     taken = replace(settings, camera=replace(settings.camera, source="/dev/video77"))
-    assert dict(doctor.examine(taken))["camera"] == doctor.IN_USE
+    assert dict(doctor.run_checks(taken))["camera"] == doctor.IN_USE
     installed(tmp_path, monkeypatch, "inactive")
-    assert dict(doctor.examine(taken))["camera"].state == "bad"
+    assert dict(doctor.run_checks(taken))["camera"].state == "bad"
 
 
 def test_an_edge_tpu_that_the_running_service_estimates_on_is_not_missed(
     settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor.estimator, "edge_tpus", lambda: ["An Edge TPU"])
-    installed(tmp_path, monkeypatch, "active", status=f"24 fps, {estimated_on('edgetpu')}.")
-    assert dict(doctor.examine(settings))["Edge TPU"] == doctor.IN_USE
-    installed(tmp_path, monkeypatch, "active", status=f"8 fps, {estimated_on('cpu')}.")
-    assert dict(doctor.examine(settings))["Edge TPU"] != doctor.IN_USE
+    monkeypatch.setattr(doctor.estimator, "list_edge_tpus", lambda: ["An Edge TPU"])
+    installed(tmp_path, monkeypatch, "active", status=f"24 fps, {describe_device('edgetpu')}.")
+    assert dict(doctor.run_checks(settings))["Edge TPU"] == doctor.IN_USE
+    installed(tmp_path, monkeypatch, "active", status=f"8 fps, {describe_device('cpu')}.")
+    assert dict(doctor.run_checks(settings))["Edge TPU"] != doctor.IN_USE

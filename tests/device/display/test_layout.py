@@ -8,19 +8,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from device.display.layout import (
-    EDGE,
-    MOST_ZOOM,
-    REACH,
+    EDGE_MARGIN,
+    MAX_PERSON_SCALE,
+    MAX_ZOOM,
     Size,
+    camera_to_display,
     cover,
-    in_the_mirror,
-    moved,
+    downscale,
     place,
     prepare,
-    reduced,
-    room_for,
+    transform_pose,
+    visible_share,
 )
-from index.agreement import Similarity
+from index.agreement import Alignment
 from models.pose import LEFT_SHOULDER, NOSE, RIGHT_SHOULDER, Floats, Image, Pose
 
 STANDING = np.array(
@@ -48,7 +48,7 @@ def poses_in(draw: st.DrawFn, size: Size) -> Pose:
     return Pose(xy.astype(np.float32), scores.astype(np.float32), 1.0)
 
 
-def edges(photo: Size, placement: Similarity) -> tuple[Floats, Floats]:
+def edges(photo: Size, placement: Alignment) -> tuple[Floats, Floats]:
     """Where the photo's upper left and lower right corners lie on the display."""
     shift = np.array(placement[1:])
     return shift - 0.5 * placement.scale, shift + placement.scale * (np.array(photo) - 0.5)
@@ -64,7 +64,7 @@ def test_a_photo_always_fills_the_display(photo: Size, display: Size, data: st.D
     assert (first <= -0.5 + slack).all()
     assert (last >= np.array(display) - 0.5 - slack).all()
     least = cover(photo, display).scale
-    assert least * (1 - 1e-9) <= placement.scale <= MOST_ZOOM * least * (1 + 1e-9)
+    assert least * (1 - 1e-9) <= placement.scale <= MAX_ZOOM * least * (1 + 1e-9)
 
 
 @settings(deadline=None)
@@ -81,7 +81,7 @@ def test_a_mirrored_photo_lies_where_the_mirror_image_would(photo: Size, display
 
 
 @settings(deadline=None)
-@given(sizes, sizes, st.floats(1.01, MOST_ZOOM - 0.01), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**32))
+@given(sizes, sizes, st.floats(1.01, MAX_ZOOM - 0.01), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**32))
 def test_where_the_photo_reaches_its_person_lies_on_the_visitor(
     photo: Size, display: Size, zoom: float, across: float, down: float, seed: int
 ) -> None:
@@ -96,7 +96,7 @@ def test_where_the_photo_reaches_its_person_lies_on_the_visitor(
     seen[[LEFT_SHOULDER, RIGHT_SHOULDER]] = 0  # else a crown is expected, anywhere
     pose = Pose(((visitor_xy - shift) / scale).astype(np.float32), seen, 1.0)
     found = place(photo, display, pose, Pose(visitor_xy.astype(np.float32), np.ones(17, np.float32), 1.0))
-    assert moved(pose, found).xy == pytest.approx(visitor_xy, abs=2e-3 * max(display))
+    assert transform_pose(pose, found).xy == pytest.approx(visitor_xy, abs=2e-3 * max(display))
 
 
 @settings(deadline=None)
@@ -108,7 +108,7 @@ def test_covering_is_centred_and_exact_in_one_direction(picture: Size, display: 
 
 
 def test_the_mirror_is_the_camera_picture_laid_over_the_display() -> None:
-    seen = in_the_mirror(person(320, 240), (640, 480), (1280, 720))
+    seen = camera_to_display(person(320, 240), (640, 480), (1280, 720))
     assert seen.xy[NOSE] == pytest.approx([640.5, (240 - 62 + 0.5) * 2 - 0.5 - 120], abs=0.01)
 
 
@@ -140,8 +140,8 @@ def test_the_photo_is_enlarged_a_little_to_reach_the_visitor_and_no_more() -> No
     there = place(display, display, pose, person(640, 360))
     aside = place(display, display, pose, person(1100, 360))
     assert there == pytest.approx((1, 0, 0), abs=1e-3)
-    assert 1 < aside.scale <= REACH
-    assert moved(pose, aside).xy[NOSE, 0] > 700
+    assert 1 < aside.scale <= MAX_PERSON_SCALE
+    assert transform_pose(pose, aside).xy[NOSE, 0] > 700
 
 
 @pytest.mark.parametrize("display", [(1280, 720), (720, 1280), (1080, 1080)])
@@ -150,18 +150,18 @@ def test_the_head_stays_on_the_display_where_the_person_does_not_fit(display: Si
     photo, pose = (200, 400), person(100, 200, 2)
     if upside_down:
         pose = Pose(np.array([200, 400], np.float32) - pose.xy, pose.scores, 1.0)
-    shown = moved(pose, place(photo, display, pose, person(display[0] / 2, display[1] * 0.8, 1.5)))
-    assert (shown.xy[NOSE] > np.array(display) * EDGE).all()
-    assert (shown.xy[NOSE] < np.array(display) * (1 - EDGE)).all()
+    shown = transform_pose(pose, place(photo, display, pose, person(display[0] / 2, display[1] * 0.8, 1.5)))
+    assert (shown.xy[NOSE] > np.array(display) * EDGE_MARGIN).all()
+    assert (shown.xy[NOSE] < np.array(display) * (1 - EDGE_MARGIN)).all()
 
 
 def test_a_person_wider_than_the_display_fills_it_wherever_the_visitor_stands() -> None:
     """Half of them would be off the display otherwise, as their head alone has room at its edge."""
     pose = person(500, 200, 2)
     for x in (-400, 100, 700):
-        shown = moved(pose, place((1000, 400), (480, 1920), pose, person(x, 900, 3)))
-        assert shown.xy[:, 0].min() < 480 * 2 * EDGE
-        assert shown.xy[:, 0].max() > 480 * (1 - 2 * EDGE)
+        shown = transform_pose(pose, place((1000, 400), (480, 1920), pose, person(x, 900, 3)))
+        assert shown.xy[:, 0].min() < 480 * 2 * EDGE_MARGIN
+        assert shown.xy[:, 0].max() > 480 * (1 - 2 * EDGE_MARGIN)
         assert 0 < shown.xy[NOSE, 0] < 480
 
 
@@ -192,7 +192,7 @@ def test_a_prepared_photo_lies_where_it_was_placed_and_is_not_stretched(
     display = (640, 360)
     scale = cover(photo, display).scale * zoom
     x, y = photo[0] * 0.55, photo[1] * 0.48
-    placement = Similarity(
+    placement = Alignment(
         scale, *((d - 1 - scale * (p - 1)) / 2 + zoom - 1 for p, d in zip(photo, display, strict=True))
     )
     target = scale * x + placement.x, scale * y + placement.y
@@ -229,23 +229,23 @@ def test_fine_detail_shrinks_to_its_mean_and_not_to_a_pattern() -> None:
 
 def test_reducing_keeps_the_top_left_and_leaves_out_the_rest() -> None:
     picture = np.arange(7 * 5 * 3, dtype=np.uint8).reshape(5, 7, 3)
-    small = reduced(picture, 2)
+    small = downscale(picture, 2)
     assert small.shape == (2, 3, 3)
     assert small[0, 0] == pytest.approx(picture[:2, :2].mean((0, 1)), abs=0.6)
-    assert reduced(picture, 1) is picture
+    assert downscale(picture, 1) is picture
 
 
 def test_a_tall_photo_on_a_wide_display_has_room_for_a_strip_of_its_person() -> None:
     points = np.zeros((1, 17, 2), np.float32)
     points[0, :, 1] = np.linspace(100, 900, 17)  # somebody who stands, 800 of 1000 pixels high
     seen = np.ones((1, 17), bool)
-    assert room_for(points, seen, np.array([[500, 1000]]), (500, 1000))[0] == 1
-    assert room_for(points, seen, np.array([[500, 1000]]), (1000, 500))[0] == pytest.approx(500 / 1600)
+    assert visible_share(points, seen, np.array([[500, 1000]]), (500, 1000))[0] == 1
+    assert visible_share(points, seen, np.array([[500, 1000]]), (1000, 500))[0] == pytest.approx(500 / 1600)
 
 
 def test_only_the_points_that_count_need_room() -> None:
     points = np.zeros((1, 17, 2), np.float32)
     points[0, :, 1] = np.linspace(100, 900, 17)
     bust = np.arange(17)[None] < 5  # 200 pixels of it
-    assert room_for(points, bust, np.array([[500, 1000]]), (1000, 500))[0] == 1
-    assert room_for(points, np.zeros((1, 17), bool), np.array([[500, 1000]]), (1000, 500))[0] == 1
+    assert visible_share(points, bust, np.array([[500, 1000]]), (1000, 500))[0] == 1
+    assert visible_share(points, np.zeros((1, 17), bool), np.array([[500, 1000]]), (1000, 500))[0] == 1

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.display.fonts import Coverage, Fonts, Run, coverage, system_fonts
-from device.display.lettering import WHITE, Lettering, clean
+from device.display.fonts import Fonts, Run, SystemFont, parse_charset, system_fonts
+from device.display.lettering import WHITE, TextRenderer, clean
 
 SENTENCE = "The library in /var/lib/pose-mirror/library cannot be opened: build it with pose-mirror index build."
 
 
 @pytest.fixture(scope="module")
-def lettering() -> Iterator[Lettering]:
+def lettering() -> Iterator[TextRenderer]:
     pygame.font.init()
-    yield Lettering()
+    yield TextRenderer()
     pygame.font.quit()
 
 
@@ -31,43 +31,43 @@ def ink(surface: pygame.Surface) -> int:
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=80), st.integers(1, 60), st.integers(20, 400))
 def test_lines_are_never_wider_than_asked_for_more_than_one_character(
-    lettering: Lettering, text: str, size: int, width: int
+    lettering: TextRenderer, text: str, size: int, width: int
 ) -> None:
     text = clean(text)
-    lines = lettering.lines(text, size, width)
+    lines = lettering.wrap(text, size, width)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert all(len(line) == 1 or lettering.width(line, size) <= width for line in lines)
-    assert lettering.block(text, size, width).get_width() <= max(width, size * 3) + 1
+    assert lettering.render_block(text, size, width).get_width() <= max(width, size * 3) + 1
 
 
-def test_a_sentence_is_broken_at_its_spaces_and_a_long_word_inside(lettering: Lettering) -> None:
-    lines = lettering.lines(SENTENCE, 20, 330)
+def test_a_sentence_is_broken_at_its_spaces_and_a_long_word_inside(lettering: TextRenderer) -> None:
+    lines = lettering.wrap(SENTENCE, 20, 330)
     assert " ".join(lines) == SENTENCE
     assert len(lines) == 2
-    assert len(lettering.lines("x" * 100, 20, 200)) == 5
+    assert len(lettering.wrap("x" * 100, 20, 200)) == 5
 
 
-def test_what_has_no_room_becomes_an_ellipsis(lettering: Lettering) -> None:
-    lines = lettering.lines(SENTENCE, 20, 300, most_lines=2)
+def test_what_has_no_room_becomes_an_ellipsis(lettering: TextRenderer) -> None:
+    lines = lettering.wrap(SENTENCE, 20, 300, max_lines=2)
     assert len(lines) == 2
     assert lines[1].endswith("…")
     assert lettering.width(lines[1], 20) <= 300
-    assert lettering.lines("short", 20, 300, most_lines=2) == ["short"]
+    assert lettering.wrap("short", 20, 300, max_lines=2) == ["short"]
 
 
-def test_letters_are_set_as_widely_small_as_large(lettering: Lettering) -> None:
-    small, large = (lettering.line(SENTENCE, size).get_width() / size for size in (11, 200))
+def test_letters_are_set_as_widely_small_as_large(lettering: TextRenderer) -> None:
+    small, large = (lettering.render_line(SENTENCE, size).get_width() / size for size in (11, 200))
     assert small == pytest.approx(large, rel=0.03)
 
 
-def test_tight_words_have_no_air_around_them(lettering: Lettering) -> None:
-    alpha = pygame.surfarray.array_alpha(lettering.line("3", 100, tight=True))
+def test_tight_words_have_no_air_around_them(lettering: TextRenderer) -> None:
+    alpha = pygame.surfarray.array_alpha(lettering.render_line("3", 100, tight=True))
     assert all(edge.any() for edge in (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]))
 
 
-def test_words_drawn_before_are_not_drawn_again(lettering: Lettering) -> None:
-    assert lettering.line("again", 20) is lettering.line("again", 20)
-    assert lettering.line("again", 20) is not lettering.line("again", 21)
+def test_words_drawn_before_are_not_drawn_again(lettering: TextRenderer) -> None:
+    assert lettering.render_line("again", 20) is lettering.render_line("again", 20)
+    assert lettering.render_line("again", 20) is not lettering.render_line("again", 21)
 
 
 def test_control_characters_halves_and_overrides_are_no_words() -> None:
@@ -77,33 +77,33 @@ def test_control_characters_halves_and_overrides_are_no_words() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\0", "\ud800", "😀", "\u0301", "\U0010ffff", "مرحبا", "漢字"])
-def test_any_text_makes_a_surface(lettering: Lettering, text: str) -> None:
-    assert lettering.line(text, 20).get_width() >= 1
-    assert lettering.block(text, 20, 100).get_height() >= 1
+def test_any_text_makes_a_surface(lettering: TextRenderer, text: str) -> None:
+    assert lettering.render_line(text, 20).get_width() >= 1
+    assert lettering.render_block(text, 20, 100).get_height() >= 1
 
 
 def test_a_charset_is_read_as_fontconfig_writes_it() -> None:
-    font = coverage("a.ttf", "20-7e a0 1ab-1b9 1f600")
+    font = parse_charset("a.ttf", "20-7e a0 1ab-1b9 1f600")
     assert [font.has(c) for c in (" ", "~", "\x7f", "\xa0", "\u01b0", "😀")] == [True, True, False, True, True, True]
-    assert not Coverage("none", [], []).has("a")
+    assert not SystemFont("none", [], []).has("a")
 
 
 def fonts_with(*charsets: str) -> Fonts:
     """Fonts of which the first is one that opens: pygame's own, said to have these characters."""
     pygame.font.init()
     path = str(Path(pygame.font.__file__).parent / pygame.font.get_default_font())
-    return Fonts([coverage(path, charset) for charset in charsets])
+    return Fonts([parse_charset(path, charset) for charset in charsets])
 
 
 def test_a_script_that_the_bundled_font_lacks_is_drawn_with_a_font_that_has_it() -> None:
     fonts = fonts_with("10a0-10ff", "530-58f")
-    path = fonts._coverages[0].path
+    path = fonts._fallbacks[0].path
     assert list(fonts.runs("Ab ქარ xyz")) == [Run(None, "", "Ab "), Run(path, "", "ქარ "), Run(None, "", "xyz")]
 
 
 def test_letters_that_join_are_one_run_with_the_spaces_between_them_and_brackets_are_not() -> None:
     fonts = fonts_with("20 590-5ff 600-6ff")
-    path = fonts._coverages[0].path
+    path = fonts._fallbacks[0].path
     assert list(fonts.runs("مرحبا بالعالم (עברית) 12")) == [
         Run(path, "Arab", "مرحبا بالعالم"),
         Run(None, "", " ("),
@@ -122,7 +122,7 @@ def test_a_font_file_that_does_not_open_is_passed_over(tmp_path: Path) -> None:
     broken = tmp_path / "broken.ttf"
     broken.write_bytes(b"no font")
     pygame.font.init()
-    fonts = Fonts([coverage(str(broken), "10a0-10ff"), coverage(str(tmp_path / "gone.ttf"), "10a0-10ff")])
+    fonts = Fonts([parse_charset(str(broken), "10a0-10ff"), parse_charset(str(tmp_path / "gone.ttf"), "10a0-10ff")])
     assert list(fonts.runs("ქ")) == [Run(None, "", "ქ")]
 
 
@@ -131,7 +131,7 @@ def test_the_system_without_fontconfig_has_no_further_fonts(monkeypatch: pytest.
     assert system_fonts.__wrapped__() == ()
 
 
-def test_arabic_letters_join_where_the_system_has_a_font_for_them(lettering: Lettering) -> None:
+def test_arabic_letters_join_where_the_system_has_a_font_for_them(lettering: TextRenderer) -> None:
     """Joined they take less room than each alone."""
     if not any(font.has("م") for font in system_fonts()):
         pytest.skip("no font of this system has Arabic letters")
@@ -139,9 +139,9 @@ def test_arabic_letters_join_where_the_system_has_a_font_for_them(lettering: Let
     assert lettering.width(word, 60) < 0.9 * sum(lettering.width(letter, 60) for letter in word)
 
 
-def test_colours_are_kept(lettering: Lettering) -> None:
+def test_colours_are_kept(lettering: TextRenderer) -> None:
     for size in (20, 120):
-        line = lettering.line("colour", size, (255, 0, 0))
+        line = lettering.render_line("colour", size, (255, 0, 0))
         seen = pygame.surfarray.array3d(line)[pygame.surfarray.array_alpha(line) > 250]
         assert np.abs(seen.astype(int) - (255, 0, 0)).max() <= 2
-        assert ink(line) == ink(lettering.line("colour", size, WHITE))
+        assert ink(line) == ink(lettering.render_line("colour", size, WHITE))

@@ -13,9 +13,18 @@ import pytest
 
 from device.display import panel, screen
 from device.display.layout import Size
-from device.display.panel import LOOK, Display, Panel, ScreenError, connected_cards, open_panel, resolve
-from device.display.screen import Screen, View
-from tests.support.held import held
+from device.display.panel import (
+    POLL_INTERVAL,
+    DisplayKind,
+    HotplugDisplay,
+    ScreenError,
+    connected_cards,
+    open_display,
+    resolve_display,
+)
+from device.display.scene import View
+from device.display.screen import Screen
+from tests.support.held import held_resources
 
 
 def connector(drm: Path, name: str, status: str) -> None:
@@ -58,38 +67,38 @@ def test_auto_is_a_window_on_a_desktop_a_kiosk_without_one_and_headless_without_
     pi: Path, tmp_path: Path
 ) -> None:
     nothing = tmp_path / "nothing"
-    assert resolve("auto", {"DISPLAY": ":0"}, pi) == ("window", {})
-    assert resolve("auto", {"WAYLAND_DISPLAY": "wayland-0"}, nothing) == ("window", {})
-    kind, settings = resolve("auto", {}, pi)
+    assert resolve_display("auto", {"DISPLAY": ":0"}, pi) == ("window", {})
+    assert resolve_display("auto", {"WAYLAND_DISPLAY": "wayland-0"}, nothing) == ("window", {})
+    kind, settings = resolve_display("auto", {}, pi)
     assert kind == "kiosk"
     assert settings == {"SDL_VIDEODRIVER": "kmsdrm", "SDL_KMSDRM_DEVICE_INDEX": "1"}
-    assert resolve("auto", {}, nothing) == ("headless", {"SDL_VIDEODRIVER": "dummy"})
-    assert resolve("auto", {"SDL_VIDEODRIVER": "offscreen", "DISPLAY": ":0"}, pi)[0] == "headless"
+    assert resolve_display("auto", {}, nothing) == ("headless", {"SDL_VIDEODRIVER": "dummy"})
+    assert resolve_display("auto", {"SDL_VIDEODRIVER": "offscreen", "DISPLAY": ":0"}, pi)[0] == "headless"
 
 
 def test_a_kiosk_takes_the_desktop_where_there_is_one_and_else_the_card_with_the_display(pi: Path) -> None:
-    assert resolve("kiosk", {"DISPLAY": ":0"}, pi) == ("kiosk", {})
-    assert resolve("kiosk", {}, pi)[1]["SDL_KMSDRM_DEVICE_INDEX"] == "1"
-    assert resolve("kiosk", {"SDL_KMSDRM_DEVICE_INDEX": "0"}, pi)[1]["SDL_KMSDRM_DEVICE_INDEX"] == "0"
+    assert resolve_display("kiosk", {"DISPLAY": ":0"}, pi) == ("kiosk", {})
+    assert resolve_display("kiosk", {}, pi)[1]["SDL_KMSDRM_DEVICE_INDEX"] == "1"
+    assert resolve_display("kiosk", {"SDL_KMSDRM_DEVICE_INDEX": "0"}, pi)[1]["SDL_KMSDRM_DEVICE_INDEX"] == "0"
 
 
 def test_headless_needs_nothing_and_keeps_a_driver_that_shows_nothing(pi: Path) -> None:
-    assert resolve("headless", {"DISPLAY": ":0"}, pi)[1] == {"SDL_VIDEODRIVER": "dummy"}
-    assert resolve("headless", {"SDL_VIDEODRIVER": "offscreen"}, pi)[1] == {"SDL_VIDEODRIVER": "offscreen"}
+    assert resolve_display("headless", {"DISPLAY": ":0"}, pi)[1] == {"SDL_VIDEODRIVER": "dummy"}
+    assert resolve_display("headless", {"SDL_VIDEODRIVER": "offscreen"}, pi)[1] == {"SDL_VIDEODRIVER": "offscreen"}
 
 
 def test_a_display_that_is_not_there_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ScreenError, match=r"no desktop to open a window on.*--display kiosk"):
-        resolve("window", {}, tmp_path)
+        resolve_display("window", {}, tmp_path)
     with pytest.raises(ScreenError, match=r"no display is plugged in.*connect one"):
-        resolve("kiosk", {}, tmp_path)
+        resolve_display("kiosk", {}, tmp_path)
 
 
 def test_a_display_that_sdl_cannot_open_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
     monkeypatch.setenv("DISPLAY", ":4711")
     with pytest.raises(ScreenError, match=r"does not open as window.*groups video and render"):
-        open_panel("window", None)
+        open_display("window", None)
     assert os.environ["SDL_VIDEODRIVER"] == "x11"
     assert not pygame.display.get_init()
 
@@ -104,18 +113,18 @@ def plug(drm: Path, modes: str | None) -> None:
 def kiosk(pi: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Screen]:
     """Opens the screen of a kiosk without a desktop: SDL's dummy driver stands in KMSDRM's place, all else is real."""
 
-    def mode(kind: Display, size: Size | None) -> tuple[Size, int]:
+    def mode(kind: DisplayKind, size: Size | None) -> tuple[Size, int]:
         """KMSDRM gives a full screen the display's first size; the dummy driver gives every one the same."""
         if kind != "kiosk":
             return size or panel.DEFAULT_SIZE, 0
-        width, _, height = panel.plugged(pi)[0].modes.split()[0].partition("x")
+        width, _, height = panel.connected_displays(pi)[0].modes.split()[0].partition("x")
         return (int(width), int(height)), 0
 
     for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(panel, "DRIVER", "dummy")
+    monkeypatch.setattr(panel, "KIOSK_DRIVER", "dummy")
     monkeypatch.setattr(panel, "_mode", mode)
-    monkeypatch.setattr(screen, "Panel", partial(Panel, drm=pi))
+    monkeypatch.setattr(screen, "HotplugDisplay", partial(HotplugDisplay, drm=pi))
     plug(pi, "640x360\n320x180\n")
     return partial(Screen.open, "kiosk")
 
@@ -125,20 +134,20 @@ def test_a_display_that_is_unplugged_is_waited_for_and_opened_again_when_it_is_b
 ) -> None:
     with kiosk() as opened:
         opened.draw(View(), 0.0)
-        assert (opened.kind, opened.size, opened.dark) == ("kiosk", (640, 360), False)
+        assert (opened.kind, opened.size, opened.display_missing) == ("kiosk", (640, 360), False)
         plug(pi, None)
-        opened.draw(View(), LOOK)
-        assert opened.dark
-        assert opened.events() == []
+        opened.draw(View(), POLL_INTERVAL)
+        assert opened.display_missing
+        assert opened.poll_events() == []
         assert opened.size == (640, 360), "photos are made ready for it all the same"
         assert opened.snapshot().shape == (360, 640, 3)
         for second in range(2, 30):
-            opened.draw(View(), LOOK * second)
+            opened.draw(View(), POLL_INTERVAL * second)
         plug(pi, "640x360\n320x180\n")
-        opened.draw(View(notice="Here again."), LOOK * 30)
-        assert (opened.size, opened.dark) == ((640, 360), False)
+        opened.draw(View(notice="Here again."), POLL_INTERVAL * 30)
+        assert (opened.size, opened.display_missing) == ((640, 360), False)
         assert opened.snapshot().max() == 0, "the view has grown old while the display was opened"
-        opened.draw(View(notice="Here again."), LOOK * 30.1)
+        opened.draw(View(notice="Here again."), POLL_INTERVAL * 30.1)
         assert opened.snapshot().max() > 200, "the words are drawn"
     assert [record.getMessage() for record in caplog.records] == [
         "The display was unplugged: plug it in again; the mirror goes on without.",
@@ -149,12 +158,12 @@ def test_a_display_that_is_unplugged_is_waited_for_and_opened_again_when_it_is_b
 def test_another_display_is_opened_at_its_own_size(pi: Path, kiosk: Callable[[], Screen]) -> None:
     with kiosk() as opened:
         plug(pi, None)
-        opened.draw(View(), LOOK)
+        opened.draw(View(), POLL_INTERVAL)
         plug(pi, "300x200\n")
-        opened.draw(View(), LOOK * 2)
+        opened.draw(View(), POLL_INTERVAL * 2)
         assert opened.size == (300, 200)
         plug(pi, "200x300\n")  # exchanged between two looks
-        opened.draw(View(), LOOK * 3)
+        opened.draw(View(), POLL_INTERVAL * 3)
         assert opened.size == (200, 300)
         assert opened.snapshot().shape == (300, 200, 3)
 
@@ -164,13 +173,13 @@ def test_a_kiosk_that_starts_without_a_display_waits_for_it_and_says_so(
 ) -> None:
     plug(pi, None)
     with kiosk() as opened:
-        assert (opened.kind, opened.dark) == ("kiosk", True)
+        assert (opened.kind, opened.display_missing) == ("kiosk", True)
         for second in range(1, 6):
-            opened.draw(View(), LOOK * second)
-        assert opened.dark
+            opened.draw(View(), POLL_INTERVAL * second)
+        assert opened.display_missing
         plug(pi, "640x360\n")
-        opened.draw(View(), LOOK * 6)
-        assert (opened.size, opened.dark) == ((640, 360), False)
+        opened.draw(View(), POLL_INTERVAL * 6)
+        assert (opened.size, opened.display_missing) == ((640, 360), False)
     first, second = (record.getMessage() for record in caplog.records)
     assert first == (f"No display is plugged in according to {pi}: connect one and switch it on; it is waited for.")
     assert second == "There is a display after 5 s: 640×360 pixels, at HDMI-A-2."
@@ -188,10 +197,10 @@ def test_the_card_that_the_display_hangs_on_now_is_the_one_that_is_opened(
     )
     with kiosk() as opened:
         plug(pi, None)
-        opened.draw(View(), LOOK)
+        opened.draw(View(), POLL_INTERVAL)
         connector(pi, "card0-HDMI-A-1", "connected")
         (pi / "card0-HDMI-A-1" / "modes").write_text("300x200\n")
-        opened.draw(View(), LOOK * 2)
+        opened.draw(View(), POLL_INTERVAL * 2)
     assert cards == ["1", None, "0"]
 
 
@@ -200,9 +209,9 @@ def test_a_display_is_looked_for_once_a_second_and_opened_only_when_something_ch
 ) -> None:
     with kiosk() as opened:
         looks: list[Path] = []
-        plain = panel.plugged
-        monkeypatch.setattr(panel, "plugged", lambda drm: looks.append(drm) or plain(drm))
-        monkeypatch.setattr(panel, "open_panel", lambda *_: pytest.fail("it was opened again"))
+        plain = panel.connected_displays
+        monkeypatch.setattr(panel, "connected_displays", lambda drm: looks.append(drm) or plain(drm))
+        monkeypatch.setattr(panel, "open_display", lambda *_: pytest.fail("it was opened again"))
         for picture in range(300):
             opened.draw(View(), picture / 30)
     assert len(looks) == 10
@@ -213,15 +222,15 @@ def test_a_display_that_does_not_open_when_it_is_back_is_tried_again_and_said_on
 ) -> None:
     with kiosk() as opened:
         plug(pi, None)
-        opened.draw(View(), LOOK)
+        opened.draw(View(), POLL_INTERVAL)
         with monkeypatch.context() as patch:
-            patch.setattr(panel, "DRIVER", "no such driver")
+            patch.setattr(panel, "KIOSK_DRIVER", "no such driver")
             plug(pi, "640x360\n")
             for second in range(2, 8):
-                opened.draw(View(), LOOK * second)
-                assert opened.dark
-        opened.draw(View(), LOOK * 8)
-        assert not opened.dark
+                opened.draw(View(), POLL_INTERVAL * second)
+                assert opened.display_missing
+        opened.draw(View(), POLL_INTERVAL * 8)
+        assert not opened.display_missing
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 3
     assert said[1].startswith("A display is plugged in, but the display does not open as kiosk (SDL says: ")
@@ -237,9 +246,9 @@ def test_a_display_that_takes_no_more_pictures_is_opened_again(
         with monkeypatch.context() as patch:
             patch.setattr(pygame.display, "flip", fails)
             opened.draw(View(), 0.0)
-        assert opened.dark
-        opened.draw(View(), LOOK)
-        assert not opened.dark
+        assert opened.display_missing
+        opened.draw(View(), POLL_INTERVAL)
+        assert not opened.display_missing
     assert "Could not queue pageflip: -22" in caplog.text
     with Screen.open("headless", (64, 48)) as opened:
         monkeypatch.setattr(pygame.display, "flip", fails)
@@ -249,13 +258,13 @@ def test_a_display_that_takes_no_more_pictures_is_opened_again(
 
 def test_opening_a_display_again_and_again_leaves_no_file_open(pi: Path, kiosk: Callable[[], Screen]) -> None:
     gc.collect()
-    before = held()
+    before = held_resources()
     with kiosk() as opened:
         came = []
         for turn in range(8):
             plug(pi, None)
-            opened.draw(View(), 2 * LOOK * turn + LOOK)
+            opened.draw(View(), 2 * POLL_INTERVAL * turn + POLL_INTERVAL)
             plug(pi, "640x360\n")
-            opened.draw(View(), 2 * LOOK * turn + 2 * LOOK)
-            came.append(held() - before)
+            opened.draw(View(), 2 * POLL_INTERVAL * turn + 2 * POLL_INTERVAL)
+            came.append(held_resources() - before)
     assert came[-1].total() == came[1].total(), came[-1] - came[1]

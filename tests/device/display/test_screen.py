@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.cameras.base import as_in_a_mirror, frame_of
+from device.cameras.base import make_frame, mirror_frame
 from device.display import draw
-from device.display.layout import Size, cover, in_the_mirror, moved, place, prepare
-from device.display.scene import FADE, MARGIN, SLOW_FADE, inset_size
-from device.display.screen import Event, Rotation, Screen, ScreenError, Shown, View
+from device.display.layout import Size, camera_to_display, cover, place, prepare, transform_pose
+from device.display.panel import ScreenError
+from device.display.scene import FADE_SECONDS, MARGIN, SLOW_FADE_SECONDS, PreparedPhoto, View, inset_size
+from device.display.screen import Event, Rotation, Screen
 from index.match import Matcher
 from models.pose import LEFT_WRIST, RIGHT_WRIST, Floats, Image, Pose
 
@@ -98,7 +99,7 @@ def test_a_raised_left_hand_is_on_the_left_from_camera_to_screen(raised: str, ro
     pictured = person(320, 260, 2)
     seen = plain((640, 480))
     _dot(seen, pictured.xy[LEFT_WRIST], GREEN)
-    frame = as_in_a_mirror(frame_of(seen, None, 0.0))
+    frame = mirror_frame(make_frame(seen, None, 0.0))
     visitor = pictured.mirrored(640)  # what an estimator finds in the mirrored frame
     assert where(frame.image, GREEN)[0] < 320
 
@@ -114,11 +115,11 @@ def test_a_raised_left_hand_is_on_the_left_from_camera_to_screen(raised: str, ro
     with Screen.open("headless", (640, 360), rotate) as screen:
         width, height = screen.size
         pose = found.mirrored(800) if match.mirrored else found
-        stands = in_the_mirror(visitor, (640, 480), screen.size)
+        stands = camera_to_display(visitor, (640, 480), screen.size)
         placement = place((800, 600), screen.size, pose, stands)
         laid = prepare(photo, placement, screen.size, match.mirrored)
-        picture = shown(screen, View(Shown(laid), 1.0, frame.image, visitor, somebody=True))
-    wrist = moved(pose, placement).xy[RIGHT_WRIST]
+        picture = shown(screen, View(PreparedPhoto(laid), 1.0, frame.image, visitor, visitor_present=True))
+    wrist = transform_pose(pose, placement).xy[RIGHT_WRIST]
     assert where(picture, RED) == pytest.approx(wrist, abs=3)
     assert where(picture, RED)[0] < min(where(picture, BLUE)[0], width / 2)
     wide, high = inset_size(frame.image, (width, height))
@@ -133,11 +134,13 @@ def _dot(picture: Image, at: Floats, colour: tuple[int, int, int], radius: int =
 
 def test_the_photo_is_shown_as_it_is_when_the_fade_is_over(screen: Screen) -> None:
     photo = quarters(screen.size)
-    assert (shown(screen, View(Shown(photo), somebody=True)) == photo).all()
+    assert (shown(screen, View(PreparedPhoto(photo), visitor_present=True)) == photo).all()
 
 
 def test_another_photo_is_faded_to_and_a_third_takes_over_without_a_jump(screen: Screen) -> None:
-    first, second, third = (View(Shown(plain(screen.size, (v, v, v))), somebody=True) for v in (40, 200, 120))
+    first, second, third = (
+        View(PreparedPhoto(plain(screen.size, (v, v, v))), visitor_present=True) for v in (40, 200, 120)
+    )
     shown(screen, first)
 
     def level(view: View, after: float) -> int:
@@ -145,11 +148,11 @@ def test_another_photo_is_faded_to_and_a_third_takes_over_without_a_jump(screen:
         return int(screen.snapshot()[5, 5, 0])
 
     assert level(second, 0) == 40
-    middle = level(second, FADE / 2)
+    middle = level(second, FADE_SECONDS / 2)
     assert middle == pytest.approx(120, abs=2)
-    assert level(second, FADE * 0.75) == pytest.approx(160, abs=2)
-    assert level(third, FADE * 0.75) == pytest.approx(160, abs=2)
-    assert level(third, FADE * 1.75) == 120
+    assert level(second, FADE_SECONDS * 0.75) == pytest.approx(160, abs=2)
+    assert level(third, FADE_SECONDS * 0.75) == pytest.approx(160, abs=2)
+    assert level(third, FADE_SECONDS * 1.75) == 120
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
@@ -157,14 +160,14 @@ def test_the_picture_is_turned_clockwise_on_the_display(rotate: Rotation) -> Non
     with Screen.open("headless", (200, 100), rotate) as screen:
         assert screen.size == ((200, 100) if rotate % 180 == 0 else (100, 200))
         photo = quarters(screen.size)
-        assert (shown(screen, View(Shown(photo), somebody=True)) == photo).all()
+        assert (shown(screen, View(PreparedPhoto(photo), visitor_present=True)) == photo).all()
         panel = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
     assert (panel == np.rot90(photo, -rotate // 90)).all()
 
 
 def test_a_photo_made_for_another_size_still_fills_a_resized_window() -> None:
     with Screen.open("window", (300, 200)) as screen:
-        view = View(Shown(plain(screen.size, (10, 200, 30))), somebody=True)
+        view = View(PreparedPhoto(plain(screen.size, (10, 200, 30))), visitor_present=True)
         shown(screen, view)
         pygame.display.set_mode((500, 700), pygame.RESIZABLE)
         assert screen.size == (500, 700)
@@ -173,7 +176,7 @@ def test_a_photo_made_for_another_size_still_fills_a_resized_window() -> None:
 
 def test_what_is_kept_for_a_display_goes_with_it() -> None:
     with Screen.open("window", (300, 200)) as screen:
-        view = View(Shown(plain((300, 200))), 0.5, faults=(SENTENCE,), somebody=True, countdown=3)
+        view = View(PreparedPhoto(plain((300, 200))), 0.5, faults=(SENTENCE,), visitor_present=True, countdown=3)
         for tick in range(24):
             screen.draw(view, LATER + tick / 24)
         assert draw.arc.cache_info().currsize > 12
@@ -183,22 +186,22 @@ def test_what_is_kept_for_a_display_goes_with_it() -> None:
 
 
 def test_nobody_there_is_invited_by_words_that_wander(screen: Screen) -> None:
-    view = View(Shown(plain(screen.size)))
+    view = View(PreparedPhoto(plain(screen.size)))
     first, later = shown(screen, view, LATER), shown(screen, view, LATER + 40)
     assert (first[0, 0] < 60).all()  # the photo stands back
     bright = [(picture > 200).all(-1) for picture in (first, later)]
     assert all(0.005 < lit.mean() < 0.2 for lit in bright)
     assert (bright[0] & bright[1]).sum() < 0.6 * bright[0].sum()
-    assert not (shown(screen, replace(view, somebody=True)) > 200).any()
+    assert not (shown(screen, replace(view, visitor_present=True)) > 200).any()
 
 
 def test_photos_change_slowly_while_nobody_is_there(screen: Screen) -> None:
-    shown(screen, View(Shown(plain(screen.size, (50, 50, 50)))))
-    other = View(Shown(plain(screen.size, (250, 250, 250))))
+    shown(screen, View(PreparedPhoto(plain(screen.size, (50, 50, 50)))))
+    other = View(PreparedPhoto(plain(screen.size, (250, 250, 250))))
     screen.draw(other, LATER)
-    screen.draw(other, LATER + FADE)
+    screen.draw(other, LATER + FADE_SECONDS)
     early = screen.snapshot()[0, 0, 0]
-    screen.draw(other, LATER + SLOW_FADE)
+    screen.draw(other, LATER + SLOW_FADE_SECONDS)
     assert early < 45 < screen.snapshot()[0, 0, 0]
 
 
@@ -213,12 +216,12 @@ STATES = {
     "a full agreement": {"agreement": 1.0},
     "the camera": {"camera": plain((64, 48))},
     "the visitor": {"camera": plain((64, 48)), "visitor": person(32, 24, 0.2)},
-    "a credit": {"photo": Shown(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")},
+    "a credit": {"photo": PreparedPhoto(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")},
 }
 
 
 def test_each_thing_to_be_said_is_seen_and_none_looks_like_another(screen: Screen) -> None:
-    view = View(Shown(plain(screen.size)), somebody=True)
+    view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
     pictures = {name: shown(screen, replace(view, **change)) for name, change in STATES.items()}
     pictures["nothing"] = shown(screen, view)
     names = list(pictures)
@@ -234,7 +237,9 @@ def test_each_thing_to_be_said_is_seen_and_none_looks_like_another(screen: Scree
 @pytest.mark.parametrize("somebody", [False, True])
 def test_a_fault_can_be_read_whether_or_not_somebody_is_there(screen: Screen, somebody: bool) -> None:
     """White words on a dark card: much of both, and wholly on the display."""
-    picture = shown(screen, View(Shown(plain(screen.size, (250, 250, 250))), somebody=somebody, faults=(SENTENCE,)))
+    picture = shown(
+        screen, View(PreparedPhoto(plain(screen.size, (250, 250, 250))), visitor_present=somebody, faults=(SENTENCE,))
+    )
     card = (picture < 70).all(-1) if somebody else (picture < 50).all(-1)
     columns, rows = np.flatnonzero(card.mean(0) > 0.05), np.flatnonzero(card.mean(1) > 0.3)
     assert len(columns) > 0.4 * screen.size[0]
@@ -247,15 +252,15 @@ def test_many_faults_are_set_smaller_so_that_all_fit() -> None:
         few, many = (
             shown(screen, View(faults=tuple(f"{number}. {SENTENCE}" for number in range(count)))) for count in (1, 5)
         )
-    fault_colour = [(np.abs(picture.astype(int) - draw.FAULT) < 25).all(-1) for picture in (few, many)]
+    fault_colour = [(np.abs(picture.astype(int) - draw.FAULT_COLOUR) < 25).all(-1) for picture in (few, many)]
     assert not fault_colour[1][[0, -1]].any()
     assert 4 <= np.count_nonzero(np.diff(fault_colour[1].any(1).astype(int)) == 1) <= 5
 
 
 def test_the_ring_closes_as_the_agreement_grows(screen: Screen) -> None:
-    view = View(Shown(plain(screen.size)), somebody=True)
+    view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
     drawn = [
-        (np.abs(shown(screen, replace(view, agreement=share)).astype(int) - draw.GOOD) < 12).all(-1).sum()
+        (np.abs(shown(screen, replace(view, agreement=share)).astype(int) - draw.GOOD_COLOUR) < 12).all(-1).sum()
         for share in (0.1, 0.5, 0.9)
     ]
     assert drawn[1] / drawn[0] == pytest.approx(5, rel=0.35)
@@ -263,8 +268,8 @@ def test_the_ring_closes_as_the_agreement_grows(screen: Screen) -> None:
 
 
 def test_the_credit_stays_as_long_as_the_photo_does(screen: Screen) -> None:
-    with_credit = View(Shown(plain(screen.size), "Somebody · CC BY 4.0"))
-    without = View(with_credit.photo and Shown(with_credit.photo.picture))
+    with_credit = View(PreparedPhoto(plain(screen.size), "Somebody · CC BY 4.0"))
+    without = View(with_credit.photo and PreparedPhoto(with_credit.photo.picture))
     corner = slice(-40, None), slice(-200, None)
     assert (shown(screen, with_credit)[corner] > 200).any()
     assert not (shown(screen, without)[corner] > 200).any()
@@ -273,12 +278,12 @@ def test_the_credit_stays_as_long_as_the_photo_does(screen: Screen) -> None:
 def test_a_skeleton_leaves_out_what_is_a_guess_and_tells_left_from_right() -> None:
     pose = person(100, 100, 1)
     picture = plain((200, 200), (0, 0, 0))
-    draw.skeleton(picture, pose)
-    assert where(picture, draw.LEFT, 30)[0] > 105
-    assert where(picture, draw.RIGHT, 30)[0] < 95
+    draw.draw_skeleton(picture, pose)
+    assert where(picture, draw.LEFT_COLOUR, 30)[0] > 105
+    assert where(picture, draw.RIGHT_COLOUR, 30)[0] < 95
     guessed = Pose(pose.xy, np.where(np.arange(17) >= 13, 0.29, 0.9).astype(np.float32), 1.0)
     legless = plain((200, 200), (0, 0, 0))
-    draw.skeleton(legless, guessed)
+    draw.draw_skeleton(legless, guessed)
     assert picture[130:].any()
     assert not legless[130:].any()
 
@@ -287,8 +292,8 @@ def test_a_skeleton_far_outside_its_picture_is_no_fault() -> None:
     picture = plain((50, 40))
     wild = Pose(np.full((17, 2), 1e9, np.float32), np.ones(17, np.float32), 1.0)
     wild.xy[3] = np.nan
-    draw.skeleton(picture, wild)
-    draw.skeleton(picture, Pose(-wild.xy, wild.scores, 1.0))
+    draw.draw_skeleton(picture, wild)
+    draw.draw_skeleton(picture, Pose(-wild.xy, wild.scores, 1.0))
 
 
 @settings(max_examples=40, deadline=None)
@@ -304,13 +309,13 @@ def test_anything_is_drawn_on_a_display_of_any_size(
     size: Size, rotate: Rotation, state: str, somebody: bool, words: str, camera: Size
 ) -> None:
     with Screen.open("headless", size, rotate) as screen:
-        photo = Shown(prepare(plain((30, 20)), cover((30, 20), screen.size), screen.size), words)
+        photo = PreparedPhoto(prepare(plain((30, 20)), cover((30, 20), screen.size), screen.size), words)
         view = View(
             photo, 0.7, plain(camera), person(camera[0] / 2, camera[1] / 2, 1), somebody, (words,), words, 1, 0.5
         )
         assert shown(screen, view).shape == (screen.size[1], screen.size[0], 3)
         change = {**STATES[state], "photo": photo}
-        assert shown(screen, replace(View(somebody=somebody), **change)).shape == (*screen.size[::-1], 3)
+        assert shown(screen, replace(View(visitor_present=somebody), **change)).shape == (*screen.size[::-1], 3)
 
 
 def key(code: int, mod: int = 0) -> pygame.event.Event:
@@ -344,21 +349,21 @@ finger = pygame.event.Event(pygame.FINGERDOWN, touch_id=1, finger_id=1, x=0.5, y
 def test_keys_clicks_and_touches_mean_press_or_quit(
     screen: Screen, posted: list[pygame.event.Event], meant: list[Event]
 ) -> None:
-    screen.events()
+    screen.poll_events()
     for event in posted:
         pygame.event.post(event)
-    assert screen.events() == meant
-    assert screen.events() == []
+    assert screen.poll_events() == meant
+    assert screen.poll_events() == []
 
 
 def test_a_visitor_cannot_close_the_kiosk_by_its_keyboard() -> None:
     with Screen.open("kiosk", (320, 240)) as screen:
-        screen.events()
+        screen.poll_events()
         for event in (key(pygame.K_ESCAPE), key(pygame.K_q), key(pygame.K_q, pygame.KMOD_CTRL)):
             pygame.event.post(event)
-        assert screen.events() == [Event.QUIT]
+        assert screen.poll_events() == [Event.QUIT]
         pygame.event.post(key(pygame.K_ESCAPE))
-        assert screen.events() == []
+        assert screen.poll_events() == []
         assert not pygame.mouse.get_visible()
 
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from device.display.draw import LEFT, RIGHT, skeleton
+from device.display.draw import LEFT_COLOUR, RIGHT_COLOUR, draw_skeleton
 from device.recording import gif
-from device.recording.gif import RUNGS, GifError, Palette, Recording, Still, encode, inset_size
+from device.recording.gif import QUALITY_LEVELS, GifError, Palette, Recording, Still, encode, inset_size
 from models.pose import LEFT_ELBOW, LEFT_WRIST, RIGHT_ELBOW, RIGHT_WRIST, Image, Pose
 
 SIZE = 160, 120
@@ -125,16 +125,16 @@ def test_it_loops_for_ever_and_no_frame_is_wiped() -> None:
 def test_each_frame_is_its_photo_with_the_visitors_skeleton_and_no_trace_of_the_frame_before() -> None:
     film = recording()
     for still, (shown, _) in zip(film.stills, frames(encode(film, NO_LIMIT).data), strict=True):
-        wanted = film.photos[still.photo].copy()
+        wanted = film.photos[still.photo_index].copy()
         assert still.visitor is not None
-        skeleton(wanted, still.visitor, 2.0)
+        draw_skeleton(wanted, still.visitor, 2.0)
         assert np.abs(seen(shown) - seen(wanted)).max() < 36
         assert np.abs(seen(shown) - seen(wanted)).mean() < 2.5
 
 
 def test_the_skeleton_has_the_screens_colours_exactly() -> None:
     shown, _ = frames(encode(recording(), NO_LIMIT).data)[3]
-    for joints, colour in (((LEFT_ELBOW, LEFT_WRIST), LEFT), ((RIGHT_ELBOW, RIGHT_WRIST), RIGHT)):
+    for joints, colour in (((LEFT_ELBOW, LEFT_WRIST), LEFT_COLOUR), ((RIGHT_ELBOW, RIGHT_WRIST), RIGHT_COLOUR)):
         x, y = np.round(pose(0).xy[list(joints)].mean(0)).astype(int)
         assert np.abs(shown[y, x].astype(int) - colour).max() <= 4
 
@@ -188,7 +188,7 @@ def test_it_lowers_colours_first_then_the_rate_then_the_size() -> None:
     assert chosen[1].colours < 256
     assert chosen[1].size == chosen[0].size
     assert chosen[-1].size < chosen[0].size
-    assert list(RUNGS) == sorted(RUNGS, key=lambda rung: (-rung.scale, -rung.rate, -rung.colours))
+    assert list(QUALITY_LEVELS) == sorted(QUALITY_LEVELS, key=lambda rung: (-rung.scale, -rung.fps, -rung.colours))
 
 
 @settings(max_examples=15, deadline=None)
@@ -209,14 +209,14 @@ def test_a_few_photos_foretell_what_fits_so_that_hardly_more_than_two_gifs_are_m
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     film, whole = recording(12, 3, noise=30), []
-    plain = gif._encoded
+    plain = gif._encode_at_level
 
-    def counted(part: Recording, rung: gif.Rung, palette: Palette) -> gif.Gif:
+    def counted(part: Recording, rung: gif.QualityLevel, palette: Palette) -> gif.Gif:
         whole.extend([rung] * (len(part.stills) == len(film.stills)))
         return plain(part, rung, palette)
 
     limits = [round(len(encode(film, NO_LIMIT).data) * share) for share in (0.8, 0.6, 0.4, 0.2, 0.1)]
-    monkeypatch.setattr(gif, "_encoded", counted)
+    monkeypatch.setattr(gif, "_encode_at_level", counted)
     for limit in limits:
         encode(film, limit)
     assert len(whole) <= 2 * len(limits) + 1
@@ -278,11 +278,11 @@ def test_pictures_of_one_colour_become_a_gif() -> None:
 def test_the_transparent_index_is_no_colour_of_the_palette() -> None:
     film = recording()
     for count in (256, 64):
-        palette = Palette.of(film, count)
-        assert palette.transparent < count
+        palette = Palette.from_recording(film, count)
+        assert palette.transparent_index < count
         for picture in film.photos:
-            assert palette.dithered(picture).max() < palette.transparent
-            assert palette.nearest(picture).max() < palette.transparent
+            assert palette.dither(picture).max() < palette.transparent_index
+            assert palette.quantize(picture).max() < palette.transparent_index
 
 
 def real_recording(shared_data: Path, folder: str, photos: int = 20, seconds: float = 5.0) -> Recording:
@@ -314,8 +314,8 @@ def test_five_seconds_of_twenty_photos_fit_into_three_megabytes_at_full_size_and
     assert read(made.data).local_tables == 0
     errors = []
     for still, (shown, _) in zip(film.stills, frames(made.data), strict=True):
-        wanted = film.photos[still.photo].copy()
+        wanted = film.photos[still.photo_index].copy()
         assert still.visitor is not None
-        skeleton(wanted, still.visitor, 3.6)
+        draw_skeleton(wanted, still.visitor, 3.6)
         errors.append(((seen(shown) - seen(wanted)) ** 2).mean())
     assert 10 * np.log10(255**2 / np.mean(errors)) > 40

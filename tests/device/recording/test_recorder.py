@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.recording.gif import Recording
-from device.recording.recorder import FAILED, LONGEST_HOLD, MOST_STILLS, NOBODY, RATE, SAVED, WAIT, Recorder
+from device.recording.recorder import (
+    FAILED_NOTICE_SECONDS,
+    MAX_GAP_SECONDS,
+    MAX_STILLS,
+    NOBODY_NOTICE,
+    SAVED_NOTICE_SECONDS,
+    STILLS_PER_SECOND,
+    WAIT_NOTICE_SECONDS,
+    Recorder,
+)
 from device.recording.saving import Outcome
 from models.pose import Image, Pose
 
@@ -47,7 +56,7 @@ def recorded(desk: Desk, recorder: Recorder, photos: list[Image], *, fps: float 
     recorder.press(0)
     for frame in range(round(end * fps)):
         now = frame / fps
-        recorder.see(photos[int(now * 4) % len(photos)], SOMEBODY, CAMERA, now)
+        recorder.update(photos[int(now * 4) % len(photos)], SOMEBODY, CAMERA, now)
     (recording,) = desk.given
     return recording
 
@@ -55,8 +64,13 @@ def recorded(desk: Desk, recorder: Recorder, photos: list[Image], *, fps: float 
 def test_nothing_happens_until_the_button_is_pressed(desk: Desk) -> None:
     recorder = Recorder(desk)
     for now in range(100):
-        recorder.see(canvas(), SOMEBODY, CAMERA, now)
-    assert (recorder.phase, recorder.countdown, recorder.recording, recorder.notice) == ("idle", None, None, None)
+        recorder.update(canvas(), SOMEBODY, CAMERA, now)
+    assert (recorder.phase, recorder.countdown, recorder.recording_progress, recorder.notice) == (
+        "idle",
+        None,
+        None,
+        None,
+    )
     assert not desk.given
 
 
@@ -64,8 +78,8 @@ def test_a_press_counts_down_three_two_one_records_and_has_it_written(desk: Desk
     recorder, photo, seen = Recorder(desk, countdown=3, seconds=5), canvas(), []
     recorder.press(100)
     for tenth in range(90):
-        recorder.see(photo, SOMEBODY, None, 100 + tenth / 10)
-        seen.append((recorder.countdown, recorder.recording is not None, recorder.phase == "saving"))
+        recorder.update(photo, SOMEBODY, None, 100 + tenth / 10)
+        seen.append((recorder.countdown, recorder.recording_progress is not None, recorder.phase == "saving"))
     assert [numeral for numeral, _, _ in seen] == [3] * 10 + [2] * 10 + [1] * 10 + [None] * 60
     assert [recording for _, recording, _ in seen] == [False] * 30 + [True] * 50 + [False] * 10
     assert [saving for _, _, saving in seen] == [False] * 80 + [True] * 10
@@ -76,15 +90,15 @@ def test_the_share_recorded_rises_from_nothing_to_all(desk: Desk) -> None:
     recorder, shares = Recorder(desk, countdown=0, seconds=2), []
     recorder.press(0)
     for tenth in range(20):
-        recorder.see(canvas(), SOMEBODY, None, tenth / 10)
-        shares.append(recorder.recording)
+        recorder.update(canvas(), SOMEBODY, None, tenth / 10)
+        shares.append(recorder.recording_progress)
     assert shares == pytest.approx([tenth / 20 for tenth in range(20)])
 
 
 def test_without_a_countdown_it_records_at_once(desk: Desk) -> None:
     recorder = Recorder(desk, countdown=0)
     recorder.press(7)
-    recorder.see(canvas(), SOMEBODY, None, 7)
+    recorder.update(canvas(), SOMEBODY, None, 7)
     assert recorder.phase == "recording"
 
 
@@ -93,17 +107,17 @@ def test_a_second_press_while_busy_says_wait_and_changes_nothing(desk: Desk, now
     recorder, photo = Recorder(desk), canvas()
     recorder.press(0)
     for tenth in range(round(now * 10) + 1):
-        recorder.see(photo, SOMEBODY, None, tenth / 10)
+        recorder.update(photo, SOMEBODY, None, tenth / 10)
     recorder.press(now)
     assert recorder.phase == phase
     assert recorder.notice is not None
     assert recorder.notice.startswith("Wait: ")
-    recorder.see(photo, SOMEBODY, None, now + WAIT + 0.01)
+    recorder.update(photo, SOMEBODY, None, now + WAIT_NOTICE_SECONDS + 0.01)
     assert not (recorder.notice or "").startswith("Wait: ")
     assert len(desk.given) <= 1
 
 
-@pytest.mark.parametrize(("outcome", "seconds"), [(GOOD, SAVED), (BAD, FAILED)])
+@pytest.mark.parametrize(("outcome", "seconds"), [(GOOD, SAVED_NOTICE_SECONDS), (BAD, FAILED_NOTICE_SECONDS)])
 def test_the_outcome_is_said_for_a_while_and_the_next_press_begins_again(
     desk: Desk, outcome: Outcome, seconds: float
 ) -> None:
@@ -111,12 +125,12 @@ def test_the_outcome_is_said_for_a_while_and_the_next_press_begins_again(
     recorded(desk, recorder, [canvas()])
     assert recorder.notice == "Your GIF is being made …"
     desk.answer = outcome
-    recorder.see(None, None, None, 20)
+    recorder.update(None, None, None, 20)
     assert (recorder.phase, recorder.notice) == ("idle", outcome.sentence)
-    recorder.see(None, None, None, 20 + seconds - 0.01)
+    recorder.update(None, None, None, 20 + seconds - 0.01)
     assert recorder.notice == outcome.sentence
     assert recorder.failed == (outcome is BAD)
-    recorder.see(None, None, None, 20 + seconds)
+    recorder.update(None, None, None, 20 + seconds)
     assert recorder.notice is None
     assert not recorder.failed
     recorder.press(21)
@@ -127,14 +141,14 @@ def test_a_press_while_the_outcome_is_shown_begins_again_and_takes_the_sentence_
     recorder = Recorder(desk)
     recorded(desk, recorder, [canvas()])
     desk.answer = BAD
-    recorder.see(None, None, None, 20)
+    recorder.update(None, None, None, 20)
     recorder.press(20.5)
     assert (recorder.phase, recorder.countdown, recorder.notice) == ("countdown", 3, None)
 
 
 def test_stills_come_at_the_gifs_rate_and_not_the_screens(desk: Desk) -> None:
     recording = recorded(desk, Recorder(desk, seconds=5), [canvas()])
-    assert len(recording.stills) == RATE * 5
+    assert len(recording.stills) == STILLS_PER_SECOND * 5
     gaps = np.diff([still.at for still in recording.stills])
     assert gaps.min() > 0.06
     assert gaps.max() < 0.11
@@ -151,7 +165,7 @@ def test_a_photo_is_shrunk_once_and_kept_once_as_long_as_it_is_the_same(desk: De
     recording = recorded(desk, Recorder(desk, seconds=3, pixels=640), photos)
     assert {photo.shape for photo in recording.photos} == {(360, 640, 3)}
     assert [int(photo[0, 0, 0]) for photo in recording.photos] == [10, 20, 30] * 4
-    assert [still.photo for still in recording.stills] == [k // 3 for k in range(36)]
+    assert [still.photo_index for still in recording.stills] == [k // 3 for k in range(36)]
 
 
 @pytest.mark.parametrize(
@@ -185,24 +199,24 @@ def test_the_recording_does_not_change_when_the_screens_memory_is_used_again(des
 
 
 def test_the_camera_picture_is_kept_only_when_asked_for(desk: Desk) -> None:
-    assert all(still.camera is None for still in recorded(desk, Recorder(desk), [canvas()]).stills)
+    assert all(still.camera_image is None for still in recorded(desk, Recorder(desk), [canvas()]).stills)
     other = Desk()
-    with_it = recorded(other, Recorder(other, camera=True), [canvas()])
+    with_it = recorded(other, Recorder(other, include_camera=True), [canvas()])
     for still in with_it.stills:
-        assert still.camera is not None
-        assert still.camera.shape == (102, 136, 3)
+        assert still.camera_image is not None
+        assert still.camera_image.shape == (102, 136, 3)
 
 
 def test_nobody_there_makes_no_gif_and_says_so(desk: Desk) -> None:
     recorder = Recorder(desk)
     recorder.press(0)
     for tenth in range(90):
-        recorder.see(None, None, None, tenth / 10)
-    assert (recorder.phase, recorder.notice) == ("idle", NOBODY)
+        recorder.update(None, None, None, tenth / 10)
+    assert (recorder.phase, recorder.notice) == ("idle", NOBODY_NOTICE)
     recorder.press(9.0)
     for tenth in range(90, 180):
-        recorder.see(canvas(), None, None, tenth / 10)
-    assert (recorder.phase, recorder.notice) == ("idle", NOBODY)
+        recorder.update(canvas(), None, None, tenth / 10)
+    assert (recorder.phase, recorder.notice) == ("idle", NOBODY_NOTICE)
     assert not desk.given
 
 
@@ -211,17 +225,17 @@ def test_while_nobody_is_there_the_gif_does_not_stand_still_for_long(desk: Desk)
     recorder.press(0)
     for tenth in range(60):
         there = tenth < 10 or 35 <= tenth < 40
-        recorder.see(photo if there else None, SOMEBODY if there else None, None, tenth / 10)
+        recorder.update(photo if there else None, SOMEBODY if there else None, None, tenth / 10)
     (recording,) = desk.given
-    assert np.diff([still.at for still in recording.stills]).max() <= LONGEST_HOLD + 1e-9
-    assert recording.seconds == pytest.approx(0.9 + LONGEST_HOLD + 0.4 + LONGEST_HOLD)
+    assert np.diff([still.at for still in recording.stills]).max() <= MAX_GAP_SECONDS + 1e-9
+    assert recording.seconds == pytest.approx(0.9 + MAX_GAP_SECONDS + 0.4 + MAX_GAP_SECONDS)
 
 
 def test_a_window_that_changes_its_size_meanwhile_does_not_change_the_gifs(desk: Desk) -> None:
     photos = [canvas(1), canvas(2), canvas(3, 900, 900), canvas(4, 900, 900)]
     recording = recorded(desk, Recorder(desk, seconds=1), photos)
     assert {photo.shape for photo in recording.photos} == {(360, 640, 3)}
-    assert {still.photo for still in recording.stills} == {0, 1}
+    assert {still.photo_index for still in recording.stills} == {0, 1}
 
 
 def test_the_next_recording_holds_nothing_of_the_last(desk: Desk) -> None:
@@ -229,9 +243,9 @@ def test_the_next_recording_holds_nothing_of_the_last(desk: Desk) -> None:
     for start, shade in ((0, 10), (100, 20)):
         recorder.press(start)
         for tenth in range(12):
-            recorder.see(canvas(shade), SOMEBODY, None, start + tenth / 10)
+            recorder.update(canvas(shade), SOMEBODY, None, start + tenth / 10)
         desk.answer = GOOD
-        recorder.see(None, None, None, start + 2)
+        recorder.update(None, None, None, start + 2)
     assert {int(photo[0, 0, 0]) for photo in desk.given[1].photos} == {20}
     assert desk.given[1].stills[0].at == 0
 
@@ -246,11 +260,11 @@ def test_however_the_screen_goes_a_recording_is_bounded_in_order_and_as_long_as_
     now = 0.0
     for gap in [*gaps, 1.0, seconds, 1.0]:
         now += gap
-        recorder.see(photo, SOMEBODY, None, now)
+        recorder.update(photo, SOMEBODY, None, now)
     assert recorder.phase == "saving"
     (recording,) = desk.given
     times = [still.at for still in recording.stills]
-    assert 1 <= len(times) <= min(MOST_STILLS, RATE * seconds) + 1
+    assert 1 <= len(times) <= min(MAX_STILLS, STILLS_PER_SECOND * seconds) + 1
     assert times == sorted(set(times))
     assert times[-1] <= recording.seconds <= seconds + 1e-6
 
@@ -270,9 +284,9 @@ def test_whatever_happens_the_phases_follow_each_other_and_one_gif_is_written_at
         else:
             if before == "saving":
                 desk.answer = {"saved": GOOD, "failed": BAD}.get(event)
-            recorder.see(photo, SOMEBODY, None, now)
+            recorder.update(photo, SOMEBODY, None, now)
         assert recorder.phase == before or recorder.phase in after[before]
         assert len(desk.given) - written == (before == "recording" and recorder.phase == "saving")
         assert (recorder.countdown is not None) == (recorder.phase == "countdown")
-        assert (recorder.recording is not None) == (recorder.phase == "recording")
+        assert (recorder.recording_progress is not None) == (recorder.phase == "recording")
         assert recorder.countdown in (None, 1, 2)

@@ -20,7 +20,14 @@ from PIL import Image as Pillow
 
 from device.recording import saving
 from device.recording.gif import Recording, Still
-from device.recording.saving import KEEP_FREE, GifWriter, Outcome, SaveError, sweep, write
+from device.recording.saving import (
+    MIN_FREE_BYTES,
+    GifWriter,
+    Outcome,
+    SaveError,
+    remove_partial_files,
+    write_atomically,
+)
 from models.pose import Pose
 from tests.support.paths import ROOT
 
@@ -41,7 +48,7 @@ def long_recording() -> Recording:
 
 
 def wait(writer: GifWriter, timeout: float = 60.0) -> Outcome:
-    return until(writer.outcome, timeout)
+    return until(writer.poll_outcome, timeout)
 
 
 def until(look: Callable[[], T | None], timeout: float = 60.0) -> T:
@@ -88,7 +95,7 @@ def test_a_recording_becomes_a_whole_gif_named_by_the_time_and_nothing_else(tmp_
         assert before <= stamp <= datetime.now()
         with Pillow.open(outcome.path) as file:
             assert (file.size, file.n_frames) == ((64, 48), 3)  # type: ignore[attr-defined]
-        assert writer.outcome() is None
+        assert writer.poll_outcome() is None
 
 
 def test_starting_returns_at_once(tmp_path: Path) -> None:
@@ -97,11 +104,11 @@ def test_starting_returns_at_once(tmp_path: Path) -> None:
         began = time.perf_counter()
         writer.start(film)
         assert time.perf_counter() - began < 0.3, "the GIF takes seconds"
-        writer.close(patience=0)
+        writer.close(timeout=0)
 
 
 def test_two_gifs_of_one_second_get_two_names(tmp_path: Path) -> None:
-    paths = [write(bytes([number]), tmp_path, NAME) for number in range(4)]
+    paths = [write_atomically(bytes([number]), tmp_path, NAME) for number in range(4)]
     assert [path.name for path in paths] == [
         NAME,
         "pose-mirror-20261122-153045-2.gif",
@@ -122,16 +129,16 @@ def test_the_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(
         plain(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    write(b"all of it", tmp_path, NAME)
+    write_atomically(b"all of it", tmp_path, NAME)
     assert synced == [(False, []), (True, [NAME])]
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(mounted: Callable[[str], Path]) -> None:
     folder = mounted("size=1m")
     with pytest.raises(SaveError, match=r"^the disk of .* is full: delete"):
-        write(bytes(2_000_000), folder, NAME, keep_free=-10_000_000)
+        write_atomically(bytes(2_000_000), folder, NAME, min_free=-10_000_000)
     assert names(folder) == []
-    write(bytes(500_000), folder, NAME, keep_free=0)
+    write_atomically(bytes(500_000), folder, NAME, min_free=0)
     assert names(folder) == [NAME]
 
 
@@ -154,7 +161,7 @@ def test_a_fault_at_any_step_is_a_sentence_and_leaves_nothing(
 
     monkeypatch.setattr(*((os, "fsync", fails) if step == "fsync" else (Path, "rename", fails)))
     with pytest.raises(SaveError, match=sentence):
-        write(b"some of it", tmp_path, NAME)
+        write_atomically(b"some of it", tmp_path, NAME)
     assert names(tmp_path) == []
 
 
@@ -171,7 +178,7 @@ def test_a_disk_that_is_nearly_full_is_left_alone_and_the_sentence_says_how_much
         outcome.sentence,
     )
     assert names(folder) == []
-    assert KEEP_FREE == 50_000_000
+    assert MIN_FREE_BYTES == 50_000_000
 
 
 def test_a_folder_that_is_read_only_is_a_sentence(mounted: Callable[[str], Path]) -> None:
@@ -231,14 +238,14 @@ def test_a_process_killed_while_it_writes_leaves_nothing(tmp_path: Path, monkeyp
         writer.start(recording())
         until(lambda: names(tmp_path) or None)
         assert names(tmp_path) == [f".pose-mirror-{writer.pid}.part"]
-        assert sweep(tmp_path) == 0, "a file that is being written must be left alone"
+        assert remove_partial_files(tmp_path) == 0, "a file that is being written must be left alone"
         os.kill(writer.pid or 0, signal.SIGKILL)
         assert wait(writer).path is None
         assert names(tmp_path) == []
 
 
 def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saving, "LONGEST", 0.5)
+    monkeypatch.setattr(saving, "WRITE_TIMEOUT", 0.5)
     with GifWriter(tmp_path) as writer:
         writer.start(long_recording())
         os.kill(until(lambda: writer.pid), signal.SIGSTOP)
@@ -261,7 +268,7 @@ def test_closing_waits_for_a_gif_under_way_even_when_the_service_manager_stops_a
         until(lambda: True if _ignores(pid, signal.SIGTERM) else None)
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGINT)
-        writer.close(patience=30)
+        writer.close(timeout=30)
         assert len(names(tmp_path)) == 1
         assert wait(writer).path is not None
 
@@ -278,7 +285,7 @@ def test_closing_ends_a_process_that_takes_too_long_and_leaves_nothing(tmp_path:
         writer.start(long_recording())
         pid = until(lambda: writer.pid)
         began = time.monotonic()
-        writer.close(patience=0.2)
+        writer.close(timeout=0.2)
         assert time.monotonic() - began < 5
     assert not Path(f"/proc/{pid}").exists()
     assert names(tmp_path) == []
@@ -289,9 +296,9 @@ def test_the_process_steps_back_for_the_mirror(tmp_path: Path) -> None:
         writer.start(long_recording())
         pid = until(lambda: writer.pid)
         own = os.getpriority(os.PRIO_PROCESS, 0)
-        until(lambda: True if os.getpriority(os.PRIO_PROCESS, pid) == min(own + saving.NICE, 19) else None)
+        until(lambda: True if os.getpriority(os.PRIO_PROCESS, pid) == min(own + saving.NICENESS, 19) else None)
         until(lambda: True if Path(f"/proc/{pid}/oom_score_adj").read_text() == "800\n" else None)
-        writer.close(patience=0)
+        writer.close(timeout=0)
 
 
 def test_a_mirror_that_is_killed_meanwhile_leaves_no_process_and_nothing_half_written(tmp_path: Path) -> None:
@@ -323,7 +330,7 @@ def test_entering_sweeps_what_a_killed_process_left_and_nothing_else(tmp_path: P
 @pytest.mark.parametrize("folder", ["missing", "file"])
 def test_sweeping_where_there_is_no_folder_does_nothing(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").write_text("")
-    assert sweep(tmp_path / folder) == 0
+    assert remove_partial_files(tmp_path / folder) == 0
 
 
 @pytest.mark.slow
@@ -394,7 +401,7 @@ def test_a_gif_of_five_lively_seconds_is_made_while_the_screen_loses_few_of_its_
     with GifWriter(tmp_path) as writer:
         began = time.perf_counter()
         writer.start(film)
-        beside = pictures_a_second(lambda: bool(outcomes.extend(filter(None, [writer.outcome()])) or outcomes))
+        beside = pictures_a_second(lambda: bool(outcomes.extend(filter(None, [writer.poll_outcome()])) or outcomes))
         assert time.perf_counter() - began < 20, "three at most where nothing else runs"
     assert beside > 0.8 * alone
     assert outcomes[0].path is not None

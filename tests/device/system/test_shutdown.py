@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from device.system.shutdown import together
+from device.system.shutdown import close_all
 
 
 def test_parts_end_at_the_same_time() -> None:
     began = time.monotonic()
-    together(**{f"part{number}": lambda: time.sleep(0.2) for number in range(10)})
+    close_all(**{f"part{number}": lambda: time.sleep(0.2) for number in range(10)})
     assert 0.2 <= time.monotonic() - began < 1.0
 
 
 def test_a_part_that_hangs_is_named_and_left_behind(caplog: pytest.LogCaptureFixture) -> None:
     hangs, ended = threading.Event(), threading.Event()
     began = time.monotonic()
-    together(0.3, camera=lambda: hangs.wait(10), gif=ended.set)
+    close_all(0.3, camera=lambda: hangs.wait(10), gif=ended.set)
     assert time.monotonic() - began < 1.0
     assert ended.is_set()
     assert [record.getMessage() for record in caplog.records] == [
@@ -38,7 +38,7 @@ def test_what_a_part_raises_keeps_no_other_from_its_end(caplog: pytest.LogCaptur
         raise OSError("The bus is gone.")
 
     ended = threading.Event()
-    together(camera=fails, gif=ended.set)
+    close_all(camera=fails, gif=ended.set)
     assert ended.is_set()
     assert "The mirror's camera did not end in good order" in caplog.text
     assert "The bus is gone." in caplog.text

@@ -15,11 +15,11 @@ from typing import NoReturn
 
 import pytest
 
-from device.collection import EVERY, Collection
+from device.collection import CHECK_INTERVAL, Collection
 from device.system import starter_growth as growth
-from device.system.starter_growth import growing
-from index.build.starter import drawn, starter
-from index.library import Library, verify
+from device.system.starter_growth import grow_in_background
+from index.build.starter import count_drawn, ensure_starter_library
+from index.library import Library, verify_library
 from tests.support.paths import ROOT
 
 MIRROR = """
@@ -33,7 +33,7 @@ with growing(Path(sys.argv[1]), count=3000, step=3000):
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return starter(tmp_path_factory.mktemp("starter") / "library", count=3)
+    return ensure_starter_library(tmp_path_factory.mktemp("starter") / "library", count=3)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def unfinished(folder: Path) -> Path:
 
 
 def test_a_library_in_use_grows_step_by_step_at_the_lowest_priority(folder: Path) -> None:
-    with Collection(Library.open(folder)) as collection, growing(folder, count=7, step=2):
+    with Collection(Library.open(folder)) as collection, grow_in_background(folder, count=7, step=2):
         wait_until(lambda: bool(growers(folder)))
         (pid,) = growers(folder)
         wait_until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
@@ -76,21 +76,21 @@ def test_a_library_in_use_grows_step_by_step_at_the_lowest_priority(folder: Path
         looks, sizes = count(1), {3}
 
         def grown() -> bool:
-            collection.look(next(looks) * EVERY)
+            collection.refresh(next(looks) * CHECK_INTERVAL)
             sizes.add(len({collection.item(number).picture for number in range(len(collection.keypoints))}))
             return 7 in sizes
 
         wait_until(grown)
     assert sizes <= {3, 5, 7}
-    assert verify(folder).pictures == 7
+    assert verify_library(folder).pictures == 7
 
 
 def test_the_drawing_ends_with_the_mirror_and_leaves_nothing_half_done(folder: Path) -> None:
-    with growing(folder, count=3000, step=3000):
+    with grow_in_background(folder, count=3000, step=3000):
         wait_until(unfinished(folder).exists)
     assert growers(folder) == []
     assert not unfinished(folder).exists()
-    assert drawn(folder) == 3
+    assert count_drawn(folder) == 3
 
 
 def test_the_drawing_ends_with_a_mirror_that_is_killed(folder: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_drawing_ends_with_a_mirror_that_is_killed(folder: Path) -> None:
         killed.send_signal(signal.SIGKILL)
         killed.wait()
     wait_until(lambda: not growers(folder) and not unfinished(folder).exists())
-    assert drawn(folder) == 3
+    assert count_drawn(folder) == 3
 
 
 def fails(*_: object) -> NoReturn:
@@ -109,17 +109,17 @@ def fails(*_: object) -> NoReturn:
 
 
 def test_a_library_that_has_all_its_pictures_has_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growth, "_process", fails)
-    with growing(folder, count=3):
+    monkeypatch.setattr(growth, "_start_process", fails)
+    with grow_in_background(folder, count=3):
         pass
 
 
 def test_on_a_disk_that_is_nearly_full_nothing_is_drawn(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(growth, "_process", fails)
+    monkeypatch.setattr(growth, "_start_process", fails)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 9 * 10**8, 10**8))  # type: ignore[attr-defined]
-    with caplog.at_level("INFO"), growing(folder):
+    with caplog.at_level("INFO"), grow_in_background(folder):
         pass
     assert "only 100 MB are free" in caplog.text
 
@@ -127,16 +127,16 @@ def test_on_a_disk_that_is_nearly_full_nothing_is_drawn(
 def test_where_nothing_can_be_written_nothing_is_drawn(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(growth, "_process", fails)
+    monkeypatch.setattr(growth, "_start_process", fails)
     monkeypatch.setattr(os, "access", lambda *_: False)  # these tests may be run by root, who can write anywhere
-    with caplog.at_level("INFO"), growing(folder):
+    with caplog.at_level("INFO"), grow_in_background(folder):
         pass
     assert "cannot be written to" in caplog.text
 
 
 def test_two_mirrors_do_not_draw_into_one_library(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with growing(folder, count=3000, step=3000):
+    with grow_in_background(folder, count=3000, step=3000):
         wait_until(unfinished(folder).exists)
-        with growing(folder, count=3000, step=3000):
+        with grow_in_background(folder, count=3000, step=3000):
             wait_until(lambda: "Another build is writing" in capfd.readouterr().err)
-    assert drawn(folder) == 3
+    assert count_drawn(folder) == 3

@@ -17,7 +17,7 @@ import pytest
 
 from device.cameras.base import Frame
 from device.mirror import Moment
-from device.system.systemd import Notifier, Pulse, last_words
+from device.system.systemd import Heartbeat, Notifier, write_last_words
 from tests.support.paths import ROOT
 
 SYSTEMD = ROOT / "systemd"
@@ -67,50 +67,50 @@ def moment(taken: float | None = None, *faults: str) -> Moment:
     return Moment(CANVAS, None if taken is None else Frame(image, image, taken, mirrored=True), faults=faults)
 
 
-def pulse(ear: Ear) -> Pulse:
-    return Pulse(Notifier(str(ear.path)), lambda: "cpu")
+def pulse(ear: Ear) -> Heartbeat:
+    return Heartbeat(Notifier(str(ear.path)), lambda: "cpu")
 
 
 def test_the_mirror_is_ready_with_the_first_picture_that_was_sensed(ear: Ear) -> None:
     beating = pulse(ear)
-    beating.drawn(moment(), 10.0)
+    beating.on_drawn(moment(), 10.0)
     assert ear.heard() == [], "nothing was sensed yet: the picture is empty"
-    beating.drawn(moment(9.9), 10.1)
+    beating.on_drawn(moment(9.9), 10.1)
     assert "READY=1" in ear.heard()
-    beating.drawn(moment(10.1), 10.2)
+    beating.on_drawn(moment(10.1), 10.2)
     assert "READY=1" not in ear.heard(), "it is said once"
 
 
 def test_a_mirror_that_says_that_there_is_no_camera_is_ready_too(ear: Ear) -> None:
     beating = pulse(ear)
-    beating.drawn(moment(None, "No camera found."), 10.0)
+    beating.on_drawn(moment(None, "No camera found."), 10.0)
     assert "READY=1" in ear.heard()
-    beating.drawn(moment(None, "No camera found."), 16.0)
+    beating.on_drawn(moment(None, "No camera found."), 16.0)
     assert {"WATCHDOG=1", "STATUS=No camera found."} <= set(ear.heard())
 
 
 def test_the_watchdog_is_fed_by_new_moments_alone(ear: Ear) -> None:
     beating, last = pulse(ear), moment(10.0)
-    beating.drawn(last, 10.0)
+    beating.on_drawn(last, 10.0)
     ear.heard()
     for now in np.arange(10.0, 30.0, 0.1):
-        beating.drawn(last, float(now))  # the thread that senses hangs, the other draws the same again and again
+        beating.on_drawn(last, float(now))  # the thread that senses hangs, the other draws the same again and again
     assert ear.heard() == []
-    beating.drawn(moment(30.0), 30.0)
+    beating.on_drawn(moment(30.0), 30.0)
     assert "WATCHDOG=1" in ear.heard()
 
 
 def test_the_watchdog_is_not_fed_with_every_picture(ear: Ear) -> None:
     beating = pulse(ear)
     for now in np.arange(0, 10, 0.05):
-        beating.drawn(moment(float(now)), float(now))
+        beating.on_drawn(moment(float(now)), float(now))
     assert 8 <= ear.heard().count("WATCHDOG=1") <= 10
 
 
 def test_the_status_says_how_many_frames_how_late_and_what_estimates(ear: Ear) -> None:
     beating = pulse(ear)
     for now in np.arange(0, 10.5, 0.05):
-        beating.drawn(moment(float(now) - 0.06), float(now))
+        beating.on_drawn(moment(float(now) - 0.06), float(now))
     status = [line for line in ear.heard() if line.startswith("STATUS=")][-1]
     assert status == "STATUS=20 fps, 60 ms from camera to display, estimated on the CPU."
 
@@ -118,31 +118,31 @@ def test_the_status_says_how_many_frames_how_late_and_what_estimates(ear: Ear) -
 def test_the_status_names_what_is_wrong(ear: Ear) -> None:
     beating = pulse(ear)
     for now in np.arange(0, 6, 0.1):
-        beating.drawn(moment(float(now), "The library is damaged."), float(now))
+        beating.on_drawn(moment(float(now), "The library is damaged."), float(now))
     assert "The library is damaged." in [line for line in ear.heard() if line.startswith("STATUS=")][-1]
 
 
 def test_a_long_start_asks_for_more_time(ear: Ear) -> None:
-    Notifier(str(ear.path)).starting("Drawing the starter library: 3\nof 400", 30.0)
+    Notifier(str(ear.path)).notify_starting("Drawing the starter library: 3\nof 400", 30.0)
     assert ear.heard() == ["STATUS=Drawing the starter library: 3 of 400", "EXTEND_TIMEOUT_USEC=30000000"]
 
 
 def test_a_name_without_a_file_is_understood() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abstract:
         abstract.bind(f"\0pose-mirror-test-{os.getpid()}")
-        Notifier(f"@pose-mirror-test-{os.getpid()}").tell(READY="1")
+        Notifier(f"@pose-mirror-test-{os.getpid()}").notify(READY="1")
         assert abstract.recv(100) == b"READY=1"
 
 
 def test_nobody_need_listen(tmp_path: Path) -> None:
-    Notifier().tell(READY="1")
-    Notifier(str(tmp_path / "gone")).tell(READY="1")
+    Notifier().notify(READY="1")
+    Notifier(str(tmp_path / "gone")).notify(READY="1")
 
 
 def test_last_words_are_left_for_the_display_of_a_service_alone(tmp_path: Path) -> None:
-    last_words("No.", {"RUNTIME_DIRECTORY": str(tmp_path)})
+    write_last_words("No.", {"RUNTIME_DIRECTORY": str(tmp_path)})
     assert list(tmp_path.iterdir()) == []
-    last_words("No.", {"RUNTIME_DIRECTORY": str(tmp_path), "NOTIFY_SOCKET": "/run/notify"})
+    write_last_words("No.", {"RUNTIME_DIRECTORY": str(tmp_path), "NOTIFY_SOCKET": "/run/notify"})
     assert (tmp_path / "last-words").read_text() == "No.\n"
 
 

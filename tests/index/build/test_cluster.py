@@ -24,16 +24,16 @@ import pytest
 
 from index.build import cluster
 from index.build.cluster import Cluster
-from index.build.people import photo_finder
+from index.build.people import estimator_factory
 from index.build.photo import Credit, Photo, Skipped
-from index.build.photo_workers import Lookers
+from index.build.photo_workers import PhotoWorkers
 from index.build.pipeline import build
 from index.library import Library
-from index.manifest import REPORT, LibraryError
+from index.manifest import REPORT_FILE, LibraryError
 from models.figures import perform
-from tests.support.finders import MARK, Fatal, Marked
+from tests.support.finders import MARK_COLOUR, CrashingFinder, MarkFinder
 from tests.support.paths import ROOT
-from tests.support.sample_poses import people
+from tests.support.sample_poses import sample_people
 
 LONG_SIDE = 320
 
@@ -117,7 +117,7 @@ def photos_in(folder: Path, count: int, deadly: int | None = None) -> list[tuple
         picture = np.full((240, 320, 3), 90, np.uint8)
         picture[:8, :8] = 0 if number == deadly else (70, 16 * (number % 14) + 20, 90)
         if number % 7 != 3:
-            picture[40:200, 60 + number : 140 + number] = MARK
+            picture[40:200, 60 + number : 140 + number] = MARK_COLOUR
         picture[-9:, : 5 * number + 1] = 200
         cv2.imwrite(str(folder / f"{number:03}.png"), picture[..., ::-1])
         photos.append((number, Photo(folder / f"{number:03}.png", Credit(f"picture {number}", "Ann"))))
@@ -143,15 +143,15 @@ def two_workers(processes: Processes) -> list[subprocess.Popen[bytes]]:
 def wait_for_workers(lookers: Cluster, processes: Processes) -> None:
     """Until all workers that were started, and have not ended, are at work."""
     until = time.monotonic() + 60
-    while lookers._threads() != sum(worker.poll() is None for worker in processes.workers):
+    while lookers._count_threads() != sum(worker.poll() is None for worker in processes.workers):
         assert time.monotonic() < until, "the workers do not start"
         time.sleep(0.05)
 
 
-def failure(processes: Processes | str, photos=(), finder=Marked) -> str:
+def failure(processes: Processes | str, photos=(), finder=MarkFinder) -> str:
     address = processes if isinstance(processes, str) else processes.address
     with pytest.raises(LibraryError) as error, Cluster(address, finder, LONG_SIDE) as lookers:
-        list(lookers.look(photos))
+        list(lookers.scan(photos))
     sentence = str(error.value)
     assert re.fullmatch(r"[^\n]+\.", sentence)
     return sentence
@@ -160,7 +160,7 @@ def failure(processes: Processes | str, photos=(), finder=Marked) -> str:
 def test_the_same_library_comes_out_of_a_cluster_of_which_one_worker_is_killed(processes, two_workers, tmp_path):
     (tmp_path / "photos").mkdir()
     photos_in(tmp_path / "photos", 60)
-    alone = build([tmp_path / "photos"], tmp_path / "alone", finder=Marked, long_side=LONG_SIDE)
+    alone = build([tmp_path / "photos"], tmp_path / "alone", open_estimator=MarkFinder, long_side=LONG_SIDE)
     with Cluster(processes.address, None, LONG_SIDE) as lookers:
         wait_for_workers(lookers, processes)
 
@@ -168,11 +168,11 @@ def test_the_same_library_comes_out_of_a_cluster_of_which_one_worker_is_killed(p
         if what == "Looking" and done >= 9:
             two_workers[0].send_signal(signal.SIGKILL)
 
-    arguments = {"finder": Marked, "long_side": LONG_SIDE, "progress": kill_one_on_the_way}
+    arguments = {"finder": MarkFinder, "long_side": LONG_SIDE, "progress": kill_one_on_the_way}
     by_cluster = build([tmp_path / "photos"], tmp_path / "by-cluster", dask=processes.address, **arguments)
     assert two_workers[0].wait() == -signal.SIGKILL
-    assert by_cluster.counts == alone.counts
-    assert alone.counts["no person"] == 9
+    assert by_cluster.skip_counts == alone.skip_counts
+    assert alone.skip_counts["no person"] == 9
     assert alone.items > 30
     assert files(tmp_path / "by-cluster") == files(tmp_path / "alone")
 
@@ -180,8 +180,8 @@ def test_the_same_library_comes_out_of_a_cluster_of_which_one_worker_is_killed(p
 def files(library: Path) -> dict[str, str]:
     """The checksums of all of a library's files but the report, which says how long it took."""
     with Library.open(library) as opened:
-        pictures = {f"pictures/{name}": name for name in opened.pictures()}
-        return pictures | {name: one.sha256 for name, one in opened.manifest.files.items() if name != REPORT}
+        pictures = {f"pictures/{name}": name for name in opened.picture_names()}
+        return pictures | {name: one.sha256 for name, one in opened.manifest.files.items() if name != REPORT_FILE}
 
 
 def test_the_model_comes_with_the_work(processes, two_workers, own_posenet, tmp_path):
@@ -189,26 +189,26 @@ def test_the_model_comes_with_the_work(processes, two_workers, own_posenet, tmp_
     shutil.copyfile(own_posenet, model)
     cv2.imwrite(str(photo), perform(1.5, 640, 480)[0][:, :, ::-1])
     photos = [(0, Photo(photo, Credit()))]
-    with Lookers(photo_finder(model), 1, LONG_SIDE) as lookers:
-        alone = said(lookers.look(photos))
+    with PhotoWorkers(estimator_factory(model), 1, LONG_SIDE) as lookers:
+        alone = said(lookers.scan(photos))
     assert len(alone[0]) == 1, "somebody is found"
-    with Cluster(processes.address, photo_finder(model), LONG_SIDE) as lookers:
+    with Cluster(processes.address, estimator_factory(model), LONG_SIDE) as lookers:
         model.unlink()
-        assert said(lookers.look(photos)) == alone
+        assert said(lookers.scan(photos)) == alone
 
 
 def test_labelled_photos_need_no_model(processes, two_workers, tmp_path):
     ((_, photo),) = photos_in(tmp_path, 1)
-    labelled = replace(photo, people=people(1) % 200 + 20, size=(320, 240))
-    with Lookers(None, 1, LONG_SIDE) as lookers:
-        alone = said(lookers.look([(5, labelled)]))
+    labelled = replace(photo, people=sample_people(1) % 200 + 20, size=(320, 240))
+    with PhotoWorkers(None, 1, LONG_SIDE) as lookers:
+        alone = said(lookers.scan([(5, labelled)]))
     with Cluster(processes.address, None, LONG_SIDE) as lookers:
-        assert said(lookers.look([(5, labelled)])) == alone
+        assert said(lookers.scan([(5, labelled)])) == alone
 
 
 def test_what_is_under_way_is_cancelled_when_it_is_left(processes, two_workers, tmp_path):
-    with Cluster(processes.address, Marked, LONG_SIDE) as lookers:
-        for _ in lookers.look(photos_in(tmp_path, 50)):
+    with Cluster(processes.address, MarkFinder, LONG_SIDE) as lookers:
+        for _ in lookers.scan(photos_in(tmp_path, 50)):
             break
     with Cluster(processes.address, None, LONG_SIDE) as lookers:
         for _ in range(100):
@@ -227,8 +227,8 @@ def test_a_photo_that_only_this_machine_has_is_told(processes, two_workers, tmp_
 
 
 def test_a_photo_that_is_nowhere_is_skipped(processes, two_workers, tmp_path):
-    with Cluster(processes.address, Marked, LONG_SIDE) as lookers:
-        ((number, found),) = lookers.look([(7, Photo(tmp_path / "missing.jpg", Credit()))])
+    with Cluster(processes.address, MarkFinder, LONG_SIDE) as lookers:
+        ((number, found),) = lookers.scan([(7, Photo(tmp_path / "missing.jpg", Credit()))])
     assert number == 7
     assert isinstance(found, Skipped)
     assert found.kind == "cannot be read"
@@ -256,7 +256,7 @@ def test_a_worker_without_this_very_program_is_told(processes, two_workers, prel
 
 def test_a_worker_that_comes_later_with_another_version_looks_at_nothing():
     with pytest.raises(LibraryError, match="has another version"):
-        cluster._look("another", [], None, LONG_SIDE)
+        cluster._scan("another", [], None, LONG_SIDE)
 
 
 def test_without_dask_it_is_told_how_to_have_it(monkeypatch):
@@ -278,7 +278,7 @@ def test_without_dask_it_is_told_how_to_have_it(monkeypatch):
     ],
 )
 def test_a_scheduler_that_is_not_there_is_told(address, why, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECTING", 0.3)
+    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 0.3)
     assert re.search(rf"^There is no Dask scheduler at {address} \(.*({why}).*\): start one with", failure(address))
 
 
@@ -286,12 +286,12 @@ def test_a_photo_that_ends_every_worker_is_skipped_and_no_other(processes, two_w
     photos = photos_in(tmp_path, 20, deadly=5)
     for worker in two_workers:
         worker.kill()
-    with Lookers(Fatal, 1, LONG_SIDE) as lookers:
-        alone = said(lookers.look(photos))
+    with PhotoWorkers(CrashingFinder, 1, LONG_SIDE) as lookers:
+        alone = said(lookers.scan(photos))
     processes.work("--nanny", "--name", "started again")
-    with Cluster(processes.address, Fatal, LONG_SIDE) as lookers:
+    with Cluster(processes.address, CrashingFinder, LONG_SIDE) as lookers:
         lookers._client.run_on_scheduler(_allow_no_failure)
-        assert said(lookers.look(photos)) == alone
+        assert said(lookers.scan(photos)) == alone
     assert alone[5] == "damaged"
     assert list(alone.values()).count("damaged") == 1
 
@@ -306,13 +306,13 @@ def _allow_no_failure(dask_scheduler) -> None:
 
 
 def test_a_cluster_that_is_lost_on_the_way_is_told(tmp_path, tmp_path_factory, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECTING", 0.3)
-    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(cluster, "NO_WORKER_TIMEOUT", 0.5)
     processes = Processes(tmp_path_factory.mktemp("lost"))
     try:
         processes.wait_for_the_scheduler()
         assert "has no workers: start some with `dask worker tcp://127.0.0.1:" in failure(processes)
-        monkeypatch.setattr(cluster, "CONNECTING", 60)
+        monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 60)
         worker = processes.work("--no-nanny")
         sentence = failure(processes, kill_after_the_first(photos_in(tmp_path, 40), worker))
         assert "No worker is left at the Dask scheduler" in sentence
@@ -332,16 +332,16 @@ def kill_after_the_first(photos, process):
 
 @pytest.mark.parametrize("another", [True, False])
 def test_work_whose_worker_ends_before_it_was_fetched_is_done_again(another, tmp_path, tmp_path_factory, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECTING", 60)
-    monkeypatch.setattr(cluster, "PATIENCE", 60 if another else 0.5)
+    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 60)
+    monkeypatch.setattr(cluster, "NO_WORKER_TIMEOUT", 60 if another else 0.5)
     photos = photos_in(tmp_path, 3)
-    with Lookers(Marked, 1, LONG_SIDE) as lookers:
-        alone = said(lookers.look(photos))
+    with PhotoWorkers(MarkFinder, 1, LONG_SIDE) as lookers:
+        alone = said(lookers.scan(photos))
     processes = Processes(tmp_path_factory.mktemp("unfetched"))
     try:
         processes.wait_for_the_scheduler()
         worker = processes.work("--no-nanny")
-        with Cluster(processes.address, Marked, LONG_SIDE) as lookers:
+        with Cluster(processes.address, MarkFinder, LONG_SIDE) as lookers:
             next_done = lookers._next_done
 
             def done_but_its_worker_ends():
@@ -355,9 +355,9 @@ def test_work_whose_worker_ends_before_it_was_fetched_is_done_again(another, tmp
 
             monkeypatch.setattr(lookers, "_next_done", done_but_its_worker_ends)
             if another:
-                assert said(lookers.look(photos)) == alone
+                assert said(lookers.scan(photos)) == alone
             else:
                 with pytest.raises(LibraryError, match="No worker is left at the Dask scheduler"):
-                    list(lookers.look(photos))
+                    list(lookers.scan(photos))
     finally:
         processes.close()

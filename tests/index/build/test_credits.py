@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from index.build.credits import LAID_AT_ONCE, page
+from index.build.credits import PICTURES_PER_LIST, render_credits
 from index.build.writer import NewItem, write_library
 from index.library import Item
-from index.manifest import CREDITS
-from tests.support.sample_poses import people
+from index.manifest import CREDITS_FILE
+from tests.support.sample_poses import sample_people
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 
@@ -29,7 +29,7 @@ class Read(HTMLParser):
 
     def __init__(self, items: Iterable[Item]) -> None:
         super().__init__()
-        self.html = "".join(page(items))
+        self.html = "".join(render_credits(items))
         self.tags: list[str] = []
         self.images: list[str] = []
         self.links: dict[str, str] = {}
@@ -119,17 +119,17 @@ def test_poses_alone_are_counted():
 
 
 def test_the_page_needs_nothing_from_the_network():
-    read = Read([item(number) for number in range(2 * LAID_AT_ONCE + 1)])
+    read = Read([item(number) for number in range(2 * PICTURES_PER_LIST + 1)])
     assert not {"script", "link", "iframe"} & set(read.tags)
     assert "url(" not in read.html
     assert read.tags.count("ul") == 3
-    assert len(read.images) == 2 * LAID_AT_ONCE + 1
+    assert len(read.images) == 2 * PICTURES_PER_LIST + 1
 
 
 def test_a_library_has_the_page_beside_its_pictures(tmp_path):
-    new = NewItem(np.full((90, 120, 3), 90, np.uint8), people(1)[0], "Jump", "Ann", "CC BY 4.0", BY)
+    new = NewItem(np.full((90, 120, 3), 90, np.uint8), sample_people(1)[0], "Jump", "Ann", "CC BY 4.0", BY)
     write_library([new], tmp_path / "library")
-    html = (tmp_path / "library" / CREDITS).read_text("utf-8")
+    html = (tmp_path / "library" / CREDITS_FILE).read_text("utf-8")
     (picture,) = (tmp_path / "library" / "pictures").iterdir()
     assert f'src="pictures/{picture.name}"' in html
     assert "Ann" in html

@@ -14,11 +14,11 @@ from PIL import Image as Pillow
 
 from index.build import edit
 from index.build.writer import NewItem, write_library
-from index.library import Library, LibraryError, verify
-from index.manifest import MANIFEST, PAGES, PICTURES, REPORT
+from index.library import Library, LibraryError, verify_library
+from index.manifest import MANIFEST_FILE, PAGES, PICTURES_FOLDER, REPORT_FILE
 from index.pictures import PictureError
 from models.pose import Image
-from tests.support.sample_poses import people
+from tests.support.sample_poses import sample_people
 
 URL = "https://photos.example/"
 
@@ -31,7 +31,7 @@ def scene(number: int, size: tuple[int, int] = (96, 80)) -> Image:
 
 def photo(number: int, size: tuple[int, int] = (96, 80), persons: int = 1, source: str | None = "") -> list[NewItem]:
     """The people of one picture; always the same ones for the same number, whatever its size."""
-    poses = people(persons, number) * (*np.float32(size) / (640, 480), 1)
+    poses = sample_people(persons, number) * (*np.float32(size) / (640, 480), 1)
     url = f"{URL}{number}" if source == "" else source
     credit = (f"Photo {number}", "Ann", "CC BY 4.0", "https://cc.example", url)
     return [NewItem(scene(number, size), pose, *credit) for pose in poses]
@@ -46,7 +46,7 @@ def library_of(folder: Path, *items: Sequence[NewItem], models: Sequence[tuple[s
 def built(tmp_path_factory) -> Path:
     """Photos 0 to 5, of 1 or 2 people each, and two poses without a picture after photo 2."""
     photos = [photo(n, persons=1 + n % 2) for n in range(6)]
-    photos.insert(3, [NewItem(None, pose, "a pose", size=(640, 480)) for pose in people(2, 99)])
+    photos.insert(3, [NewItem(None, pose, "a pose", size=(640, 480)) for pose in sample_people(2, 99)])
     return library_of(tmp_path_factory.mktemp("built") / "library", *photos, models=[("posenet", "ab12")])
 
 
@@ -76,14 +76,14 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_a_picture_is_taken_down_with_everybody_in_it_and_its_file_and_is_remembered(library):
     name = names(library)["Photo 3"]
     done = edit.remove(library, [name])
-    assert [item.title for item in done.taken] == ["Photo 3"]
-    assert (done.left.items, done.left.pictures) == (9, 5)
+    assert [item.title for item in done.taken_down] == ["Photo 3"]
+    assert (done.manifest.items, done.manifest.pictures) == (9, 5)
     assert "Photo 3" not in titles(library)
-    assert not (library / PICTURES / name).exists()
+    assert not (library / PICTURES_FOLDER / name).exists()
     assert b"Photo 3" not in b"".join(data for file, data in everything(library).items() if file.endswith(".html"))
     with Library.open(library) as opened:
-        assert [(one.picture, one.title) for one in opened.removed()] == [(name, "Photo 3")]
-    assert verify(library).models == (("posenet", "ab12"),)
+        assert [(one.picture, one.title) for one in opened.removed_pictures()] == [(name, "Photo 3")]
+    assert verify_library(library).models == (("posenet", "ab12"),)
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
@@ -107,18 +107,18 @@ def test_a_picture_may_be_called_by_number_name_beginning_url_or_file(library, b
     Pillow.fromarray(cv2.resize(scene(5), (64, 53), interpolation=cv2.INTER_AREA)).save(smaller)
     wanted = ["0", names(built)["Photo 1"], names(built)["Photo 2"][:6], f"{URL}4", str(smaller)]
     done = edit.remove(library, wanted)
-    assert [item.title for item in done.taken] == ["Photo 0", "Photo 1", "Photo 2", "Photo 4", "Photo 5"]
+    assert [item.title for item in done.taken_down] == ["Photo 0", "Photo 1", "Photo 2", "Photo 4", "Photo 5"]
 
 
 def test_a_picture_may_be_called_by_the_file_in_the_library_or_a_copy_of_it(library, built, tmp_path):
-    kept = shutil.copy(built / PICTURES / names(built)["Photo 1"], tmp_path / "copy.jpg")
-    inside = library / PICTURES / names(built)["Photo 2"]
-    assert [item.title for item in edit.remove(library, [str(kept), str(inside)]).taken] == ["Photo 1", "Photo 2"]
+    kept = shutil.copy(built / PICTURES_FOLDER / names(built)["Photo 1"], tmp_path / "copy.jpg")
+    inside = library / PICTURES_FOLDER / names(built)["Photo 2"]
+    assert [item.title for item in edit.remove(library, [str(kept), str(inside)]).taken_down] == ["Photo 1", "Photo 2"]
 
 
 def test_a_picture_called_twice_is_taken_down_once(library, built):
     done = edit.remove(library, ["0", f"{URL}0", names(built)["Photo 0"].upper().replace("JPG", "jpg")[:8]])
-    assert len(done.taken) == 1
+    assert len(done.taken_down) == 1
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_what_names_several_pictures_is_told_with_their_names_and_nothing_is_cha
     before = everything(library)
     with pytest.raises(LibraryError, match=r"album names 6 pictures of .*\.jpg, …\)") as error:
         edit.remove(library, [same])
-    assert sum(name in str(error.value) for name in names(library).values()) == edit.MOST_NAMED
+    assert sum(name in str(error.value) for name in names(library).values()) == edit.MAX_LISTED
     assert everything(library) == before
 
 
@@ -180,11 +180,11 @@ def test_what_was_taken_down_before_stays_so(library):
     edit.remove(library, [f"{URL}1"])
     edit.remove(library, [f"{URL}2"])
     with Library.open(library) as opened:
-        assert sorted(one.title or "" for one in opened.removed()) == ["Photo 1", "Photo 2"]
+        assert sorted(one.title or "" for one in opened.removed_pictures()) == ["Photo 1", "Photo 2"]
 
 
 def test_a_damaged_picture_can_be_taken_down_and_is_no_hindrance(library, built):
-    damaged, missing = (library / PICTURES / names(built)[title] for title in ("Photo 1", "Photo 2"))
+    damaged, missing = (library / PICTURES_FOLDER / names(built)[title] for title in ("Photo 1", "Photo 2"))
     damaged.write_bytes(b"x")
     edit.remove(library, ["0"])
     missing.unlink()
@@ -192,7 +192,7 @@ def test_a_damaged_picture_can_be_taken_down_and_is_no_hindrance(library, built)
         edit.remove(library, [f"{URL}4"])
     edit.remove(library, [damaged.name, missing.name])
     assert titles(library) == ["a pose", "a pose", "Photo 3", "Photo 3", "Photo 4", "Photo 5", "Photo 5"]
-    verify(library)
+    verify_library(library)
 
 
 def test_taking_down_is_told_how_far_it_is(library):
@@ -223,12 +223,12 @@ def test_what_stops_taking_down_leaves_the_library_as_it_was(library, monkeypatc
 
 
 def test_a_library_that_is_built_anew_meanwhile_is_not_changed(library, tmp_path, monkeypatch):
-    class Late(edit.Writer):
+    class Late(edit.LibraryWriter):
         def __init__(self, out: Path) -> None:
             library_of(out, photo(50), photo(0))
             super().__init__(out)
 
-    monkeypatch.setattr(edit, "Writer", Late)
+    monkeypatch.setattr(edit, "LibraryWriter", Late)
     with pytest.raises(LibraryError, match="built anew meanwhile"):
         edit.remove(library, ["0"])
     with pytest.raises(LibraryError, match="built anew meanwhile"):
@@ -242,8 +242,8 @@ def test_the_report_and_the_credits_are_written_anew_without_what_was_taken_down
         page = (library / name).read_text()
         assert "Photo 1" not in page
         assert "Photo 2" in page
-    assert "Skipped" not in (library / REPORT).read_text()
-    verify(library)
+    assert "Skipped" not in (library / REPORT_FILE).read_text()
+    verify_library(library)
 
 
 # Merging
@@ -252,10 +252,10 @@ def test_the_report_and_the_credits_are_written_anew_without_what_was_taken_down
 def test_libraries_are_merged_in_their_order_with_all_that_is_known(tmp_path):
     one = library_of(tmp_path / "one", photo(0), photo(1, persons=2), models=[("posenet", "ab12")])
     two = library_of(tmp_path / "two", photo(2), models=[("resnet", "cd34"), ("posenet", "ab12")])
-    poses = library_of(tmp_path / "poses", [NewItem(None, pose, size=(640, 480)) for pose in people(3, 5)])
+    poses = library_of(tmp_path / "poses", [NewItem(None, pose, size=(640, 480)) for pose in sample_people(3, 5)])
     done = edit.merge([two, one, poses], tmp_path / "all")
-    assert (done.whole.items, done.whole.pictures, done.left_out) == (7, 3, {})
-    assert verify(tmp_path / "all").models == (("resnet", "cd34"), ("posenet", "ab12"))
+    assert (done.manifest.items, done.manifest.pictures, done.skip_counts) == (7, 3, {})
+    assert verify_library(tmp_path / "all").models == (("resnet", "cd34"), ("posenet", "ab12"))
     assert titles(tmp_path / "all") == ["Photo 2", "Photo 0", "Photo 1", "Photo 1", None, None, None]
     with Library.open(tmp_path / "all") as merged, Library.open(one) as first, Library.open(poses) as third:
         assert np.array_equal(merged.keypoints[1:4], first.keypoints)
@@ -269,8 +269,8 @@ def test_a_picture_of_two_libraries_is_there_once_and_as_the_first_has_it(tmp_pa
     two = library_of(tmp_path / "two", photo(1, source="https://elsewhere.example"), photo(2))
     done = edit.merge([one, two], tmp_path / "all")
     assert titles(tmp_path / "all") == ["Photo 0", "Photo 1", "Photo 2"]
-    assert done.left_out == {"duplicate": 1}
-    assert f"Photo 1 in {two} is the same picture as Photo 1 in {one}." in (tmp_path / "all" / REPORT).read_text()
+    assert done.skip_counts == {"duplicate": 1}
+    assert f"Photo 1 in {two} is the same picture as Photo 1 in {one}." in (tmp_path / "all" / REPORT_FILE).read_text()
     with Library.open(tmp_path / "all") as merged:
         assert merged.item(1).source_url == f"{URL}1"
 
@@ -281,7 +281,7 @@ def test_of_nearly_the_same_pictures_the_largest_stays(tmp_path, largest):
     sizes.insert(largest, (192, 160))
     folders = [library_of(tmp_path / str(n), photo(7, size), photo(n)) for n, size in enumerate(sizes)]
     done = edit.merge(folders, tmp_path / "all")
-    assert done.left_out == {"near-duplicate": 3}
+    assert done.skip_counts == {"near-duplicate": 3}
     with Library.open(tmp_path / "all") as merged:
         assert [item.width for item in merged.items() if item.title == "Photo 7"] == [192]
         assert len(merged) == 5
@@ -290,10 +290,10 @@ def test_of_nearly_the_same_pictures_the_largest_stays(tmp_path, largest):
 def test_other_people_before_the_same_wall_are_no_duplicates(tmp_path):
     """A yoga class: the picture is nearly the same, the pose is another."""
     one, two = photo(7), photo(7, (192, 160))
-    other_pose = people(1, 1234)[0] * (192 / 640, 160 / 480, 1)
+    other_pose = sample_people(1, 1234)[0] * (192 / 640, 160 / 480, 1)
     two = [NewItem(two[0].picture, other_pose.astype(np.float32), "Photo 8")]
     done = edit.merge([library_of(tmp_path / "1", one), library_of(tmp_path / "2", two)], tmp_path / "all")
-    assert (done.whole.pictures, done.left_out) == (2, {})
+    assert (done.manifest.pictures, done.skip_counts) == (2, {})
 
 
 def test_a_merged_library_may_take_the_place_of_one_of_its_parts(tmp_path):
@@ -302,7 +302,7 @@ def test_a_merged_library_may_take_the_place_of_one_of_its_parts(tmp_path):
     assert titles(one) == ["Photo 0", "Photo 1"]
     edit.merge([two, one], one)
     assert titles(one) == ["Photo 1", "Photo 0"]
-    verify(one)
+    verify_library(one)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]
 
 
@@ -316,9 +316,9 @@ def test_what_was_taken_down_anywhere_stays_down(tmp_path):
     edit.remove(out, [f"{URL}0"])
     done = edit.merge([one, two], out)
     assert titles(out) == ["Photo 3"]
-    assert done.left_out == {"taken down": 3}
+    assert done.skip_counts == {"taken down": 3}
     with Library.open(out) as merged:
-        assert sorted(one.title or "" for one in merged.removed()) == ["Photo 0", "Photo 1", "Photo 2"]
+        assert sorted(one.title or "" for one in merged.removed_pictures()) == ["Photo 0", "Photo 1", "Photo 2"]
 
 
 def test_a_merger_that_leaves_nothing_is_told(tmp_path):
@@ -340,11 +340,11 @@ def test_a_library_named_twice_is_told(tmp_path):
 
 def test_a_damaged_part_is_told_and_nothing_is_written(tmp_path):
     one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
-    (picture,) = (two / PICTURES).iterdir()
+    (picture,) = (two / PICTURES_FOLDER).iterdir()
     picture.write_bytes(picture.read_bytes()[:-1])
     with pytest.raises(LibraryError, match=picture.name):
         edit.merge([one, two], tmp_path / "all")
-    (two / MANIFEST).unlink()
+    (two / MANIFEST_FILE).unlink()
     with pytest.raises(LibraryError, match="two holds no library"):
         edit.merge([one, two], tmp_path / "all")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]

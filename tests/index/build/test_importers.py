@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index.build.coco import photos_of_coco
-from index.build.importers import keypoints_of, photos_in, poses_in
-from index.build.photo import ImportFailed, Photo, Skipped
+from index.build.coco import read_coco
+from index.build.importers import read_folder, read_keypoints, read_poses
+from index.build.photo import Photo, Skipped, SourceError
 from index.build.writer import NewItem, write_library
-from index.manifest import MANIFEST
-from tests.support.sample_poses import people
+from index.manifest import MANIFEST_FILE
+from tests.support.sample_poses import sample_people
 
 
 def names(folder: Path) -> list[str]:
-    return [str(one.file.relative_to(folder)) for one in photos_in(folder) if isinstance(one, Photo)]
+    return [str(one.file.relative_to(folder)) for one in read_folder(folder) if isinstance(one, Photo)]
 
 
 def failure(call, *given) -> str:
-    with pytest.raises(ImportFailed) as error:
+    with pytest.raises(SourceError) as error:
         call(*given)
     said = str(error.value)
     assert "\n" not in said
@@ -47,8 +47,8 @@ def test_hidden_files_and_libraries_are_left_alone(tmp_path):
     for name in (".hidden.jpg", ".thumbnails/a.jpg", "a.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    write_library([NewItem(np.zeros((50, 50, 3), np.uint8), people(1)[0])], tmp_path / "library")
-    assert (tmp_path / "library" / MANIFEST).exists()
+    write_library([NewItem(np.zeros((50, 50, 3), np.uint8), sample_people(1)[0])], tmp_path / "library")
+    assert (tmp_path / "library" / MANIFEST_FILE).exists()
     assert names(tmp_path) == ["a.jpg"]
 
 
@@ -63,18 +63,18 @@ def test_links_are_followed_and_loops_end(tmp_path):
 
 def test_a_video_in_a_folder_is_to_be_named_itself(tmp_path):
     (tmp_path / "dance.MP4").touch()
-    assert [one.kind for one in photos_in(tmp_path) if isinstance(one, Skipped)] == ["video"]
+    assert [one.kind for one in read_folder(tmp_path) if isinstance(one, Skipped)] == ["video"]
 
 
 def test_names_that_are_no_text_have_a_title(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9_au_lait.jpg")).touch()
-    (photo,) = photos_in(tmp_path)
+    (photo,) = read_folder(tmp_path)
     assert isinstance(photo, Photo)
     assert photo.credit.title == "caf� au lait"
 
 
 def test_a_folder_that_is_gone_is_skipped(tmp_path):
-    (found,) = photos_in(tmp_path / "missing")
+    (found,) = read_folder(tmp_path / "missing")
     assert isinstance(found, Skipped)
     assert found.kind == "cannot be read"
 
@@ -83,10 +83,10 @@ def test_a_folder_that_is_gone_is_skipped(tmp_path):
 
 
 def test_key_points_come_as_they_are(tmp_path):
-    some = people(5, unseen=0.2)
+    some = sample_people(5, unseen_share=0.2)
     np.savez_compressed(tmp_path / "a.npz", keypoints=some.astype(np.float64), image_size=[[640, 480]] * 5)
-    assert np.allclose(keypoints_of(tmp_path / "a.npz"), some)
-    count, items = poses_in(tmp_path / "a.npz")
+    assert np.allclose(read_keypoints(tmp_path / "a.npz"), some)
+    count, items = read_poses(tmp_path / "a.npz")
     items = list(items)
     assert (count, len(items)) == (5, 5)
     assert items[3].size == (640, 480)
@@ -95,11 +95,11 @@ def test_key_points_come_as_they_are(tmp_path):
 
 
 def test_a_row_of_no_numbers_keeps_its_place_and_shows_nothing(tmp_path):
-    some = people(4)
+    some = sample_people(4)
     some[1, 3, 0], some[2, 5, 1] = np.nan, 1e30
     some[3, 7] = (np.inf, np.nan, 0)
     np.savez(tmp_path / "a.npz", keypoints=some)
-    write_library(poses_in(tmp_path / "a.npz")[1], tmp_path / "library")
+    write_library(read_poses(tmp_path / "a.npz")[1], tmp_path / "library")
     from index.library import Library
 
     with Library.open(tmp_path / "library") as library:
@@ -123,15 +123,15 @@ def test_a_row_of_no_numbers_keeps_its_place_and_shows_nothing(tmp_path):
 )
 def test_other_arrays_are_told(tmp_path, arrays, said):
     np.savez(tmp_path / "a.npz", **arrays)
-    assert said in failure(keypoints_of, tmp_path / "a.npz")
+    assert said in failure(read_keypoints, tmp_path / "a.npz")
 
 
 def test_key_point_files_that_are_none_are_told(tmp_path):
-    np.savez_compressed(tmp_path / "whole.npz", keypoints=people(50))
+    np.savez_compressed(tmp_path / "whole.npz", keypoints=sample_people(50))
     whole = (tmp_path / "whole.npz").read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
-    np.save(tmp_path / "array.npy", people(2))
+    np.save(tmp_path / "array.npy", sample_people(2))
     for data in (
         b"",
         b"x",
@@ -141,11 +141,11 @@ def test_key_point_files_that_are_none_are_told(tmp_path):
         (tmp_path / "array.npy").read_bytes(),
     ):
         (tmp_path / "a.npz").write_bytes(data)
-        assert "a.npz" in failure(keypoints_of, tmp_path / "a.npz")
+        assert "a.npz" in failure(read_keypoints, tmp_path / "a.npz")
     os.mkfifo(tmp_path / "pipe.npz")
     (tmp_path / "folder.npz").mkdir()
     for name in ("pipe.npz", "folder.npz", "missing.npz", "caf\udce9.npz"):
-        failure(keypoints_of, tmp_path / name)
+        failure(read_keypoints, tmp_path / name)
 
 
 HEAD = "\x01\x00\x41\x00{'descr': '<\x9c,=', 'fortran_order': False, 'shape': (2, 17, 3), }\n"
@@ -161,12 +161,12 @@ def zipped(file: Path, name: str, content: bytes, compression: int = zipfile.ZIP
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, compression):
     array = io.BytesIO()
-    np.save(array, people(50))
+    np.save(array, sample_people(50))
     file = zipped(tmp_path / "a.npz", "keypoints.npy", array.getvalue(), compression)
     data = bytearray(file.read_bytes())
     data[200:240] = bytes(40)
     file.write_bytes(data)
-    assert failure(keypoints_of, file)
+    assert failure(read_keypoints, file)
 
 
 @pytest.mark.parametrize(
@@ -180,19 +180,19 @@ def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, 
     ],
 )
 def test_members_that_are_no_arrays_are_told(tmp_path, name, content, said):
-    assert said in failure(keypoints_of, zipped(tmp_path / "a.npz", name, content))
+    assert said in failure(read_keypoints, zipped(tmp_path / "a.npz", name, content))
 
 
 def test_sizes_that_are_no_array_are_left_out(tmp_path):
-    np.savez(tmp_path / "a.npz", keypoints=people(1))
+    np.savez(tmp_path / "a.npz", keypoints=sample_people(1))
     with zipfile.ZipFile(tmp_path / "a.npz", "a") as written:
         written.writestr("image_size", "640 480")
-    assert [item.size for item in poses_in(tmp_path / "a.npz")[1]] == [None]
+    assert [item.size for item in read_poses(tmp_path / "a.npz")[1]] == [None]
 
 
 def test_no_people_at_all_are_no_fault_of_the_file(tmp_path):
     np.savez(tmp_path / "a.npz", keypoints=np.zeros((0, 17, 3)))
-    assert keypoints_of(tmp_path / "a.npz").shape == (0, 17, 3)
+    assert read_keypoints(tmp_path / "a.npz").shape == (0, 17, 3)
 
 
 # COCO
@@ -221,9 +221,9 @@ def coco(some: np.ndarray) -> dict:
 
 
 def test_coco_without_its_pictures_gives_poses_with_credits(tmp_path):
-    some = people(4)
+    some = sample_people(4)
     (tmp_path / "person_keypoints_val2017.json").write_text(json.dumps(coco(some)))
-    count, found = photos_of_coco(tmp_path / "person_keypoints_val2017.json")
+    count, found = read_coco(tmp_path / "person_keypoints_val2017.json")
     items = [one for one in found if isinstance(one, NewItem)]
     assert count == 2
     assert [np.allclose(item.keypoints, one) for item, one in zip(items, some[:3], strict=True)] == [True] * 3
@@ -237,10 +237,10 @@ def test_coco_without_its_pictures_gives_poses_with_credits(tmp_path):
 def test_coco_s_pictures_are_found_where_its_archives_put_them(tmp_path, place):
     (tmp_path / "annotations").mkdir()
     file, folder = tmp_path / "annotations" / "person_keypoints_val2017.json", tmp_path / "annotations" / place
-    file.write_text(json.dumps(coco(people(4))))
+    file.write_text(json.dumps(coco(sample_people(4))))
     folder.mkdir(exist_ok=True, parents=True)
     (folder / "0009.jpg").touch()
-    count, found = photos_of_coco(file, folder if place == "elsewhere" else None)
+    count, found = read_coco(file, folder if place == "elsewhere" else None)
     photos = [one for one in found if isinstance(one, Photo)]
     assert count == len(photos) == 2
     assert photos[1].file.samefile(folder / "0009.jpg")
@@ -250,8 +250,8 @@ def test_coco_s_pictures_are_found_where_its_archives_put_them(tmp_path, place):
 
 
 def test_a_folder_without_coco_s_pictures_is_told(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps(coco(people(4))))
-    assert "has none of the pictures" in failure(photos_of_coco, tmp_path / "a.json", tmp_path)
+    (tmp_path / "a.json").write_text(json.dumps(coco(sample_people(4))))
+    assert "has none of the pictures" in failure(read_coco, tmp_path / "a.json", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -270,31 +270,31 @@ def test_a_folder_without_coco_s_pictures_is_told(tmp_path):
     ],
 )
 def test_json_of_another_form_is_told(tmp_path, change, said):
-    document = coco(people(4))
+    document = coco(sample_people(4))
     change(document)
     (tmp_path / "a.json").write_text(json.dumps(document))
-    assert said in failure(photos_of_coco, tmp_path / "a.json")
+    assert said in failure(read_coco, tmp_path / "a.json")
 
 
 def test_coco_s_numbers_that_are_none_of_a_picture_are_left_out(tmp_path):
     """They could not be written: no database has room for the one, and no picture has the other."""
-    document = coco(people(4))
+    document = coco(sample_people(4))
     for picture in document["images"]:
         picture["width"] = 10**30
     document["annotations"][0]["keypoints"][0] = 1e6
     (tmp_path / "a.json").write_text(json.dumps(document))
-    items = [one for one in photos_of_coco(tmp_path / "a.json")[1] if isinstance(one, NewItem)]
+    items = [one for one in read_coco(tmp_path / "a.json")[1] if isinstance(one, NewItem)]
     assert [(item.title, item.size) for item in items] == [("0009", None)] * 2
 
 
 def test_names_that_are_too_long_for_a_file_are_of_none(tmp_path):
-    document = coco(people(4))
+    document = coco(sample_people(4))
     for picture in document["images"]:
         picture["file_name"] = "x" * 300
     (tmp_path / "a.json").write_text(json.dumps(document))
-    assert all(isinstance(item, NewItem) for item in photos_of_coco(tmp_path / "a.json")[1])
+    assert all(isinstance(item, NewItem) for item in read_coco(tmp_path / "a.json")[1])
     (tmp_path / "credits.csv").write_text("picture,author\n" + "x" * 3000 + ",Ann\n")
-    skipped = next(one for one in photos_in(tmp_path) if isinstance(one, Skipped))
+    skipped = next(one for one in read_folder(tmp_path) if isinstance(one, Skipped))
     assert "which is no file" in skipped.reason
     assert len(skipped.reason) < 500
 
@@ -302,4 +302,4 @@ def test_names_that_are_too_long_for_a_file_are_of_none(tmp_path):
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[1]", b"\xff\xff", b"[" * 100_000, b"null"])
 def test_json_that_is_none_is_told(tmp_path, data):
     (tmp_path / "a.json").write_bytes(data)
-    assert "a.json" in failure(photos_of_coco, tmp_path / "a.json")
+    assert "a.json" in failure(read_coco, tmp_path / "a.json")

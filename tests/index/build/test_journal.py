@@ -19,22 +19,22 @@ import pytest
 from PIL import Image as Pillow
 
 from index import pictures
-from index.build.journal import TABLE, WORTH_KEEPING, Journal, Settings, kept
+from index.build.journal import DATABASE, MIN_WORK_SECONDS, Journal, ScanSettings, save_picture
 from index.build.photo import Credit, Photo, Skipped
-from index.build.photo_workers import AHEAD
+from index.build.photo_workers import PHOTOS_PER_WORKER
 from index.build.writer import NewItem
 from index.library import Library, LibraryError
-from tests.support.finders import MARK, Marked, Missing
+from tests.support.finders import MARK_COLOUR, MarkFinder, UnopenableFinder
 from tests.support.paths import ROOT
-from tests.support.sample_poses import people
+from tests.support.sample_poses import sample_people
 
-SETTINGS = Settings(Marked, ("m", "1"), 320)
+SETTINGS = ScanSettings(MarkFinder, ("m", "1"), 320)
 
 
 def picture(number: int, width: int = 160) -> np.ndarray:
     """One in which `Marked` sees somebody, as wide as no other."""
     image = np.full((120, width, 3), (60, number % 15 * 16 + 8, 60), np.uint8)
-    image[20:110, 20:140] = MARK
+    image[20:110, 20:140] = MARK_COLOUR
     grain = np.random.default_rng(number).integers(0, 50, image.shape[:2], np.uint8)  # what is smooth is blurred
     grain[0, 0] = 0
     image[:, :, ::2] -= grain[:, :, None]
@@ -49,18 +49,18 @@ def photo(tmp_path) -> Photo:
 
 def found(photo: Photo, count: int = 2) -> list[NewItem]:
     """Two people in one picture, and one in another."""
-    stored = [pictures.stored(picture(number), 320) for number in (1, 2)]
+    stored = [pictures.encode_picture(picture(number), 320) for number in (1, 2)]
     credit = photo.credit._replace(author="Ann")
-    return [NewItem(stored[i // 2], one, *credit) for i, one in enumerate(people(3))]
+    return [NewItem(stored[i // 2], one, *credit) for i, one in enumerate(sample_people(3))]
 
 
 def test_what_is_written_down_is_read_again_to_the_bit(tmp_path, photo):
     with Journal(tmp_path / "library", SETTINGS) as journal:
         key = journal.key(photo)
         assert not journal.has(key)
-        assert journal.found(key, photo) is None
+        assert journal.get(key, photo) is None
         journal.add(key, found(photo))
-        read = journal.found(key, photo)
+        read = journal.get(key, photo)
         for one, other in zip(found(photo), read, strict=True):
             assert np.array_equal(one.keypoints, other.keypoints)
             assert one.picture.name == other.picture.name == name_of(other.picture.file)
@@ -69,14 +69,14 @@ def test_what_is_written_down_is_read_again_to_the_bit(tmp_path, photo):
             assert (other.title, other.author) == ("a title", "Ann")
         skipped = Skipped("naïve \udce9", "crowd", "There are many.")
         journal.add(b"other", skipped)
-        assert journal.found(b"other", photo) == skipped
+        assert journal.get(b"other", photo) == skipped
 
 
 def name_of(file: Path) -> str:
     return f"{sha256(file.read_bytes()).hexdigest()}.jpg"
 
 
-def killed(out: Path, photo: Photo, settings: Settings = SETTINGS) -> Path:
+def killed(out: Path, photo: Photo, settings: ScanSettings = SETTINGS) -> Path:
     """The folder of a journal that a killed build has left, with the photo's people in it."""
     journal = Journal(out, settings)
     journal.add(journal.key(photo), found(photo))
@@ -88,19 +88,19 @@ def killed(out: Path, photo: Photo, settings: Settings = SETTINGS) -> Path:
     return journal.folder
 
 
-def knows(out: Path, photo: Photo, settings: Settings = SETTINGS) -> bool:
+def knows(out: Path, photo: Photo, settings: ScanSettings = SETTINGS) -> bool:
     with Journal(out, settings) as journal:
         return journal.has(journal.key(photo))
 
 
 def test_a_killed_build_s_results_are_there_for_the_same_photo_alone(tmp_path, photo):
     out = tmp_path / "library"
-    labelled = Photo(photo.file, photo.credit, people(1))
+    labelled = Photo(photo.file, photo.credit, sample_people(1))
     for other, settings in (
         (labelled, SETTINGS),
         (Photo(photo.file, Credit("a title", "Bea")), SETTINGS),
         (photo, SETTINGS._replace(model=("m", "2"))),
-        (photo, SETTINGS._replace(finder=Missing)),
+        (photo, SETTINGS._replace(open_estimator=UnopenableFinder)),
         (photo, SETTINGS._replace(long_side=640)),
     ):
         killed(out, photo)
@@ -118,7 +118,7 @@ def test_a_title_that_was_changed_meanwhile_is_the_new_one(tmp_path, photo):
         other = Photo(photo.file, Credit("a new title", None, "CC BY 4.0"))
         assert journal.has(journal.key(other))
         assert journal.resumed == 1
-        (one, *_) = journal.found(journal.key(other), other)
+        (one, *_) = journal.get(journal.key(other), other)
         assert (one.title, one.author, one.licence) == ("a new title", "Ann", "CC BY 4.0")
 
 
@@ -151,7 +151,7 @@ def test_a_result_whose_picture_is_damaged_is_looked_at_again(tmp_path, photo, f
 
 def test_a_row_in_which_a_bit_has_changed_is_not_believed(tmp_path, photo):
     folder = killed(tmp_path / "library", photo)
-    with sqlite3.connect(folder / TABLE) as table:
+    with sqlite3.connect(folder / DATABASE) as table:
         ((points,),) = table.execute("SELECT keypoints FROM looked").fetchall()
         table.execute("UPDATE looked SET keypoints = ?", (bytes([points[0] ^ 1]) + points[1:],))
     table.close()
@@ -160,7 +160,7 @@ def test_a_row_in_which_a_bit_has_changed_is_not_believed(tmp_path, photo):
 
 @pytest.mark.parametrize("fault", ["cut", "text", "folder", "foreign", "newer", "flipped"])
 def test_a_damaged_or_foreign_journal_is_begun_anew_with_a_sentence(tmp_path, photo, fault, caplog):
-    file = killed(tmp_path / "library", photo) / TABLE
+    file = killed(tmp_path / "library", photo) / DATABASE
     with sqlite3.connect(file) as table:  # brings all into the one file
         table.execute("PRAGMA journal_mode = DELETE")
     table.close()
@@ -202,7 +202,7 @@ def test_what_is_worth_a_minute_is_kept_unless_the_library_is_done(tmp_path, pho
         ["What was looked at so far (1 photos)"] if stays else []
     )
     assert knows(tmp_path / "library", photo) == stays
-    assert WORTH_KEEPING == 60
+    assert MIN_WORK_SECONDS == 60
 
 
 def test_fresh_forgets_what_was_looked_at_and_nothing_that_is_not_ours(tmp_path, photo):
@@ -210,14 +210,14 @@ def test_fresh_forgets_what_was_looked_at_and_nothing_that_is_not_ours(tmp_path,
     (folder / "mine.txt").write_text("hello")
     with Journal(tmp_path / "library", SETTINGS, fresh=True) as journal:
         assert not journal.has(journal.key(photo))
-        assert [file.name for file in journal.pictures.iterdir()] == []
+        assert [file.name for file in journal.picture_folder.iterdir()] == []
     assert [file.name for file in folder.iterdir()] == ["mine.txt"]
 
 
 def test_a_picture_is_whole_under_its_name_or_not_there(tmp_path):
-    stored = pictures.stored(picture(1), 320)
+    stored = pictures.encode_picture(picture(1), 320)
     (tmp_path / stored.name).write_bytes(b"")
-    assert kept(tmp_path, stored).file.read_bytes() == stored.jpeg
+    assert save_picture(tmp_path, stored).file.read_bytes() == stored.jpeg
     assert [file.name for file in tmp_path.iterdir()] == [stored.name]
 
 
@@ -227,10 +227,10 @@ PHOTOS = 60
 WORKERS = 2
 MOMENTS = {
     "index.shards:write_indexes:before": 1,
-    "index.build.swap:settle:after": 1,
-    "index.build.swap:swap:before": 1,
-    "index.build.swap:swap:after": PHOTOS,
-    "index.build.journal:_empty:before": PHOTOS,
+    "index.build.swap:sync_to_disk:after": 1,
+    "index.build.swap:swap_library:before": 1,
+    "index.build.swap:swap_library:after": PHOTOS,
+    "index.build.journal:_clear:before": PHOTOS,
 }
 """Where a build kills itself once it has looked at all photos, and how many people the library has then."""
 
@@ -285,14 +285,14 @@ def test_a_build_that_is_killed_again_and_again_goes_on_and_makes_the_same_libra
     old, new = contents(out), contents(alone)
     assert looked_at(notes)[1] == Counter(range(160, 160 + PHOTOS)) + Counter([165])
 
-    chance = random.Random(20180719)
+    rng = random.Random(20180719)
     before, kills, processes, looks = 0, 0, set(), Counter()
     while before < PHOTOS * 2 // 3:
         with started(photos, out, notes) as build:
             lines = [build.stdout.readline()]
             while len(done_in(lines)) < 2:
                 lines.append(build.stdout.readline())
-            time.sleep(chance.uniform(0, 0.5))
+            time.sleep(rng.uniform(0, 0.5))
             build.kill()
             lines += build.stdout.readlines()
         assert done_in(lines)[0] >= before, "what was said to be done is done"
@@ -314,7 +314,7 @@ def test_a_build_that_is_killed_again_and_again_goes_on_and_makes_the_same_libra
     assert (build.returncode, last) == (0, f"done {PHOTOS} {PHOTOS}")
     assert not notes.exists(), "nothing was left to look at"
     assert set(looks) == set(range(160, 160 + PHOTOS))
-    assert looks.total() - PHOTOS <= kills * WORKERS * AHEAD, "only what was under way is looked at twice"
+    assert looks.total() - PHOTOS <= kills * WORKERS * PHOTOS_PER_WORKER, "only what was under way is looked at twice"
     assert [file.name for file in out.parent.iterdir()] == ["library"]
     assert not [process for process in processes if is_running(process)]
     made = contents(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from index.build.licences import deed, matches_licence
+from index.build.licences import deed_url, matches_licence
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_one_pattern_of_several_is_enough():
     ],
 )
 def test_creative_commons_licences_are_explained_by_their_deeds(licence, url):
-    assert deed(licence) == url
+    assert deed_url(licence) == url

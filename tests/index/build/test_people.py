@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from index.build.duplicates import BITS, NearDuplicates, differing, near
-from index.build.people import BLURRED, blur, sharp_enough
-from index.fingerprint import BYTES, fingerprint
-from models.figures import picture
+from index.build.duplicates import MAX_DIFFERING_BITS, NearDuplicateIndex, hamming_distances, is_near_duplicate
+from index.build.people import BLUR_THRESHOLD, blur, is_sharp
+from index.fingerprint import FINGERPRINT_BYTES, fingerprint
+from models.figures import draw_picture
 from models.pose import Image
-from tests.support.sample_poses import STANDING
+from tests.support.sample_poses import STANDING_POSE
 
 SIZE = 640, 480
 
@@ -61,7 +61,7 @@ def scaled(image: Image, scale: float) -> Image:
 
 
 def test_photos_as_they_are_are_sharp(photos):
-    assert all(sharp_enough(image, person) for image, person in photos)
+    assert all(is_sharp(image, person) for image, person in photos)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_photos_as_they_are_are_sharp(photos):
     ids=["out of focus", "out of focus and saved again", "moved across", "moved aslant", "moved down"],
 )
 def test_blurred_photos_are_told_from_sharp_ones(photos, blurred):
-    told = [not sharp_enough(blurred(image, person), person) for image, person in photos]
+    told = [not is_sharp(blurred(image, person), person) for image, person in photos]
     assert np.mean(told) >= 0.9
 
 
@@ -90,7 +90,7 @@ def test_blurred_photos_are_told_from_sharp_ones(photos, blurred):
     ids=["contrast", "compression", "noise"],
 )
 def test_blur_does_not_come_from(photos, changed):
-    assert all(sharp_enough(changed(image), person) for image, person in photos)
+    assert all(is_sharp(changed(image), person) for image, person in photos)
 
 
 def test_how_blurred_somebody_is_does_not_depend_on_the_pictures_size(photos):
@@ -102,34 +102,34 @@ def test_how_blurred_somebody_is_does_not_depend_on_the_pictures_size(photos):
 
 def test_drawn_pictures_are_sharp():
     for number in range(3):
-        drawn = picture(number)
+        drawn = draw_picture(number)
         for pose in drawn.poses:
-            assert blur(drawn.image, pose.keypoints) < BLURRED
+            assert blur(drawn.image, pose.keypoints) < BLUR_THRESHOLD
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 255), st.integers(0, 17))
 def test_blur_is_a_share_for_any_picture_and_person(width, height, grey, seen):
-    chance = np.random.default_rng(width * 41 + height)
+    rng = np.random.default_rng(width * 41 + height)
     image = np.full((height, width, 3), grey, np.uint8)
-    image[::2] = chance.integers(0, 256)
-    person = chance.uniform(-50, 90, (17, 3)).astype(np.float32)
+    image[::2] = rng.integers(0, 256)
+    person = rng.uniform(-50, 90, (17, 3)).astype(np.float32)
     person[:, 2] = np.arange(17) < seen
     assert 0 <= blur(image, person) <= 1.001
 
 
 def scene(seed: int, width: int = 640, height: int = 480) -> Image:
     """A picture of coarse and fine patches."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     made = np.zeros((height, width, 3), np.float32)
     for cells, strength in ((3, 1.0), (6, 0.6), (12, 0.4), (40, 0.2)):
-        patches = chance.random((cells, cells, 3)).astype(np.float32) * strength
+        patches = rng.random((cells, cells, 3)).astype(np.float32) * strength
         made += cv2.resize(patches, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.asarray((made * 110).clip(0, 255), np.uint8)
 
 
 def somebody(x: float = 0.5, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Somebody who stands in a picture, as a share of its width from the left."""
-    points = STANDING / 150 * size[1] * 0.8 + np.array([x * size[0], size[1] / 2])
+    points = STANDING_POSE / 150 * size[1] * 0.8 + np.array([x * size[0], size[1] / 2])
     return np.column_stack([points, np.ones(17)]).astype(np.float32)
 
 
@@ -145,12 +145,12 @@ COPIES = {
 
 @pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES.keys())
 def test_a_copy_is_near_to_its_picture(copy):
-    assert all(near(fingerprint(scene(seed)), fingerprint(copy(scene(seed)))) for seed in range(10))
+    assert all(is_near_duplicate(fingerprint(scene(seed)), fingerprint(copy(scene(seed)))) for seed in range(10))
 
 
 def test_different_pictures_are_not_near(photos):
     bits = [fingerprint(image) for image, _ in photos] + [fingerprint(scene(seed)) for seed in range(10)]
-    assert not any(near(one, other) for one, other in combinations(bits, 2))
+    assert not any(is_near_duplicate(one, other) for one, other in combinations(bits, 2))
 
 
 @settings(max_examples=20)
@@ -158,44 +158,47 @@ def test_different_pictures_are_not_near(photos):
 def test_fingerprints_are_blind_to_size(seed, scale):
     image = scene(seed)
     other = np.frombuffer(fingerprint(scaled(image, scale)), np.uint8)[None]
-    assert differing(fingerprint(image), other)[0] <= BITS // 3
+    assert hamming_distances(fingerprint(image), other)[0] <= MAX_DIFFERING_BITS // 3
 
 
-@given(st.binary(min_size=BYTES, max_size=BYTES), st.binary(min_size=BYTES, max_size=BYTES))
+@given(
+    st.binary(min_size=FINGERPRINT_BYTES, max_size=FINGERPRINT_BYTES),
+    st.binary(min_size=FINGERPRINT_BYTES, max_size=FINGERPRINT_BYTES),
+)
 def test_bits_differ_as_often_both_ways_and_not_from_themselves(one, other):
-    there, back = (differing(a, np.frombuffer(b, np.uint8)[None])[0] for a, b in ((one, other), (other, one)))
+    there, back = (hamming_distances(a, np.frombuffer(b, np.uint8)[None])[0] for a, b in ((one, other), (other, one)))
     assert there == back == bin(int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).count("1")
-    assert near(one, one)
+    assert is_near_duplicate(one, one)
 
 
 def test_a_picture_is_found_again_whatever_its_size():
-    remembered = NearDuplicates()
+    remembered = NearDuplicateIndex()
     for key in range(20):
         remembered.add(key, fingerprint(scene(key)), [somebody()], SIZE)
     small = scaled(scene(7), 0.5)
-    assert remembered.alike(fingerprint(small), [somebody(size=(320, 240))], (320, 240)) == 7
-    assert remembered.alike(fingerprint(scene(99)), [somebody()], SIZE) is None
+    assert remembered.find(fingerprint(small), [somebody(size=(320, 240))], (320, 240)) == 7
+    assert remembered.find(fingerprint(scene(99)), [somebody()], SIZE) is None
 
 
 @pytest.mark.parametrize("people", [[], [somebody(0.3)], [somebody() * np.array([1, 0.6, 1], np.float32)]])
 def test_another_pose_before_the_same_wall_is_another_picture(people):
-    remembered = NearDuplicates()
+    remembered = NearDuplicateIndex()
     remembered.add(1, fingerprint(scene(1)), [somebody()], SIZE)
-    assert remembered.alike(fingerprint(scene(1)), people, SIZE) is None
+    assert remembered.find(fingerprint(scene(1)), people, SIZE) is None
 
 
 def test_somebody_more_who_is_found_in_a_copy_does_not_make_it_another_picture():
-    remembered = NearDuplicates()
+    remembered = NearDuplicateIndex()
     remembered.add(1, fingerprint(scene(1)), [somebody()], SIZE)
-    assert remembered.alike(fingerprint(scene(1)), [somebody(0.2), somebody()], SIZE) == 1
+    assert remembered.find(fingerprint(scene(1)), [somebody(0.2), somebody()], SIZE) == 1
 
 
 def test_copies_are_found_among_many_pictures():
-    chance = np.random.default_rng(0)
-    bits = chance.integers(0, 256, (5000, BYTES), np.uint8)
-    remembered = NearDuplicates()
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 256, (5000, FINGERPRINT_BYTES), np.uint8)
+    remembered = NearDuplicateIndex()
     for key, one in enumerate(bits):
         remembered.add(key, one.tobytes(), [somebody()], SIZE)
     for key in range(0, 5000, 100):
-        changed = bits[key] ^ np.packbits(chance.random(8 * BYTES) < 0.06)
-        assert remembered.alike(changed.tobytes(), [somebody()], SIZE) == key
+        changed = bits[key] ^ np.packbits(rng.random(8 * FINGERPRINT_BYTES) < 0.06)
+        assert remembered.find(changed.tobytes(), [somebody()], SIZE) == key

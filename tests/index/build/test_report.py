@@ -13,12 +13,12 @@ from PIL import Image as Pillow
 from index.build import report
 from index.build.photo import Skipped
 from index.build.photo_workers import REASONS
-from index.build.report import EXAMPLES, THUMBNAILS, Examples, ReportFacts, contact_sheet, page
+from index.build.report import MAX_EXAMPLES, MAX_THUMBNAILS, ReportFacts, SkipSummary, contact_sheet, render_report
 from index.library import Item
-from tests.support.sample_poses import people
+from tests.support.sample_poses import sample_people
 
 NASTY = "</style><script>alert(1)</script>\"'&\ud800\x00\u202e.jpg"
-FACTS = ReportFacts(people=3, indexed=2, pictures=2, looked_at=9, sources=("Photos",), models=(("posenet", "0"),))
+FACTS = ReportFacts(people=3, indexed=2, pictures=2, scanned=9, sources=("Photos",), models=(("posenet", "0"),))
 
 
 def jpeg(width: int = 160, height: int = 120) -> bytes:
@@ -27,8 +27,8 @@ def jpeg(width: int = 160, height: int = 120) -> bytes:
     return made.getvalue()
 
 
-def made(count: int, kind: str = "blurred", name: str = "a.jpg", thumbnail: bytes | None = None) -> Examples:
-    examples = Examples()
+def made(count: int, kind: str = "blurred", name: str = "a.jpg", thumbnail: bytes | None = None) -> SkipSummary:
+    examples = SkipSummary()
     for _ in range(count):
         examples.add(Skipped(name, kind, f"{name}: so it is.", thumbnail))
     return examples
@@ -55,7 +55,7 @@ class Page(HTMLParser):
 def items(tmp_path) -> list[Item]:
     """Two people in each of some hundred pictures, the third of which is damaged."""
     found = []
-    for number in range(2 * (THUMBNAILS + 50)):
+    for number in range(2 * (MAX_THUMBNAILS + 50)):
         file = tmp_path / f"{number // 2}.jpg"
         if not number % 2:
             file.write_bytes(b"" if number == 6 else jpeg(320, 240))
@@ -64,9 +64,9 @@ def items(tmp_path) -> list[Item]:
 
 
 def test_the_contact_sheet_is_spread_evenly_and_lays_people_on_the_thumbnails(items):
-    keypoints = people(len(items))
+    keypoints = sample_people(len(items))
     sheet = contact_sheet(items, keypoints, len(items) // 2)
-    assert THUMBNAILS - 1 <= len(sheet) <= THUMBNAILS
+    assert MAX_THUMBNAILS - 1 <= len(sheet) <= MAX_THUMBNAILS
     assert (sheet[0].title, sheet[-1].title) == ("Picture 0", f"Picture {len(items) // 2 - 2}")
     assert (sheet[0].width, sheet[0].height) == (160, 120)
     np.testing.assert_allclose(sheet[0].people, keypoints[:2] * (0.5, 0.5, 1), atol=0.01)
@@ -74,16 +74,18 @@ def test_the_contact_sheet_is_spread_evenly_and_lays_people_on_the_thumbnails(it
 
 def test_a_library_of_poses_alone_has_no_contact_sheet():
     item = Item(0, None, 0, 0, (0, 0, 1, 1), "a pose", *[None] * 4)
-    assert contact_sheet([item], people(1), 0) == []
-    shown = Page(page("poses", ReportFacts(people=1, indexed=1, pictures=0, looked_at=1), [], "<p>coverage</p>", {}))
+    assert contact_sheet([item], sample_people(1), 0) == []
+    shown = Page(
+        render_report("poses", ReportFacts(people=1, indexed=1, pictures=0, scanned=1), [], "<p>coverage</p>", {})
+    )
     assert "Pictures" not in shown.text
     assert "coverage" in shown.text
     assert "Nothing was skipped" in shown.text
 
 
 def test_the_page_needs_nothing_from_elsewhere(items):
-    sheet = contact_sheet(items[:8], people(8), 4)
-    html = page("library", FACTS, sheet, "", {"blurred": made(3, thumbnail=jpeg())})
+    sheet = contact_sheet(items[:8], sample_people(8), 4)
+    html = render_report("library", FACTS, sheet, "", {"blurred": made(3, thumbnail=jpeg())})
     for tag, attributes in Page(html).tags:
         assert tag not in ("script", "link", "iframe", "object", "base")
         assert all((value or "").startswith("data:image/jpeg;") for name, value in attributes.items() if name == "src")
@@ -93,23 +95,23 @@ def test_the_page_needs_nothing_from_elsewhere(items):
 
 
 def test_whatever_is_in_names_stays_text():
-    facts = ReportFacts(people=1, indexed=1, pictures=1, looked_at=2, sources=(NASTY,), models=((NASTY, "0"),))
-    tile = report.Thumbnail(jpeg(), 160, 120, people(1), NASTY)
+    facts = ReportFacts(people=1, indexed=1, pictures=1, scanned=2, sources=(NASTY,), models=((NASTY, "0"),))
+    tile = report.Thumbnail(jpeg(), 160, 120, sample_people(1), NASTY)
     skipped = {NASTY: made(1, NASTY, NASTY), "blurred": made(1, "blurred", f"/a/{NASTY}/", jpeg())}
-    shown = Page(page(NASTY, facts, [tile], "", skipped))
+    shown = Page(render_report(NASTY, facts, [tile], "", skipped))
     assert "script" not in {tag for tag, _ in shown.tags}
     assert shown.text.count("alert(1)") >= 6
 
 
 def test_each_kind_of_skipped_picture_has_its_count_some_examples_and_what_to_do():
     skipped = {"blurred": made(2), "crowd": made(5000, "crowd", thumbnail=jpeg())}
-    shown = Page(page("library", FACTS, [], "", skipped))
+    shown = Page(render_report("library", FACTS, [], "", skipped))
     assert shown.text.index("Crowd") < shown.text.index("Blurred")
     assert "5,000" in shown.text
-    assert f"and {5000 - EXAMPLES:,} more" in shown.text
+    assert f"and {5000 - MAX_EXAMPLES:,} more" in shown.text
     assert report.ADVICE["crowd"] in shown.text
     assert report.ADVICE["blurred"] in shown.text
-    assert sum(tag == "img" for tag, _ in shown.tags) == EXAMPLES
+    assert sum(tag == "img" for tag, _ in shown.tags) == MAX_EXAMPLES
 
 
 def test_every_kind_of_reason_is_explained():
@@ -121,15 +123,15 @@ def test_every_kind_of_reason_is_explained():
 
 
 def test_the_time_is_told_only_where_it_is_given():
-    timed = ReportFacts(people=1, indexed=1, pictures=1, looked_at=100, seconds=20, workers=2, resumed=60)
-    shown = Page(page("library", timed, [], "", {})).text
+    timed = ReportFacts(people=1, indexed=1, pictures=1, scanned=100, seconds=20, workers=2, resumed=60)
+    shown = Page(render_report("library", timed, [], "", {})).text
     assert "20 s" in shown
     assert "2.0 a second" in shown
     assert "by 2 processes" in shown
-    assert "a second" not in Page(page("library", FACTS, [], "", {})).text
+    assert "a second" not in Page(render_report("library", FACTS, [], "", {})).text
 
 
 def test_a_full_page_is_small_enough_to_send(items):
-    sheet = contact_sheet(items, people(len(items)), len(items) // 2)
-    skipped = {kind: made(EXAMPLES, kind, thumbnail=jpeg()) for kind in report.ADVICE}
-    assert len(page("library", FACTS, sheet, "", skipped)) < 3_000_000
+    sheet = contact_sheet(items, sample_people(len(items)), len(items) // 2)
+    skipped = {kind: made(MAX_EXAMPLES, kind, thumbnail=jpeg()) for kind in report.ADVICE}
+    assert len(render_report("library", FACTS, sheet, "", skipped)) < 3_000_000

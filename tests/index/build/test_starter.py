@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from index.build import starter as module
-from index.build.starter import _again, draw, drawn, grow, program_version, starter
-from index.build.writer import Writer
-from index.library import Library, verify
+from index.build.starter import _reuse_item, count_drawn, draw_items, ensure_starter_library, grow, program_version
+from index.build.writer import LibraryWriter
+from index.library import Library, verify_library
 from index.manifest import LibraryError
 from index.match import Matcher
 from models.figures import perform
@@ -21,7 +21,7 @@ def small(tmp_path_factory):
     """A starter library of a few pictures, and what its progress said."""
     said: list[tuple[int, int | None]] = []
     folder = tmp_path_factory.mktemp("starter") / "library"
-    starter(folder, lambda done, of, _: said.append((done, of)), count=12)
+    ensure_starter_library(folder, lambda done, of, _: said.append((done, of)), count=12)
     return folder, said
 
 
@@ -39,7 +39,7 @@ def test_it_is_a_library_with_pictures_titles_and_exact_key_points(small):
             assert item.title
             assert "Pose Mirror" in item.credit
             assert library.picture(number).shape == (item.height, item.width, 3)
-        first = draw(0)[0]
+        first = draw_items(0)[0]
         seen = first.keypoints[:, 2] > 0
         assert np.allclose(library.keypoints[0][seen, :2], first.keypoints[seen, :2], atol=0.01)
 
@@ -53,8 +53,8 @@ def test_progress_counts_to_the_end(small):
 
 def test_a_library_of_this_program_is_not_drawn_again_however_short_it_is(small, monkeypatch):
     folder, _ = small
-    monkeypatch.setattr(module, "Writer", lambda *_, **__: pytest.fail("drawn again"))
-    assert starter(folder, count=100) == folder
+    monkeypatch.setattr(module, "LibraryWriter", lambda *_, **__: pytest.fail("drawn again"))
+    assert ensure_starter_library(folder, count=100) == folder
 
 
 def test_it_is_the_same_library_whatever_the_steps_it_grew_by(small, tmp_path):
@@ -63,13 +63,13 @@ def test_it_is_the_same_library_whatever_the_steps_it_grew_by(small, tmp_path):
     for file in folder.iterdir():
         if file.is_file():
             assert (tmp_path / "grown" / file.name).read_bytes() == file.read_bytes(), file.name
-    verify(tmp_path / "grown")
+    verify_library(tmp_path / "grown")
 
 
 def test_what_is_there_is_linked_and_not_drawn_again(small, tmp_path, monkeypatch):
     folder = copied(small, tmp_path)
     asked = []
-    monkeypatch.setattr(module, "draw", lambda number: asked.append(number) or draw(number))
+    monkeypatch.setattr(module, "draw_items", lambda number: asked.append(number) or draw_items(number))
     before = {file.name: file.stat().st_ino for file in (folder / "pictures").iterdir()}
     grow(folder, 14, step=1, workers=1)
     assert asked == [12, 13]
@@ -84,19 +84,19 @@ def test_a_step_that_is_stopped_leaves_the_library_as_it_was_and_the_next_goes_o
     def stopped(number):
         raise SystemExit if number == 14 else AssertionError
 
-    monkeypatch.setattr(module, "draw", lambda number: draw(number) if number != 14 else stopped(number))
+    monkeypatch.setattr(module, "draw_items", lambda number: draw_items(number) if number != 14 else stopped(number))
     with pytest.raises(SystemExit):
         grow(folder, 16, step=2, workers=1)
-    assert drawn(folder) == 14
+    assert count_drawn(folder) == 14
     assert [file.name for file in tmp_path.iterdir()] == [folder.name], "nothing half-drawn is left"
 
 
 def test_a_library_of_another_program_is_drawn_anew(small, tmp_path, monkeypatch):
     folder = copied(small, tmp_path)
     monkeypatch.setattr(module, "program_version", lambda: "0" * 64)
-    assert drawn(folder) == 0
-    starter(folder, count=2)
-    assert drawn(folder) == 2
+    assert count_drawn(folder) == 0
+    ensure_starter_library(folder, count=2)
+    assert count_drawn(folder) == 2
 
 
 @pytest.mark.parametrize("name", ["keypoints.npy", "a picture"])
@@ -105,9 +105,9 @@ def test_a_damaged_library_is_drawn_anew(small, tmp_path, name):
     file = min((folder / "pictures").iterdir()) if name == "a picture" else folder / name
     file.write_bytes(b"damaged")
     if name == "keypoints.npy":
-        assert drawn(folder) == 0
+        assert count_drawn(folder) == 0
     grow(folder, 13, workers=1)
-    assert verify(folder).pictures == 13
+    assert verify_library(folder).pictures == 13
 
 
 def test_a_picture_that_was_taken_down_does_not_come_back(small, tmp_path, monkeypatch):
@@ -115,19 +115,19 @@ def test_a_picture_that_was_taken_down_does_not_come_back(small, tmp_path, monke
     with Library.open(folder) as library:
         bits = dict(library.fingerprints())
         gone = library.item(3)
-        people = [_again(library, item, bits) for item in library.items() if item.picture != gone.picture]
-        with Writer(folder) as writer:
+        people = [_reuse_item(library, item, bits) for item in library.items() if item.picture != gone.picture]
+        with LibraryWriter(folder) as writer:
             for item in people:
                 writer.add(item)
-            writer.remove(gone.picture.name, bits[gone.picture.name], gone.title)
+            writer.add_removed(gone.picture.name, bits[gone.picture.name], gone.title)
             writer.finish(library.manifest.models)
-    assert drawn(folder) == 12
+    assert count_drawn(folder) == 12
     grow(folder, 13, workers=1)
     monkeypatch.setattr(module, "program_version", lambda: "0" * 64)
     for _ in range(2):
         with Library.open(folder) as library:
-            assert gone.picture.name not in set(library.pictures())
-            assert [one.picture for one in library.removed()] == [gone.picture.name]
+            assert gone.picture.name not in set(library.picture_names())
+            assert [one.picture for one in library.removed_pictures()] == [gone.picture.name]
         grow(folder, 12, workers=1)  # once more, by the program of another version
 
 
@@ -151,14 +151,14 @@ def test_what_is_no_library_is_left_alone(tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("Dear …")
     with pytest.raises(LibraryError):
-        starter(tmp_path / "letters", count=2)
+        ensure_starter_library(tmp_path / "letters", count=2)
     assert (tmp_path / "letters" / "dear.txt").read_text() == "Dear …"
 
 
 def test_where_it_cannot_be_written_one_sentence_names_the_folder(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(LibraryError, match=r"cannot be drawn in .*file/starter \(.+\)"):
-        starter(tmp_path / "file" / "starter", count=2)
+        ensure_starter_library(tmp_path / "file" / "starter", count=2)
 
 
 def test_the_performer_finds_somebody_in_it(small):

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from index.build.importers import photos_in
-from index.build.photo import Credit, ImportFailed, Photo, Skipped
-from index.build.table import photos_of_table
+from index.build.importers import read_folder
+from index.build.photo import Credit, Photo, Skipped, SourceError
+from index.build.table import read_table
 
 ANN = Credit("Jump", "Ann", "CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "https://x.org/1")
 
 
 def table(folder: Path, content: str | bytes, name: str = "table.csv") -> list[Photo | Skipped]:
     (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    count, rows = photos_of_table(folder / name)
+    count, rows = read_table(folder / name)
     found = list(rows)
     assert len(found) == count
     return found
 
 
 def failure(folder: Path, content: str | bytes, name: str = "table.csv") -> str:
-    with pytest.raises(ImportFailed) as error:
+    with pytest.raises(SourceError) as error:
         table(folder, content, name)
     sentence = str(error.value)
     assert sentence.startswith(str(folder / name))
@@ -115,8 +115,8 @@ def test_a_table_larger_than_the_memory_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "read_bytes", too_large)
     (tmp_path / "table.csv").touch()
-    with pytest.raises(ImportFailed, match=r"table\.csv is too large for the memory there is\.$"):
-        photos_of_table(tmp_path / "table.csv")
+    with pytest.raises(SourceError, match=r"table\.csv is too large for the memory there is\.$"):
+        read_table(tmp_path / "table.csv")
 
 
 def test_what_is_no_print_stays_out_of_sentences(tmp_path):
@@ -149,8 +149,8 @@ def test_a_table_that_is_none_is_told(tmp_path, content, sentence):
 def test_no_plain_file_is_told(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     for name in ("folder.csv", "missing.csv"):
-        with pytest.raises(ImportFailed, match=r"no plain file|cannot be read"):
-            photos_of_table(tmp_path / name)
+        with pytest.raises(SourceError, match=r"no plain file|cannot be read"):
+            read_table(tmp_path / name)
 
 
 def test_jsonl_has_an_object_a_line(tmp_path):
@@ -188,7 +188,7 @@ def test_a_folder_s_own_table_credits_its_photos(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "credits.csv").write_text("picture,author\na.jpg,Ann\nsub/deep/d.jpg,Dora\ngone.jpg,Gus\n")
     (tmp_path / "sub" / "Credits.JSONL").write_text('{"picture": "c.jpg", "title": "See", "author": "Cem"}')
-    found = list(photos_in(tmp_path))
+    found = list(read_folder(tmp_path))
     credits = {one.file.name: one.credit for one in found if isinstance(one, Photo)}
     assert credits == {
         "a.jpg": Credit("a", "Ann"),
@@ -204,7 +204,7 @@ def test_a_folder_s_own_table_credits_its_photos(tmp_path):
 def test_a_folder_with_a_table_of_something_else_gives_its_photos(tmp_path):
     (tmp_path / "a.jpg").touch()
     (tmp_path / "credits.csv").write_text("bank,amount\nA,7\n")
-    skipped, photo = photos_in(tmp_path)
+    skipped, photo = read_folder(tmp_path)
     assert isinstance(skipped, Skipped)
     assert skipped.kind == "not a table"
     assert isinstance(photo, Photo)

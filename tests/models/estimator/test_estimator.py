@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image as pillow
 
 from models.estimator import estimator as module
-from models.estimator.estimator import EdgeTpuError, Estimator, ModelError, edge_tpus, fitting, runtime, size_for
-from models.estimator.fetch import DEFAULT, edgetpu_twin
+from models.estimator.estimator import EdgeTpuError, Estimator, ModelError, fit_size, list_edge_tpus, runtime, size_for
+from models.estimator.fetch import DEFAULT_MODEL, edgetpu_variant
 from models.figures import perform
 from models.pose import Image
 
@@ -45,7 +45,7 @@ def model(each_posenet: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def twin(models_folder: Path) -> Path:
-    return models_folder / f"{edgetpu_twin(DEFAULT)}.tflite"
+    return models_folder / f"{edgetpu_variant(DEFAULT_MODEL)}.tflite"
 
 
 @pytest.fixture(scope="module")
@@ -166,22 +166,22 @@ def test_a_closed_estimator_says_so(model: Path) -> None:
 
 @given(st.integers(60, 2050), st.integers(60, 2050))
 def test_a_size_is_rounded_to_the_nearest_that_a_model_can_have(height: int, width: int) -> None:
-    fitted = fitting((height, width))
+    fitted = fit_size((height, width))
     assert all(side % 16 == 1 for side in fitted)
     assert all(abs(side - asked) <= 8 for side, asked in zip(fitted, (height, width), strict=True))
-    assert fitting(fitted) == fitted
+    assert fit_size(fitted) == fitted
 
 
 @pytest.mark.parametrize("size", [(353, 20), (0, 481), (-353, 481), (353, 9000)])
 def test_a_size_that_no_model_can_have_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=f"65 to 2049 pixels a side, not {size[0]}×{size[1]}"):
-        fitting(size)
+        fit_size(size)
 
 
 @given(st.integers(50, 9000), st.integers(50, 9000))
 def test_the_size_for_a_picture_has_its_shape_and_about_as_many_pixels(width: int, height: int) -> None:
     tall, wide = size_for(width, height)
-    assert fitting((tall, wide)) == (tall, wide)
+    assert fit_size((tall, wide)) == (tall, wide)
     if 1 / 4 < width / height < 4:
         assert tall * wide == pytest.approx(353 * 481, rel=0.1)
         assert wide / tall == pytest.approx(width / height, rel=0.12)
@@ -307,7 +307,7 @@ def test_edge_tpus_are_listed_by_what_the_kernel_says_of_them(tmp_path: Path) ->
         (usb / name / "idProduct").write_text(f"{product}\n")
     (usb / "1-1:1.0").mkdir()
     (dev / "apex_0").touch()
-    assert edge_tpus(usb, dev) == [
+    assert list_edge_tpus(usb, dev) == [
         "USB 1-1.2 (1a6e:089a, not used since it was plugged in)",
         "USB 2-1 (18d1:9302, in use before)",
         str(dev / "apex_0"),
@@ -315,7 +315,7 @@ def test_edge_tpus_are_listed_by_what_the_kernel_says_of_them(tmp_path: Path) ->
 
 
 def test_where_the_kernel_knows_no_usb_there_is_no_edge_tpu(tmp_path: Path) -> None:
-    assert edge_tpus(tmp_path / "none", tmp_path / "neither") == []
+    assert list_edge_tpus(tmp_path / "none", tmp_path / "neither") == []
 
 
 def test_the_runtime_is_named_with_its_version(model: Path) -> None:

@@ -19,19 +19,19 @@ import pytest
 
 from models.estimator import fetch as module
 from models.estimator.fetch import (
-    DEFAULT,
-    OWN,
-    OWN_FOR_DAMAGED,
-    OWN_FOR_MISSING,
+    BUNDLED_MODEL,
+    DEFAULT_MODEL,
+    POSENET_DAMAGED_NOTE,
+    POSENET_MISSING_NOTE,
     FetchError,
     Model,
-    ModelMissing,
+    ModelNotFoundError,
     catalogue,
-    chosen,
-    edgetpu_twin,
-    fetch,
-    find,
-    taken,
+    edgetpu_variant,
+    fetch_model,
+    find_model,
+    require_model,
+    select_model,
 )
 from models.estimator.surgery import ModelError
 
@@ -95,13 +95,14 @@ def both(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[
     digest = hashlib.sha256(CONTENT).hexdigest()
     nowhere = "http://127.0.0.1:1/"
     models = [
-        Model(n, url, digest, len(CONTENT), "", (353, 481), None, "") for n, url in ((DEFAULT, nowhere), (OWN, ""))
+        Model(n, url, digest, len(CONTENT), "", (353, 481), None, "")
+        for n, url in ((DEFAULT_MODEL, nowhere), (BUNDLED_MODEL, ""))
     ]
     monkeypatch.setattr(module, "catalogue", lambda: models)
-    monkeypatch.setattr(module, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(module, "WEIGHTS_FOLDER", tmp_path)
     cache.mkdir(parents=True)
-    (tmp_path / f"{OWN}.tflite").write_bytes(CONTENT)
-    return cache / f"{DEFAULT}.tflite", tmp_path / f"{OWN}.tflite"
+    (tmp_path / f"{BUNDLED_MODEL}.tflite").write_bytes(CONTENT)
+    return cache / f"{DEFAULT_MODEL}.tflite", tmp_path / f"{BUNDLED_MODEL}.tflite"
 
 
 def left_in(folder: Path) -> list[str]:
@@ -110,14 +111,14 @@ def left_in(folder: Path) -> list[str]:
 
 def test_a_model_is_fetched_once_and_then_found(server: Server, cache: Path) -> None:
     told: list[tuple[int, int]] = []
-    file = fetch(NAME, lambda done, total: told.append((done, total)))
+    file = fetch_model(NAME, lambda done, total: told.append((done, total)))
     assert file == cache / f"{NAME}.tflite"
     assert file.read_bytes() == CONTENT
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     assert told[0] == (0, len(CONTENT))
     assert told[-1] == (len(CONTENT), len(CONTENT))
     assert told == sorted(told)
-    assert fetch(f"{NAME}.tflite") == find(NAME) == find(f"{NAME}.tflite") == file
+    assert fetch_model(f"{NAME}.tflite") == find_model(NAME) == find_model(f"{NAME}.tflite") == file
     assert server.requests == 1
     assert left_in(cache) == [file.name]
 
@@ -128,7 +129,7 @@ def test_a_model_that_lies_in_the_named_folder_is_not_fetched(
     file = tmp_path / f"{NAME}.tflite"
     file.write_bytes(CONTENT)
     monkeypatch.setenv("POSE_MIRROR_MODELS", str(tmp_path))
-    assert fetch(NAME) == find(NAME) == file
+    assert fetch_model(NAME) == find_model(NAME) == file
     assert server.requests == 0
 
 
@@ -136,9 +137,9 @@ def test_a_model_damaged_in_the_cache_is_fetched_again(server: Server, cache: Pa
     cache.mkdir(parents=True)
     (cache / f"{NAME}.tflite").write_bytes(CONTENT[:-1])
     with pytest.raises(ModelError, match="is damaged"):
-        find(NAME)
-    assert fetch(NAME).read_bytes() == CONTENT
-    assert find(NAME).read_bytes() == CONTENT
+        find_model(NAME)
+    assert fetch_model(NAME).read_bytes() == CONTENT
+    assert find_model(NAME).read_bytes() == CONTENT
 
 
 def test_a_damaged_model_in_a_folder_of_ones_own_is_named_with_what_it_should_be_and_left_alone(
@@ -147,7 +148,7 @@ def test_a_damaged_model_in_a_folder_of_ones_own_is_named_with_what_it_should_be
     file = tmp_path / f"{NAME}.tflite"
     file.write_bytes(b"something else")
     monkeypatch.setenv("POSE_MIRROR_MODELS", str(tmp_path))
-    for look in (find, fetch):
+    for look in (find_model, fetch_model):
         with pytest.raises(ModelError, match=SENTENCE) as caught:
             look(NAME)
         sentence = str(caught.value)
@@ -175,7 +176,7 @@ def test_what_a_server_does_wrong_is_said_and_leaves_nothing(
 ) -> None:
     server.content, server.status, server.length = content, status, length
     with pytest.raises(FetchError, match=SENTENCE) as caught:
-        fetch(NAME)
+        fetch_model(NAME)
     assert why in str(caught.value)
     assert f"put {NAME}.tflite from {server.url} into {cache}" in str(caught.value)
     assert left_in(cache) == []
@@ -187,16 +188,16 @@ def test_without_a_network_it_is_said_so(server: Server, cache: Path, monkeypatc
     model = module.catalogue()[0]._replace(url=nobody)
     monkeypatch.setattr(module, "catalogue", lambda: [model])
     with pytest.raises(FetchError, match=r"the server cannot be reached \(.*refused"):
-        fetch(NAME)
+        fetch_model(NAME)
     assert left_in(cache) == []
 
 
 def test_a_server_that_falls_silent_is_given_up(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    monkeypatch.setattr(module, "SERVER_TIMEOUT", 0.2)
     silence = threading.Event()
     monkeypatch.setattr(Answer, "do_GET", lambda self: silence.wait(5))
     with pytest.raises(FetchError, match=r"(cannot be reached|was lost) \(timed out\)"):
-        fetch(NAME)
+        fetch_model(NAME)
     silence.set()
     assert left_in(cache) == []
 
@@ -208,7 +209,7 @@ def test_an_interrupted_download_leaves_nothing(server: Server, cache: Path) -> 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(NAME, interrupted)
+        fetch_model(NAME, interrupted)
     assert left_in(cache) == []
 
 
@@ -217,7 +218,7 @@ def test_a_download_that_fails_leaves_the_damaged_model_as_it_was(server: Server
     (cache / f"{NAME}.tflite").write_bytes(b"old")
     server.status = 500
     with pytest.raises(FetchError, match="500"):
-        fetch(NAME)
+        fetch_model(NAME)
     assert (cache / f"{NAME}.tflite").read_bytes() == b"old"
 
 
@@ -227,7 +228,7 @@ def test_a_full_disk_is_said_with_what_is_needed(server: Server, cache: Path, mo
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(FetchError, match=rf"there is no room for 0\.3 MB in {cache}"):
-        fetch(NAME)
+        fetch_model(NAME)
     assert left_in(cache) == []
 
 
@@ -235,7 +236,7 @@ def test_a_cache_that_cannot_be_made_is_named(server: Server, cache: Path) -> No
     cache.parents[1].mkdir(parents=True)
     (cache.parent).write_text("a file where a folder should be")
     with pytest.raises(FetchError, match=rf"{cache} cannot be written to \(Not a directory\)"):
-        fetch(NAME)
+        fetch_model(NAME)
 
 
 def test_a_cache_that_may_not_be_written_to_is_named(
@@ -251,29 +252,29 @@ def test_a_cache_that_may_not_be_written_to_is_named(
 
         monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
     with pytest.raises(FetchError, match=rf"{cache} cannot be written to \(Permission denied\)"):
-        fetch(NAME)
+        fetch_model(NAME)
     cache.chmod(0o700)
 
 
 def test_a_missing_model_says_how_to_get_it(cache: Path) -> None:
-    with pytest.raises(ModelMissing, match=SENTENCE) as caught:
-        find(DEFAULT)
-    assert f"run `pose-mirror models fetch {DEFAULT}`" in str(caught.value)
+    with pytest.raises(ModelNotFoundError, match=SENTENCE) as caught:
+        find_model(DEFAULT_MODEL)
+    assert f"run `pose-mirror models fetch {DEFAULT_MODEL}`" in str(caught.value)
     assert str(cache) in str(caught.value)
 
 
 def test_a_mistyped_name_gets_the_nearest_ones(cache: Path) -> None:
-    typed = DEFAULT.replace("353", "352")
-    for look in (find, fetch):
-        with pytest.raises(ModelMissing, match=rf"{typed}.*; the catalogue has .*{DEFAULT}.*\.$"):
+    typed = DEFAULT_MODEL.replace("353", "352")
+    for look in (find_model, fetch_model):
+        with pytest.raises(ModelNotFoundError, match=rf"{typed}.*; the catalogue has .*{DEFAULT_MODEL}.*\.$"):
             look(typed)
 
 
 def test_a_downloaded_model_is_taken_without_a_word(both: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
     downloaded, _ = both
     downloaded.write_bytes(CONTENT)
-    assert chosen() == (downloaded, None, None)
-    assert taken() == downloaded
+    assert select_model() == (downloaded, None, None)
+    assert require_model() == downloaded
     assert caplog.text == ""
 
 
@@ -281,9 +282,9 @@ def test_without_a_downloaded_model_our_own_is_taken_and_said_to_be(
     both: tuple[Path, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     _, own = both
-    assert chosen() == (own, OWN_FOR_MISSING, None)
-    assert taken() == own
-    assert caplog.messages == [OWN_FOR_MISSING]
+    assert select_model() == (own, POSENET_MISSING_NOTE, None)
+    assert require_model() == own
+    assert caplog.messages == [POSENET_MISSING_NOTE]
 
 
 def test_for_a_damaged_download_our_own_stands_in_where_the_mirror_is_to_go_on(
@@ -291,40 +292,40 @@ def test_for_a_damaged_download_our_own_stands_in_where_the_mirror_is_to_go_on(
 ) -> None:
     downloaded, own = both
     downloaded.write_bytes(CONTENT[:-1])
-    model = chosen()
-    assert model[:2] == (own, OWN_FOR_DAMAGED)
+    model = select_model()
+    assert model[:2] == (own, POSENET_DAMAGED_NOTE)
     assert model.fault is not None
     assert model.fault.startswith(f"{downloaded} is damaged")
-    model.tell()
+    model.log_warnings()
     assert caplog.messages == [model.fault, model.note]
     with pytest.raises(ModelError, match="is damaged"):
-        taken()
+        require_model()
 
 
 def test_a_model_asked_for_by_name_is_that_or_none(both: tuple[Path, Path]) -> None:
     downloaded, own = both
-    for look in (chosen, taken):
-        with pytest.raises(ModelMissing, match="is not here"):
-            look(DEFAULT)
-    assert chosen(OWN) == (own, None, None), "whoever asks for it knows what it is"
+    for look in (select_model, require_model):
+        with pytest.raises(ModelNotFoundError, match="is not here"):
+            look(DEFAULT_MODEL)
+    assert select_model(BUNDLED_MODEL) == (own, None, None), "whoever asks for it knows what it is"
     downloaded.write_bytes(b"damaged")
     with pytest.raises(ModelError, match="is damaged"):
-        chosen(DEFAULT)
+        select_model(DEFAULT_MODEL)
 
 
 def test_our_own_model_is_never_fetched_and_says_what_to_do_when_it_is_damaged_or_gone(
     both: tuple[Path, Path],
 ) -> None:
     _, own = both
-    assert fetch(OWN) == find(OWN) == own
+    assert fetch_model(BUNDLED_MODEL) == find_model(BUNDLED_MODEL) == own
     own.write_bytes(b"damaged")
-    for look in (find, fetch, lambda _: chosen()):
+    for look in (find_model, fetch_model, lambda _: select_model()):
         with pytest.raises(ModelError, match=r"is damaged: .*; install Pose Mirror again, or run `.* fetch`\.$"):
-            look(OWN)
+            look(BUNDLED_MODEL)
     own.unlink()
-    for look in (find, fetch, lambda _: chosen()):
-        with pytest.raises(ModelMissing, match=r"is not in .*: install Pose Mirror again, or run `.* fetch`\.$"):
-            look(OWN)
+    for look in (find_model, fetch_model, lambda _: select_model()):
+        with pytest.raises(ModelNotFoundError, match=r"is not in .*: install Pose Mirror again, or run `.* fetch`\.$"):
+            look(BUNDLED_MODEL)
 
 
 def test_our_own_model_is_the_one_that_comes_with_the_program(
@@ -332,21 +333,21 @@ def test_our_own_model_is_the_one_that_comes_with_the_program(
 ) -> None:
     monkeypatch.setenv("POSE_MIRROR_MODELS", str(tmp_path / "models"))
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / f"{OWN}.tflite").write_bytes(b"of another version")
-    assert find(OWN) == both[1]
+    (tmp_path / "models" / f"{BUNDLED_MODEL}.tflite").write_bytes(b"of another version")
+    assert find_model(BUNDLED_MODEL) == both[1]
 
 
 def test_a_model_of_ones_own_is_taken_as_it_is(tmp_path: Path, cache: Path) -> None:
     file = tmp_path / "mine.tflite"
     file.write_bytes(b"whatever")
-    assert find(str(file)) == file
+    assert find_model(str(file)) == file
 
 
 def test_a_file_with_a_name_of_the_catalogue_is_checked_wherever_it_lies(tmp_path: Path, cache: Path) -> None:
-    file = tmp_path / f"{DEFAULT}.tflite"
+    file = tmp_path / f"{DEFAULT_MODEL}.tflite"
     file.write_bytes(b"whatever")
     with pytest.raises(ModelError, match=rf"^{file} is damaged"):
-        find(str(file))
+        find_model(str(file))
 
 
 def test_the_catalogue_knows_every_posenet_beside_the_project(models_folder: Path) -> None:
@@ -355,22 +356,22 @@ def test_the_catalogue_knows_every_posenet_beside_the_project(models_folder: Pat
         pytest.skip("SHA256SUMS is not with the models")
     listed = {tuple(line.split()) for line in sums.read_text().splitlines() if "posenet" in line}
     fetched = [model for model in catalogue() if model.url]
-    assert {(model.sha256, model.file) for model in fetched} == listed
+    assert {(model.sha256, model.file_name) for model in fetched} == listed
     for model in fetched:
-        assert (models_folder / model.file).stat().st_size == model.bytes
+        assert (models_folder / model.file_name).stat().st_size == model.bytes
 
 
 def test_the_catalogue_holds_together() -> None:
     names = [model.name for model in catalogue()]
-    assert DEFAULT in names
-    assert [model.name for model in catalogue() if not model.url] == [OWN]
+    assert DEFAULT_MODEL in names
+    assert [model.name for model in catalogue() if not model.url] == [BUNDLED_MODEL]
     for model in catalogue():
         assert model.licence == "Apache-2.0"
         assert model.about.endswith(".")
         if not model.url:
             continue
         assert model.url.startswith("https://github.com/google-coral/project-posenet/raw/")
-        assert model.url.endswith(f"/{model.file}")
+        assert model.url.endswith(f"/{model.file_name}")
         assert f"_{model.size[0]}_{model.size[1]}_" in model.name
         assert (model.edgetpu is None) == model.name.endswith("_edgetpu")
         assert model.edgetpu is None or model.edgetpu in names
@@ -384,8 +385,8 @@ def test_the_file_that_comes_with_the_program_is_the_catalogues(own_posenet: Pat
 
 
 def test_a_model_has_a_twin_for_the_edge_tpu_and_the_twin_has_none() -> None:
-    twin = edgetpu_twin(DEFAULT)
-    assert twin == f"{DEFAULT}_edgetpu"
-    assert edgetpu_twin(f"{DEFAULT}.tflite") == twin
-    assert edgetpu_twin(twin) is None
-    assert edgetpu_twin("mine.tflite") is None
+    twin = edgetpu_variant(DEFAULT_MODEL)
+    assert twin == f"{DEFAULT_MODEL}_edgetpu"
+    assert edgetpu_variant(f"{DEFAULT_MODEL}.tflite") == twin
+    assert edgetpu_variant(twin) is None
+    assert edgetpu_variant("mine.tflite") is None

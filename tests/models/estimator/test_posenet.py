@@ -17,12 +17,12 @@ from PIL import Image as pillow
 
 from models.estimator import posenet
 from models.estimator.estimator import Estimator, runtime
-from models.estimator.fetch import DEFAULT
-from models.estimator.posenet import EDGES, Heads, Scale, decode
+from models.estimator.fetch import DEFAULT_MODEL
+from models.estimator.posenet import EDGES, Heads, Quantization, decode
 from models.pose import Floats, Pose
-from tests.support.coco_photos import best_oks, corals, photos, share_within, stretched
+from tests.support.coco_photos import coral_poses, load_photos, mean_best_oks, share_within, stretch
 
-LOGITS, SHORT, MID = Scale(0.047, 128), Scale(0.392, 128), Scale(1.388, 117)
+LOGITS, SHORT, MID = Quantization(0.047, 128), Quantization(0.392, 128), Quantization(1.388, 117)
 STANDING = np.array(
     [(0, -60), (5, -64), (-5, -64), (11, -61), (-11, -61), (20, -38), (-20, -38), (28, -8), (-28, -8), (32, 20),
      (-32, 20), (12, 20), (-12, 20), (14, 60), (-14, 60), (15, 98), (-15, 98)],
@@ -35,8 +35,8 @@ def standing(x: float, y: float) -> Floats:
     return STANDING + np.array([x, y], np.float32)
 
 
-def quantized(values: Floats, scale: Scale) -> posenet.Quantized:
-    return np.clip(np.round(values / scale.scale + scale.zero), 0, 255).astype(np.uint8)
+def quantized(values: Floats, scale: Quantization) -> posenet.Quantized:
+    return np.clip(np.round(values / scale.scale + scale.zero_point), 0, 255).astype(np.uint8)
 
 
 def heads_of(people: Sequence[Floats], height: int = 25, width: int = 35, sure: float = 5.0) -> Heads:
@@ -85,7 +85,7 @@ def test_people_apart_from_each_other_are_all_found_where_they_are_and_nobody_el
 def test_a_person_is_moved_by_as_many_pixels_as_its_heads_are_by_cells() -> None:
     heads = heads_of([standing(200, 200)])
     heat_maps, short, mid = (np.roll(head, (1, 2), (0, 1)) for head in heads[:3])
-    moved = Heads(heat_maps, short, mid, heads.scales)
+    moved = Heads(heat_maps, short, mid, heads.quantization)
     (here,), (there,) = decode(heads), decode(moved)
     assert np.allclose(there.xy - here.xy, (32, 16), atol=0.01)
 
@@ -201,7 +201,7 @@ class InPhotos(NamedTuple):
         scaled = {}
         for name, (height, width) in self.sizes.items():
             scaled[name] = [pose.scaled(width / 481, height / 353) for pose in found[name]]
-        return best_oks(self.labels, scaled, large=large)
+        return mean_best_oks(self.labels, scaled, large=large)
 
 
 LITERT = runtime().startswith("ai-edge-litert")
@@ -210,14 +210,14 @@ LITERT = runtime().startswith("ai-edge-litert")
 @pytest.fixture(scope="module")
 def in_photos(shared_data: Path, models_folder: Path) -> InPhotos:
     """What is found at 353×481; by tflite-runtime, which takes ten times as long, in some of the photos."""
-    taken = list(photos(shared_data, None if LITERT else 60))
-    with Estimator(models_folder / f"{DEFAULT}.tflite") as estimator:
-        ours = {photo.name: decode(estimator.heads(stretched(photo.image, (353, 481)))) for photo in taken}
+    taken = list(load_photos(shared_data, None if LITERT else 60))
+    with Estimator(models_folder / f"{DEFAULT_MODEL}.tflite") as estimator:
+        ours = {photo.name: decode(estimator.heads(stretch(photo.image, (353, 481)))) for photo in taken}
     return InPhotos(
         {photo.name: photo.people for photo in taken},
         {photo.name: photo.image.shape[:2] for photo in taken},
         ours,
-        corals(shared_data),
+        coral_poses(shared_data),
     )
 
 
@@ -243,12 +243,12 @@ def test_as_coral_has_it_the_decoder_finds_the_very_same_people(
     if not LITERT:
         pytest.skip("what Coral's decoder found, it found in LiteRT's heads")
     monkeypatch.setattr(posenet, "ROOT_REFINEMENT", 0.0)
-    monkeypatch.setattr(posenet, "HIDDEN", 1.0)
-    monkeypatch.setattr(posenet, "SETTLED", 0.0)
-    theirs = corals(shared_data)
-    with Estimator(models_folder / f"{DEFAULT}.tflite") as estimator:
-        for photo in photos(shared_data, 40):
-            ours = decode(estimator.heads(stretched(photo.image, (353, 481))))
+    monkeypatch.setattr(posenet, "UNSHARED_SCORE_FACTOR", 1.0)
+    monkeypatch.setattr(posenet, "CONVERGED_BELOW", 0.0)
+    theirs = coral_poses(shared_data)
+    with Estimator(models_folder / f"{DEFAULT_MODEL}.tflite") as estimator:
+        for photo in load_photos(shared_data, 40):
+            ours = decode(estimator.heads(stretch(photo.image, (353, 481))))
             assert len(ours) == len(theirs[photo.name])
             for pose, one in zip(ours, theirs[photo.name], strict=True):
                 assert np.abs(pose.xy - one.xy).max() < 0.05

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from models.estimator import supervision
 from models.estimator.supervision import (
+    FAILURE_WINDOW,
     NO_EDGE_TPU,
-    WINDOW,
+    DevicePreference,
     Plan,
-    Wish,
     after_failure,
-    after_look,
-    first_plan,
+    after_probe,
+    backoff,
+    initial_plan,
     on_edgetpu,
-    pause,
     without_edgetpu,
 )
 
-wishes = st.sampled_from(get_args(Wish))
+wishes = st.sampled_from(get_args(DevicePreference))
 events = st.lists(
     st.tuples(
         st.sampled_from(["failure", "missing", "look", "back"]),
@@ -35,60 +35,60 @@ events = st.lists(
 
 
 def test_the_first_start_is_at_once_and_pauses_double_up_to_ten_seconds() -> None:
-    assert [pause(failures) for failures in range(9)] == [0, 0, 0.5, 1, 2, 4, 8, 10, 10]
-    assert pause(100_000) == 10  # a day of failures
+    assert [backoff(failures) for failures in range(9)] == [0, 0, 0.5, 1, 2, 4, 8, 10, 10]
+    assert backoff(100_000) == 10  # a day of failures
 
 
 def test_pauses_grow_while_nothing_works_and_vanish_after_steady_work() -> None:
-    plan = first_plan("cpu", 0.0, has_edgetpu_model=False)
+    plan = initial_plan("cpu", 0.0, has_edgetpu_model=False)
     waits = []
     for now in range(0, 80, 10):
-        plan = after_failure(plan, float(now), worked=0.4)
+        plan = after_failure(plan, float(now), uptime=0.4)
         waits.append(plan.start_at - now)
     assert waits == [0, 0.5, 1, 2, 4, 8, 10, 10]
-    assert after_failure(plan, 100.0, worked=30.0).start_at == 100.0
+    assert after_failure(plan, 100.0, uptime=30.0).start_at == 100.0
 
 
 @pytest.mark.parametrize(("third", "device"), [(59.9, "cpu"), (60.1, "edgetpu")])
 def test_three_failures_on_the_edge_tpu_count_only_within_a_minute(third: float, device: str) -> None:
-    plan = first_plan("auto", 0.0, has_edgetpu_model=True)
+    plan = initial_plan("auto", 0.0, has_edgetpu_model=True)
     for now in (0.0, 30.0, third):
         assert plan.device == "edgetpu"
-        plan = after_failure(plan, now, worked=20.0)
+        plan = after_failure(plan, now, uptime=20.0)
     assert plan.device == device
 
 
 def test_the_change_to_the_cpu_is_at_once_whatever_pause_the_edge_tpu_had_earned() -> None:
-    plan = first_plan("auto", 0.0, has_edgetpu_model=True)
+    plan = initial_plan("auto", 0.0, has_edgetpu_model=True)
     for now in (0.0, 1.0, 2.0):
-        plan = after_failure(plan, now, worked=0.0)
-    assert (plan.device, plan.start_at, plan.look_at) == ("cpu", 2.0, 62.0)
+        plan = after_failure(plan, now, uptime=0.0)
+    assert (plan.device, plan.start_at, plan.probe_at) == ("cpu", 2.0, 62.0)
     assert plan.note == supervision.TOO_MANY_FAILURES
 
 
 def test_an_edge_tpu_that_comes_back_starts_with_a_clean_slate() -> None:
-    plan = without_edgetpu(first_plan("auto", 0.0, has_edgetpu_model=True), 0.0, NO_EDGE_TPU)
-    plan = on_edgetpu(after_look(plan, 60.0), 62.0)
-    assert (plan.device, plan.note, plan.look_at, plan.edgetpu_failures) == ("edgetpu", None, inf, ())
+    plan = without_edgetpu(initial_plan("auto", 0.0, has_edgetpu_model=True), 0.0, NO_EDGE_TPU)
+    plan = on_edgetpu(after_probe(plan, 60.0), 62.0)
+    assert (plan.device, plan.note, plan.probe_at, plan.edgetpu_failures) == ("edgetpu", None, inf, ())
 
 
 def test_a_wish_for_the_edge_tpu_without_a_model_for_it_is_answered_with_a_sentence() -> None:
-    assert first_plan("edgetpu", 0.0, has_edgetpu_model=False).note == supervision.NO_EDGE_TPU_MODEL
-    assert first_plan("auto", 0.0, has_edgetpu_model=False).note is None
+    assert initial_plan("edgetpu", 0.0, has_edgetpu_model=False).note == supervision.NO_EDGE_TPU_MODEL
+    assert initial_plan("auto", 0.0, has_edgetpu_model=False).note is None
 
 
 def test_a_look_that_finds_nothing_new_leaves_the_note_as_it_is() -> None:
-    plan = without_edgetpu(first_plan("auto", 0.0, has_edgetpu_model=True), 0.0, NO_EDGE_TPU)
-    assert after_look(plan, 60.0).note == NO_EDGE_TPU
-    assert after_look(plan, 60.0, "It cannot be used.").note == "It cannot be used."
+    plan = without_edgetpu(initial_plan("auto", 0.0, has_edgetpu_model=True), 0.0, NO_EDGE_TPU)
+    assert after_probe(plan, 60.0).note == NO_EDGE_TPU
+    assert after_probe(plan, 60.0, "It cannot be used.").note == "It cannot be used."
 
 
 @given(wishes, st.booleans(), events)
 def test_over_any_course_of_events_the_plan_keeps_its_promises(
-    wish: Wish, has_edgetpu_model: bool, course: list[tuple[str, float, float]]
+    wish: DevicePreference, has_edgetpu_model: bool, course: list[tuple[str, float, float]]
 ) -> None:
     now = 0.0
-    plan = first_plan(wish, now, has_edgetpu_model=has_edgetpu_model)
+    plan = initial_plan(wish, now, has_edgetpu_model=has_edgetpu_model)
     possible = wish != "cpu" and has_edgetpu_model
     failed: list[float] = []  # on the Edge TPU, since it was last turned to
     for event, later, worked in course:
@@ -98,15 +98,15 @@ def test_over_any_course_of_events_the_plan_keeps_its_promises(
             failed = []
         elif event == "failure":
             failed.append(now)
-        assert plan.start_at <= now + supervision.LONGEST_PAUSE or plan.start_at == before.start_at
+        assert plan.start_at <= now + supervision.MAX_BACKOFF or plan.start_at == before.start_at
         assert possible or plan.device == "cpu"
-        assert possible or plan.look_at == inf, "the Edge TPU is looked for though it cannot be used"
+        assert possible or plan.probe_at == inf, "the Edge TPU is looked for though it cannot be used"
         if plan.device == "edgetpu":
             assert plan.note is None
-            assert sum(now - time < WINDOW for time in failed) < supervision.EDGE_TPU_FAILURES
+            assert sum(now - time < FAILURE_WINDOW for time in failed) < supervision.MAX_EDGE_TPU_FAILURES
         elif possible:
             assert plan.note, "on the CPU against the wish, and no sentence says so"
-            assert plan.look_at <= now + 60 or plan.look_at == before.look_at
+            assert plan.probe_at <= now + 60 or plan.probe_at == before.probe_at
         if before.device == "edgetpu" and plan.device == "cpu":
             assert plan.start_at == now
 
@@ -117,6 +117,6 @@ def _after(plan: Plan, event: str, now: float, worked: float) -> Plan:
         return after_failure(plan, now, worked)
     if event == "missing" and plan.device == "edgetpu":
         return without_edgetpu(plan, now, NO_EDGE_TPU)
-    if now >= plan.look_at:
-        return on_edgetpu(plan, now) if event == "back" else after_look(plan, now)
+    if now >= plan.probe_at:
+        return on_edgetpu(plan, now) if event == "back" else after_probe(plan, now)
     return plan

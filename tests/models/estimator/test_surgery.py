@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.estimator.estimator import Estimator
 from models.estimator.posenet import Quantized
-from models.estimator.surgery import ModelError, is_for_edge_tpu, without_decoder
+from models.estimator.surgery import ModelError, is_for_edge_tpu, strip_decoder
 
 SIZES = ("353_481", "481_641", "721_1281")
 HEADER, FOOTER = 4000, 40_000
@@ -38,7 +38,7 @@ def test_a_model_without_its_decoder_gives_bit_for_bit_what_the_model_of_raw_hea
     size: str, models_folder: Path, tmp_path: Path
 ) -> None:
     """Coral's files quantize two heads of one network differently: with the other's scales, one gives what it gives."""
-    stripped = without_decoder(model(models_folder, size))
+    stripped = strip_decoder(model(models_folder, size))
     for own, others in ((6 / 127.5, 0.0784313753247261), (0.3921568691730499, 0.0784313753247261)):
         assert stripped.count(struct.pack("<f", own)) == 1
         stripped = stripped.replace(struct.pack("<f", own), struct.pack("<f", others))
@@ -52,7 +52,7 @@ def test_the_mid_offsets_that_both_files_quantize_alike_are_the_same_without_any
     models_folder: Path, tmp_path: Path
 ) -> None:
     picture = np.random.default_rng(4).integers(0, 256, (193, 257, 3), np.uint8)
-    stripped = heads(without_decoder(model(models_folder)), tmp_path, picture)
+    stripped = heads(strip_decoder(model(models_folder)), tmp_path, picture)
     raw = heads(model(models_folder, kind="quant"), tmp_path, picture)
     assert (stripped[2] == raw[2]).all()
 
@@ -60,7 +60,7 @@ def test_the_mid_offsets_that_both_files_quantize_alike_are_the_same_without_any
 @pytest.mark.parametrize("size", SIZES)
 def test_a_model_for_the_edge_tpu_without_its_decoder_is_one_op(size: str, models_folder: Path) -> None:
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="only LiteRT brings the schema along")
-    stripped = without_decoder(model(models_folder, size, "quant_decoder_edgetpu"))
+    stripped = strip_decoder(model(models_folder, size, "quant_decoder_edgetpu"))
     read = schema.Model.GetRootAsModel(stripped, 0)
     graph = read.Subgraphs(0)
     assert [read.OperatorCodes(i).CustomCode() for i in range(read.OperatorCodesLength())] == [b"edgetpu-custom-op"]
@@ -71,9 +71,9 @@ def test_a_model_for_the_edge_tpu_without_its_decoder_is_one_op(size: str, model
 
 
 def test_a_model_without_a_decoder_stays_as_it_is(models_folder: Path) -> None:
-    raw, stripped = model(models_folder, kind="quant"), without_decoder(model(models_folder))
-    assert without_decoder(raw) is raw
-    assert without_decoder(stripped) is stripped
+    raw, stripped = model(models_folder, kind="quant"), strip_decoder(model(models_folder))
+    assert strip_decoder(raw) is raw
+    assert strip_decoder(stripped) is stripped
     assert len(stripped) == len(model(models_folder))
 
 
@@ -88,7 +88,7 @@ def test_bytes_that_are_no_model_are_refused(content: bytes, says_so: bool) -> N
     if says_so:
         content = content[:4] + b"TFL3" + content[8:]
     with pytest.raises(ModelError, match=r"^(the|this) [^\n]+$"):
-        without_decoder(content)
+        strip_decoder(content)
 
 
 @given(st.floats(0, 1))
@@ -97,7 +97,7 @@ def test_a_model_cut_short_is_refused(models_folder: Path, part: float) -> None:
     whole = model(models_folder)
     unused = 64  # nothing in the file leads to its last bytes
     with pytest.raises(ModelError, match="damaged"):
-        without_decoder(whole[: int(part * (len(whole) - unused))])
+        strip_decoder(whole[: int(part * (len(whole) - unused))])
 
 
 @given(st.lists(st.tuples(st.integers(-FOOTER, HEADER - 1), st.integers(0, 255)), min_size=1, max_size=6))
@@ -110,7 +110,7 @@ def test_a_model_with_wrong_bytes_is_refused_or_cut_and_never_anything_else(
         content[place] = byte
     start = time.process_time()
     with suppress(ModelError):
-        assert len(without_decoder(bytes(content))) == len(content)
+        assert len(strip_decoder(bytes(content))) == len(content)
     assert time.process_time() - start < 2
 
 
@@ -120,5 +120,5 @@ def test_a_model_that_claims_millions_of_parts_is_refused_at_once(models_folder:
     content[8:] = struct.pack("<I", 100_000) * ((len(content) - 8) // 4)
     start = time.process_time()
     with pytest.raises(ModelError):
-        without_decoder(bytes(content))
+        strip_decoder(bytes(content))
     assert time.process_time() - start < 1

@@ -23,17 +23,17 @@ from models.estimator import supervision
 from models.estimator.child import from_rows, to_rows
 from models.estimator.estimator import Estimator
 from models.estimator.supervision import NO_EDGE_TPU, TOO_MANY_FAILURES
-from models.estimator.watched import EstimatorLost, EstimatorProcess
+from models.estimator.watched import EstimatorProcess, EstimatorUnavailable
 from models.figures import perform
 from models.pose import Image, Pose
-from tests.support.failing_estimators import Inventory, Obedient, picture_as_pose
-from tests.support.held import held
+from tests.support.failing_estimators import FailingEstimator, ModuleLister, pose_from_picture
+from tests.support.held import held_resources
 
 REPLACED_WITHIN = 3.0
 """Seconds from when a failure is known to when there are poses again."""
 
 
-def picture(order: int = failing.WELL, people: int = 1, size: tuple[int, int] = (48, 64)) -> Image:
+def picture(order: int = failing.SUCCEED, people: int = 1, size: tuple[int, int] = (48, 64)) -> Image:
     image = np.random.default_rng(order + people).integers(0, 256, (*size, 3), np.uint8)
     image[0, 0, :2] = order, people
     return image
@@ -56,8 +56,8 @@ def edgetpu_model(tmp_path: Path) -> Path:
 @contextmanager
 def obedient(model: Path, **options: Any) -> Iterator[EstimatorProcess]:
     """An estimator process, warm, that fails when told to."""
-    with EstimatorProcess(model, **{"device": "cpu", "make": Obedient, **options}) as process:
-        process.warm()
+    with EstimatorProcess(model, **{"device": "cpu", "make": FailingEstimator, **options}) as process:
+        process.wait_until_ready()
         yield process
 
 
@@ -68,7 +68,7 @@ def seconds_until_poses(process: EstimatorProcess, image: Image, limit: float = 
         try:
             process.estimate(image)
             return time.monotonic() - began
-        except EstimatorLost:
+        except EstimatorUnavailable:
             time.sleep(0.01)
     pytest.fail(f"no poses within {limit} s")
 
@@ -105,10 +105,10 @@ def test_each_picture_arrives_whole_whatever_its_size_and_memory_order(model: Pa
             image = picture(people=number, size=size)
             found = process.estimate(image)
             assert len(found) == number
-            assert all(same(pose, picture_as_pose(image)) for pose in found)
+            assert all(same(pose, pose_from_picture(image)) for pose in found)
         mirrored = picture()[:, ::-1]
-        mirrored[0, 0, :2] = failing.WELL, 1
-        assert same(process.estimate(mirrored)[0], picture_as_pose(mirrored))
+        mirrored[0, 0, :2] = failing.SUCCEED, 1
+        assert same(process.estimate(mirrored)[0], pose_from_picture(mirrored))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_child_is_told_the_model_the_device_the_size_and_the_threads(model: 
 
 
 def test_the_child_does_without_screen_camera_index_and_the_main_module(model: Path) -> None:
-    with obedient(model, make=Inventory) as process:
+    with obedient(model, make=ModuleLister) as process:
         modules = {name.partition(".")[0] for name in (process.runtime or "").split()}
     assert "models" in modules
     assert not modules & {"device", "index", "pygame", "annoy", "pytest", "hypothesis"}
@@ -149,7 +149,7 @@ def test_an_estimator_killed_between_two_frames_is_replaced(model: Path, number:
         os.kill(first, number)
         assert wait_until(lambda: not alive(first))
         with pytest.raises(
-            EstimatorLost, match=rf"^The estimator stopped \({number.name}\) and is being started again"
+            EstimatorUnavailable, match=rf"^The estimator stopped \({number.name}\) and is being started again"
         ):
             process.estimate(picture())
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
@@ -162,37 +162,39 @@ def test_an_estimator_killed_between_two_frames_is_replaced(model: Path, number:
         (failing.ABORT, r"The estimator stopped \(SIGABRT\) and is being started again\."),
         (failing.SEGFAULT, r"The estimator stopped \(SIGSEGV\) and is being started again\."),
         (failing.EXIT, r"The estimator ended by itself \(status 3\) and is being started again\."),
-        (failing.REFUSE, r"The estimator is being started again: The Edge TPU has left\. Plug it in again\."),
-        (failing.STUMBLE, r"The estimator is being started again: KeyError: 'nobody thought of this'"),
-        (failing.LIMITED, r"The estimator is being started again: \S*MemoryError: Unable to allocate .*"),
+        (failing.RAISE_OSERROR, r"The estimator is being started again: The Edge TPU has left\. Plug it in again\."),
+        (failing.RAISE_KEYERROR, r"The estimator is being started again: KeyError: 'nobody thought of this'"),
+        (failing.EXCEED_MEMORY_LIMIT, r"The estimator is being started again: \S*MemoryError: Unable to allocate .*"),
     ],
 )
 def test_an_estimator_that_dies_over_a_frame_is_replaced_and_says_why(model: Path, order: int, sentence: str) -> None:
     with obedient(model) as process:
         began = time.monotonic()
-        with pytest.raises(EstimatorLost, match=f"^{sentence}$"):
+        with pytest.raises(EstimatorUnavailable, match=f"^{sentence}$"):
             process.estimate(picture(order))
         assert time.monotonic() - began < 2.5, "a death is known when it happens, not when patience ends"
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
 
 
 @pytest.mark.parametrize(
-    "order", [failing.NO_ROWS, failing.NARROW_ROWS, failing.NO_NUMBERS, failing.NO_PICKLE, failing.TOO_LONG]
+    "order", [failing.NO_ROWS, failing.NARROW_ROWS, failing.NAN_ROWS, failing.NO_PICKLE, failing.TOO_LONG]
 )
 def test_an_estimator_whose_answer_is_none_is_replaced(model: Path, order: int) -> None:
     with obedient(model) as process:
         first = process.pid
-        with pytest.raises(EstimatorLost, match=r"^The estimator answered with nonsense and is being started again\.$"):
+        with pytest.raises(
+            EstimatorUnavailable, match=r"^The estimator answered with nonsense and is being started again\.$"
+        ):
             process.estimate(picture(order))
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
         assert process.pid != first
         image = picture()
-        assert same(process.estimate(image)[0], picture_as_pose(image))
+        assert same(process.estimate(image)[0], pose_from_picture(image))
 
 
 def test_an_estimator_that_begins_with_another_answer_is_replaced(model: Path) -> None:
     model.write_text(f"{failing.NO_PICKLE}\n")
-    with EstimatorProcess(model, device="cpu", make=Obedient) as process:
+    with EstimatorProcess(model, device="cpu", factory=FailingEstimator) as process:
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
         assert model.read_text() == "", "the first was made and did as it was told"
 
@@ -204,18 +206,20 @@ def test_where_memory_runs_out_the_estimator_goes_before_the_mirror(model: Path)
 
 
 def test_an_unforeseen_error_leaves_its_traceback_in_the_log(model: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with obedient(model) as process, pytest.raises(EstimatorLost):
-        process.estimate(picture(failing.STUMBLE))
+    with obedient(model) as process, pytest.raises(EstimatorUnavailable):
+        process.estimate(picture(failing.RAISE_KEYERROR))
     assert 'raise KeyError("nobody thought of this")' in caplog.text
 
 
-@pytest.mark.parametrize("order", [failing.HANG, failing.HANG_WITH_THE_LOCK], ids=["sleeping", "holding the lock"])
+@pytest.mark.parametrize("order", [failing.HANG, failing.HANG_WITH_GIL], ids=["sleeping", "holding the lock"])
 def test_an_estimator_that_hangs_is_given_up_after_the_patience_and_replaced(model: Path, order: int) -> None:
     with obedient(model, patience=0.4) as process:
         first = process.pid
         assert first
         began = time.monotonic()
-        with pytest.raises(EstimatorLost, match=r"^The estimator did not answer for 0\.4 s and is being started again"):
+        with pytest.raises(
+            EstimatorUnavailable, match=r"^The estimator did not answer for 0\.4 s and is being started again"
+        ):
             process.estimate(picture(order))
         assert 0.4 <= time.monotonic() - began < 1.5
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
@@ -228,7 +232,7 @@ def test_a_stopped_estimator_is_replaced_and_does_not_outlive_it(model: Path) ->
         assert first
         os.kill(first, signal.SIGSTOP)
         began = time.monotonic()
-        with pytest.raises(EstimatorLost, match="did not answer"):
+        with pytest.raises(EstimatorUnavailable, match="did not answer"):
             process.estimate(picture())
         assert time.monotonic() - began < 1.5
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
@@ -245,22 +249,22 @@ def test_with_the_mirrors_own_patience_a_stopped_estimator_costs_five_seconds_an
 
 def test_a_child_that_does_not_come_up_is_replaced_by_one_that_does(model: Path) -> None:
     model.write_text(f"{failing.HANG}\n")
-    with EstimatorProcess(model, device="cpu", make=Obedient, start_limit=2.0) as process:
-        with pytest.raises(EstimatorLost, match=r"^The estimator is being started\.$"):
+    with EstimatorProcess(model, device="cpu", factory=FailingEstimator, start_timeout=2.0) as process:
+        with pytest.raises(EstimatorUnavailable, match=r"^The estimator is being started\.$"):
             process.estimate(picture())
-        with pytest.raises(EstimatorLost, match=r"^The estimator is being started\.$"):
-            process.warm(timeout=0.1)
+        with pytest.raises(EstimatorUnavailable, match=r"^The estimator is being started\.$"):
+            process.wait_until_ready(timeout=0.1)
         assert 1.0 < seconds_until_poses(process, picture()) < 2.0 + REPLACED_WITHIN
 
 
 def test_a_model_that_never_works_is_said_at_once_and_tried_ever_more_seldom(model: Path) -> None:
-    model.write_text(f"{failing.REFUSE}\n" * 1000)
-    with EstimatorProcess(model, device="cpu", make=Obedient) as process:
-        with pytest.raises(EstimatorLost, match=r"^The Edge TPU has left\. Plug it in again\.$"):
-            process.warm()
+    model.write_text(f"{failing.RAISE_OSERROR}\n" * 1000)
+    with EstimatorProcess(model, device="cpu", factory=FailingEstimator) as process:
+        with pytest.raises(EstimatorUnavailable, match=r"^The Edge TPU has left\. Plug it in again\.$"):
+            process.wait_until_ready()
         end = time.monotonic() + 2.5
         while time.monotonic() < end:
-            with pytest.raises(EstimatorLost):
+            with pytest.raises(EstimatorUnavailable):
                 process.estimate(picture())
             time.sleep(0.01)
     starts = 1000 - model.read_text().count("\n")
@@ -291,7 +295,7 @@ def test_an_attached_edge_tpu_is_used_with_the_model_compiled_for_it(model: Path
 def test_an_edge_tpu_that_cannot_be_opened_gives_way_to_the_cpu_with_its_reason(
     model: Path, edgetpu_model: Path
 ) -> None:
-    edgetpu_model.write_text(f"{failing.REFUSE}\n")
+    edgetpu_model.write_text(f"{failing.RAISE_OSERROR}\n")
     with obedient(model, device="edgetpu", edgetpu_model=edgetpu_model, attached=list) as process:
         assert process.device == "cpu"
         assert process.note is not None
@@ -306,7 +310,7 @@ def test_three_crashes_on_the_edge_tpu_within_a_minute_and_the_cpu_takes_over(
     with obedient(model, **options) as process:
         for crash in range(3):
             assert process.device == "edgetpu", f"after {crash} crashes"
-            with pytest.raises(EstimatorLost, match="SIGABRT"):
+            with pytest.raises(EstimatorUnavailable, match="SIGABRT"):
                 process.estimate(picture(failing.ABORT))
             assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
         assert process.device == "cpu"
@@ -330,11 +334,13 @@ def test_an_edge_tpu_that_leaves_and_returns_is_used_again_without_a_frame_lost(
     options = {"device": "auto", "edgetpu_model": edgetpu_model, "attached": lambda: devices, "look_every": 0.2}
     with obedient(model, **options) as process:
         devices.clear()
-        with pytest.raises(EstimatorLost, match="SIGABRT"):  # what libedgetpu does when it is unplugged
+        with pytest.raises(EstimatorUnavailable, match="SIGABRT"):  # what libedgetpu does when it is unplugged
             process.estimate(picture(failing.ABORT))
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
         assert (process.device, process.note) == ("cpu", NO_EDGE_TPU)
-        edgetpu_model.write_text(f"{failing.REFUSE}\n{failing.SEGFAULT}\n")  # it does not come back at the first try
+        edgetpu_model.write_text(
+            f"{failing.RAISE_OSERROR}\n{failing.SEGFAULT}\n"
+        )  # it does not come back at the first try
         devices.append("usb")
         notes = set()
 
@@ -363,26 +369,26 @@ def test_a_wish_for_the_cpu_never_looks_for_an_edge_tpu(model: Path, edgetpu_mod
 def test_twenty_replacements_leave_no_process_thread_descriptor_or_shared_memory_behind(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervision, "STEADY", 0.0)  # each start at once
-    before, shared = held(), set(os.listdir("/dev/shm"))
+    monkeypatch.setattr(supervision, "STEADY_AFTER", 0.0)  # each start at once
+    before, shared = held_resources(), set(os.listdir("/dev/shm"))
     with obedient(model) as process:
         process.estimate(picture())
-        running = held()
+        running = held_resources()
         for _ in range(20):
             assert process.pid
             os.kill(process.pid, signal.SIGKILL)
             seconds_until_poses(process, picture())
-        now = held()
+        now = held_resources()
         assert (now - before).total() == (running - before).total(), now - running
-    assert held() - before == Counter()
+    assert held_resources() - before == Counter()
     assert wait_until(lambda: not set(os.listdir("/dev/shm")) - shared), "other tests' may be there for a moment"
 
 
 @pytest.mark.parametrize("state", ["starting", "working", "stopped"])
 def test_closing_ends_the_child_whatever_it_is_at_and_twice_is_once(model: Path, state: str) -> None:
-    process = EstimatorProcess(model, device="cpu", make=Obedient)
+    process = EstimatorProcess(model, device="cpu", factory=FailingEstimator)
     if state != "starting":
-        process.warm()
+        process.wait_until_ready()
     pid = process.pid
     assert pid
     if state == "stopped":
@@ -393,16 +399,16 @@ def test_closing_ends_the_child_whatever_it_is_at_and_twice_is_once(model: Path,
 
 
 def test_closing_from_another_thread_ends_a_call_under_way_and_starts_nothing_new(model: Path) -> None:
-    before = held()
+    before = held_resources()
     with obedient(model) as process:
         timer = threading.Timer(0.2, process.close)
         timer.start()
-        with pytest.raises(EstimatorLost, match=r"^The estimator is closed\.$"):
+        with pytest.raises(EstimatorUnavailable, match=r"^The estimator is closed\.$"):
             process.estimate(picture(failing.HANG))
         timer.join()
-        with pytest.raises(EstimatorLost, match=r"^The estimator is closed\.$"):
+        with pytest.raises(EstimatorUnavailable, match=r"^The estimator is closed\.$"):
             process.estimate(picture())
-    assert held() - before == Counter()
+    assert held_resources() - before == Counter()
 
 
 def test_an_interrupted_call_does_not_give_its_answer_to_the_next_picture(model: Path) -> None:
@@ -414,13 +420,13 @@ def test_an_interrupted_call_does_not_give_its_answer_to_the_next_picture(model:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.1)
             with pytest.raises(KeyboardInterrupt):
-                process.estimate(picture(failing.DAWDLE))
+                process.estimate(picture(failing.RESPOND_SLOWLY))
         finally:
             signal.signal(signal.SIGALRM, handler)
         time.sleep(0.4)
-        process.warm()
+        process.wait_until_ready()
         image = picture()
-        assert same(process.estimate(image)[0], picture_as_pose(image))
+        assert same(process.estimate(image)[0], pose_from_picture(image))
 
 
 PARENT = """
@@ -453,7 +459,7 @@ def parent(model: Path, order: int) -> Iterator[tuple[subprocess.Popen[str], int
         try:
             assert program.stdout
             child = int(program.stdout.readline())
-            if order == failing.WELL:
+            if order == failing.SUCCEED:
                 assert program.stdout.readline() == "idle\n"
             else:
                 time.sleep(0.3)  # it sends the picture meanwhile
@@ -467,7 +473,7 @@ def parent(model: Path, order: int) -> Iterator[tuple[subprocess.Popen[str], int
 def test_the_child_dies_with_its_parent_even_when_it_cannot_notice(
     model: Path, number: signal.Signals, state: str
 ) -> None:
-    with parent(model, failing.HANG_WITH_THE_LOCK if state == "in a driver" else failing.WELL) as (program, child):
+    with parent(model, failing.HANG_WITH_GIL if state == "in a driver" else failing.SUCCEED) as (program, child):
         if state == "stopped":
             os.kill(child, signal.SIGSTOP)
         assert alive(child)
@@ -477,7 +483,7 @@ def test_the_child_dies_with_its_parent_even_when_it_cannot_notice(
 
 
 def test_ctrl_c_reaches_the_parent_alone_which_can_still_estimate_and_then_cleans_up(model: Path) -> None:
-    with parent(model, failing.WELL) as (program, child):
+    with parent(model, failing.SUCCEED) as (program, child):
         os.killpg(program.pid, signal.SIGINT)
         assert program.stdout
         assert program.stdout.readline() == f"{child} 1\n"
@@ -495,7 +501,7 @@ def test_a_dead_estimator_leaves_no_core_dump_with_the_visitors_picture(model: P
 def test_the_real_estimator_answers_through_the_process_as_it_does_without(each_posenet: Path) -> None:
     image, _ = perform(1.5, 640, 480)
     with Estimator(each_posenet) as estimator, EstimatorProcess(each_posenet, device="cpu") as process:
-        process.warm()
+        process.wait_until_ready()
         expected, found = estimator.estimate(image), process.estimate(image)
         assert expected
         assert all(same(pose, other) for pose, other in zip(expected, found, strict=True))
@@ -511,6 +517,9 @@ def test_a_damaged_model_is_named_by_the_parent(
     caplog.set_level(logging.INFO)
     damaged = tmp_path / "damaged.tflite"
     damaged.write_bytes(own_posenet.read_bytes()[:1000])
-    with EstimatorProcess(damaged, device="cpu") as process, pytest.raises(EstimatorLost, match=r"damaged\.tflite"):
-        process.warm()
+    with (
+        EstimatorProcess(damaged, device="cpu") as process,
+        pytest.raises(EstimatorUnavailable, match=r"damaged\.tflite"),
+    ):
+        process.wait_until_ready()
     assert "Traceback" not in caplog.text

@@ -14,22 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.estimator.estimator import Estimator
-from models.figures import REPERTOIRE, perform, picture
-from models.figures.body import Tailor, dress
-from models.figures.edges import straighten
-from models.figures.life import LIFE
+from models.figures import REPERTOIRE, draw_picture, perform
+from models.figures.body import FigureBuilder, add_body
+from models.figures.edges import antialias
+from models.figures.life import COMMON_MOVEMENTS
 from models.figures.look import Look
 from models.figures.movement import Prop
 from models.figures.painting import Person, paint
 from models.figures.projection import Camera
-from models.figures.routine import CUES, LENGTH, body
-from models.figures.skeleton import LIMBS, SIDES, Build, Skeleton, skeleton
+from models.figures.routine import CUES, CYCLE_SECONDS, skeleton_at
+from models.figures.skeleton import BONE_LENGTHS, SIDES, Build, Skeleton, pose_skeleton
 from models.figures.solids import Solids, draw, sample
-from models.figures.stance import ANGLES, INDEX, LIMITS, Stance, mirrored, stance, within_limits
-from models.figures.starter_pictures import ROUNDS, SELDOM, choose
+from models.figures.stance import ANGLE_INDEX, ANGLE_NAMES, LIMITS, Stance, clamp_to_limits, make_stance, mirrored
+from models.figures.starter_pictures import RARE_MOVEMENTS, ROUNDS_FOR_ALL, choose_movement
 from models.figures.styles import INK, NIGHT, PAPER, POSTER, SOFT
 from models.figures.wardrobe import BUILDS
-from models.pose import LEFT_WRIST, NOSE, RIGHT_WRIST, SIGMAS, SWAP, Floats, Pose
+from models.pose import LEFT_WRIST, MIRROR_ORDER, NOSE, RIGHT_WRIST, SIGMAS, Floats, Pose
 from tests.support.paths import ROOT
 
 TITLES = [movement.title for movement in REPERTOIRE]
@@ -39,8 +39,8 @@ GREY = np.full((240, 200, 3), 128, np.uint8)
 @st.composite
 def stances(draw: st.DrawFn) -> Stance:
     """Any stance that joints allow."""
-    shares = draw(st.lists(st.floats(0, 1), min_size=len(ANGLES), max_size=len(ANGLES)))
-    return within_limits(LIMITS[:, 0] + np.array(shares) * (LIMITS[:, 1] - LIMITS[:, 0]))
+    shares = draw(st.lists(st.floats(0, 1), min_size=len(ANGLE_NAMES), max_size=len(ANGLE_NAMES)))
+    return clamp_to_limits(LIMITS[:, 0] + np.array(shares) * (LIMITS[:, 1] - LIMITS[:, 0]))
 
 
 def bones(made: Skeleton) -> dict[str, float]:
@@ -77,9 +77,11 @@ def oks(found: Pose, truth: Pose) -> float:
 
 
 def test_every_named_pose_keeps_to_what_joints_allow_however_it_is_taken():
-    chance = np.random.default_rng(3)
-    taken = [(one.title, made) for one in REPERTOIRE for made in (one.stance, one.taken(chance), one.taken(chance))]
-    assert not [title for title, made in taken if not np.allclose(within_limits(made), made)]
+    rng = np.random.default_rng(3)
+    taken = [
+        (one.title, made) for one in REPERTOIRE for made in (one.stance, one.sample_stance(rng), one.sample_stance(rng))
+    ]
+    assert not [title for title, made in taken if not np.allclose(clamp_to_limits(made), made)]
 
 
 def test_there_are_many_named_poses_and_no_title_twice():
@@ -91,31 +93,31 @@ def test_there_are_many_named_poses_and_no_title_twice():
 @given(stances(), stances(), st.floats(0, 1))
 def test_a_mixture_of_two_stances_within_the_limits_is_within_them(one, two, share):
     mixed = one * share + two * (1 - share)
-    assert np.allclose(within_limits(mixed), mixed, atol=1e-6)
+    assert np.allclose(clamp_to_limits(mixed), mixed, atol=1e-6)
 
 
 @given(stances())
 def test_a_stance_mirrored_twice_is_itself_and_mirrored_once_the_mirror_image(one):
     assert np.allclose(mirrored(mirrored(one)), one)
     free = one.copy()
-    free[INDEX["floor"]] = 0.0
-    points, other = skeleton(free).keypoints(), skeleton(mirrored(free)).keypoints()[SWAP]
+    free[ANGLE_INDEX["floor"]] = 0.0
+    points, other = pose_skeleton(free).keypoints(), pose_skeleton(mirrored(free)).keypoints()[MIRROR_ORDER]
     assert np.allclose(points, other * np.array([-1, 1, 1]), atol=1e-6)
 
 
 def test_an_unknown_angle_is_refused():
     with pytest.raises(KeyError):
-        stance(left_antenna=10)
+        make_stance(left_antenna=10)
 
 
 def test_a_movement_with_families_is_taken_differently_each_time_but_for_what_it_is_named_after():
-    chance = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     movement = next(one for one in REPERTOIRE if one.title == "Hailing a taxi")
-    taken = np.array([movement.taken(chance) for _ in range(20)])
+    taken = np.array([movement.sample_stance(rng) for _ in range(20)])
     for name in ("left_hip", "right_knee", "left_elbow"):
-        assert np.ptp(taken[:, INDEX[name]]) > 4
+        assert np.ptp(taken[:, ANGLE_INDEX[name]]) > 4
     for name in ("right_arm", "right_plane", "right_elbow"):
-        assert np.ptp(taken[:, INDEX[name]]) == 0
+        assert np.ptp(taken[:, ANGLE_INDEX[name]]) == 0
 
 
 # Skeletons
@@ -124,32 +126,35 @@ def test_a_movement_with_families_is_taken_differently_each_time_but_for_what_it
 @given(stances(), st.sampled_from(sorted(BUILDS)))
 @settings(max_examples=60)
 def test_bones_stay_as_long_as_they_are_in_any_stance(taken, build):
-    rest, made = bones(skeleton(stance(), BUILDS[build])), bones(skeleton(taken, BUILDS[build]))
+    rest, made = bones(pose_skeleton(make_stance(), BUILDS[build])), bones(pose_skeleton(taken, BUILDS[build]))
     assert made == pytest.approx(rest, abs=1e-9)
 
 
 @given(stances())
 @settings(max_examples=60)
 def test_elbows_bend_forward_only_and_knees_backward_only_also_when_feet_are_planted(taken):
-    made = skeleton(taken)
+    made = pose_skeleton(taken)
     for side in SIDES:
         forearm = made.points[f"{side}_wrist"] - made.points[f"{side}_elbow"]
         shank = made.points[f"{side}_ankle"] - made.points[f"{side}_knee"]
         assert float(forearm @ made.frames[f"{side}_upper_arm"][:, 2]) >= -1e-9
         assert float(shank @ made.frames[f"{side}_thigh"][:, 2]) <= 1e-9
-        assert bend(made, f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist") <= LIMITS[INDEX["left_elbow"], 1] + 0.1
-        assert bend(made, f"{side}_hip", f"{side}_knee", f"{side}_ankle") <= LIMITS[INDEX["left_knee"], 1] + 0.1
+        assert (
+            bend(made, f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist")
+            <= LIMITS[ANGLE_INDEX["left_elbow"], 1] + 0.1
+        )
+        assert bend(made, f"{side}_hip", f"{side}_knee", f"{side}_ankle") <= LIMITS[ANGLE_INDEX["left_knee"], 1] + 0.1
 
 
 @pytest.fixture(scope="module")
 def standing() -> dict[str, tuple[Stance, Skeleton]]:
     """Every named pose by its title, as it is written down, and its skeleton."""
-    return {movement.title: (movement.stance, skeleton(movement.stance)) for movement in REPERTOIRE}
+    return {movement.title: (movement.stance, pose_skeleton(movement.stance)) for movement in REPERTOIRE}
 
 
 def test_whoever_is_not_in_the_air_touches_the_floor_and_nobody_sinks_into_it(standing):
     lowest = {
-        title: min(float(point[1]) for point in made.points.values()) - taken[INDEX["lift"]] / 100
+        title: min(float(point[1]) for point in made.points.values()) - taken[ANGLE_INDEX["lift"]] / 100
         for title, (taken, made) in standing.items()
     }
     # the thickest part that may lie on the floor is a hip
@@ -161,13 +166,13 @@ def test_planted_feet_stand_on_the_floor(standing):
         f"{title}, {side}": float(made.points[f"{side}_ball"][1])
         for title, (taken, made) in standing.items()
         for side in SIDES
-        if taken[INDEX[f"{side}_planted"]] == 1 and taken[INDEX["lift"]] == 0
+        if taken[ANGLE_INDEX[f"{side}_planted"]] == 1 and taken[ANGLE_INDEX["lift"]] == 0
     }
     assert not {which: height for which, height in high.items() if height >= 0.085}
 
 
 def test_a_raised_left_arm_is_on_the_right_of_the_picture_of_somebody_who_faces_the_camera():
-    made = skeleton(stance(left_arm=160))
+    made = pose_skeleton(make_stance(left_arm=160))
     pixels = seen_from_the_front(made).project(made.keypoints())
     assert pixels[LEFT_WRIST, 0] > pixels[NOSE, 0] > pixels[RIGHT_WRIST, 0]
     assert pixels[LEFT_WRIST, 1] < pixels[NOSE, 1] < pixels[RIGHT_WRIST, 1]
@@ -175,9 +180,9 @@ def test_a_raised_left_arm_is_on_the_right_of_the_picture_of_somebody_who_faces_
 
 def test_bones_have_a_persons_proportions():
     for build in BUILDS.values():
-        assert build.bone("thigh") + build.bone("shank") < build.height * 0.55
-        assert 0.9 < build.bone("upper_arm") / build.bone("forearm") < 1.3
-    assert set(LIMBS) == {"thigh", "shank", "upper_arm", "forearm", "palm"}
+        assert build.bone_length("thigh") + build.bone_length("shank") < build.height * 0.55
+        assert 0.9 < build.bone_length("upper_arm") / build.bone_length("forearm") < 1.3
+    assert set(BONE_LENGTHS) == {"thigh", "shank", "upper_arm", "forearm", "palm"}
 
 
 # Solids
@@ -188,7 +193,7 @@ def drawn(start: tuple[float, ...], end: tuple[float, ...], radii: tuple[float, 
     solids = Solids()
     solids.add(1, np.array(start), np.array(end), radii, **rest)  # type: ignore[arg-type]
     camera = Camera(np.eye(3), np.zeros(3), 1000.0, 50_000.0, (60.0, 60.0))
-    buffers = draw(solids, solids.seen_by(camera), 121, 121)
+    buffers = draw(solids, solids.project(camera), 121, 121)
     assert buffers is not None
     whole = np.full((121, 121), np.nan, np.float32)
     part = np.where(buffers.material > 0, buffers.nearness, np.nan)
@@ -238,9 +243,9 @@ def ball() -> tuple[Solids, Camera]:
 
 
 def test_single_places_are_seen_as_pixels_are():
-    made, camera = Solids(), seen_from_the_front(skeleton(stance(left_arm=70)))
-    dress(Tailor(made, skeleton(stance(left_arm=70)), Look(), 0, fine=True))
-    forms = made.seen_by(camera)
+    made, camera = Solids(), seen_from_the_front(pose_skeleton(make_stance(left_arm=70)))
+    add_body(FigureBuilder(made, pose_skeleton(make_stance(left_arm=70)), Look(), 0, fine=True))
+    forms = made.project(camera)
     buffers = draw(made, forms, 200, 240)
     assert buffers is not None
     y, x = (np.indices(buffers.material.shape).reshape(2, -1)[:, ::7]).astype(np.float32)
@@ -251,18 +256,18 @@ def test_single_places_are_seen_as_pixels_are():
 
 def test_a_straightened_edge_covers_as_much_of_its_pixels_as_the_solid_does():
     solids, camera = ball()
-    forms = solids.seen_by(camera)
+    forms = solids.project(camera)
     buffers = draw(solids, forms, 61, 61)
     assert buffers is not None
     black = np.zeros((*buffers.material.shape, 3), np.uint8)
     white = np.where(buffers.material[..., None] > 0, np.uint8(255), black)
-    straighten(white, buffers, black, solids, forms)
+    antialias(white, buffers, black, solids, forms)
     assert white[..., 0].sum() / 255 == pytest.approx(np.pi * 20**2, rel=0.003)
     assert len(np.unique(white)) == 5, "an edge's pixel is seen at four places"
 
 
 def test_nearer_solids_hide_farther_ones():
-    made = skeleton(stance(right_arm=60, right_plane=100, right_elbow=90))
+    made = pose_skeleton(make_stance(right_arm=60, right_plane=100, right_elbow=90))
     camera = seen_from_the_front(made)
     assert paint(GREY, [Person(made, Look())], camera).seen[0].all()
     behind = Camera.around(camera.target, camera.centre, azimuth=180, elevation=4, distance=4, focal=camera.focal)
@@ -275,9 +280,9 @@ def test_nearer_solids_hide_farther_ones():
 @pytest.mark.parametrize("title", ["Warrior II", "Waving hello", "Arabesque", "Sitting", "Running"])
 def test_every_key_point_lies_on_the_figure(title):
     movement = next(one for one in REPERTOIRE if one.title == title)
-    made = skeleton(movement.stance)
+    made = pose_skeleton(movement.stance)
     camera = seen_from_the_front(made)
-    painting = paint(GREY, [Person(made, Look())], camera, shadow=0)
+    painting = paint(GREY, [Person(made, Look())], camera, shadow_strength=0)
     changed = (painting.picture != GREY).any(2)
     for x, y in np.round(camera.project(made.keypoints())).astype(int).tolist():
         if 0 <= x < 200 and 0 <= y < 240:
@@ -286,9 +291,9 @@ def test_every_key_point_lies_on_the_figure(title):
 
 @pytest.mark.parametrize("style", [SOFT, POSTER, INK, PAPER, NIGHT])
 def test_a_style_changes_colours_and_not_who_is_where(style):
-    made = skeleton(stance(left_arm=120, right_arm=60))
-    painting = paint(GREY, [Person(made, Look())], seen_from_the_front(made), style=style, shadow=0)
-    plain = paint(GREY, [Person(made, Look())], seen_from_the_front(made), shadow=0)
+    made = pose_skeleton(make_stance(left_arm=120, right_arm=60))
+    painting = paint(GREY, [Person(made, Look())], seen_from_the_front(made), style=style, shadow_strength=0)
+    plain = paint(GREY, [Person(made, Look())], seen_from_the_front(made), shadow_strength=0)
     drawn, before = ((one.picture != GREY).any(2) for one in (painting, plain))
     assert (drawn == before).mean() > 0.96
     assert style is SOFT or np.abs(painting.picture.astype(int) - plain.picture).max() > 20
@@ -297,14 +302,14 @@ def test_a_style_changes_colours_and_not_who_is_where(style):
 
 @pytest.mark.parametrize("prop", get_args(Prop))
 def test_whatever_people_hold_or_stand_on_is_drawn(prop):
-    made = skeleton(next(one for one in REPERTOIRE if prop in one.props).stance)
+    made = pose_skeleton(next(one for one in REPERTOIRE if prop in one.props).stance)
     camera = seen_from_the_front(made)
     bare, held = (paint(GREY, [Person(made, Look(), props)], camera).picture for props in ((), (prop,)))
     assert (bare != held).any(2).sum() > 15
 
 
 def test_somebody_behind_the_camera_is_not_drawn():
-    made = skeleton(stance())
+    made = pose_skeleton(make_stance())
     camera = Camera.around(np.array([0.0, 1.0, -9.0]), (100, 120), distance=3, focal=300)
     painting = paint(GREY, [Person(made, Look())], camera)
     assert (painting.picture == GREY).all()
@@ -323,7 +328,7 @@ print(said.hexdigest())
 
 
 def test_a_picture_is_the_same_in_another_process():
-    made = picture(11)
+    made = draw_picture(11)
     said = hashlib.sha256(made.image.tobytes() + made.poses[0].xy.tobytes() + made.title.encode())
     image, pose = perform(4.0, 160, 120)
     said.update(image.tobytes() + pose.xy.tobytes())
@@ -335,7 +340,7 @@ def test_a_picture_is_the_same_in_another_process():
 
 
 def test_pictures_differ_and_hold_whoever_is_in_them():
-    made = [picture(number) for number in range(12)]
+    made = [draw_picture(number) for number in range(12)]
     assert len({one.image.tobytes() for one in made}) == len(made)
     for one in made:
         assert one.image.dtype == np.uint8
@@ -349,8 +354,8 @@ def test_pictures_differ_and_hold_whoever_is_in_them():
 
 
 def test_three_rounds_of_pictures_show_every_named_pose_and_none_more_often_than_once_a_round():
-    length = len(LIFE) + -(-len(SELDOM) // ROUNDS)
-    shown = [choose(number).title for number in range(ROUNDS * length)]
+    length = len(COMMON_MOVEMENTS) + -(-len(RARE_MOVEMENTS) // ROUNDS_FOR_ALL)
+    shown = [choose_movement(number).title for number in range(ROUNDS_FOR_ALL * length)]
     assert set(shown) == set(TITLES)
     for start in range(0, len(shown), length):
         assert len(set(shown[start : start + length])) == length
@@ -358,22 +363,22 @@ def test_three_rounds_of_pictures_show_every_named_pose_and_none_more_often_than
 
 def test_there_is_no_picture_of_a_negative_number():
     with pytest.raises(ValueError, match="-1"):
-        picture(-1)
+        draw_picture(-1)
 
 
 # The performer
 
 
 def test_the_performer_moves_smoothly():
-    times = np.arange(0, LENGTH + 1, 1 / 30)
-    points = np.array([body(float(time)).keypoints() for time in times])
+    times = np.arange(0, CYCLE_SECONDS + 1, 1 / 30)
+    points = np.array([skeleton_at(float(time)).keypoints() for time in times])
     jumps = np.linalg.norm(np.diff(points, axis=0), axis=2)
     assert jumps.max() < 0.28, f"at {times[int(jumps.max(1).argmax())]:.2f} s"  # metres in a thirtieth of a second
     assert np.quantile(jumps, 0.99) < 0.13
 
 
 def test_the_performer_leaves_for_three_seconds_and_comes_back():
-    there = np.array([perform(float(time), 160, 120)[1].scores.any() for time in np.arange(0, LENGTH, 0.5)])
+    there = np.array([perform(float(time), 160, 120)[1].scores.any() for time in np.arange(0, CYCLE_SECONDS, 0.5)])
     gone = np.flatnonzero(~there)
     assert 6 <= len(gone) <= 12
     assert gone[-1] - gone[0] == len(gone) - 1, "once in a cycle"
@@ -381,14 +386,14 @@ def test_the_performer_leaves_for_three_seconds_and_comes_back():
 
 
 def test_the_performer_is_whole_in_view_most_of_the_time():
-    scores = np.array([perform(float(time), 160, 120)[1].scores for time in np.arange(0, LENGTH, 1.0)])
+    scores = np.array([perform(float(time), 160, 120)[1].scores for time in np.arange(0, CYCLE_SECONDS, 1.0)])
     whole = scores[:, 5:].all(1).mean()
     assert whole > 0.7
 
 
 def test_the_performer_waves_with_the_left_hand_which_is_on_the_pictures_right():
-    start = sum(cue.within + cue.held for cue in CUES[:1])
-    _, pose = perform(start + CUES[1].within + 0.5, 640, 480)
+    start = sum(cue.transition + cue.hold for cue in CUES[:1])
+    _, pose = perform(start + CUES[1].transition + 0.5, 640, 480)
     assert CUES[1].title == "Waving hello"
     assert pose.xy[LEFT_WRIST, 1] < pose.xy[RIGHT_WRIST, 1] - 60
     assert pose.xy[LEFT_WRIST, 0] > pose.xy[NOSE, 0] > pose.xy[RIGHT_WRIST, 0]
@@ -406,7 +411,7 @@ def test_the_performer_is_drawn_at_any_size(width, height):
 def test_posenet_finds_the_performer(each_posenet):
     found, scores = [], []
     with Estimator(each_posenet) as estimator:
-        for time in np.arange(0, LENGTH, 2.1):
+        for time in np.arange(0, CYCLE_SECONDS, 2.1):
             image, truth = perform(float(time), 640, 480)
             people = estimator.estimate(image)
             if truth.scores[5:].all():
@@ -424,7 +429,7 @@ def test_posenet_finds_the_people_of_the_starter_library(each_posenet):
     found = []
     with Estimator(each_posenet) as estimator:
         for number in range(60):
-            made = picture(number)
+            made = draw_picture(number)
             people = estimator.estimate(made.image)
             found += [max((oks(one, truth) for one in people), default=0.0) for truth in made.poses]
     assert np.mean(found) >= 0.62

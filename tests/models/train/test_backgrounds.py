@@ -7,35 +7,35 @@ import pytest
 
 pytest.importorskip("numba", reason="numba is not installed: pip install numba")
 
-from models.train.backgrounds import MOST_COVERED, Backdrops
+from models.train.backgrounds import MAX_COVERED_SHARE, BackdropPainter
 from models.train.camera_effects import expose
 
 SIZES = ((193, 193), (129, 257), (257, 129), (481, 353))
 
 
 @pytest.fixture(scope="module")
-def backdrops() -> Backdrops:
-    return Backdrops(3)
+def backdrops() -> BackdropPainter:
+    return BackdropPainter(3)
 
 
-def test_the_same_chance_paints_the_same_picture(backdrops: Backdrops) -> None:
+def test_the_same_chance_paints_the_same_picture(backdrops: BackdropPainter) -> None:
     one, other = (backdrops.paint(np.random.default_rng(8), 193, 129, None) for _ in range(2))
     assert np.array_equal(one, other)
     assert not np.array_equal(one, backdrops.paint(np.random.default_rng(9), 193, 129, None))
 
 
-def test_backdrops_of_the_same_seed_paint_the_same(backdrops: Backdrops) -> None:
-    one, other = (each.paint(np.random.default_rng(8), 193, 193, 60.0) for each in (backdrops, Backdrops(3)))
+def test_backdrops_of_the_same_seed_paint_the_same(backdrops: BackdropPainter) -> None:
+    one, other = (each.paint(np.random.default_rng(8), 193, 193, 60.0) for each in (backdrops, BackdropPainter(3)))
     assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_a_backdrop_has_the_size_asked_for_wherever_the_horizon_is(
-    backdrops: Backdrops, width: int, height: int
+    backdrops: BackdropPainter, width: int, height: int
 ) -> None:
-    chance = np.random.default_rng(width)
+    rng = np.random.default_rng(width)
     for horizon in (None, -900.0, -1.0, 0.0, 33.3, height / 2, height + 50.0, 5000.0) * 3:
-        picture = backdrops.paint(chance, width, height, horizon)
+        picture = backdrops.paint(rng, width, height, horizon)
         assert picture.shape == (height, width, 3)
         assert picture.dtype == np.float32
         assert np.isfinite(picture).all()
@@ -43,9 +43,9 @@ def test_a_backdrop_has_the_size_asked_for_wherever_the_horizon_is(
         assert picture.max() <= 255
 
 
-def test_backdrops_are_about_as_bright_and_as_colourful_as_photos(backdrops: Backdrops) -> None:
-    chance = np.random.default_rng(5)
-    pictures = np.array([backdrops.paint(chance, 129, 129, None) for _ in range(120)])
+def test_backdrops_are_about_as_bright_and_as_colourful_as_photos(backdrops: BackdropPainter) -> None:
+    rng = np.random.default_rng(5)
+    pictures = np.array([backdrops.paint(rng, 129, 129, None) for _ in range(120)])
     means = pictures.mean((1, 2, 3))
     assert 90 < np.median(means) < 135
     assert (means > 30).mean() > 0.97
@@ -53,23 +53,23 @@ def test_backdrops_are_about_as_bright_and_as_colourful_as_photos(backdrops: Bac
     assert np.median(pictures.std((1, 2))) > 20
 
 
-def test_what_stands_before_people_is_what_the_mask_says(backdrops: Backdrops) -> None:
-    chance, shares = np.random.default_rng(6), []
+def test_what_stands_before_people_is_what_the_mask_says(backdrops: BackdropPainter) -> None:
+    rng, shares = np.random.default_rng(6), []
     for _ in range(60):
-        before = chance.random((193, 161, 3), np.float32) * 255
+        before = rng.random((193, 161, 3), np.float32) * 255
         after = before.copy()
-        hidden = backdrops.occlude(chance, after, None)
+        hidden = backdrops.occlude(rng, after, None)
         assert hidden.shape == (193, 161)
         assert hidden.dtype == np.bool_
         assert np.array_equal(before[~hidden], after[~hidden])
         assert after.min() >= 0
         assert after.max() <= 255
         shares.append(hidden.mean())
-    assert max(shares) <= MOST_COVERED
+    assert max(shares) <= MAX_COVERED_SHARE
     assert np.mean(shares) > 0.04
 
 
-def test_nothing_stands_before_what_is_kept(backdrops: Backdrops) -> None:
+def test_nothing_stands_before_what_is_kept(backdrops: BackdropPainter) -> None:
     kept = np.zeros((193, 193), np.uint8)
     kept[60:190, 40:150] = 1
     for seed in range(30):
@@ -81,10 +81,10 @@ def test_nothing_stands_before_what_is_kept(backdrops: Backdrops) -> None:
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_a_photo_has_its_pictures_shape(width: int, height: int) -> None:
-    chance = np.random.default_rng(1)
-    picture = chance.random((height, width, 3), np.float32) * 255
+    rng = np.random.default_rng(1)
+    picture = rng.random((height, width, 3), np.float32) * 255
     for _ in range(40):
-        photo = expose(chance, picture)
+        photo = expose(rng, picture)
         assert photo.shape == picture.shape
         assert photo.dtype == np.uint8
 
@@ -98,8 +98,8 @@ def test_the_same_chance_takes_the_same_photo() -> None:
 
 
 def test_photos_are_mostly_mild() -> None:
-    chance = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     picture = np.full((129, 129, 3), 115, np.float32)
-    means = np.array([expose(chance, picture).mean() for _ in range(150)])
+    means = np.array([expose(rng, picture).mean() for _ in range(150)])
     assert 85 < np.median(means) < 145
     assert ((means > 40) & (means < 225)).mean() > 0.95

@@ -16,20 +16,20 @@ torch = pytest.importorskip("torch", reason="training's packages are not install
 from ai_edge_litert import schema_py_generated as schema  # noqa: E402
 
 from models.estimator.estimator import Estimator  # noqa: E402
-from models.estimator.surgery import is_for_edge_tpu, without_decoder  # noqa: E402
-from models.figures import picture  # noqa: E402
+from models.estimator.surgery import is_for_edge_tpu, strip_decoder  # noqa: E402
+from models.figures import draw_picture  # noqa: E402
 from models.pose import Image  # noqa: E402
-from models.train.export import Difference, compare, export, folded, watched  # noqa: E402
-from models.train.network import CHANNELS, OFFSET_PIXELS, PoseNet, as_input  # noqa: E402
-from models.train.rounding import rounded  # noqa: E402
-from models.train.tflite import ALIGNMENT  # noqa: E402
+from models.train.export import HeadDifference, collect_statistics, compare, export, fold_batch_norm  # noqa: E402
+from models.train.network import CHANNELS, PIXELS_PER_CELL, PoseNet, as_input  # noqa: E402
+from models.train.rounding import round_weights  # noqa: E402
+from models.train.tflite import ALIGNMENT_BYTES  # noqa: E402
 
 SIZES = ((193, 193), (257, 353), (353, 481), (481, 641))
 
 
 def pictures(first: int, count: int, size: tuple[int, int] = (193, 257)) -> list[Image]:
     """Whole drawn pictures of some `size`, (height, width)."""
-    return [np.asarray(cv2.resize(picture(first + n).image, size[::-1]), np.uint8) for n in range(count)]
+    return [np.asarray(cv2.resize(draw_picture(first + n).image, size[::-1]), np.uint8) for n in range(count)]
 
 
 @cache
@@ -80,7 +80,7 @@ def model(file: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def differences(network: PoseNet, file: Path) -> list[Difference]:
+def differences(network: PoseNet, file: Path) -> list[HeadDifference]:
     return compare(network, file, pictures(100, 4))
 
 
@@ -88,7 +88,7 @@ def test_the_network_gives_each_head_its_channels_on_a_grid_with_a_cell_on_each_
     with torch.inference_mode():
         heads = PoseNet().eval()(as_input(torch.zeros((2, 65, 97, 3), dtype=torch.uint8)))
     assert heads.shape == (2, sum(CHANNELS), 5, 7)
-    assert PoseNet().parameters_count < 1_000_000
+    assert PoseNet().parameter_count < 1_000_000
 
 
 def test_a_network_that_knows_nothing_finds_nobody() -> None:
@@ -100,21 +100,21 @@ def test_a_network_that_knows_nothing_finds_nobody() -> None:
 def test_without_batch_normalization_the_network_gives_the_same(network: PoseNet) -> None:
     images = as_input(torch.from_numpy(np.array(pictures(50, 2))))
     with torch.inference_mode():
-        assert torch.allclose(folded(network)(images), network(images), atol=1e-3)
+        assert torch.allclose(fold_batch_norm(network)(images), network(images), atol=1e-3)
 
 
 @pytest.mark.parametrize("head", range(3))
-def test_the_file_gives_what_the_network_gives(differences: list[Difference], head: int) -> None:
+def test_the_file_gives_what_the_network_gives(differences: list[HeadDifference], head: int) -> None:
     """Eight bits in all of 41 layers; random weights let through more of what is lost than trained ones."""
     one = differences[head]
-    assert one.mean < 0.07 * one.spread
-    assert one.most < 1.2 * one.spread
-    assert one.cut < 0.01
+    assert one.mean < 0.07 * one.std
+    assert one.maximum < 1.2 * one.std
+    assert one.clipped < 0.01
 
 
 def test_an_offset_of_one_cell_is_sixteen_pixels(network: PoseNet, tmp_path: Path) -> None:
     """With weights of zero only the head's bias is left, the same in every cell."""
-    plain = folded(network)
+    plain = fold_batch_norm(network)
     bias = torch.linspace(-3, 5, sum(CHANNELS))
     plain.head.weight.zero_()
     plain.head.bias = torch.nn.Parameter(bias, requires_grad=False)
@@ -125,9 +125,10 @@ def test_an_offset_of_one_cell_is_sixteen_pixels(network: PoseNet, tmp_path: Pat
     with Estimator(tmp_path / "bias.tflite", size=(193, 257)) as estimator:
         *heads, scales = estimator.heads(pictures(1, 1)[0])
     said = np.concatenate(
-        [(head.astype(float) - scale.zero) * scale.scale for head, scale in zip(heads, scales, strict=True)], axis=2
+        [(head.astype(float) - scale.zero_point) * scale.scale for head, scale in zip(heads, scales, strict=True)],
+        axis=2,
     )
-    wanted = bias.numpy() * np.repeat((1, OFFSET_PIXELS, OFFSET_PIXELS), CHANNELS)
+    wanted = bias.numpy() * np.repeat((1, PIXELS_PER_CELL, PIXELS_PER_CELL), CHANNELS)
     steps = np.repeat([scale.scale for scale in scales], CHANNELS)
     assert (np.abs(said - wanted) < 1.01 * steps).all()
 
@@ -156,7 +157,7 @@ def test_the_estimator_takes_it_at_every_size(network: PoseNet, file: Path, size
     grid = ((size[0] - 1) // 16 + 1, (size[1] - 1) // 16 + 1)
     assert [head.shape for head in heads[:3]] == [(*grid, channels) for channels in CHANNELS]
     assert all(head.dtype == np.uint8 for head in heads[:3])
-    assert max(one.mean / one.spread for one in compare(network, file, [image])) < 0.08
+    assert max(one.mean / one.std for one in compare(network, file, [image])) < 0.08
 
 
 def test_a_size_of_its_own_can_be_given(network: PoseNet, tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_a_size_of_its_own_can_be_given(network: PoseNet, tmp_path: Path) -> Non
 
 def test_surgery_finds_nothing_wrong_and_nothing_to_take_out(file: Path) -> None:
     content = file.read_bytes()
-    assert without_decoder(content) == content
+    assert strip_decoder(content) == content
     assert not is_for_edge_tpu(content)
 
 
@@ -200,13 +201,13 @@ def test_weights_lie_where_a_runtime_can_read_them_at_once(file: Path) -> None:
     model = schema.Model.GetRootAs(content, 0)
     for number in range(1, model.BuffersLength()):
         data = model.Buffers(number).DataAsNumpy()
-        assert (data.ctypes.data - np.frombuffer(content, np.uint8).ctypes.data) % ALIGNMENT == 0
+        assert (data.ctypes.data - np.frombuffer(content, np.uint8).ctypes.data) % ALIGNMENT_BYTES == 0
 
 
 def test_equalised_channels_give_equally_much(network: PoseNet, model: Any, file: Path) -> None:
     """The depthwise weights are a file's own; each of their channels is as wide as the others, seen from its scale."""
-    plain = folded(network)
-    seen = watched(plain, calibration())["3/depthwise"]
+    plain = fold_batch_norm(network)
+    seen = collect_statistics(plain, calibration())["3/depthwise"]
     ranges = np.maximum(seen.high, -seen.low)
     tensor = next(one for one in model.subgraphs[0].tensors if one.name == b"3/depthwise/weights")
     steps = np.abs(plain.blocks[3].depthwise.weight.numpy()).max(axis=(1, 2, 3)) / 127
@@ -220,10 +221,10 @@ def nearest(weights: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def test_rounding_loses_less_of_what_a_layer_gives_than_the_nearest_numbers_would() -> None:
-    chance = np.random.default_rng(5)
-    inputs = chance.normal(size=(4000, 1)) + 0.2 * chance.normal(size=(4000, 27))  # as neighbouring pixels are
-    weights = chance.normal(size=(1, 24, 27)).astype(np.float32)
-    numbers, steps = rounded(weights, np.zeros((1, 24), np.float32), (inputs.T @ inputs / 4000)[None])
+    rng = np.random.default_rng(5)
+    inputs = rng.normal(size=(4000, 1)) + 0.2 * rng.normal(size=(4000, 27))  # as neighbouring pixels are
+    weights = rng.normal(size=(1, 24, 27)).astype(np.float32)
+    numbers, steps = round_weights(weights, np.zeros((1, 24), np.float32), (inputs.T @ inputs / 4000)[None])
     ours = inputs @ (numbers * steps[:, :, None] - weights)[0].T
     usual = inputs @ (nearest(weights, steps) - weights)[0].T
     assert (ours**2).mean() < 0.2 * (usual**2).mean()
@@ -232,7 +233,7 @@ def test_rounding_loses_less_of_what_a_layer_gives_than_the_nearest_numbers_woul
 
 def test_weights_whose_inputs_have_nothing_in_common_become_the_nearest_numbers() -> None:
     weights = np.random.default_rng(6).normal(size=(3, 1, 9)).astype(np.float32)
-    numbers, steps = rounded(weights, np.zeros((3, 1), np.float32), np.stack([np.eye(9)] * 3))
+    numbers, steps = round_weights(weights, np.zeros((3, 1), np.float32), np.stack([np.eye(9)] * 3))
     assert np.allclose(numbers * steps[:, :, None], nearest(weights, steps))
     assert (np.abs(numbers).max(axis=2) == 127).all()
 
@@ -249,4 +250,4 @@ def test_a_channel_that_only_adds_its_bias_keeps_it_and_one_that_is_dead_does_no
         hurt.stem[0].weight[3] = 0
     export(hurt, calibration(), tmp_path / "hurt.tflite")
     found = compare(hurt, tmp_path / "hurt.tflite", pictures(100, 2))
-    assert max(one.mean / one.spread for one in found) < 0.08
+    assert max(one.mean / one.std for one in found) < 0.08

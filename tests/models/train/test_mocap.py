@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from models.figures import REPERTOIRE
-from models.figures.body import Tailor, dress
-from models.figures.head import head
+from models.figures.body import FigureBuilder, add_body
+from models.figures.head import add_head
 from models.figures.look import Look
-from models.figures.skeleton import RADII, SIDES, Build, Skeleton, about_x, skeleton
+from models.figures.skeleton import PART_RADII, SIDES, Build, Skeleton, about_x, pose_skeleton
 from models.figures.solids import Solids
-from models.figures.stance import stance
+from models.figures.stance import make_stance
 from models.figures.wardrobe import BUILDS
-from models.pose import SWAP
-from models.train.mocap import LIMBS, load, skeleton_of
+from models.pose import MIRROR_ORDER
+from models.train.mocap import LIMB_BONES, load_poses, skeleton_from_joints
 
 TALL = Build(height=1.9, shoulders=0.2, hips=0.1, legs=1.08, arms=0.95, head=0.97)
 ACROSS = {"hips": (12, 11), "shoulders": (6, 5)}
 TITLES = [movement.title for movement in REPERTOIRE]
 
 
-def chance(seed=0):
+def rng(seed=0):
     return np.random.Generator(np.random.PCG64(seed))
 
 
@@ -58,7 +58,7 @@ def lengths(made: Skeleton):
 
 def all_right(made: Skeleton):
     """What holds of every skeleton: frames are turns, limbs hang along them, and the lowest part is on the floor."""
-    reference = skeleton(stance(), made.build)
+    reference = pose_skeleton(make_stance(), made.build)
     assert made.points.keys() == reference.points.keys()
     assert made.frames.keys() == reference.frames.keys()
     frames = np.array(list(made.frames.values()))
@@ -74,9 +74,9 @@ def all_right(made: Skeleton):
             assert np.allclose(way / np.linalg.norm(way), -made.frames[f"{side}_{bone}"][:, 1])
         assert 0 <= made.grips[side] <= 1
     bottoms = [
-        point[1] - RADII[part] * made.build.unit
+        point[1] - PART_RADII[part] * made.build.scale
         for name, point in made.points.items()
-        if (part := name.removeprefix("left_").removeprefix("right_")) in RADII
+        if (part := name.removeprefix("left_").removeprefix("right_")) in PART_RADII
     ]
     assert min(bottoms) == pytest.approx(0, abs=1e-9)
     assert made.points["pelvis"][[0, 2]] == pytest.approx(0)
@@ -84,11 +84,11 @@ def all_right(made: Skeleton):
 
 @pytest.mark.parametrize("movement", REPERTOIRE, ids=TITLES)
 def test_a_named_pose_comes_back_on_another_build_its_elbows_and_knees_about_their_own_hinges(movement):
-    original = skeleton(movement.stance)
+    original = pose_skeleton(movement.stance)
     joints = as_mocap(original)
-    made = skeleton_of(joints, TALL, chance())
+    made = skeleton_from_joints(joints, TALL, rng())
     all_right(made)
-    assert max(angles(made.keypoints(), joints, LIMBS | ACROSS).values()) < 0.1
+    assert max(angles(made.keypoints(), joints, LIMB_BONES | ACROSS).values()) < 0.1
     spines = [(at[5] + at[6] - at[11] - at[12]) for at in (made.keypoints(), joints)]
     cosine = spines[0] @ spines[1] / np.linalg.norm(spines[0]) / np.linalg.norm(spines[1])
     assert np.degrees(np.arccos(min(cosine, 1))) < 15
@@ -104,21 +104,25 @@ def test_a_named_pose_comes_back_on_another_build_its_elbows_and_knees_about_the
 
 @pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
 def test_every_build_takes_a_pose(build):
-    joints = as_mocap(skeleton(stance(both_arm=120, both_elbow=60, left_knee=70, left_hip=60, left_planted=0)))
-    made = skeleton_of(joints, build, chance(1))
+    joints = as_mocap(
+        pose_skeleton(make_stance(both_arm=120, both_elbow=60, left_knee=70, left_hip=60, left_planted=0))
+    )
+    made = skeleton_from_joints(joints, build, rng(1))
     all_right(made)
-    assert max(angles(made.keypoints(), joints, LIMBS | ACROSS).values()) < 0.1
+    assert max(angles(made.keypoints(), joints, LIMB_BONES | ACROSS).values()) < 0.1
 
 
 def test_a_pose_in_a_mirror_is_the_mirrored_skeleton():
     away = np.array([-1.0, 1.0, 1.0])
-    joints = as_mocap(skeleton(stance(left_arm=80, left_elbow=50, right_hip=70, right_knee=80, right_planted=0)))
-    made = skeleton_of(joints, TALL, chance())
-    other = skeleton_of(joints[SWAP] * away, TALL, chance())
+    joints = as_mocap(
+        pose_skeleton(make_stance(left_arm=80, left_elbow=50, right_hip=70, right_knee=80, right_planted=0))
+    )
+    made = skeleton_from_joints(joints, TALL, rng())
+    other = skeleton_from_joints(joints[MIRROR_ORDER] * away, TALL, rng())
     all_right(other)
     limbs = slice(5, None)  # heads are held by chance
     pelvis = np.array([made.points["pelvis"], other.points["pelvis"]])
-    back = (other.keypoints() - pelvis[1])[SWAP] * away
+    back = (other.keypoints() - pelvis[1])[MIRROR_ORDER] * away
     assert np.allclose((made.keypoints() - pelvis[0])[limbs], back[limbs], atol=0.02)
     for one in (made, other):
         across = one.points["left_shoulder"] - one.points["right_shoulder"]
@@ -127,11 +131,11 @@ def test_a_pose_in_a_mirror_is_the_mirrored_skeleton():
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 250])
 def test_whoever_stands_upright_looks_ahead_on_level_soles_whichever_way_they_face(turn):
-    made_of = as_mocap(skeleton(stance(turn=turn)))
-    ahead = skeleton(stance(turn=turn)).frames["pelvis"][:, 2]
+    made_of = as_mocap(pose_skeleton(make_stance(turn=turn)))
+    ahead = pose_skeleton(make_stance(turn=turn)).frames["pelvis"][:, 2]
     looks = []
     for seed in range(20):
-        made = skeleton_of(made_of, Build(), chance(seed))
+        made = skeleton_from_joints(made_of, Build(), rng(seed))
         looks.append(made.frames["head"][:, 2] @ ahead)
         for bone in ("pelvis", "waist", "chest"):
             assert made.frames[bone][:, 2] @ ahead > 0.9
@@ -149,16 +153,18 @@ def test_whoever_stands_upright_looks_ahead_on_level_soles_whichever_way_they_fa
 
 def test_a_straight_arm_would_bend_to_the_front():
     for arm, plane, front in ((3, 0, (0, 0, 1)), (90, 0, (0, 0, 1)), (90, 90, (0, 1, 0))):
-        made = skeleton_of(as_mocap(skeleton(stance(both_arm=arm, both_plane=plane, both_elbow=0))), Build(), chance())
+        made = skeleton_from_joints(
+            as_mocap(pose_skeleton(make_stance(both_arm=arm, both_plane=plane, both_elbow=0))), Build(), rng()
+        )
         for side in SIDES:
             assert made.frames[f"{side}_upper_arm"][:, 2] @ front > 0.9, (arm, plane, side)
 
 
 def test_a_foot_off_the_floor_hangs():
-    raised = skeleton(stance(left_hip=60, left_knee=80, left_planted=0))
+    raised = pose_skeleton(make_stance(left_hip=60, left_knee=80, left_planted=0))
     points = []
     for seed in range(20):
-        made = skeleton_of(as_mocap(raised), Build(), chance(seed))
+        made = skeleton_from_joints(as_mocap(raised), Build(), rng(seed))
         turned = made.frames["left_shank"].T @ made.frames["left_foot"]
         points.append(np.degrees(np.arctan2(-turned[1, 2], turned[2, 2])))
         assert made.points["right_heel"][1] == pytest.approx(0.035, abs=0.01)
@@ -167,32 +173,32 @@ def test_a_foot_off_the_floor_hangs():
 
 
 def test_it_is_the_same_by_the_same_chance_and_can_be_dressed():
-    joints = as_mocap(skeleton(stance(both_arm=60)))
-    one, again, other = (skeleton_of(joints, Build(), chance(seed)) for seed in (3, 3, 4))
+    joints = as_mocap(pose_skeleton(make_stance(both_arm=60)))
+    one, again, other = (skeleton_from_joints(joints, Build(), rng(seed)) for seed in (3, 3, 4))
     assert all((one.points[name] == again.points[name]).all() for name in one.points)
     assert (one.points["left_hand"] != other.points["left_hand"]).any()
-    tailor = Tailor(Solids(), one, Look(), 0, True)
-    dress(tailor)
-    head(tailor)
+    tailor = FigureBuilder(Solids(), one, Look(), 0, True)
+    add_body(tailor)
+    add_head(tailor)
 
 
 def test_directions_without_a_length_still_give_turns():
-    made = skeleton_of(np.zeros((17, 3), np.float32), Build(), chance())
+    made = skeleton_from_joints(np.zeros((17, 3), np.float32), Build(), rng())
     assert all(np.isfinite(point).all() for point in made.points.values())
-    joints = as_mocap(skeleton(stance()))
+    joints = as_mocap(pose_skeleton(make_stance()))
     joints[7] = joints[5] + (joints[7] - joints[5]) @ about_x(180).T  # straight up, folded upon itself
     joints[9] = joints[5]
-    all_right(skeleton_of(joints, Build(), chance()))
+    all_right(skeleton_from_joints(joints, Build(), rng()))
 
 
 def test_files_are_read_one_after_the_other(tmp_path):
-    joints = as_mocap(skeleton(stance())).astype(np.float16)
+    joints = as_mocap(pose_skeleton(make_stance())).astype(np.float16)
     for name, count in (("one.npz", 2), ("two.npz", 3)):
         np.savez(tmp_path / name, X=np.stack([joints] * count), seq=np.zeros(count, np.int16))
-    poses = load([tmp_path / "one.npz", tmp_path / "two.npz"])
+    poses = load_poses([tmp_path / "one.npz", tmp_path / "two.npz"])
     assert poses.shape == (5, 17, 3)
     assert poses.dtype == np.float32
-    assert load([]).shape == (0, 17, 3)
+    assert load_poses([]).shape == (0, 17, 3)
 
 
 def test_a_file_that_is_no_motion_capture_is_named(tmp_path):
@@ -209,7 +215,7 @@ def test_a_file_that_is_no_motion_capture_is_named(tmp_path):
         "array.npy": "as X", "empty.npz": "as X", "text.npz": "as X", "half.npz": "as X", "none.npz": "as X",
     }.items():  # fmt: skip
         with pytest.raises(ValueError, match=why) as raised:
-            load([tmp_path / name])
+            load_poses([tmp_path / name])
         assert name in str(raised.value)
 
 
@@ -217,8 +223,8 @@ def test_real_movement_keeps_its_directions(shared_data):
     files = sorted((shared_data / "mocap").glob("*.npz"))
     if not files:
         pytest.skip("the motion capture beside the project (../shared/data/mocap) is not here")
-    poses = load(files)
-    for number in chance().permutation(len(poses))[:150]:
-        made = skeleton_of(poses[number], TALL, chance(int(number)))
+    poses = load_poses(files)
+    for number in rng().permutation(len(poses))[:150]:
+        made = skeleton_from_joints(poses[number], TALL, rng(int(number)))
         all_right(made)
-        assert max(angles(made.keypoints(), poses[number], LIMBS | ACROSS).values()) < 0.1
+        assert max(angles(made.keypoints(), poses[number], LIMB_BONES | ACROSS).values()) < 0.1

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image as pillow
 
-from models.estimator.posenet import Scale
-from models.figures import picture
+from models.estimator.posenet import Quantization
+from models.figures import draw_picture
 from models.pose import Floats, Image, Pose
 from models.train import measure
 from tests.support import coco_photos
@@ -62,7 +62,7 @@ def heads_of(xy: Floats, size: tuple[int, int]) -> Floats:
 def test_the_likeliest_cell_and_its_offset_are_read() -> None:
     xy = CHANCE.uniform(0, 190, (17, 2)).astype(np.float32)
     other = CHANCE.uniform(0, 190, (17, 2)).astype(np.float32)
-    read = measure.found(np.concatenate([heads_of(xy, (12, 13)), heads_of(other, (12, 13))]))
+    read = measure.likeliest_keypoints(np.concatenate([heads_of(xy, (12, 13)), heads_of(other, (12, 13))]))
     np.testing.assert_allclose(read, [xy, other], atol=1e-3)
 
 
@@ -89,19 +89,19 @@ def test_a_crop_has_its_person_amid_it_and_their_key_points_where_they_are(tmp_p
     small[:, 0] *= 0.2
     everybody = [{"file": "photo.png", "persons": [one.tolist() for one in (labelled, few, small)]}]
     (tmp_path / "keypoints.json").write_text(json.dumps(everybody))
-    ((made, keypoints),) = measure.crops(tmp_path, 193)
+    ((made, keypoints),) = measure.load_crops(tmp_path, 193)
     assert made.shape == (193, 193, 3)
     low, high = keypoints[:, :2].min(0), keypoints[:, :2].max(0)
     np.testing.assert_allclose((low + high) / 2, 96, atol=1e-3)
     assert (high - low).max() == pytest.approx(193 / 1.5, abs=1e-3)
     rows, columns = np.nonzero(made[:, :, 0] > 200)
     np.testing.assert_allclose([columns.mean(), rows.mean()], keypoints[0, :2], atol=0.6)
-    assert (made[-1, 0] == measure.GREY).all()  # below the photo's lower border
+    assert (made[-1, 0] == measure.BORDER_COLOUR).all()  # below the photo's lower border
 
 
 def test_a_network_is_scored_in_its_evaluating_mode_and_left_in_its_own() -> None:
     torch = pytest.importorskip("torch", reason="training needs torch")
-    people = [somebody() for _ in range(measure.AT_ONCE + 3)]
+    people = [somebody() for _ in range(measure.BATCH_SIZE + 3)]
     for one in people:
         one[:, :2] *= 0.5
 
@@ -120,28 +120,28 @@ def test_a_network_is_scored_in_its_evaluating_mode_and_left_in_its_own() -> Non
 
     pictures = [(np.full((145, 145, 3), number, np.uint8), one) for number, one in enumerate(people)]
     network = Knowing()
-    assert measure.score(network, pictures) == pytest.approx((1.0, 1.0), abs=1e-4)
+    assert measure.evaluate(network, pictures) == pytest.approx((1.0, 1.0), abs=1e-4)
     assert network.training
     wrong = [(image, people[number - 1]) for number, (image, _) in enumerate(pictures)]
-    assert measure.score(network.eval(), wrong).oks < 0.5
+    assert measure.evaluate(network.eval(), wrong).oks < 0.5
     assert not network.training
 
 
 def test_a_networks_numbers_are_a_files_bytes_and_back() -> None:
-    scales = Scale(0.05, 180), Scale(0.8, 120), Scale(2.0, 131)
+    scales = Quantization(0.05, 180), Quantization(0.8, 120), Quantization(2.0, 131)
     numbers = heads_of(CHANCE.uniform(0, 120, (17, 2)).astype(np.float32), (8, 9))
-    heads = measure.as_a_file_gives(numbers, scales)
+    heads = measure.quantize_heads(numbers, scales)
     assert [head.shape for head in heads[:3]] == [(8, 9, 17), (8, 9, 34), (8, 9, 64)]
     numbers[:, :17] = np.clip(numbers[:, :17], (0 - 180) * 0.05, (255 - 180) * 0.05)
-    apart = np.abs(measure.as_the_network_gives(heads) - numbers)
+    apart = np.abs(measure.dequantize_heads(heads) - numbers)
     for part, scale, cell in zip(np.split(apart, [17, 51], 1), scales, (1, 16, 16), strict=True):
         assert part.max() <= scale.scale / cell / 2 + 1e-5
 
 
 def test_starter_pictures_are_read_as_large_as_the_estimator_makes_them() -> None:
     numbers = range(900_000, 900_006)
-    kept = [one for one in map(picture, numbers) if len(one.poses) == 1 and one.poses[0].scores.sum() >= 8]
-    made = measure.drawn(numbers)
+    kept = [one for one in map(draw_picture, numbers) if len(one.poses) == 1 and one.poses[0].scores.sum() >= 8]
+    made = measure.starter_crops(numbers)
     assert len(made) == len(kept) > 1
     for (image, keypoints), whole in zip(made, kept, strict=True):
         assert all(side % 16 == 1 for side in image.shape[:2])
@@ -162,7 +162,7 @@ def test_a_file_that_says_what_its_network_says_loses_nothing(tmp_path: Path) ->
     pictures = [np.full((65, 81, 3), 90 * number, np.uint8) for number in range(3)]
     file = tmp_path / "posenet.tflite"
     export(network.eval(), pictures[:1], file)
-    read = measure.found(network(torch.zeros((1, 3, 65, 81))).detach().numpy())[0]
+    read = measure.likeliest_keypoints(network(torch.zeros((1, 3, 65, 81))).detach().numpy())[0]
     person = np.column_stack([read, np.full(17, 2)]).astype(np.float32)
     cells, decoded = measure.compare(network, file, [(image, person) for image in pictures])
     assert cells.network == pytest.approx((1.0, 1.0))
@@ -203,10 +203,10 @@ def test_hard_scenes_are_drawn_by_what_no_training_draws_by(people: ModuleType) 
 @pytest.mark.slow
 def test_calibration_has_scenes_and_drawn_pictures_in_many_lights() -> None:
     pytest.importorskip("numba", reason="training needs numba")
-    from models.train.calibrate import SIDE, pictures
+    from models.train.calibrate import SCENE_SIDE, calibration_pictures
 
-    made = pictures(4, 4)
-    assert [image.shape[:2] == (SIDE, SIDE) for image in made] == [True, False] * 2
+    made = calibration_pictures(4, 4)
+    assert [image.shape[:2] == (SCENE_SIDE, SCENE_SIDE) for image in made] == [True, False] * 2
     assert all(side % 16 == 1 for image in made for side in image.shape[:2])
     assert all(140_000 < image[:, :, 0].size < 200_000 for image in made)
     assert len({round(float(image.mean())) for image in made}) > 1
@@ -230,12 +230,12 @@ def test_a_sheet_has_a_tile_for_each_picture(
 
 def test_poses_of_starter_pictures_are_those_of_the_pictures(people: ModuleType) -> None:
     for number in (0, 3, 11):
-        for quick, whole in zip(people.poses_of(number), picture(number).poses, strict=True):
+        for quick, whole in zip(people.poses_of(number), draw_picture(number).poses, strict=True):
             np.testing.assert_array_equal(quick.xy, whole.xy)
             np.testing.assert_array_equal(quick.scores, whole.scores)
 
 
 def test_what_one_pose_for_everybody_is_worth(people: ModuleType, shared_data: Path) -> None:
-    cut = measure.crops(shared_data / "photos" / "coco")
+    cut = measure.load_crops(shared_data / "photos" / "coco")
     assert len(cut) == 271
     assert people.one_pose(cut)["OKS"] == pytest.approx(0.232, abs=0.002)

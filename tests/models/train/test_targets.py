@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="numba is not installed: pip install numba")
 
-from models.estimator.posenet import EDGES, STRIDE, Heads, Scale, decode
-from models.pose import SWAP, Floats
-from models.train.targets import HEAT, KINDS, REACH, SHORT, Targets, targets
+from models.estimator.posenet import EDGES, STRIDE, Heads, Quantization, decode
+from models.pose import MIRROR_ORDER, Floats
+from models.train.targets import HEAT_RADIUS, KEYPOINT_COUNT, OFFSET_RADIUS, SHORT_CHANNELS, Targets, targets
 
 SIZE = 257
 CELLS = np.arange(0, SIZE, STRIDE)
 Y, X = np.meshgrid(CELLS, CELLS, indexing="ij")
-LOGITS, NEAR, LONG = Scale(8 / 127, 128), Scale(0.25, 128), Scale(2.1, 128)
+LOGITS, NEAR, LONG = Quantization(8 / 127, 128), Quantization(0.25, 128), Quantization(2.1, 128)
 STANDING = np.array(
     [(0, -60), (5, -64), (-5, -64), (11, -61), (-11, -61), (20, -38), (-20, -38), (28, -8), (-28, -8), (32, 20),
      (-32, 20), (12, 20), (-12, 20), (14, 60), (-14, 60), (15, 98), (-15, 98)],
@@ -29,8 +29,8 @@ ENDS = (3, 4, 9, 10, 15, 16)
 
 def somebody(seed: int, x: float = 128, y: float = 110) -> Floats:
     """17×3 about a place, in a pose of their own, all seen."""
-    chance = np.random.default_rng(seed)
-    points = STANDING * chance.uniform(0.7, 1.1) + chance.normal(0, 6, (17, 2)) + (x, y)
+    rng = np.random.default_rng(seed)
+    points = STANDING * rng.uniform(0.7, 1.1) + rng.normal(0, 6, (17, 2)) + (x, y)
     return np.column_stack([points, np.full(17, 2)]).astype(np.float32)
 
 
@@ -39,16 +39,16 @@ def of(*people: Floats) -> Targets:
     return Targets(*(part[0] for part in targets(np.stack(people)[None], SIZE)))
 
 
-def quantized(values: Floats, scale: Scale) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.clip(np.round(values.transpose(1, 2, 0) / scale.scale + scale.zero), 0, 255).astype(np.uint8)
+def quantized(values: Floats, scale: Quantization) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.clip(np.round(values.transpose(1, 2, 0) / scale.scale + scale.zero_point), 0, 255).astype(np.uint8)
 
 
 def heads(made: Targets) -> Heads:
     """What a network says that has learned all of it."""
     return Heads(
         quantized(16 * made.heat - 8, LOGITS),
-        quantized(made.offsets[:SHORT] * STRIDE, NEAR),
-        quantized(made.offsets[SHORT:] * STRIDE, LONG),
+        quantized(made.offsets[:SHORT_CHANNELS] * STRIDE, NEAR),
+        quantized(made.offsets[SHORT_CHANNELS:] * STRIDE, LONG),
         (LOGITS, NEAR, LONG),
     )
 
@@ -67,7 +67,9 @@ def test_the_decoder_finds_in_exact_targets_the_people_that_they_are_of(seed: in
     assert len(found) == len(people)
     for pose, person in zip(found, people, strict=True):
         off = np.abs(pose.xy - person[:, :2]).max(1)
-        assert off[0] < HEAT  # the decoder's way from the left eye to the nose is not the shortest (`posenet._paths`)
+        assert (
+            off[0] < HEAT_RADIUS
+        )  # the decoder's way from the left eye to the nose is not the shortest (`posenet._paths`)
         assert off[1:].max() < 3
         assert pose.scores.min() > 0.5
 
@@ -87,7 +89,7 @@ def test_heat_is_1_just_where_a_key_point_is_near() -> None:
     heat, shown = of(*people).heat, np.stack(people)
     away = np.hypot(shown[..., 0, None, None] - X, shown[..., 1, None, None] - Y)
     away[shown[..., 2] == 0] = np.inf
-    assert np.array_equal(heat, away.min(0) < HEAT)
+    assert np.array_equal(heat, away.min(0) < HEAT_RADIUS)
     assert heat.sum((1, 2)).min() > 0
 
 
@@ -95,8 +97,8 @@ def test_short_offsets_lead_from_each_cell_within_reach_to_the_key_point() -> No
     person = somebody(6)
     made = of(person)
     dy, dx = person[:, 1, None, None] - Y, person[:, 0, None, None] - X
-    near = np.hypot(dy, dx) < REACH
-    for channels, way in ((slice(0, KINDS), dy), (slice(KINDS, SHORT), dx)):
+    near = np.hypot(dy, dx) < OFFSET_RADIUS
+    for channels, way in ((slice(0, KEYPOINT_COUNT), dy), (slice(KEYPOINT_COUNT, SHORT_CHANNELS), dx)):
         assert np.array_equal(made.weights[channels] > 0, near)
         assert np.allclose(made.offsets[channels], np.where(near, way / STRIDE, 0), atol=1e-5)
 
@@ -107,8 +109,8 @@ def test_mid_offsets_lead_from_around_one_key_point_to_the_next(edge: int, backw
     person = somebody(7)
     made = of(person)
     start, end = EDGES[edge][::-1] if backward else EDGES[edge]
-    near = np.hypot(person[start, 0] - X, person[start, 1] - Y) < REACH
-    channel = SHORT + 32 * backward + edge
+    near = np.hypot(person[start, 0] - X, person[start, 1] - Y) < OFFSET_RADIUS
+    channel = SHORT_CHANNELS + 32 * backward + edge
     for offset, weight, way in (
         (made.offsets[channel], made.weights[channel], person[end, 1] - Y),
         (made.offsets[channel + 16], made.weights[channel + 16], person[end, 0] - X),
@@ -120,8 +122,8 @@ def test_mid_offsets_lead_from_around_one_key_point_to_the_next(edge: int, backw
 
 def test_long_ways_count_less() -> None:
     person = somebody(8)
-    weights = of(person).weights[SHORT:]
-    ways = np.abs(of(person).offsets[SHORT:])
+    weights = of(person).weights[SHORT_CHANNELS:]
+    ways = np.abs(of(person).offsets[SHORT_CHANNELS:])
     counted = weights > 0
     assert 0 < weights[counted].min() < weights[counted].max() <= 1
     assert weights[counted & (ways > 4)].max() <= 0.5
@@ -132,7 +134,7 @@ def test_no_mid_offset_leads_to_or_from_what_is_not_to_be_seen() -> None:
     person[13, 2] = 0
     weights = of(person).weights
     for edge, ends in enumerate(EDGES):
-        channels = [SHORT + edge + more for more in (0, 16, 32, 48)]
+        channels = [SHORT_CHANNELS + edge + more for more in (0, 16, 32, 48)]
         assert (weights[channels].max() == 0) == (13 in ends)
 
 
@@ -143,19 +145,25 @@ def test_where_two_people_are_a_cell_speaks_of_the_nearer_one() -> None:
     row, column = np.round(one[0, 1::-1] / STRIDE).astype(int)
     x = column * STRIDE
     nearer = one if abs(one[0, 0] - x) < abs(other[0, 0] - x) else other
-    assert made.offsets[KINDS, row, column] * STRIDE + x == pytest.approx(nearer[0, 0], abs=1e-3)
+    assert made.offsets[KEYPOINT_COUNT, row, column] * STRIDE + x == pytest.approx(nearer[0, 0], abs=1e-3)
 
 
 def test_targets_of_people_in_a_mirror_are_their_targets_in_a_mirror() -> None:
     people = [somebody(11, 60), somebody(12, 195)]
     people[0][9, 2] = 0
-    turned = [person[SWAP] * (-1, 1, 1) + (SIZE - 1, 0, 0) for person in people]
+    turned = [person[MIRROR_ORDER] * (-1, 1, 1) + (SIZE - 1, 0, 0) for person in people]
     plain, mirrored = of(*people), of(*(person.astype(np.float32) for person in turned))
-    edges = [EDGES.index((int(SWAP[a]), int(SWAP[b]))) for a, b in EDGES]
-    order = [*SWAP, *(KINDS + SWAP), *(SHORT + 16 * block + edge for block in range(4) for edge in edges)]
+    edges = [EDGES.index((int(MIRROR_ORDER[a]), int(MIRROR_ORDER[b]))) for a, b in EDGES]
+    order = [
+        *MIRROR_ORDER,
+        *(KEYPOINT_COUNT + MIRROR_ORDER),
+        *(SHORT_CHANNELS + 16 * block + edge for block in range(4) for edge in edges),
+    ]
     sign = np.ones(98, np.float32)
-    sign[KINDS:SHORT] = sign[SHORT + 16 : SHORT + 32] = sign[SHORT + 48 :] = -1
-    assert np.array_equal(mirrored.heat, plain.heat[SWAP, :, ::-1])
+    sign[KEYPOINT_COUNT:SHORT_CHANNELS] = sign[SHORT_CHANNELS + 16 : SHORT_CHANNELS + 32] = sign[
+        SHORT_CHANNELS + 48 :
+    ] = -1
+    assert np.array_equal(mirrored.heat, plain.heat[MIRROR_ORDER, :, ::-1])
     assert np.allclose(mirrored.weights, plain.weights[order][:, :, ::-1], atol=1e-5)
     assert np.allclose(mirrored.offsets, plain.offsets[order][:, :, ::-1] * sign[:, None, None], atol=1e-5)
 

@@ -15,12 +15,12 @@ pytest.importorskip("numba", reason="numba is not installed: pip install '.[trai
 from models.train import __main__ as command  # noqa: E402
 from models.train import fit, supply  # noqa: E402
 from models.train.supply import Batch  # noqa: E402
-from models.train.variety import moved, similarity  # noqa: E402
+from models.train.variety import similarity_transform, warp  # noqa: E402
 
 SIZE = 65
 
 
-def chance(*seed: int) -> np.random.Generator:
+def rng(*seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
@@ -41,7 +41,7 @@ def brightest(image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_key_points_move_with_the_picture_and_change_sides_in_a_mirror(seed: int) -> None:
-    varied = dotted(38, 27).varied(chance(seed))
+    varied = dotted(38, 27).augmented(rng(seed))
     seen = np.argwhere(varied.people[0, 0, :, 2] > 0).ravel()
     assert seen.tolist() in ([9], [10])
     assert varied.people[0, 0, seen[0], :2] == pytest.approx(brightest(varied.images[0]), abs=0.7)
@@ -49,18 +49,18 @@ def test_key_points_move_with_the_picture_and_change_sides_in_a_mirror(seed: int
 
 def test_a_mirror_twice_is_nothing() -> None:
     batch, middle = dotted(20, 30), np.full(2, (SIZE - 1) / 2)
-    way = similarity(1.0, 0.0, middle, middle, mirror=True)
-    once = moved(batch.images[0], batch.people[0], way, SIZE)
+    way = similarity_transform(1.0, 0.0, middle, middle, mirror=True)
+    once = warp(batch.images[0], batch.people[0], way, SIZE)
     assert once[1][0, 10, :2] == pytest.approx([SIZE - 1 - 20, 30])
-    image, people = moved(*once, way, SIZE)
+    image, people = warp(*once, way, SIZE)
     assert np.array_equal(image, batch.images[0])
     assert people[0, 9] == pytest.approx(batch.people[0, 0, 9])
 
 
 def test_who_is_moved_out_of_the_picture_is_not_to_be_found() -> None:
     batch = dotted(10, 10)
-    way = similarity(1.0, 0.0, np.array([10.0, 10.0]), np.array([-5.0, 10.0]))
-    assert not moved(batch.images[0], batch.people[0], way, SIZE)[1][..., 2].any()
+    way = similarity_transform(1.0, 0.0, np.array([10.0, 10.0]), np.array([-5.0, 10.0]))
+    assert not warp(batch.images[0], batch.people[0], way, SIZE)[1][..., 2].any()
 
 
 class Ready:
@@ -81,29 +81,31 @@ class Ready:
 
 
 def test_each_batch_is_learned_from_as_often_as_it_is_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supply, "POOL", (3, 160))
+    monkeypatch.setattr(supply, "POOL_LIMITS", (3, 160))
     made = supply.Supply([1], 1, 17, [], 0)
     monkeypatch.setattr(made, "_filled", Ready(9))
-    taken = [int(made.take().images[0, 0, 0, 0]) for _ in range(9 * supply.USES - 3 * supply.USES)]
-    assert max(np.bincount(taken)) <= supply.USES
+    taken = [
+        int(made.next_batch().images[0, 0, 0, 0]) for _ in range(9 * supply.USES_PER_BATCH - 3 * supply.USES_PER_BATCH)
+    ]
+    assert max(np.bincount(taken)) <= supply.USES_PER_BATCH
     assert len(set(taken)) == 9
 
 
 def test_drawing_that_is_the_faster_one_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supply, "POOL", (3, 5))
+    monkeypatch.setattr(supply, "POOL_LIMITS", (3, 5))
     made = supply.Supply([1], 1, 17, [], 0)
     monkeypatch.setattr(made, "_filled", Ready(50))
     for _ in range(50):
-        made.take()
+        made.next_batch()
     assert len(made._used) == 5
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
-    assert fit.rate_at(0.0, 0) == pytest.approx(fit.RATE / fit.WARM)
-    assert fit.rate_at(0.3, 10_000) == fit.rate_at(fit.STEADY, 10_000) == pytest.approx(fit.RATE)
-    falling = [fit.rate_at(share, 10_000) for share in np.linspace(fit.STEADY, 1, 9)]
+    assert fit.rate_at(0.0, 0) == pytest.approx(fit.LEARNING_RATE / fit.WARMUP_STEPS)
+    assert fit.rate_at(0.3, 10_000) == fit.rate_at(fit.DECAY_START, 10_000) == pytest.approx(fit.LEARNING_RATE)
+    falling = [fit.rate_at(share, 10_000) for share in np.linspace(fit.DECAY_START, 1, 9)]
     assert falling == sorted(falling, reverse=True)
-    assert falling[-1] == pytest.approx(fit.RATE * fit.LAST)
+    assert falling[-1] == pytest.approx(fit.LEARNING_RATE * fit.FINAL_RATE_SHARE)
 
 
 def test_sizes_only_grow_and_suit_the_network() -> None:
@@ -114,9 +116,9 @@ def test_sizes_only_grow_and_suit_the_network() -> None:
 
 @pytest.fixture
 def batch() -> Batch:
-    images = chance(3).integers(0, 255, (2, SIZE, SIZE, 3), dtype=np.uint8)
+    images = rng(3).integers(0, 255, (2, SIZE, SIZE, 3), dtype=np.uint8)
     people = np.zeros((2, 4, 17, 3), np.float32)
-    people[:, 0] = np.column_stack([chance(4).uniform(8, SIZE - 8, (17, 2)), np.full(17, 2)])
+    people[:, 0] = np.column_stack([rng(4).uniform(8, SIZE - 8, (17, 2)), np.full(17, 2)])
     return Batch(images, people)
 
 
@@ -124,7 +126,7 @@ def batch() -> Batch:
 def test_a_network_learns_what_it_is_shown(batch: Batch) -> None:
     torch.manual_seed(0)
     learner = fit.Learner(torch.device("cpu"))
-    losses = [learner.learn(batch, chance(step), 2e-3) for step in range(25)]
+    losses = [learner.train_step(batch, rng(step), 2e-3) for step in range(25)]
     assert np.mean(losses[-3:], axis=0) == pytest.approx(np.zeros(3), abs=np.mean(losses[:2], axis=0).max())
     assert (np.mean(losses[-3:], axis=0) < 0.8 * np.mean(losses[:2], axis=0)).all()
 
@@ -133,13 +135,13 @@ def test_a_network_learns_what_it_is_shown(batch: Batch) -> None:
 def test_what_is_gone_on_with_learns_as_what_was_never_stopped(batch: Batch, tmp_path: Path) -> None:
     torch.manual_seed(0)
     one, other = fit.Learner(torch.device("cpu")), fit.Learner(torch.device("cpu"))
-    one.learn(batch, chance(1), 1e-3)
+    one.train_step(batch, rng(1), 1e-3)
     one.save(tmp_path / "checkpoint.pt")
     other.load(tmp_path / "checkpoint.pt")
-    assert (other.steps, other.seen) == (1, 2)
-    assert one.learn(batch, chance(2), 1e-3) == other.learn(batch, chance(2), 1e-3)
-    for name, value in one.mean.state_dict().items():
-        assert torch.equal(value, other.mean.state_dict()[name]), name
+    assert (other.steps, other.images_seen) == (1, 2)
+    assert one.train_step(batch, rng(2), 1e-3) == other.train_step(batch, rng(2), 1e-3)
+    for name, value in one.ema.state_dict().items():
+        assert torch.equal(value, other.ema.state_dict()[name]), name
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
@@ -148,10 +150,10 @@ def test_the_command_trains_goes_on_and_writes_a_file_that_runs(tmp_path: Path, 
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[train]'")
     from models.estimator.estimator import Estimator
 
-    monkeypatch.setattr(fit, "SIZES", ((1.0, SIZE),))
-    monkeypatch.setattr(command, "CALIBRATED", 4)
-    monkeypatch.setattr(command, "COMPARED", 2)
-    monkeypatch.setattr(supply, "POOL", (2, 160))
+    monkeypatch.setattr(fit, "SIZE_SCHEDULE", ((1.0, SIZE),))
+    monkeypatch.setattr(command, "CALIBRATION_PICTURES", 4)
+    monkeypatch.setattr(command, "COMPARISON_PICTURES", 2)
+    monkeypatch.setattr(supply, "POOL_LIMITS", (2, 160))
     for images in (32, 64):
         monkeypatch.setattr(sys, "argv", ["train", str(tmp_path), "--images", str(images), "--processes", "1"])
         assert command.main() == 0
@@ -161,7 +163,7 @@ def test_the_command_trains_goes_on_and_writes_a_file_that_runs(tmp_path: Path, 
     with (tmp_path / "curves.csv").open() as opened:
         assert [int(row["images"]) for row in csv.DictReader(opened)] == [32, 64]
     assert (tmp_path / "curves.png").stat().st_size > 5000
-    with Estimator(tmp_path / command.NAME, size=(SIZE, SIZE)) as estimator:
+    with Estimator(tmp_path / command.MODEL_FILE, size=(SIZE, SIZE)) as estimator:
         estimator.estimate(np.zeros((SIZE, SIZE, 3), np.uint8))
 
 
@@ -178,4 +180,4 @@ def test_a_process_that_fails_to_draw_is_told_not_waited_for() -> None:
         supply.Supply([1], 1, SIZE, recorded, 1) as made,
         pytest.raises(RuntimeError, match="draws scenes ended with status 1"),
     ):
-        made.take()
+        made.next_batch()

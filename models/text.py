@@ -1,0 +1,18 @@
+"""Values as text for people: names of files, durations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def printable(name: Path | str) -> str:
+    """A file's name on one line of text, with unprintable characters replaced: names are bytes and may be anything."""
+    return "".join(c if c.isprintable() else "�" for c in str(name))
+
+
+def format_duration(seconds: float) -> str:
+    """A duration in words: 40 s, 25 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
