@@ -445,9 +445,10 @@ def drawn_numbers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_no_picture_of_a_gallery_is_the_starter_library_s_or_one_that_measures(
-    drawn_numbers: list[int], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    drawn_numbers: list[int],
 ) -> None:
     from benchmarks.people_measures import FIRST_UNKNOWN
+    from benchmarks.people_measures import PICTURE_COUNT as UNKNOWN_COUNT
     from index.build.starter import PICTURE_COUNT
 
     for seed in range(50):
