@@ -27,12 +27,10 @@ from index.match import Matcher, find_exhaustively
 from models.estimator.estimator import Estimator, size_for
 from models.estimator.fetch import DEFAULT_MODEL, find_model
 from models.pose import Floats, Pose
+from models.seen import LIBRARY_SCORE
 
 MIN_BOX_SIZE = 60.0
 """Pixels, the root of the points' box: the points of smaller people are labelled too roughly to compare."""
-
-MIN_KEYPOINT_SCORE = 0.3
-"""The score from which a point that PoseNet found says which kind of query somebody is."""
 
 MIN_POSE_SCORE = 0.25
 """The score from which PoseNet found somebody, as the mirror has it."""
@@ -111,7 +109,7 @@ def estimate_queries(folder: Path, known: set[int]) -> dict[str, list[Pose]]:
                 estimator.resize(size_for(image.shape[1], image.shape[0]))
                 found += [pose for pose in estimator.estimate(image) if pose.score >= MIN_POSE_SCORE]
     keypoints = np.array([pose.keypoints for pose in found])
-    of_kind = classify_people(keypoints, keypoints[:, :, 2] >= MIN_KEYPOINT_SCORE)
+    of_kind = classify_people(keypoints, keypoints[:, :, 2] >= LIBRARY_SCORE)
     return {kind: [found[i] for i in np.flatnonzero(those)] for kind, those in of_kind.items()}
 
 

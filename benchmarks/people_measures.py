@@ -31,6 +31,7 @@ from models.figures.rides import prop_outline
 from models.figures.routine import CYCLE_SECONDS
 from models.figures.view import aim_camera, choose_view
 from models.pose import LEFT_HIP, RIGHT_SHOULDER, Floats, Image, Pose
+from models.seen import AGREEMENT_SCORE
 from models.train import measure
 from tests.support.coco_photos import Photo, average_precision, is_large
 
@@ -74,8 +75,6 @@ NOBODY_OKS: Final = 0.1
 
 MIN_POSE_SCORE: Final = 0.25
 """The score from which the mirror answers somebody …"""
-MIN_KEYPOINT_SCORE: Final = 0.2
-"""… and from which it counts a key point of theirs."""
 
 
 class Truth(NamedTuple):
@@ -155,7 +154,7 @@ class Answers:
         """How well the photo found for a pose agrees with the true one; 0 for somebody whom the mirror passes over."""
         if found is None or found.score < MIN_POSE_SCORE:
             return 0.0
-        matches = self._matcher.find(found.thresholded(MIN_KEYPOINT_SCORE), 1)
+        matches = self._matcher.find(found.thresholded(AGREEMENT_SCORE), 1)
         return self._agreement(true, matches[0]) if matches else 0.0
 
     def _agreement(self, true: Pose, match: Match) -> float:

@@ -30,6 +30,7 @@ from models.pose import (
     Floats,
     Pose,
 )
+from models.seen import TRACKING_SCORE
 
 STAY_SCORE_RATIO = 0.6
 """Somebody who is tracked stays so down to this share of `FollowSettings.min_score`."""
@@ -37,8 +38,6 @@ ENTER_AFTER = 0.3
 """Seconds that somebody must have been seen before they may be followed."""
 MAX_GAP = 0.5
 """Seconds after which what was last seen says nothing about the speed since: smoothing starts afresh."""
-MIN_KEYPOINT_SCORE = 0.25
-"""The score from which a key point counts as seen."""
 CROWD_DISTANCE = 1.0
 """Body heights within which two people may be taken for one another."""
 MEMORY_SECONDS = 3.0
@@ -158,10 +157,10 @@ def follow(
 def body_height(pose: Pose) -> float:
     """A person's height in pixels as the bones that are seen tell it (one seen end-on looks short, so the longer
     ones); with no bone seen, the longer side of their box. Never below 1."""
-    seen = pose.scores >= MIN_KEYPOINT_SCORE
+    seen = pose.scores >= TRACKING_SCORE
     whole = seen[BONES].all(1)
     if not whole.any():
-        left, top, right, bottom = pose.box(MIN_KEYPOINT_SCORE) or (0.0, 0.0, 0.0, 0.0)
+        left, top, right, bottom = pose.box(TRACKING_SCORE) or (0.0, 0.0, 0.0, 0.0)
         return max(right - left, bottom - top, 1.0)
     ends = pose.xy[BONES[whole]]
     heights = np.sort(np.hypot(*(ends[:, 0] - ends[:, 1]).T) / BONE_LENGTH_RATIOS[whole])
@@ -176,7 +175,7 @@ def _strength(person: Pose) -> float:
 
 
 def _new_track(number: int, pose: Pose, settings: FollowSettings) -> Track:
-    unseen = np.where(pose.scores >= MIN_KEYPOINT_SCORE, 0.0, MAX_GAP).astype(np.float32)
+    unseen = np.where(pose.scores >= TRACKING_SCORE, 0.0, MAX_GAP).astype(np.float32)
     age = 0.0 if pose.score >= settings.min_score else -np.inf
     still, nowhere = np.zeros_like(pose.xy), np.full_like(pose.xy, np.nan)
     return Track(number, pose, still, unseen, nowhere, body_height(pose), age)
@@ -259,7 +258,7 @@ def _fit(track: Track, people: Floats, sizes: npt.NDArray[np.float64] | None, gr
     who passes in front is nearer, and so larger."""
     xy, scores = people[:, :, :2], people[:, :, 2]
     known = _recently_seen(track) * track.pose.scores
-    found = (scores >= MIN_KEYPOINT_SCORE) * scores
+    found = (scores >= TRACKING_SCORE) * scores
     reach = 1 + growth * track.missed_seconds
     expected = track.pose.xy + _predicted_shift(track)
     off = np.minimum(((xy - expected) ** 2).sum(2), ((xy[:, MIRROR_ORDER] - expected) ** 2).sum(2))
@@ -288,7 +287,7 @@ def _predicted_shift(track: Track) -> Floats:
 def _update_track(track: Track, person: Pose, settings: FollowSettings) -> Track:
     """The track with the person found: One Euro (Casiez, Roussel and Vogel, CHI 2012) on each coordinate, its speed
     measured in body heights, so that it is alike near and far and at any resolution."""
-    seen = person.scores >= MIN_KEYPOINT_SCORE
+    seen = person.scores >= TRACKING_SCORE
     doubted = seen & _find_jumps(track, person)
     sure = seen & ~doubted
     body = track.height + _gain(HEIGHT_TIME_CONSTANT, track.missed_seconds) * (body_height(person) - track.height)
@@ -337,7 +336,7 @@ def _gain(delay: float, passed: float) -> float:
 
 def _prominence(track: Track, size: tuple[int, int]) -> float:
     """How near and central: the body's height, half of it at the picture's left and right edge."""
-    seen = track.pose.scores >= MIN_KEYPOINT_SCORE
+    seen = track.pose.scores >= TRACKING_SCORE
     across = float(track.pose.xy[seen if seen.any() else slice(None), 0].mean())
     centre = (size[0] - 1) / 2
     return track.height * (1 - 0.5 * min(abs(across - centre) / (size[0] / 2), 1.0))

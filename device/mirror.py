@@ -30,13 +30,11 @@ from index.agreement import agreement, align
 from index.match import Match
 from models.estimator.watched import EstimatorUnavailable
 from models.pose import MIRROR_ORDER, Image, Pose
+from models.seen import AGREEMENT_SCORE
 
 STALE_AFTER: Final = 0.7
 """Seconds after which a frame is not drawn any more. A mirror that lags is none: nobody is to see one that is over a
 second old, and a busy machine may take a while to draw the next."""
-
-MIN_KEYPOINT_SCORE: Final = 0.2
-"""A visitor's key point scored below this is a stray: it would only enlarge the box that agreement is measured in."""
 
 IDLE_PHOTO_SECONDS: Final = 7.0
 """Seconds that each photo is shown while nobody is there."""
@@ -210,7 +208,7 @@ class Sense:
         now = time.monotonic()
         if self._collection.refresh(now):
             self._choice = Choice()  # it goes by the numbers of another library
-        visitor = moment.visitor and moment.visitor.thresholded(MIN_KEYPOINT_SCORE)
+        visitor = moment.visitor and moment.visitor.thresholded(AGREEMENT_SCORE)
         last = self._choice.shown
         choice = choose(
             self._choice,

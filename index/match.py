@@ -11,6 +11,7 @@ from index.agreement import agreement
 from index.library import Library
 from index.vector import REGIONS_PER_QUERY
 from models.pose import MIRROR_ORDER, Floats, Pose
+from models.seen import SHORTLIST_SHARE
 
 Indices = npt.NDArray[np.intp]
 
@@ -25,9 +26,6 @@ EXHAUSTIVE_LIMIT = 500
 
 MIN_KEYPOINTS = 3
 """Fewer key points say nothing of a pose: any two can be laid on any two."""
-
-MIN_RELATIVE_SCORE = 0.15
-"""A point scored less, in parts of the pose's best, is guessed for the shortlist: the estimator was guessing too."""
 
 BATCH_SIZE = 4096
 """Items that an exhaustive search looks at together: what they need stays in the processor's cache."""
@@ -66,7 +64,7 @@ class Matcher:
 
     def _shortlist(self, pose: Pose) -> tuple[Indices, int]:
         """Items near the pose, and after so many of them those near its mirror image; an item can be there again."""
-        known = pose.scores >= MIN_RELATIVE_SCORE * pose.scores.max()
+        known = pose.scores >= SHORTLIST_SHARE * pose.scores.max()
         near: list[int] = []
         straight = 0
         for region, mirrored, vector in self._library.shape_model.queries(pose.xy, known):

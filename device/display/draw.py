@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
-from device.display.layout import SEEN_SCORE, Size, downscale
+from device.display.layout import Size, downscale
 from device.display.lettering import WHITE, Colour
 from models.pose import EDGES, KEYPOINT_NAMES, RIGHT_EAR, Floats, Image, Pose
+from models.seen import LAYOUT_SCORE
 
 INK: Final[Colour] = (16, 18, 24)
 LEFT_COLOUR: Final[Colour] = (86, 214, 222)
@@ -41,7 +42,7 @@ def blit(canvas: pygame.Surface, piece: pygame.Surface, at: tuple[float, float],
 
 def draw_skeleton(image: Image, pose: Pose, thickness: float = 4.0) -> None:
     """Draw a pose into its picture (H×W×3): the person's left cool, right warm, points scored under 0.3 left out."""
-    seen = (pose.scores >= SEEN_SCORE) & np.isfinite(pose.xy).all(-1)
+    seen = (pose.scores >= LAYOUT_SCORE) & np.isfinite(pose.xy).all(-1)
     xy = np.clip(np.nan_to_num(pose.xy), -8192, 8192)
     strokes = [(a, b) for a, b in EDGES if seen[a] and seen[b]]
     for outline in (True, False):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from index.agreement import Alignment, align
 from models.pose import LEFT_HIP, LEFT_SHOULDER, NOSE, RIGHT_HIP, RIGHT_SHOULDER, Floats, Image, Pose
+from models.seen import LAYOUT_SCORE
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
@@ -25,9 +26,6 @@ MAX_ZOOM: Final = 3.0
 
 MAX_PERSON_SCALE: Final = 1.25
 """The photo's person may become this many times larger than the visitor so that they stand in the visitor's place."""
-
-SEEN_SCORE: Final = 0.3
-"""A key point scored below this is a guess, and moves no photo."""
 
 EDGE_MARGIN: Final = 0.03
 """The share of the display, along each edge, that the photo's person is kept out of where the photo allows it."""
@@ -139,14 +137,14 @@ def _bisect(rising: Callable[[float], float], low: float, high: float, tolerance
 
 
 def _weights(visitor: Pose, pose: Pose) -> Floats:
-    sure = (visitor.scores >= SEEN_SCORE) & (pose.scores >= SEEN_SCORE)
+    sure = (visitor.scores >= LAYOUT_SCORE) & (pose.scores >= LAYOUT_SCORE)
     found: Floats = np.where(sure, visitor.scores * pose.scores, 0).astype(np.float32)
     return found
 
 
 def _crown(pose: Pose) -> Floats:
     """About where the top of the head is, 1×2: as far from the shoulders as nose or hips let expect; or 0×2."""
-    seen = pose.scores >= SEEN_SCORE
+    seen = pose.scores >= LAYOUT_SCORE
     shoulders, hips = [LEFT_SHOULDER, RIGHT_SHOULDER], [LEFT_HIP, RIGHT_HIP]
     crown: Floats = np.empty((0, 2), np.float32)
     if seen[shoulders].all():

@@ -13,12 +13,10 @@ import numpy as np
 
 from models.estimator.estimator import Estimator
 from models.pose import Floats, Image, Pose
+from models.seen import LIBRARY_SCORE
 
 MIN_PERSON_SCORE = 0.4
 """A pose scored less is often no person: PoseNet reports down to 0.2, where folds and shadows come in."""
-
-MIN_KEYPOINT_SCORE = 0.3
-"""A key point scored less is a guess, and counts as unseen in the library."""
 
 MIN_KEYPOINTS, MIN_BODY_KEYPOINTS = 8, 6
 """Of 17 and of the 12 below the head: shoulders, arms and hips, or more. Of less no pose can be told."""
@@ -139,7 +137,7 @@ _DIRECTIONS: Final = _directions()
 
 def seen_keypoints(pose: Pose) -> Floats:
     """17×3 with zeros for what the estimator only guessed."""
-    return np.where(pose.scores[:, None] >= MIN_KEYPOINT_SCORE, pose.keypoints, 0).astype(np.float32)
+    return np.where(pose.scores[:, None] >= LIBRARY_SCORE, pose.keypoints, 0).astype(np.float32)
 
 
 def _is_person(pose: Pose) -> bool:
@@ -148,11 +146,11 @@ def _is_person(pose: Pose) -> bool:
 
 
 def _has_enough_keypoints(pose: Pose) -> bool:
-    seen = pose.scores >= MIN_KEYPOINT_SCORE
+    seen = pose.scores >= LIBRARY_SCORE
     return int(seen.sum()) >= MIN_KEYPOINTS and int(seen[5:].sum()) >= MIN_BODY_KEYPOINTS
 
 
 def _size(pose: Pose) -> float:
     """The longer side of the box around somebody's points, in pixels."""
-    box = pose.box(MIN_KEYPOINT_SCORE)
+    box = pose.box(LIBRARY_SCORE)
     return 0.0 if box is None else max(box[2] - box[0], box[3] - box[1])

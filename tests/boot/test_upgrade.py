@@ -62,11 +62,11 @@ def refused(kiosk: Kiosk, name: str, change: str, why: str) -> None:
 
 
 def test_an_upgrade_that_does_not_come_up_gives_way_to_the_version_before(kiosk: Kiosk) -> None:
-    broken = "sed -i 's/^def _show(.*/&\\n    raise RuntimeError(\"broken\")/' device/start.py"
+    broken = "sed -i 's/^def _run_until_closed(.*/&\\n    raise RuntimeError(\"broken\")/' device/start.py"
     refused(kiosk, "broken", broken, "does not come up")
     kiosk.wait_for_status("fps", 120)
 
 
 def test_an_upgrade_whose_doctor_finds_new_faults_is_not_tried(kiosk: Kiosk) -> None:
-    sick = 'sed -i \'s/^def _heat(.*/&\\n    return Finding("bad", "It burns.")/\' device/cli/doctor.py'
+    sick = 'sed -i \'s/^def _check_temperature(.*/&\\n    return Finding("bad", "It burns.")/\' device/cli/doctor.py'
     refused(kiosk, "sick", sick, "It burns.")

@@ -1,0 +1,28 @@
+"""When a key point counts as seen: one threshold for each use, with its reason.
+
+An estimator scores each key point from 0 to 1. How sure it must be depends on what a wrong point would cost.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+AGREEMENT_SCORE: Final = 0.2
+"""A visitor's key points below this score do not count for agreement: stray points would only enlarge the box that
+agreement is measured in. The threshold is low because a missing limb costs more than a rough one."""
+
+TRACKING_SCORE: Final = 0.25
+"""Key points below this score do not tell tracks apart: strays jump, and would break a track."""
+
+LAYOUT_SCORE: Final = 0.3
+"""Key points below this score are not drawn and do not move a photo: a visitor would see every stray."""
+
+LIBRARY_SCORE: Final = 0.3
+"""Key points below this score are stored as unseen: a library keeps them for years, so it stores no guesses."""
+
+SHORTLIST_SHARE: Final = 0.15
+"""Key points below this share of the pose's best score are filled in from the others before Annoy is asked. It is
+relative, because a pose without confident points still needs a shortlist."""
+
+PRINTED_SCORE: Final = 0.5
+"""`pose-mirror poses` prints key points from this score on: a person reads them, and wants the certain ones."""
