@@ -48,10 +48,10 @@ def bundled_posenet() -> Path:
     return WEIGHTS_FOLDER / f"{BUNDLED_MODEL}.tflite"
 
 
-@pytest.fixture(scope="session", params=["own", "downloaded"])
+@pytest.fixture(scope="session", params=["bundled", "downloaded"])
 def each_posenet(request: pytest.FixtureRequest) -> Path:
     """Both PoseNets that the mirror may run, one after the other: what follows is to hold for either."""
-    file: Path = request.getfixturevalue("own_posenet" if request.param == "own" else "posenet")
+    file: Path = request.getfixturevalue("bundled_posenet" if request.param == "bundled" else "posenet")
     return file
 
 

@@ -83,7 +83,7 @@ class Unwritten:
     def start(self, recording: Recording) -> None:
         self.recordings.append(recording)
 
-    def outcome(self) -> Outcome | None:
+    def poll_outcome(self) -> Outcome | None:
         return None
 
 
