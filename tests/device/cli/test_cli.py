@@ -350,9 +350,9 @@ def test_a_downloaded_model_is_marked_as_in_use(
     assert said(["models", "path"], capsys)[0] == f"{posenet}\n"
 
 
-def test_our_own_model_need_not_be_fetched(home: Path, own_posenet: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(["models", "fetch", BUNDLED_MODEL], capsys)[0] == f"{BUNDLED_MODEL} is here: {own_posenet}\n"
-    assert said(["models", "path"], capsys)[0] == f"{own_posenet}\n"
+def test_our_own_model_need_not_be_fetched(home: Path, bundled_posenet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(["models", "fetch", BUNDLED_MODEL], capsys)[0] == f"{BUNDLED_MODEL} is here: {bundled_posenet}\n"
+    assert said(["models", "path"], capsys)[0] == f"{bundled_posenet}\n"
 
 
 def test_a_build_says_that_our_own_model_looks_where_anything_is_to_be_looked_at(

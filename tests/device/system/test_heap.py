@@ -14,7 +14,7 @@ HEAPS = """
 import ctypes, os, sys, threading
 from device.system import heap
 if "settled" in sys.argv:
-    heap.settle()
+    heap.configure()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
 libc.malloc_info.argtypes = ctypes.c_int, ctypes.c_void_p
@@ -38,7 +38,7 @@ pieces = [bytes(100_000) for _ in range(1000)]
 kept = pieces[::50]
 del pieces
 before = held()
-heap.give_back()
+heap.trim()
 print(before - held())
 """
 

@@ -47,14 +47,14 @@ def test_what_a_part_raises_keeps_no_other_from_its_end(caplog: pytest.LogCaptur
 HANGS = """
 import sys, time
 from device.cli import main as cli
-cli.PATIENCE = 0.5
+cli.EXIT_TIMEOUT = 0.5
 def hang(asked):
     try:
         print("here", flush=True)
         time.sleep(60)
     finally:
         time.sleep(60)
-cli._later = lambda module, name: hang
+cli._lazy_command = lambda module, name: hang
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -114,7 +114,7 @@ def run(asked):
         signalled()
         time.sleep(0.2)
         print("cleared up", flush=True)
-cli._later = lambda module, name: run
+cli._lazy_command = lambda module, name: run
 sys.exit(cli.main(sys.argv[2:]))
 """
 
@@ -136,7 +136,7 @@ from device.cli import main as cli
 def run(asked):
     import slow
     time.sleep(20)
-cli._later = lambda module, name: run
+cli._lazy_command = lambda module, name: run
 sys.exit(cli.main(["run"]))
 """
 

@@ -25,8 +25,8 @@ from tests.support.paths import ROOT
 MIRROR = """
 import sys, time
 from pathlib import Path
-from device.system.starter_growth import growing
-with growing(Path(sys.argv[1]), count=3000, step=3000):
+from device.system.starter_growth import grow_in_background
+with grow_in_background(Path(sys.argv[1]), count=3000, step=3000):
     time.sleep(60)
 """
 
