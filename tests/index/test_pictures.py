@@ -123,8 +123,8 @@ def test_the_largest_picture_of_32_bits_is_read_in_the_memory_of_a_small_compute
     side = int(MAX_PIXELS**0.5)
     Pillow.new(mode, (side, side)).save(tmp_path / "a.tiff", compression="tiff_adobe_deflate")
     code = (
-        "import resource, sys; from pathlib import Path; from index.pictures import load;"
-        "load(Path(sys.argv[1]), 1920); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "import resource, sys; from pathlib import Path; from index.pictures import load_picture;"
+        "load_picture(Path(sys.argv[1]), 1920); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peak = subprocess.run([sys.executable, "-c", code, tmp_path / "a.tiff"], check=True, stdout=subprocess.PIPE).stdout
     assert int(peak) * 1024 < 1.5e9

@@ -168,7 +168,7 @@ def test_the_same_library_comes_out_of_a_cluster_of_which_one_worker_is_killed(p
         if what == "Looking" and done >= 9:
             two_workers[0].send_signal(signal.SIGKILL)
 
-    arguments = {"finder": MarkFinder, "long_side": LONG_SIDE, "progress": kill_one_on_the_way}
+    arguments = {"open_estimator": MarkFinder, "long_side": LONG_SIDE, "progress": kill_one_on_the_way}
     by_cluster = build([tmp_path / "photos"], tmp_path / "by-cluster", dask=processes.address, **arguments)
     assert two_workers[0].wait() == -signal.SIGKILL
     assert by_cluster.skip_counts == alone.skip_counts
@@ -184,9 +184,9 @@ def files(library: Path) -> dict[str, str]:
         return pictures | {name: one.sha256 for name, one in opened.manifest.files.items() if name != REPORT_FILE}
 
 
-def test_the_model_comes_with_the_work(processes, two_workers, own_posenet, tmp_path):
+def test_the_model_comes_with_the_work(processes, two_workers, bundled_posenet, tmp_path):
     model, photo = tmp_path / "model.tflite", tmp_path / "somebody.png"
-    shutil.copyfile(own_posenet, model)
+    shutil.copyfile(bundled_posenet, model)
     cv2.imwrite(str(photo), perform(1.5, 640, 480)[0][:, :, ::-1])
     photos = [(0, Photo(photo, Credit()))]
     with PhotoWorkers(estimator_factory(model), 1, LONG_SIDE) as lookers:

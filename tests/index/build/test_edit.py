@@ -208,7 +208,7 @@ def test_a_library_may_be_changed_by_a_link(library, tmp_path):
     assert "Photo 0" not in titles(library)
 
 
-@pytest.mark.parametrize("step", ["settle", "swap"])
+@pytest.mark.parametrize("step", ["sync_to_disk", "swap_library"])
 def test_what_stops_taking_down_leaves_the_library_as_it_was(library, monkeypatch, step):
     before = everything(library)
 

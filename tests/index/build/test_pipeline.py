@@ -250,11 +250,11 @@ INTERRUPTED = """
 import sys
 sys.path[:0] = {path!r}
 from pathlib import Path
-from tests.support.finders import Marked
+from tests.support.finders import MarkFinder
 from index.build.pipeline import build
 if __name__ == "__main__":
     told = lambda done, total, note: print(done, flush=True)
-    build([Path({photos!r})], Path({out!r}), finder=Marked, workers={workers}, progress=told)
+    build([Path({photos!r})], Path({out!r}), open_estimator=MarkFinder, workers={workers}, progress=told)
 """
 
 
@@ -394,7 +394,7 @@ mount -t tmpfs -o size={size}k tmpfs {disk} || exit 99
 cp -r {old} {disk}/library || exit 1
 {python} {building} {photos} {disk}/library 2 2>&1
 ls -A {disk}
-{python} -c "from index.library import verify; from pathlib import Path; print(verify(Path('{disk}/library')).items)"
+{python} -c "from index.library import verify_library; from pathlib import Path; print(verify_library(Path('{disk}/library')).items)"
 """
 
 
