@@ -1,4 +1,4 @@
-"""The configuration: a file of any bytes is a configuration within what is allowed, or a ConfigError."""
+"""The configuration: any bytes are a valid configuration or a ConfigError."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def make_reader(folder: Path) -> Reader:
 
 
 def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
-    """One line more, or another, of a key that is known with a value that may not be; else other bytes."""
+    """Insert or replace a line that gives a known key an unusual value; or change some bytes."""
     if rng.random() < 0.5:
         return bytewise(data)
     section = rng.choice(list(TEMPLATE))
     key = rng.choice([*TEMPLATE[section], "a", '"a b"', '"\\n"'])
     lines = data.split(b"\n")
-    at = rng.randrange(len(lines) + 1)
+    position = rng.randrange(len(lines) + 1)
     line = f"[{section}]\n{key} = " if rng.random() < 0.7 else f"{section}.{key} = "
-    lines[at : at + rng.randrange(2)] = [(line + rng.choice(VALUES)).encode()]
+    lines[position : position + rng.randrange(2)] = [(line + rng.choice(VALUES)).encode()]
     return b"\n".join(lines)
 
 
@@ -72,7 +72,7 @@ def _to_toml(value: object) -> str:
 
 
 def _check(loaded: config.Config) -> None:
-    """Whether each value is of its default's kind, and within what is allowed."""
+    """Check that each value has its default's type and is within its range."""
     for section, keys in TEMPLATE.items():
         settings = getattr(loaded, section)
         for field in fields(settings):

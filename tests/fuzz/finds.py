@@ -1,4 +1,4 @@
-"""What breaks a promise, written down: the first input of each kind, and how it was raised."""
+"""Records the inputs that break a promise: the first of each kind, with its traceback."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pathlib import Path
 from tests.fuzz.promise import Reader
 
 
-def record_finds(read: Reader, found: Path) -> Reader:
-    """The same reader, which writes an input that breaks its promise to `found`, and goes on.
+def record_finds(read: Reader, folder: Path) -> Reader:
+    """Wrap a reader so that it writes each input that breaks a promise to `folder` and goes on.
 
-    What an earlier run found there is written again: it is no less wrong for having been found before.
+    An input that an earlier run found is written again: it still breaks the promise.
     """
     known: set[str] = set()
 
-    def noted(data: bytes) -> None:
+    def recording(data: bytes) -> None:
         try:
             read(data)
         except Exception as error:
             kind = _error_kind(error)
             if kind not in known:
                 known.add(kind)
-                file = found / f"{kind}-{type(error).__name__}"
+                file = folder / f"{kind}-{type(error).__name__}"
                 file.write_bytes(data)
                 file.with_suffix(".txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
                 print(f"FOUND {type(error).__name__}: {str(error)!r:.200} by {file}", file=sys.stderr, flush=True)
 
-    return noted
+    return recording
 
 
 def _error_kind(error: BaseException) -> str:
-    """What tells errors apart: the class and the place of each that led to it."""
+    """Identify an error by the class and the place of each error in its chain."""
     places: list[str] = []
     origin: BaseException | None = error
     while origin is not None:

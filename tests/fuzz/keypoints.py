@@ -1,4 +1,4 @@
-"""Key points and credits: .npz, COCO json and tables of any bytes give what can be written, or an ImportFailed."""
+"""Key points and credits: .npz, COCO and table files of any bytes give valid entries or a SourceError."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ TABLE: Final = sqlite3.connect(":memory:")
 def seeds(folder: Path) -> Iterator[bytes]:
     for content in _npz_files():
         yield pack_input("poses.npz", content)
-    beside = [{**_coco_document(1)["images"][0], "file_name": "a.jpg"}]
+    local_image = [{**_coco_document(1)["images"][0], "file_name": "a.jpg"}]
     for document in (
         _coco_document(2),
-        {**_coco_document(1), "images": beside},
+        {**_coco_document(1), "images": local_image},
         {**_coco_document(1), "licenses": [{"id": 1, "name": "CC BY", "url": "http://cc.example"}]},
     ):
         yield pack_input("people.json", json.dumps(document).encode())
@@ -80,7 +80,7 @@ def make_reader(folder: Path) -> Reader:
 
 
 def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
-    """The content changed within its form, and now and then read as another file."""
+    """Change the content within its format; now and then read it as another kind of file."""
     name, content = unpack_input(data)
     if rng.random() < 0.02:
         name = rng.choice(FILE_NAMES)
@@ -90,8 +90,8 @@ def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
         content = odd.mutate_json(content, rng, bytewise)
     elif name == "credits.jsonl" and rng.random() < 0.7:
         lines = content.split(b"\n")
-        at = rng.randrange(len(lines))
-        lines[at] = odd.mutate_json(lines[at], rng, bytewise)
+        number = rng.randrange(len(lines))
+        lines[number] = odd.mutate_json(lines[number], rng, bytewise)
         content = b"\n".join(lines)
     else:
         content = bytewise(content)
@@ -99,28 +99,28 @@ def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
 
 
 def _read_file(file: Path) -> None:
-    """Everything that a build takes from a file, and what `index query` does with key points."""
+    """Read everything that a build takes from a file, and the key points as `index query` does."""
     for entry in sources.read_sources([file]):
         _check(entry)
     if file.suffix == ".npz":
-        found = importers.read_keypoints(file)
-        if found.dtype != np.float32 or found.shape[1:] != (17, 3):
-            raise BrokenPromise(f"key points of {found.dtype} and shape {found.shape}")
-        for person in found:
+        keypoints = importers.read_keypoints(file)
+        if keypoints.dtype != np.float32 or keypoints.shape[1:] != (17, 3):
+            raise BrokenPromise(f"key points of {keypoints.dtype} and shape {keypoints.shape}")
+        for person in keypoints:
             Pose.from_keypoints(person)
     elif file.name in importers.CREDITS_FILES:
-        for one in importers.read_folder(file.parent):
-            _check(one)
+        for entry in importers.read_folder(file.parent):
+            _check(entry)
 
 
 def _check(entry: sources.Entry) -> None:
-    """Whether an entry can be looked at, written and told, as a build does."""
+    """Check that a build can scan, store and report an entry."""
     if isinstance(entry, Skipped):
         check_sentence(entry.reason, entry.name)
     elif isinstance(entry, Photo):
         _check_storable(*entry.credit, *(entry.size or ()))
         if entry.people is not None and entry.size is not None:
-            select_prominent([Pose.from_keypoints(one) for one in entry.people], *entry.size)
+            select_prominent([Pose.from_keypoints(person) for person in entry.people], *entry.size)
     else:
         for item in entry.items:
             writer._clean_keypoints(item.keypoints)
@@ -134,35 +134,35 @@ def _check_storable(*values: str | int | None) -> None:
 
 
 def _npz_files() -> Iterator[bytes]:
-    """Key-point files with and without sizes, compressed or not, of several kinds of number, and of an older form."""
+    """Key-point files with and without sizes, compressed or not, of several number types, and of an older format."""
     points = sample_people(2, 1)
     for save in (np.savez, np.savez_compressed):
         for arrays in ({"keypoints": points}, {"keypoints": points[:1], "image_size": np.array([[640, 480]])}):
-            made = io.BytesIO()
-            save(made, **arrays)
-            yield made.getvalue()
+            file = io.BytesIO()
+            save(file, **arrays)
+            yield file.getvalue()
     for kind in ("<f8", ">f4", "<f2", "<i4", "<u8", "<g"):
-        made = io.BytesIO()
-        np.savez(made, keypoints=np.asfortranarray(points[:1].astype(kind)))
-        yield made.getvalue()
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as written:
-        written.writestr(
+        file = io.BytesIO()
+        np.savez(file, keypoints=np.asfortranarray(points[:1].astype(kind)))
+        yield file.getvalue()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(
             "keypoints.npy",
             b"\x93NUMPY\x01\x00\x46\x00{'descr': '<f4', 'fortran_order': False, 'shape': (0L, 17L, 3L), }",
         )
-    yield made.getvalue()
-    made = io.BytesIO()
-    np.save(made, points)
-    yield made.getvalue()
+    yield file.getvalue()
+    file = io.BytesIO()
+    np.save(file, points)
+    yield file.getvalue()
 
 
 def _coco_document(count: int) -> dict[str, Any]:
-    """A COCO document of so many pictures with one person each."""
+    """A COCO document of `count` pictures with one person each."""
     points = sample_people(count, 2).round(1).tolist()
     images = [{"id": n, "file_name": f"{n}.jpg", "width": 640, "height": 480, "license": 1} for n in range(count)]
     annotations = [
-        {"id": n, "image_id": n, "iscrowd": 0, "keypoints": [number for point in one for number in point]}
-        for n, one in enumerate(points)
+        {"id": n, "image_id": n, "iscrowd": 0, "keypoints": [number for point in person for number in point]}
+        for n, person in enumerate(points)
     ]
     return {"images": images, "annotations": annotations}

@@ -1,8 +1,8 @@
-"""A library's folder, one file of which is any bytes: it opens and tells all it holds, or a LibraryError says why not.
+"""A library with one file of any bytes: it opens and gives everything it holds, or a LibraryError says why not.
 
-An input's first line names the file, and whether the manifest goes on to vouch for it (`lying`) or not. Behind a right
-checksum lies what the program believes, so that is where to look; Annoy's indexes alone are left out there: Annoy ends
-the program on a damaged one, and the checksum is what keeps it from that.
+An input's first line names the file, and says whether the manifest vouches for it (`lying`) or not. The program trusts
+a file whose checksum is right, so those inputs reach the deepest code. Annoy's indexes are never vouched for: Annoy
+crashes on a damaged one, and only the checksum protects the program from that.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_BYTES: Final = 65_536
 MEMBERS_FILE: Final = "members-0.npy"
 
 VOUCHED_FILES: Final = (MANIFEST_FILE, KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, MEMBERS_FILE)
-"""Files of which the manifest says that they are as they were, whatever they are."""
+"""Files whose checksum in the manifest is made right, whatever they contain."""
 
 UNVOUCHED_FILES: Final = (
     MANIFEST_FILE,
@@ -43,7 +43,7 @@ UNVOUCHED_FILES: Final = (
     MEMBERS_FILE,
     index_file(next(iter(vector.REGIONS)), 0),
 )
-"""Files that are damaged without the manifest's knowing."""
+"""Files that are damaged while the manifest keeps the old checksum."""
 
 INPUT_NAMES: Final = (*(f"{name} lying" for name in VOUCHED_FILES), *UNVOUCHED_FILES)
 
@@ -61,7 +61,7 @@ STATEMENTS: Final = (
     "ALTER TABLE {table} RENAME TO t; CREATE VIEW {table} AS SELECT * FROM t",
     "UPDATE fingerprint SET picture = {value} WHERE picture = (SELECT min(picture) FROM fingerprint)",
 )  # fmt: skip
-"""What makes another table of items of a good one."""
+"""SQL that damages a good table of items."""
 
 SQL_VALUES: Final = (
     "NULL", "0", "-1", "7", "1e300", "9223372036854775807", "''", "'a'", "'../../a'", "x'00ff'", "CAST(x'ff' AS TEXT)",
@@ -70,21 +70,21 @@ SQL_VALUES: Final = (
 
 
 def seeds(folder: Path) -> Iterator[bytes]:
-    whole = _sample_library(folder)
+    sample = _sample_library(folder)
     for name in VOUCHED_FILES:
-        yield pack_input(f"{name} lying", (whole / name).read_bytes())
+        yield pack_input(f"{name} lying", (sample / name).read_bytes())
     for name in UNVOUCHED_FILES:
-        yield pack_input(name, (whole / name).read_bytes()[:2000])
+        yield pack_input(name, (sample / name).read_bytes()[:2000])
     changed = folder / "changed.sqlite"
     for statement in STATEMENTS:
         for value in SQL_VALUES if "{value}" in statement else SQL_VALUES[:1]:
-            yield pack_input(f"{ITEMS_FILE} lying", _after_statement(whole / ITEMS_FILE, changed, statement, value))
+            yield pack_input(f"{ITEMS_FILE} lying", _after_statement(sample / ITEMS_FILE, changed, statement, value))
 
 
 def make_reader(folder: Path) -> Reader:
-    whole, place = _sample_library(folder), folder / "library"
-    shutil.copytree(whole, place, copy_function=os.link)
-    document = json.loads((whole / MANIFEST_FILE).read_bytes())
+    sample, place = _sample_library(folder), folder / "library"
+    shutil.copytree(sample, place, copy_function=os.link)
+    document = json.loads((sample / MANIFEST_FILE).read_bytes())
 
     def read(data: bytes) -> None:
         name, content = unpack_input(data)
@@ -98,20 +98,20 @@ def make_reader(folder: Path) -> Reader:
             files = {**document["files"], file: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}}
             replaced[MANIFEST_FILE] = _with_checksum(json.dumps({**document, "files": files}).encode())
         try:
-            for one, written in replaced.items():
-                (place / one).unlink()
-                (place / one).write_bytes(written)
-            _read_library(place, damaged=name == file and content != (whole / file).read_bytes())
+            for filename, new_content in replaced.items():
+                (place / filename).unlink()
+                (place / filename).write_bytes(new_content)
+            _read_library(place, damaged=name == file and content != (sample / file).read_bytes())
         finally:
-            for one in replaced:
-                (place / one).unlink()
-                os.link(whole / one, place / one)
+            for filename in replaced:
+                (place / filename).unlink()
+                os.link(sample / filename, place / filename)
 
     return read
 
 
 def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
-    """The manifest changed as JSON, arrays in their heads as often as in their numbers, all else in its bytes."""
+    """Change the manifest as JSON, an array's header as often as its numbers, and anything else as bytes."""
     name, content = unpack_input(data)
     if rng.random() < 0.02:
         name = rng.choice(INPUT_NAMES)
@@ -123,12 +123,12 @@ def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
 
 
 def _read_library(place: Path, *, damaged: bool) -> None:
-    """Everything that the mirror, the build and the commands do with a library."""
+    """Do everything with a library that the mirror, a build and the commands do."""
     try:
         library.load_manifest(place)
         with library.Library.open(place) as opened:
             if damaged:
-                raise BrokenPromise("a damaged file was not told")
+                raise BrokenPromise("a damaged file went unnoticed")
             _use_library(opened)
         library.verify_library(place)
     except LibraryError as error:
@@ -151,20 +151,20 @@ def _use_library(opened: library.Library) -> None:
 
 
 def _sample_library(folder: Path) -> Path:
-    """A small library, written once: three pictures, nine people, one picture that was taken down."""
-    whole = folder / "whole"
-    if not whole.exists():
-        with LibraryWriter(whole) as writer:
+    """Write a small library, once: three pictures, nine people, and one picture that was taken down."""
+    sample = folder / "sample"
+    if not sample.exists():
+        with LibraryWriter(sample) as writer:
             writer.add_removed("0" * 64 + ".jpg", bytes(32), "gone")
             for number, pose in enumerate(sample_people(9, 3)):
                 picture = np.full((40, 48, 3), 40 * number, np.uint8) if number < 3 else None
                 writer.add(NewItem(picture, pose, f"Photo {number}", "Ann", "CC BY 4.0", "http://cc.example", None))
             writer.finish([("posenet", "ab12")])
-    return whole
+    return sample
 
 
 def _with_checksum(content: bytes) -> bytes:
-    """A manifest with its own checksum, where it is JSON."""
+    """The manifest with a valid checksum of its own, if it is JSON."""
     try:
         document: dict[str, Any] = json.loads(content)
         document.pop("sha256", None)
@@ -174,7 +174,7 @@ def _with_checksum(content: bytes) -> bytes:
 
 
 def _after_statement(items: Path, changed: Path, statement: str, value: str) -> bytes:
-    """The table of items after a statement about a column, and about a table, by chance of its text."""
+    """The table of items after an SQL statement, whose column and table are picked at random by its text."""
     rng = random.Random(statement + value)
     shutil.copyfile(items, changed)
     words = {"column": rng.choice(library.ITEM_COLUMNS), "table": rng.choice(("item", "fingerprint", "removed"))}

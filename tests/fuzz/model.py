@@ -25,7 +25,7 @@ DEVICES: Final[tuple[Literal["cpu", "edgetpu"], ...]] = ("cpu", "edgetpu")
 
 
 def seeds(folder: Path) -> Iterator[bytes]:
-    """Our own network without its weights; with Coral's decoder; as compiled for the Edge TPU; and smaller ones."""
+    """The bundled model without its weights; with Coral's decoder; as compiled for the Edge TPU; and cut shorter."""
     whole = (WEIGHTS_FOLDER / f"{BUNDLED_MODEL}.tflite").read_bytes()
     for parts in (None, 6, 0):
         yield _pack(_without_weights(whole, parts))
@@ -59,7 +59,7 @@ def make_reader(folder: Path) -> Reader:
 
 
 def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
-    """Some of the offsets and counts, all of which begin at a multiple of two bytes, another; else other bytes."""
+    """Change some offsets and counts, which all start at even positions; or change some bytes."""
     if rng.random() < 0.3 or len(data) < 8:
         return bytewise(data)
     made = bytearray(data)
@@ -73,7 +73,7 @@ def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
 
 
 def _without_weights(content: bytes, operators: int | None) -> Any:
-    """A network without its weights and with its first operators alone, as the schema's objects."""
+    """A model without its weights and with only its first operators, as the schema's objects."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     for buffer in model.buffers:
         buffer.data = None
@@ -90,7 +90,7 @@ def _without_weights(content: bytes, operators: int | None) -> Any:
 
 
 def _with_custom_operator(model: Any, name: bytes) -> Any:
-    """The network with one custom operation at its end that takes its outputs in."""
+    """The model with one custom operation at its end that consumes its outputs."""
     code = schema.OperatorCodeT()
     code.builtinCode, code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM, schema.BuiltinOperator.CUSTOM
     code.customCode = name.decode()

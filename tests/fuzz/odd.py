@@ -1,4 +1,4 @@
-"""Changes that keep a file's form, so that what lies behind checksums, compression and grammar is reached."""
+"""Changes that keep a file's format valid, to reach the code behind checksums, compression and grammar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JSON_VALUES: Final[tuple[Any, ...]] = (
     float("inf"), float("-inf"), "", "a", "0", "a\nb", "\x00", "\ud800", "\u202e", "é" * 3, "x" * 300, "../..", "/",
     "a" * 2000, [], {}, [[]], [None], {"": None}, {"a": 1}, [1, 2, 3],
 )  # fmt: skip
-"""What a JSON file can hold in the place of anything else."""
+"""Values that a JSON file may hold where another is expected."""
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -26,7 +26,7 @@ COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZI
 
 
 def byte_mutator(rng: random.Random) -> Mutator:
-    """A change of some bytes, for where there is no fuzzer to make one."""
+    """Return a function that changes some bytes, for tests that run without a fuzzer."""
 
     def change(data: bytes) -> bytes:
         made = bytearray(data)
@@ -40,7 +40,7 @@ def byte_mutator(rng: random.Random) -> Mutator:
 
 
 def mutate_json(text: bytes, rng: random.Random, change: Mutator) -> bytes:
-    """A JSON document with one value, or key, put in another's place; with other bytes when it is none."""
+    """Replace one value or key of a JSON document; change some bytes if it is not valid JSON."""
     try:
         document = mutate_document(json.loads(text), rng)
         return json.dumps(document, ensure_ascii=rng.random() < 0.8).encode("utf-8", "surrogatepass")
@@ -49,7 +49,7 @@ def mutate_json(text: bytes, rng: random.Random, change: Mutator) -> bytes:
 
 
 def mutate_document(document: Any, rng: random.Random) -> Any:
-    """What JSON gave, with one thing in it another, gone, doubled or deep within lists."""
+    """Replace, remove, duplicate or deeply nest one entry of a parsed JSON document."""
     where = document
     while isinstance(where, (dict, list)) and where:
         key = rng.choice(list(where) if isinstance(where, dict) else range(len(where)))
@@ -87,7 +87,7 @@ def _nest(value: Any, depth: int) -> Any:
 
 
 def mutate_png(data: bytes, rng: random.Random, change: Mutator) -> bytes:
-    """A PNG of which one chunk is another, with the sum that goes with it; IDAT is changed as it was compressed."""
+    """Change one chunk of a PNG and update its checksum; IDAT is changed before compression."""
     chunks = _read_chunks(data)
     if not chunks:
         return change(data)
@@ -118,11 +118,11 @@ def _pack_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def mutate_zip(data: bytes, rng: random.Random, change: Mutator) -> bytes:
-    """A zip file of which one member's content, name or compression is another, with the sums that go with it."""
+    """Change the content, name or compression of one member of a zip file, with valid checksums."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as opened:
             members = [(name, opened.read(name)) for name in opened.namelist()]
-    except Exception:  # what is damaged already is changed as it is
+    except Exception:  # the file is damaged already: change its bytes
         return change(data)
     if not members:
         return change(data)
@@ -138,6 +138,6 @@ def mutate_zip(data: bytes, rng: random.Random, change: Mutator) -> bytes:
         with zipfile.ZipFile(made, "w", rng.choice(COMPRESSIONS)) as written:
             for name, content in members:
                 written.writestr(name, content)
-    except (ValueError, struct.error):  # a name that zip files cannot have
+    except (ValueError, struct.error):  # zip files do not allow the name
         return change(data)
     return made.getvalue()

@@ -1,4 +1,4 @@
-"""Pictures: any bytes are a picture, or a PictureError in a build, and a CameraError before the mirror."""
+"""Pictures: any bytes are a picture, or a PictureError in a build and a CameraError in the mirror."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ FORMATS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("JPEG2000", "RGB", {}),
     ("AVIF", "RGB", {}),
 )
-"""Formats and modes, and how each is saved."""
+"""Pillow's name of each format, the mode, and the options to save it with."""
 
 
 def seeds(folder: Path) -> Iterator[bytes]:
-    """Small pictures of every format and mode, turned, with a profile, and with several frames."""
+    """Small pictures of every format and mode, rotated, with a colour profile, and with several frames."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     for format, mode, options in FORMATS:
         yield _encode(format, [_sample_picture(mode)], **options)
@@ -94,7 +94,7 @@ def make_reader(folder: Path) -> Reader:
     def read(data: bytes) -> None:
         file.write_bytes(data)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # in a kiosk they are lines of its log
+            warnings.simplefilter("ignore")  # a kiosk logs them
             for long_side in (None, LONG_SIDE):
                 _check_load(file, long_side)
             _check_film(file)
@@ -103,7 +103,7 @@ def make_reader(folder: Path) -> Reader:
 
 
 def mutate(data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
-    """Of a PNG mostly one chunk, with its sum; else other bytes."""
+    """Mostly change one chunk of a PNG and its checksum; or change some bytes."""
     return odd.mutate_png(data, rng, bytewise) if rng.random() < 0.8 else bytewise(data)
 
 
@@ -139,7 +139,7 @@ def _check_image(image: Any, long_side: int | None) -> None:
 
 
 def _sample_picture(mode: str, shade: int = 0) -> Pillow.Image:
-    """Shades and an edge, 32×20."""
+    """A picture of 32×20 pixels with gradients and an edge."""
     across, down = np.meshgrid(np.arange(32), np.arange(20))
     red = np.where(across > 16, 255 - shade, across * 7 + shade)
     image = Pillow.fromarray(np.dstack([red, down * 12, across + down]).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What a target gives to be fuzzed, and what is held against every reader."""
+"""What a fuzzing target provides, and the promises that every reader is checked against."""
 
 from __future__ import annotations
 
@@ -12,79 +12,79 @@ from typing import Final, Protocol, cast
 TARGETS: Final = ("config", "library", "model", "pictures", "keypoints")
 
 MAX_SENTENCE_LENGTH: Final = 1000
-"""Characters; a log and a display have room for no more."""
+"""Characters: a line of a log or a display has room for no more."""
 
 MAX_CPU_SECONDS: Final = 10.0
-"""Seconds of the processor for one input: more is a hang. The machine may be shared, so they are not a clock's."""
+"""CPU seconds for one input; more counts as a hang. CPU time, because other work may slow the clock's."""
 
 Reader = Callable[[bytes], None]
-"""Reads one input; raises whatever a caller of the reader would not expect, Broken among it."""
+"""Reads one input. Raises BrokenPromise, or any error that a caller of the reader would not expect."""
 
 Mutator = Callable[[bytes], bytes]
-"""Changes bytes anywhere."""
+"""Changes some bytes, anywhere."""
 
 
 class BrokenPromise(AssertionError):
-    """A reader did what it promises not to."""
+    """A reader broke one of its promises."""
 
 
 class Target(Protocol):
-    """A module that says what is read, from what to begin, and how to change it so that the depths are reached."""
+    """A module that says what to read, which inputs to start from, and how to change them to reach deep code."""
 
     MAX_BYTES: int
-    """Bytes of an input at most."""
+    """The longest input, in bytes."""
 
     DICTIONARY: Sequence[str]
-    """What stands in such files, for the fuzzer to put in."""
+    """Words that such files contain, for the fuzzer to insert."""
 
     def seeds(self, folder: Path) -> Iterator[bytes]:
-        """Inputs as they should be, made by the program's own code; `folder` is for what that takes."""
+        """Make valid inputs with the program's own code, using `folder` for temporary files."""
         ...
 
     def make_reader(self, folder: Path) -> Reader:
-        """What reads an input, with `folder` to put files into."""
+        """Return the reader of an input; it may put files in `folder`."""
         ...
 
     def mutate(self, data: bytes, rng: random.Random, bytewise: Mutator) -> bytes:
-        """An input changed where a change of bytes alone would not get past a checksum, or compression."""
+        """Change an input where random bytes would not get past a checksum or compression."""
         ...
 
 
 def load_target(name: str) -> Target:
-    """The target of a name in TARGETS."""
+    """Return the target with a name of TARGETS."""
     return cast(Target, importlib.import_module(f"tests.fuzz.{name}"))
 
 
-def check_sentence(said: object, names: object = "") -> None:
-    """Raises Broken unless an error, or a reason, is one sentence that names a thing."""
-    text = str(said)
+def check_sentence(message: object, names: object = "") -> None:
+    """Raise BrokenPromise unless an error or a reason is one printable line that contains `names`."""
+    text = str(message)
     if not text.strip() or not text.isprintable():
-        raise BrokenPromise(f"no sentence of one line: {text!r:.400}")
+        raise BrokenPromise(f"not one printable line: {text!r:.400}")
     if len(text) > MAX_SENTENCE_LENGTH:
-        raise BrokenPromise(f"a sentence of {len(text)} characters: {text!r:.400}")
+        raise BrokenPromise(f"a message of {len(text)} characters: {text!r:.400}")
     if "Traceback" in text or str(names) not in text:
-        raise BrokenPromise(f"a sentence that does not name {str(names)!r}: {text!r:.400}")
+        raise BrokenPromise(f"a message that does not name {str(names)!r}: {text!r:.400}")
 
 
 def with_time_limit(read: Reader) -> Reader:
-    """The same reader, which raises Broken when it takes too long."""
+    """Wrap a reader so that it raises BrokenPromise when it takes longer than `MAX_CPU_SECONDS`."""
 
     def timed(data: bytes) -> None:
-        before = time.process_time()
+        start = time.process_time()
         read(data)
-        taken = time.process_time() - before
-        if taken > MAX_CPU_SECONDS:
-            raise BrokenPromise(f"took {taken:.1f} s of the processor")
+        elapsed = time.process_time() - start
+        if elapsed > MAX_CPU_SECONDS:
+            raise BrokenPromise(f"took {elapsed:.1f} s of CPU time")
 
     return timed
 
 
 def unpack_input(data: bytes) -> tuple[str, bytes]:
-    """An input of a target that reads several files: the file's name in the first line, then its content."""
+    """Split an input of a target that reads several files: the file's name on the first line, then its content."""
     name, _, content = data.partition(b"\n")
     return name.decode("ascii", "replace"), content
 
 
 def pack_input(name: str, content: bytes) -> bytes:
-    """The opposite of `unpack_input`."""
+    """Join a file's name and content into an input; the inverse of `unpack_input`."""
     return name.encode() + b"\n" + content

@@ -1,6 +1,6 @@
-"""Faults end to end: the real program, or all of the mirror, before whatever can befall it; see docs/faults.md.
+"""Faults end to end: the real program meets each fault that several parts must handle together.
 
-What one part does about its own faults is tested with that part; here is what takes several to get over.
+How one part handles its own faults is tested with that part. docs/explanation/faults.md lists all faults and their tests.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from tests.support.held import child_pids
 from tests.support.jumping_clock import YEAR_SECONDS, JumpingClock
 from tests.support.paths import ROOT
 
-ENDS_WITHIN = 5.0
-"""Seconds that a service manager is patient for after SIGTERM."""
+EXIT_SECONDS = 5.0
+"""Seconds after SIGTERM in which the program must end: service managers kill it soon after."""
 
-SHORT = "[gif]\ncountdown = 0\nseconds = 1.0\n"
-
-
-def words(*asked: object) -> list[str]:
-    return [sys.executable, "-m", "device.cli.main", *map(str, asked)]
+SHORT_GIF = "[gif]\ncountdown = 0\nseconds = 1.0\n"
 
 
-def members(session: int) -> dict[int, str]:
-    """The processes of a session, and their command lines; zombies are none."""
+def command(*args: object) -> list[str]:
+    return [sys.executable, "-m", "device.cli.main", *map(str, args)]
+
+
+def processes_of(session: int) -> dict[int, str]:
+    """The living processes of a session and their command lines; zombies do not count."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -60,15 +60,15 @@ def members(session: int) -> dict[int, str]:
 
 
 @contextmanager
-def started(*asked: object, env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The program in a session of its own, so that all its processes can be found when it has ended."""
-    with log.open("wb") as told:
-        process = subprocess.Popen(words(*asked), env={**os.environ, **env}, stderr=told, start_new_session=True)
+def started(*args: object, env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the program in a session of its own, so that the processes it leaves behind can be found."""
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(command(*args), env={**os.environ, **env}, stderr=stderr, start_new_session=True)
         try:
             yield process
         finally:
-            for pid in members(process.pid):
-                with suppress(ProcessLookupError):  # it has ended since
+            for pid in processes_of(process.pid):
+                with suppress(ProcessLookupError):  # it ended meanwhile
                     os.kill(pid, signal.SIGKILL)
             process.wait(5)
 
@@ -84,11 +84,11 @@ MOMENTS: dict[str, tuple[Callable[[int, Path], bool], float, float]] = {
     "a GIF is made": (lambda pid, _: _runs(pid, "device.recording.saving"), 0.0, 0.6),
     "a display is waited for": (lambda pid, _: _runs(pid, "models.estimator.child"), 0.5, 1.5),
 }
-"""What is waited for, and how many seconds after that, at least and at most, the signal comes."""
+"""For each moment: the condition that starts it, then the least and the most seconds until the signal."""
 
 
-def _runs(session: int, what: str) -> bool:
-    return any(what in command for command in members(session).values())
+def _runs(session: int, module: str) -> bool:
+    return any(module in line for line in processes_of(session).values())
 
 
 def _catches(pid: int, number: signal.Signals) -> bool:
@@ -98,96 +98,92 @@ def _catches(pid: int, number: signal.Signals) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_sigterm_ends_it_in_time_and_leaves_nothing_at_any_moment(
-    moment: str, demo_home: dict[str, str], tmp_path: Path
-) -> None:
-    come, least, most = MOMENTS[moment]
-    delay = random.uniform(least, most)
-    asked: list[object] = ["run", "--camera", "performer", "--display", "headless"]
+def test_sigterm_ends_the_program_cleanly_at_any_moment(moment: str, demo_home: dict[str, str], tmp_path: Path) -> None:
+    has_come, shortest, longest = MOMENTS[moment]
+    delay = random.uniform(shortest, longest)
+    args: list[object] = ["run", "--camera", "performer", "--display", "headless"]
     env, settings = dict(demo_home), tmp_path / "mirror.toml"
-    settings.write_text(SHORT)
+    settings.write_text(SHORT_GIF)
     if moment == "the first library is drawn":
         env |= {"XDG_DATA_HOME": str(tmp_path / "data")}
     if moment == "a GIF is made":
-        asked = ["demo", "--display", "headless", "--seconds", "12", "--screenshots", tmp_path / "out"]
+        args = ["demo", "--display", "headless", "--seconds", "12", "--screenshots", tmp_path / "out"]
     if moment == "a display is waited for":
-        asked = ["run", "--camera", "performer", "--display", "kiosk"]
+        args = ["run", "--camera", "performer", "--display", "kiosk"]
         env |= dict.fromkeys(("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"), "")
         if panel.connected_cards():
             pytest.skip("there is a display here")
     home = tmp_path if "XDG_DATA_HOME" in env and moment == "the first library is drawn" else Path(env["HOME"])
-    with started(*asked, "--config", settings, env=env, log=tmp_path / "log") as process:
-        assert wait_until(lambda: come(process.pid, home), 40), (tmp_path / "log").read_text()
+    with started(*args, "--config", settings, env=env, log=tmp_path / "log") as process:
+        assert wait_until(lambda: has_come(process.pid, home), 40), (tmp_path / "log").read_text()
         time.sleep(delay)
-        began = time.monotonic()
+        sent = time.monotonic()
         process.send_signal(signal.SIGTERM)
         status = process.wait(20)
-        took = time.monotonic() - began
-        said = f"{delay:.3f} s after {moment!r}, in {took:.2f} s:\n{(tmp_path / 'log').read_text()}"
-        # Before Python has read a line of the program, the signal ends it as it ends any: systemd takes that for well.
-        assert status == 0 or (moment == "Python starts" and status == -signal.SIGTERM), said
-        assert took < ENDS_WITHIN, said
-        assert wait_until(lambda: not members(process.pid), 1.0), (members(process.pid), said)
-        assert "Traceback" not in said, said
+        took = time.monotonic() - sent
+        story = f"{delay:.3f} s after {moment!r}, in {took:.2f} s:\n{(tmp_path / 'log').read_text()}"
+        # Before Python reads the first line of the program, the signal kills it. systemd counts that as a clean end.
+        assert status == 0 or (moment == "Python starts" and status == -signal.SIGTERM), story
+        assert took < EXIT_SECONDS, story
+        assert wait_until(lambda: not processes_of(process.pid), 1.0), (processes_of(process.pid), story)
+        assert "Traceback" not in story, story
     unfinished = [*home.rglob(".*.building"), *tmp_path.rglob("*.part"), *Path(env["XDG_PICTURES_DIR"]).rglob("*.part")]
-    assert unfinished == [], said
+    assert unfinished == [], story
     for gif in tmp_path.rglob("*.gif"):
-        with Pillow.open(gif) as whole:
-            whole.seek(whole.n_frames - 1)  # type: ignore[attr-defined]
+        with Pillow.open(gif) as opened:
+            opened.seek(opened.n_frames - 1)  # type: ignore[attr-defined]
 
 
-def test_a_second_sigterm_does_not_disturb_the_end(demo_home: dict[str, str], tmp_path: Path) -> None:
-    asked = ("run", "--camera", "performer", "--display", "headless")
-    with started(*asked, env=demo_home, log=tmp_path / "log") as process:
+def test_more_sigterms_do_not_disturb_the_exit(demo_home: dict[str, str], tmp_path: Path) -> None:
+    args = ("run", "--camera", "performer", "--display", "headless")
+    with started(*args, env=demo_home, log=tmp_path / "log") as process:
         assert wait_until(lambda: _runs(process.pid, "device.system.starter_growth"), 40)
         for _ in range(5):
             process.send_signal(signal.SIGTERM)
             time.sleep(0.05)
-        assert process.wait(ENDS_WITHIN) == 0
-        assert wait_until(lambda: not members(process.pid), 1.0)
+        assert process.wait(EXIT_SECONDS) == 0
+        assert wait_until(lambda: not processes_of(process.pid), 1.0)
         assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-# The clock on the wall
+# The system clock
 
 
 @pytest.mark.slow
-def test_a_clock_that_jumps_by_years_changes_nothing_but_the_names_of_gifs(
-    demo_home: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_jumping_clock_changes_only_the_names_of_gifs(demo_home: dict[str, str], tmp_path: Path) -> None:
     try:
         clock = JumpingClock(tmp_path)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     settings, out = tmp_path / "mirror.toml", tmp_path / "out"
-    settings.write_text(SHORT)
-    asked = ("demo", "--display", "headless", "--seconds", 6, "--screenshots", out, "--config", settings)
-    begun = time.localtime().tm_year
-    with started(*asked, env={**demo_home, **clock.environment}, log=tmp_path / "log") as process:
-        for number, years in enumerate((40, -20, 5)):  # while it runs, records, and writes
+    settings.write_text(SHORT_GIF)
+    args = ("demo", "--display", "headless", "--seconds", 6, "--screenshots", out, "--config", settings)
+    year_before = time.localtime().tm_year
+    with started(*args, env={**demo_home, **clock.environment}, log=tmp_path / "log") as process:
+        for number, years in enumerate((40, -20, 5)):  # while it runs, records and writes
             assert wait_until(lambda name=f"screen-{number:04d}.png": (out / name).exists(), 40)  # type: ignore[misc]
             clock.jump(years * YEAR_SECONDS)
         assert process.wait(20) == 0, (tmp_path / "log").read_text()
     (gif,) = out.glob("*.gif")
     year = int(re.findall(r"\d{4}", gif.name)[0])
-    assert abs(year - begun) > 3, "the clock had jumped when the GIF got its name"
-    assert 5 <= len(list(out.glob("screen-*.png"))) <= 7, "a picture a second, by a clock that nobody sets"
+    assert abs(year - year_before) > 3, "the clock had not jumped when the GIF got its name"
+    assert 5 <= len(list(out.glob("screen-*.png"))) <= 7, "there should be one picture a second by the monotonic clock"
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-# All of the mirror in this process
+# The whole mirror in this process
 
 
 @contextmanager
 def running(
     home: dict[str, str], monkeypatch: pytest.MonkeyPatch, folder: Path, source: str, *more: str
 ) -> Iterator[tuple[MirrorParts, list[tuple[Moment, float]]]]:
-    """All of the mirror, and what it has shown; its loop runs as long as `pump` is asked to."""
+    """Open the whole mirror; yield its parts and the list of moments it shows. `pump` runs its loop."""
     for name, value in home.items():
         monkeypatch.setenv(name, value)
     settings = folder / "mirror.toml"
     settings.write_text(
-        "\n".join([f'[camera]\nsource = "{source}"', *more, SHORT.strip(), f'folder = "{folder}/gifs"'])
+        "\n".join([f'[camera]\nsource = "{source}"', *more, SHORT_GIF.strip(), f'folder = "{folder}/gifs"'])
     )
     shown: list[tuple[Moment, float]] = []
     with open_mirror(config.load(settings), grow=False) as parts:
@@ -195,47 +191,47 @@ def running(
 
 
 def pump(parts: MirrorParts, shown: list[tuple[Moment, float]], until: Callable[[], bool], limit: float = 20.0) -> None:
-    """Let the mirror's own loop run until something holds."""
+    """Run the mirror's own loop until a condition holds."""
     end = time.monotonic() + limit
     while not until():
-        assert time.monotonic() < end, f"it did not come to pass: {shown[-1] if shown else 'nothing was shown'}"
+        assert time.monotonic() < end, f"the condition never held; shown last: {shown[-1] if shown else None}"
         run_mirror(*parts, fps=30, seconds=0.2, callbacks=[lambda moment, now: shown.append((moment, now))])
 
 
-def test_pictures_that_are_rubbish_do_not_keep_the_mirror_from_the_next_visitor(
+def test_broken_pictures_do_not_keep_the_next_visitor_waiting(
     demo_home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    somebody = perform(1.5, 640, 480)[0]
-    half = somebody.copy()
-    half[240:] = 128  # as a JPEG that ends too early is decoded
+    person = perform(1.5, 640, 480)[0]
+    half = person.copy()
+    half[240:] = 128  # a truncated JPEG decodes to this
     pictures = {
         "a-noise": np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8),
         "b-black": np.zeros((480, 640, 3), np.uint8),
         "c-half": half,
-        "e-one-pixel": somebody[:1, :1],
-        "f-a-line": np.ascontiguousarray(somebody[:1]),
-        "g-somebody": somebody,
+        "e-one-pixel": person[:1, :1],
+        "f-a-line": np.ascontiguousarray(person[:1]),
+        "g-person": person,
     }
     (tmp_path / "camera").mkdir()
     for name, picture in pictures.items():
         Pillow.fromarray(picture).save(tmp_path / "camera" / f"{name}.png")
-    (tmp_path / "camera" / "d-torn.png").write_bytes((tmp_path / "camera" / "g-somebody.png").read_bytes()[:3000])
+    (tmp_path / "camera" / "d-torn.png").write_bytes((tmp_path / "camera" / "g-person.png").read_bytes()[:3000])
     monkeypatch.setattr(film, "SECONDS_PER_PICTURE", 0.4)
     with running(demo_home, monkeypatch, tmp_path, str(tmp_path / "camera")) as (parts, shown):
         seen: set[tuple[int, ...]] = set()
 
-        def all_of_it() -> bool:
+        def saw_all_pictures() -> bool:
             for moment, _ in shown[-20:]:
                 if moment.frame is not None:
                     seen.add((*moment.frame.image.shape[:2], int(moment.frame.image.mean())))
             return len(seen) >= len(pictures) and shown[-1][0].visitor is not None
 
-        pump(parts, shown, all_of_it)
+        pump(parts, shown, saw_all_pictures)
     assert not any(moment.faults for moment, _ in shown)
     assert re.search(r"d-torn\.png .*skipped", caplog.text)
 
 
-def test_while_the_display_is_unplugged_the_mirror_goes_on_and_another_display_is_filled(
+def test_survives_unplugging_and_fills_another_display(
     demo_home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connector = tmp_path / "drm" / "card1-HDMI-A-1"
@@ -267,20 +263,20 @@ def test_while_the_display_is_unplugged_the_mirror_goes_on_and_another_display_i
         last = shown[-1][0]
         pump(parts, shown, lambda: shown[-1][0].frame is not last.frame)
         plug("300x400\n")
-        lit = time.monotonic()
+        plugged_in = time.monotonic()
         pump(parts, shown, lambda: not parts.screen.display_missing)
-        assert time.monotonic() - lit < 2.5
+        assert time.monotonic() - plugged_in < 2.5
         pump(parts, shown, lambda: (photo := shown[-1][0].photo) is not None and photo.picture.shape == (400, 300, 3))
         assert parts.screen.snapshot().shape == (400, 300, 3)
         pump(parts, shown, lambda: any((tmp_path / "gifs").glob("*.gif")))
 
 
-def test_whatever_hangs_when_the_mirror_ends_it_ends_in_time(
+def test_exits_in_time_when_every_part_hangs(
     demo_home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Camera, estimator and GIF at once, as after a USB hub has gone."""
-    let_go = threading.Event()
-    monkeypatch.setattr(Performance, "close", lambda _: let_go.wait(60))
+    """Camera, estimator and GIF hang at once, as after a USB hub is unplugged."""
+    release = threading.Event()
+    monkeypatch.setattr(Performance, "close", lambda _: release.wait(60))
     start = saving._start_process
 
     def hanging() -> subprocess.Popen[bytes]:
@@ -295,56 +291,56 @@ def test_whatever_hangs_when_the_mirror_ends_it_ends_in_time(
         pump(parts, shown, lambda: bool(_own("device.recording.saving")))
         (estimator,) = _own("models.estimator.child")
         os.kill(estimator, signal.SIGSTOP)
-        mine = [estimator, *_own("device.recording.saving")]
-        began = time.monotonic()
-    assert time.monotonic() - began < ENDS_WITHIN
+        children = [estimator, *_own("device.recording.saving")]
+        closing = time.monotonic()
+    assert time.monotonic() - closing < EXIT_SECONDS
     assert "The camera hangs while it is opened or closed" in caplog.text
-    assert not any(Path(f"/proc/{pid}").exists() for pid in mine)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
     assert not {"sense", "camera", "estimator", "gif"} & _threads()
-    assert "camera keeper" in _threads(), "it hung until the end"
-    let_go.set()
+    assert "camera keeper" in _threads(), "the camera should still hang"
+    release.set()
     assert wait_until(lambda: "camera keeper" not in _threads(), 5.0)
-    assert not list((tmp_path / "gifs").glob("*")), "what was not finished is not there"
+    assert not list((tmp_path / "gifs").glob("*")), "an unfinished GIF was left"
 
 
 def _threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
 
 
-def _own(program: str) -> list[int]:
-    """The children of this process that run a program by now; before, the kernel still calls them as their parent."""
-    commands = members(os.getsid(0))
-    return [pid for pid in child_pids() if program in commands.get(pid, "")]
+def _own(module: str) -> list[int]:
+    """This process's children that run a module. Before exec, the kernel still shows their parent's command line."""
+    lines = processes_of(os.getsid(0))
+    return [pid for pid in child_pids() if module in lines.get(pid, "")]
 
 
 # A memory limit
 
-HUNGRY = """
+EXHAUSTS_MEMORY = """
 import sys
 from pathlib import Path
 import numpy as np
-from tests.support.failing_estimators import HUNGRY, WELL, Obedient
-from models.estimator.watched import EstimatorLost, EstimatorProcess
+from tests.support.failing_estimators import EXHAUST_MEMORY, SUCCEED, FailingEstimator
+from models.estimator.watched import EstimatorUnavailable, EstimatorProcess
 image = np.zeros((48, 64, 3), np.uint8)
-held = np.ones(200_000_000, np.uint8)  # by size alone this process would be taken
-with EstimatorProcess(Path(sys.argv[1]), device="cpu", make=Obedient) as process:
-    process.warm()
-    image[0, 0] = HUNGRY, 1, 0
+held = np.ones(200_000_000, np.uint8)  # larger than the estimator: by size alone the kernel would kill this process
+with EstimatorProcess(Path(sys.argv[1]), device="cpu", factory=FailingEstimator) as process:
+    process.wait_until_ready()
+    image[0, 0] = EXHAUST_MEMORY, 1, 0
     try:
         process.estimate(image)
-    except EstimatorLost as lost:
-        print(lost, flush=True)
-    process.warm()
-    image[0, 0] = WELL, 1, 0
+    except EstimatorUnavailable as error:
+        print(error, flush=True)
+    process.wait_until_ready()
+    image[0, 0] = SUCCEED, 1, 0
     print(len(process.estimate(image)))
 """
 
 
 @contextmanager
 def control_group(limit: int) -> Iterator[Path]:
-    """A control group of at most so many bytes, of either version, none of them swapped out.
+    """Make a control group with a memory limit in bytes and no swap, of cgroup version 2 or 1.
 
-    Skips where none can be made.
+    Skips the test where none can be made.
     """
     name = f"pose-mirror-test-{os.getpid()}"
     for root, limits in (
@@ -357,15 +353,15 @@ def control_group(limit: int) -> Iterator[Path]:
         except OSError:
             continue
         try:
-            there = {file: most for file, most in limits.items() if (group / file).exists()}
-            for file, most in there.items():  # without swap in the kernel there is no second
-                (group / file).write_text(str(most))
-            if there:
+            supported = {file: value for file, value in limits.items() if (group / file).exists()}
+            for file, value in supported.items():  # a kernel without swap lacks the second file
+                (group / file).write_text(str(value))
+            if supported:
                 yield group
                 return
         finally:
             wait_until(lambda group=group: _removed(group))  # type: ignore[misc]
-    pytest.skip("control groups can be made only by root, and not in every container")
+    pytest.skip("only root can make control groups, and not in every container")
 
 
 def _removed(group: Path) -> bool:
@@ -376,21 +372,23 @@ def _removed(group: Path) -> bool:
     return True
 
 
-def test_at_the_memory_limit_the_kernel_takes_the_estimator_and_the_mirror_goes_on(tmp_path: Path) -> None:
-    """Also where the mirror has more of it: the estimator gives way."""
+def test_the_memory_limit_kills_the_estimator_not_the_mirror(tmp_path: Path) -> None:
+    """Even when the mirror uses more memory than the estimator."""
     (tmp_path / "model").write_text("")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with control_group(400_000_000) as group:
         join = f"import os; open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))"
-        ran = subprocess.run(
-            [sys.executable, "-c", f"{join}\n{HUNGRY}", tmp_path / "model"],
+        result = subprocess.run(
+            [sys.executable, "-c", f"{join}\n{EXHAUSTS_MEMORY}", tmp_path / "model"],
             env=env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-    assert ran.stdout.splitlines() == ["The estimator stopped (SIGKILL) and is being started again.", "1"], ran.stderr
+    assert result.stdout.splitlines() == ["The estimator stopped (SIGKILL) and is being started again.", "1"], (
+        result.stderr
+    )
 
 
-def test_the_table_of_faults_names_tests_that_there_are() -> None:
-    named = re.findall(r"\[(\w+)\]\(\.\./(tests/[\w/]+\.py)\)", (ROOT / "docs" / "faults.md").read_text())
+def test_the_table_of_faults_names_existing_tests() -> None:
+    named = re.findall(r"\[(\w+)\]\((?:\.\./)+(tests/[\w/]+\.py)\)", (ROOT / "docs/explanation/faults.md").read_text())
     assert len(named) > 20
     missing = [(name, file) for name, file in named if f"def test_{name}(" not in (ROOT / file).read_text()]
     assert missing == []
