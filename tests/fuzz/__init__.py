@@ -1,4 +1,5 @@
-"""Fuzzing of all that reads files: any bytes are read, or refused in one sentence. docs/explanation/fuzzing.md says how to run it.
+"""Fuzzing of everything that reads files: any bytes are read, or refused in one sentence.
 
-Each module of a target (`config`, `library`, `model`, `pictures`, `keypoints`) gives what `promise.Target` names.
+Each target (`config`, `library`, `model`, `pictures`, `keypoints`) is a module with what `promise.Target` names.
+docs/explanation/fuzzing.md says how to run it.
 """

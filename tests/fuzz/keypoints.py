@@ -26,7 +26,8 @@ MAX_BYTES: Final = 16_384
 FILE_NAMES: Final = ("poses.npz", "people.json", "credits.csv", "table.tsv", "credits.jsonl")
 
 DICTIONARY: Final = (
-    *FILE_NAMES, "keypoints", "image_size", "images", "annotations", "licenses", "file_name", "image_id", "iscrowd", "id",
+    *FILE_NAMES, "keypoints", "image_size", "images", "annotations", "licenses", "file_name", "image_id", "iscrowd",
+    "id",
     "width", "height", "picture", *Credit._fields, "license", "{'descr': '<f4', 'fortran_order': False, 'shape': (",
     "'<f8'", "'|O'", "'>i8'", "\\x93NUMPY", "PK", "file:///", "http://", "a.jpg", ";", "\t", '"', '""',
 )  # fmt: skip

@@ -48,7 +48,8 @@ UNVOUCHED_FILES: Final = (
 INPUT_NAMES: Final = (*(f"{name} lying" for name in VOUCHED_FILES), *UNVOUCHED_FILES)
 
 DICTIONARY: Final = (
-    *INPUT_NAMES, *library.ITEM_COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models", "sha256", "files",
+    *INPUT_NAMES, *library.ITEM_COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models", "sha256",
+    "files",
     "bytes", "\\x93NUMPY", "{'descr': '<f4', 'fortran_order': False, 'shape': (", "'|O'", "CREATE TABLE item", "PK",
     "fingerprint", "removed", "SQLite format 3",
 )  # fmt: skip
