@@ -1,4 +1,4 @@
-# Pose Mirror. A bare `make` prints what there is to make.
+# Pose Mirror. A bare `make` prints its targets.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -6,22 +6,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-# A file of tests stays in one process: many wait for processes of their own, few need a whole core.
+# One worker runs all tests of a file. Many tests wait for child processes, so more workers than cores pay off.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# apt's picamera2 and lgpio lie outside any venv; where there is one of them, the venv looks there too. Bookworm's
-# picamera2 was built for NumPy 1, and then the venv stays with it.
+# apt installs picamera2 and lgpio outside any virtual environment. Where one of them is installed, the environment sees
+# the system's packages, too. Bookworm's picamera2 was built for NumPy 1, so the environment then keeps to NumPy 1.
 importable = $(shell $(PYTHON) -c 'import $(1)' 2>/dev/null && echo yes)
 SYSTEM := $(or $(call importable,picamera2),$(call importable,lgpio))
 NUMPY_1 := $(shell $(PYTHON) -c 'import picamera2, numpy; exit(numpy.__version__ >= "2")' 2>/dev/null && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick boot boot-long check format bench fuzz soak clean
+.PHONY: help setup demo run test test-quick coverage boot boot-long check format bench fuzz soak clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(STAMP) ## make the virtual environment in .venv with all that is needed
+setup: $(STAMP) ## create the virtual environment .venv with everything needed
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt Makefile
 	@tools/system-packages $(PYTHON)
@@ -30,49 +30,52 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt Makefile
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev]' $(if $(NUMPY_1),'numpy<2',--constraint constraints.txt)
 	@touch $@
 
-demo: setup ## see the mirror at work: a drawn performer and the starter library, no camera needed
+demo: setup ## see the mirror at work: a drawn performer and drawn photos, no camera needed
 	@$(BIN)/pose-mirror demo
 
-# Without a network `models fetch` says so, and the mirror runs with the network that comes with it.
+# Without a network, `models fetch` says so and the mirror uses the bundled model.
 run: setup ## run the mirror with your camera
 	@$(BIN)/pose-mirror models fetch || true
 	@$(BIN)/pose-mirror run
 
-test: setup ## run the tests
+test: setup ## run all tests, in about five minutes
 	$(BIN)/python -m pytest $(PARALLEL)
 
-test-quick: setup ## run the tests that take no more than some seconds
+test-quick: setup ## run the quick tests, in about a minute
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
-# As root: a whole machine is installed first, some ten minutes once, and then found again.
-boot: setup ## start the whole appliance in a virtual machine: from power on to a GIF, and power cuts
+coverage: setup ## run all tests and print how much of the code they cover
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
+
+# Needs root. Installing the virtual machine takes about ten minutes the first time; later runs reuse it.
+boot: setup ## boot the kiosk in a virtual machine: from power on to a GIF, faults and power cuts
 	@tools/boot-packages
 	@$(BIN)/python -m tests.boot.image
 	@tools/boot $(BIN)/python -m 'not boot_long'
 
-boot-long: setup ## the same, with the tests that take long
+boot-long: setup ## the same, with upgrades and twenty power cuts
 	@tools/boot-packages
 	@$(BIN)/python -m tests.boot.image
 	@tools/boot $(BIN)/python
 
-check: setup ## formatting, lint and strict types
+check: setup ## check formatting, lint and strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: setup ## put the code into its format
+format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## time each step of a frame's way
+bench: setup ## time each step from camera to display
 	$(BIN)/pose-mirror bench
 
-fuzz: setup ## fuzz all that reads files, an hour each at the same time; SECONDS=60 for less, TARGETS=config for one
+fuzz: setup ## fuzz everything that reads files, for an hour; SECONDS=60 TARGETS=config for less
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[fuzz]' --constraint constraints.txt
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),3600) $(TARGETS)
 
-soak: setup ## run the mirror for an hour with faults thrown at it, and say what holds; MINUTES=6 for less
+soak: setup ## run the mirror for an hour while faults strike it, and print a verdict; MINUTES=6 for less
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
-clean: ## remove what was built here
+clean: ## remove everything built here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
