@@ -293,7 +293,7 @@ def test_a_picture_that_nobody_fetched_in_time_is_not_passed_off_as_the_newest(d
         device.device.silent = True
         box: Any = camera
         with box._arrived:
-            box._shot = box._shot._replace(taken=time.monotonic() - 5)
+            box._shot = box._shot._replace(captured_at=time.monotonic() - 5)
         with pytest.raises(CameraSilent, match=r"silent for 5 s"):
             camera.latest()
 

@@ -34,7 +34,7 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> CameraHardware:
 
 def configured(camera: Any) -> dict[str, Any]:
     """What picamera2 was configured with."""
-    given: dict[str, Any] = camera._source._camera.configuration
+    given: dict[str, Any] = camera._device._camera.configuration
     return given
 
 
@@ -211,7 +211,7 @@ def test_a_camera_that_does_not_start_is_closed_again(
 def test_after_a_hang_no_request_is_left_waiting(hardware: CameraHardware) -> None:
     """picamera2's close() would wait behind it; and each would keep a buffer."""
     with pi.open_pi(SIZE, None) as camera:
-        picamera2 = camera._source._camera  # type: ignore[attr-defined]
+        picamera2 = camera._device._camera  # type: ignore[attr-defined]
         hardware.silent = True
         time.sleep(0.5)
         camera.latest()  # the last before it hung

@@ -147,7 +147,7 @@ def test_a_camera_whose_clock_is_wrong_gives_pictures_taken_when_they_came(
     error: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
     paths = plugged(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
-    monkeypatch.setattr(CameraHardware, "frame_time", lambda self, number: self.began + number / self.fps + error)
+    monkeypatch.setattr(CameraHardware, "frame_time", lambda self, number: self.started + number / self.fps + error)
     last = 0.0
     with usb.open_usb(paths["video0"], (640, 480), None) as camera:
         for _ in range(5):

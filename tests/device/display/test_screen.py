@@ -210,12 +210,12 @@ STATES = {
     "two faults": {"faults": (SENTENCE, "The disk is full: free some space.")},
     "a notice": {"notice": "Saved."},
     "a countdown": {"countdown": 3},
-    "the start of a recording": {"recording": 0.0},
-    "the end of a recording": {"recording": 1.0},
+    "the start of a recording": {"recording_progress": 0.0},
+    "the end of a recording": {"recording_progress": 1.0},
     "an agreement": {"agreement": 0.5},
     "a full agreement": {"agreement": 1.0},
-    "the camera": {"camera": plain((64, 48))},
-    "the visitor": {"camera": plain((64, 48)), "visitor": person(32, 24, 0.2)},
+    "the camera": {"camera_image": plain((64, 48))},
+    "the visitor": {"camera_image": plain((64, 48)), "visitor": person(32, 24, 0.2)},
     "a credit": {"photo": PreparedPhoto(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")},
 }
 
@@ -374,7 +374,7 @@ from device.display.screen import Event, Screen
 with Screen.open("headless", (64, 48)) as screen:
     print("open", flush=True)
     end = time.monotonic() + 20
-    while time.monotonic() < end and Event.QUIT not in screen.events():
+    while time.monotonic() < end and Event.QUIT not in screen.poll_events():
         time.sleep(0.01)
     raise SystemExit(0 if time.monotonic() < end else 3)
 """

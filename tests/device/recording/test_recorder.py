@@ -37,7 +37,7 @@ class Desk:
     def start(self, recording: Recording) -> None:
         self.given.append(recording)
 
-    def outcome(self) -> Outcome | None:
+    def poll_outcome(self) -> Outcome | None:
         answer, self.answer = self.answer, None
         return answer
 
