@@ -55,7 +55,7 @@ os.sync = os.fsync = lambda *_: None  # the power stays on
 
 def mirror(folder, count):
     try:
-        with collection.Collection(collection.opened(Path(folder))) as shown:
+        with collection.Collection(collection.open_library(Path(folder))) as shown:
             pictures = sum(shown.picture(number) is not None for number in range(int(count)))
             last = shown.pose(collection.Match(len(shown.keypoints) - 1, False, 0))
             print(len(shown.keypoints), pictures, round(shown.find(last, 3)[0].agreement, 3))

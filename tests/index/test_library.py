@@ -585,11 +585,11 @@ def test_whoever_has_the_old_library_open_can_tell_that_it_was_replaced(library)
         write_library(items(10), library)
         assert old.is_replaced
         with Library.open(library) as new:
-            assert not new.replaced
+            assert not new.is_replaced
             library.rename(backup_folder(library))
-            assert not new.replaced, "in the midst of a swap by two renames"
+            assert not new.is_replaced, "in the midst of a swap by two renames"
             backup_folder(library).rename(library.parent / "elsewhere")
-            assert not new.replaced, "there is no other"
+            assert not new.is_replaced, "there is no other"
 
 
 def test_where_names_cannot_be_exchanged_two_renames_do(library, monkeypatch):
@@ -634,7 +634,7 @@ def test_what_stops_a_build_leaves_the_old_library_and_nothing_else(library, sto
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
-@pytest.mark.parametrize("step", ["settle", "swap"])
+@pytest.mark.parametrize("step", ["sync_to_disk", "swap_library"])
 def test_an_error_at_the_end_leaves_the_old_library_too(library, monkeypatch, step):
     def fail(*_):
         raise OSError(5, "Input/output error")

@@ -110,7 +110,7 @@ def test_a_full_disk_is_an_error_and_no_signal(one_shard, tmp_path):
         "import resource; from pathlib import Path; from index import shards\n"
         "if __name__ == '__main__':\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
-        f"    shards.write_indexes(Path({str(again)!r}), {COUNT}, shard={COUNT}, processes=PROCESSES)\n"
+        f"    shards.write_indexes(Path({str(again)!r}), {COUNT}, shard_size={COUNT}, processes=PROCESSES)\n"
     )
     for processes in (1, 2):
         script = tmp_path / "script.py"

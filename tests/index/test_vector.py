@@ -98,7 +98,7 @@ points_seen = st.lists(st.booleans(), min_size=17, max_size=17).map(np.array)
 def test_what_is_asked_are_the_vectors_of_the_whole_pose_and_of_its_mirror_image(shape, seed, seen):
     pose = sample_people(1, seed)[:, :, :2]
     whole = shape.complete(pose, seen[None])
-    asked = shape.asked(pose[0], seen)
+    asked = shape.queries(pose[0], seen)
     assert [(one.region, one.mirrored) for one in asked] == [
         *((region, False) for region in choose_regions(seen)),
         *((region, True) for region in choose_regions(seen[MIRROR_ORDER])),
@@ -112,7 +112,7 @@ def test_what_is_asked_are_the_vectors_of_the_whole_pose_and_of_its_mirror_image
 @settings(deadline=None)
 def test_a_mirror_image_asks_for_the_same_the_other_way_round(shape, seed, seen):
     pose = sample_people(1, seed)[0, :, :2]
-    straight, turned = shape.asked(pose, seen), shape.asked(pose[MIRROR_ORDER] * FLIP, seen[MIRROR_ORDER])
+    straight, turned = shape.queries(pose, seen), shape.queries(pose[MIRROR_ORDER] * FLIP, seen[MIRROR_ORDER])
     there = {(one.region, one.mirrored): one.vector for one in turned}
     for region, mirrored, vector in straight:
         assert np.abs(np.subtract(there[region, not mirrored], vector)).max() < 2e-3
@@ -121,7 +121,7 @@ def test_a_mirror_image_asks_for_the_same_the_other_way_round(shape, seed, seen)
 @given(seed=st.integers(0, 1000), seen=points_seen, size=st.sampled_from([0, 1, 1e4]))
 @settings(deadline=None)
 def test_any_points_can_be_asked_for(shape, seed, seen, size):
-    for one in shape.asked(sample_people(1, seed)[0, :, :2] * np.float32(size), seen):
+    for one in shape.queries(sample_people(1, seed)[0, :, :2] * np.float32(size), seen):
         length = np.linalg.norm(one.vector)
         # All points in one place are nobody's pose: what they ask for only has to be numbers.
         assert length == pytest.approx(1, abs=1e-6) if size else length <= 1 + 1e-6
