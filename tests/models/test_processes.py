@@ -15,10 +15,10 @@ from tests.support.paths import ROOT
 
 WORK = """
 import json, multiprocessing, os, signal, time
-from models.processes import begin
+from models.processes import init_worker
 
 def work():
-    begin()
+    init_worker()
     import cv2
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     print(json.dumps([os.getpid(), cv2.getNumThreads(), [h == signal.SIG_IGN for h in handlers]]), flush=True)

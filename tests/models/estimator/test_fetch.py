@@ -377,9 +377,9 @@ def test_the_catalogue_holds_together() -> None:
         assert model.edgetpu is None or model.edgetpu in names
 
 
-def test_the_file_that_comes_with_the_program_is_the_catalogues(own_posenet: Path) -> None:
+def test_the_file_that_comes_with_the_program_is_the_catalogues(bundled_posenet: Path) -> None:
     (model,) = (model for model in catalogue() if not model.url)
-    content = own_posenet.read_bytes()
+    content = bundled_posenet.read_bytes()
     assert (hashlib.sha256(content).hexdigest(), len(content)) == (model.sha256, model.bytes)
     assert len(content) <= 1_500_000
 

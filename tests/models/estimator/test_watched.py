@@ -56,7 +56,7 @@ def edgetpu_model(tmp_path: Path) -> Path:
 @contextmanager
 def obedient(model: Path, **options: Any) -> Iterator[EstimatorProcess]:
     """An estimator process, warm, that fails when told to."""
-    with EstimatorProcess(model, **{"device": "cpu", "make": FailingEstimator, **options}) as process:
+    with EstimatorProcess(model, **{"device": "cpu", "factory": FailingEstimator, **options}) as process:
         process.wait_until_ready()
         yield process
 
@@ -134,7 +134,7 @@ def test_the_child_is_told_the_model_the_device_the_size_and_the_threads(model: 
 
 
 def test_the_child_does_without_screen_camera_index_and_the_main_module(model: Path) -> None:
-    with obedient(model, make=ModuleLister) as process:
+    with obedient(model, factory=ModuleLister) as process:
         modules = {name.partition(".")[0] for name in (process.runtime or "").split()}
     assert "models" in modules
     assert not modules & {"device", "index", "pygame", "annoy", "pytest", "hypothesis"}
@@ -213,7 +213,7 @@ def test_an_unforeseen_error_leaves_its_traceback_in_the_log(model: Path, caplog
 
 @pytest.mark.parametrize("order", [failing.HANG, failing.HANG_WITH_GIL], ids=["sleeping", "holding the lock"])
 def test_an_estimator_that_hangs_is_given_up_after_the_patience_and_replaced(model: Path, order: int) -> None:
-    with obedient(model, patience=0.4) as process:
+    with obedient(model, timeout=0.4) as process:
         first = process.pid
         assert first
         began = time.monotonic()
@@ -227,7 +227,7 @@ def test_an_estimator_that_hangs_is_given_up_after_the_patience_and_replaced(mod
 
 
 def test_a_stopped_estimator_is_replaced_and_does_not_outlive_it(model: Path) -> None:
-    with obedient(model, patience=0.4) as process:
+    with obedient(model, timeout=0.4) as process:
         first = process.pid
         assert first
         os.kill(first, signal.SIGSTOP)
@@ -274,7 +274,7 @@ def test_a_model_that_never_works_is_said_at_once_and_tried_ever_more_seldom(mod
 def test_without_an_edge_tpu_the_cpu_is_used_and_it_is_said_once(
     model: Path, edgetpu_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = {"device": "auto", "edgetpu_model": edgetpu_model, "attached": list, "look_every": 0.05}
+    options = {"device": "auto", "edgetpu_model": edgetpu_model, "list_attached": list, "probe_interval": 0.05}
     with obedient(model, **options) as process:
         assert process.device == "cpu"
         assert process.note == NO_EDGE_TPU
@@ -285,7 +285,7 @@ def test_without_an_edge_tpu_the_cpu_is_used_and_it_is_said_once(
 
 
 def test_an_attached_edge_tpu_is_used_with_the_model_compiled_for_it(model: Path, edgetpu_model: Path) -> None:
-    options = {"device": "auto", "edgetpu_model": edgetpu_model, "attached": lambda: ["usb"], "size": (96, 128)}
+    options = {"device": "auto", "edgetpu_model": edgetpu_model, "list_attached": lambda: ["usb"], "size": (96, 128)}
     with obedient(model, **options) as process:
         assert process.device == "edgetpu"
         assert process.note is None
@@ -296,7 +296,7 @@ def test_an_edge_tpu_that_cannot_be_opened_gives_way_to_the_cpu_with_its_reason(
     model: Path, edgetpu_model: Path
 ) -> None:
     edgetpu_model.write_text(f"{failing.RAISE_OSERROR}\n")
-    with obedient(model, device="edgetpu", edgetpu_model=edgetpu_model, attached=list) as process:
+    with obedient(model, device="edgetpu", edgetpu_model=edgetpu_model, list_attached=list) as process:
         assert process.device == "cpu"
         assert process.note is not None
         assert process.note.endswith("the Edge TPU cannot be used: The Edge TPU has left. Plug it in again.")
@@ -306,7 +306,7 @@ def test_an_edge_tpu_that_cannot_be_opened_gives_way_to_the_cpu_with_its_reason(
 def test_three_crashes_on_the_edge_tpu_within_a_minute_and_the_cpu_takes_over(
     model: Path, edgetpu_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = {"device": "auto", "edgetpu_model": edgetpu_model, "attached": lambda: ["usb"]}
+    options = {"device": "auto", "edgetpu_model": edgetpu_model, "list_attached": lambda: ["usb"]}
     with obedient(model, **options) as process:
         for crash in range(3):
             assert process.device == "edgetpu", f"after {crash} crashes"
@@ -322,7 +322,7 @@ def test_a_library_that_crashes_when_the_edge_tpu_is_opened_does_not_keep_the_mi
     model: Path, edgetpu_model: Path
 ) -> None:
     edgetpu_model.write_text(f"{failing.SEGFAULT}\n" * 3)
-    with obedient(model, device="auto", edgetpu_model=edgetpu_model, attached=lambda: ["usb"]) as process:
+    with obedient(model, device="auto", edgetpu_model=edgetpu_model, list_attached=lambda: ["usb"]) as process:
         assert process.device == "cpu"
         assert process.note == TOO_MANY_FAILURES
 
@@ -331,7 +331,7 @@ def test_an_edge_tpu_that_leaves_and_returns_is_used_again_without_a_frame_lost(
     model: Path, edgetpu_model: Path
 ) -> None:
     devices = ["usb"]
-    options = {"device": "auto", "edgetpu_model": edgetpu_model, "attached": lambda: devices, "look_every": 0.2}
+    options = {"device": "auto", "edgetpu_model": edgetpu_model, "list_attached": lambda: devices, "probe_interval": 0.2}
     with obedient(model, **options) as process:
         devices.clear()
         with pytest.raises(EstimatorUnavailable, match="SIGABRT"):  # what libedgetpu does when it is unplugged
@@ -360,7 +360,7 @@ def test_a_wish_for_the_cpu_never_looks_for_an_edge_tpu(model: Path, edgetpu_mod
     def asked() -> list[str]:
         pytest.fail("an Edge TPU was looked for")
 
-    with obedient(model, edgetpu_model=edgetpu_model, attached=asked, look_every=0.01) as process:
+    with obedient(model, edgetpu_model=edgetpu_model, list_attached=asked, probe_interval=0.01) as process:
         for _ in range(5):
             process.estimate(picture())
             time.sleep(0.02)
@@ -432,12 +432,12 @@ def test_an_interrupted_call_does_not_give_its_answer_to_the_next_picture(model:
 PARENT = """
 import sys, time
 from pathlib import Path
-from tests.support.failing_estimators import Obedient
-from models.estimator.watched import EstimatorLost, EstimatorProcess
+from tests.support.failing_estimators import FailingEstimator
+from models.estimator.watched import EstimatorProcess
 import numpy as np
 image = np.zeros((48, 64, 3), np.uint8)
-with EstimatorProcess(Path(sys.argv[1]), device="cpu", make=Obedient) as process:
-    process.warm()
+with EstimatorProcess(Path(sys.argv[1]), device="cpu", factory=FailingEstimator) as process:
+    process.wait_until_ready()
     print(process.pid, flush=True)
     image[0, 0, 0] = int(sys.argv[2])
     try:
@@ -512,11 +512,11 @@ def test_the_real_estimator_answers_through_the_process_as_it_does_without(each_
 
 
 def test_a_damaged_model_is_named_by_the_parent(
-    own_posenet: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bundled_posenet: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     damaged = tmp_path / "damaged.tflite"
-    damaged.write_bytes(own_posenet.read_bytes()[:1000])
+    damaged.write_bytes(bundled_posenet.read_bytes()[:1000])
     with (
         EstimatorProcess(damaged, device="cpu") as process,
         pytest.raises(EstimatorUnavailable, match=r"damaged\.tflite"),

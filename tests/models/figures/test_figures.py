@@ -318,8 +318,8 @@ def test_somebody_behind_the_camera_is_not_drawn():
 
 HASH = """
 import hashlib, numpy as np
-from models.figures import perform, picture
-made = picture({number})
+from models.figures import draw_picture, perform
+made = draw_picture({number})
 said = hashlib.sha256(made.image.tobytes() + made.poses[0].xy.tobytes() + made.title.encode())
 image, pose = perform(4.0, 160, 120)
 said.update(image.tobytes() + pose.xy.tobytes())
