@@ -1,1 +1,1 @@
-"""The command line: one module for the parser, one for each group of commands."""
+"""The command line: `pose-mirror` and its commands."""

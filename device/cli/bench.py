@@ -16,7 +16,8 @@ from device.cameras.base import Frame, mirror_frame
 from device.display.layout import camera_to_display, place, prepare
 from device.display.scene import PreparedPhoto, View
 from device.display.screen import Screen
-from index.library import Library, LibraryError
+from index.errors import LibraryError
+from index.library import Library
 from index.match import Matcher
 from models import figures
 from models.estimator.estimator import Estimator

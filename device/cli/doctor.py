@@ -23,7 +23,7 @@ from device.display.panel import ScreenError, open_display
 from device.start import select_models
 from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, query_service
 from index.build.starter import PICTURE_COUNT, count_drawn
-from index.library import LibraryError
+from index.errors import LibraryError
 from index.manifest import REPORT_FILE
 from models.estimator import estimator, fetch
 from models.estimator.estimator import EdgeTpuError, Estimator

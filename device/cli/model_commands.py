@@ -59,7 +59,7 @@ def models_list(args: argparse.Namespace) -> int:
     """The catalogue, where each model was found, and which one a mirror takes that is started now."""
     from models.estimator.fetch import ModelNotFoundError, catalogue, find_model
 
-    used, listed = _model_in_use(), set()
+    used, listed = _model_in_use(args.config), set()
     longest = max(len(model.name) for model in catalogue())
     for model in catalogue():
         file = None
@@ -79,14 +79,14 @@ def models_list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _model_in_use() -> Path | None:
+def _model_in_use(config: Path | None) -> Path | None:
     """The model that a mirror takes with the configuration that is in its place; None where it cannot be had."""
     from device.config import load
     from device.start import select_models
     from models.estimator.estimator import list_edge_tpus
     from models.estimator.fetch import ModelNotFoundError
 
-    settings = load()
+    settings = load(config)
     try:
         model, twin = select_models(settings)
     except (ModelNotFoundError, ValueError):

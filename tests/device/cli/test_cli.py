@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-import device.mirror
+import device.notices
 from device import config, start
 from device.cli import main as cli
 from device.cli.progress import LineReporter
@@ -31,7 +31,7 @@ from tests.index.build.test_edit import URL, photo
 def run(*words: object, env: dict[str, str] | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """The program in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "device.cli.main", *map(str, words)],
+        [sys.executable, "-m", "device.cli", *map(str, words)],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -57,53 +57,6 @@ def keypoints(tmp_path: Path) -> Path:
     people = np.stack([np.column_stack([xy, np.ones(17)]) for xy in (STANDING, other)])
     np.savez(file, keypoints=people.astype(np.float32))
     return file
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["run"],
-        ["demo"],
-        ["poses"],
-        ["models"],
-        ["doctor"],
-        ["index"],
-        *(["index", word] for word in ("build", "query", "info", "verify", "remove", "merge", "starter")),
-    ],
-)
-def test_help_is_there_for_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([*words, "--help"])
-    assert ended.value.code == 0
-    assert "usage: pose-mirror" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["dance"],
-        ["run", "--seconds", "-1"],
-        ["run", "--seconds", "nan"],
-        ["poses"],
-        ["poses", "a.jpg", "--size", "9"],
-        ["index", "build", "photos"],
-        ["index", "build", "photos", "--out", "x", "--workers", "0"],
-        ["index", "build", "photos", "--out", "x", "--workers", "many"],
-        ["index", "build", "--out", "x"],
-        ["index", "merge", "one", "--out", "x"],
-        ["index", "merge", "one", "two"],
-        ["index", "remove", "library"],
-        ["index", "remove"],
-        ["index", "verify"],
-        ["index", "info", "a", "b"],
-        ["index", "query", "library", "--keypoints", "x.npz", "--top", "0"],
-    ],
-)
-def test_words_it_does_not_understand_are_refused_with_status_2(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(words)
-    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize(
@@ -263,7 +216,7 @@ def test_a_reader_who_has_read_enough_is_no_fault(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     ran = subprocess.run(
-        [sys.executable, "-m", "device.cli.main", "index", "info", library],
+        [sys.executable, "-m", "device.cli", "index", "info", library],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
@@ -379,7 +332,7 @@ def test_a_mirror_that_sees_real_people_says_once_on_the_screen_that_it_has_our_
 ) -> None:
     for name, value in demo_home.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(device.mirror, "NOTICE_SECONDS", 1.0)
+    monkeypatch.setattr(device.notices, "NOTICE_SECONDS", 1.0)
     (tmp_path / "pictures").mkdir()
     Pillow.fromarray(perform(1.5, 640, 480)[0]).save(tmp_path / "pictures" / "somebody.png")
     (tmp_path / "mirror.toml").write_text(

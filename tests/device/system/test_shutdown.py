@@ -54,7 +54,7 @@ def hang(asked):
         time.sleep(60)
     finally:
         time.sleep(60)
-cli._lazy_command = lambda module, name: hang
+cli._load_command = lambda function: hang
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -114,7 +114,7 @@ def run(asked):
         signalled()
         time.sleep(0.2)
         print("cleared up", flush=True)
-cli._lazy_command = lambda module, name: run
+cli._load_command = lambda function: run
 sys.exit(cli.main(sys.argv[2:]))
 """
 
@@ -136,7 +136,7 @@ from device.cli import main as cli
 def run(asked):
     import slow
     time.sleep(20)
-cli._lazy_command = lambda module, name: run
+cli._load_command = lambda function: run
 sys.exit(cli.main(["run"]))
 """
 

@@ -1,0 +1,191 @@
+"""The parser of `pose-mirror index`: the commands that build, search and change libraries."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from device.cli.options import Subparsers, add_command, add_group, add_model_option, add_size_option, positive_int
+
+
+def add_index(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add `index` and its actions."""
+    actions = add_group(
+        commands,
+        "index",
+        "build, search and change libraries of photos",
+        "Builds, searches and changes libraries. A library is a folder with photos, the poses of the people in "
+        "them, their credits, and the indexes by which the mirror finds them.",
+        "pose-mirror index build ~/Photos --out ~/pose-library",
+        "pose-mirror index info ~/pose-library",
+    )
+    _add_build(actions)
+    _add_info(actions)
+    _add_verify(actions)
+    _add_query(actions)
+    _add_remove(actions)
+    _add_merge(actions)
+    _add_starter(actions)
+
+
+def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
+    build = add_command(
+        actions,
+        "build",
+        "device.cli.index_commands:build",
+        "build a library from your own photos",
+        "Finds the people in photos and builds a library from them, with a report page that says what became of "
+        "each photo. A library that is already in DIR stays in use until the new one is complete. If the build is "
+        "stopped, run the same command again: it resumes where it was.",
+        "pose-mirror index build ~/Photos holiday.mp4 --out ~/pose-library",
+        "pose-mirror index build commons.csv --licence 'CC BY*' --licence CC0 --out ~/pose-library",
+    )
+    build.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="a folder of photos, a video, a table of pictures and their credits (.csv, .tsv, .jsonl), a COCO file "
+        "(.json), or key points (.npz)",
+    )
+    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="the library's folder")
+    build.add_argument(
+        "--workers",
+        type=positive_int,
+        metavar="N",
+        help="photo workers that scan at the same time (default: one a core)",
+    )
+    build.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="scan the photos on the Dask cluster whose scheduler has this address, such as tcp://HOST:8786 "
+        "(default: on this machine)",
+    )
+    build.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="the folder of the pictures that a COCO file names (default: next to that file, where COCO's archives "
+        "put them)",
+    )
+    build.add_argument(
+        "--licence",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="keep only pictures whose licence fits this pattern, such as 'CC BY*'; may be given several times "
+        "(default: any licence)",
+    )
+    build.add_argument(
+        "--fresh", action="store_true", help="scan every photo again instead of resuming a build that was stopped"
+    )
+    add_model_option(build)
+    add_size_option(build, "each photo's shape, at about as many pixels as the model's own size")
+
+
+def _add_info(actions: Subparsers[argparse.ArgumentParser]) -> None:
+    info = add_command(
+        actions,
+        "info",
+        "device.cli.index_commands:info",
+        "say what a library holds",
+        "Says what a library holds: people, pictures, licences, the model that found the people, and its size on disk.",
+        "pose-mirror index info ~/pose-library",
+    )
+    _add_library_argument(info)
+
+
+def _add_verify(actions: Subparsers[argparse.ArgumentParser]) -> None:
+    verify = add_command(
+        actions,
+        "verify",
+        "device.cli.index_commands:verify",
+        "check every file of a library",
+        "Reads every file of a library, pictures included, and compares it with its checksum. Names the first file "
+        "that is damaged, missing or does not belong there; the exit status is then 1.",
+        "pose-mirror index verify ~/pose-library",
+    )
+    _add_library_argument(verify)
+
+
+def _add_query(actions: Subparsers[argparse.ArgumentParser]) -> None:
+    query = add_command(
+        actions,
+        "query",
+        "device.cli.index_commands:query",
+        "search a library for poses",
+        "Finds the people in a library who agree best with each pose of a file. Prints, for each pose, the items "
+        "and their agreement, 0 to 1; and on stderr how long a search took.",
+        "pose-mirror index query ~/pose-library --keypoints poses.npz --top 3",
+        "pose-mirror index query ~/pose-library --keypoints poses.npz --json > matches.json",
+    )
+    _add_library_argument(query)
+    query.add_argument(
+        "--keypoints",
+        type=Path,
+        required=True,
+        metavar="FILE.npz",
+        help="the poses: an array named `keypoints` of N×17×3 numbers (x, y, score)",
+    )
+    query.add_argument("--top", type=positive_int, default=1, metavar="K", help="matches for each pose (default: 1)")
+    query.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_remove(actions: Subparsers[argparse.ArgumentParser]) -> None:
+    remove = add_command(
+        actions,
+        "remove",
+        "device.cli.index_commands:remove",
+        "take pictures down for good",
+        "Takes pictures down for good: their files, the people in them, their credits. The library remembers what "
+        "they look like, so that a later build into the same folder does not bring them back. If any PICTURE fits "
+        "no picture, or several, nothing is taken down.",
+        "pose-mirror index remove ~/pose-library 1f09a7 https://photos.example/123",
+        "pose-mirror index remove ~/pose-library ~/Photos/grandmother.jpg",
+    )
+    _add_library_argument(remove)
+    remove.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE",
+        help="an item's number, a picture's name or its first 6 digits or more, its source URL, or a picture file",
+    )
+
+
+def _add_merge(actions: Subparsers[argparse.ArgumentParser]) -> None:
+    merge = add_command(
+        actions,
+        "merge",
+        "device.cli.index_commands:merge",
+        "merge several libraries into one",
+        "Merges several libraries into one. Of pictures that are the same, or nearly, the largest is kept. What was "
+        "taken down from any of them stays down.",
+        "pose-mirror index merge ~/dancing ~/yoga --out ~/moving",
+        "pose-mirror index merge ~/moving ~/climbing --out ~/moving",
+    )
+    _add_library_argument(merge)
+    merge.add_argument("others", nargs="+", type=Path, metavar="DIR", help="the libraries to merge with it")
+    merge.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the merged library's folder, which may be that of a library to merge",
+    )
+
+
+def _add_starter(actions: Subparsers[argparse.ArgumentParser]) -> None:
+    starter = add_command(
+        actions,
+        "starter",
+        "device.cli.index_commands:starter",
+        "draw the complete starter library now",
+        "Draws the complete starter library now, on all cores. Otherwise the mirror draws the first pictures when "
+        "it starts for the first time, and the rest while it runs.",
+        "pose-mirror index starter",
+    )
+    starter.add_argument("--count", type=positive_int, metavar="N", help="how many pictures to draw (default: all)")
+
+
+def _add_library_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("library", type=Path, metavar="DIR", help="the library's folder")

@@ -1,0 +1,122 @@
+"""What the commands' parsers share: help with examples, common options, and types of values."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import textwrap
+from pathlib import Path
+from typing import Final
+
+from device.config import DEFAULTS_FILE, parse_size
+
+Subparsers = argparse._SubParsersAction  # argparse has no public name for it
+
+MIN_HELP_WIDTH: Final = 40
+"""Columns that help is wrapped to on a narrower terminal: below this, wrapping makes it harder to read."""
+
+BEST_MODEL: Final = "PoseNet if it is downloaded, else the bundled model"
+
+
+def add_command(
+    commands: Subparsers[argparse.ArgumentParser], name: str, function: str, summary: str, about: str, *examples: str
+) -> argparse.ArgumentParser:
+    """Add a command: its summary for the list of commands, and for its own help what it does and examples.
+
+    `function` is written "module:name". The module is imported when the command runs, so that `--help` and a mistyped
+    word need not wait for it.
+    """
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=wrap(about),
+        epilog=list_examples(*examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(function=function)
+    return parser
+
+
+def add_group(
+    commands: Subparsers[argparse.ArgumentParser], name: str, summary: str, about: str, *examples: str
+) -> Subparsers[argparse.ArgumentParser]:
+    """Add a command that has commands of its own; return what these are added to."""
+    group = commands.add_parser(
+        name,
+        help=summary,
+        description=wrap(about),
+        epilog=f"{list_examples(*examples)}\n\n" + wrap(f"`pose-mirror {name} ACTION --help` explains an action."),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return group.add_subparsers(title="actions", required=True, metavar="ACTION")
+
+
+def wrap(*paragraphs: str) -> str:
+    """Wrap paragraphs to the terminal: argparse does so too, but then it also joins the lines of examples."""
+    width = max(MIN_HELP_WIDTH, shutil.get_terminal_size().columns - 2)
+    return "\n\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs)
+
+
+def list_examples(*examples: str) -> str:
+    """Return the examples under a heading."""
+    heading = "example:" if len(examples) == 1 else "examples:"
+    return "\n".join([heading, *(f"  {example}" for example in examples)])
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--config`, which may also stand before the command.
+
+    Its default is suppressed, so that a command without the option keeps the value given before the command.
+    """
+    parser.set_defaults(uses_config=True)
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="the configuration file (default: ~/.config/pose-mirror.toml, else /etc/pose-mirror.toml, else none); every "
+        f"key is explained in {DEFAULTS_FILE}".replace("%", "%%"),
+    )
+
+
+def add_model_option(parser: argparse.ArgumentParser, default: str = BEST_MODEL) -> None:
+    """Add `--model`; `default` says in its help which model runs without it."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME|FILE",
+        help=f"a model that `pose-mirror models list` names, or a .tflite file (default: {default})",
+    )
+
+
+def add_size_option(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add `--size`; `default` says in its help at which size the model runs without it."""
+    parser.add_argument(
+        "--size",
+        type=size,
+        metavar="HxW",
+        help=f"height and width in pixels at which the model runs, such as 353x481 (default: {default})",
+    )
+
+
+def positive_float(text: str) -> float:
+    """Parse a finite number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number from 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
+    return value
+
+
+def size(text: str) -> tuple[int, int]:
+    """Parse a height and a width, such as 353x481."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
