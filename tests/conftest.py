@@ -13,7 +13,8 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 import pytest
 
-from models.estimator.fetch import BUNDLED_MODEL, WEIGHTS_FOLDER
+from models.estimator.catalogue import BUNDLED_MODEL
+from models.estimator.model_files import WEIGHTS_FOLDER
 
 POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
 

@@ -12,7 +12,8 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from models.estimator import estimator, surgery
-from models.estimator.fetch import BUNDLED_MODEL, WEIGHTS_FOLDER
+from models.estimator.catalogue import BUNDLED_MODEL
+from models.estimator.model_files import WEIGHTS_FOLDER
 from tests.fuzz.promise import BrokenPromise, Mutator, Reader, check_sentence
 
 MAX_BYTES: Final = 65_536

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image as pillow
 
 from models.estimator import estimator as module
+from models.estimator.catalogue import DEFAULT_MODEL, edgetpu_variant
 from models.estimator.estimator import EdgeTpuError, Estimator, ModelError, fit_size, list_edge_tpus, runtime, size_for
-from models.estimator.fetch import DEFAULT_MODEL, edgetpu_variant
 from models.figures import perform
 from models.pose import Image
 

@@ -16,8 +16,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image as pillow
 
 from models.estimator import posenet
+from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator, runtime
-from models.estimator.fetch import DEFAULT_MODEL
 from models.estimator.posenet import EDGES, Heads, Quantization, decode
 from models.pose import Floats, Pose
 from tests.support.coco_photos import coral_poses, load_photos, mean_best_oks, share_within, stretch

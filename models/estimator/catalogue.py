@@ -1,0 +1,74 @@
+"""The catalogue: the models that the mirror can use, as models/catalogue.toml lists them."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, NamedTuple
+
+DEFAULT_MODEL: Final = "posenet_mobilenet_v1_075_353_481_quant_decoder"
+"""PoseNet for the CPU: the model to download, and the one to use wherever it is."""
+
+BUNDLED_MODEL: Final = "posenet_drawn"
+"""The model that is shipped with the program, for machines without `DEFAULT_MODEL`."""
+
+
+class Model(NamedTuple):
+    """A model of the catalogue."""
+
+    name: str
+    url: str
+    """Empty for the bundled model."""
+    sha256: str
+    bytes: int
+    licence: str
+    size: tuple[int, int]
+    """Height and width of its input, in pixels."""
+    edgetpu: str | None
+    """The name of the same model compiled for the Edge TPU."""
+    about: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.tflite"
+
+
+@cache
+def catalogue() -> list[Model]:
+    """Return all models, in the order in which to list them."""
+    text = files("models").joinpath("catalogue.toml").read_text(encoding="utf-8")
+    return [
+        Model(
+            name=name,
+            url=entry.get("url", ""),
+            sha256=entry["sha256"],
+            bytes=entry["bytes"],
+            licence=entry["licence"],
+            size=(entry["size"][0], entry["size"][1]),
+            edgetpu=entry.get("edgetpu"),
+            about=entry["about"],
+        )
+        for name, entry in tomllib.loads(text).items()
+    ]
+
+
+def find_in_catalogue(name: str) -> Model | None:
+    """Return the model of a name, with or without .tflite; None if the catalogue does not have it."""
+    stem = name.removesuffix(".tflite")
+    return next((model for model in catalogue() if model.name == stem), None)
+
+
+def edgetpu_variant(name: str) -> str | None:
+    """Return the name of the same model compiled for the Edge TPU; None if the catalogue has no such model."""
+    model = find_in_catalogue(Path(name).name)
+    return model.edgetpu if model else None
+
+
+def suggest_names(name: str) -> str:
+    """Return the end of an error message about an unknown name: the catalogue's nearest names, or else all of them."""
+    names = [model.name for model in catalogue()]
+    nearest = get_close_matches(name.removesuffix(".tflite"), names, n=3, cutoff=0.5)
+    return f"the catalogue has {', '.join(nearest or names)}"

@@ -1,0 +1,151 @@
+"""The files of models: find them on this machine, verify them, and choose the one to use.
+
+A downloaded model is searched for in `$POSE_MIRROR_MODELS`, then in the cache folder, where `fetch_model` puts it. The
+bundled model is only searched for in the program's own folder, so that it is always of the program's version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from models.estimator.catalogue import BUNDLED_MODEL, DEFAULT_MODEL, Model, find_in_catalogue, suggest_names
+from models.estimator.surgery import ModelError
+
+AUTO: Final = "auto"
+"""Stands for a model's name: `DEFAULT_MODEL` if its file is here and undamaged, else `BUNDLED_MODEL`."""
+
+WEIGHTS_FOLDER: Final = Path(__file__).parents[1] / "weights"
+"""The folder of the bundled model."""
+
+FOLDER_VARIABLE: Final = "POSE_MIRROR_MODELS"
+"""The environment variable that names a user's own folder of models."""
+
+POSENET_MISSING_NOTE: Final = (
+    "Poses come from the bundled model, which was trained only on drawn people: `pose-mirror models fetch` gets "
+    "PoseNet, which finds real people better."
+)
+POSENET_DAMAGED_NOTE: Final = (
+    "Poses come from the bundled model, because PoseNet's file is damaged: `pose-mirror models fetch` gets it again."
+)
+REINSTALL_HINT: Final = "install Pose Mirror again, or run `pose-mirror models fetch`"
+
+log = logging.getLogger(__name__)
+
+
+class SelectedModel(NamedTuple):
+    """The file of the model to use.
+
+    `note` is a sentence to show once if this is not the best model, and `fault` says what is wrong with the best
+    model's file, if there is one.
+    """
+
+    file: Path
+    note: str | None = None
+    fault: str | None = None
+
+    def log_warnings(self) -> None:
+        """Log the fault and the note, if there are any."""
+        for sentence in (self.fault, self.note):
+            if sentence:
+                log.warning("%s", sentence)
+
+
+class ModelNotFoundError(FileNotFoundError):
+    """The model is not on this machine; the message is a sentence that says what to do."""
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloaded models."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pose-mirror" / "models"
+
+
+def find_model(name: str) -> Path:
+    """Return the file of a model, by its name in the catalogue or by the path of a .tflite file.
+
+    A file with a name of the catalogue is verified, wherever it is. Raises ModelNotFoundError if there is no such file,
+    and ModelError if it is damaged.
+    """
+    model = None if os.sep in name else find_in_catalogue(name)
+    if model is None:
+        return _find_user_file(Path(name).expanduser())
+    file = find_installed(model)
+    if file is None:
+        raise ModelNotFoundError(_missing_message(model))
+    return verify(file, model)
+
+
+def select_model(name: str = AUTO) -> SelectedModel:
+    """Return the model of a name or path as `find_model` does, or with `AUTO` the best undamaged one.
+
+    Raises what `find_model` raises; with `AUTO` only if the bundled model cannot be used either.
+    """
+    if name != AUTO:
+        return SelectedModel(find_model(name))
+    try:
+        return SelectedModel(find_model(DEFAULT_MODEL))
+    except ModelNotFoundError:
+        return SelectedModel(find_model(BUNDLED_MODEL), POSENET_MISSING_NOTE)
+    except ModelError as error:
+        return SelectedModel(find_model(BUNDLED_MODEL), POSENET_DAMAGED_NOTE, str(error))
+
+
+def require_model(name: str = AUTO) -> Path:
+    """Return the file of `select_model`'s model for a command that a person waits for, and log its note.
+
+    Raises ModelError also if the best model's file is damaged: a person can download it again, and then gets the better
+    result. (A mirror cannot wait for that, and uses `select_model`.)
+    """
+    model = select_model(name)
+    if model.fault:
+        raise ModelError(model.fault)
+    model.log_warnings()
+    return model.file
+
+
+def find_installed(model: Model) -> Path | None:
+    """Return the first file of the model's name in the folders to search, unverified; None if there is none."""
+    folders = _search_folders() if model.url else [WEIGHTS_FOLDER]
+    return next((folder / model.file_name for folder in folders if (folder / model.file_name).is_file()), None)
+
+
+def verify(file: Path, model: Model) -> Path:
+    """Return the file if its checksum is the catalogue's; raises ModelError otherwise."""
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            size = stream.tell()
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read ({error.strerror}).") from error
+    if digest == model.sha256:
+        return file
+    remedy = f"delete it and run `pose-mirror models fetch {model.name}`" if model.url else REINSTALL_HINT
+    raise ModelError(
+        f"{file} is damaged: it has {size} bytes with the sha256 {digest[:16]}…, and should have {model.bytes} bytes "
+        f"with {model.sha256[:16]}…; {remedy}."
+    )
+
+
+def _find_user_file(file: Path) -> Path:
+    if not file.is_file():
+        raise ModelNotFoundError(f"There is no model or file {file}; {suggest_names(file.name)}.")
+    model = find_in_catalogue(file.name)
+    return verify(file, model) if model else file
+
+
+def _missing_message(model: Model) -> str:
+    if not model.url:
+        return f"The bundled model {model.name} is missing from {WEIGHTS_FOLDER}: {REINSTALL_HINT}."
+    return (
+        f"The model {model.name} is not here: run `pose-mirror models fetch {model.name}`, "
+        f"or put {model.file_name} into {_search_folders()[0]}."
+    )
+
+
+def _search_folders() -> list[Path]:
+    named = os.environ.get(FOLDER_VARIABLE)
+    return [Path(named).expanduser(), cache_folder()] if named else [cache_folder()]
