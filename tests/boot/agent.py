@@ -1,4 +1,4 @@
-"""The two lines to a machine: QEMU's own (QMP), and the guest agent that runs commands inside."""
+"""The two channels to a machine: QEMU's monitor (QMP), and the guest agent, which runs commands inside."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 MAX_DELAY: Final = 20.0
-"""Seconds by which an answer may be late: the guest may have no time for its agent for a while."""
+"""Seconds by which an answer may be late: a busy guest may give its agent no time for a while."""
 
 DELIMITER: Final = b"\xff"
-"""Never part of JSON: where it is, an answer begins, or a command."""
+"""This byte is never part of JSON. It marks the start of an answer or a command."""
 
 
 class ChannelError(OSError):
-    """Nobody answers, or with an error."""
+    """There is no answer, or the answer is an error."""
 
 
 class ChannelTimeoutError(ChannelError, TimeoutError):
-    """No answer came in time; one may still come."""
+    """No answer came in time; it may still come."""
 
 
 class CommandResult(NamedTuple):
-    """What a command in the guest came to."""
+    """The result of a command in the guest."""
 
     status: int
     stdout: str
@@ -36,15 +36,15 @@ class CommandResult(NamedTuple):
 
 
 class Channel:
-    """JSON commands and answers over a socket, one a line. A context manager. Raises LineError.
+    """JSON commands and answers over a socket, one a line. A context manager. Raises ChannelError.
 
-    Commands are numbered, and so are their answers: one that comes too late is never taken for the next command's.
+    Commands and their answers are numbered, so a late answer is never mistaken for the next command's.
     """
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._rest = b""
-        self._asked = 0
+        self._last_id = 0
         try:
             self._socket.connect(str(path))
         except OSError as error:
@@ -60,18 +60,19 @@ class Channel:
         self.close()
 
     def close(self) -> None:
+        """Close the socket."""
         self._socket.close()
 
     def execute(self, command: str, arguments: dict[str, Any] | None = None, seconds: float = MAX_DELAY) -> Any:
-        """The answer to a command, within so many seconds."""
+        """Send a command and return its answer, which must come within some seconds."""
         deadline = time.monotonic() + seconds
-        self._asked += 1
-        asked = {"execute": command, "arguments": arguments or {}, "id": self._asked}
-        self._send(json.dumps(asked).encode() + b"\n")
+        self._last_id += 1
+        message = {"execute": command, "arguments": arguments or {}, "id": self._last_id}
+        self._send(json.dumps(message).encode() + b"\n")
         while True:
             answer = json.loads(self._read_until(deadline).rpartition(DELIMITER)[2])
-            if answer.get("id") != self._asked:
-                continue  # an event, or too late
+            if answer.get("id") != self._last_id:
+                continue  # an event, or a late answer
             if "error" in answer:
                 raise ChannelError(f"{command}: {answer['error']['desc']}")
             return answer["return"]
@@ -84,7 +85,7 @@ class Channel:
             raise ChannelError(f"The machine is gone ({error.strerror}).") from error
 
     def _read_until(self, deadline: float, end: bytes = b"\n") -> bytes:
-        """All up to `end`, which comes before the deadline."""
+        """Read up to `end`, which must come before the deadline."""
         while end not in self._rest:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
@@ -101,7 +102,7 @@ class Channel:
 
 
 class Monitor(Channel):
-    """QEMU's own line."""
+    """The channel to QEMU's monitor."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -109,18 +110,19 @@ class Monitor(Channel):
 
 
 class Agent(Channel):
-    """The guest agent's line; whether there is an agent at its end, `ping` tells."""
+    """The channel to the guest agent; `ping` tells whether an agent is listening."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._token: int | None = None
 
     def ping(self, seconds: float) -> bool:
-        """Whether the agent answers within so many seconds; what was left of earlier talk is gone then."""
-        if self._token is None:  # what is said before there is an agent is kept for it: saying it again would pile up
+        """Whether the agent answers within some seconds. A successful ping also discards all earlier answers."""
+        # QEMU keeps what is sent before the agent listens, so a repeated message would pile up.
+        if self._token is None:
             self._token = secrets.randbits(31)
-            asked = {"execute": "guest-sync-delimited", "arguments": {"id": self._token}}
-            self._send(DELIMITER + json.dumps(asked).encode() + b"\n")
+            message = {"execute": "guest-sync-delimited", "arguments": {"id": self._token}}
+            self._send(DELIMITER + json.dumps(message).encode() + b"\n")
         deadline = time.monotonic() + seconds
         try:
             while True:
@@ -132,7 +134,7 @@ class Agent(Channel):
             return False
 
     def run(self, command: str, stdin: bytes | None, seconds: float) -> tuple[int, bytes, bytes]:
-        """A shell command in the guest, ended after so many seconds there: status (124: ended so), output, errors."""
+        """Run a shell command in the guest for at most `seconds`: its status (124: timeout), output and errors."""
         arguments = {
             "path": "/usr/bin/timeout",
             "arg": ["--kill-after=5", f"{seconds:g}", "/bin/sh", "-c", command],
@@ -140,13 +142,13 @@ class Agent(Channel):
         }
         if stdin is not None:
             arguments["input-data"] = base64.b64encode(stdin).decode()
-        self._token = None  # its answer, should it still come, is passed over with what else is late
+        self._token = None  # a late answer to a ping is discarded like any other
         pid = self.execute("guest-exec", arguments)["pid"]
         deadline = time.monotonic() + seconds + MAX_DELAY
         pause = 0.02
         while not (state := self.execute("guest-exec-status", {"pid": pid}))["exited"]:
             if time.monotonic() > deadline:
-                raise ChannelError(f"The guest does not end {shlex.quote(command)}.")
+                raise ChannelError(f"This command does not end in the guest: {shlex.quote(command)}")
             time.sleep(pause)
             pause = min(pause * 1.5, 0.25)
         status = state["exitcode"] if "exitcode" in state else 128 + state.get("signal", 0)

@@ -1,4 +1,4 @@
-"""What was built once and is found again: each entry is named by a hash of all that went into it."""
+"""A cache of build results: each entry is named by a hash of everything it was built from."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 SCRATCH_PREFIX: Final = "half-"
-"""How the names of folders begin in which something is being built; nobody's, once the lock is free."""
+"""The prefix of folders in which something is being built. Once the lock is free, such a folder is a leftover."""
 
 
 class Entry(NamedTuple):
-    """Something that can be built: a file or folder of a kind, told apart by its key, and how many are kept."""
+    """Something that can be built: a file or folder of a kind, identified by its key. The newest `keep` are kept."""
 
     kind: str
     key: str
     build: Callable[[Path, Path], None]
-    """Makes the entry at its first argument; its second is a folder for everything on the way there."""
+    """Called with the path to build the entry at, and a folder for temporary files."""
     suffix: str = ""
     keep: int = 2
 
     @property
     def name(self) -> str:
+        """The name of its file or folder."""
         return f"{self.kind}-{self.key}{self.suffix}"
 
 
 def cache_folder() -> Path:
-    """The cache's folder: $POSE_MIRROR_BOOT_CACHE, or one in the user's cache."""
+    """The cache's folder: $POSE_MIRROR_BOOT_CACHE, or one in the user's cache folder."""
     if named := os.environ.get("POSE_MIRROR_BOOT_CACHE"):
         return Path(named).expanduser().resolve()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().resolve() / "pose-mirror-boot"
 
 
 class Cache:
-    """A folder of entries. Whoever builds holds its lock: `lock` is a context manager around all of it."""
+    """A folder of entries. Hold its `lock`, a context manager, while you get entries from it."""
 
     def __init__(self, where: Path | None = None) -> None:
         self.folder = where or cache_folder()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """One process builds at a time; the others wait, and then find what it built."""
+        """Let one process build at a time; others wait, and then find what it built."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
             try:
@@ -55,12 +56,12 @@ class Cache:
             except BlockingIOError:
                 print_progress("another process is building; waiting for it")
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in self.folder.glob(f"{SCRATCH_PREFIX}*"):  # of one that was killed
-                shutil.rmtree(left)
+            for leftover in self.folder.glob(f"{SCRATCH_PREFIX}*"):  # of a build that was killed
+                shutil.rmtree(leftover)
             yield
 
     def get(self, entry: Entry) -> Path:
-        """Where the entry is, after building it if need be; the oldest of its kind then give way."""
+        """Return the entry's path, building it first if necessary, and remove the oldest of its kind."""
         path = self.folder / entry.name
         if not path.exists():
             self._build(entry, path)
@@ -69,21 +70,21 @@ class Cache:
         return path
 
     def _build(self, entry: Entry, path: Path) -> None:
-        begun = time.monotonic()
+        start = time.monotonic()
         print_progress(f"building {entry.kind} …")
         scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{entry.kind}-", dir=self.folder))
-        scratch.chmod(0o755)  # it may become a root folder's parent, which other users go through
+        scratch.chmod(0o755)  # a root folder may be inside, which other users must reach
         try:
-            whole = scratch / f"whole{entry.suffix}"
-            entry.build(whole, scratch)
-            whole.rename(path)
-            print_progress(f"building {entry.kind} took {time.monotonic() - begun:.0f} s")
+            result = scratch / f"result{entry.suffix}"
+            entry.build(result, scratch)
+            result.rename(path)
+            print_progress(f"building {entry.kind} took {time.monotonic() - start:.0f} s")
         finally:
             shutil.rmtree(scratch)
 
     def _prune(self, entry: Entry) -> None:
-        kept = sorted(self.folder.glob(f"{entry.kind}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for old in kept[entry.keep :]:
+        newest_first = sorted(self.folder.glob(f"{entry.kind}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in newest_first[entry.keep :]:
             if old.is_dir():
                 shutil.rmtree(old)
             else:
@@ -91,23 +92,23 @@ class Cache:
 
 
 def content_key(*parts: str | Path) -> str:
-    """A name for all the parts together: texts, and files or whole folders with their contents."""
-    said = hashlib.sha256()
+    """A hash of all parts: texts, files, and folders with their contents."""
+    digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
-            said.update(b"text\0" + part.encode() + b"\0")
+            digest.update(b"text\0" + part.encode() + b"\0")
             continue
         files = sorted(path for path in part.rglob("*") if is_content(path)) if part.is_dir() else [part]
         for file in files:
-            said.update(f"{file.relative_to(part)}\0{os.access(file, os.X_OK)}\0".encode() + file.read_bytes())
-    return said.hexdigest()[:16]
+            digest.update(f"{file.relative_to(part)}\0{os.access(file, os.X_OK)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def is_content(path: Path) -> bool:
-    """Whether a path of a folder is one of its files, rather than what Python left there."""
+    """Whether a path is a file of the project, and not one that Python compiled."""
     return path.is_file() and "__pycache__" not in path.parts
 
 
-def print_progress(what: str) -> None:
-    """Progress, for whoever waits."""
-    print(f"boot image: {what}", flush=True)
+def print_progress(message: str) -> None:
+    """Print a line of progress: building takes minutes."""
+    print(f"boot image: {message}", flush=True)

@@ -1,4 +1,4 @@
-"""Commands in a root folder, with the host's network, in a mount namespace that is gone when they are."""
+"""Runs commands in a root folder with the host's network, in a mount namespace that ends with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
-cp /etc/resolv.conf "$root/run/resolv.conf" # a copy: what is written to in there is never the host's
+cp /etc/resolv.conf "$root/run/resolv.conf" # a copy, so that nothing inside writes to the host's file
 mount --bind "$root/run/resolv.conf" "$root/etc/resolv.conf"
 while [ "$1" != -- ]; do
     if [ -d "$1" ]; then mkdir -p "$root/run/$2"; else : >"$root/run/$2"; fi
@@ -35,22 +35,22 @@ ISOLATION_COMMAND: Final = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
 )
-"""Runs a command with its own mounts and processes: none is left of either when it ends, or when we do, however."""
+"""Runs a command in mount and process namespaces of its own. All of both ends with the command, or with us."""
 
 PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout", "retries")
-"""What pip is told in there as on the host; what names a file or folder of the host is left out."""
+"""The host's pip settings that also apply inside; those that name a file or folder of the host do not."""
 
 PROXY_VARIABLES: Final = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 class BuildError(RuntimeError):
-    """A step of building the image failed; the message ends with what its tool said last."""
+    """A step of building the image failed; the message ends with the last lines of its tool."""
 
 
 def run_isolated(
-    command: Sequence[str | Path], what: str, log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str | Path], step: str, log: Path, environment: Mapping[str, str] | None = None
 ) -> None:
-    """Runs a command of the host; raises BuildError, saying that `what` failed."""
+    """Run a command on the host. Raises BuildError with the name of the `step` that failed."""
     with log.open("wb") as output:
         status = subprocess.call(
             [*ISOLATION_COMMAND, *command],
@@ -61,31 +61,31 @@ def run_isolated(
         )
     if status:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
-        raise BuildError(f"{what} failed with exit status {status}; its last lines were:\n{tail}")
+        raise BuildError(f"{step} failed with exit status {status}; its last lines were:\n{tail}")
 
 
 def run_in_root(
     root: Path,
     command: Sequence[str],
-    what: str,
+    step: str,
     log: Path,
     *,
     read_only: Mapping[str, Path] | None = None,
     writable: Mapping[str, Path] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Runs a command in `root`, as root; raises BuildError, saying that `what` failed.
+    """Run a command in `root`, as root. Raises BuildError with the name of the `step` that failed.
 
-    It reads and writes files and folders of the host by the names that they have in there, under /run. Nothing that
-    was mounted for it is left, however it ends.
+    `read_only` and `writable` name files and folders of the host that appear inside, under /run. Every mount ends with
+    the command.
     """
-    seen = dict(read_only or {})
+    inputs = dict(read_only or {})
     settings = _environment()
     if certificates := _certificates():
-        seen["certificates.pem"] = certificates
+        inputs["certificates.pem"] = certificates
         settings |= dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE"), "/run/certificates.pem")
     settings |= environment or {}
-    binds = [str(part) for name, path in seen.items() for part in (path, name, "ro")]
+    binds = [str(part) for name, path in inputs.items() for part in (path, name, "ro")]
     binds += [str(part) for name, path in (writable or {}).items() for part in (path, name, "rw")]
     words = [f"{name}={value}" for name, value in settings.items()]
     run_isolated(
@@ -103,13 +103,13 @@ def run_in_root(
             *words,
             *command,
         ],
-        what,
+        step,
         log,
     )
 
 
 def _environment() -> dict[str, str]:
-    """The environment in there: pip's settings and the proxies are the host's."""
+    """The environment inside: pip's settings and the proxies are those of the host."""
     settings = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
@@ -127,19 +127,19 @@ def _environment() -> dict[str, str]:
 
 
 def _certificates() -> Path | None:
-    """The file of certificates that the host trusts, where it says one."""
+    """The file of certificates that the host trusts, if it names one."""
     named = _pip_settings().get("cert") or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
     return Path(named) if named and Path(named).is_file() else None
 
 
 def _pip_settings() -> dict[str, str]:
-    """The host's own pip settings, from its files and its environment."""
-    said = subprocess.run(
+    """The host's pip settings, from its files and its environment."""
+    output = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
-    found = {}
-    for line in said.splitlines():
+    settings = {}
+    for line in output.splitlines():
         name, equals, value = line.partition("=")
         if equals:
-            found[name.rpartition(".")[2]] = str(ast.literal_eval(value))
-    return found
+            settings[name.rpartition(".")[2]] = str(ast.literal_eval(value))
+    return settings

@@ -1,4 +1,4 @@
-"""What a test machine's USB camera sees: a video, made into 320×240 JPEGs as such a camera sends them."""
+"""The clip that a test machine's USB camera shows: a video as the 320×240 JPEGs that such a camera sends."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from tests.boot.cache import Cache, Entry, content_key
 
 WIDTH: Final = 320
 HEIGHT: Final = 240
-"""A quarter of what the mirror asks for; it takes what a camera has. Without KVM decoding more would keep it busy."""
+"""A quarter of the size that the mirror asks for; it accepts what a camera has. Larger frames take too long without
+KVM."""
 FPS: Final = 3
-"""The mirror looks at each, and is to have time for more without KVM. v4l2loopback writes every fourth picture into the
-same memory: of many a second some would be overwritten while they are decoded."""
+"""Frames a second: the mirror examines each, and must keep up without KVM. v4l2loopback reuses the memory of every
+fourth picture, so at a higher rate some would be overwritten while they are decoded."""
 MAX_FRAMES: Final = 20 * FPS
 JPEG_QUALITY: Final = 85
 
 HEADER: Final = struct.Struct("<4sIIII")
-"""As fixtures/devices has it: "CLIP", pictures, milliseconds for each, width, height; then each picture's length and
-its bytes."""
+"""The header that fixtures/devices reads: "CLIP", pictures, milliseconds for each, width, height. Each picture's length
+and bytes follow."""
 SECTOR_BYTES: Final = 512
-"""A disk has whole sectors."""
+"""The clip is a disk to the guest, and a disk has whole sectors."""
 
 
 def clip_from_video(video: Path, cache: Cache | None = None) -> Path:
-    """The clip of a video file, which is shown as large as it fits."""
+    """The clip of a video file, scaled to fit the frame."""
     return _cached_clip(content_key(video, Path(__file__)), lambda: _video_frames(video), cache)
 
 
@@ -47,50 +48,50 @@ def performer_clip(cache: Cache | None = None) -> Path:
 
 
 def read_pictures(clip: Path) -> list[Image]:
-    """A clip's pictures."""
+    """The pictures of a clip."""
     data = clip.read_bytes()
-    count, at, pictures = HEADER.unpack_from(data)[1], HEADER.size, []
+    count, offset, pictures = HEADER.unpack_from(data)[1], HEADER.size, []
     for _ in range(count):
-        (length,) = struct.unpack_from("<I", data, at)
-        at += 4
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8, length, at), cv2.IMREAD_COLOR)
+        (length,) = struct.unpack_from("<I", data, offset)
+        offset += 4
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8, length, offset), cv2.IMREAD_COLOR)
         assert picture is not None
         pictures.append(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
-        at += length
+        offset += length
     return pictures
 
 
-def _cached_clip(name: str, frames: Callable[[], Iterator[Image]], cache: Cache | None) -> Path:
-    """The clip of these frames, from the cache or for it."""
+def _cached_clip(key: str, frames: Callable[[], Iterator[Image]], cache: Cache | None) -> Path:
+    """The clip of some frames, from the cache or added to it."""
 
-    def build(whole: Path, _: Path) -> None:
+    def build(result: Path, _: Path) -> None:
         pictures = [_encode_jpeg(frame) for frame in frames()]
         content = HEADER.pack(b"CLIP", len(pictures), round(1000 / FPS), WIDTH, HEIGHT)
         content += b"".join(struct.pack("<I", len(picture)) + picture for picture in pictures)
-        whole.write_bytes(content + bytes(-len(content) % SECTOR_BYTES))
+        result.write_bytes(content + bytes(-len(content) % SECTOR_BYTES))
 
     cache = cache or Cache()
     with cache.lock():
-        return cache.get(Entry("clip", name, build, keep=8))
+        return cache.get(Entry("clip", key, build, keep=8))
 
 
 def _video_frames(video: Path) -> Iterator[Image]:
-    """A video's first seconds at the camera's rate, each picture whole, on black."""
-    film = cv2.VideoCapture(str(video))
+    """The first seconds of a video at the camera's rate, each picture complete, on black."""
+    capture = cv2.VideoCapture(str(video))
     try:
-        if not film.isOpened():
-            raise ValueError(f"{video} is no video that OpenCV reads: choose another.")
-        step = max(film.get(cv2.CAP_PROP_FPS) / FPS, 1.0)
-        taken = 0
+        if not capture.isOpened():
+            raise ValueError(f"OpenCV cannot read {video} as a video: choose another file.")
+        step = max(capture.get(cv2.CAP_PROP_FPS) / FPS, 1.0)
+        used = 0
         for number in count():
-            there, picture = film.read()
-            if not there or taken == MAX_FRAMES:
+            has_picture, picture = capture.read()
+            if not has_picture or used == MAX_FRAMES:
                 return
-            if number >= taken * step:
-                taken += 1
+            if number >= used * step:
+                used += 1
                 yield _letterbox(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
     finally:
-        film.release()
+        capture.release()
 
 
 def _letterbox(picture: Image) -> Image:
@@ -98,9 +99,9 @@ def _letterbox(picture: Image) -> Image:
     scale = min(WIDTH / width, HEIGHT / height)
     size = round(width * scale), round(height * scale)
     left, top = (WIDTH - size[0]) // 2, (HEIGHT - size[1]) // 2
-    whole = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    whole[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return whole
+    canvas = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    canvas[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return canvas
 
 
 def _encode_jpeg(picture: Image) -> bytes:

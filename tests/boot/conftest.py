@@ -1,4 +1,4 @@
-"""What the tests of the booted machine share."""
+"""Fixtures that the tests of the booted machine share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from tests.boot.clip import clip_from_video, performer_clip
 from tests.boot.image import DiskImage
-from tests.boot.image import build_image as built
+from tests.boot.image import build_image
+from tests.support.paths import SHARED
 
 PASSED_KEY: Final = pytest.StashKey[bool]()
 
@@ -20,15 +21,15 @@ STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def pytest_configure() -> None:
-    """Ctrl-C and SIGTERM end the tests in good order: machines and their folders go with them."""
+    """End the tests in order at Ctrl-C and SIGTERM, so that machines and their folders are removed."""
     for number in STOP_SIGNALS:
         signal.signal(number, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Once, as a terminal's Ctrl-C may come together with a SIGTERM from whoever started the tests."""
-    for each in STOP_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    """Stop once: Ctrl-C in a terminal may come together with a SIGTERM from the program that started the tests."""
+    for stop_signal in STOP_SIGNALS:
+        signal.signal(stop_signal, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -36,7 +37,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keeps for `passed` how the test went."""
+    """Keep the test's outcome for the fixture `passed`."""
     report = yield
     if report.when == "call":
         item.stash[PASSED_KEY] = report.passed
@@ -45,19 +46,19 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def passed(request: pytest.FixtureRequest) -> Callable[[], bool | None]:
-    """For what follows a test: whether it passed; None where it was stopped in the middle."""
+    """A function for teardown: whether the test passed, or None if it was interrupted."""
     stash = request.node.stash
     return lambda: stash.get(PASSED_KEY, None)
 
 
 @pytest.fixture(scope="session")
 def image() -> DiskImage:
-    """The disk with the project as it is now; built when it is not there."""
-    return built()
+    """The disk with the project as it is now, built if necessary."""
+    return build_image()
 
 
 @pytest.fixture(scope="session")
 def clip() -> Path:
-    """Somebody who moves, for the USB camera: on a real film where there is one beside the project, else drawn."""
-    film = Path(__file__).parents[3] / "shared" / "data" / "videos" / "pose_squats.mp4"
-    return clip_from_video(film) if film.exists() else performer_clip()
+    """A moving person for the USB camera: from a real video if the shared data is there, else the drawn performer."""
+    video = SHARED / "videos" / "pose_squats.mp4"
+    return clip_from_video(video) if video.exists() else performer_clip()

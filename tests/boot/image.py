@@ -1,6 +1,6 @@
 """The disk that the test machine boots from, and its kernel; built once for each state of the project.
 
-`python -m tests.boot.image` builds it, or says that it is there. Root is needed: for the owners of files, and chroot.
+`python -m tests.boot.image` builds it if it is missing. It needs root, for file owners and chroot.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ DISK_SIZE: Final = "4G"
 MKE2FS: Final = (
     "mke2fs",
     *("-q", "-F", "-t", "ext4", "-L", "rootfs"),
-    # else the kernel goes on writing these tables for minutes after the first boot, between what the tests measure
+    # Otherwise the kernel writes these tables for minutes after the first boot, and disturbs what the tests measure.
     *("-E", "lazy_itable_init=0,lazy_journal_init=0"),
 )
 
 
 class DiskImage(NamedTuple):
-    """A disk, as a raw image with one ext4 file system and no partitions, with the kernel and initrd to boot it."""
+    """A raw disk image with one ext4 file system and no partitions, and the kernel and initrd to boot it."""
 
     disk: Path
     kernel: Path
@@ -34,14 +34,14 @@ class DiskImage(NamedTuple):
 
 
 def build_image(cache: Cache | None = None) -> DiskImage:
-    """The image of the project as it is now; raises BuildError when it cannot be built.
+    """Return the image of the project as it is now. Raises BuildError when it cannot be built.
 
-    One built before is taken as it is where $POSE_MIRROR_BOOT_IMAGE names its folder.
+    If $POSE_MIRROR_BOOT_IMAGE names the folder of an image, that one is used as it is.
     """
     if named := os.environ.get("POSE_MIRROR_BOOT_IMAGE"):
         return _image_in(Path(named))
     if os.geteuid():
-        raise BuildError("The image of the test machine is built by root: run it as root.")
+        raise BuildError("Building the test machine's image needs root: run this as root.")
     cache = cache or Cache()
     with cache.lock():
         return _image_in(cache.get(_image_entry(cache)))
@@ -54,36 +54,36 @@ def _image_in(folder: Path) -> DiskImage:
 def _image_entry(cache: Cache) -> Entry:
     below, devices = app(cache), FIXTURES / "devices"
 
-    def build(whole: Path, scratch: Path) -> None:
+    def build(result: Path, scratch: Path) -> None:
         root = unpack(cache, below, scratch / "root")
         overlay(devices, root)
         _enable(root)
-        whole.mkdir()
+        result.mkdir()
         for name in ("vmlinuz", "initrd.img"):
-            [found] = (root / "boot").glob(f"{name}-*")
-            shutil.copy(found, whole / name)
-        run_isolated(["truncate", "-s", DISK_SIZE, whole / "disk"], "Making room for the disk", scratch / "log")
-        run_isolated([*MKE2FS, "-d", root, whole / "disk"], "Making the disk's file system", scratch / "log")
+            [file] = (root / "boot").glob(f"{name}-*")
+            shutil.copy(file, result / name)
+        run_isolated(["truncate", "-s", DISK_SIZE, result / "disk"], "Making room for the disk", scratch / "log")
+        run_isolated([*MKE2FS, "-d", root, result / "disk"], "Making the disk's file system", scratch / "log")
 
     return Entry("image", content_key(below.key, devices, DISK_SIZE, *MKE2FS), build, keep=3)
 
 
 def _enable(root: Path) -> None:
-    """Has the tests' own units start at boot, each under its own condition."""
-    wanted = root / "etc/systemd/system/multi-user.target.wants"
-    wanted.mkdir(parents=True, exist_ok=True)
+    """Make the tests' own units start at boot; each has a condition of its own."""
+    enabled = root / "etc/systemd/system/multi-user.target.wants"
+    enabled.mkdir(parents=True, exist_ok=True)
     for unit in sorted((root / "etc/systemd/system").glob("test-*.service")):
-        (wanted / unit.name).symlink_to(f"../{unit.name}")
+        (enabled / unit.name).symlink_to(f"../{unit.name}")
 
 
 def main() -> int:
-    """Builds the image; the exit status."""
+    """Build the image; return the exit status."""
     try:
-        found = build_image()
+        image = build_image()
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1
-    print_progress(f"{found.disk.parent} is ready")
+    print_progress(f"{image.disk.parent} is ready")
     return 0
 
 

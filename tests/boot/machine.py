@@ -1,6 +1,6 @@
-"""A machine with the mirror on it: QEMU, with the image's disk, a display of 800×480, keyboard and mouse.
+"""A virtual machine with the mirror installed: QEMU with a display of 800×480, keyboard and mouse.
 
-The disk keeps what was written to it from one start to the next of one `Machine`, and the image stays as it is.
+The disk keeps what was written to it between the starts of one `Machine`; the image never changes.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ WIDTH: Final = 800
 HEIGHT: Final = 480
 
 MEMORY_MB: Final = 2048
-"""Megabytes, as the smaller Pi 4 has."""
+"""As much as the smaller Pi 4 has."""
 
 BOOT_SECONDS: Final = 600.0
-"""Seconds in which the guest's agent answers; without KVM half a minute on two idle cores, minutes on busy ones."""
+"""Seconds until the guest's agent must answer. Without KVM it takes half a minute on two idle cores, minutes on busy
+ones."""
 
 POLL_SECONDS: Final = 0.5
 
 KERNEL_ARGUMENTS: Final = "root=/dev/vda rw rootfstype=ext4 console=tty0 console=ttyS0 panic=5 net.ifnames=0"
 
 DEVICES: Final = ("button", "csi", "usb")
-"""What can be plugged in: a button on GPIO 17, a camera on the Pi's own connector, a camera on USB (which is given a
-clip to show)."""
+"""What can be plugged in: a button on GPIO 17, a camera on the Pi's own connector, a USB camera that shows a clip."""
 
 TAIL_LINES: Final = 40
-"""So many last lines tell what went wrong."""
+"""Last lines of the journal to show when something goes wrong."""
 
 
 class MachineError(AssertionError):
-    """The machine did not do what a test needed; the message has its last lines."""
+    """The machine did not do what a test needs; the message ends with its last lines."""
 
 
 class DiskWrites(NamedTuple):
@@ -58,10 +58,10 @@ class DiskWrites(NamedTuple):
 
 
 class Machine:
-    """A running machine; a context manager that starts it and takes it away.
+    """A running machine; a context manager that starts it and removes it.
 
-    `devices` are of DEVICES; `clip` is what the USB camera shows (see clip.py); `kernel_arguments` are more for the kernel's
-    command line.
+    `devices` are some of DEVICES. `clip` is what the USB camera shows (see clip.py). `kernel_arguments` are added to
+    the kernel's command line.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Machine:
         kernel_arguments: Sequence[str] = (),
     ) -> None:
         if unknown := set(devices) - set(DEVICES):
-            raise ValueError(f"There is no {sorted(unknown)[0]} to plug in, but {', '.join(DEVICES)}.")
+            raise ValueError(f"{sorted(unknown)[0]} is not a device: plug in some of {', '.join(DEVICES)}.")
         self._image = image
         self._clip = clip
-        self._words = [*(f"test.{device}" for device in devices), *kernel_arguments]
+        self._kernel_arguments = [*(f"test.{device}" for device in devices), *kernel_arguments]
         self._qemu: subprocess.Popen[bytes] | None = None
-        self._lines = contextlib.ExitStack()
+        self._channels = contextlib.ExitStack()
         self.accelerator: Final = accelerator.select_accelerator(image.kernel)
 
     def __enter__(self) -> Self:
@@ -102,19 +102,19 @@ class Machine:
 
     @property
     def serial(self) -> str:
-        """All that came over the serial line since the machine is there."""
+        """Everything that came over the serial line since the machine exists."""
         log = self._folder / "serial"
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
     @property
     def is_running(self) -> bool:
-        """Whether it has power, and has not switched itself off."""
+        """Whether it has power and has not switched itself off."""
         return self._qemu is not None and self._qemu.poll() is None
 
     def power_on(self, seconds: float = BOOT_SECONDS) -> None:
-        """Starts it, and returns when commands can be run in it."""
+        """Start the machine; return when it can run commands."""
         if self.is_running:
-            raise ValueError("The machine is on already.")
+            raise ValueError("The machine is already on.")
         self.kill()
         with (self._folder / "qemu.log").open("ab") as log:
             self._qemu = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -122,30 +122,30 @@ class Machine:
         while not (self._folder / "agent").exists():
             self._check_running(deadline, "QEMU does not start")
             time.sleep(0.05)
-        self._monitor = self._lines.enter_context(Monitor(self._folder / "monitor"))
-        self._agent = self._lines.enter_context(Agent(self._folder / "agent"))
+        self._monitor = self._channels.enter_context(Monitor(self._folder / "monitor"))
+        self._agent = self._channels.enter_context(Agent(self._folder / "agent"))
         while not self._ping_agent():
             self._check_running(deadline, f"The guest's agent does not answer within {seconds:g} s")
 
     def kill(self) -> None:
-        """A power cut: what the guest has not flushed is lost."""
-        self._lines.close()
+        """Cut the power: what the guest has not flushed is lost."""
+        self._channels.close()
         if self._qemu is not None:
             self._qemu.kill()
             self._qemu.wait()
             self._qemu = None
-        for left in ("agent", "monitor"):
-            (self._folder / left).unlink(missing_ok=True)
+        for socket in ("agent", "monitor"):
+            (self._folder / socket).unlink(missing_ok=True)
 
     def shutdown(self, seconds: float = 120.0) -> None:
-        """Shuts it down in good order, and returns when it is off."""
-        with contextlib.suppress(MachineError):  # it may be off before it has answered
+        """Shut the machine down in order; return when it is off."""
+        with contextlib.suppress(MachineError):  # it may be off before it answers
             self.run("systemctl --no-block poweroff")
         self.wait_until_off(seconds)
 
     def wait_until_off(self, seconds: float = 120.0) -> None:
-        """Returns when the machine has switched itself off, which it also does instead of starting anew."""
-        assert self._qemu is not None, "the machine is on"
+        """Wait until the machine has switched itself off, which it also does instead of rebooting."""
+        assert self._qemu is not None, "the machine is off"
         try:
             self._qemu.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -153,74 +153,77 @@ class Machine:
         self.kill()
 
     def run(self, command: str, timeout: float = 60.0, *, stdin: bytes | None = None) -> CommandResult:
-        """A shell command, as root; after `timeout` seconds it is ended, and its status is 124."""
+        """Run a shell command as root. After `timeout` seconds it is killed, and its status is 124."""
         status, output, errors = self._exec(command, stdin, timeout)
         return CommandResult(status, output.decode(errors="replace"), errors.decode(errors="replace"))
 
     def check_output(self, command: str, timeout: float = 60.0) -> str:
-        """What a command prints that must succeed."""
+        """Run a command that must succeed, and return its output."""
         result = self.run(command, timeout)
         if result.status:
             raise MachineError(f"{command}: exit status {result.status}\n{result.stdout}{result.stderr}")
         return result.stdout
 
     def read(self, path: str) -> bytes:
-        """A file's contents."""
+        """Return the contents of a file."""
         status, output, errors = self._exec(f"cat -- {shlex.quote(path)}", None, 60.0)
         if status:
             raise MachineError(errors.decode(errors="replace").strip())
         return output
 
     def write(self, path: str, data: bytes | str) -> None:
-        """Makes a file with these contents, or replaces one's; its folder is made if need be."""
-        there = shlex.quote(path)
+        """Write a file, and create its folder if necessary."""
+        target = shlex.quote(path)
         content = data.encode() if isinstance(data, str) else data
-        status, _, errors = self._exec(f'mkdir -p "$(dirname {there})" && cat >{there}', content, 60.0)
+        status, _, errors = self._exec(f'mkdir -p "$(dirname {target})" && cat >{target}', content, 60.0)
         if status:
             raise MachineError(errors.decode(errors="replace").strip())
 
     def screendump(self) -> NDArray[np.uint8]:
-        """What the display shows: height×width×3, RGB."""
+        """Return what the display shows: height×width×3, RGB."""
         file = self._folder / "screen.png"
         self._monitor.execute("screendump", {"filename": str(file), "format": "png"})
         with Picture.open(file) as picture:
             return np.asarray(picture.convert("RGB"), np.uint8)
 
     def press(self, key: str, seconds: float = 0.1) -> None:
-        """A key of the keyboard by QEMU's name for it: "spc", "ret", "a"."""
-        held = {"keys": [{"type": "qcode", "data": key}], "hold-time": round(seconds * 1000)}
-        self._monitor.execute("send-key", held)
+        """Press a key of the keyboard by QEMU's name for it: "spc", "ret", "a"."""
+        arguments = {"keys": [{"type": "qcode", "data": key}], "hold-time": round(seconds * 1000)}
+        self._monitor.execute("send-key", arguments)
 
     def throttle_disk(self, writes_per_second: int) -> None:
-        """Has the disk write no more often than that until the power is cut, as a worn memory card does."""
+        """Limit the disk's writes until the power is cut, as a worn memory card does."""
         limits = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops", "iops_rd"), 0)
         self._monitor.execute("block_set_io_throttle", {"device": "disk", **limits, "iops_wr": writes_per_second})
 
     def disk_writes(self) -> DiskWrites:
-        """What the guest has written since it was started."""
+        """Return what the guest has written since it was started."""
         disks = {disk["qdev"].split("/")[-2]: disk["stats"] for disk in self._monitor.execute("query-blockstats")}
         stats = disks["disk"]
         return DiskWrites(stats["wr_bytes"], stats["wr_operations"], stats["flush_operations"])
 
     def journal(self, lines: int = TAIL_LINES, *, unit: str | None = None) -> str:
-        """The journal's last lines since this start, of one unit or of all."""
-        of = f"--unit {shlex.quote(unit)}" if unit else ""
-        return self.run(f"journalctl --boot --no-pager --output short-monotonic --lines {lines} {of}").stdout
+        """Return the journal's last lines since this start, of one unit or of all."""
+        selection = f"--unit {shlex.quote(unit)}" if unit else ""
+        return self.run(f"journalctl --boot --no-pager --output short-monotonic --lines {lines} {selection}").stdout
 
     def wait_for(
         self, condition: str | Callable[[], bool], seconds: float, what: str, pause: float = POLL_SECONDS
     ) -> float:
-        """Waits until a shell command succeeds, or a function says so, asked after each pause; the seconds it took.
+        """Wait until a shell command succeeds or a function returns true, and return the seconds it took.
 
-        Raises MachineError saying that `what` did not come about, with the journal's last lines.
+        After `seconds` raises MachineError, which names `what` was waited for and has the journal's last lines.
         """
-        begun = time.monotonic()
-        holds = (lambda: self.run(condition).status == 0) if isinstance(condition, str) else condition
+        start = time.monotonic()
+
+        def holds() -> bool:
+            return condition() if callable(condition) else self.run(condition).status == 0
+
         while not holds():
-            if time.monotonic() - begun > seconds:
+            if time.monotonic() - start > seconds:
                 raise MachineError(self._with_tail(f"{what}: not within {seconds:g} s"))
             time.sleep(pause)
-        return time.monotonic() - begun
+        return time.monotonic() - start
 
     @property
     def _disk(self) -> Path:
@@ -228,14 +231,14 @@ class Machine:
 
     def _command(self) -> list[str | Path]:
         """QEMU's command line."""
-        # With a write cache, as a real disk has: what is not flushed may be lost when QEMU is killed, the rest is not.
+        # A write cache, as a real disk has: when QEMU is killed, only what was not flushed may be lost.
         disk = f"if=none,id=disk,file={self._disk},format=qcow2,cache=writeback"
         command: list[str | Path] = [
-            *("setpriv", "--pdeathsig", "KILL"),  # it goes with the tests, however they end
+            *("setpriv", "--pdeathsig", "KILL"),  # QEMU dies with the tests, however they end
             *("qemu-system-x86_64", "-machine", "q35", *accelerator.ACCELERATORS[self.accelerator]),
             *("-smp", "2", "-m", str(MEMORY_MB), "-nodefaults", "-display", "none", "-no-reboot"),
             *("-kernel", self._image.kernel, "-initrd", self._image.initrd),
-            *("-append", " ".join([KERNEL_ARGUMENTS, *self._words])),
+            *("-append", " ".join([KERNEL_ARGUMENTS, *self._kernel_arguments])),
             *("-drive", disk, "-device", "virtio-blk-pci,id=disk,drive=disk"),
             *("-device", f"virtio-gpu-pci,xres={WIDTH},yres={HEIGHT}"),
             *("-device", "virtio-keyboard-pci", "-device", "virtio-mouse-pci", "-device", "virtio-rng-pci"),
@@ -258,20 +261,20 @@ class Machine:
     def _ping_agent(self) -> bool:
         try:
             return self._agent.ping(2.0)
-        except ChannelError:  # QEMU has ended, as will be seen
+        except ChannelError:  # QEMU has ended; `_check_running` reports it
             time.sleep(0.1)
             return False
 
-    def _check_running(self, deadline: float, otherwise: str) -> None:
+    def _check_running(self, deadline: float, timeout_message: str) -> None:
         if not self.is_running:
             log = (self._folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
             raise MachineError(self._with_tail(f"The machine is off again. {log.strip()}"))
         if time.monotonic() > deadline:
-            raise MachineError(self._with_tail(otherwise))
+            raise MachineError(self._with_tail(timeout_message))
 
     def _with_tail(self, sentence: str) -> str:
-        """A sentence with what the journal says, or the serial line where nobody can be asked."""
-        lines = []
+        """A sentence followed by the journal's last lines, or the serial line's if the guest does not answer."""
+        lines: list[str] = []
         with contextlib.suppress(ChannelError):
             if self.is_running and self._agent.ping(5.0):
                 lines = (
@@ -280,6 +283,6 @@ class Machine:
         return "\n".join([sentence, *(lines or self.serial.splitlines())[-TAIL_LINES:]])
 
     def _run_on_host(self, *command: str | Path) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise MachineError(f"{command[0]}: {done.stderr.strip()}")
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise MachineError(f"{command[0]}: {result.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""The Pi's own kind of camera, by real picamera2 on libcamera, and nobody in front of it: nothing is written at all."""
+"""A Pi camera through real picamera2 and libcamera, with nobody in front of it: the disk stays untouched."""
 
 from __future__ import annotations
 
@@ -15,56 +15,57 @@ from tests.boot.machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
 
-IDLE = 300.0
-"""Seconds."""
+IDLE_SECONDS = 300.0
 
-PI: Settings = {**QUICK_SETTINGS, "camera": {"source": "pi"}}
+PI_SETTINGS: Settings = {**QUICK_SETTINGS, "camera": {"source": "pi"}}
 
 
 @pytest.fixture(scope="module")
 def kiosk(image: DiskImage) -> Iterator[Kiosk]:
     with Machine(image, devices=("csi",)) as machine:
-        found = Kiosk(machine, "idle")
-        found.configure(PI)
-        yield found
+        kiosk = Kiosk(machine, "idle")
+        kiosk.configure(PI_SETTINGS)
+        yield kiosk
 
 
-def test_a_pi_camera_is_seen_by_picamera2(kiosk: Kiosk) -> None:
+def test_picamera2_finds_a_pi_camera(kiosk: Kiosk) -> None:
     kiosk.wait_for_status("fps", 300)
     assert "The Pi camera gives" in kiosk.machine.check_output("journalctl -b -u pose-mirror --no-pager -o cat")
     assert not shows_console(kiosk.screenshot("picamera2"))
 
 
-def test_nothing_is_written_to_the_disk_while_nobody_is_there(kiosk: Kiosk) -> None:
+def test_writes_nothing_while_nobody_is_there(kiosk: Kiosk) -> None:
     machine = kiosk.machine
     machine.check_output("sync")
-    time.sleep(20)  # what the start left to be written
-    before, at = machine.disk_writes(), kiosk.screenshot("idle-before")
-    time.sleep(IDLE)
+    time.sleep(20)  # the kernel finishes writing what the start left
+    before, first = machine.disk_writes(), kiosk.screenshot("idle-before")
+    time.sleep(IDLE_SECONDS)
     after = machine.disk_writes()
-    print(f"\nwritten in {IDLE:.0f} s: {after.bytes - before.bytes} bytes")
+    print(f"\nwritten in {IDLE_SECONDS:.0f} s: {after.bytes - before.bytes} bytes")
     assert after.bytes == before.bytes
     assert kiosk.unit_property("NRestarts") == "0"
-    assert (kiosk.screenshot("idle-after") != at).any(), "the display stood still"
+    assert (kiosk.screenshot("idle-after") != first).any(), "the display did not change"
 
 
-def test_a_pi_camera_that_is_taken_away_is_said_and_one_that_comes_back_is_used(kiosk: Kiosk) -> None:
+def test_reports_a_lost_pi_camera_and_uses_it_again(kiosk: Kiosk) -> None:
     machine = kiosk.machine
     machine.check_output("echo vimc.0 >/sys/bus/platform/drivers/vimc/unbind")
-    # libcamera 0.4 aborts when its device goes: the mirror is then started again, and says what is missing
-    kiosk.machine.wait_for(lambda: "No Pi camera found" in kiosk.status, 300, "the mirror misses its camera")
+    # libcamera 0.4 aborts when its device disappears. systemd restarts the mirror, which then reports the camera.
+    kiosk.machine.wait_for(
+        lambda: "No Pi camera found" in kiosk.status, 300, "the mirror reports that the camera is missing"
+    )
     kiosk.wait_for_fault("No Pi camera found", 300, "picamera2-gone")
     pid = kiosk.pid
     machine.check_output("echo vimc.0 >/sys/bus/platform/drivers/vimc/bind")
     took = kiosk.wait_for_status("fps", 300)
-    assert kiosk.pid == pid, "for one that comes back nothing is started again"
+    assert kiosk.pid == pid, "the mirror restarted when the camera came back"
     print(f"\nback {took:.0f} s after the camera")
 
 
 @pytest.mark.boot_long
-def test_on_a_read_only_root_it_comes_up_saves_a_gif_and_touches_no_disk(image: DiskImage, clip: Path) -> None:
-    words = ["ro", "init=/usr/lib/test-devices/overlay-root"]
-    with Machine(image, devices=("usb",), clip=clip, kernel_arguments=words) as machine:
+def test_works_on_a_read_only_root(image: DiskImage, clip: Path) -> None:
+    arguments = ["ro", "init=/usr/lib/test-devices/overlay-root"]
+    with Machine(image, devices=("usb",), clip=clip, kernel_arguments=arguments) as machine:
         kiosk = Kiosk(machine, "read-only")
         assert machine.check_output("findmnt -n -o FSTYPE /").strip() == "overlay"
         kiosk.configure(QUICK_SETTINGS)

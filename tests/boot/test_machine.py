@@ -1,4 +1,4 @@
-"""The test machine itself: that it starts in good order, and that what is plugged into it is seen as on a Pi."""
+"""The test machine itself: it boots in order, and programs find its devices as on a Pi."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ time.sleep(120)
 
 @pytest.fixture(scope="module")
 def machine(image: DiskImage) -> Iterator[Machine]:
-    """A machine with all that can be plugged in, and without the mirror, which would have it all for itself."""
-    words = ["systemd.mask=pose-mirror.service"]
-    with Machine(image, devices=("button", "csi", "usb"), clip=performer_clip(), kernel_arguments=words) as machine:
+    """A machine with every device plugged in, and without the mirror, which would hold them all."""
+    arguments = ["systemd.mask=pose-mirror.service"]
+    with Machine(image, devices=("button", "csi", "usb"), clip=performer_clip(), kernel_arguments=arguments) as machine:
         machine.check_output("systemctl is-system-running --wait || true", 300)
         yield machine
 
 
-def test_it_starts_in_good_order(machine: Machine) -> None:
+def test_boots_in_order(machine: Machine) -> None:
     assert machine.check_output("systemctl is-active multi-user.target").strip() == "active"
     assert machine.check_output("systemctl --failed --no-legend --plain") == ""
     assert "ordering cycle" not in machine.check_output("journalctl -b --no-pager")
-    # the prompt of the serial line waits for the other jobs, and comes after the target
-    machine.wait_for(lambda: "login:" in machine.serial, 30, "the serial line asks who is there")
+    # The login prompt waits for all other jobs, so it comes after the target.
+    machine.wait_for(lambda: "login:" in machine.serial, 30, "the serial line shows a login prompt")
 
 
-def test_files_and_results_come_back_as_they_are(machine: Machine) -> None:
+def test_transfers_files_and_results_unchanged(machine: Machine) -> None:
     data = bytes(range(256)) * 5000
     machine.write("/var/tmp/some folder/file", data)
     assert machine.read("/var/tmp/some folder/file") == data
@@ -78,27 +78,27 @@ def test_files_and_results_come_back_as_they_are(machine: Machine) -> None:
     assert machine.run("sleep 30", timeout=1).status == 124
 
 
-def test_a_usb_camera_is_there_and_shows_a_clip(machine: Machine) -> None:
-    # by the mirror's own eyes
-    said = machine.check_output(
+def test_a_usb_camera_shows_a_clip(machine: Machine) -> None:
+    # The mirror's own driver reads it.
+    output = machine.check_output(
         f"cd /; {PYTHON} -c 'from device.cameras import usb; from pathlib import Path; "
-        'source = usb.UsbSource(Path("/dev/video20"), (640, 480), None); '
+        'source = usb.UsbDevice(Path("/dev/video20"), (640, 480), None); '
         "print(source.mode, all(source.grab() for _ in range(3)))'"
     )
-    assert said.strip() == "320×240 MJPG, 30 a second True"
+    assert output.strip() == "320×240 MJPG, 30 a second True"
     assert "/dev/video20" in machine.check_output(
-        f"cd /; {PYTHON} -c 'from device.cameras import usb; print(usb.find())'"
+        f"cd /; {PYTHON} -c 'from device.cameras import usb; print(usb.find_cameras())'"
     )
 
 
-def test_libcamera_has_a_camera_and_picamera2_takes_pictures_with_it(machine: Machine) -> None:
+def test_picamera2_takes_pictures(machine: Machine) -> None:
     machine.write("/root/photo.py", PHOTO)
     cameras, photo = machine.check_output(f"{PYTHON} /root/photo.py", 120).splitlines()[-2:]
     assert "vimc" in cameras
     assert photo == "(480, 640, 3) True"
 
 
-def test_gpiozero_sees_the_button_pressed(machine: Machine) -> None:
+def test_gpiozero_sees_a_press(machine: Machine) -> None:
     machine.write("/root/presses.py", PRESSES)
     machine.check_output(
         f"systemd-run --unit presses --property StandardOutput=file:/run/presses {PYTHON} /root/presses.py"
@@ -108,20 +108,20 @@ def test_gpiozero_sees_the_button_pressed(machine: Machine) -> None:
     machine.wait_for("grep -q pressed /run/presses", 30, "gpiozero sees the button")
 
 
-def test_what_is_drawn_without_a_desktop_is_on_the_display(machine: Machine) -> None:
+def test_sdl_draws_on_the_display_without_a_desktop(machine: Machine) -> None:
     machine.write("/root/draw.py", DRAW)
     machine.check_output("systemctl stop getty@tty1")
     machine.check_output(f"systemd-run --unit draw --setenv SDL_VIDEODRIVER=kmsdrm {PYTHON} /root/draw.py")
-    machine.wait_for(f"journalctl -u draw -o cat | grep -qx '{WIDTH} {HEIGHT}'", 60, "it draws")
-    wanted = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    wanted[: HEIGHT // 2, : WIDTH // 2, 0] = 255
-    wanted[: HEIGHT // 2, WIDTH // 2 :, 1] = 255
-    wanted[HEIGHT // 2 :, : WIDTH // 2, 2] = 255
-    machine.wait_for(lambda: np.array_equal(machine.screendump(), wanted), 20, "the display shows what is drawn")
+    machine.wait_for(f"journalctl -u draw -o cat | grep -qx '{WIDTH} {HEIGHT}'", 60, "the program draws")
+    expected = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    expected[: HEIGHT // 2, : WIDTH // 2, 0] = 255
+    expected[: HEIGHT // 2, WIDTH // 2 :, 1] = 255
+    expected[HEIGHT // 2 :, : WIDTH // 2, 2] = 255
+    machine.wait_for(lambda: np.array_equal(machine.screendump(), expected), 20, "the display shows what is drawn")
     machine.check_output("systemctl kill --signal KILL draw")
 
 
-def test_what_is_written_is_counted_and_a_shutdown_ends_it(machine: Machine) -> None:
+def test_counts_writes_and_shuts_down(machine: Machine) -> None:
     before = machine.disk_writes()
     machine.check_output("dd if=/dev/urandom of=/var/tmp/kept bs=1M count=8 conv=fsync")
     assert machine.disk_writes().bytes - before.bytes >= 8 << 20
