@@ -11,8 +11,7 @@ from typing import Final
 import pytest
 
 from tests.boot.clip import clip_from_video, performer_clip
-from tests.boot.image import DiskImage
-from tests.boot.image import build_image
+from tests.boot.image import DiskImage, build_image
 from tests.support.paths import SHARED
 
 PASSED_KEY: Final = pytest.StashKey[bool]()
