@@ -126,7 +126,7 @@ def wheels(cache: Cache) -> Entry:
 
 
 def _annoy_compiler_args() -> str:
-    """The installer's compiler options for Annoy: for any processor, as a wheel for the host's may crash in the guest."""
+    """The installer's options for compiling Annoy for any processor: a wheel for the host's may crash in the guest."""
     match = re.search(r"ANNOY_COMPILER_ARGS=(\S+)", (PROJECT / "systemd" / "install.sh").read_text(encoding="utf-8"))
     assert match, "systemd/install.sh sets no ANNOY_COMPILER_ARGS"
     return match[1]
