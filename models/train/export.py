@@ -160,7 +160,7 @@ def collect_statistics(plain: PoseNet, pictures: Iterable[Image]) -> dict[str, L
         layers |= {f"{number}/{part}": layer for part, layer in block.named_children()} | {f"{number}": block}
     seen = {name: LayerStatistics(None if name == "head" else CELLS_PER_PICTURE) for name in layers}
     hooks = [
-        layer.register_forward_hook(lambda layer, taken, given, to=seen[name]: to.see(layer, taken[0], given))
+        layer.register_forward_hook(lambda layer, taken, given, to=seen[name]: to.observe(layer, taken[0], given))
         for name, layer in layers.items()
     ]
     with torch.inference_mode():

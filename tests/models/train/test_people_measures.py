@@ -183,7 +183,7 @@ def test_in_a_hard_scene_everybody_counts_of_whom_enough_is_seen(people: ModuleT
     nobody = Pose(seen[:, :2] + 2000, np.ones(17, np.float32), 0.9)
     unsure = Pose(nobody.xy, nobody.scores, 0.1)
     estimator = Knowing([[right, nobody, unsure], []])
-    found = people.hard(estimator, [(image, everybody), (image, everybody[:1])])
+    found = people.measure_hard_scenes(estimator, [(image, everybody), (image, everybody[:1])])
     assert estimator.sizes == [(305, 401)] * 2
     assert found == pytest.approx(
         {"OKS, 2 people": 0.5, "over 0.5": 0.5, "PCK": 0.5, "found where nobody is, a scene": 0.5}
@@ -193,10 +193,10 @@ def test_in_a_hard_scene_everybody_counts_of_whom_enough_is_seen(people: ModuleT
 @pytest.mark.slow
 def test_hard_scenes_are_drawn_by_what_no_training_draws_by(people: ModuleType) -> None:
     pytest.importorskip("numba", reason="training needs numba")
-    assert people.NEVER_TRAINED >= 1 << 31  # in models.train.supply studios' seeds are below
-    first, second = (people.scenes(3) for _ in range(2))
+    assert people.HELD_OUT_SEED >= 1 << 31  # in models.train.supply studios' seeds are below
+    first, second = (people.make_scenes(3) for _ in range(2))
     for one, other in zip(first, second, strict=True):
-        assert one.image.shape == (people.SIDE, people.SIDE, 3)
+        assert one.image.shape == (people.SCENE_SIDE, people.SCENE_SIDE, 3)
         np.testing.assert_array_equal(one.people, other.people)
 
 
@@ -216,21 +216,21 @@ def test_a_sheet_has_a_tile_for_each_picture(
     monkeypatch: pytest.MonkeyPatch, people: ModuleType, tmp_path: Path
 ) -> None:
     sheet = beside_the_benchmarks(monkeypatch, "model_sheet")
-    monkeypatch.setattr(sheet, "PICTURES", 1)
-    monkeypatch.setattr(sheet, "FRAMES", 2)
-    (whole,) = people.unknown(1)
+    monkeypatch.setattr(sheet, "PICTURE_COUNT", 1)
+    monkeypatch.setattr(sheet, "FRAME_COUNT", 2)
+    (whole,) = people.unknown_pictures(1)
     estimator = Knowing([[whole.poses[0]], [], []])
-    sheet.draw(estimator, tmp_path / "no photos", tmp_path / "sheet.png", with_scenes=False)
+    sheet.write_sheet(estimator, tmp_path / "no photos", tmp_path / "sheet.png", with_scenes=False)
     with pillow.open(tmp_path / "sheet.png") as made:
-        assert made.size == (sheet.ACROSS * sheet.TILE, sheet.TILE)
-        assert not np.asarray(made)[:, 3 * sheet.TILE :].any()
+        assert made.size == (sheet.COLUMNS * sheet.TILE_SIDE, sheet.TILE_SIDE)
+        assert not np.asarray(made)[:, 3 * sheet.TILE_SIDE :].any()
     with pytest.raises(OSError, match="cannot be written"):
-        sheet.draw(estimator, tmp_path / "no photos", tmp_path / "nowhere" / "sheet.png", with_scenes=False)
+        sheet.write_sheet(estimator, tmp_path / "no photos", tmp_path / "nowhere" / "sheet.png", with_scenes=False)
 
 
 def test_poses_of_starter_pictures_are_those_of_the_pictures(people: ModuleType) -> None:
     for number in (0, 3, 11):
-        for quick, whole in zip(people.poses_of(number), draw_picture(number).poses, strict=True):
+        for quick, whole in zip(people.starter_poses(number), draw_picture(number).poses, strict=True):
             np.testing.assert_array_equal(quick.xy, whole.xy)
             np.testing.assert_array_equal(quick.scores, whole.scores)
 
@@ -238,4 +238,4 @@ def test_poses_of_starter_pictures_are_those_of_the_pictures(people: ModuleType)
 def test_what_one_pose_for_everybody_is_worth(people: ModuleType, shared_data: Path) -> None:
     cut = measure.load_crops(shared_data / "photos" / "coco")
     assert len(cut) == 271
-    assert people.one_pose(cut)["OKS"] == pytest.approx(0.232, abs=0.002)
+    assert people.measure_one_pose(cut)["OKS"] == pytest.approx(0.232, abs=0.002)
