@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import cv2
 
@@ -23,7 +23,7 @@ from device.config import Config
 from device.display.panel import resolve_display
 from device.display.scene import View
 from device.display.screen import Event, Screen
-from device.mirror import Moment, Sense, run_mirror
+from device.mirror import MirrorParts, Moment, Pipeline, PipelineSettings, Sense, run_mirror
 from device.recording.recorder import Recorder
 from device.recording.saving import GifWriter
 from device.system import heap
@@ -31,12 +31,13 @@ from device.system.shutdown import close_all
 from device.system.starter_growth import grow_in_background
 from device.system.systemd import Heartbeat, Notifier
 from index.build.starter import ensure_starter_library
-from index.library import LibraryError
-from models.estimator import fetch
+from index.errors import LibraryError
+from models.estimator import model_files
+from models.estimator.catalogue import edgetpu_variant
 from models.estimator.child import disable_core_dumps
 from models.estimator.estimator import fit_size, size_for
-from models.estimator.fetch import SelectedModel
-from models.estimator.watched import EstimatorProcess
+from models.estimator.model_files import SelectedModel
+from models.estimator.watched import EstimatorOptions, EstimatorProcess
 
 DEMO_FOLDER: Final = Path("pose-mirror-demo")
 """Where a demo without a display writes its pictures and its GIF."""
@@ -48,15 +49,6 @@ DEMO_PRESS_AFTER: Final = 8.0
 STARTING_NOTICE: Final = "The mirror is being started …"
 
 log = logging.getLogger(__name__)
-
-
-class MirrorParts(NamedTuple):
-    """What `mirror` needs, open."""
-
-    screen: Screen
-    sense: Sense
-    recorder: Recorder
-    button: Button
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,7 +87,7 @@ def _run_until_closed(settings: Config, args: argparse.Namespace) -> None:
         if args.screenshots:
             watching.append(_screenshot_writer(parts.screen, args.screenshots))
         try:
-            run_mirror(*parts, fps=settings.screen.fps, seconds=args.seconds, callbacks=watching)
+            run_mirror(parts, fps=settings.screen.fps, seconds=args.seconds, callbacks=watching)
         finally:
             notifier.notify_stopping()
 
@@ -114,7 +106,7 @@ def _run_headless_demo(settings: Config, folder: Path, seconds: float) -> int:
                 press_at = None
                 parts.recorder.press(now)
 
-        run_mirror(*parts, fps=settings.screen.fps, seconds=seconds, callbacks=[shoot, press])
+        run_mirror(parts, fps=settings.screen.fps, seconds=seconds, callbacks=[shoot, press])
     pictures, gifs = len(list(folder.glob("screen-*.png"))), sorted(folder.glob("*.gif"))
     log.info("%d pictures of the screen are in %s.", pictures, folder.absolute())
     for gif in gifs[-1:]:
@@ -146,16 +138,20 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
         )
         writer = stack.enter_context(GifWriter(places.gif_folder(gif.folder), megabytes=gif.megabytes))
         button = stack.enter_context(open_button(settings.button.pin))
-        sense = Sense(
+        pipeline = Pipeline(
             camera,
             estimator,
             library,
-            screen.size,
-            rotate=asked.rotate,
-            follow_settings=settings.follow,
-            choose_settings=settings.choose,
-            note=None if asked.source == "performer" else model.note,  # drawn people are what it knows
+            PipelineSettings(
+                rotate=asked.rotate,
+                follow=settings.follow,
+                choose=settings.choose,
+                opening_note=None
+                if asked.source == "performer"
+                else model.note,  # the bundled model knows drawn people
+            ),
         )
+        sense = Sense(pipeline, screen.size)
         stack.callback(close_all, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
         stack.callback(sense.stop)  # a signal may come when its thread has just been started
         recorder = Recorder(
@@ -168,13 +164,8 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
 def start_estimator(settings: Config, model: Path, twin: Path | None) -> EstimatorProcess:
     """The estimator's process, being started."""
     asked = settings.estimator
-    return EstimatorProcess(
-        model,
-        edgetpu_model=twin,
-        device=asked.device,
-        size=asked.height_width,
-        threads=asked.threads or None,
-    )
+    options = EstimatorOptions(device=asked.device, size=asked.height_width, threads=asked.threads or None)
+    return EstimatorProcess(model, twin, options)
 
 
 def _estimator_input_size(settings: Config) -> tuple[int, int] | None:
@@ -219,11 +210,11 @@ def select_models(settings: Config) -> tuple[SelectedModel, Path | None]:
 
     Raises ModelMissing, and ValueError for a damaged one.
     """
-    model = fetch.select_model(settings.estimator.model)
-    twin = None if settings.estimator.device == "cpu" else fetch.edgetpu_variant(model.file.name)
+    model = model_files.select_model(settings.estimator.model)
+    twin = None if settings.estimator.device == "cpu" else edgetpu_variant(model.file.name)
     try:
-        return model, fetch.find_model(twin) if twin else None
-    except fetch.ModelNotFoundError:
+        return model, model_files.find_model(twin) if twin else None
+    except model_files.ModelNotFoundError:
         if settings.estimator.device == "edgetpu":
             raise
         return model, None

@@ -16,10 +16,11 @@ import pytest
 from device import collection as module
 from device.choose import ChooseSettings
 from device.collection import Collection
-from device.mirror import Moment, Sense
+from device.mirror import Moment, PipelineSettings
 from index.build.writer import NewItem, write_library
-from index.library import Library, LibraryError
-from tests.device.test_mirror import CANVAS, HEIGHT, WIDTH, Scripted, Sees, person, wait_for
+from index.errors import LibraryError
+from index.library import Library
+from tests.device.test_mirror import HEIGHT, WIDTH, make_sense, person, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -234,11 +235,8 @@ def test_a_running_mirror_goes_over_to_the_new_library_with_a_photo_on_the_scree
     shown: list[Moment] = []
     with (
         Collection(Library.open(folder)) as collection,
-        Sense(
-            Scripted(repeat(None)), Sees(lambda _: [person()]), collection, CANVAS,
-            choose_settings=ChooseSettings(hold=0.05),
-        ) as sense,
-    ):  # fmt: skip
+        make_sense(repeat(None), [person()], collection, PipelineSettings(choose=ChooseSettings(hold=0.05))) as sense,
+    ):
         wait_for(sense, lambda m: m.photo is not None and m.photo.credit in ("old", "older"))
         for name in ("new", "newer", "newest"):
             writing = threading.Thread(target=build, args=(folder, f"{name} 1", f"{name} 2"))

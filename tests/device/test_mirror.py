@@ -1,28 +1,40 @@
-"""The loops: what becomes of a frame, and what the screen shows of it; all but camera and estimator are real."""
+"""The two loops, with a scripted camera and estimator; everything else is real."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pytest
 
-import device.mirror
+import device.notices
 from device.button import Button
 from device.cameras.base import Camera, CameraError, EndOfVideo, Frame
 from device.choose import ChooseSettings
 from device.collection import Collection
 from device.display.screen import Screen
-from device.follow import FollowSettings
-from device.mirror import STALE_AFTER, Moment, Sense, make_view, recordable_parts, run_mirror
+from device.mirror import (
+    STALE_AFTER,
+    Estimator,
+    MirrorParts,
+    Moment,
+    Pipeline,
+    PipelineSettings,
+    Sense,
+    make_view,
+    recordable_parts,
+    run_mirror,
+)
 from device.recording.gif import Recording
 from device.recording.recorder import Recorder
 from device.recording.saving import Outcome
 from index.build.writer import NewItem, write_library
-from index.library import Library, LibraryError
+from index.errors import LibraryError
+from index.library import Library
 from models.estimator.watched import EstimatorUnavailable
-from models.pose import LEFT_WRIST, RIGHT_WRIST, Image, Pose
+from models.pose import LEFT_ELBOW, LEFT_WRIST, RIGHT_ELBOW, RIGHT_WRIST, Image, Pose
 
 WIDTH, HEIGHT = 320, 240
 CANVAS = (320, 180)
@@ -31,26 +43,32 @@ STANDING = np.array(
     [(160, 40), (164, 36), (156, 36), (170, 38), (150, 38), (185, 70), (135, 70), (190, 100), (130, 100), (192, 130),
      (128, 130), (175, 130), (145, 130), (175, 170), (145, 170), (175, 210), (145, 210)], np.float32,
 )  # fmt: skip
-"""Somebody who faces the camera with both arms down: their left hand is on the picture's right."""
+"""A person who faces the camera with both arms down; their left hand is on the right of the picture."""
 
 
 def person(**moved: tuple[float, float]) -> Pose:
-    """Somebody standing, with key points moved."""
+    """A standing person, with some key points moved: `left_wrist=(x, y)`."""
+    numbers = {
+        "left_wrist": LEFT_WRIST,
+        "right_wrist": RIGHT_WRIST,
+        "left_elbow": LEFT_ELBOW,
+        "right_elbow": RIGHT_ELBOW,
+    }
     xy = STANDING.copy()
     for name, place in moved.items():
-        xy[{"left_wrist": LEFT_WRIST, "right_wrist": RIGHT_WRIST, "left_elbow": 7, "right_elbow": 8}[name]] = place
+        xy[numbers[name]] = place
     return Pose(xy, np.full(17, 0.9, np.float32), 0.9)
 
 
 LEFT_HAND_UP = person(left_elbow=(205, 50), left_wrist=(210, 20))
-"""As the camera sees it, not mirrored."""
+"""As the camera sees it, before the picture is mirrored."""
 
 
-class Scripted(Camera):
-    """A camera of plain pictures, or of errors; ends when the script does."""
+class ScriptedCamera(Camera):
+    """A camera that gives a plain frame for each None in its script, raises each error, and ends with the script."""
 
-    def __init__(self, script: Iterator[Exception | None]) -> None:
-        self.script = script
+    def __init__(self, script: Iterable[Exception | None]) -> None:
+        self.script = iter(script)
         self.number = 0
 
     def latest(self, timeout: float = 2.0) -> Frame:
@@ -65,17 +83,21 @@ class Scripted(Camera):
     def close(self) -> None: ...
 
 
-class Sees:
-    """An estimator that sees what a function of the picture says."""
+class FakeEstimator:
+    """An estimator that finds the people that a function returns for a picture."""
 
-    note: str | None = None
+    device = "cpu"
 
-    def __init__(self, people: Callable[[Image], list[Pose]]) -> None:
-        self.estimate = people
+    def __init__(self, find_people: Callable[[Image], list[Pose]], note: str | None = None) -> None:
+        self._find_people = find_people
+        self.note = note
+
+    def estimate(self, image: Image) -> list[Pose]:
+        return self._find_people(image)
 
 
-class Unwritten:
-    """Takes recordings, and writes nothing."""
+class FakeWriter:
+    """Keeps recordings, and writes nothing."""
 
     def __init__(self) -> None:
         self.recordings: list[Recording] = []
@@ -89,90 +111,106 @@ class Unwritten:
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
-    """Three photos: somebody with their left hand up, somebody with arms down, somebody with both hands up."""
-    both = person(left_elbow=(205, 50), left_wrist=(210, 20), right_elbow=(115, 50), right_wrist=(110, 20))
+    """Three photos: a person with the left hand up, one with both arms down, one with both hands up."""
+    both_up = person(left_elbow=(205, 50), left_wrist=(210, 20), right_elbow=(115, 50), right_wrist=(110, 20))
     items = []
-    for title, pose in (("left hand up", LEFT_HAND_UP), ("standing", person()), ("both up", both)):
+    for title, pose in (("left hand up", LEFT_HAND_UP), ("standing", person()), ("both up", both_up)):
         picture = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
-        picture[:, WIDTH // 2 :] = (250, 200, 20)  # the half in which their left hand is
+        picture[:, WIDTH // 2 :] = (250, 200, 20)  # the half with the person's left hand
         items.append(NewItem(picture, pose.keypoints, title=title, author="somebody", licence="CC0"))
     folder = tmp_path_factory.mktemp("libraries") / "three"
     write_library(items, folder)
-    with Collection(Library.open(folder)) as in_use:
-        yield in_use
+    with Collection(Library.open(folder)) as opened:
+        yield opened
 
 
-QUICK = {"follow_settings": FollowSettings(), "choose_settings": ChooseSettings(hold=0.1)}
+QUICK = PipelineSettings(choose=ChooseSettings(hold=0.1))
 
 
-def wait_for(sense: Sense, what: Callable[[Moment], bool], seconds: float = 5.0) -> Moment:
-    until = time.monotonic() + seconds
-    while not what(moment := sense.latest_moment()):
-        assert time.monotonic() < until, f"it did not come to pass: {moment}"
+def make_sense(
+    script: Iterable[Exception | None] | ScriptedCamera,
+    people: Sequence[Pose] | Estimator,
+    collection: Collection,
+    settings: PipelineSettings | None = None,
+) -> Sense:
+    """A sense thread, not yet started, whose camera follows a script and whose estimator finds these people."""
+    camera = script if isinstance(script, ScriptedCamera) else ScriptedCamera(script)
+    estimator = FakeEstimator(lambda _: list(people)) if isinstance(people, Sequence) else people
+    return Sense(Pipeline(camera, estimator, collection, settings), CANVAS)
+
+
+def frames(count: int) -> list[None]:
+    """The script of a camera that gives `count` frames and then ends."""
+    return [None] * count
+
+
+def wait_for(sense: Sense, condition: Callable[[Moment], bool], seconds: float = 5.0) -> Moment:
+    """The first moment that meets the condition."""
+    deadline = time.monotonic() + seconds
+    while not condition(moment := sense.latest_moment()):
+        assert time.monotonic() < deadline, f"no such moment in {seconds} s; the last one: {moment}"
         time.sleep(0.01)
     return moment
 
 
-def test_a_left_hand_raised_is_answered_by_a_hand_raised_on_the_screens_left(collection: Collection) -> None:
+def test_a_raised_left_hand_is_answered_on_the_screens_left(collection: Collection) -> None:
     in_the_mirror = LEFT_HAND_UP.mirrored(WIDTH)
-    assert in_the_mirror.xy[RIGHT_WRIST, 0] < WIDTH / 2, "in a mirror it is the right hand of the one on the left"
-    sensing = Sense(Scripted(iter([None] * 300)), Sees(lambda _: [in_the_mirror]), collection, CANVAS, **QUICK)  # type: ignore[arg-type]
-    with sensing as sense:
+    assert in_the_mirror.xy[RIGHT_WRIST, 0] < WIDTH / 2, "mirrored, it is the right hand, and on the left"
+    with make_sense(frames(300), [in_the_mirror], collection, QUICK) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.9)
-        assert moment.photo is not None
-        assert moment.photo.credit.startswith("left hand up")
+    assert moment.photo is not None
+    assert moment.photo.credit.startswith("left hand up")
     picture = moment.photo.picture
     assert picture.shape == (CANVAS[1], CANVAS[0], 3)
-    # the photo was taken of a left hand up, on its own right: it must have been mirrored
+    # the hand in the photo is on the photo's right, so the photo must have been mirrored
     assert picture[:, : CANVAS[0] // 4].mean((0, 1)) == pytest.approx((250, 200, 20), abs=12)
     assert picture[:, -CANVAS[0] // 4 :].mean((0, 1)) == pytest.approx((60, 60, 60), abs=12)
 
 
-def test_a_right_hand_raised_is_answered_by_the_same_photo_as_it_is(collection: Collection) -> None:
-    camera_sees = LEFT_HAND_UP.mirrored(WIDTH)  # a right hand up
-    in_the_mirror = camera_sees.mirrored(WIDTH)
-    sensing = Sense(Scripted(iter([None] * 300)), Sees(lambda _: [in_the_mirror]), collection, CANVAS, **QUICK)  # type: ignore[arg-type]
-    with sensing as sense:
+def test_a_raised_right_hand_is_answered_by_the_photo_unmirrored(collection: Collection) -> None:
+    right_hand_up = LEFT_HAND_UP.mirrored(WIDTH)
+    in_the_mirror = right_hand_up.mirrored(WIDTH)
+    with make_sense(frames(300), [in_the_mirror], collection, QUICK) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.9)
-        assert moment.photo is not None
-        assert moment.photo.credit.startswith("left hand up")
+    assert moment.photo is not None
+    assert moment.photo.credit.startswith("left hand up")
     assert moment.photo.picture[:, -CANVAS[0] // 4 :].mean((0, 1)) == pytest.approx((250, 200, 20), abs=12)
 
 
-def test_the_frame_on_the_screen_is_mirrored_once(collection: Collection) -> None:
-    class Marked(Scripted):
+def test_the_frame_is_mirrored_once(collection: Collection) -> None:
+    class MarkedCamera(ScriptedCamera):
         def latest(self, timeout: float = 2.0) -> Frame:
             frame = super().latest(timeout)
             frame.image[:, : WIDTH // 2] = 200
             frame.image[:, WIDTH // 2 :] = 10
             return frame
 
-    with Sense(Marked(iter([None] * 100)), Sees(lambda _: []), collection, CANVAS) as sense:
+    with make_sense(MarkedCamera(frames(100)), [], collection) as sense:
         moment = wait_for(sense, lambda m: m.frame is not None)
     assert moment.frame is not None
     assert moment.frame.image[0, 0, 0] == 10
 
 
-def test_what_is_to_be_said_at_the_start_is_said_once_and_then_what_changes(
+def test_shows_the_opening_note_and_each_change_for_a_while(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device.mirror, "NOTICE_SECONDS", 0.4)
-    seen = Sees(lambda _: [])
-    seen.note = "It begins on the CPU."
-    with Sense(Scripted(iter([None] * 500)), seen, collection, CANVAS, note="The model is small.") as sense:
+    monkeypatch.setattr(device.notices, "NOTICE_SECONDS", 0.4)
+    estimator = FakeEstimator(lambda _: [], note="It begins on the CPU.")
+    settings = PipelineSettings(opening_note="The model is small.")
+    with make_sense(frames(500), estimator, collection, settings) as sense:
         moment = wait_for(sense, lambda m: m.note is not None)
-        assert make_view(moment, Recorder(Unwritten()), time.monotonic()).notice == "The model is small."
+        assert make_view(moment, Recorder(FakeWriter()), time.monotonic()).notice == "The model is small."
         wait_for(sense, lambda m: m.frame is not None and m.note is None)
-        seen.note = "It goes on."
+        estimator.note = "It goes on."
         wait_for(sense, lambda m: m.note == "It goes on.")
         wait_for(sense, lambda m: m.note is None)
         time.sleep(0.2)
         assert sense.latest_moment().note is None
 
 
-def test_a_lost_camera_is_said_and_forgotten_when_it_is_back(collection: Collection) -> None:
-    script = iter([None] * 100 + [CameraError("The camera is unplugged.")] * 60 + [None] * 200)
-    with Sense(Scripted(script), Sees(lambda _: [person()]), collection, CANVAS) as sense:
+def test_a_lost_camera_is_a_fault_until_it_is_back(collection: Collection) -> None:
+    script = [*frames(100), *[CameraError("The camera is unplugged.")] * 60, *frames(200)]
+    with make_sense(script, [person()], collection) as sense:
         wait_for(sense, lambda m: m.visitor is not None)
         lost = wait_for(sense, lambda m: "The camera is unplugged." in m.faults)
         assert lost.frame is None
@@ -180,116 +218,117 @@ def test_a_lost_camera_is_said_and_forgotten_when_it_is_back(collection: Collect
         assert wait_for(sense, lambda m: m.frame is not None).faults == ()
 
 
-def test_while_the_estimator_is_lost_the_visitors_picture_goes_on(collection: Collection) -> None:
-    lost = [True]
+def test_frames_go_on_while_the_estimator_is_lost(collection: Collection) -> None:
+    lost = threading.Event()
+    lost.set()
 
     def estimate(_: Image) -> list[Pose]:
-        if lost[0]:
+        if lost.is_set():
             raise EstimatorUnavailable("The estimator stopped.")
         return [person()]
 
-    with Sense(Scripted(iter([None] * 400)), Sees(estimate), collection, CANVAS) as sense:
+    with make_sense(frames(400), FakeEstimator(estimate), collection) as sense:
         first = wait_for(sense, lambda m: m.faults == ("The estimator stopped.",))
         later = wait_for(sense, lambda m: m.frame is not first.frame)
         assert later.frame is not None
-        lost[0] = False
+        lost.clear()
         wait_for(sense, lambda m: not m.faults and m.visitor is not None)
 
 
-def test_with_nobody_there_photos_are_shown_all_the_same(collection: Collection) -> None:
-    with Sense(Scripted(iter([None] * 100)), Sees(lambda _: []), collection, CANVAS) as sense:
+def test_shows_photos_without_a_visitor(collection: Collection) -> None:
+    with make_sense(frames(100), [], collection) as sense:
         moment = wait_for(sense, lambda m: m.photo is not None)
     assert moment.visitor is None
-    assert not make_view(moment, Recorder(Unwritten()), time.monotonic()).visitor_present
+    assert not make_view(moment, Recorder(FakeWriter()), time.monotonic()).visitor_present
 
 
-def test_what_is_wrong_with_the_library_is_said(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shows_the_librarys_fault(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection, "_fault", "It is damaged.")
-    with Sense(Scripted(iter([None] * 50)), Sees(lambda _: []), collection, CANVAS) as sense:
+    with make_sense(frames(50), [], collection) as sense:
         assert wait_for(sense, lambda m: m.frame is not None).faults == ("It is damaged.",)
 
 
-def test_an_error_nobody_expected_ends_the_mirror_with_its_cause(collection: Collection) -> None:
-    def fails(_: Image) -> list[Pose]:
+def test_an_unexpected_error_ends_the_mirror_with_its_cause(collection: Collection) -> None:
+    def fail(_: Image) -> list[Pose]:
         raise ZeroDivisionError("a bug")
 
     with (
         Screen.open("headless", CANVAS) as screen,
-        Sense(Scripted(iter([None] * 50)), Sees(fails), collection, CANVAS) as sense,
+        make_sense(frames(50), FakeEstimator(fail), collection) as sense,
         pytest.raises(ZeroDivisionError, match="a bug"),
     ):
-        run_mirror(screen, sense, Recorder(Unwritten()), Button(0), fps=60, seconds=5)
+        run_mirror(MirrorParts(screen, sense, Recorder(FakeWriter()), Button(0)), fps=60, seconds=5)
 
 
-def test_a_frame_too_old_is_not_shown_as_a_reflection() -> None:
+def test_a_stale_frame_is_not_drawn() -> None:
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     moment = Moment(CANVAS, Frame(image, image, 100.0, mirrored=True), person())
-    recorder = Recorder(Unwritten())
+    recorder = Recorder(FakeWriter())
     assert make_view(moment, recorder, 100.0 + STALE_AFTER / 2).camera_image is image
     assert make_view(moment, recorder, 100.0 + STALE_AFTER).camera_image is None
 
 
-def test_a_new_size_of_the_screen_is_taken_up(collection: Collection) -> None:
-    with Sense(Scripted(iter([None] * 300)), Sees(lambda _: [person()]), collection, CANVAS) as sense:
+def test_lays_the_photo_anew_for_a_resized_screen(collection: Collection) -> None:
+    with make_sense(frames(300), [person()], collection) as sense:
         wait_for(sense, lambda m: m.visitor is not None and m.photo is not None)
-        sense.canvas = (180, 320)
+        sense.resize((180, 320))
         moment = wait_for(sense, lambda m: m.photo is not None and m.photo.picture.shape == (320, 180, 3))
         assert moment.canvas == (180, 320)
 
 
-def test_a_film_that_is_over_ends_the_mirror(collection: Collection) -> None:
+def test_the_mirror_ends_with_the_video(collection: Collection) -> None:
     with (
         Screen.open("headless", CANVAS) as screen,
-        Sense(Scripted(iter([None] * 10)), Sees(lambda _: []), collection, CANVAS) as sense,
+        make_sense(frames(10), [], collection) as sense,
     ):
         start = time.monotonic()
-        run_mirror(screen, sense, Recorder(Unwritten()), Button(0), fps=60, seconds=30)
+        run_mirror(MirrorParts(screen, sense, Recorder(FakeWriter()), Button(0)), fps=60, seconds=30)
     assert time.monotonic() - start < 10
 
 
 def test_a_press_records_what_was_shown(collection: Collection) -> None:
-    writer = Unwritten()
+    writer = FakeWriter()
     recorder = Recorder(writer, countdown=1, seconds=0.6)
     with (
         Screen.open("headless", CANVAS) as screen,
-        Sense(Scripted(iter([None] * 2000)), Sees(lambda _: [person()]), collection, CANVAS) as sense,
+        make_sense(frames(2000), [person()], collection) as sense,
     ):
         wait_for(sense, lambda m: m.visitor is not None)
         recorder.press(time.monotonic())
-        run_mirror(screen, sense, recorder, Button(0), fps=60, seconds=2.5)
+        run_mirror(MirrorParts(screen, sense, recorder, Button(0)), fps=60, seconds=2.5)
     (recording,) = writer.recordings
     assert len(recording.stills) >= 4
     assert all(still.visitor is not None for still in recording.stills)
-    assert all(still.camera_image is None for still in recording.stills), "the visitor's picture was not asked for"
+    assert all(still.camera_image is None for still in recording.stills), "the camera picture was not to be recorded"
 
 
 def test_the_recorded_skeleton_lies_on_the_photos_person(collection: Collection) -> None:
-    small = person().scaled(0.4, 0.4)  # far from the camera, in a corner of its picture
-    with Sense(Scripted(iter([None] * 400)), Sees(lambda _: [small]), collection, CANVAS) as sense:
+    distant = person().scaled(0.4, 0.4)  # in a corner of the camera picture
+    with make_sense(frames(400), [distant], collection) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.98)
     _, skeleton, _ = recordable_parts(moment)
     assert skeleton is not None
-    assert moment.person is not None
-    assert skeleton.xy == pytest.approx(moment.person.xy, abs=3)
+    assert moment.photo is not None
+    assert skeleton.xy == pytest.approx(moment.photo.person.xy, abs=3)
 
 
-def test_nothing_is_recorded_of_nobody() -> None:
+def test_records_nothing_without_a_visitor() -> None:
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     assert recordable_parts(Moment(CANVAS, Frame(image, image, 0.0, mirrored=True))) == (None, None, None)
 
 
-def test_a_damaged_photo_is_passed_over_for_the_next_best(
+def test_skips_a_damaged_photo_for_the_next_best(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def damaged(number: int) -> Image:
+    def read_picture(number: int) -> Image:
         if number == 1:
             raise LibraryError("The picture of somebody standing is damaged.")
         return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
-    monkeypatch.setattr(collection._library, "picture", damaged)
-    with Sense(Scripted(iter([None] * 100)), Sees(lambda _: [person()]), collection, CANVAS, **QUICK) as sense:  # type: ignore[arg-type]
+    monkeypatch.setattr(collection._library, "picture", read_picture)
+    with make_sense(frames(100), [person()], collection, QUICK) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0)
         time.sleep(0.3)
     assert moment.photo is not None
     assert not moment.photo.credit.startswith("standing")
-    assert caplog.text.count("damaged") == 1, "it is said once"
+    assert caplog.text.count("damaged") == 1, "one warning for each library"

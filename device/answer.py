@@ -1,0 +1,126 @@
+"""From a visitor's pose to the photo that answers it: match, choose, lay the photo on the canvas.
+
+Nothing here reads a clock: the time is an argument.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from device.choose import Choice, ChooseSettings, choose
+from device.collection import Collection
+from device.display.layout import Size, visible_share
+from device.placed_photo import PlacedPhoto, place_photo
+from index.agreement import agreement
+from index.match import Match
+from models.pose import MIRROR_ORDER, Pose
+from models.seen import AGREEMENT_SCORE
+
+IDLE_PHOTO_SECONDS: Final = 7.0
+"""Seconds that each photo is shown while there is no visitor: long enough to look at, short enough to catch the eye of
+somebody who walks past."""
+
+
+class Answer(NamedTuple):
+    """The photo on the screen, and how well its person agrees with the visitor now (0 to 1)."""
+
+    photo: PlacedPhoto | None = None
+    agreement: float = 0.0
+
+
+class Answerer:
+    """Answers each frame's visitor with a photo of the collection; without a visitor, shows one photo after another."""
+
+    def __init__(self, collection: Collection, settings: ChooseSettings) -> None:
+        self._collection, self._settings = collection, settings
+        self._choice = Choice()
+        self._answer = Answer()
+        self._idle_since = -math.inf
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the library now, as sentences for the screen."""
+        return self._collection.faults
+
+    def update(self, visitor: Pose | None, canvas: Size, now: float) -> Answer:
+        """Return the answer to a visitor, whose pose is in pixels of the canvas, at `now` (seconds, monotonic).
+
+        A photo that cannot be read is passed over: the last answer stays for this frame, and the next frame gets
+        another photo.
+        """
+        if self._collection.refresh(now):
+            self._choice = Choice()  # its item numbers are those of the library before
+        if visitor is not None:
+            visitor = visitor.thresholded(AGREEMENT_SCORE)
+        choice = self._choose(visitor, canvas, now)
+        if visitor is None or choice.shown is None:
+            self._choice = choice
+            self._show_idle_photo(canvas, now)
+        elif (photo := self._photo_for(choice.shown, visitor, canvas)) is not None:
+            self._choice = choice
+            self._answer = Answer(photo, _agreement_now(self._collection, choice.shown, visitor))
+        return self._answer
+
+    def _choose(self, visitor: Pose | None, canvas: Size, now: float) -> Choice:
+        if visitor is None:
+            return choose(self._choice, None, now, self._settings)
+        shown = self._choice.shown
+        matches = _find_matches(self._collection, visitor, canvas, top=2 * self._settings.remember + 4)
+        agreement_shown = None if shown is None else _agreement_on_canvas(self._collection, shown, visitor, canvas)
+        return choose(self._choice, matches, now, self._settings, shown_agreement=agreement_shown)
+
+    def _photo_for(self, match: Match, visitor: Pose, canvas: Size) -> PlacedPhoto | None:
+        """The photo of a match: the one on the screen while the match stays the same, else a new one."""
+        shown, photo = self._choice.shown, self._answer.photo
+        if shown is not None and shown.item == match.item and photo is not None and photo.canvas == canvas:
+            return photo
+        return place_photo(self._collection, match, canvas, visitor)
+
+    def _show_idle_photo(self, canvas: Size, now: float) -> None:
+        """Go on to a random photo when the last one has been shown for long enough."""
+        shown = self._answer.photo
+        if shown is not None and shown.canvas == canvas and now - self._idle_since < IDLE_PHOTO_SECONDS:
+            return
+        photo = place_photo(self._collection, self._collection.random_match(), canvas)
+        if photo is not None:
+            self._answer, self._idle_since = Answer(photo), now
+
+
+def _find_matches(collection: Collection, visitor: Pose, canvas: Size, top: int) -> list[Match]:
+    """Return the matches that agree best with a visitor on this canvas, best first; `top` of them at most."""
+    matches = _adjust_for_canvas(collection, collection.find(visitor, top), visitor, canvas)
+    return sorted(matches, key=lambda match: match.agreement, reverse=True)
+
+
+def _agreement_on_canvas(collection: Collection, shown: Match, visitor: Pose, canvas: Size) -> float:
+    """How well the shown photo agrees with the visitor now, in what the canvas shows of it."""
+    current = shown._replace(agreement=_agreement_now(collection, shown, visitor))
+    return _adjust_for_canvas(collection, [current], visitor, canvas)[0].agreement
+
+
+def _adjust_for_canvas(collection: Collection, matches: list[Match], visitor: Pose, canvas: Size) -> list[Match]:
+    """Lower each match's agreement by the share of its person that the canvas has no room for.
+
+    A tall photo that fills a wide display may show no more of its person than a chest.
+    """
+    if not matches:
+        return []
+    keypoints = collection.keypoints[[match.item for match in matches]]
+    scores = np.array([visitor.scores[MIRROR_ORDER] if match.mirrored else visitor.scores for match in matches])
+    items = [collection.item(match.item) for match in matches]
+    sizes = np.array([(item.width, item.height) for item in items])
+    shares = visible_share(keypoints[:, :, :2], (scores > 0) & (keypoints[:, :, 2] > 0), sizes, canvas)
+    return [
+        match._replace(agreement=match.agreement * float(share)) for match, share in zip(matches, shares, strict=True)
+    ]
+
+
+def _agreement_now(collection: Collection, match: Match, visitor: Pose) -> float:
+    """How well a match's whole person agrees with the visitor now; 0 while no key point of the visitor is seen."""
+    if not visitor.scores.any():
+        return 0.0
+    pose = collection.pose(match)
+    return float(agreement(visitor.xy, visitor.scores, pose.xy[None], pose.scores[None] > 0)[0])
