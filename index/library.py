@@ -24,9 +24,10 @@ from PIL import Image as Pillow
 
 from index import manifest as manifests
 from index import shards, vector
+from index.checksum import sha256_of
+from index.errors import LibraryError, as_library_error, remedy
 from index.fingerprint import FINGERPRINT_BYTES
-from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, PICTURES_FOLDER, SHAPE_FILE, Manifest, as_library_error, remedy
-from index.manifest import LibraryError as LibraryError
+from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, PICTURES_FOLDER, SHAPE_FILE, Manifest
 from index.shards import Shard, map_array
 from models.pose import Image, Pose
 from models.progress import ProgressCallback
@@ -188,7 +189,7 @@ class Library:
         """
         inside, file = _descriptor_path(self._descriptor) / PICTURES_FOLDER / name, self.folder / PICTURES_FOLDER / name
         manifests.regular_file_size(inside, file, self.folder)
-        if check and f"{manifests.sha256_of(inside)}.jpg" != name:
+        if check and f"{sha256_of(inside)}.jpg" != name:
             raise LibraryError(f"{printable(file)} is not the picture it was: {remedy(self.folder)}.")
         return inside
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
 import os
 import re
-import sqlite3
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from index import vector
+from index.checksum import Checksum, sha256_of
+from index.errors import LibraryError, remedy
 from models.progress import ProgressCallback
 from models.text import printable
 
@@ -64,18 +63,6 @@ def mapped_files(shards: int) -> tuple[str, ...]:
     return (KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, *(name for names in of_shards for name in names))
 
 
-class LibraryError(ValueError):
-    """A library that is missing, damaged or of another version: one sentence with what was found and the remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checksum:
-    """How long a file is, and its sha256."""
-
-    bytes: int
-    sha256: str
-
-
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What a library says of itself.
@@ -112,11 +99,6 @@ class Manifest:
             "files": {name: {"bytes": file.bytes, "sha256": file.sha256} for name, file in self.files.items()},
         }
         return _dump({**document, "sha256": hashlib.sha256(_dump(document)).hexdigest()})
-
-
-def remedy(folder: Path) -> str:
-    """What to do about a library that cannot be used; ends a sentence."""
-    return f"build it again with `pose-mirror index build SOURCE... --out {printable(folder)}`"
 
 
 def read_manifest(path: Path, folder: Path) -> Manifest:
@@ -217,50 +199,6 @@ def read_file(path: Path, file: Path, max_bytes: int) -> bytes | None:
         return path.read_bytes()
     except OSError as error:
         raise LibraryError(f"{printable(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
-
-
-@contextlib.contextmanager
-def as_library_error(file: Path, folder: Path) -> Iterator[None]:
-    """Whatever a library that lies makes of a file becomes one sentence."""
-    try:
-        yield
-    except LibraryError:
-        raise
-    except (OSError, ValueError, TypeError, EOFError, SyntaxError, sqlite3.Error) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-        raise LibraryError(f"{printable(file)} cannot be used ({printable(said):.200}): {remedy(folder)}.") from error
-
-
-@contextlib.contextmanager
-def as_os_error(place: Path) -> Iterator[None]:
-    """SQLite has errors of its own for a disk that is full or fails, which become OSError."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise os_error(error, place) from error
-
-
-def os_error(error: sqlite3.Error, place: Path) -> OSError:
-    """What the system would have said where SQLite says `error`."""
-    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    return OSError(errno.ENOSPC if full else errno.EIO, str(error), printable(place))
-
-
-def sha256_of(file: Path) -> str:
-    """A file's sha256, in hexadecimal; empty when it cannot be read to its end."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-def checksums(folder: Path, names: Iterable[str]) -> dict[str, Checksum]:
-    """What a manifest says of files that were just written, by their names."""
-    files = [folder / name for name in sorted(names)]
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        found = threads.map(lambda file: Checksum(file.stat().st_size, sha256_of(file)), files)
-        return {file.name: one for file, one in zip(files, found, strict=True)}
 
 
 def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> None:

@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from index import pictures, shards
+from index import pictures
+from index.build import indexes
 from index.build.coverage import STYLE as COVERAGE_STYLE
 from index.build.coverage import measure_coverage, render_coverage
 from index.build.photo import Skipped
@@ -172,10 +173,9 @@ def write_report(
     It tells of the library, not of how it came about, and so is the same each time. The rest is as in `ReportFacts`.
     """
     keypoints = writer.keypoints()
-    starts = range(0, len(keypoints), shards.BATCH_SIZE)
     facts = ReportFacts(
         people=len(writer),
-        indexed=sum(int(shards.findable(keypoints[start : start + shards.BATCH_SIZE]).sum()) for start in starts),
+        indexed=indexes.count_findable(keypoints),
         pictures=picture_count,
         scanned=scanned,
         sources=[printable(source) for source in sources],

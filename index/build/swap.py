@@ -9,7 +9,8 @@ import os
 import shutil
 from pathlib import Path
 
-from index.library import LibraryError, backup_folder
+from index.errors import LibraryError
+from index.library import backup_folder
 from index.manifest import ITEMS_FILE, LIBRARY_ENTRY_PATTERN, PICTURE_NAME_PATTERN, PICTURES_FOLDER, listed_files
 from models.text import printable
 

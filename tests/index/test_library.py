@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from index import pictures
 from index.build import swap
 from index.build.writer import BATCH_SIZE, LibraryWriter, NewItem, write_library
-from index.library import Library, LibraryError, RemovedPicture, backup_folder, load_manifest, verify_library
+from index.errors import LibraryError
+from index.library import Library, RemovedPicture, backup_folder, load_manifest, verify_library
 from index.manifest import (
     CREDITS_FILE,
     ITEMS_FILE,
@@ -71,7 +72,7 @@ def library(built, tmp_path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "library"))
 
 
-def signed_again(folder: Path) -> None:
+def sign_again(folder: Path) -> None:
     """Makes the manifest vouch for the files as they now are: damage that no checksum tells."""
     document = json.loads((folder / MANIFEST_FILE).read_bytes())
     for name in document["files"]:
@@ -420,7 +421,7 @@ def test_a_manifest_that_is_none_is_told(library, text):
 )
 def test_key_points_of_another_form_are_told_though_the_checksum_is_right(library, array):
     np.save(library / KEYPOINTS_FILE, array)
-    signed_again(library)
+    sign_again(library)
     with pytest.raises(LibraryError, match=KEYPOINTS_FILE):
         Library.open(library)
 
@@ -440,14 +441,14 @@ def test_a_tricky_header_of_key_points_is_told(library, header):
     (library / KEYPOINTS_FILE).write_bytes(
         b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(100)
     )
-    signed_again(library)
+    sign_again(library)
     with pytest.raises(LibraryError, match=KEYPOINTS_FILE):
         Library.open(library)
 
 
 def test_a_shape_of_another_form_is_told(library):
     np.save(library / SHAPE_FILE, np.zeros((34, 34)))
-    signed_again(library)
+    sign_again(library)
     with pytest.raises(LibraryError, match=SHAPE_FILE):
         Library.open(library)
 
@@ -455,7 +456,7 @@ def test_a_shape_of_another_form_is_told(library):
 @pytest.mark.parametrize("size", [1, 119, 120, 1200])
 def test_an_index_of_nonsense_is_told_though_the_checksum_is_right(library, size):
     (library / index_file("whole", 0)).write_bytes(b"\xfe" * size)
-    signed_again(library)
+    sign_again(library)
     with pytest.raises(LibraryError, match=r"whole-0\.annoy"):
         Library.open(library)
 
@@ -480,7 +481,7 @@ def other_columns(file: Path) -> None:
 @pytest.mark.parametrize("damage", [no_table, fewer_rows, other_columns, flip_first, cut, empty])
 def test_damaged_items_are_told_though_the_checksum_is_right(library, damage):
     damage(library / ITEMS_FILE)
-    signed_again(library)
+    sign_again(library)
     with pytest.raises(LibraryError, match=ITEMS_FILE):
         Library.open(library)
 
@@ -505,7 +506,7 @@ def test_rows_of_another_form_are_told_though_the_checksum_is_right(library, sta
     with closing(sqlite3.connect(library / ITEMS_FILE)) as table, table:
         table.execute(statement)
     table.close()
-    signed_again(library)
+    sign_again(library)
     with pytest.raises(LibraryError, match=ITEMS_FILE):
         Library.open(library)
 
@@ -513,7 +514,7 @@ def test_rows_of_another_form_are_told_though_the_checksum_is_right(library, sta
 def test_what_sqlite_says_of_a_damaged_file_is_one_line(library):
     data = (library / ITEMS_FILE).read_bytes()
     (library / ITEMS_FILE).write_bytes(data.replace(b"CREATE TABLE removed", b"CREATE TABLE \x1bemoved"))
-    signed_again(library)
+    sign_again(library)
     with pytest.raises(LibraryError, match=ITEMS_FILE) as error:
         Library.open(library)
     assert str(error.value).isprintable()
@@ -522,7 +523,7 @@ def test_what_sqlite_says_of_a_damaged_file_is_one_line(library):
 def test_a_zip_file_is_no_array(library):
     np.savez(library / "keypoints.npz", keypoints=np.zeros((8, 17, 3), np.float32))
     (library / "keypoints.npz").replace(library / KEYPOINTS_FILE)
-    signed_again(library)
+    sign_again(library)
     with pytest.raises(LibraryError, match="a zip file, and no array"):
         Library.open(library)
 
