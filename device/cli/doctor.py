@@ -1,4 +1,4 @@
-"""Checks each link of the chain in the order a frame takes, and says what to do about the broken ones."""
+"""Check every part of the mirror in the order a frame passes through them, and say what to do about faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from device import folders as places
+from device import folders
 from device.button import Button, ButtonError
 from device.cameras.base import CameraError
 from device.cameras.opening import open_camera
@@ -25,148 +25,161 @@ from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, 
 from index.build.starter import PICTURE_COUNT, count_drawn
 from index.errors import LibraryError
 from index.manifest import REPORT_FILE
-from models.estimator import estimator, fetch
-from models.estimator.estimator import EdgeTpuError, Estimator
+from models.estimator.estimator import EdgeTpuError, Estimator, list_edge_tpus, runtime
+from models.estimator.model_files import ModelNotFoundError
 
 State = Literal["ok", "note", "bad"]
 
 MIN_FREE_BYTES: Final = 200_000_000
-"""Bytes that a disk should have free for GIFs."""
+"""Bytes that should be free on the disk for GIFs: room for 66 of the largest, of 3 MB."""
 
 THROTTLE_CELSIUS: Final = 80.0
-"""°C from which a Pi slows itself down."""
+"""°C at which a Pi starts to slow itself down."""
 
 THROTTLE_FLAGS: Final = {
     0: "under-voltage",
-    1: "the frequency is capped",
-    2: "it is throttled",
-    3: "it is at its soft limit",
+    1: "frequency capped",
+    2: "throttled",
+    3: "soft temperature limit reached",
 }
-"""What the low bits of the firmware's `get_throttled` mean; 16 bits up, that it has happened since the start."""
+"""The low bits of the firmware's `get_throttled`. The same bits 16 places up mean that it happened since power-on."""
+
+CAMERA_TIMEOUT: Final = 5.0
+"""Seconds to wait for the camera's first frame: a Pi camera needs one or two to start."""
+
+COMMAND_TIMEOUT: Final = 5.0
+"""Seconds to wait for `vcgencmd`, which answers at once unless the firmware hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: `ok`, a `note` that does no harm, or `bad`, with a sentence (and its remedy)."""
+    """The result of one check: `ok`, a `note` that does no harm, or `bad`; and a sentence, with the remedy if any."""
 
     state: State
     sentence: str
 
 
-EXCLUSIVE_DEVICES: Final = ("camera", "display", "button")
-"""What one program alone can have."""
+EXCLUSIVE_PARTS: Final = ("camera", "display", "button")
+"""Parts that only one program can open at a time."""
 
 EDGE_TPU: Final = "Edge TPU"
-"""So can this, where the mirror estimates on it."""
+"""Another such part, when the mirror estimates on it."""
 
-IN_USE: Final = Finding("ok", "The mirror that runs as a service has it.")
+IN_USE: Final = Finding("ok", "In use by the mirror that runs as a service.")
 
 Check = Callable[[Config], Finding]
 
 
+def doctor(args: argparse.Namespace) -> int:
+    """Print every finding; return 1 when one is bad."""
+    config = load(args.config)
+    print(f"configuration: {config.file or 'no file, all defaults'}")
+    any_bad = False
+    for name, finding in run_checks(config):
+        print(f"{finding.state:>4}  {name:<12} {finding.sentence}", flush=True)
+        any_bad |= finding.state == "bad"
+    return int(any_bad)
+
+
 def run_checks(config: Config) -> Iterator[tuple[str, Finding]]:
-    """Each link's name and what was found of it, in the order a frame takes."""
-    found = query_service()
-    held = _held_by_service(found)
+    """Yield each part's name and what its check found, in the order a frame passes through them.
+
+    What the running service has open is not opened a second time: it counts as `IN_USE`.
+    """
+    held = _parts_held_by(query_service())
     for name, check in CHECKS.items():
         yield name, IN_USE if name in held else check(config)
 
 
-def _held_by_service(found: ServiceStatus | None) -> tuple[str, ...]:
-    """What the service's mirror has, as far as it is up."""
-    if found is None or found.state != "active":
+def _parts_held_by(service: ServiceStatus | None) -> tuple[str, ...]:
+    """Return the exclusive parts that a running service has open."""
+    if service is None or service.state != "active":
         return ()
-    return (*EXCLUSIVE_DEVICES, EDGE_TPU) if describe_device("edgetpu") in found.status_text else EXCLUSIVE_DEVICES
-
-
-def doctor(args: argparse.Namespace) -> int:
-    """Prints every finding; 1 when one is bad."""
-    config = load(args.config)
-    print(f"configuration: {config.file or 'none of your own: all defaults'}")
-    worst = 0
-    for name, finding in run_checks(config):
-        print(f"{finding.state:>4}  {name:<12} {finding.sentence}", flush=True)
-        worst |= finding.state == "bad"
-    return int(worst)
+    return (*EXCLUSIVE_PARTS, EDGE_TPU) if describe_device("edgetpu") in service.status_text else EXCLUSIVE_PARTS
 
 
 def _check_model(config: Config) -> Finding:
     try:
-        model, twin = select_models(config)
-    except (fetch.ModelNotFoundError, ValueError) as error:
+        model, edgetpu_model = select_models(config)
+    except (ModelNotFoundError, ValueError) as error:
         return Finding("bad", _as_sentence(error))
     if model.fault:
-        return Finding("bad", f"{model.fault} The program's own network is used in its stead.")
+        return Finding("bad", f"{model.fault} The bundled model is used instead.")
     if model.note:
         return Finding("note", model.note)
-    beside = f", and {twin.name} for the Edge TPU" if twin else ""
-    return Finding("ok", f"{model.file.name} is whole{beside}.")
+    edge_tpu = f", and so is {edgetpu_model.name} for the Edge TPU" if edgetpu_model else ""
+    return Finding("ok", f"{model.file.name} is complete{edge_tpu}.")
 
 
 def _check_runtime(config: Config) -> Finding:
+    settings = config.estimator
     try:
         model = select_models(config)[0].file
-        with Estimator(model, size=config.estimator.height_width, threads=config.estimator.threads or None) as made:
-            height, width = made.size
-            made.estimate(np.zeros((height, width, 3), np.uint8))
-            return Finding("ok", f"{made.runtime} runs it at {height}×{width} pixels.")
-    except fetch.ModelNotFoundError:
-        return Finding("bad", f"There is no model to run; {estimator.runtime()} is installed.")
+        with Estimator(model, size=settings.height_width, threads=settings.threads or None) as estimator:
+            height, width = estimator.size
+            estimator.estimate(np.zeros((height, width, 3), np.uint8))
+            return Finding("ok", f"{estimator.runtime} runs the model at {height}×{width} pixels.")
+    except ModelNotFoundError:
+        return Finding("bad", f"{runtime()} is installed, but it has no model to run: see `model` above.")
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         return Finding("bad", _as_sentence(error))
 
 
 def _check_edge_tpu(config: Config) -> Finding:
-    attached = estimator.list_edge_tpus()
     if config.estimator.device == "cpu":
-        return Finding("ok", 'Not asked for: [estimator] device = "cpu".')
-    if not attached:
-        return Finding("note", "No Edge TPU is attached: poses are estimated on the CPU, which is slower on a Pi.")
+        return Finding("ok", 'Not used, because the configuration says [estimator] device = "cpu".')
+    edge_tpus = list_edge_tpus()
+    if not edge_tpus:
+        return Finding("note", "No Edge TPU is plugged in: poses are estimated on the CPU, which is slower on a Pi.")
     try:
-        _, twin = select_models(config)
-        if twin is None:
-            return Finding("note", "An Edge TPU is attached, but its model is not here: pose-mirror models fetch.")
-        with Estimator(twin, device="edgetpu") as made:
-            made.estimate(np.zeros((*made.size, 3), np.uint8))
-        return Finding("ok", f"{attached[0]} answers.")
-    except EdgeTpuError as error:
-        return Finding("bad", _as_sentence(error))
-    except (fetch.ModelNotFoundError, ValueError) as error:
+        _, edgetpu_model = select_models(config)
+        if edgetpu_model is None:
+            return Finding(
+                "note", "An Edge TPU is plugged in, but its model is missing: run `pose-mirror models fetch`."
+            )
+        with Estimator(edgetpu_model, device="edgetpu") as estimator:
+            estimator.estimate(np.zeros((*estimator.size, 3), np.uint8))
+        return Finding("ok", f"{edge_tpus[0]} works.")
+    except (EdgeTpuError, ModelNotFoundError, ValueError) as error:
         return Finding("bad", _as_sentence(error))
 
 
 def _check_camera(config: Config) -> Finding:
-    asked = config.camera
+    settings = config.camera
     try:
-        with open_camera(asked.source, size=(asked.width, asked.height)) as camera:
-            height, width = camera.latest(timeout=5.0).image.shape[:2]
+        with open_camera(settings.source, size=(settings.width, settings.height)) as camera:
+            height, width = camera.latest(timeout=CAMERA_TIMEOUT).image.shape[:2]
     except CameraError as error:
         return Finding("bad", _as_sentence(error))
-    return Finding("ok", f"{asked.source} gives pictures of {width}×{height}.")
+    return Finding("ok", f"{settings.source} delivers frames of {width}×{height} pixels.")
 
 
 def _check_library(config: Config) -> Finding:
-    folder, ours = places.library_folder(config.library.folder), not config.library.folder
-    if ours and not folder.exists():
-        return Finding("note", "The starter library is drawn at the first start, in less than a minute.")
+    folder, is_starter = folders.library_folder(config.library.folder), not config.library.folder
+    if is_starter and not folder.exists():
+        return Finding("note", "The mirror draws the starter library when it starts the first time, in under a minute.")
     try:
         with open_library(folder) as library:
-            count = library.manifest.pictures
-            holds = f"{folder} holds {len(library):,} people in {count:,} picture{'s' * (count != 1)}"
-            report = f" Its report: {folder / REPORT_FILE}." if REPORT_FILE in library.manifest.files else ""
+            pictures = library.manifest.pictures
+            holds = f"{folder} holds {len(library):,} people in {pictures:,} picture{'s' * (pictures != 1)}"
+            report = f" Its report is {folder / REPORT_FILE}." if REPORT_FILE in library.manifest.files else ""
     except LibraryError as error:
-        instead = "It is drawn anew at the next start." if ours else "The starter library is shown in its stead."
-        return Finding("bad", f"{_as_sentence(error)} {instead}")
-    if ours and count_drawn(folder) < PICTURE_COUNT:
-        return Finding("note", f"{holds}; the mirror draws the others while it runs, `pose-mirror index starter` now.")
-    return Finding("ok", f"{holds}, every index whole.{report}")
+        remedy = (
+            "The mirror draws it again at the next start." if is_starter else "The mirror shows the starter library."
+        )
+        return Finding("bad", f"{_as_sentence(error)} {remedy}")
+    if is_starter and count_drawn(folder) < PICTURE_COUNT:
+        return Finding(
+            "note", f"{holds}; the mirror draws the rest while it runs, or `pose-mirror index starter` does now."
+        )
+    return Finding("ok", f"{holds}, and its indexes are complete.{report}")
 
 
 def _check_display(config: Config) -> Finding:
-    wanted = config.screen
-    size = (wanted.width, wanted.height) if wanted.width and wanted.height else None
+    settings = config.screen
+    size = (settings.width, settings.height) if settings.width and settings.height else None
     try:
-        kind = open_display(wanted.display, size)
+        kind = open_display(settings.display, size)
     except ScreenError as error:
         return Finding("bad", _as_sentence(error))
     import pygame
@@ -175,19 +188,21 @@ def _check_display(config: Config) -> Finding:
     width, height = surface.get_size() if surface else (0, 0)
     driver = pygame.display.get_driver()
     pygame.display.quit()
-    if kind == "headless" and wanted.display == "auto":
-        return Finding("note", "There is no display: the mirror would run unseen. Plug one in, or log in on a desktop.")
-    return Finding("ok", f"{kind}, {width}×{height} by {driver}.")
+    if kind == "headless" and settings.display == "auto":
+        return Finding(
+            "note", "No display is plugged in, so nobody would see the mirror: plug one in, or log in to a desktop."
+        )
+    return Finding("ok", f"{kind}, {width}×{height} pixels, driver {driver}.")
 
 
 def _check_button(config: Config) -> Finding:
     if not config.button.pin:
-        return Finding("ok", "None is asked for; space, enter, a click or a touch press it.")
+        return Finding("ok", "No button is configured. Space, enter, a click or a touch does the same.")
     try:
         with Button(config.button.pin):
-            return Finding("ok", f"GPIO {config.button.pin} is read.")
+            return Finding("ok", f"The button on GPIO {config.button.pin} is ready.")
     except ButtonError as error:
-        return Finding("note", f"{_as_sentence(error)} Space, enter, a click or a touch still press it.")
+        return Finding("note", f"{_as_sentence(error)} Space, enter, a click or a touch does the same.")
 
 
 def _as_sentence(error: Exception) -> str:
@@ -196,60 +211,69 @@ def _as_sentence(error: Exception) -> str:
 
 
 def _check_disk(config: Config) -> Finding:
-    folder = places.gif_folder(config.gif.folder)
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return Finding("bad", f"GIFs cannot be saved in {folder}: {there} cannot be written to; set [gif] folder.")
-    free = shutil.disk_usage(there).free
+    folder = folders.gif_folder(config.gif.folder)
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Finding(
+            "bad",
+            f"GIFs cannot be saved in {folder}, because {existing} cannot be written to: set [gif] folder to another.",
+        )
+    free = shutil.disk_usage(existing).free
     if free < MIN_FREE_BYTES:
-        return Finding("bad", f"GIFs go to {folder}, where only {free / 1e6:.0f} MB are free: make room.")
-    return Finding("ok", f"GIFs go to {folder}, where {free / 1e9:.1f} GB are free.")
+        return Finding(
+            "bad", f"GIFs are saved in {folder}, where only {free / 1e6:.0f} MB are free: delete what you can spare."
+        )
+    return Finding("ok", f"GIFs are saved in {folder}, where {free / 1e9:.1f} GB are free.")
 
 
 def _check_temperature(config: Config, *, zone: Path = Path("/sys/class/thermal/thermal_zone0/temp")) -> Finding:
     if not zone.is_file():
-        return Finding("ok", "This machine does not say how warm it is.")
+        return Finding("ok", "This machine does not report its temperature.")
     degrees = int(zone.read_text()) / 1000
-    happened = describe_throttling(_read_throttle_bits())
-    if happened or degrees >= THROTTLE_CELSIUS:
+    problems = describe_throttling(_read_throttle_bits())
+    if problems or degrees >= THROTTLE_CELSIUS:
         return Finding(
-            "bad", f"{degrees:.0f} °C{''.join(f'; {what}' for what in happened)}: cool it, and use its own supply."
+            "bad",
+            f"{', '.join([f'{degrees:.0f} °C', *problems])}: cool the machine, and use the power supply made for it.",
         )
-    return Finding("ok", f"{degrees:.0f} °C, and not throttled.")
+    return Finding("ok", f"{degrees:.0f} °C, not throttled.")
 
 
 def describe_throttling(bits: int) -> list[str]:
-    """What the Pi's firmware says of its power and heat, in words; of what is and of what has been since the start."""
+    """Return what a Pi's firmware reports about its power and heat: first what is so now, then what was "(earlier)"."""
     now = [text for bit, text in THROTTLE_FLAGS.items() if bits >> bit & 1]
-    been = [
+    earlier = [
         f"{text} (earlier)" for bit, text in THROTTLE_FLAGS.items() if bits >> (bit + 16) & 1 and not bits >> bit & 1
     ]
-    return now + been
+    return now + earlier
 
 
 def _read_throttle_bits() -> int:
-    """The bits of `vcgencmd get_throttled`; 0 where there is no such firmware."""
+    """Return the bits of `vcgencmd get_throttled`; 0 on a machine without that firmware."""
     try:
-        told = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=5, check=True)
-        return int(told.stdout.strip().partition("=")[2], 16)
+        result = subprocess.run(
+            ["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=True
+        )
+        return int(result.stdout.strip().partition("=")[2], 16)
     except (OSError, ValueError, subprocess.SubprocessError):
         return 0
 
 
 def _check_service(config: Config) -> Finding:
-    found = query_service()
-    if found is None:
-        return Finding("ok", "Not installed: the mirror is started by hand. (`sudo systemd/install.sh` makes a kiosk.)")
-    if found.state == "inactive":
-        return Finding("note", f"It is stopped: sudo systemctl start {SERVICE_NAME}.")
-    if found.state != "active":
-        return Finding("bad", f"It does not come up ({found.state}): journalctl -u {SERVICE_NAME} -b says why.")
-    if found.restarts:
-        times = "once" if found.restarts == 1 else f"{found.restarts} times"
+    service = query_service()
+    if service is None:
         return Finding(
-            "note", f"It had to be started again {times} (journalctl -u {SERVICE_NAME} -b). {found.status_text}"
+            "ok", "Not installed: you start the mirror by hand. (`sudo systemd/install.sh` makes this machine a kiosk.)"
         )
-    return Finding("ok", f"It is up. {found.status_text}".strip())
+    if service.state == "inactive":
+        return Finding("note", f"Stopped: start it with `sudo systemctl start {SERVICE_NAME}`.")
+    if service.state != "active":
+        return Finding("bad", f"It does not come up ({service.state}): `journalctl -u {SERVICE_NAME} -b` says why.")
+    if service.restarts:
+        times = "once" if service.restarts == 1 else f"{service.restarts} times"
+        log_hint = f"`journalctl -u {SERVICE_NAME} -b` says why"
+        return Finding("note", f"Running, but restarted {times} ({log_hint}). {service.status_text}".strip())
+    return Finding("ok", f"Running. {service.status_text}".strip())
 
 
 CHECKS: Final[dict[str, Check]] = {

@@ -1,4 +1,4 @@
-"""The commands that need neither a mirror nor a library: people in pictures, models."""
+"""The commands `poses` and `models`, which need neither a mirror nor a library."""
 
 from __future__ import annotations
 
@@ -7,96 +7,103 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.progress import DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
 
 from device.cli.progress import progress_bar
 from models.pose import KEYPOINT_NAMES, Pose
 
+MIN_PRINTED_SCORE: Final = 0.5
+"""Score from which a key point is printed as text. JSON has all of them."""
+
 
 def poses(args: argparse.Namespace) -> int:
-    """The people in pictures; 1 when a picture could not be read, after all the others."""
+    """Print the people in pictures. Return 1, after all pictures, when one of them could not be read."""
     from index.pictures import PictureError, read_image
     from models.estimator.estimator import Estimator
-    from models.estimator.fetch import AUTO, require_model
+    from models.estimator.model_files import AUTO, require_model
 
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     failed = False
-    with Estimator(require_model(args.model or AUTO), size=args.size) as finder:
-        finder.resize(finder.size)  # the model's own size, as its reference answers have it: no shape is kept
+    with Estimator(require_model(args.model or AUTO), size=args.size) as estimator:
+        # Keep the model's own size for every picture, as the reference poses do, instead of each picture's shape.
+        estimator.resize(estimator.size)
         for file in args.images:
             try:
-                found.append(
-                    {"image": str(file), "people": [_person_json(pose) for pose in finder.estimate(read_image(file))]}
-                )
+                people = estimator.estimate(read_image(file))
+                results.append({"image": str(file), "people": [_person_as_json(pose) for pose in people]})
             except PictureError as error:
                 print(f"pose-mirror: {error}", file=sys.stderr)
                 failed = True
     if args.json:
-        print(json.dumps(found))
+        print(json.dumps(results))
     else:
-        for one in found:
-            _print_people(one)
+        for result in results:
+            _print_people(result)
     return int(failed)
 
 
-def _person_json(pose: Pose) -> dict[str, Any]:
+def _person_as_json(pose: Pose) -> dict[str, Any]:
     return {"score": round(pose.score, 4), "keypoints": [[round(float(v), 4) for v in row] for row in pose.keypoints]}
 
 
-def _print_people(found: dict[str, Any]) -> None:
-    people = found["people"]
-    print(f"{found['image']}: {len(people)} {'person' if len(people) == 1 else 'people'}")
+def _print_people(result: dict[str, Any]) -> None:
+    people = result["people"]
+    print(f"{result['image']}: {len(people)} {'person' if len(people) == 1 else 'people'}")
     for person in people:
         seen = [
-            f"{n} {x:.0f},{y:.0f}" for n, (x, y, s) in zip(KEYPOINT_NAMES, person["keypoints"], strict=True) if s >= 0.5
+            f"{name} {x:.0f},{y:.0f}"
+            for name, (x, y, score) in zip(KEYPOINT_NAMES, person["keypoints"], strict=True)
+            if score >= MIN_PRINTED_SCORE
         ]
         print(f"  {person['score']:.2f}  {'  '.join(seen)}")
 
 
 def models_list(args: argparse.Namespace) -> int:
-    """The catalogue, where each model was found, and which one a mirror takes that is started now."""
-    from models.estimator.fetch import ModelNotFoundError, catalogue, find_model
+    """Print the catalogue, where each model's file is, and which model a mirror would use now."""
+    from models.estimator.catalogue import catalogue
+    from models.estimator.model_files import ModelNotFoundError, find_model
 
     used, listed = _model_in_use(args.config), set()
-    longest = max(len(model.name) for model in catalogue())
+    name_width = max(len(model.name) for model in catalogue())
     for model in catalogue():
         file = None
         try:
             file = find_model(model.name)
-            here = str(file) if model.url else "with the program"
+            place = str(file) if model.url else "bundled"
         except ModelNotFoundError as error:
-            here = "not here" if model.url else str(error)
+            place = "not downloaded" if model.url else str(error)
         except ValueError as error:
-            here = str(error)
+            place = str(error)
         listed.add(file)
         height, width = model.size
         size, mark = f"{height}×{width}", "in use" if file and file == used else ""
-        print(f"{mark:<6}  {model.name:<{longest}}  {size:>8}  {model.bytes / 1e6:.1f} MB  {model.licence}  {here}")
-    if used and used not in listed:  # one's own
+        print(f"{mark:<6}  {model.name:<{name_width}}  {size:>8}  {model.bytes / 1e6:.1f} MB  {model.licence}  {place}")
+    if used and used not in listed:  # a file of the user's own
         print(f"in use  {used}")
     return 0
 
 
 def _model_in_use(config: Path | None) -> Path | None:
-    """The model that a mirror takes with the configuration that is in its place; None where it cannot be had."""
+    """Return the file of the model that a mirror with this configuration uses; None when it is missing or damaged."""
     from device.config import load
     from device.start import select_models
     from models.estimator.estimator import list_edge_tpus
-    from models.estimator.fetch import ModelNotFoundError
+    from models.estimator.model_files import ModelNotFoundError
 
     settings = load(config)
     try:
-        model, twin = select_models(settings)
+        model, edgetpu_model = select_models(settings)
     except (ModelNotFoundError, ValueError):
         return None
-    return twin if twin and list_edge_tpus() else model.file
+    return edgetpu_model if edgetpu_model and list_edge_tpus() else model.file
 
 
 def models_fetch(args: argparse.Namespace) -> int:
-    """Downloads what is not here yet; a model that is here is checked, and stays."""
-    from models.estimator.fetch import DEFAULT_MODEL, edgetpu_variant, fetch_model
+    """Download models. A model that is already here is checked, and kept if it is not damaged."""
+    from models.estimator.catalogue import DEFAULT_MODEL, edgetpu_variant
+    from models.estimator.fetch import fetch_model
 
     names = args.names or [name for name in (DEFAULT_MODEL, edgetpu_variant(DEFAULT_MODEL)) if name]
     files: list[Path] = []
@@ -106,7 +113,7 @@ def models_fetch(args: argparse.Namespace) -> int:
             files.append(fetch_model(name, partial(_update_bar, bar, task)))
             bar.remove_task(task)
     for file in files if args.names else []:
-        print(f"{file.stem} is here: {file}")
+        print(f"{file.stem} is in {file}")
     return 0
 
 
@@ -115,8 +122,8 @@ def _update_bar(bar: Progress, task: TaskID, done: int, total: int) -> None:
 
 
 def models_path(args: argparse.Namespace) -> int:
-    """Where the models are, one a line."""
-    from models.estimator.fetch import AUTO, select_model
+    """Print the path of each model's file, one a line."""
+    from models.estimator.model_files import AUTO, select_model
 
     for name in args.names or [AUTO]:
         print(select_model(name).file)

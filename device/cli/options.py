@@ -74,8 +74,8 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="the configuration file (default: ~/.config/pose-mirror.toml, else /etc/pose-mirror.toml, else none); every "
-        f"key is explained in {DEFAULTS_FILE}".replace("%", "%%"),
+        help="the configuration file (default: ~/.config/pose-mirror.toml, else /etc/pose-mirror.toml, else none); "
+        f"every key is explained in {DEFAULTS_FILE}".replace("%", "%%"),
     )
 
 

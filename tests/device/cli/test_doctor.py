@@ -1,4 +1,4 @@
-"""What the doctor says of each link."""
+"""What the doctor says about each part of the mirror."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device import config
-from device import folders as places
+from device import config, folders
 from device.cli import doctor
 from device.cli.doctor import describe_throttling
 from device.config import Config
@@ -17,7 +16,8 @@ from device.system.systemd import describe_device
 from index.build.starter import ensure_starter_library
 from index.build.writer import LibraryWriter, NewItem
 from index.manifest import REPORT_FILE
-from models.estimator.fetch import DEFAULT_MODEL, POSENET_MISSING_NOTE, cache_folder
+from models.estimator.catalogue import DEFAULT_MODEL
+from models.estimator.model_files import POSENET_MISSING_NOTE, cache_folder
 from tests.device.test_mirror import STANDING
 
 
@@ -35,31 +35,31 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     )
 
 
-def test_every_link_is_checked_in_the_order_a_frame_takes() -> None:
+def test_checks_parts_in_the_order_of_a_frame() -> None:
     assert list(doctor.CHECKS) == [
         "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "disk", "temperature", "service",
     ]  # fmt: skip
 
 
-def test_with_our_own_model_alone_the_doctor_notes_it_and_says_how_to_fetch_a_better_one(settings: Config) -> None:
-    found = dict(doctor.run_checks(settings))
-    assert found["model"] == doctor.Finding("note", POSENET_MISSING_NOTE)
+def test_notes_that_only_the_bundled_model_is_here(settings: Config) -> None:
+    findings = dict(doctor.run_checks(settings))
+    assert findings["model"] == doctor.Finding("note", POSENET_MISSING_NOTE)
     assert "models fetch" in POSENET_MISSING_NOTE
-    assert found["runtime"].state == "ok"
+    assert findings["runtime"].state == "ok"
 
 
-def test_a_damaged_download_is_bad_and_our_own_model_runs_in_its_stead(settings: Config) -> None:
+def test_runs_the_bundled_model_if_posenet_is_damaged(settings: Config) -> None:
     file = cache_folder() / f"{DEFAULT_MODEL}.tflite"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"damaged")
     finding = doctor.CHECKS["model"](settings)
     assert finding.state == "bad"
     assert finding.sentence.startswith(f"{file} is damaged")
-    assert finding.sentence.endswith(" The program's own network is used in its stead.")
+    assert finding.sentence.endswith(" The bundled model is used instead.")
     assert doctor.CHECKS["runtime"](settings).state == "ok"
 
 
-def test_a_model_asked_for_by_name_that_is_not_here_is_bad(settings: Config) -> None:
+def test_a_configured_model_that_is_missing_is_bad(settings: Config) -> None:
     settings = replace(settings, estimator=replace(settings.estimator, model=DEFAULT_MODEL))
     finding = doctor.CHECKS["model"](settings)
     assert finding.state == "bad"
@@ -67,32 +67,32 @@ def test_a_model_asked_for_by_name_that_is_not_here_is_bad(settings: Config) -> 
     assert doctor.CHECKS["runtime"](settings).state == "bad"
 
 
-def test_with_all_that_is_needed_nothing_is_bad(
+def test_finds_nothing_bad_on_a_complete_machine(
     settings: Config, models_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POSE_MIRROR_MODELS", str(models_folder))
-    found = dict(doctor.run_checks(settings))
-    assert {name for name, finding in found.items() if finding.state == "bad"} <= {"temperature"}
-    assert f"{DEFAULT_MODEL}.tflite is whole" in found["model"].sentence
-    assert "353×481" in found["runtime"].sentence
-    assert found["camera"].sentence == "performer gives pictures of 640×480."
+    findings = dict(doctor.run_checks(settings))
+    assert {name for name, finding in findings.items() if finding.state == "bad"} <= {"temperature"}
+    assert f"{DEFAULT_MODEL}.tflite is complete" in findings["model"].sentence
+    assert "353×481" in findings["runtime"].sentence
+    assert findings["camera"].sentence == "performer delivers frames of 640×480 pixels."
 
 
-def test_a_missing_camera_is_bad_and_named(settings: Config) -> None:
+def test_a_missing_camera_is_bad(settings: Config) -> None:
     settings = replace(settings, camera=replace(settings.camera, source="usb:63"))
     finding = doctor.CHECKS["camera"](settings)
     assert finding.state == "bad"
     assert "/dev/video63" in finding.sentence
 
 
-def test_a_library_that_is_none_is_bad_and_named(settings: Config, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_library_is_bad(settings: Config, tmp_path: Path) -> None:
     settings = replace(settings, library=replace(settings.library, folder=str(tmp_path)))
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "bad"
     assert str(tmp_path) in finding.sentence
 
 
-def test_a_library_of_your_own_is_counted_and_its_report_named(settings: Config, tmp_path: Path) -> None:
+def test_counts_a_library_and_names_its_report(settings: Config, tmp_path: Path) -> None:
     picture = np.full((240, 320, 3), 90, np.uint8)
     with LibraryWriter(tmp_path / "library") as writer:
         for left in (0, 100):
@@ -108,46 +108,46 @@ def test_a_library_of_your_own_is_counted_and_its_report_named(settings: Config,
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "bad"
     assert "items.sqlite" in finding.sentence
-    assert "starter library is shown" in finding.sentence
+    assert "shows the starter library" in finding.sentence
 
 
-def test_a_starter_library_is_said_to_grow_until_it_is_whole(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "first start" in doctor.CHECKS["library"](settings).sentence
-    ensure_starter_library(places.starter_folder(), count=2)
+def test_notes_that_the_starter_library_still_grows(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "starts the first time" in doctor.CHECKS["library"](settings).sentence
+    ensure_starter_library(folders.starter_folder(), count=2)
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "note"
-    assert "in 2 pictures; the mirror draws the others" in finding.sentence
+    assert "in 2 pictures; the mirror draws the rest" in finding.sentence
     monkeypatch.setattr(doctor, "PICTURE_COUNT", 2)
     assert doctor.CHECKS["library"](settings).state == "ok"
 
 
-def test_a_folder_for_gifs_that_is_a_file_is_bad(settings: Config, tmp_path: Path) -> None:
-    (tmp_path / "gifs").write_text("no folder")
+def test_a_gif_folder_that_is_a_file_is_bad(settings: Config, tmp_path: Path) -> None:
+    (tmp_path / "gifs").write_text("not a folder")
     settings = replace(settings, gif=replace(settings.gif, folder=str(tmp_path / "gifs")))
     assert doctor.CHECKS["disk"](settings).state == "bad"
 
 
-def test_nowhere_to_write_is_found_before_the_folder_is_made(settings: Config, tmp_path: Path) -> None:
+def test_does_not_make_the_gif_folder(settings: Config, tmp_path: Path) -> None:
     finding = doctor.CHECKS["disk"](settings)
     assert finding.state == "ok"
-    assert not places.gif_folder("").exists(), "the doctor changes nothing"
+    assert not folders.gif_folder("").exists(), "the doctor changes nothing"
 
 
 @pytest.mark.parametrize(
-    ("bits", "told"),
+    ("bits", "problems"),
     [
         (0x0, []),
         (0x1, ["under-voltage"]),
-        (0x4, ["it is throttled"]),
-        (0x50000, ["under-voltage (earlier)", "it is throttled (earlier)"]),
-        (0x50005, ["under-voltage", "it is throttled"]),
+        (0x4, ["throttled"]),
+        (0x50000, ["under-voltage (earlier)", "throttled (earlier)"]),
+        (0x50005, ["under-voltage", "throttled"]),
     ],
 )
-def test_a_pis_firmware_is_read_as_its_manual_says(bits: int, told: list[str]) -> None:
-    assert describe_throttling(bits) == told
+def test_describes_what_the_firmware_reports(bits: int, problems: list[str]) -> None:
+    assert describe_throttling(bits) == problems
 
 
-def installed(
+def install_service(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     state: str,
@@ -155,55 +155,53 @@ def installed(
     load: str = "loaded",
     status: str = "24 fps.",
 ) -> None:
-    """A systemctl that tells of a service in this state."""
-    told = f"LoadState={load}\nActiveState={state}\nStatusText={status}\nNRestarts={restarts}"
+    """Put a `systemctl` first on the path that reports a service in this state."""
+    properties = f"LoadState={load}\nActiveState={state}\nStatusText={status}\nNRestarts={restarts}"
     systemctl = folder / "systemctl"
-    systemctl.write_text(f"#!/bin/sh\ncat <<E\n{told}\nE\n")
+    systemctl.write_text(f"#!/bin/sh\ncat <<E\n{properties}\nE\n")
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
 
 
 @pytest.mark.parametrize(
-    ("state", "restarts", "load", "found"),
+    ("state", "restarts", "load", "expected"),
     [
         ("inactive", 0, "not-found", ("ok", "Not installed")),
-        ("active", 0, "loaded", ("ok", "It is up. 24 fps.")),
-        ("active", 1, "loaded", ("note", "started again once")),
-        ("active", 7, "loaded", ("note", "started again 7 times")),
+        ("active", 0, "loaded", ("ok", "Running. 24 fps.")),
+        ("active", 1, "loaded", ("note", "restarted once")),
+        ("active", 7, "loaded", ("note", "restarted 7 times")),
         ("inactive", 0, "loaded", ("note", "systemctl start pose-mirror")),
         ("activating", 3, "loaded", ("bad", "journalctl -u pose-mirror -b")),
     ],
 )
-def test_how_the_service_does(
+def test_says_how_the_service_is_doing(
     settings: Config,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     state: str,
     restarts: int,
     load: str,
-    found: tuple[str, str],
+    expected: tuple[str, str],
 ) -> None:
-    installed(tmp_path, monkeypatch, state, restarts, load)
+    install_service(tmp_path, monkeypatch, state, restarts, load)
     finding = doctor.CHECKS["service"](settings)
-    assert finding.state == found[0]
-    assert found[1] in finding.sentence
+    assert finding.state == expected[0]
+    assert expected[1] in finding.sentence
 
 
-def test_what_the_running_service_has_is_not_missed(
+def test_does_not_open_what_the_service_uses(settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_service(tmp_path, monkeypatch, "active")
+    other_camera = replace(settings, camera=replace(settings.camera, source="/dev/video77"))
+    assert dict(doctor.run_checks(other_camera))["camera"] == doctor.IN_USE
+    install_service(tmp_path, monkeypatch, "inactive")
+    assert dict(doctor.run_checks(other_camera))["camera"].state == "bad"
+
+
+def test_does_not_open_the_edge_tpu_of_the_service(
     settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed(tmp_path, monkeypatch, "active")
-    taken = replace(settings, camera=replace(settings.camera, source="/dev/video77"))
-    assert dict(doctor.run_checks(taken))["camera"] == doctor.IN_USE
-    installed(tmp_path, monkeypatch, "inactive")
-    assert dict(doctor.run_checks(taken))["camera"].state == "bad"
-
-
-def test_an_edge_tpu_that_the_running_service_estimates_on_is_not_missed(
-    settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doctor.estimator, "list_edge_tpus", lambda: ["An Edge TPU"])
-    installed(tmp_path, monkeypatch, "active", status=f"24 fps, {describe_device('edgetpu')}.")
+    monkeypatch.setattr(doctor, "list_edge_tpus", lambda: ["An Edge TPU"])
+    install_service(tmp_path, monkeypatch, "active", status=f"24 fps, {describe_device('edgetpu')}.")
     assert dict(doctor.run_checks(settings))["Edge TPU"] == doctor.IN_USE
-    installed(tmp_path, monkeypatch, "active", status=f"8 fps, {describe_device('cpu')}.")
+    install_service(tmp_path, monkeypatch, "active", status=f"8 fps, {describe_device('cpu')}.")
     assert dict(doctor.run_checks(settings))["Edge TPU"] != doctor.IN_USE
