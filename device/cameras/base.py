@@ -1,8 +1,16 @@
-"""Cameras: what the mirror asks of one, and the one place where a picture is flipped.
+"""The contract of a camera, and the one place where pictures are mirrored.
 
-The drivers are in `device.cameras`: the Pi's own camera, USB cameras, films and pictures from disk, and the
-performer. A camera yields frames and nothing more; `device.cameras.opening` opens the one that is asked for, and
-`device.cameras.watch` keeps it open through whatever befalls it.
+To write a driver for a device that delivers frames at its own pace (a webcam, a network camera), implement
+`device.cameras.live.CaptureDevice` and wrap it in a `LiveCamera`, which does the waiting, the dropping and the closing.
+To write one for frames that are made on request (a video, a drawing), implement `device.cameras.paced.Clip` and wrap it
+in a `PacedCamera`. Both wrappers are `Camera`s. Then:
+
+1. return frames that are not mirrored, unless the device itself mirrors them (`Frame.mirrored`);
+2. raise `CameraError` with a sentence for the screen when the camera cannot be opened or stops delivering frames;
+3. add the driver to `device.cameras.opening.open_camera`;
+4. add it to `RIGS` in `tests/device/cameras/test_contract.py`, which tests every rule of this module.
+
+A driver never retries: `device.cameras.watch` opens a lost camera again.
 """
 
 from __future__ import annotations
@@ -19,37 +27,40 @@ from cv2.typing import MatLike
 from models.pose import Image
 
 SILENT_AFTER: Final = 2.0
-"""Seconds without a new picture after which a camera counts as gone."""
+"""Seconds without a new frame after which a camera counts as lost. Even in poor light, cameras are much faster."""
 
 
 class CameraError(OSError):
-    """A camera cannot be opened, or has stopped giving pictures; the message is a sentence for the screen."""
+    """A camera cannot be opened, or delivers no more frames. The message is a sentence for the screen.
+
+    The sentence names the camera and the remedy: "The camera /dev/video0 was unplugged: plug it in again."
+    """
 
 
 class CameraSilent(CameraError):
-    """No new picture came in the time that `latest` was given, and it is `seconds` since the last; it may yet go on."""
+    """No new frame came within the timeout of `latest`. `seconds` have passed since the last; more frames may come."""
 
     def __init__(self, name: str, seconds: float) -> None:
-        super().__init__(f"{name} has been silent for {seconds:.2g} s.")
+        super().__init__(f"{name} has sent no picture for {seconds:.2g} s.")
         self.seconds = seconds
 
 
 class CameraStuck(CameraError):
-    """A camera's driver hangs in the kernel and cannot be closed: only a new process gets at that camera again."""
+    """A camera's driver hangs in the kernel and cannot be closed. Only a new process can open that camera again."""
 
 
 class EndOfVideo(EOFError):
-    """A film, or a folder of pictures, that is shown once has been shown. No fault of the camera's."""
+    """A video, or a folder of pictures, that plays once has reached its end. This is not a fault."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a camera.
+    """One picture from a camera, in two sizes.
 
-    `image` is H×W×3 for the screen; `small_shape` is the same view h×w×3 for the estimator (the same object where no other
-    size was asked for), which may squeeze it a little: x and y scale by themselves. Both are contiguous. `captured_at` is
-    when it was captured, seconds of time.monotonic(). `mirrored`: left and right are already exchanged, as in a
-    mirror.
+    `image` is H×W×3 RGB for the screen. `small` is h×w×3 RGB for the estimator: the same view at the size that was
+    asked for, or the same object as `image` when no size was. Its aspect ratio may differ a little, so x and y scale
+    separately. Both arrays are uint8 and contiguous. `captured_at` is the time of capture in seconds of
+    time.monotonic(). `mirrored` tells whether left and right are already exchanged, as in a mirror.
     """
 
     image: Image
@@ -59,18 +70,23 @@ class Frame:
 
 
 class Camera(Protocol):
-    """What every driver keeps to; `tests/device/cameras/test_contract.py` holds each of them to it."""
+    """An open camera: what every driver returns. A context manager that closes the camera.
+
+    `tests/device/cameras/test_contract.py` tests every driver against it. One thread calls `latest`; another may call
+    `close` meanwhile, which ends the wait with a CameraError.
+    """
 
     def latest(self, timeout: float = SILENT_AFTER) -> Frame:
-        """A frame newer than the last one returned: the newest there is, those in between are dropped, none is queued.
+        """Return the newest frame, waiting up to `timeout` seconds for one newer than the last one returned.
 
-        Waits for it for `timeout` seconds at most. Raises CameraSilent when none came, another CameraError when none
-        will come (unplugged, closed), EndOfVideo when a film that is shown once is over.
+        Frames in between are dropped, never queued: a visitor sees themselves now, not a moment ago.
+        Raises CameraSilent when no frame came in time (the camera stays open), another CameraError when none will come
+        any more (unplugged, closed), and EndOfVideo when a video that plays once is over.
         """
         ...
 
     def close(self) -> None:
-        """Let the device go; a second time does nothing. Raises CameraStuck when its driver hangs."""
+        """Release the device. Closing twice does nothing. Raises CameraStuck when the driver hangs."""
         ...
 
     def __enter__(self) -> Self:
@@ -83,12 +99,12 @@ class Camera(Protocol):
 
 
 def mirror_frame(frame: Frame, rotate: int = 0) -> Frame:
-    """The frame upright and with left and right exchanged: the visitor's right hand is on the right.
+    """Return the frame upright and mirrored: the visitor's right hand is on the right.
 
-    This is the one place where a picture is flipped, unless the driver has had the camera do it (`frame.mirrored`).
-    `rotate` is how far the camera is turned clockwise where it is mounted, seen from behind it: 0, 90, 180 or 270
-    degrees, by which its picture must then be turned clockwise to stand upright. A flip makes anticlockwise of
-    clockwise, so a picture that is mirrored already is turned the other way round.
+    No other function mirrors a camera's picture, except where the device did it itself (`frame.mirrored`).
+    `rotate` (0, 90, 180 or 270) tells how the camera is mounted: the degrees clockwise by which it is turned, seen from
+    behind. The picture is turned clockwise by as much to stand upright. Mirroring swaps clockwise and anticlockwise, so
+    a picture that is already mirrored is turned the other way.
     """
     turn = (_TURN_MIRRORED if frame.mirrored else _TURN_AND_MIRROR)[rotate]
     image = np.asarray(turn(frame.image), np.uint8)
@@ -102,7 +118,7 @@ _TURN_AND_MIRROR: Final[dict[int, Callable[[MatLike], MatLike]]] = {
     180: lambda image: cv2.flip(image, 0),
     270: lambda image: cv2.rotate(cv2.transpose(image), cv2.ROTATE_180),
 }
-"""By `rotate`: turned clockwise by that much, then left and right exchanged, in as few steps as that takes."""
+"""By `rotate`: turn clockwise by that many degrees, then mirror. Together they are often one cheap step."""
 
 _TURN_MIRRORED: Final[dict[int, Callable[[MatLike], MatLike]]] = {
     0: lambda image: image,
@@ -110,11 +126,11 @@ _TURN_MIRRORED: Final[dict[int, Callable[[MatLike], MatLike]]] = {
     180: lambda image: cv2.rotate(image, cv2.ROTATE_180),
     270: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
 }
-"""The same for a picture whose left and right the camera has exchanged already."""
+"""By `rotate`: the turn for a picture that the camera has already mirrored."""
 
 
 def make_frame(image: Image, small_shape: tuple[int, int] | None, captured_at: float) -> Frame:
-    """A frame of a camera that gives one picture only: `small_shape`, (height, width), is made of it here."""
+    """Make a frame, not mirrored, from one picture; scale `Frame.small` to `small_shape` (height, width)."""
     if small_shape is None or image.shape[:2] == small_shape:
         return Frame(image, image, captured_at, mirrored=False)
     height, width = small_shape
@@ -122,19 +138,19 @@ def make_frame(image: Image, small_shape: tuple[int, int] | None, captured_at: f
 
 
 def resize(image: Image, width: int, height: int) -> Image:
-    """The image at another size, to the same edges; each pixel of a smaller one is made of all that it covers.
+    """Scale an image, edge to edge. When it shrinks, each new pixel averages all the pixels it covers.
 
-    Averaging is fast by whole numbers of pixels only: what is more than halved is brought to such a size first.
+    OpenCV averages fast only by whole factors. So a shrink by more than half goes first to a multiple of the new size.
     """
     step = min(image.shape[1] // width, image.shape[0] // height)
-    near = cv2.resize(image, (width * max(step, 1), height * max(step, 1)), interpolation=cv2.INTER_LINEAR)
+    scaled = cv2.resize(image, (width * max(step, 1), height * max(step, 1)), interpolation=cv2.INTER_LINEAR)
     if step > 1:
-        near = cv2.resize(near, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(near, np.uint8)
+        scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(scaled, np.uint8)
 
 
 def fit_within(image: Image, max_side: int) -> Image:
-    """The image, made smaller where a side is longer than `max_side` pixels."""
+    """Shrink an image until no side is longer than `max_side` pixels; return it unchanged if it already fits."""
     height, width = image.shape[:2]
     scale = max_side / max(height, width)
     if scale >= 1:

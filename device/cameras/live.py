@@ -1,4 +1,4 @@
-"""A camera that goes on by itself, read by a thread of its own, which keeps its newest picture in a box for one."""
+"""A camera that delivers frames at its own pace, read by a thread that keeps only the newest one."""
 
 from __future__ import annotations
 
@@ -10,74 +10,80 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from device.cameras.base import SILENT_AFTER, Camera, CameraError, CameraSilent, CameraStuck, Frame
 
 START_TIMEOUT: Final = 5.0
-"""Seconds that a camera may take to its first picture: some webcams need two or three."""
+"""Seconds that a camera may take to its first frame: some webcams need two or three."""
 
 CLOSE_TIMEOUT: Final = 6.0
-"""Seconds that a driver may take to let its device go; more than it takes to give up waiting for a picture."""
+"""Seconds that a driver may take to release its device. More than a driver waits for a frame (4 s), because the thread
+notices that it should stop only after that wait."""
 
 Raw = TypeVar("Raw")
+"""A picture in the device's own format."""
 
 log = logging.getLogger(__name__)
 
 
 class Shot(NamedTuple, Generic[Raw]):
-    """What a device gave, in its own form, and when it was captured in seconds of time.monotonic()."""
+    """A picture in the device's own format, and the time of its capture in seconds of time.monotonic()."""
 
     raw: Raw
     captured_at: float
 
 
 class CaptureDevice(Protocol[Raw]):
-    """An open device. `grab` and `release` are only ever called by the thread of its `LiveCamera`."""
+    """An open device: what a driver implements. Only the thread of its `LiveCamera` calls `grab` and `release`."""
 
     @property
     def name(self) -> str:
-        """What a sentence about it begins with: "The camera /dev/video0"."""
+        """The words that a sentence about the device starts with: "The camera /dev/video0"."""
         ...
 
     def grab(self) -> Shot[Raw] | None:
-        """The next picture; None when there was none worth having. Blocks for a few seconds at most.
+        """Wait a few seconds at most for the next picture, and return it; return None for one that is damaged.
 
-        Raises CameraError when there will be no more.
+        Raises CameraError when no more pictures will come.
         """
         ...
 
     def to_frame(self, shot: Shot[Raw]) -> Frame:
-        """The frame made of a shot: what costs time is done here, for those frames alone that somebody takes."""
+        """Convert a shot. Slow work belongs here, not in `grab`: only frames that are asked for are converted."""
         ...
 
     def release(self) -> None:
-        """Let the device go."""
+        """Close the device."""
         ...
 
 
 class LiveCamera(Camera, Generic[Raw]):
-    """A source being read. Making one waits for its first picture; raises CameraError when none comes."""
+    """A `Camera` that reads a `CaptureDevice`. Creating one waits for the first frame.
+
+    Raises CameraError when no frame comes within `start_timeout` seconds.
+    """
 
     def __init__(self, device: CaptureDevice[Raw], start_timeout: float = START_TIMEOUT) -> None:
         self._device = device
         self._arrived = threading.Condition()
-        self._shot: Shot[Raw] | None = None
-        self._end: str | None = None
-        self._heard = time.monotonic()
+        self._shot: Shot[Raw] | None = None  # the newest, until `latest` takes it
+        self._end: str | None = None  # why no more will come
+        self._arrived_at = time.monotonic()
         self._closing = threading.Event()
         self._reader = threading.Thread(target=self._read, name="camera", daemon=True)
         self._reader.start()
         if not self._wait(start_timeout) or self._shot is None:
-            sentence = self._end or f"{device.name} gave no picture within {start_timeout:.2g} s."
+            message = self._end or f"{device.name} sent no picture within {start_timeout:.2g} s: check its cable."
             self.close()
-            raise CameraError(sentence)
+            raise CameraError(message)
 
     def latest(self, timeout: float = SILENT_AFTER) -> Frame:
         self._wait(timeout)
         with self._arrived:
             shot, self._shot = self._shot, None
-            end, heard = self._end, self._heard
+            end, arrived_at = self._end, self._arrived_at
         now = time.monotonic()
         if shot is None and end is not None:
             raise CameraError(end)
         if shot is None:
-            raise CameraSilent(self._device.name, now - heard)
+            raise CameraSilent(self._device.name, now - arrived_at)
+        # The caller may have been away for long. The newest shot of a camera that hung meanwhile is not new any more.
         if now - shot.captured_at > SILENT_AFTER:
             raise CameraSilent(self._device.name, now - shot.captured_at)
         return self._device.to_frame(shot)
@@ -92,11 +98,12 @@ class LiveCamera(Camera, Generic[Raw]):
             raise CameraStuck(f"{self._device.name} hangs and cannot be closed: restart the mirror.")
 
     def _wait(self, timeout: float) -> bool:
+        """Wait for a shot or the end; return whether there is one."""
         with self._arrived:
             return self._arrived.wait_for(lambda: self._shot is not None or self._end is not None, timeout)
 
     def _read(self) -> None:
-        """The thread: every picture into the box, over the one before, until there are no more."""
+        """Run the thread: keep the newest shot until the camera is closed or fails."""
         try:
             while not self._closing.is_set():
                 shot = self._device.grab()
@@ -115,18 +122,18 @@ class LiveCamera(Camera, Generic[Raw]):
             if self._closing.is_set():
                 return
             self._shot = shot
-            self._heard = time.monotonic()
+            self._arrived_at = time.monotonic()
             self._arrived.notify_all()
 
-    def _finish(self, sentence: str) -> None:
-        """No more pictures will come; the first reason for it stays."""
+    def _finish(self, message: str) -> None:
+        """Record why no more frames will come. The first reason counts: the later ones follow from it."""
         with self._arrived:
-            self._end = self._end or sentence
+            self._end = self._end or message
             self._arrived.notify_all()
 
     def _release(self) -> None:
         try:
             self._device.release()
         except Exception:
-            # The device is given up here whatever its driver says; whether it is free shows when it is opened again.
-            log.exception("%s could not be closed in good order", self._device.name)
+            # The thread ends here whatever the driver says. Whether the device is free shows at the next opening.
+            log.exception("%s could not be closed cleanly", self._device.name)

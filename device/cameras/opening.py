@@ -1,4 +1,4 @@
-"""Opening the camera that is asked for."""
+"""Opening the camera that the configuration names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 from device.cameras.base import Camera, CameraError
 
 OPENCV_LOG_LEVEL_ERROR: Final = 2
-"""OpenCV's level of logging at which it speaks of errors and leaves out warnings."""
+"""OpenCV's log level that prints errors but no warnings."""
 
 log = logging.getLogger(__name__)
 
@@ -24,22 +24,27 @@ def open_camera(
     real_time: bool = True,
     loop: bool = True,
 ) -> Camera:
-    """Open the camera named by `source`, and return it once it can give pictures.
+    """Open a camera, and return it once it delivers frames.
 
-    `source` is `auto` (the Pi's camera where there is one, else the first USB camera), `pi`, `usb` (the first),
-    `usb:N` or /dev/videoN, `performer`, a film, a picture or a folder of pictures. `size` is (width, height) wished
-    for `Frame.image`: a device gives what it has nearest to that, and what is drawn or read from disk is no longer
-    than its longer side. `small_shape` is (height, width) of `Frame.small`, exactly so; both are in the camera's own
-    orientation, before `as_in_a_mirror`.
+    `source` is one of:
 
-    `real_time` False shows a film, the performer and each picture of a folder frame by frame, as fast as they are
-    asked for, `Frame.captured_at` then going by the film's own time; `loop` shows films and folders again and again. Raises
-    CameraError.
+    - `auto`: the Pi's own camera if there is one, else the first USB camera;
+    - `pi`, `usb` (the first one), `usb:N` or /dev/videoN;
+    - `performer`;
+    - the path of a video, a picture or a folder of pictures.
+
+    `size` is the wanted (width, height) of `Frame.image`. A device delivers the nearest size it has; drawings and files
+    come no larger than the longer side. `small_shape` is the exact (height, width) of `Frame.small`. Both are as the
+    camera sees them, before `mirror_frame` turns them.
+
+    With `real_time` False, a video, the performer or a folder returns every picture as fast as frames are asked for,
+    and `Frame.captured_at` advances by the video's own time. With `loop`, videos and folders start again at their end.
+    Raises CameraError.
     """
-    # What OpenCV warns of on stderr is told by a CameraError, in a sentence. (OpenCV 5 moved the function.)
-    quieten = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else getattr(cv2, "setLogLevel")  # noqa: B009
-    quieten(OPENCV_LOG_LEVEL_ERROR)
-    # Each is imported only when it is the one: what it needs may not be there.
+    # A CameraError tells what OpenCV would warn of on stderr. (OpenCV 5 moved the function.)
+    set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else getattr(cv2, "setLogLevel")  # noqa: B009
+    set_log_level(OPENCV_LOG_LEVEL_ERROR)
+    # Import only the driver that is used: the libraries of the others may not be installed.
     if source == "auto":
         return _open_auto(size, small_shape)
     if source == "pi":
@@ -61,23 +66,23 @@ def open_camera(
 
         return film.open_video(path, size, small_shape, real_time=real_time, loop=loop)
     raise CameraError(
-        f"There is no camera {source!r}: use auto, pi, usb, usb:N, performer, or a film, picture or folder there is."
+        f"There is no camera {source!r}: use auto, pi, usb, usb:N, performer, or the path of a video or pictures."
     )
 
 
 def _open_auto(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
-    """The Pi's camera where there is one, else the first USB camera. Raises CameraError saying what was looked for."""
+    """Open the Pi's camera if there is one, else the first USB camera. Raises CameraError."""
     from device.cameras import pi, usb
 
-    trouble = ""
+    pi_trouble = ""
     try:
         if pi.find_camera() is not None:
             return pi.open_pi(size, small_shape)
     except pi.PiCameraUnusable as error:
-        trouble = f" {error}"
+        pi_trouble = f" {error}"
     if usb.find_cameras():
         camera = usb.open_first(size, small_shape)
-        if trouble:  # only now: one that is in use is tried again every ten seconds
-            log.warning("Not the Pi camera:%s", trouble)
+        if pi_trouble:  # logged after the camera has opened: one that is in use is tried again every ten seconds
+            log.warning("The Pi camera is not used:%s", pi_trouble)
         return camera
-    raise CameraError(f"No camera found: plug in a USB camera, or connect a Pi camera and restart.{trouble}")
+    raise CameraError(f"No camera found: plug in a USB camera, or connect a Pi camera and restart.{pi_trouble}")

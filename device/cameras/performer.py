@@ -1,4 +1,4 @@
-"""The performer: a drawn figure that moves through many poses, for a mirror without a camera."""
+"""The performer as a camera: a drawn figure that moves through many poses, for a mirror without a camera."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from models.figures import perform
 from models.pose import Image
 
 FPS: Final = 30.0
+"""Pictures per second, as many as most webcams deliver."""
 
 MAX_SIDE: Final = 640
 """Pixels of the longer side at most: a larger picture takes longer to draw and shows nothing more."""
 
 
 def open_performer(size: tuple[int, int], small_shape: tuple[int, int] | None, *, real_time: bool) -> Camera:
-    """The performer in pictures of `size` (width, height), or smaller in the same shape."""
+    """Open the performer at `size` (width, height), or smaller with the same aspect ratio (see `MAX_SIDE`)."""
     scale = min(MAX_SIDE / max(size), 1.0)
     width, height = (max(round(side * scale), 1) for side in size)
     return PacedCamera(Performance(width, height), small_shape, real_time=real_time)
 
 
 class Performance:
-    """A film of the performer, `width`×`height` pixels, without an end; not mirrored."""
+    """An endless clip of the performer, `width`×`height` pixels, not mirrored."""
 
     def __init__(self, width: int, height: int) -> None:
         self.fps = FPS

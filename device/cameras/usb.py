@@ -1,4 +1,4 @@
-"""USB cameras, by OpenCV and V4L2."""
+"""USB cameras, read with OpenCV through Linux's V4L2."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-# How long OpenCV waits for a picture, ten seconds unless told; it looks once, at its first camera. A camera that was
-# unplugged fails at once all the same: this is for one that hangs, and how long closing it then takes.
+# Seconds that OpenCV waits for a picture, 10 by default. It reads this once, when it opens its first camera. An
+# unplugged camera fails at once in any case: this limits how long a camera that hangs delays its own closing.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "4")
 
 import cv2
@@ -21,23 +21,24 @@ from device.cameras.live import LiveCamera, Shot
 from models.pose import Image
 
 FPS: Final = 30
+"""Pictures per second that are asked for: nearly every webcam delivers 30."""
 
 BUFFER_COUNT: Final = 2
-"""While one picture is decoded the camera fills the other; with a single one it would often miss the next."""
+"""Buffers of the driver: the camera fills one while the other is decoded. With a single one it would drop pictures."""
 
 MAX_FRAME_AGE: Final = 1.0
-"""Seconds by which a camera's own time for a picture can lie before its arrival; beyond that its clock is wrong."""
+"""Seconds that a picture can take from its time stamp to its arrival. An older time stamp means a wrong clock."""
 
 log = logging.getLogger(__name__)
 
 
 def find_cameras() -> list[Path]:
-    """The video devices that are cameras; raw Pi sensors are not among them."""
+    """Return the video devices that are cameras, without the Pi's own raw sensors."""
     return v4l2.find_cameras()
 
 
 def open_first(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
-    """Open the first USB camera there is, wherever it was plugged in. Raises CameraError."""
+    """Open the first USB camera, whichever socket it is plugged into. Raises CameraError."""
     devices = find_cameras()
     if not devices:
         raise CameraError("No USB camera found under /dev/video*: plug one in.")
@@ -45,25 +46,27 @@ def open_first(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Ca
 
 
 def open_usb(path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
-    """Open the camera at `path`, at the size it has nearest to `size` (width, height). Raises CameraError."""
-    device = v4l2.require_camera(path)
-    source = UsbDevice(path, size, small_shape)
-    log.info("The camera %s, %s, gives %s.", path, device.card, source.mode)
-    return LiveCamera(source)
+    """Open the camera at `path` at its size nearest to `size` (width, height). Raises CameraError."""
+    card = v4l2.require_camera(path).card
+    device = UsbDevice(path, size, small_shape)
+    log.info("The camera %s, %s, delivers %s.", path, card, device.mode)
+    return LiveCamera(device)
 
 
 class UsbDevice:
-    """An opened USB camera, streaming; not mirrored."""
+    """An open USB camera, streaming. Its pictures are not mirrored. Raises CameraError when OpenCV cannot open it."""
 
     def __init__(self, path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None) -> None:
         self._path = path
-        self._small = small_shape
-        self._taken = 0.0
+        self._small_shape = small_shape
+        self._captured_at = 0.0
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
         if not self._capture.isOpened():
             self._capture.release()
-            raise CameraError(f"The camera {path} has no format that OpenCV reads, or another program took it first.")
-        # MJPEG first: uncompressed, USB 2 has room for few large pictures a second, or none.
+            raise CameraError(
+                f"OpenCV cannot open the camera {path}: close other programs that use it, or choose another."
+            )
+        # Ask for MJPEG before the size: USB 2 is too slow for large uncompressed pictures at 30 per second.
         self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
@@ -76,7 +79,7 @@ class UsbDevice:
 
     @property
     def mode(self) -> str:
-        """What the camera gives: "640×480 MJPG, 30 a second"."""
+        """What the camera delivers: "640×480 MJPG, 30 a second"."""
         width, height, fps = (
             self._capture.get(prop) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS)
         )
@@ -87,17 +90,17 @@ class UsbDevice:
         if not self._capture.grab():
             raise CameraError(self._explain_loss())
         arrived = time.monotonic()
-        # When the driver saw it, by the clock that time.monotonic() reads; some cameras give nothing, or nonsense.
+        # The driver's time stamp, by the clock of time.monotonic(). Some cameras report none, or nonsense.
         stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        self._taken = stamp if max(self._taken, arrived - MAX_FRAME_AGE) < stamp <= arrived else arrived
-        whole, image = self._capture.retrieve()
-        if not whole or image is None:
-            return None  # a picture damaged on its way
-        return Shot(np.asarray(image, np.uint8), self._taken)
+        self._captured_at = stamp if max(self._captured_at, arrived - MAX_FRAME_AGE) < stamp <= arrived else arrived
+        is_intact, image = self._capture.retrieve()
+        if not is_intact or image is None:
+            return None  # a picture that USB damaged
+        return Shot(np.asarray(image, np.uint8), self._captured_at)
 
     def to_frame(self, shot: Shot[Image]) -> Frame:
         return make_frame(
-            np.asarray(cv2.cvtColor(shot.raw, cv2.COLOR_BGR2RGB), np.uint8), self._small, shot.captured_at
+            np.asarray(cv2.cvtColor(shot.raw, cv2.COLOR_BGR2RGB), np.uint8), self._small_shape, shot.captured_at
         )
 
     def release(self) -> None:
@@ -106,4 +109,4 @@ class UsbDevice:
     def _explain_loss(self) -> str:
         if not self._path.exists():
             return f"The camera {self._path} was unplugged: plug it in again."
-        return f"The camera {self._path} gives no pictures: pull it out and plug it in again."
+        return f"The camera {self._path} sends no pictures: unplug it and plug it in again."

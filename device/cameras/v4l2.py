@@ -1,6 +1,6 @@
-"""Which of Linux's video devices are cameras, and why one cannot be used: OpenCV tells neither.
+"""Linux's video devices: which of them are cameras, and why one cannot be opened. OpenCV tells neither.
 
-The structures and numbers are the kernel's, https://docs.kernel.org/userspace-api/media/v4l/ and linux/videodev2.h.
+Structures and numbers: https://docs.kernel.org/userspace-api/media/v4l/ and linux/videodev2.h.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from device.cameras.base import CameraError
 
 VIDIOC_QUERYCAP: Final = 0x80685600
 CAPABILITY: Final = struct.Struct("16s32s32sIII12x")
-"""struct v4l2_capability: driver, card, bus, version, what the device can do, what this node of it can do."""
+"""struct v4l2_capability: driver, card, bus, version, capabilities of the whole device, capabilities of this node."""
 
 VIDIOC_REQBUFS: Final = 0xC0145608
 REQUEST_BUFFERS: Final = struct.Struct("IIIIB3x")
@@ -33,11 +33,11 @@ MEMORY_MMAP: Final = 1
 NON_CAMERA_DRIVERS: Final = frozenset(
     {"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid", "hevc_dec"}
 )
-"""A Pi's own devices that say they capture video: raw sensors without their ISP, scalers and decoders."""
+"""Drivers of a Pi's own devices that claim to capture video but are no cameras: raw sensors, scalers and decoders."""
 
 
 class Device(NamedTuple):
-    """A video device: the driver's name and the camera's, and whether it streams pictures."""
+    """A video device: its driver's name, its own name, and whether it captures and streams pictures."""
 
     driver: str
     card: str
@@ -45,38 +45,39 @@ class Device(NamedTuple):
 
     @property
     def is_camera(self) -> bool:
+        """Whether it captures pictures and is not one of the Pi's own devices."""
         return self.can_capture and self.driver not in NON_CAMERA_DRIVERS
 
 
 def find_cameras(folder: Path = Path("/dev")) -> list[Path]:
-    """The devices that are cameras, in the order of their numbers, whether in use or not."""
+    """Return the devices that are cameras, by their numbers, even those in use."""
     numbered = (path for path in folder.glob("video*") if path.name.removeprefix("video").isdecimal())
     return [path for path in sorted(numbered, key=lambda path: int(path.name[5:])) if _is_camera(path)]
 
 
 def query(path: Path) -> Device:
-    """What the device says it is. Raises OSError when there is none, or it cannot be asked."""
+    """Ask a device what it is. Raises OSError when it is missing or does not answer."""
     with _open_device(path) as device:
         return parse_capability(fcntl.ioctl(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size)))
 
 
 def parse_capability(capability: bytes) -> Device:
-    """A struct v4l2_capability, read."""
-    driver, card, _, _, whole, node = CAPABILITY.unpack(capability)
-    # A webcam has a second node for its metadata: what the whole camera can do says nothing about a node.
-    capabilities = node if whole & CAP_DEVICE_CAPS else whole
+    """Read a struct v4l2_capability."""
+    driver, card, _, _, device, node = CAPABILITY.unpack(capability)
+    # A webcam has a second node, for metadata alone. The device's capabilities are those of both nodes together.
+    capabilities = node if device & CAP_DEVICE_CAPS else device
     captures = capabilities & CAP_VIDEO_CAPTURE and capabilities & CAP_STREAMING
     return Device(_decode(driver), _decode(card), bool(captures))
 
 
 def require_camera(path: Path) -> Device:
-    """The camera at `path`, which is there, may be opened and is free; raises CameraError saying which it is not."""
+    """Return the camera at `path`. Raises CameraError when it is missing, not a camera, forbidden, or in use."""
     try:
         device = query(path)
         if not device.is_camera:
-            raise CameraError(f"{path} is not a camera but {device.card or device.driver}: choose another.")
+            raise CameraError(f"{path} is not a camera but {device.card or device.driver}: choose another device.")
         with _open_device(path) as opened:
-            # Asking for no buffers changes nothing on a free camera, and is refused on one that somebody streams from.
+            # A request for 0 buffers changes nothing on a free camera, and fails when another program is streaming.
             fcntl.ioctl(opened, VIDIOC_REQBUFS, REQUEST_BUFFERS.pack(0, BUF_TYPE_VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
     except CameraError:
         raise
@@ -90,13 +91,13 @@ def _explain(path: Path, error: OSError) -> str:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
             return f"No camera found at {path}: plug one in."
         case errno.EACCES | errno.EPERM:
-            return f"The camera {path} may not be opened: put the mirror's user into the group video."
+            return f"The camera {path} may not be opened: add the mirror's user to the group video."
         case errno.EBUSY:
-            return f"The camera {path} is used by another program."
+            return f"The camera {path} is used by another program: close that program."
         case errno.ENOTTY | errno.EINVAL:
-            return f"{path} is not a camera: choose another."
+            return f"{path} is not a camera: choose another device."
         case _:
-            return f"The camera {path} does not answer ({error.strerror}): pull it out and plug it in again."
+            return f"The camera {path} does not answer ({error.strerror}): unplug it and plug it in again."
 
 
 def _is_camera(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""A camera that is kept open: lost, it is opened again and again, at growing intervals, until it is back."""
+"""A camera that is kept open: after it is lost, it is opened again at growing intervals until it is back."""
 
 from __future__ import annotations
 
@@ -15,41 +15,44 @@ from device.cameras.base import SILENT_AFTER, Camera, CameraError, CameraSilent,
 from device.cameras.opening import open_camera
 
 FIRST_RETRY_DELAY: Final = 0.5
+"""Seconds from the first failure to the next try to open the camera. Each further failure doubles the delay."""
+
 MAX_RETRY_DELAY: Final = 10.0
-"""Seconds between two tries to open a camera: after the first failure, doubled with each further one, and at most."""
+"""Seconds between two tries at most: a camera that is plugged in again after days should not keep a visitor waiting."""
 
 CLOSE_TIMEOUT: Final = 3.0
-"""Seconds that opening or closing a camera may take when the mirror ends, before it is left to the kernel."""
+"""Seconds that opening or closing a camera may still take when the mirror ends. The kernel closes what takes longer."""
 
 STEADY_AFTER: Final = 10.0
-"""Seconds after which a camera that was opened counts as working, and its next failure as a first one."""
+"""Seconds after which an open camera counts as working, so that its next failure starts again at the first delay. A
+camera with a loose plug opens and fails every few seconds: it must not be tried ever faster."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before the next try; time comes in as an argument."""
+    """How long to wait before the next try to open a camera, after `failures` failures in a row."""
 
     failures: int = 0
 
     @property
     def delay(self) -> float:
-        """Seconds from the last failure to the next try; none before the first."""
+        """Seconds from the last failure to the next try; 0 before the first try."""
         if self.failures == 0:
             return 0.0
         return float(min(FIRST_RETRY_DELAY * 2 ** min(self.failures - 1, 32), MAX_RETRY_DELAY))
 
     def after_failure(self, uptime: float) -> Backoff:
-        """After one more failure, of a camera that had worked for `uptime` seconds (0: it did not open at all)."""
+        """Return the back-off after another failure of a camera that was open for `uptime` seconds (0: never)."""
         return Backoff(1 if uptime >= STEADY_AFTER else self.failures + 1)
 
 
 class ReconnectingCamera(Camera):
-    """The camera `open_camera` opens for these arguments, opened again by a thread of its own whenever it is lost.
+    """A `Camera` that `open_camera` opens with these arguments. A thread opens it again whenever it is lost.
 
-    Making one returns at once, whether there is a camera or not. While there is none, `latest` raises CameraError with
-    the reason: at once where it is new, else after waiting for `timeout` seconds, so that a loop around it is at rest.
+    Creating one returns at once, even when there is no camera. While there is none, `latest` raises CameraError with
+    the reason: at once when the reason is new, else after `timeout` seconds, so that a loop around it does not spin.
     """
 
     def __init__(
@@ -64,22 +67,22 @@ class ReconnectingCamera(Camera):
         self._open = partial(open_camera, source, size=size, small_shape=small_shape, real_time=real_time, loop=loop)
         self._changed = threading.Condition()
         self._camera: Camera | None = None
-        self._trouble: CameraError = CameraError("The camera is being opened.")
+        self._error: CameraError = CameraError("The camera is starting.")
         self._unreported = False
         self._closing = False
         self._keeper = threading.Thread(target=self._keep, name="camera keeper", daemon=True)
         self._keeper.start()
 
     def latest(self, timeout: float = SILENT_AFTER) -> Frame:
-        until = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         with self._changed:
             self._changed.wait_for(lambda: self._camera is not None or self._unreported or self._closing, timeout)
             camera = self._camera
             if camera is None or self._closing:
                 self._unreported = False
-                raise _copy_error(self._trouble)
+                raise _copy_error(self._error)
         try:
-            return _check_frame(camera.latest(max(until - time.monotonic(), 0.0)))
+            return _check_frame(camera.latest(max(deadline - time.monotonic(), 0.0)))
         except CameraSilent as error:
             if error.seconds >= SILENT_AFTER:
                 self._drop_camera(camera, error)
@@ -90,7 +93,7 @@ class ReconnectingCamera(Camera):
         except EndOfVideo:
             raise
         except Exception as error:
-            # A picture that nothing can be made of: the camera may come to itself when it is opened again.
+            # A picture in an unexpected format. Opening the camera again may bring it back to the right one.
             fault = CameraError(f"The camera's picture cannot be used: {error}.")
             self._drop_camera(camera, fault, error)
             raise fault from error
@@ -100,14 +103,14 @@ class ReconnectingCamera(Camera):
             if self._closing:
                 return
             self._closing = True
-            self._trouble = CameraError("The camera is closed.")
+            self._error = CameraError("The camera is closed.")
             self._changed.notify_all()
         self._keeper.join(CLOSE_TIMEOUT)
         if self._keeper.is_alive():
-            log.error("The camera hangs while it is opened or closed, and is left to itself.")
+            log.error("The camera hangs while it is opened or closed: the kernel closes it when the mirror ends.")
 
     def _drop_camera(self, camera: Camera, error: CameraError, bug: Exception | None = None) -> None:
-        """Have the keeper close the camera and open it again; the caller is told by the error it was called with."""
+        """Have the thread close the camera and open it again. The caller raises `error`, so `latest` need not."""
         with self._changed:
             if self._camera is camera:
                 self._camera = None
@@ -115,21 +118,21 @@ class ReconnectingCamera(Camera):
                 self._changed.notify_all()
 
     def _keep(self) -> None:
-        """The thread: open, wait until it is lost, close, wait; and so on."""
+        """Run the thread: open the camera, keep it until it is lost, wait, and open it again."""
         back_off = Backoff()
         lost_at: float | None = None
         while not self._wait_for_close(back_off.delay):
             try:
-                worked = self._keep_one(lost_at)
+                uptime = self._open_once(lost_at)
             except CameraStuck as error:
                 self._report_error(error)
-                return  # no try in this process can succeed
-            back_off = back_off.after_failure(worked)
-            if worked or lost_at is None:
+                return  # this process cannot open that camera again
+            back_off = back_off.after_failure(uptime)
+            if uptime or lost_at is None:
                 lost_at = time.monotonic()
 
-    def _keep_one(self, lost_at: float | None) -> float:
-        """Open the camera and keep it until it is lost or the mirror closes; for how many seconds it was open."""
+    def _open_once(self, lost_at: float | None) -> float:
+        """Open the camera and keep it until it is lost or closed; return for how many seconds it was open (0: not)."""
         try:
             camera = self._open()
         except CameraStuck:
@@ -138,21 +141,21 @@ class ReconnectingCamera(Camera):
             self._report_error(error)
             return 0.0
         except Exception as error:
-            # Whatever a driver comes up with, the mirror goes on and tries again.
+            # A driver may raise anything. The mirror keeps running and tries again.
             self._report_error(CameraError(f"The camera cannot be opened: {error}."), error)
             return 0.0
-        opened = time.monotonic()
+        opened_at = time.monotonic()
         if lost_at is not None:
-            log.info("The camera is back after %.0f s.", opened - lost_at)
+            log.info("The camera is back after %.0f s.", opened_at - lost_at)
         with camera, self._changed:
             self._camera = camera
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._camera is None or self._closing)
             self._camera = None
-        return time.monotonic() - opened
+        return time.monotonic() - opened_at
 
     def _wait_for_close(self, seconds: float) -> bool:
-        """Waits; True when the mirror closes."""
+        """Wait; return True when the camera is to be closed."""
         with self._changed:
             return self._changed.wait_for(lambda: self._closing, seconds)
 
@@ -162,18 +165,18 @@ class ReconnectingCamera(Camera):
             self._changed.notify_all()
 
     def _record_error(self, error: CameraError, bug: Exception | None, *, reported: bool) -> None:
-        """Keep the sentence for `latest`, and write it down, with what nobody foresaw, where it is another than before.
+        """Keep the error for `latest`, and log it if its message is new, with the traceback of an unexpected `bug`.
 
-        It may be tried again for weeks.
+        A message is logged only once in a row, as the camera may be tried for weeks.
         """
-        if str(error) != str(self._trouble):
+        if str(error) != str(self._error):
             log.warning("%s", error, exc_info=bug)
             self._unreported = not reported
-        self._trouble = error
+        self._error = error
 
 
 def _check_frame(frame: Frame) -> Frame:
-    """The frame, when all after it can work with its pictures; raises ValueError."""
+    """Return the frame if both pictures are H×W×3 of uint8, which everything else relies on; else raise ValueError."""
     for image in (frame.image, frame.small):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"it is {'×'.join(map(str, image.shape))} of {image.dtype} and not H×W×3 of uint8")
@@ -181,5 +184,5 @@ def _check_frame(frame: Frame) -> Frame:
 
 
 def _copy_error(error: CameraError) -> CameraError:
-    """The same error to be raised once more: an exception that is raised twice drags its first history along."""
+    """Return a new error with the same message: an exception raised twice carries its first traceback along."""
     return CameraStuck(str(error)) if isinstance(error, CameraStuck) else CameraError(str(error))

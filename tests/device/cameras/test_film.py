@@ -188,7 +188,7 @@ def test_a_file_that_is_neither_film_nor_picture_is_a_sentence(
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     with pytest.raises(
-        CameraError, match=r"film\.mp4 is neither a film nor a picture that can be read: give another\.$"
+        CameraError, match=r"film\.mp4 is neither a video nor a picture that can be read: choose another\.$"
     ):
         open_camera(str(path), size=SIZE)
     assert capfd.readouterr().err == "", "OpenCV and FFmpeg keep their own words to themselves"
@@ -270,7 +270,7 @@ def test_a_folder_shown_once_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fill", [lambda folder: None, lambda folder: (folder / "a.txt").write_text("a")])
 def test_a_folder_without_a_picture_is_a_sentence(fill: Callable[[Path], object], tmp_path: Path) -> None:
     fill(tmp_path)
-    with pytest.raises(CameraError, match=r"holds no picture that can be read: give another\.$"):
+    with pytest.raises(CameraError, match=r"holds no picture that can be read: choose another\.$"):
         open_camera(str(tmp_path), size=SIZE)
 
 

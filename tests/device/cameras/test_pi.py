@@ -144,7 +144,7 @@ def test_no_camera_on_the_connector_is_none_even_where_libcamera_lists_a_usb_one
     assert pi.find_camera() == 1
     monkeypatch.setattr(Picamera2, "models", (usb,))
     assert pi.find_camera() is None
-    with pytest.raises(CameraError, match=r"^No Pi camera found: see that its ribbon cable"):
+    with pytest.raises(CameraError, match=r"^No Pi camera found: push its ribbon cable"):
         pi.open_pi(SIZE, None)
 
 
@@ -215,7 +215,7 @@ def test_after_a_hang_no_request_is_left_waiting(hardware: CameraHardware) -> No
         hardware.silent = True
         time.sleep(0.5)
         camera.latest()  # the last before it hung
-        with pytest.raises(CameraError, match=r"silent for 0\.4 s: see to its ribbon cable"):
+        with pytest.raises(CameraError, match=r"no picture for 0\.4 s: check its ribbon cable"):
             camera.latest()
     assert picamera2.jobs == []
     assert hardware.open_count == 0

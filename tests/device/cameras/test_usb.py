@@ -91,10 +91,10 @@ def test_an_old_driver_that_does_not_tell_its_nodes_apart_is_taken_at_its_word()
     [
         (errno.ENOENT, "No camera found at {}: plug one in."),
         (errno.ENODEV, "No camera found at {}: plug one in."),
-        (errno.EACCES, "The camera {} may not be opened: put the mirror's user into the group video."),
-        (errno.EBUSY, "The camera {} is used by another program."),
-        (errno.ENOTTY, "{} is not a camera: choose another."),
-        (errno.EIO, "The camera {} does not answer (Input/output error): pull it out and plug it in again."),
+        (errno.EACCES, "The camera {} may not be opened: add the mirror's user to the group video."),
+        (errno.EBUSY, "The camera {} is used by another program: close that program."),
+        (errno.ENOTTY, "{} is not a camera: choose another device."),
+        (errno.EIO, "The camera {} does not answer (Input/output error): unplug it and plug it in again."),
     ],
 )
 def test_why_a_camera_cannot_be_opened_is_a_sentence(
@@ -114,7 +114,7 @@ def test_a_decoder_is_named_as_what_it_is(
 ) -> None:
     answer = pack_capability("bcm2835-codec", "bcm2835-codec-decode", node=MEMORY_TO_MEMORY)
     paths = plugged(tmp_path, monkeypatch, hardware, {"video10": answer})
-    with pytest.raises(CameraError, match=r"is not a camera but bcm2835-codec-decode: choose another\.$"):
+    with pytest.raises(CameraError, match=r"is not a camera but bcm2835-codec-decode: choose another device\.$"):
         usb.open_usb(paths["video10"], (640, 480), None)
 
 
@@ -183,7 +183,7 @@ def test_a_camera_that_stops_though_it_is_there_is_told_from_one_that_was_pulled
     path = plugged(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})["video0"]
     source = usb.UsbDevice(path, (640, 480), None)
     hardware.plugged = False
-    with pytest.raises(CameraError, match="gives no pictures: pull it out and plug it in again"):
+    with pytest.raises(CameraError, match="sends no pictures: unplug it and plug it in again"):
         source.grab()
     path.unlink()
     with pytest.raises(CameraError, match="was unplugged: plug it in again"):

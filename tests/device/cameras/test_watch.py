@@ -183,7 +183,7 @@ def test_a_short_silence_does_not_close_the_camera_and_a_long_one_does(cupboard:
         time.sleep(0.1)
         assert cupboard.cameras[0].closed == 0
         cupboard.cameras[0].fails = CameraSilent("The camera", 2.1)
-        with pytest.raises(CameraSilent, match=r"The camera has been silent for 2\.1 s\."):
+        with pytest.raises(CameraSilent, match=r"The camera has sent no picture for 2\.1 s\."):
             camera.latest()
         eventually(lambda: gives(camera))
         assert cupboard.cameras[0].closed == 1
@@ -192,7 +192,7 @@ def test_a_short_silence_does_not_close_the_camera_and_a_long_one_does(cupboard:
 def test_the_end_of_a_film_is_no_fault(cupboard: Cupboard) -> None:
     with ReconnectingCamera("any", size=(4, 4)) as camera:
         camera.latest()
-        cupboard.cameras[0].fails = EndOfVideo("The film is over.")
+        cupboard.cameras[0].fails = EndOfVideo("The video is over.")
         for _ in range(2):
             with pytest.raises(EndOfVideo):
                 camera.latest()
