@@ -1,7 +1,8 @@
-"""The estimator in a process of its own, watched: when it dies or hangs it is replaced, and the mirror goes on.
+"""`EstimatorProcess`: an estimator in a process that is replaced when it dies or hangs, so that the mirror goes on.
 
-libedgetpu aborts its whole process when a USB Coral is unplugged, and one that does not match the runtime segfaults;
-out here both are an event. `models.estimator.supervision` decides what happens next, `models.estimator.child` is the process.
+libedgetpu aborts its whole process when a USB Coral is unplugged, and segfaults if it does not match the runtime. In a
+process of its own, either is only an event. `models.estimator.supervision` decides what happens next;
+`models.estimator.child` is the process.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,46 +25,60 @@ from models.pose import Image, Pose
 
 logger = logging.getLogger(__name__)
 
-STARTING = "The estimator is being started."
+STARTING = "The estimator is starting."
 CLOSED = "The estimator is closed."
 
 
 class EstimatorUnavailable(RuntimeError):
-    """No poses for now: the message is a sentence for the visitor's screen, and a later frame may have them."""
+    """There are no poses for this frame, but there may be for a later one; the message is a sentence for the screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorOptions:
+    """Where and how an `EstimatorProcess` runs.
+
+    `device` "auto" uses an Edge TPU while one is attached. "edgetpu" also tries one that is not listed, and "cpu" never
+    searches for one; with either of the first two, poses are estimated on the CPU while there is no Edge TPU.
+
+    `size` (height, width) and `threads` are those of `Estimator`, for the model on the CPU. A call of `estimate` may
+    take `timeout` seconds and a start `start_timeout`; after that the process counts as hung. While there is no Edge
+    TPU, `probe_interval` seconds pass between two searches for one.
+    """
+
+    device: DevicePreference = "auto"
+    size: tuple[int, int] | None = None
+    threads: int | None = None
+    timeout: float = 5.0
+    start_timeout: float = 60.0
+    probe_interval: float = 60.0
 
 
 class EstimatorProcess:
-    """An estimator that outlives its process. For one thread; another may close it, and a call then fails as lost.
+    """An estimator that outlives its process.
 
-    `model` runs on the CPU, with `size` (height, width) and `threads` as `Estimator` takes them; `edgetpu_model` on
-    the Edge TPU, at the size it was compiled for. `device` is where to run: "auto" is on an Edge TPU while there is
-    one. "edgetpu" does not ask whether one is listed before it tries; it runs on the CPU too rather than not at all.
+    Only one thread may use it, but another may close it: a call that is under way then raises EstimatorUnavailable.
 
-    A call of `estimate` lasts `timeout` seconds at most; an estimator has `start_timeout` seconds to come up; an Edge
-    TPU is looked for every `probe_interval` seconds while there is none. Everything is tended by the calls of `estimate`:
-    there is no thread, and what happens between calls is seen at the next. `factory` and `list_attached` make the estimator
-    (in the child, so it must be a module's own function or class) and list the Edge TPUs.
+    `model` runs on the CPU, `edgetpu_model` on the Edge TPU at the size it was compiled for. There is no thread that
+    watches the processes: each call of `estimate` first does what has become due since the last call.
+
+    `factory` creates the estimator in the child, so it must be a function or class of a module; `list_attached` returns
+    the Edge TPUs that are plugged in.
     """
 
     def __init__(
         self,
         model: Path,
-        *,
         edgetpu_model: Path | None = None,
-        device: DevicePreference = "auto",
-        size: tuple[int, int] | None = None,
-        threads: int | None = None,
-        timeout: float = 5.0,
-        start_timeout: float = 60.0,
-        probe_interval: float = 60.0,
+        options: EstimatorOptions = EstimatorOptions(),
+        *,
         factory: EstimatorFactory = Estimator,
         list_attached: Callable[[], Sequence[str]] = list_edge_tpus,
     ) -> None:
+        size, threads = options.size, options.threads
         self._specs: dict[Device, EstimatorSpec] = {"cpu": EstimatorSpec(factory, model, "cpu", size, threads)}
         if edgetpu_model is not None:
             self._specs["edgetpu"] = EstimatorSpec(factory, edgetpu_model, "edgetpu", None, threads)
-        self._require_listed = device == "auto"
-        self._timeout, self._start_timeout = timeout, start_timeout
+        self._options = options
         self._list_attached = list_attached
         self._frame = SharedFrame()
         self._child: Child | None = None
@@ -73,7 +89,10 @@ class EstimatorProcess:
         self._closed = False
         now = time.monotonic()
         self._plan = supervision.initial_plan(
-            device, now, has_edgetpu_model=edgetpu_model is not None, probe_interval=probe_interval
+            options.device,
+            now,
+            has_edgetpu_model=edgetpu_model is not None,
+            probe_interval=options.probe_interval,
         )
         if self._plan.note:
             logger.warning(self._plan.note)
@@ -88,7 +107,7 @@ class EstimatorProcess:
         self.close()
 
     def close(self) -> None:
-        """End the processes, within a few seconds, and free the shared memory; a second time does nothing."""
+        """End the processes within a few seconds, and free the shared memory; do nothing the second time."""
         self._closed = True
         for child in (self._child, self._probe, *self._killed):
             if child is not None:
@@ -98,55 +117,58 @@ class EstimatorProcess:
 
     @property
     def device(self) -> Device:
-        """Where poses are estimated now."""
+        """The device that poses are estimated on now."""
         return self._plan.device
 
     @property
     def note(self) -> str | None:
-        """A sentence to say once (again when it changes) while poses are not estimated where they were wished."""
+        """A sentence to show once, and again when it changes, while the preferred device is not in use."""
         return self._plan.note
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width of the model's input; None while no estimator is up."""
+        """Height and width of the model's input; None while no estimator is ready."""
         return self._child.ready.size if self._child and self._child.ready else None
 
     @property
     def runtime(self) -> str | None:
-        """What runs the model, with its version; None while no estimator is up."""
+        """The runtime and its version; None while no estimator is ready."""
         return self._child.ready.runtime if self._child and self._child.ready else None
 
     @property
     def pid(self) -> int | None:
-        """The process that estimates or is to, None between two."""
+        """The id of the process that estimates, or starts to; None between two processes."""
         return self._child.pid if self._child else None
 
     def wait_until_ready(self, timeout: float = 90.0) -> None:
-        """Wait until the estimator is up; raises EstimatorLost after `timeout` seconds, or when it says why not."""
-        until = time.monotonic() + timeout
+        """Wait until poses can be estimated.
+
+        Raises EstimatorUnavailable after `timeout` seconds, or as soon as the estimator reports an error.
+        """
+        deadline = time.monotonic() + timeout
         while not self._poll_ready(now := time.monotonic()):
             if isinstance(self._failure, ChildReportedError):
                 raise EstimatorUnavailable(str(self._failure)) from self._failure
-            if now >= until:
+            if now >= deadline:
                 raise EstimatorUnavailable(self._status_message())
             time.sleep(0.01)
 
     def estimate(self, image: Image) -> list[Pose]:
-        """The people in `image` (H×W×3 uint8, RGB), in its pixels, best first.
+        """Return the people in `image` (H×W×3 uint8, RGB) in its pixels, best first.
 
-        Raises EstimatorLost while there is no estimator, and when it fails over this image, after `timeout` seconds
-        at the latest; ValueError when `image` is no such picture.
+        Raises EstimatorUnavailable while no estimator is ready, and if it fails over this image or takes longer than
+        the options' `timeout`; ValueError if `image` is not such a picture.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"a picture is H×W×3 of uint8, not {'×'.join(map(str, image.shape))} of {image.dtype}")
         if not self._poll_ready(time.monotonic()) or (child := self._child) is None:
             raise EstimatorUnavailable(self._status_message())
         try:
-            return child.estimate(image, self._timeout)
+            return child.estimate(image, self._options.timeout)
         except ChildError as failure:
             self._on_failure(failure, time.monotonic())
             raise EstimatorUnavailable(self._status_message()) from failure
-        except BaseException:  # Ctrl-C: the answer still to come would be taken for the next picture's
+        except BaseException:  # Ctrl-C: the answer that is still to come would be read as the next picture's
             self._kill(child)
             self._child = None
             raise
@@ -158,7 +180,7 @@ class EstimatorProcess:
         return self._child is not None and self._child.ready is not None
 
     def _update(self, now: float) -> None:
-        """Do what is due, without waiting for any of it."""
+        """Do what has become due, without waiting."""
         self._killed = [child for child in self._killed if not child.has_exited()]
         if self._child is None and now >= self._plan.start_at:
             self._start(now)
@@ -172,7 +194,7 @@ class EstimatorProcess:
     def _start(self, now: float) -> None:
         if self._closed:
             return
-        if self._plan.device == "edgetpu" and self._require_listed and not self._list_attached():
+        if self._plan.device == "edgetpu" and self._options.device == "auto" and not self._list_attached():
             self._set_plan(supervision.without_edgetpu(self._plan, now, supervision.NO_EDGE_TPU))
         try:
             self._child = Child(self._specs[self._plan.device], self._frame, now)
@@ -181,43 +203,43 @@ class EstimatorProcess:
 
     def _poll_start(self, child: Child, now: float) -> None:
         try:
-            if child.poll_ready(now, self._start_timeout):
+            if child.poll_ready(now, self._options.start_timeout):
                 self._on_ready(child, now)
         except ChildError as failure:
             self._on_failure(failure, now)
 
     def _on_ready(self, child: Child, now: float) -> None:
         self._child, self._ready_at, self._failure = child, now, None
-        logger.info("estimator up on %s after %.2f s: %s", self.device, now - child.started_at, child.ready)
+        logger.info("estimator ready on %s after %.2f s: %s", self.device, now - child.started_at, child.ready)
 
     def _on_failure(self, failure: ChildError, now: float) -> None:
-        """The child failed: see it off, and start the next when that is due at once."""
+        """Replace the failed child: at once, or when the plan says so."""
         child, self._child = self._child, None
-        came_up = child is not None and child.ready is not None
+        was_ready = child is not None and child.ready is not None
         if child is not None:
             self._kill(child)
-        if isinstance(failure, ChildReportedError) and not came_up and self.device == "edgetpu":
+        if isinstance(failure, ChildReportedError) and not was_ready and self.device == "edgetpu":
             self._failure = None
             self._set_plan(supervision.without_edgetpu(self._plan, now, _unusable_note(failure)))
         else:
             self._failure = failure
-            self._set_plan(supervision.after_failure(self._plan, now, now - self._ready_at if came_up else 0.0))
+            self._set_plan(supervision.after_failure(self._plan, now, now - self._ready_at if was_ready else 0.0))
             _log_failure(failure)
         if child is not None and now >= self._plan.start_at:
             self._start(now)
 
     def _start_probe(self, now: float) -> None:
-        """Look for an Edge TPU, and try the one there is in a second process: the first goes on meanwhile."""
+        """Search for an Edge TPU, and try it in a second process while the first goes on estimating."""
         self._set_plan(supervision.after_probe(self._plan, now))
         if self._list_attached():
             try:
                 self._probe = Child(self._specs["edgetpu"], self._frame, now)
             except OSError as error:
-                logger.warning("no second estimator could be started: %s", error)
+                logger.warning("the process that tries the Edge TPU could not be started: %s", error)
 
     def _poll_probe(self, probe: Child, now: float) -> None:
         try:
-            if not probe.poll_ready(now, self._start_timeout):
+            if not probe.poll_ready(now, self._options.start_timeout):
                 return
         except ChildError as failure:
             self._probe = None
@@ -249,12 +271,12 @@ class EstimatorProcess:
         if self._failure is None:
             return STARTING
         if isinstance(self._failure, ChildReportedError):
-            return f"The estimator is being started again: {self._failure}"
-        return f"{self._failure} and is being started again."
+            return f"The estimator is restarting: {self._failure}"
+        return f"{self._failure} and is restarting."
 
 
 def _unusable_note(failure: ChildError) -> str:
-    return f"Poses are estimated on the CPU, for the Edge TPU cannot be used: {failure}"
+    return f"Poses are estimated on the CPU, because the Edge TPU cannot be used: {failure}"
 
 
 def _log_failure(failure: ChildError) -> None:
