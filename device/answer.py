@@ -75,7 +75,7 @@ class Answerer:
     def _photo_for(self, match: Match, visitor: Pose, canvas: Size) -> PlacedPhoto | None:
         """The photo of a match: the one on the screen while the match stays the same, else a new one."""
         shown, photo = self._choice.shown, self._answer.photo
-        if shown is not None and shown.item == match.item and photo is not None and photo.canvas == canvas:
+        if shown is not None and shown[:2] == match[:2] and photo is not None and photo.canvas == canvas:
             return photo
         return place_photo(self._collection, match, canvas, visitor)
 
