@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import platformdirs
+
 from models.estimator.catalogue import BUNDLED_MODEL, DEFAULT_MODEL, Model, find_in_catalogue, suggest_names
 from models.estimator.surgery import ModelError
 
@@ -60,8 +62,7 @@ class ModelNotFoundError(FileNotFoundError):
 
 def cache_folder() -> Path:
     """Return the folder of downloaded models."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "pose-mirror" / "models"
+    return platformdirs.user_cache_path("pose-mirror").expanduser() / "models"
 
 
 def find_model(name: str) -> Path:
