@@ -220,8 +220,8 @@ build() {
 
 models_and_pictures() {
     local program=$1/bin/pose-mirror
-    step "Looking for PoseNet, which finds people better than the program's own network."
-    as_mirror "$program" models fetch || step "Without it the program's own is used; try again at any time."
+    step "Looking for PoseNet, which finds people better than the bundled model."
+    as_mirror "$program" models fetch || step "Without it the mirror uses the bundled model; try again at any time."
     step "Drawing the starter library, where it is not whole."
     as_mirror "$program" index starter || step "The mirror draws what is missing when it starts."
 }

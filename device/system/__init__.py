@@ -1,1 +1,1 @@
-"""The mirror as a guest of its system: systemd, signals, memory, background work."""
+"""What the mirror asks of its system: systemd, signals, memory, and drawing in the background."""

@@ -1,8 +1,8 @@
-"""The memory of a process that runs for weeks, with pictures coming and going in several threads.
+"""Keep the memory of a process that runs for weeks from growing, while pictures come and go in several threads.
 
-glibc gives each thread a heap of its own, keeps what is freed in each, in pieces between what stays, and puts ever
-larger pieces there: little by little the process grows, though it uses no more. (mallopt(3), malloc_trim(3); another C
-library does as it likes.)
+glibc gives each thread a heap of its own. What is freed stays in that heap, in pieces between memory still in use, and
+glibc puts ever larger objects there. The process then grows little by little although it does not use more memory. See
+mallopt(3) and malloc_trim(3). With another C library, both functions do nothing.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from typing import Final
 M_TRIM_THRESHOLD: Final = -1
 M_MMAP_THRESHOLD: Final = -3
 M_ARENA_MAX: Final = -8
-"""Of malloc.h."""
+"""mallopt's parameters, from malloc.h."""
 
 MMAP_THRESHOLD_BYTES: Final = 2_000_000
-"""Bytes from which a piece is no part of the heap, and goes back at once: photos are larger, a camera's pictures, which
-come 30 times a second, smaller."""
+"""Bytes from which memory is taken from the system directly, and returned to it as soon as it is freed.
+
+Photos are larger. A camera's frames, which come 30 times a second, are smaller and reuse memory of the heap.
+"""
 
 TRIM_THRESHOLD_BYTES: Final = 16_000_000
-"""Bytes that the heap may keep at its end, so that a frame's pictures need not be asked for anew each time."""
+"""Free bytes that may stay at the end of the heap, so that each frame's pictures need not ask the system again."""
 
 
 def configure() -> None:
-    """One heap for all threads, and large pieces outside of it; to be called before there are any threads.
+    """Use one heap for all threads, and take large objects from the system. Call it before starting any thread.
 
-    The interpreter's lock keeps them apart in any case.
+    One heap is enough, because the interpreter's lock keeps the threads apart in any case.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -37,6 +39,6 @@ def configure() -> None:
 
 
 def trim() -> None:
-    """What is free goes back to the system."""
+    """Return free memory to the system."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,6 +1,6 @@
-"""How the mirror ends: when it is told to, and its parts all at the same time, to take no longer than the slowest.
+"""End the mirror: on SIGTERM, and with all its parts at the same time, so that ending takes as long as the slowest.
 
-A service manager is patient for some seconds only, and what is killed then leaves something behind.
+A service manager waits only a few seconds before it kills a process, and a killed process cannot tidy up.
 """
 
 from __future__ import annotations
@@ -18,45 +18,50 @@ from types import FrameType
 from typing import Final
 
 CLOSE_TIMEOUT: Final = 3.5
-"""Seconds after which a part that still has not ended is left to the kernel."""
+"""Seconds to wait for the parts to close. The kernel ends what is left.
+
+Together with the rest of the exit this stays below the 4.5 s after which the kernel ends a mirror that hangs.
+"""
 
 RESEND_DELAY: Final = 0.05
-"""Seconds from raising SIGTERM's exception to seeing whether it got lost."""
+"""Seconds after which the signal is sent again, in case Python lost its exception."""
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def exit_on_sigterm(status: int, timeout: float | None = None) -> Iterator[None]:
-    """In here SIGTERM ends the program with `status`: through every `with`, and a second one disturbs none.
+    """Make SIGTERM exit the program with `status` while the context is open. Every `with` and `finally` still runs.
 
-    The kernel ends it (by SIGALRM) when it still hangs after `timeout` seconds, whatever it hangs in; None: never.
+    A second SIGTERM does not disturb the exit. If the program still hangs after `timeout` seconds, in whatever, the
+    kernel ends it with SIGALRM; None never does.
 
-    Python may lose the exception, in a destructor or where C calls Python, as pygame does: then it is raised again. An
-    import is finished first, which may also keep the import lock, or make another exception of it (`__set_name__`).
+    SIGTERM raises SystemExit. Python may lose an exception in a destructor, or where C code such as pygame's calls
+    Python, so the signal is sent again until the exception arrives. During an import nothing is raised, because the
+    import lock could stay locked, or another exception could replace this one (`__set_name__`).
     """
-    heard = False
+    received = False
 
     def handler(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        if not heard and timeout is not None:
+        nonlocal received
+        if not received and timeout is not None:
             signal.setitimer(signal.ITIMER_REAL, timeout)
-        heard = True
+        received = True
         if _is_exiting():
             return
-        start_new_thread(_resend_signal, (number,))  # threading's has locks that may be held by what was interrupted
+        start_new_thread(_resend_signal, (number,))  # threading.Thread takes locks that the interrupted code may hold
         if not _is_importing(frame):
             raise SystemExit(status)
 
-    before = signal.signal(signal.SIGTERM, handler)
+    previous = signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if heard else before)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if received else previous)
 
 
 def _is_exiting() -> bool:
-    """Whether a `with` or `finally` is just being left because of a SystemExit."""
+    """Return whether a SystemExit is already on its way out through `with` and `finally`."""
     error = sys.exc_info()[1]
     while error is not None and not isinstance(error, SystemExit):
         error = error.__context__
@@ -64,7 +69,7 @@ def _is_exiting() -> bool:
 
 
 def _is_importing(frame: FrameType | None) -> bool:
-    """Whether what a signal interrupted is, at whatever depth, part of an import."""
+    """Return whether the interrupted code is part of an import, at any depth."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -78,22 +83,24 @@ def _resend_signal(number: int) -> None:
 
 
 def close_all(timeout: float = CLOSE_TIMEOUT, /, **closers: Callable[[], object]) -> None:
-    """Call each of `closers` in a thread of its own, and return when all have, after `timeout` seconds at most.
+    """Call each of `closers` in a thread of its own. Return when all have returned, or after `timeout` seconds.
 
-    Which part, by its name here, raises something or does not end is in the log.
+    The log names each part, by its keyword here, that raises an exception or does not end in time.
     """
-    threads = [threading.Thread(target=_close, args=one, name=one[0], daemon=True) for one in closers.items()]
+    threads = [
+        threading.Thread(target=_close, args=(name, close), name=name, daemon=True) for name, close in closers.items()
+    ]
     for thread in threads:
         thread.start()
     end = time.monotonic() + timeout
     for thread in threads:
         thread.join(max(end - time.monotonic(), 0.0))
         if thread.is_alive():
-            log.warning("The mirror's %s does not end, and is left behind.", thread.name)
+            log.warning("The mirror's %s does not end in time, so the mirror ends without it.", thread.name)
 
 
-def _close(name: str, closing: Callable[[], object]) -> None:
+def _close(name: str, close: Callable[[], object]) -> None:
     try:
-        closing()
+        close()
     except Exception:
-        log.exception("The mirror's %s did not end in good order", name)
+        log.exception("The mirror's %s failed while it was being closed", name)

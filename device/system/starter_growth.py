@@ -1,6 +1,6 @@
-"""The starter library goes on growing while the mirror runs, in a process that takes only time nobody else wants.
+"""Draw the rest of the starter library while the mirror runs, in a process that uses only idle time.
 
-The process ends with the mirror, however that ends. What it has drawn until then stays, and the next start goes on.
+The process ends with the mirror, even one that is killed. The pictures drawn so far stay, and the next start resumes.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from typing import Final
 import cv2
 
 from index.build.starter import PICTURE_COUNT, PICTURES_PER_STEP, grow
-from index.library import LibraryError, load_manifest
+from index.errors import LibraryError
+from index.library import load_manifest
 from models.processes import raise_oom_score, spawn_python
 
 MIN_FREE_BYTES: Final = 500_000_000
-"""Bytes that must be free on the disk: three times what the whole starter library takes."""
+"""Bytes that must be free on the disk: three times what the complete starter library takes."""
 
 GRACE_SECONDS: Final = 2.5
-"""Seconds that the process has for clearing up; where they do not suffice, who draws next does it."""
+"""Seconds the process has to tidy up. If that is not enough, the next process that draws does it."""
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def grow_in_background(folder: Path, *, count: int = PICTURE_COUNT, step: int = PICTURES_PER_STEP) -> Iterator[None]:
-    """Has another process draw what the starter library in `folder` lacks of `count`, as long as the context is open.
+    """Draw the starter library in `folder` up to `count` pictures in another process, while the context is open.
 
-    Where that cannot be, or all is drawn, there is no process.
+    The library is swapped every `step` pictures. No process starts if the library is complete. If the folder cannot be
+    written to, or the disk has too little room, none starts either, and the log says why.
     """
     try:
         if load_manifest(folder).pictures >= count:
@@ -44,9 +46,9 @@ def grow_in_background(folder: Path, *, count: int = PICTURE_COUNT, step: int = 
             return
     except LibraryError:
         pass
-    obstacle = _obstacle(folder.parent)
+    obstacle = _find_obstacle(folder.parent)
     if obstacle:
-        log.info("The starter library stays as it is: %s.", obstacle)
+        log.info("The starter library does not grow: %s.", obstacle)
         yield
         return
     process = _start_process(folder, count, step)
@@ -56,19 +58,21 @@ def grow_in_background(folder: Path, *, count: int = PICTURE_COUNT, step: int = 
         _stop_process(process)
 
 
-def _obstacle(place: Path) -> str | None:
-    """Why a library cannot grow in a folder."""
-    if not os.access(place, os.W_OK | os.X_OK):
-        return f"{place} cannot be written to"
-    free = shutil.disk_usage(place).free
-    return f"only {free / 1e6:.0f} MB are free in {place}" if free < MIN_FREE_BYTES else None
+def _find_obstacle(folder: Path) -> str | None:
+    """Return why a library cannot grow in a folder, or None."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder} cannot be written to"
+    free = shutil.disk_usage(folder).free
+    if free < MIN_FREE_BYTES:
+        return f"only {free / 1e6:.0f} MB are free in {folder}, and {MIN_FREE_BYTES / 1e6:.0f} MB must be"
+    return None
 
 
 def _start_process(folder: Path, count: int, step: int) -> subprocess.Popen[bytes]:
-    """A process that runs `main`. Its standard input is never written to: when that ends, the mirror has ended."""
-    idle = "import os; os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
+    """Start a process that runs `main`. Its standard input ends when the mirror ends, and tells it so."""
+    step_back = "import os; os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
     return spawn_python(
-        f"{idle}; from device.system.starter_growth import main; main()",
+        f"{step_back}; from device.system.starter_growth import main; main()",
         folder,
         str(count),
         str(step),
@@ -79,7 +83,9 @@ def _start_process(folder: Path, count: int, step: int) -> subprocess.Popen[byte
 
 def _stop_process(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
-    with suppress(OSError):  # where that is allowed: on a busy machine it would have no time to clear up
+    with suppress(
+        OSError
+    ):  # an idle process would get no time to tidy up on a busy machine; not every user may do this
         os.sched_setscheduler(process.pid, os.SCHED_OTHER, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, process.pid, 0)
     process.stdin.close()
@@ -91,16 +97,16 @@ def _stop_process(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """The process's life: draw until all is there, or the mirror ends; half a library is cleared away."""
+    """Draw until the library is complete or the mirror ends. An unfinished library is deleted."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    raise_oom_score(1000)  # of all there is, this can be spared best
+    raise_oom_score(1000)  # if memory runs out, this process is the first to go
     cv2.setNumThreads(1)
     try:
         grow(Path(sys.argv[1]), int(sys.argv[2]), step=int(sys.argv[3]), workers=1)
     except LibraryError as error:
-        sys.exit(f"The starter library stays as it is: {error}")
+        sys.exit(f"The starter library does not grow: {error}")
 
 
 def _exit_with_parent() -> None:

@@ -1,7 +1,7 @@
-"""What systemd is told of a mirror that runs as its service: that it is up, how it does, and that frames move.
+"""Report to systemd that the mirror is up, how it is doing, and that frames keep coming; and ask about its service.
 
-The protocol is that of sd_notify(3): KEY=value lines in datagrams to the socket that $NOTIFY_SOCKET names. Where there
-is none, as on a desktop, nobody is told anything.
+The protocol is that of sd_notify(3): KEY=value lines in datagrams to the socket that $NOTIFY_SOCKET names. Without that
+variable, as on a desktop, nothing is sent.
 """
 
 from __future__ import annotations
@@ -14,102 +14,117 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-if TYPE_CHECKING:  # the command line needs no camera to say its last words
+if TYPE_CHECKING:  # the command line needs this module, but no camera and no screen
     from device.mirror import Moment
 
 SERVICE_NAME: Final = "pose-mirror"
 
 WATCHDOG_INTERVAL: Final = 1.0
+"""Seconds between two messages to the watchdog, which restarts a mirror after 15 s without one (WatchdogSec)."""
+
 STATUS_INTERVAL: Final = 5.0
-"""Seconds between two words to the watchdog, and between two of how the mirror does."""
+"""Seconds between two status texts, and over which each averages."""
+
+START_TIMEOUT: Final = 30.0
+"""Seconds that a long start asks for with each message: far more than drawing one starter picture takes."""
+
+QUERY_TIMEOUT: Final = 5.0
+"""Seconds to wait for `systemctl`, which answers at once unless systemd hangs."""
 
 LAST_WORDS_FILE: Final = "last-words"
-"""The file in the service's folder from which `systemd/say-why` takes what it writes on the display."""
+"""The file in the service's runtime folder. `systemd/say-why` shows its text on the display while no mirror runs."""
 
 
 class Notifier:
-    """The service manager's ear; `address` is $NOTIFY_SOCKET, empty where nobody listens."""
+    """Send messages to the service manager. `address` is the value of $NOTIFY_SOCKET, or empty if nobody listens."""
 
     def __init__(self, address: str = "") -> None:
-        # "@" stands for the zero byte of a name that is no file's.
+        # "@" stands for the zero byte with which the name of an abstract socket begins.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Notifier:
-        """The one that this process was started with."""
+        """Return the notifier for the service manager that started this process."""
         return cls(environ.get("NOTIFY_SOCKET", ""))
 
     def notify(self, **values: str) -> None:
-        """Say KEY=value for each; whether anybody hears it is not the mirror's trouble."""
+        """Send KEY=value for each value. Errors are ignored: the mirror runs without a service manager too."""
         if not self._address:
             return
-        said = "\n".join(f"{key}={' '.join(value.split())}" for key, value in values.items())
+        message = "\n".join(f"{key}={' '.join(value.split())}" for key, value in values.items())
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
-            sender.sendto(said.encode(), self._address)
+            sender.sendto(message.encode(), self._address)
 
-    def notify_starting(self, status: str, seconds: float = 30.0) -> None:
-        """The start goes on and takes longer: `status` is being done, and the next word comes within `seconds`."""
+    def notify_starting(self, status: str, seconds: float = START_TIMEOUT) -> None:
+        """Say that the start takes longer: `status` is being done, and the next message comes within `seconds`."""
         self.notify(STATUS=status, EXTEND_TIMEOUT_USEC=f"{seconds * 1e6:.0f}")
 
     def notify_stopping(self) -> None:
-        """The mirror was asked to end, and does."""
+        """Say that the mirror is ending."""
         self.notify(STOPPING="1")
 
 
 class Heartbeat:
-    """Tells by what is drawn that the mirror is up and alive. `device` says where poses are estimated now.
+    """Report that the mirror is up, and that it is still alive, from what it draws.
 
-    READY with the first picture that shows what the camera sees, or says why it does not. The watchdog is fed for as
-    long as new moments come from the thread that senses and are drawn by the one that shows: either that hangs is
-    noticed. A camera that is missing is no hang, as the mirror then says so, and neither is a display that is not
-    plugged in (`dark`), for which it waits.
+    READY is sent with the first drawing that shows what the camera sees, or that says why there is nothing to see. The
+    watchdog gets its messages as long as the sensing thread delivers new moments and the main thread draws them, so a
+    hang of either is noticed. A missing camera is not a hang, because the mirror then says so on the screen; neither is
+    a missing display, for which the mirror waits.
+
+    `device` returns where poses are estimated now, and `display_missing` whether no display is plugged in.
     """
 
-    def __init__(self, notifier: Notifier, device: Callable[[], str], dark: Callable[[], bool] = lambda: False) -> None:
-        self._notifier, self._device, self._dark = notifier, device, dark
+    def __init__(
+        self, notifier: Notifier, device: Callable[[], str], display_missing: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._notifier, self._device, self._display_missing = notifier, device, display_missing
         self._last: Moment | None = None
         self._ready = False
-        self._fed = 0.0
-        self._since, self._frames, self._latency = 0.0, 0, 0.0
+        self._watchdog_at = 0.0
+        self._status_at, self._frames, self._latency = 0.0, 0, 0.0
 
     def on_drawn(self, moment: Moment, now: float) -> None:
-        """The moment is on the screen at `now`, seconds of time.monotonic(); to be called after every drawing."""
+        """Note that a moment is on the screen. Call it after every drawing; `now` is in seconds of time.monotonic()."""
         if moment is self._last or (moment.frame is None and not moment.faults):
             return
         self._last = moment
         if not self._ready:
             self._ready = True
-            self._since = self._fed = now
+            self._status_at = self._watchdog_at = now
             self._notifier.notify(READY="1", STATUS="The first picture is on the display.")
         if moment.frame is not None:
             self._frames += 1
             self._latency += now - moment.frame.captured_at
-        if now - self._fed >= WATCHDOG_INTERVAL:
-            self._fed = now
+        if now - self._watchdog_at >= WATCHDOG_INTERVAL:
+            self._watchdog_at = now
             self._notifier.notify(WATCHDOG="1")
-        if now - self._since >= STATUS_INTERVAL:
-            self._notifier.notify(STATUS=self._status(moment, now - self._since))
-            self._since, self._frames, self._latency = now, 0, 0.0
+        if now - self._status_at >= STATUS_INTERVAL:
+            self._notifier.notify(STATUS=self._describe(moment, now - self._status_at))
+            self._status_at, self._frames, self._latency = now, 0, 0.0
 
-    def _status(self, moment: Moment, seconds: float) -> str:
-        """How it does, as "24 fps, 61 ms from camera to display, estimated on the Edge TPU", and what is wrong."""
-        faults = (*moment.faults, "No display is plugged in.") if self._dark() else moment.faults
+    def _describe(self, moment: Moment, seconds: float) -> str:
+        """Return how it is doing: "24 fps, 61 ms from camera to display, estimated on the CPU.", and its faults."""
+        faults = (*moment.faults, "No display is plugged in.") if self._display_missing() else moment.faults
         if not self._frames:
-            return " ".join(faults) or "No frames come."
+            return " ".join(faults) or "No frames arrive."
         fps, latency = self._frames / seconds, 1000 * self._latency / self._frames
-        said = f"{fps:.0f} fps, {latency:.0f} ms from camera to display, {describe_device(self._device())}."
-        return " ".join([said, *faults])
+        performance = f"{fps:.0f} fps, {latency:.0f} ms from camera to display, {describe_device(self._device())}."
+        return " ".join([performance, *faults])
 
 
 def describe_device(device: str) -> str:
-    """Where poses are estimated, in the status's words."""
+    """Return where poses are estimated, in the words of the status."""
     return f"estimated on the {({'cpu': 'CPU', 'edgetpu': 'Edge TPU'}).get(device, device)}"
 
 
 class ServiceStatus(NamedTuple):
-    """The installed service: whether it is up ("active", "activating", "failed", "inactive"), what its mirror said of
-    itself, and how often it had to be started again."""
+    """The state of the installed service.
+
+    `state` is "active", "activating", "failed" or "inactive". `status_text` is what its mirror last reported, and
+    `restarts` how often systemd restarted it.
+    """
 
     state: str
     status_text: str
@@ -117,20 +132,21 @@ class ServiceStatus(NamedTuple):
 
 
 def query_service(name: str = SERVICE_NAME) -> ServiceStatus | None:
-    """How the installed service does; None where there is none, or no systemd."""
-    asked = ["systemctl", "show", name, "--property=LoadState,ActiveState,StatusText,NRestarts"]
+    """Return the state of the installed service; None if it is not installed, or if there is no systemd."""
+    command = ["systemctl", "show", name, "--property=LoadState,ActiveState,StatusText,NRestarts"]
     try:
-        ran = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_TIMEOUT, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    found = dict(line.partition("=")[::2] for line in ran.stdout.splitlines())
-    if found.get("LoadState") != "loaded":
+    properties = dict(line.partition("=")[::2] for line in result.stdout.splitlines())
+    if properties.get("LoadState") != "loaded":
         return None
-    return ServiceStatus(found.get("ActiveState", ""), found.get("StatusText", ""), int(found.get("NRestarts") or 0))
+    restarts = int(properties.get("NRestarts") or 0)
+    return ServiceStatus(properties.get("ActiveState", ""), properties.get("StatusText", ""), restarts)
 
 
 def write_last_words(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Leave the sentence with which the service's mirror ends for the display that is then without one."""
+    """Leave the message that ends the service's mirror, so that `systemd/say-why` can show it on the display."""
     folder = environ.get("RUNTIME_DIRECTORY", "") if environ.get("NOTIFY_SOCKET") else ""
     if folder:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""One heap for all threads, and what is free of it given back: asked of glibc itself, in a process of its own."""
+"""One heap for all threads, and free memory returned to the system: glibc itself is asked, in another process."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library does as it likes")
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these heaps")
 
-HEAPS = """
+LIST_HEAPS = """
 import ctypes, os, sys, threading
 from device.system import heap
-if "settled" in sys.argv:
+if "configured" in sys.argv:
     heap.configure()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
@@ -28,29 +28,31 @@ libc.malloc_info(0, file)
 libc.fflush(None)
 """
 
-GIVEN_BACK = """
+TRIM = """
 import os
 from device.system import heap
-def held():
+def resident_bytes():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 pieces = [bytes(100_000) for _ in range(1000)]
 kept = pieces[::50]
 del pieces
-before = held()
+before = resident_bytes()
 heap.trim()
-print(before - held())
+print(before - resident_bytes())
 """
 
 
-def told(program: str, *words: str) -> str:
-    return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True).stdout
+def output_of(program: str, *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_all_threads_share_one_heap() -> None:
-    assert told(HEAPS).count("<heap nr=") > 1, "else there is nothing to share"
-    assert told(HEAPS, "settled").count("<heap nr=") == 1
+    assert output_of(LIST_HEAPS).count("<heap nr=") > 1, "without this, the next line would prove nothing"
+    assert output_of(LIST_HEAPS, "configured").count("<heap nr=") == 1
 
 
-def test_what_is_free_between_other_things_goes_back_to_the_system() -> None:
-    assert int(told(GIVEN_BACK)) > 50_000_000
+def test_returns_free_memory_between_objects() -> None:
+    assert int(output_of(TRIM)) > 50_000_000

@@ -1,4 +1,4 @@
-"""The mirror's end: all parts at once, none waited for too long, and the kernel's help where all else hangs."""
+"""The mirror's end: all parts at once, no long wait for any, and the kernel's help when everything hangs."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ import pytest
 from device.system.shutdown import close_all
 
 
-def test_parts_end_at_the_same_time() -> None:
-    began = time.monotonic()
+def test_closes_all_parts_at_the_same_time() -> None:
+    start = time.monotonic()
     close_all(**{f"part{number}": lambda: time.sleep(0.2) for number in range(10)})
-    assert 0.2 <= time.monotonic() - began < 1.0
+    assert 0.2 <= time.monotonic() - start < 1.0
 
 
-def test_a_part_that_hangs_is_named_and_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    hangs, ended = threading.Event(), threading.Event()
-    began = time.monotonic()
-    close_all(0.3, camera=lambda: hangs.wait(10), gif=ended.set)
-    assert time.monotonic() - began < 1.0
-    assert ended.is_set()
+def test_ends_without_a_part_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
+    hang_over, closed = threading.Event(), threading.Event()
+    start = time.monotonic()
+    close_all(0.3, camera=lambda: hang_over.wait(10), gif=closed.set)
+    assert time.monotonic() - start < 1.0
+    assert closed.is_set()
     assert [record.getMessage() for record in caplog.records] == [
-        "The mirror's camera does not end, and is left behind."
+        "The mirror's camera does not end in time, so the mirror ends without it."
     ]
-    hangs.set()
+    hang_over.set()
 
 
-def test_what_a_part_raises_keeps_no_other_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_closes_the_other_parts_after_an_error(caplog: pytest.LogCaptureFixture) -> None:
     def fails() -> None:
         raise OSError("The bus is gone.")
 
-    ended = threading.Event()
-    close_all(camera=fails, gif=ended.set)
-    assert ended.is_set()
-    assert "The mirror's camera did not end in good order" in caplog.text
+    closed = threading.Event()
+    close_all(camera=fails, gif=closed.set)
+    assert closed.is_set()
+    assert "The mirror's camera failed while it was being closed" in caplog.text
     assert "The bus is gone." in caplog.text
 
 
-HANGS = """
+HANG = """
 import sys, time
 from device.cli import main as cli
 cli.EXIT_TIMEOUT = 0.5
-def hang(asked):
+def hang(args):
     try:
         print("here", flush=True)
         time.sleep(60)
@@ -60,48 +60,46 @@ sys.exit(cli.main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "within"), [(["run"], -signal.SIGALRM, 5.0), (["index", "info", "x"], None, 1.5)]
+    ("arguments", "status", "seconds"), [(["run"], -signal.SIGALRM, 5.0), (["index", "info", "x"], None, 1.5)]
 )
-def test_the_kernel_ends_a_mirror_that_hangs_and_no_other_command(
-    words: list[str], status: int | None, within: float
-) -> None:
-    """A build clears up as long as that takes; a mirror's visitors, and who stops it, do not wait."""
-    with subprocess.Popen([sys.executable, "-c", HANGS, *words], stdout=subprocess.PIPE, text=True) as program:
+def test_the_kernel_ends_only_a_mirror_that_hangs(arguments: list[str], status: int | None, seconds: float) -> None:
+    """A build may tidy up as long as it takes. A mirror may not: visitors and the service manager wait for it."""
+    with subprocess.Popen([sys.executable, "-c", HANG, *arguments], stdout=subprocess.PIPE, text=True) as program:
         try:
             assert program.stdout is not None
             assert program.stdout.readline() == "here\n"
             program.send_signal(signal.SIGTERM)
             if status is None:
                 with pytest.raises(subprocess.TimeoutExpired):
-                    program.wait(within)
+                    program.wait(seconds)
             else:
-                assert program.wait(within) == status
+                assert program.wait(seconds) == status
         finally:
             program.kill()
 
 
-LOSES = """
+LOSE_THE_SIGNAL = """
 import os, signal, sys, time, weakref
 from device.cli import main as cli
-def signalled(*_):
+def send_sigterm(*_):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.01)
-class Dies:
-    __del__ = signalled
+class Deleted:
+    __del__ = send_sigterm
 class Referred:
     pass
 def destructor():
-    Dies()
+    Deleted()
 def weak_reference():
     referred = Referred()
-    kept = weakref.ref(referred, signalled)
+    kept = weakref.ref(referred, send_sigterm)
     del referred
 def clears_errors():
-    try:  # as C code does without a word
-        signalled()
+    try:  # C code swallows exceptions like this
+        send_sigterm()
     except BaseException:
         pass
-def run(asked):
+def run(args):
     globals()[sys.argv[1]]()
     print("lost", flush=True)
     try:
@@ -110,56 +108,54 @@ def run(asked):
         try:
             [][0]
         except IndexError:
-            signalled()
-        signalled()
+            send_sigterm()
+        send_sigterm()
         time.sleep(0.2)
-        print("cleared up", flush=True)
+        print("tidied up", flush=True)
 cli._load_command = lambda function: run
 sys.exit(cli.main(sys.argv[2:]))
 """
 
 
 @pytest.mark.parametrize("place", ["destructor", "weak_reference", "clears_errors"])
-@pytest.mark.parametrize(("words", "status"), [(["run"], 0), (["index", "info", "x"], 128 + signal.SIGTERM)])
-def test_a_signal_whose_exception_is_lost_ends_the_program_all_the_same_and_once(
-    words: list[str], status: int, place: str
-) -> None:
-    program = [sys.executable, "-c", LOSES, place, *words]
-    ran = subprocess.run(program, capture_output=True, text=True, timeout=10, check=False)
-    assert ran.returncode == status, ran.stderr
-    assert ran.stdout == "lost\ncleared up\n"
+@pytest.mark.parametrize(("arguments", "status"), [(["run"], 0), (["index", "info", "x"], 128 + signal.SIGTERM)])
+def test_ends_once_although_python_lost_the_signal(arguments: list[str], status: int, place: str) -> None:
+    program = [sys.executable, "-c", LOSE_THE_SIGNAL, place, *arguments]
+    result = subprocess.run(program, capture_output=True, text=True, timeout=10, check=False)
+    assert result.returncode == status, result.stderr
+    assert result.stdout == "lost\ntidied up\n"
 
 
-IMPORTS = """
+IMPORT = """
 import sys, time
 from device.cli import main as cli
-def run(asked):
+def run(args):
     import slow
     time.sleep(20)
 cli._load_command = lambda function: run
 sys.exit(cli.main(["run"]))
 """
 
-SLOW = """
+SLOW_MODULE = """
 import os, signal, time
 os.kill(os.getpid(), signal.SIGTERM)
 class Named:
     def __set_name__(self, owner, name):
-        time.sleep(0.2)  # Python 3.11 makes a RuntimeError of whatever is raised here
+        time.sleep(0.2)  # Python 3.11 makes a RuntimeError of any exception raised here
 try:
     class Owner:
         name = Named()
 except Exception:
-    print("took it for its own")
+    print("swallowed it")
 print("imported", flush=True)
 """
 
 
-def test_an_import_is_finished_before_the_program_ends(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(SLOW)
+def test_finishes_an_import_before_it_ends(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_MODULE)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    words = [sys.executable, "-c", IMPORTS]
-    ran = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=10, check=False)
-    assert ran.stdout == "imported\n"
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
+    program = [sys.executable, "-c", IMPORT]
+    result = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=10, check=False)
+    assert result.stdout == "imported\n"
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""

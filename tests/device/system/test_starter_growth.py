@@ -1,4 +1,4 @@
-"""The process that draws the rest of the starter library: it steps back, ends with the mirror, and loses nothing."""
+"""The process that draws the rest of the starter library: it uses idle time, ends with the mirror, loses nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -32,51 +33,54 @@ with grow_in_background(Path(sys.argv[1]), count=3000, step=3000):
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ensure_starter_library(tmp_path_factory.mktemp("starter") / "library", count=3)
 
 
 @pytest.fixture
-def folder(short: Path, tmp_path: Path) -> Path:
-    """A starter library of three pictures."""
-    return Path(shutil.copytree(short, tmp_path / "starter"))
+def folder(small_library: Path, tmp_path: Path) -> Path:
+    """A starter library with three pictures."""
+    return Path(shutil.copytree(small_library, tmp_path / "starter"))
 
 
-def wait_until(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it did not come to pass"
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"it did not happen within {seconds} s"
         time.sleep(0.02)
 
 
-def growers(folder: Path) -> list[int]:
-    """The processes that draw into a folder."""
-    found = []
+def drawing_processes(folder: Path) -> list[int]:
+    """Return the ids of the processes that draw into a folder."""
+    ids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if os.fsencode(folder) in words and any(b"device.system.starter_growth" in word for word in words):
-            found.append(int(process.name))
-    return found
+        if os.fsencode(folder) in arguments and any(
+            b"device.system.starter_growth" in argument for argument in arguments
+        ):
+            ids.append(int(process.name))
+    return ids
 
 
 def unfinished(folder: Path) -> Path:
+    """Return where a library is written until it is complete."""
     return folder.parent / f".{folder.name}.building"
 
 
-def test_a_library_in_use_grows_step_by_step_at_the_lowest_priority(folder: Path) -> None:
+def test_a_library_in_use_grows_at_the_lowest_priority(folder: Path) -> None:
     with Collection(Library.open(folder)) as collection, grow_in_background(folder, count=7, step=2):
-        wait_until(lambda: bool(growers(folder)))
-        (pid,) = growers(folder)
+        wait_until(lambda: bool(drawing_processes(folder)))
+        (pid,) = drawing_processes(folder)
         wait_until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
         assert os.getpriority(os.PRIO_PROCESS, pid) == 19
         wait_until(lambda: Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n")
-        looks, sizes = count(1), {3}
+        checks, sizes = count(1), {3}
 
         def grown() -> bool:
-            collection.refresh(next(looks) * CHECK_INTERVAL)
+            collection.refresh(next(checks) * CHECK_INTERVAL)
             sizes.add(len({collection.item(number).picture for number in range(len(collection.keypoints))}))
             return 7 in sizes
 
@@ -85,56 +89,56 @@ def test_a_library_in_use_grows_step_by_step_at_the_lowest_priority(folder: Path
     assert verify_library(folder).pictures == 7
 
 
-def test_the_drawing_ends_with_the_mirror_and_leaves_nothing_half_done(folder: Path) -> None:
+def test_ends_with_the_mirror_and_tidies_up(folder: Path) -> None:
     with grow_in_background(folder, count=3000, step=3000):
         wait_until(unfinished(folder).exists)
-    assert growers(folder) == []
+    assert drawing_processes(folder) == []
     assert not unfinished(folder).exists()
     assert count_drawn(folder) == 3
 
 
-def test_the_drawing_ends_with_a_mirror_that_is_killed(folder: Path) -> None:
-    killed = subprocess.Popen([sys.executable, "-c", MIRROR, folder], cwd=ROOT)
+def test_ends_with_a_mirror_that_is_killed(folder: Path) -> None:
+    mirror = subprocess.Popen([sys.executable, "-c", MIRROR, folder], cwd=ROOT)
     try:
         wait_until(unfinished(folder).exists)
     finally:
-        killed.send_signal(signal.SIGKILL)
-        killed.wait()
-    wait_until(lambda: not growers(folder) and not unfinished(folder).exists())
+        mirror.send_signal(signal.SIGKILL)
+        mirror.wait()
+    wait_until(lambda: not drawing_processes(folder) and not unfinished(folder).exists())
     assert count_drawn(folder) == 3
 
 
 def fails(*_: object) -> NoReturn:
-    raise AssertionError("a process was begun")
+    raise AssertionError("a process was started")
 
 
-def test_a_library_that_has_all_its_pictures_has_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starts_no_process_for_a_complete_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "_start_process", fails)
     with grow_in_background(folder, count=3):
         pass
 
 
-def test_on_a_disk_that_is_nearly_full_nothing_is_drawn(
+def test_draws_nothing_on_a_disk_that_is_nearly_full(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(growth, "_start_process", fails)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 9 * 10**8, 10**8))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8))
     with caplog.at_level("INFO"), grow_in_background(folder):
         pass
     assert "only 100 MB are free" in caplog.text
 
 
-def test_where_nothing_can_be_written_nothing_is_drawn(
+def test_draws_nothing_in_a_folder_it_cannot_write(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(growth, "_start_process", fails)
-    monkeypatch.setattr(os, "access", lambda *_: False)  # these tests may be run by root, who can write anywhere
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root, who may run these tests, can write anywhere
     with caplog.at_level("INFO"), grow_in_background(folder):
         pass
     assert "cannot be written to" in caplog.text
 
 
-def test_two_mirrors_do_not_draw_into_one_library(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_mirrors_do_not_draw_the_same_library(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with grow_in_background(folder, count=3000, step=3000):
         wait_until(unfinished(folder).exists)
         with grow_in_background(folder, count=3000, step=3000):

@@ -270,7 +270,7 @@ def test_a_mirror_that_was_stopped_starts_again_at_once(tmp_path: Path) -> None:
 
 def test_a_mirror_that_its_own_alarm_ended_was_told_to_end(tmp_path: Path) -> None:
     said = said_on_the_console(tmp_path, SERVICE_RESULT="signal", EXIT_STATUS="ALRM")
-    assert "started again" not in said
+    assert "restarting" not in said
 
 
 def test_a_mirror_that_was_stopped_leaves_the_display_empty(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_what_is_said_stays_while_it_is_tried_again(tmp_path: Path) -> None:
 def test_the_display_says_what_the_mirror_said_last(tmp_path: Path) -> None:
     (tmp_path / "last-words").write_text("The model is missing: pose-mirror models fetch.\n")
     said = said_on_the_console(tmp_path, SERVICE_RESULT="exit-code", EXIT_STATUS="1")
-    assert "The mirror is being started again." in said
+    assert "The mirror is restarting." in said
     assert "The model is missing: pose-mirror models fetch." in said
     assert not (tmp_path / "last-words").exists(), "it is not true of the next failure"
 
@@ -306,9 +306,9 @@ def test_the_display_takes_no_orders_from_last_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("result", "sentence"),
     [
-        ("watchdog", "It stood still."),
-        ("timeout", "It took too long."),
-        ("signal", "It ended by itself (signal, SEGV)."),
+        ("watchdog", "It stopped responding."),
+        ("timeout", "It took too long to start or to stop."),
+        ("signal", "It stopped unexpectedly (signal, SEGV)."),
     ],
 )
 def test_the_display_says_how_a_mirror_without_words_ended(tmp_path: Path, result: str, sentence: str) -> None:
