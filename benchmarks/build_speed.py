@@ -26,7 +26,8 @@ from typing import NamedTuple
 
 from index import pictures
 from index.build.people import estimator_factory
-from index.build.pipeline import build
+from index.build.pipeline import BuildOptions, build
+from index.build.scan import ScanSettings
 from models.estimator.estimator import Estimator
 from models.pose import Image
 
@@ -87,7 +88,7 @@ def measure_build(files: list[Path], model: Path, workers: int) -> tuple[Through
     looking: list[float] = []
 
     def told(done: int, total: int | None, what: str) -> None:
-        if what == "Looking":
+        if what == "Scanning photos":
             looking.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +100,7 @@ def measure_build(files: list[Path], model: Path, workers: int) -> tuple[Through
         finder = estimator_factory(model)
         library = Path(folder) / "library"
         count = build(
-            [photos], library, open_estimator=finder, model=("m", "0" * 64), workers=workers, progress=told
+            [photos], library, ScanSettings(finder, ("m", "0" * 64)), BuildOptions(workers=workers), progress=told
         ).scanned
         seconds, cpu = time.perf_counter() - start, (cpu_seconds() - used) / count * 1000
         return Throughput(count / seconds, cpu), Throughput(count / (looking[-1] - looking[0]), cpu)

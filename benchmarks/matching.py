@@ -21,13 +21,13 @@ from PIL import Image as pillow
 
 from benchmarks.vptree.move_mirror import Tree, mirrored, nearest_weighted, pose_vectors
 from index.agreement import agreement
-from index.build.writer import NewItem, write_library
 from index.library import Library
 from index.match import Matcher, find_exhaustively
 from models.estimator.estimator import Estimator, size_for
 from models.estimator.fetch import DEFAULT_MODEL, find_model
 from models.pose import Floats, Pose
 from models.seen import LIBRARY_SCORE
+from tests.support.libraries import NewItem, write_library
 
 MIN_BOX_SIZE = 60.0
 """Pixels, the root of the points' box: the points of smaller people are labelled too roughly to compare."""

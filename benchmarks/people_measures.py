@@ -18,7 +18,6 @@ from PIL import Image as pillow
 
 from index.agreement import agreement
 from index.build import starter
-from index.build.writer import NewItem, write_library
 from index.library import Library
 from index.match import Match, Matcher
 from models.estimator.estimator import Estimator, size_for
@@ -34,6 +33,7 @@ from models.pose import LEFT_HIP, RIGHT_SHOULDER, Floats, Image, Pose
 from models.seen import AGREEMENT_SCORE
 from models.train import measure
 from tests.support.coco_photos import Photo, average_precision, is_large
+from tests.support.libraries import NewItem, write_library
 
 if TYPE_CHECKING:
     from models.train.studio import Scene

@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.matching import classify_people, percentiles, run_matcher
-from index.build.writer import LibraryWriter, NewItem
+from index.build.photo import NewPose
+from index.build.writer import LibraryWriter
 from index.library import Library
 from index.match import find_exhaustively
 from models.pose import Floats, Pose
@@ -128,7 +129,7 @@ def _build_library(people: Floats, count: int, folder: Path) -> None:
 
     with LibraryWriter(folder) as writer:
         for number, one in enumerate(jittered_copies(people, count)):
-            writer.add(NewItem(None, one))
+            writer.add_pose(NewPose(one))
             if number % 100_000 == 0:
                 progress(number, count, "Writing")
         writer.finish(progress=progress)

@@ -23,10 +23,11 @@ from PIL import Image as Pillow
 
 from benchmarks.matching import classify_people
 from index.agreement import agreement
-from index.build.starter import draw_items
-from index.build.writer import NewItem, write_library
+from index.build.photo import NewPicture
+from index.build.starter import draw_new_picture
+from index.build.writer import LibraryWriter
 from models.figures import draw_picture
-from models.pose import MIRROR_ORDER
+from models.pose import MIRROR_ORDER, Floats
 
 REPORT_COUNTS = (300, 600, 1500, 3000)
 """After how many pictures coverage is told."""
@@ -45,32 +46,34 @@ def main() -> None:
     asked = arguments.parse_args()
     if asked.sheet:
         write_contact_sheet(asked.sheet)
-    items: list[NewItem] = []
+    people: list[Floats] = []
     numbers: list[int] = []
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library"
-        write_library(draw_in_processes(asked.count, asked.workers, items, numbers), library)
+        with LibraryWriter(library) as writer:
+            for number, picture in enumerate(draw_in_processes(asked.count, asked.workers)):
+                writer.add(picture)
+                people += picture.people
+                numbers += [number] * len(picture.people)
+            writer.finish()
         taken = time.perf_counter() - start
         size = sum(file.stat().st_size for file in library.rglob("*") if file.is_file())
     used = sum(
         usage.ru_utime + usage.ru_stime
         for usage in (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
-    print(f"{asked.count} pictures, {len(items)} people: {taken:.0f} s with {asked.workers} processes, ", end="")
+    print(f"{asked.count} pictures, {len(people)} people: {taken:.0f} s with {asked.workers} processes, ", end="")
     print(f"{used / asked.count * 1000:.0f} ms of a core and {size / asked.count / 1000:.1f} kB each, ", end="")
     print(f"{size / 1e6:.0f} MB in all")
     if asked.people:
-        print_coverage(asked.people, np.array([item.keypoints for item in items], np.float32), np.array(numbers))
+        print_coverage(asked.people, np.array(people, np.float32), np.array(numbers))
 
 
-def draw_in_processes(count: int, workers: int, items: list[NewItem], numbers: list[int]) -> Iterator[NewItem]:
-    """Draws pictures in several processes; notes whoever is in them, and in which picture."""
+def draw_in_processes(count: int, workers: int) -> Iterator[NewPicture]:
+    """Draw pictures in several processes, in their order."""
     with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        for number, people in enumerate(pool.map(draw_items, range(count), chunksize=8)):
-            items += people
-            numbers += [number] * len(people)
-            yield from people
+        yield from pool.map(draw_new_picture, range(count), chunksize=8)
 
 
 def print_coverage(people: Path, drawn_people: np.ndarray, numbers: np.ndarray) -> None:

@@ -1,14 +1,12 @@
-"""Picture files of any sort, read as people see them, and made ready for the display."""
+"""Picture files: read them in any usual format, upright and in sRGB, and encode them as JPEG."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,35 +16,34 @@ from PIL import Image as Pillow
 from PIL import ImageCms, UnidentifiedImageError
 
 from index import web
-from index.fingerprint import fingerprint
 from models.pose import Floats, Image
 from models.text import printable
 
 FORMATS: Final = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
-"""What is read. Pillow knows more, among them EPS, which it hands to another program to run."""
+"""Formats that are read. Pillow knows more, but runs another program for some of them, such as EPS."""
 
 MAX_PIXELS = 80_000_000
-"""A picture of more is left out: decoded, it takes more memory than a Raspberry Pi can spare."""
+"""Larger pictures are refused, because decoding one takes more memory than a Raspberry Pi can spare."""
 
 LONG_SIDE = 1920
-"""Pixels of a stored picture's longer side: a full-HD display's."""
+"""Pixels of a stored picture's longer side: those of a full-HD display."""
 
 JPEG_QUALITY = 88
-"""JPEG quality: differences are not seen at a display's distance, and it halves the size of 95."""
+"""JPEG quality of a stored picture. Its file has half the size of 95, and visitors see no difference."""
 
 THUMBNAIL_SIZE, THUMBNAIL_QUALITY = 160, 70
-"""Pixels of a thumbnail's longer side, and its JPEG quality: some 5 kB."""
+"""Pixels of a thumbnail's longer side, and its JPEG quality. A thumbnail takes about 5 kB."""
 
 MAX_TEXT_LENGTH = 200
-"""Characters of a title or a name; some cameras and programs write pages."""
+"""Characters that are kept of a title or a name. Some cameras and programs write pages of text there."""
 
 MAX_URL_LENGTH = 2000
-"""Characters of a URL, which leads nowhere when it is cut."""
+"""Characters that are kept of a URL: many more than of a title, because a URL that is cut leads nowhere."""
 
 ErrorKind = Literal["cannot be read", "not a picture", "damaged", "too large"]
 
 ORIENTATION_TAG, ARTIST_TAG = 0x0112, 0x013B
-"""Tags of EXIF 2.3."""
+"""Tag numbers of EXIF 2.3."""
 
 TRANSPOSE_BY_ORIENTATION: Final = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -57,11 +54,11 @@ TRANSPOSE_BY_ORIENTATION: Final = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by EXIF's orientation."""
+"""How to turn a picture upright, by its EXIF orientation. Orientation 1 is upright."""
 
 
 class PictureError(ValueError):
-    """A file that gives no picture: `kind` says of which sort, the text is a sentence that names the file."""
+    """A file without a picture that can be read. The text is one sentence that names it; `kind` sorts the reasons."""
 
     def __init__(self, file: Path | str, kind: ErrorKind, problem: str) -> None:
         super().__init__(f"{printable(file)} {problem}.")
@@ -70,7 +67,7 @@ class PictureError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A picture as people see it: `image` upright RGB, perhaps scaled down; `width` and `height` before that."""
+    """A decoded picture: `image` is upright RGB, perhaps scaled down; `width` and `height` are the size before that."""
 
     image: Image
     width: int
@@ -78,49 +75,24 @@ class Picture:
     author: str | None
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedPicture:
-    """A picture as a library keeps it: JPEG, RGB, upright, scaled to the display."""
-
-    jpeg: bytes
-    width: int
-    height: int
-    fingerprint: bytes
-
-    @cached_property
-    def name(self) -> str:
-        """Its file's name in the library: the sha256 of what is in it."""
-        return f"{hashlib.sha256(self.jpeg).hexdigest()}.jpg"
-
-
-@dataclass(frozen=True, eq=False)
-class StoredPicture:
-    """A picture that already lies somewhere as a library keeps it: its file is linked, or copied, and not read."""
-
-    file: Path
-    width: int
-    height: int
-    fingerprint: bytes
-
-    @property
-    def name(self) -> str:
-        """Its file's name in the library: the sha256 of what is in it."""
-        return self.file.name
-
-
 def read_image(file: Path | str) -> Image:
-    """The picture in a file or at a URL, H×W×3 RGB: upright as EXIF says, in sRGB, on white, the first of its frames.
+    """Read the picture in a file or at a URL as H×W×3 RGB.
 
-    Raises PictureError when there is none that can be read.
+    It comes upright (by its EXIF orientation), in sRGB, with transparent parts on white; of an animation, the first
+    frame. Raises PictureError.
     """
     return load_picture(file, None).image
 
 
 def load_picture(file: Path | str, long_side: int | None) -> Picture:
-    """As `read_image`, with the longer side at most `long_side` pixels. Raises PictureError."""
+    """Read a picture as `read_image` does, scaled down so that its longer side is at most `long_side` pixels.
+
+    Raises PictureError.
+    """
     data = read_bytes(file)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; the first is our own gate
+        # Pillow warns of large pictures, which `MAX_PIXELS` limits here, and of odd metadata, which does not matter.
+        warnings.simplefilter("ignore")
         try:
             with Pillow.open(io.BytesIO(data), formats=_readable_formats()) as opened:
                 return _decode(opened, file, long_side)
@@ -136,33 +108,31 @@ def load_picture(file: Path | str, long_side: int | None) -> Picture:
             raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
 
 
-def encode_picture(image: Image, long_side: int = LONG_SIDE, quality: int = JPEG_QUALITY) -> EncodedPicture:
-    """A picture made ready for a library; key points in it are to be scaled by the ratio of the sizes."""
+def encode_jpeg(image: Image, long_side: int, quality: int) -> tuple[bytes, Image]:
+    """Scale an image down to at most `long_side` pixels on its longer side; return the JPEG and the scaled image."""
     picture = _scale_down(Pillow.fromarray(image), long_side)
     jpeg = io.BytesIO()
     picture.save(jpeg, "JPEG", quality=quality)
-    return EncodedPicture(jpeg.getvalue(), *picture.size, fingerprint(np.asarray(picture)))
+    return jpeg.getvalue(), np.asarray(picture)
 
 
 def make_thumbnail(image: Image) -> bytes:
-    """A small JPEG of a picture, for pages."""
-    jpeg = io.BytesIO()
-    _scale_down(Pillow.fromarray(image), THUMBNAIL_SIZE).save(jpeg, "JPEG", quality=THUMBNAIL_QUALITY)
-    return jpeg.getvalue()
+    """Return a small JPEG of a picture, for the report."""
+    return encode_jpeg(image, THUMBNAIL_SIZE, THUMBNAIL_QUALITY)[0]
 
 
 def clean_text(value: object) -> str | None:
-    """A title or name from anywhere as one line of text; None when nothing is left."""
+    """Return a title or name from an unknown source as one line of printable text, or None if it has no text."""
     plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
-    plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves of characters are no text
+    plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # lone surrogates become �
     line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     return line[: MAX_URL_LENGTH if web.is_url(line) else MAX_TEXT_LENGTH] or None
 
 
 def read_bytes(file: Path | str) -> bytes:
-    """The bytes of a plain file, or of what a URL names. Raises PictureError.
+    """Return the bytes of a regular file or of what a URL leads to. Raises PictureError.
 
-    What is no plain file is not opened: opening a pipe would wait for somebody to write to it.
+    Nothing but a regular file is opened: opening a pipe would wait until somebody writes to it.
     """
     try:
         if isinstance(file, str):
@@ -173,7 +143,7 @@ def read_bytes(file: Path | str) -> bytes:
             place = file
         status = os.stat(place)
         if not stat.S_ISREG(status.st_mode):
-            raise PictureError(file, "cannot be read", "is no plain file")
+            raise PictureError(file, "cannot be read", "is not a regular file")
         if status.st_size > web.MAX_BYTES:
             raise web.TooLargeError(f"more than {web.MAX_BYTES // 1_000_000} MB")
         return place.read_bytes()
@@ -181,9 +151,9 @@ def read_bytes(file: Path | str) -> bytes:
         raise
     except web.TooLargeError as error:
         raise PictureError(file, "too large", f"is too large ({error})") from error
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte, from somebody's list of files
-        said = getattr(error, "strerror", None) or error
-        raise PictureError(file, "cannot be read", f"cannot be read ({said})") from error
+    except (OSError, ValueError) as error:  # ValueError: a table can name a file with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise PictureError(file, "cannot be read", f"cannot be read ({reason})") from error
 
 
 def _readable_formats() -> list[str]:
@@ -195,8 +165,8 @@ def _unidentified_reason(data: bytes) -> str:
     if not data:
         return "is empty"
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return "is a HEIC picture, which is not read here: save it as JPEG"
-    return "is not a picture that can be read here"
+        return "is a HEIC picture, which is not supported: save it as JPEG"
+    return "is not a picture, or has a format that is not supported: save it as JPEG or PNG"
 
 
 def _decode(opened: Pillow.Image, file: Path | str, long_side: int | None) -> Picture:
@@ -205,10 +175,10 @@ def _decode(opened: Pillow.Image, file: Path | str, long_side: int | None) -> Pi
         raise PictureError(
             file, "too large", f"has {width}×{height} pixels, more than {MAX_PIXELS // 1_000_000} million"
         )
-    # JPEG can come out at ½, ¼ or ⅛, and much sooner
+    # The JPEG decoder can scale to ½, ¼ or ⅛ by itself, which is much faster.
     drafted = None if long_side is None else opened.draft(None, _fit_size(width, height, long_side))
     opened.load()
-    orientation, author = _read_metadata(opened)  # not before: TIFF is turned by loading it
+    orientation, author = _read_metadata(opened)  # after load(), which turns a TIFF upright by itself
     if drafted is None:
         width, height = opened.size
     picture = _scale_down(_to_eight_bits(opened), long_side)
@@ -222,7 +192,7 @@ def _read_metadata(opened: Pillow.Image) -> tuple[int, str | None]:
     try:
         exif = opened.getexif()
         return int(exif.get(ORIENTATION_TAG, 1)), clean_text(exif.get(ARTIST_TAG))
-    except Exception:  # a picture is worth showing when its metadata is not worth reading
+    except Exception:  # the picture may be fine even if its metadata is damaged
         return 1, None
 
 
@@ -232,22 +202,22 @@ def _turn_upright(picture: Pillow.Image, orientation: int) -> Pillow.Image:
 
 
 def _to_eight_bits(picture: Pillow.Image) -> Pillow.Image:
-    """The picture as L, RGB, RGBA or CMYK."""
+    """Return the picture as L, RGB, RGBA or CMYK."""
     if picture.mode in ("L", "RGB", "RGBA", "CMYK"):
         return picture
     if picture.mode.startswith("I;16"):
         return Pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
         return Pillow.fromarray(_to_grey(np.array(picture, np.float32), picture.mode))
-    see_through = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
-    return picture.convert("RGBA" if see_through else "RGB")
+    transparent = picture.mode in ("LA", "PA", "La", "RGBa") or "transparency" in picture.info
+    return picture.convert("RGBA" if transparent else "RGB")
 
 
 def _to_grey(numbers: Floats, mode: str) -> npt.NDArray[np.uint8]:
-    """Numbers of 32 bits as bytes; they are changed, as there may not be the memory for them once more."""
+    """Return 32-bit numbers as bytes, and overwrite the numbers: there may not be enough memory for a copy."""
     np.nan_to_num(numbers, copy=False)
     low, high = float(numbers.min()), float(numbers.max())
-    # 16 bits in 32 are PNG's and TIFF's; other ranges have no rule, so black to white is what there is
+    # PNG and TIFF store 16-bit grey in 32-bit integers. Nothing defines other ranges: spread them from black to white.
     if mode == "I" and low >= 0:
         low, high = 0, 65535
     scale = 255 / (high - low) if high > low else 0
@@ -257,7 +227,7 @@ def _to_grey(numbers: Floats, mode: str) -> npt.NDArray[np.uint8]:
 
 
 def _to_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
-    """RGB as displays take it: the colour profile applied, what is seen through on white."""
+    """Return the picture in sRGB: its colour profile applied, transparent parts on white."""
     if picture.mode == "RGBA":
         white = Pillow.new("RGBA", picture.size, "white")
         picture = Pillow.alpha_composite(white, picture).convert("RGB")
@@ -270,7 +240,7 @@ def _to_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
                 )
                 picture = picture if converted is None else converted
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass  # a profile that cannot be read or is for other colours: the picture as it is
+            pass  # the profile is damaged or is for other colours: keep the colours as they are
     return picture.convert("RGB")
 
 

@@ -39,24 +39,22 @@ def build(args: argparse.Namespace) -> int:
     """Build a library from sources; print what was skipped and why, and what to do next."""
     from index.build import pipeline
     from index.build.people import estimator_factory
+    from index.build.scan import ScanSettings
     from models.estimator.model_files import AUTO, require_model, select_model
 
     name = args.model or AUTO
     scans_photos = any(source.exists() and source.suffix.lower() not in LABELLED_SUFFIXES for source in args.sources)
     model = require_model(name) if scans_photos else select_model(name).file
+    settings = ScanSettings(estimator_factory(model, args.size), (model.stem, sha256(model.read_bytes()).hexdigest()))
+    options = pipeline.BuildOptions(
+        workers=args.workers or len(os.sched_getaffinity(0)),
+        dask=args.dask,
+        images=args.images,
+        licences=args.licence,
+        fresh=args.fresh,
+    )
     with progress_reporter() as progress:
-        report = pipeline.build(
-            args.sources,
-            args.out,
-            open_estimator=estimator_factory(model, args.size),
-            model=(model.stem, sha256(model.read_bytes()).hexdigest()),
-            workers=args.workers or len(os.sched_getaffinity(0)),
-            dask=args.dask,
-            images=args.images,
-            licences=args.licence,
-            fresh=args.fresh,
-            progress=progress,
-        )
+        report = pipeline.build(args.sources, args.out, settings, options, progress)
     print(report)
     if report.pictures:
         print(f"See it in the mirror: pose-mirror run --library {shlex.quote(str(args.out))}")

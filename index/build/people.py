@@ -1,4 +1,4 @@
-"""Who of the people in a photo is worth a display of their own."""
+"""Decide which people a photo shows well enough to become items."""
 
 from __future__ import annotations
 
@@ -16,62 +16,63 @@ from models.pose import Floats, Image, Pose
 from models.seen import LIBRARY_SCORE
 
 MIN_PERSON_SCORE = 0.4
-"""A pose scored less is often no person: PoseNet reports down to 0.2, where folds and shadows come in."""
+"""Pose score of a person. Poses below it are often folds or shadows; PoseNet reports scores down to 0.2."""
 
 MIN_KEYPOINTS, MIN_BODY_KEYPOINTS = 8, 6
-"""Of 17 and of the 12 below the head: shoulders, arms and hips, or more. Of less no pose can be told."""
+"""Seen key points a person needs: of all 17, and of the 12 below the head, such as shoulders, arms and hips. Fewer do
+not show a pose."""
 
 MIN_PERSON_SIZE_RATIO = 0.3
-"""The longer side of somebody's points in parts of the photo's shorter one: the photo is to show them, not a view."""
+"""The longer side of a person's box, in parts of the photo's shorter side. Smaller people are part of a view."""
 
 FOREGROUND_SIZE_RATIO = 0.6
-"""Somebody this much smaller than the largest person stands behind them."""
+"""Size of a person, in parts of the largest person's size, below which they count as background."""
 
 CROWD_SIZE = 5
-"""So many people of about one size: a visitor would not know who of them is meant."""
+"""People in the foreground that make a crowd: a visitor would not know which of them they are like."""
 
 MIN_PHOTO_SIDE = 100
-"""A photo whose shorter side is smaller is only blocks on a display."""
-
+"""Pixels of a photo's shorter side. On a display, a smaller photo shows its pixels as blocks."""
 
 BLUR_THRESHOLD = 0.45
-"""Of `blur` from here on: edges are wider than about a twentieth of the person, at least along one direction."""
+"""Value of `blur` from which a person is blurred: in one direction at least, edges are wider than about a twentieth of
+the person."""
 
 BLUR_SIDE = 160
-"""Somebody is made no larger than this to judge blur, in pixels of the longer side: it counts for what is seen of them,
-and neither for how many pixels a camera has nor for its noise."""
+"""Pixels of a person's longer side, to which larger people are scaled down before measuring blur. So it depends on what
+can be seen of them, not on the camera's resolution or noise."""
 
 EDGE_PERCENT = 10
-"""Per cent of places whose change is largest: edges, which noise and plain walls are not."""
+"""Per cent of pixels that count as edges: those with the largest change, which leaves out noise and plain walls."""
 
 
 class PoseEstimator(Protocol):
-    """Finds the people in pictures, as `models.estimator.estimator.Estimator` does."""
+    """Finds people in pictures, as `models.estimator.estimator.Estimator` does."""
 
     def estimate(self, image: Image) -> list[Pose]:
-        """The people in a picture, best first, in its pixels."""
+        """Return the people in a picture, best first, in its pixels."""
         ...
 
 
 EstimatorFactory = Callable[[], AbstractContextManager[PoseEstimator]]
-"""Opens a finder; has to be picklable, as every process that looks at pictures opens its own."""
+"""Opens an estimator. It must be picklable, because every photo worker opens its own."""
 
 
 def estimator_factory(model: Path, size: tuple[int, int] | None = None) -> EstimatorFactory:
-    """What opens PoseNet in each process that looks at pictures, with one thread: there are processes enough."""
+    """Return what opens PoseNet in each photo worker, with one thread, because the workers already use all cores."""
     return partial(Estimator, model, size=size, threads=1)
 
 
 def select_prominent(people: Sequence[Pose], width: int, height: int) -> list[Floats] | str:
-    """The key points (17×3, unseen ones 0) of those whom a photo of this size shows well, or why there is nobody.
+    """Return the key points (17×3, 0 where unseen) of the people a photo of this size shows well, or why it has none.
 
-    Labelled people have scores of 0 and 1 and pass the same gates.
+    Labelled people, whose scores are 0 or 1, pass the same checks.
     """
     if min(width, height) < MIN_PHOTO_SIDE:
         return "too small"
     if not any(_is_person(pose) for pose in people):
         return "no person"
-    # Also somebody whom the estimator is not sure of may be the one that the photo shows.
+    # The largest may have a low score and still be the person that the photo is about.
     largest = max(_size(pose) for pose in people)
     near = [pose for pose in people if _is_person(pose) and _size(pose) >= FOREGROUND_SIZE_RATIO * largest]
     if len(near) >= CROWD_SIZE:
@@ -83,16 +84,16 @@ def select_prominent(people: Sequence[Pose], width: int, height: int) -> list[Fl
 
 
 def is_sharp(image: Image, keypoints: Floats) -> bool:
-    """Whether a picture (H×W×3) is sharp where somebody is (17×3, third ≤ 0 where unseen)."""
+    """Return whether a picture (H×W×3) is sharp around a person (17×3, score ≤ 0 where unseen)."""
     return blur(image, keypoints) < BLUR_THRESHOLD
 
 
 def blur(image: Image, keypoints: Floats) -> float:
-    """How blurred a picture (H×W×3) is where somebody is (17×3), from 0, where each edge is one step, to 1.
+    """Return how blurred a picture (H×W×3) is around a person (17×3), from 0, if each edge is one step, to 1.
 
-    It is the share of the steepest edges that is left when the picture is blurred along their direction once more: a
-    sharp picture loses much by that and a blurred one little (Crete et al., "The blur effect", 2007). The mean of the
-    worst two of four directions, as movement blurs along one and near it. 0 where there are no edges at all.
+    It is the share of the steepest edges that is left after blurring the picture further along their direction: a sharp
+    picture loses much by that, a blurred one little (Crete et al., "The blur effect", 2007). The result is the mean of
+    the worst two of four directions, because movement blurs along one direction and those near it. 0 without any edges.
     """
     grey = _grey_crop(image, keypoints)
     if min(grey.shape) < 3:
@@ -107,7 +108,7 @@ def blur(image: Image, keypoints: Floats) -> float:
 
 
 def _grey_crop(image: Image, keypoints: Floats) -> Floats:
-    """The part of a picture around somebody's points in grey, its longer side at most `BLUR_SIDE`."""
+    """Return the part of a picture around a person in grey, scaled down to `BLUR_SIDE` if it is larger."""
     height, width = image.shape[:2]
     seen = keypoints[keypoints[:, 2] > 0, :2]
     points = np.clip(seen.round().astype(int), 0, (width - 1, height - 1))
@@ -123,20 +124,22 @@ def _grey_crop(image: Image, keypoints: Floats) -> Floats:
 
 
 def _directions() -> tuple[tuple[Floats, Floats], ...]:
-    """Sobel's change across, down and along both diagonals, and a blur of nine pixels' length along each."""
+    """Return Sobel's filters across, down and along both diagonals, each with a blur of nine pixels along it."""
     across = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
     falling = (across + across.T) / np.sqrt(np.float32(2))
     rising = (across - across.T) / np.sqrt(np.float32(2))
     level, slope = np.ones((1, 9), np.float32), np.eye(7, dtype=np.float32)
     pairs = (across, level), (across.T, level.T), (falling, slope), (rising, slope[::-1])
-    return tuple((np.array(change, np.float32), np.array(blur / blur.sum(), np.float32)) for change, blur in pairs)
+    return tuple(
+        (np.array(change, np.float32), np.array(smooth / smooth.sum(), np.float32)) for change, smooth in pairs
+    )
 
 
 _DIRECTIONS: Final = _directions()
 
 
 def seen_keypoints(pose: Pose) -> Floats:
-    """17×3 with zeros for what the estimator only guessed."""
+    """Return a pose's key points, 17×3, with zeros for those that the estimator only guessed."""
     return np.where(pose.scores[:, None] >= LIBRARY_SCORE, pose.keypoints, 0).astype(np.float32)
 
 
@@ -151,6 +154,6 @@ def _has_enough_keypoints(pose: Pose) -> bool:
 
 
 def _size(pose: Pose) -> float:
-    """The longer side of the box around somebody's points, in pixels."""
+    """Return the longer side of the box around a person's key points, in pixels."""
     box = pose.box(LIBRARY_SCORE)
     return 0.0 if box is None else max(box[2] - box[0], box[3] - box[1])

@@ -1,24 +1,29 @@
-"""What every source is read into: photos to look at, with whom to thank for them, and what gave nothing and why."""
+"""What a build passes on: a photo as a source names it, and a picture that is ready for a library."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple, Self
 
-from index.pictures import clean_text
-from models.pose import Floats
+import numpy as np
+
+from index.fingerprint import fingerprint
+from index.pictures import JPEG_QUALITY, LONG_SIDE, clean_text, encode_jpeg
+from models.pose import Floats, Image
 from models.text import printable
 
 
 class SourceError(ValueError):
-    """A source that cannot be used at all: one sentence that names it and what was found."""
+    """A source that a build cannot use at all. The text is one sentence that names the source and the problem."""
 
 
 class Credit(NamedTuple):
-    """Whom to thank for a picture, as far as it is known."""
+    """Title, author, licence and source of a picture; None for what is not known."""
 
     title: str | None = None
     author: str | None = None
@@ -27,24 +32,16 @@ class Credit(NamedTuple):
     source_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Something that gave nothing to the library: its name, of which sort the reason is, and the reason's sentence.
-
-    `thumbnail` is a small JPEG of it, where it could be read.
-    """
-
-    name: str
-    kind: str
-    reason: str
-    thumbnail: bytes | None = None
+NO_CREDIT: Final = Credit()
+"""The credit of a picture of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A picture to look at, by its file or its URL; where people labelled it, `people` N×17×3.
+    """A picture or video to scan: its file or URL, and its credit.
 
-    They are pixels of a picture of `size` (width, height).
+    `people` are the key points (N×17×3) of the people whom somebody labelled in it, in pixels of a picture of `size`
+    (width, height). Without labels it is None, and the estimator finds the people.
     """
 
     file: Path | str
@@ -53,22 +50,76 @@ class Photo:
     size: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NewPicture:
+    """A picture that is ready for a library, with the people in it.
+
+    `name` is its file's name in the library: the sha256 of the JPEG, and .jpg. `content` is the JPEG, or the file with
+    that name in a journal or another library. Each of `people` is 17×3 key points in pixels of this JPEG, with a score
+    ≤ 0 where unseen.
+    """
+
+    name: str
+    width: int
+    height: int
+    fingerprint: bytes
+    content: bytes | Path
+    people: Sequence[Floats] = ()
+    credit: Credit = NO_CREDIT
+
+    @classmethod
+    def encode(cls, image: Image, *, long_side: int = LONG_SIDE, quality: int = JPEG_QUALITY) -> Self:
+        """Encode an image as JPEG, its longer side at most `long_side` pixels; people and credit are added later."""
+        jpeg, scaled = encode_jpeg(image, long_side, quality)
+        height, width = scaled.shape[:2]
+        return cls(f"{sha256(jpeg).hexdigest()}.jpg", width, height, fingerprint(scaled), jpeg)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewPose:
+    """One person for a library, without a picture: 17×3 key points, and the (width, height) they refer to if known."""
+
+    keypoints: Floats
+    credit: Credit = NO_CREDIT
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A photo or row that a build skips: its name, the kind of reason, and the reason as a sentence.
+
+    `thumbnail` is a small JPEG of the photo, if it can be read.
+    """
+
+    name: str
+    kind: str
+    reason: str
+    thumbnail: bytes | None = None
+
+
+def scale_keypoints(keypoints: Floats, x: float, y: float) -> Floats:
+    """Return 17×3 key points for their picture resized by `x` across and `y` down."""
+    # Pixel centres have whole coordinates, so a picture's left edge is at -0.5 in every size.
+    points = np.column_stack([(keypoints[:, :2] + 0.5) * (x, y) - 0.5, keypoints[:, 2]])
+    return np.where(keypoints[:, 2:] > 0, points, 0).astype(np.float32)
+
+
 def title_from_name(file: Path) -> str | None:
-    """A title from a file's name."""
+    """Make a title of a file's name."""
     return clean_text(file.stem.replace("_", " "))
 
 
 def check_regular_file(file: Path) -> None:
-    """Raises ImportFailed for what is no plain file: opening a pipe would wait for somebody to write to it."""
+    """Raise SourceError unless it is a regular file: opening a pipe would wait until somebody writes to it."""
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):
-            raise SourceError(f"{printable(file)} is no plain file.")
+            raise SourceError(f"{printable(file)} is not a regular file.")
     except OSError as error:
         raise SourceError(f"{printable(file)} cannot be read ({error.strerror}).") from error
 
 
 def is_file(file: Path) -> bool:
-    """Whether there is a file of a name that stands in another file, and so can be as long as anything."""
+    """Return whether there is such a file; False for a name that no file can have, such as one that is too long."""
     try:
         return file.is_file()
     except OSError:
@@ -76,8 +127,8 @@ def is_file(file: Path) -> bool:
 
 
 def describe_error(error: BaseException) -> str:
-    """What an error says, as a phrase for a sentence."""
-    said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+    """Return an error's text as a phrase for a sentence."""
     if isinstance(error, KeyError):
         return f"it has no `{printable(str(error.args[0]))}`"
-    return printable(said)[:200].rstrip(".") or type(error).__name__
+    text = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+    return printable(text)[:200].rstrip(".") or type(error).__name__

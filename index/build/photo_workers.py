@@ -1,4 +1,4 @@
-"""Photos and videos → people with their pictures, by as many processes as asked for."""
+"""Photo workers: processes on this machine that scan photos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import stat
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -19,47 +19,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import numpy as np
 from PIL import Image as Pillow
 
-from index import pictures
-from index.build import video
-from index.build.importers import VIDEO_SUFFIXES
-from index.build.people import EstimatorFactory, PoseEstimator, is_sharp, select_prominent
+from index.build.people import PoseEstimator
 from index.build.photo import Photo, Skipped
-from index.build.writer import NewItem, scale_keypoints
-from index.manifest import LibraryError
-from index.pictures import EncodedPicture, PictureError, StoredPicture
+from index.build.scan import PictureSaver, ScanResult, ScanSettings, is_video, keep_in_memory, scan_photo
+from index.errors import LibraryError
 from models.estimator.estimator import size_for
-from models.pose import Pose
 from models.processes import ignore_stop_signals, init_worker
 from models.text import printable
 
 PHOTOS_PER_WORKER: Final = 3
-"""Photos at a process at once, the one it looks at among them: enough that it never waits for the next."""
+"""Photos sent to a worker at once, including the one it is scanning: enough that it never waits for the next."""
 
 SORT_BATCH_SIZE: Final = 1024
-"""Photos that are put in the order of their shapes."""
+"""Photos that are sorted by their shape at a time, so that a build of millions need not open all files first."""
 
 MAX_ATTEMPTS: Final = 2
-"""So often a photo is looked at when the process ends over it: the memory may have been short just then."""
+"""How often a photo is scanned if the worker crashes: the first time, memory may just have been short."""
 
 MAX_CRASHES: Final = 6
-"""So many ends of processes in a row, without a photo that was looked at: then it is not the photos."""
-
-ASPECT_RATIO_TOLERANCE: Final = 0.02
-"""How far a labelled picture's shape may be from the one in the file of labels: thumbnails are rounded."""
-
-ScanResult = list[NewItem] | Skipped
-"""What a photo gives: its people, each with the picture. Of a video there may be several pictures."""
-
-PictureSaver = Callable[[EncodedPicture], EncodedPicture | StoredPicture]
-"""What is done with a picture that is to be in the library; has to be picklable."""
-
-
-def keep_in_memory(stored: EncodedPicture) -> EncodedPicture:
-    """Leaves a picture in memory."""
-    return stored
+"""Crashes in a row, without a photo scanned between them, after which the photos are not to blame."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,13 +50,13 @@ class _Task:
 
     @property
     def load(self) -> int:
-        """A video takes long: nothing waits behind it."""
+        """How much of `PHOTOS_PER_WORKER` it takes: a video takes long, so nothing should wait behind it."""
         return PHOTOS_PER_WORKER if is_video(self.photo) else 1
 
 
 @dataclass(slots=True, eq=False)
 class _PhotoWorker:
-    """One process: what it is asked goes in, and comes out answered, in the same order."""
+    """One process. It answers the photos sent to it in their order."""
 
     process: BaseProcess
     connection: Connection[Any, Any]
@@ -88,18 +68,12 @@ class _PhotoWorker:
 
 
 class PhotoWorkers:
-    """Processes that look at photos; a context manager. They start as they are needed, each opens its own finder."""
+    """A pool of photo workers; a context manager. Each starts when it is needed and opens an estimator of its own."""
 
-    def __init__(
-        self,
-        open_estimator: EstimatorFactory | None,
-        workers: int,
-        long_side: int,
-        save_picture: PictureSaver = keep_in_memory,
-    ) -> None:
-        """`finder` may be None when all photos are labelled."""
-        self._job = open_estimator, long_side, save_picture
-        self._max_workers = max(1, workers)
+    def __init__(self, settings: ScanSettings, max_workers: int, save_picture: PictureSaver = keep_in_memory) -> None:
+        """Prepare at most `max_workers` workers, each of which calls `save_picture` for every picture it finds."""
+        self._job = settings, save_picture
+        self._max_workers = max(1, max_workers)
         self._running: list[_PhotoWorker] = []
         self._requeued: deque[_Task] = deque()
         self._crashes = 0
@@ -110,46 +84,45 @@ class PhotoWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for looker in self._running:
+        for worker in self._running:
             if kind is not None:
-                looker.process.kill()
-            looker.connection.close()  # it ends when there is nothing left to be asked
-        for looker in self._running:
-            looker.process.join()
+                worker.process.kill()
+            worker.connection.close()  # the worker ends when it has no more photos to wait for
+        for worker in self._running:
+            worker.process.join()
         self._running.clear()
 
     def scan(self, photos: Iterable[tuple[int, Photo]]) -> Generator[tuple[int, ScanResult], None, None]:
-        """What each photo gives, under the number that it came with, as it comes: in any order.
+        """Scan numbered photos and yield each number with its result, in any order.
 
-        A photo over which the process ends (a decoder can crash) is skipped. Raises what the finder raises when it
-        cannot be opened, and OSError when a picture cannot be kept.
+        Skips a photo that crashes the worker twice, as a decoder can. Raises what the estimator raises if it cannot be
+        opened, LibraryError if workers crash whatever the photo, and OSError if a picture cannot be saved.
         """
         tasks = (_Task(number, photo) for number, photo in _sort_by_shape(photos))
-        following = next(tasks, None)
+        next_task = next(tasks, None)
         while True:
-            while following is not None and (looker := self._pick_worker(following)) is not None:
-                self._send(looker, following)
-                following = self._requeued.popleft() if self._requeued else next(tasks, None)
-            busy = {looker.connection: looker for looker in self._running if looker.tasks}
+            while next_task is not None and (worker := self._pick_worker(next_task)) is not None:
+                self._send(worker, next_task)
+                next_task = self._requeued.popleft() if self._requeued else next(tasks, None)
+            busy = {worker.connection: worker for worker in self._running if worker.tasks}
             if not busy:
                 return
-            for ready in wait(list(busy)):
-                looker = busy[ready]  # type: ignore[index]
-                answered = self._receive(looker)
-                if answered is not None:
-                    yield answered
-            if following is None and self._requeued:
-                following = self._requeued.popleft()
+            for connection in wait(list(busy)):
+                answer = self._receive(busy[connection])  # type: ignore[index]
+                if answer is not None:
+                    yield answer
+            if next_task is None and self._requeued:
+                next_task = self._requeued.popleft()
 
     def _pick_worker(self, task: _Task) -> _PhotoWorker | None:
-        """The process that is to be asked next; None while all have enough to do."""
-        least = min(self._running, key=lambda looker: looker.load, default=None)
-        if (least is None or least.tasks) and len(self._running) < self._max_workers:
-            self._running.append(least := self._start_worker())
-        return least if least is not None and least.load + task.load <= PHOTOS_PER_WORKER else None
+        """Return the worker that should scan a photo next; None while all have enough to do."""
+        idlest = min(self._running, key=lambda worker: worker.load, default=None)
+        if (idlest is None or idlest.tasks) and len(self._running) < self._max_workers:
+            self._running.append(idlest := self._start_worker())
+        return idlest if idlest is not None and idlest.load + task.load <= PHOTOS_PER_WORKER else None
 
     def _start_worker(self) -> _PhotoWorker:
-        context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
+        context = multiprocessing.get_context("spawn")  # a forked copy of a process with threads may hang
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, *self._job), daemon=True)
         process.start()
@@ -158,140 +131,80 @@ class PhotoWorkers:
 
     def _send(self, worker: _PhotoWorker, task: _Task) -> None:
         worker.tasks.append(task)
-        with suppress(BrokenPipeError):  # it has ended, which its answers will tell
+        with suppress(BrokenPipeError):  # it has crashed, which receiving will notice
             worker.connection.send(task.photo)
 
     def _receive(self, worker: _PhotoWorker) -> tuple[int, ScanResult] | None:
+        """Return a worker's next result with its number; None if it crashed and the photo will be scanned again."""
         try:
-            found = worker.connection.recv()
+            result = worker.connection.recv()
         except (EOFError, OSError):
             return self._handle_crash(worker)
         task = worker.tasks.popleft()
-        if isinstance(found, Exception):
-            raise found
+        if isinstance(result, Exception):
+            raise result
         self._crashes = 0
-        return task.number, found
+        return task.number, result
 
     def _handle_crash(self, worker: _PhotoWorker) -> tuple[int, ScanResult] | None:
-        """A process ended over the first of its photos: that one is tried once more, the others are as good as new."""
+        """Queue a crashed worker's photos again. The first of them crashed it: that one has `MAX_ATTEMPTS`."""
         self._running.remove(worker)
         worker.connection.close()
         worker.process.kill()
         worker.process.join()
-        first, *others = worker.tasks
+        first, *waiting = worker.tasks
         first.attempts += 1
         self._crashes += 1
         name = printable(first.photo.file)
         if self._crashes >= MAX_CRASHES:
             raise LibraryError(
-                f"The processes that look at photos end by themselves, the last at {name}: "
-                "see that there is memory for them, or use fewer (--workers)."
+                f"The photo workers keep crashing, the last one at {name}: "
+                "make sure that there is enough memory, or use fewer of them (--workers)."
             )
-        self._requeued.extend(others)
+        self._requeued.extend(waiting)
         if first.attempts < MAX_ATTEMPTS:
             self._requeued.append(first)
             return None
-        return first.number, Skipped(name, "damaged", f"{name} ends the process that reads it.")
+        return first.number, Skipped(name, "damaged", f"{name} crashes the process that reads it.")
 
 
-def scan_photo(
-    photo: Photo, estimator: PoseEstimator | None, long_side: int, save_picture: PictureSaver = keep_in_memory
-) -> ScanResult:
-    """The people whom a photo, or a video, shows well, each with the picture as the library keeps it.
-
-    The same for the same file, labels, finder and `long_side`, wherever and whenever.
-    """
-    name = printable(photo.file)
-    if estimator is None and photo.people is None:
-        raise LibraryError(f"{name} has no labelled people, and no model was given to find them.")
-    if is_video(photo):
-        assert estimator is not None
-        assert isinstance(photo.file, Path)
-        return video.scan(photo.file, photo.credit, estimator, long_side, save_picture)
-    try:
-        picture = pictures.load_picture(photo.file, long_side)
-    except PictureError as error:
-        return Skipped(name, error.kind, str(error))
-    height, width = picture.image.shape[:2]
-    if photo.people is None:
-        assert estimator is not None
-        people = estimator.estimate(picture.image)
-    else:
-        labelled = photo.size or (picture.width, picture.height)
-        if abs(labelled[0] * picture.height / (labelled[1] * picture.width) - 1) > ASPECT_RATIO_TOLERANCE:
-            said = f"has {picture.width}×{picture.height} pixels and was labelled with {labelled[0]}×{labelled[1]}"
-            return Skipped(name, "wrong size", f"{name} {said}.")
-        people = [
-            Pose.from_keypoints(scale_keypoints(one, width / labelled[0], height / labelled[1])) for one in photo.people
-        ]
-    shown_well = select_prominent(people, width, height)
-    if not isinstance(shown_well, str):
-        shown_well = [one for one in shown_well if is_sharp(picture.image, one)] or "blurred"
-    if isinstance(shown_well, str):
-        return Skipped(name, shown_well, f"{name}: {REASONS[shown_well]}.")
-    stored = save_picture(pictures.encode_picture(picture.image, long_side))
-    credit = photo.credit._replace(author=photo.credit.author or picture.author)
-    return [NewItem(stored, np.asarray(person), *credit) for person in shown_well]
-
-
-REASONS: Final = {
-    "no person": "nobody was found in it",
-    "too small": "the picture is too small for a display",
-    "person too small": "the people in it are too small",
-    "crowd": "there are too many people in it to tell one from the others",
-    "too few points": "too little of a person is seen",
-    "blurred": "whoever it shows is blurred",
-}
-"""Why nobody is shown well, for a sentence."""
-
-
-def is_video(photo: Photo) -> bool:
-    """Whether it is a video, by its name; what people labelled is a picture."""
-    return isinstance(photo.file, Path) and photo.people is None and photo.file.suffix.lower() in VIDEO_SUFFIXES
-
-
-def _serve(
-    connection: Connection[Any, Any],
-    open_estimator: EstimatorFactory | None,
-    long_side: int,
-    save_picture: PictureSaver,
-) -> None:
-    """The life of a process that looks: it answers each photo, until there are no more or its parent is gone."""
+def _serve(connection: Connection[Any, Any], settings: ScanSettings, save_picture: PictureSaver) -> None:
+    """Run a photo worker: answer each photo with its result or an error, until the parent closes the connection."""
     init_worker()
     ignore_stop_signals()
-    own: PoseEstimator | None = None
-    with ExitStack() as opened, suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    estimator: PoseEstimator | None = None
+    with ExitStack() as stack, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             photo = connection.recv()
             try:
-                if own is None and open_estimator is not None and photo.people is None:
-                    own = opened.enter_context(open_estimator())
-                found: ScanResult | Exception = scan_photo(photo, own, long_side, save_picture)
+                if estimator is None and settings.open_estimator is not None and photo.people is None:
+                    estimator = stack.enter_context(settings.open_estimator())
+                result: ScanResult | Exception = scan_photo(photo, estimator, settings.long_side, save_picture)
             except Exception as error:
-                found = _to_picklable(error)
-            connection.send(found)
+                result = _to_picklable(error)
+            connection.send(result)
 
 
 def _to_picklable(error: Exception) -> Exception:
-    """An error that can be sent to another process, with where it came from."""
-    said = "".join(traceback.format_exception(error))
+    """Return an error that can be sent to another process, with its traceback as a note."""
+    trace = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
         error = RuntimeError(f"{type(error).__name__}: {error}")
-    error.add_note(said)
+    error.add_note(trace)
     return error
 
 
 def _sort_by_shape(photos: Iterable[tuple[int, Photo]]) -> Iterator[tuple[int, Photo]]:
-    """Puts photos of one shape after each other, a thousand at a time: for another shape the network is laid anew."""
+    """Put photos of one shape after each other, because PoseNet takes a moment to change its input's shape."""
     waiting = iter(photos)
     while batch := list(itertools.islice(waiting, SORT_BATCH_SIZE)):
-        yield from sorted(batch, key=lambda one: _input_size(one[1]))
+        yield from sorted(batch, key=lambda task: _input_size(task[1]))
 
 
 def _input_size(photo: Photo) -> tuple[int, int]:
-    """The size that a photo has in the network, as far as its file's first bytes tell; of no use, (0, 0)."""
+    """Return the size of PoseNet's input for a photo, read from the file's first bytes; (0, 0) if they do not tell."""
     if photo.people is not None or not isinstance(photo.file, Path):
         return 0, 0
     try:
@@ -300,5 +213,5 @@ def _input_size(photo: Photo) -> tuple[int, int]:
         with warnings.catch_warnings(), Pillow.open(photo.file, formats=("JPEG", "PNG")) as opened:
             warnings.simplefilter("ignore")
             return size_for(*opened.size)
-    except Exception:  # looking at it will tell
+    except Exception:  # scanning the photo will report it
         return 0, 0

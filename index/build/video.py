@@ -1,4 +1,4 @@
-"""Frames of a video for a library: one wherever somebody's pose has changed enough."""
+"""Choose a video's frames for a library: one wherever a person's pose has changed enough."""
 
 from __future__ import annotations
 
@@ -6,34 +6,32 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-# FFmpeg's AV_LOG_QUIET: what is wrong with a video is said in the report, in a sentence.
+# FFmpeg's AV_LOG_QUIET, to be set before OpenCV is imported: the report has a sentence for each bad video instead.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 import numpy as np
 
-from index import pictures
 from index.agreement import agreement
 from index.build.people import PoseEstimator, is_sharp, select_prominent
-from index.build.photo import Credit, Skipped
-from index.build.writer import NewItem, scale_keypoints
-from index.pictures import EncodedPicture, StoredPicture
+from index.build.photo import Credit, NewPicture, Skipped, scale_keypoints
 from models.pose import Floats, Image
 from models.text import printable
 
 SCAN_FPS = 5.0
-"""Frames a second that are looked at: people do not get from one pose to another in less than a fifth of one."""
+"""Frames scanned per second of video. Going from one pose to another takes people longer than a fifth of a second."""
 
 SAME_POSE_AGREEMENT = 0.7
-"""A frame is kept when its person agrees less than this with the one in the frame kept before."""
+"""A frame is kept if its person's pose agrees less than this with the pose in the last frame kept."""
 
 MIN_DETAIL_RATIO = 0.6
-"""A frame with less detail, in parts of the median of the frames before, is blurred by movement."""
+"""A frame with less than this share of the median detail of the frames before it is blurred by movement."""
 
 DETAIL_WINDOW = 50
-"""How many frames before it a frame's detail is compared with: ten seconds, within which the scene is the same."""
+"""Frames that a frame's detail is compared with: ten seconds, in which the scene mostly stays the same."""
 
 
 def scan(
@@ -41,38 +39,40 @@ def scan(
     credit: Credit,
     estimator: PoseEstimator,
     long_side: int,
-    save_picture: Callable[[EncodedPicture], EncodedPicture | StoredPicture],
-) -> list[NewItem] | Skipped:
-    """The people in those of a video's frames that are worth keeping; `save_picture` puts each of the pictures away.
+    save_picture: Callable[[NewPicture], NewPicture],
+) -> list[NewPicture] | Skipped:
+    """Return the frames of a video that are worth keeping, with the people in each; or why there are none.
 
-    At damage it is over, as at the end.
+    Each frame goes through `save_picture` at once, so that a long video does not fill the memory. A damaged video ends
+    where the damage begins.
     """
     name, reason = printable(file), "cannot be read"
     try:
-        if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe would be waited for
-            return Skipped(name, reason, f"{name} is no plain file.")
+        if not stat.S_ISREG(os.stat(file).st_mode):  # opening a pipe would wait until somebody writes to it
+            return Skipped(name, reason, f"{name} is not a regular file.")
         descriptor = os.open(file, os.O_RDONLY)
     except OSError as error:
         return Skipped(name, reason, f"{name} cannot be read ({error.strerror}).")
-    looked, people = 0, []
+    frame_count, kept = 0, []
     try:
-        for found in _select_frames(_read_frames(descriptor), estimator, long_side):
-            looked += 1
-            if isinstance(found, str):
-                reason = found
+        for result in _select_frames(_read_frames(descriptor), estimator, long_side):
+            frame_count += 1
+            if isinstance(result, str):
+                reason = result
             else:
-                frame, points = found
-                picture = save_picture(frame)
-                people += [NewItem(picture, one, *credit) for one in points]
+                kept.append(replace(save_picture(result), credit=credit))
     finally:
         os.close(descriptor)
-    if not looked:
-        return Skipped(name, "not a video", f"{name} is not a video that can be read here.")
-    return people or Skipped(name, reason, f"{name} shows nobody well in {looked} frames ({reason}).")
+    if not frame_count:
+        return Skipped(name, "not a video", f"{name} is not a video, or has a format that is not supported.")
+    return kept or Skipped(name, reason, f"{name} shows nobody well in {frame_count} frames ({reason}).")
 
 
 def _read_frames(descriptor: int) -> Iterator[Image]:
-    """Some frames of the video opened as this descriptor: any name can be opened that way, OpenCV's own takes few."""
+    """Yield about `SCAN_FPS` frames a second of an open video as H×W×3 RGB.
+
+    The path by descriptor works for a file of any name, whereas OpenCV interprets some characters of a name.
+    """
     capture = cv2.VideoCapture(f"/proc/self/fd/{descriptor}", cv2.CAP_FFMPEG)
     try:
         rate = capture.get(cv2.CAP_PROP_FPS)
@@ -80,19 +80,17 @@ def _read_frames(descriptor: int) -> Iterator[Image]:
         number = 0
         while capture.grab():
             if number % step == 0:
-                whole, frame = capture.retrieve()
-                if whole and frame is not None and frame.ndim == 3:
+                ok, frame = capture.retrieve()
+                if ok and frame is not None and frame.ndim == 3:
                     yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
             number += 1
     finally:
         capture.release()
 
 
-def _select_frames(
-    frames: Iterator[Image], estimator: PoseEstimator, long_side: int
-) -> Iterator[tuple[EncodedPicture, list[Floats]] | str]:
-    """For each frame its picture and the people in that, or why it is not kept."""
-    before: Floats | None = None
+def _select_frames(frames: Iterator[Image], estimator: PoseEstimator, long_side: int) -> Iterator[NewPicture | str]:
+    """Yield for each frame its picture with the sharp people in it, or the kind of reason why it is skipped."""
+    last_kept: Floats | None = None
     details: deque[float] = deque(maxlen=DETAIL_WINDOW)
     for frame in frames:
         people = select_prominent(estimator.estimate(frame), frame.shape[1], frame.shape[0])
@@ -102,13 +100,14 @@ def _select_frames(
         details.append(_detail(frame, people[0]))
         if details[-1] < MIN_DETAIL_RATIO * float(np.median(details)) or not is_sharp(frame, people[0]):
             yield "blurred"
-        elif before is not None and _agreement(people[0], before) >= SAME_POSE_AGREEMENT:
+        elif last_kept is not None and _agreement(people[0], last_kept) >= SAME_POSE_AGREEMENT:
             yield "pose not changed"
         else:
-            before = people[0]
-            stored = pictures.encode_picture(frame, long_side)
-            scale = stored.width / frame.shape[1], stored.height / frame.shape[0]
-            yield stored, [scale_keypoints(person, *scale) for person in people if is_sharp(frame, person)]
+            last_kept = people[0]
+            picture = NewPicture.encode(frame, long_side=long_side)
+            scale = picture.width / frame.shape[1], picture.height / frame.shape[0]
+            sharp = [scale_keypoints(person, *scale) for person in people if is_sharp(frame, person)]
+            yield replace(picture, people=sharp)
 
 
 def _agreement(query: Floats, candidate: Floats) -> float:
@@ -117,7 +116,7 @@ def _agreement(query: Floats, candidate: Floats) -> float:
 
 
 def _detail(frame: Image, person: Floats) -> float:
-    """How sharp a frame is where the person is: the variance of its Laplacian (Pech-Pacheco et al., 2000)."""
+    """Return how sharp a frame is around a person: the variance of its Laplacian (Pech-Pacheco et al., 2000)."""
     height, width = frame.shape[:2]
     seen = np.clip(person[person[:, 2] > 0, :2].round().astype(int), 0, (width - 1, height - 1))
     (left, top), (right, bottom) = seen.min(0), seen.max(0) + 1

@@ -17,10 +17,10 @@ from device import collection as module
 from device.choose import ChooseSettings
 from device.collection import Collection
 from device.mirror import Moment, PipelineSettings
-from index.build.writer import NewItem, write_library
 from index.errors import LibraryError
 from index.library import Library
 from tests.device.test_mirror import HEIGHT, WIDTH, make_sense, person, wait_for
+from tests.support.libraries import NewItem, write_library
 
 
 @pytest.fixture(autouse=True)

@@ -30,11 +30,11 @@ from device.mirror import (
 from device.recording.gif import Recording
 from device.recording.recorder import Recorder
 from device.recording.saving import Outcome
-from index.build.writer import NewItem, write_library
 from index.errors import LibraryError
 from index.library import Library
 from models.estimator.watched import EstimatorUnavailable
 from models.pose import LEFT_ELBOW, LEFT_WRIST, RIGHT_ELBOW, RIGHT_WRIST, Image, Pose
+from tests.support.libraries import NewItem, write_library
 
 WIDTH, HEIGHT = 320, 240
 CANVAS = (320, 180)

@@ -123,11 +123,10 @@ def _check(entry: sources.Entry) -> None:
         if entry.people is not None and entry.size is not None:
             select_prominent([Pose.from_keypoints(person) for person in entry.people], *entry.size)
     else:
-        for item in entry.items:
-            writer._clean_keypoints(item.keypoints)
-            size = item.size or writer._fitting_size(item.keypoints)
-            words = (item.title, item.author, item.licence, item.licence_url, item.source_url)
-            _check_storable(*words, *size)
+        for pose in entry.items:
+            writer._clean_keypoints(pose.keypoints)
+            size = pose.size or writer._fitting_size(pose.keypoints)
+            _check_storable(*pose.credit, *size)
 
 
 def _check_storable(*values: str | int | None) -> None:

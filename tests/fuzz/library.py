@@ -21,12 +21,14 @@ import numpy as np
 
 from index import library, vector
 from index.build import credits
-from index.build.writer import LibraryWriter, NewItem
+from index.build.writer import LibraryWriter
+from index.library import RemovedPicture
 from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, MANIFEST_FILE, SHAPE_FILE, LibraryError, _dump, index_file
 from index.match import Matcher
 from models.pose import Pose
 from tests.fuzz import odd
 from tests.fuzz.promise import BrokenPromise, Mutator, Reader, check_sentence, pack_input, unpack_input
+from tests.support.libraries import NewItem, add_item
 from tests.support.sample_poses import sample_people
 
 MAX_BYTES: Final = 65_536
@@ -156,10 +158,10 @@ def _sample_library(folder: Path) -> Path:
     sample = folder / "sample"
     if not sample.exists():
         with LibraryWriter(sample) as writer:
-            writer.add_removed("0" * 64 + ".jpg", bytes(32), "gone")
+            writer.add_removed(RemovedPicture("0" * 64 + ".jpg", bytes(32), "gone"))
             for number, pose in enumerate(sample_people(9, 3)):
                 picture = np.full((40, 48, 3), 40 * number, np.uint8) if number < 3 else None
-                writer.add(NewItem(picture, pose, f"Photo {number}", "Ann", "CC BY 4.0", "http://cc.example", None))
+                add_item(writer, NewItem(picture, pose, f"Photo {number}", "Ann", "CC BY 4.0", "http://cc.example", None))
             writer.finish([("posenet", "ab12")])
     return sample
 

@@ -23,10 +23,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from index.build.writer import LibraryWriter, NewItem
+from index.build.writer import LibraryWriter
 from index.library import Library, verify_library
 from index.manifest import MANIFEST_FILE, PICTURES_FOLDER, REPORT_FILE
 from tests.index.build.test_edit import URL, photo
+from tests.support.libraries import NewItem, add_item
 from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
 
@@ -150,9 +151,9 @@ def written(folder: Path, seed: int) -> Path:
     """A library of two shards with some pictures and both pages."""
     with LibraryWriter(folder, shard_size=300) as writer:
         for number in range(PHOTOS):
-            writer.add(photo(number + seed)[0])
+            add_item(writer, photo(number + seed)[0])
         for pose in sample_people(POSES, seed):
-            writer.add(NewItem(None, pose))
+            add_item(writer, NewItem(None, pose))
         writer.write_page(REPORT_FILE, "<!doctype html><title>Report</title>")
         writer.finish([("posenet", "ab12")])
     return folder

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import pictures
 from index.build import swap
-from index.build.writer import BATCH_SIZE, LibraryWriter, NewItem, write_library
+from index.build.photo import NewPicture
+from index.build.writer import BATCH_SIZE, LibraryWriter
 from index.errors import LibraryError
 from index.library import Library, RemovedPicture, backup_folder, load_manifest, verify_library
 from index.manifest import (
@@ -36,6 +36,7 @@ from index.manifest import (
 )
 from index.match import Matcher
 from models.pose import Pose
+from tests.support.libraries import NewItem, add_item, write_library
 from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
 
@@ -143,7 +144,7 @@ def test_two_people_share_one_picture_file(tmp_path):
 def test_each_picture_has_its_fingerprint_once(built):
     with Library.open(built) as library:
         expected = {
-            stored.name: stored.fingerprint for stored in (pictures.encode_picture(picture(i)) for i in range(5))
+            stored.name: stored.fingerprint for stored in (NewPicture.encode(picture(i)) for i in range(5))
         }
         assert list(library.fingerprints()) == sorted(expected.items())
         assert list(library.picture_names()) == sorted(expected)
@@ -159,7 +160,7 @@ def test_what_was_put_in_can_be_read_before_the_library_is_whole(tmp_path):
     with LibraryWriter(tmp_path / "library") as writer:
         assert writer.keypoints().shape == (0, 17, 3)
         for i, one in enumerate(some):
-            writer.add(NewItem(picture(0) if i == 3 else None, one, f"Item {i}"))
+            add_item(writer, NewItem(picture(0) if i == 3 else None, one, f"Item {i}"))
             if i == BATCH_SIZE + 2:
                 assert len(writer) == BATCH_SIZE + 3
                 assert (writer.keypoints() == some[: BATCH_SIZE + 3]).all()
@@ -184,9 +185,9 @@ def test_what_was_taken_down_is_remembered(tmp_path):
         RemovedPicture(f"{'a' * 64}.jpg", bytes(range(32)), "A"),
     ]
     with LibraryWriter(tmp_path / "library") as writer:
-        writer.add(items(1)[0])
+        add_item(writer, items(1)[0])
         for one in (*gone, gone[0]):
-            writer.add_removed(*one)
+            writer.add_removed(one)
         writer.finish()
     with Library.open(tmp_path / "library") as library:
         assert library.removed_pictures() == gone[::-1]
@@ -194,8 +195,8 @@ def test_what_was_taken_down_is_remembered(tmp_path):
 
 def test_pages_are_checked_by_verify_and_do_not_keep_the_mirror_from_starting(tmp_path):
     with LibraryWriter(tmp_path / "library") as writer:
-        writer.add(items(1)[0])
-        with pytest.raises(ValueError, match=r"'index\.html' is none of"):
+        add_item(writer, items(1)[0])
+        with pytest.raises(ValueError, match=r"'index\.html' is not one of"):
             writer.write_page("index.html", "")
         writer.write_page(REPORT_FILE, "<p>Möbius")
         writer.finish()
@@ -252,7 +253,7 @@ def test_somebody_of_whom_too_little_is_seen_is_kept_but_not_found(tmp_path):
 def test_a_coordinate_that_is_no_pixel_is_refused(tmp_path, value):
     one = sample_people(1)[0]
     one[3, 0] = value
-    with pytest.raises(ValueError, match="no pixel"):
+    with pytest.raises(ValueError, match="cannot be a pixel"):
         write_library([NewItem(None, one)], tmp_path / "library")
 
 
@@ -661,7 +662,7 @@ def test_two_builds_of_one_library_do_not_meet(tmp_path):
     with LibraryWriter(tmp_path / "library") as first:
         with pytest.raises(LibraryError, match="Another build is writing"):
             LibraryWriter(tmp_path / "library")
-        first.add(items(1)[0])
+        add_item(first, items(1)[0])
         first.finish()
     assert verify_library(tmp_path / "library").items == 1
 
@@ -744,7 +745,7 @@ def test_a_full_disk_leaves_the_old_library_and_one_error(library, tmp_path, siz
     script = tmp_path / "script.py"
     script.write_text(
         "import resource\nfrom pathlib import Path\nfrom tests.index.test_library import items\n"
-        "from index.build.writer import write_library\n"
+        "from tests.support.libraries import write_library\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
         f"write_library(items(5000), Path({str(library)!r}))\n"
     )

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import match
-from index.build.writer import NewItem, write_library
 from index.library import Library
 from index.match import EXHAUSTIVE_LIMIT, Matcher, find_exhaustively
 from models.pose import MIRROR_ORDER, Pose
+from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
 
 LEGS, HEAD, LEFT_ARM = range(13, 17), range(5), (7, 9)

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageCms
 
-from index.pictures import MAX_PIXELS, PictureError, clean_text, encode_picture, load_picture, read_image
+from index.build.photo import NewPicture
+from index.pictures import MAX_PIXELS, PictureError, clean_text, load_picture, read_image
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (30, 40, 220), (240, 240, 240)
 
@@ -219,7 +220,7 @@ def test_what_is_no_picture_is_told(tmp_path, data):
 
 def test_a_heic_picture_is_told_by_name(tmp_path):
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    with pytest.raises(PictureError, match="HEIC picture, which is not read here: save it as JPEG"):
+    with pytest.raises(PictureError, match="HEIC picture, which is not supported: save it as JPEG"):
         read_image(tmp_path / "a.heic")
 
 
@@ -252,13 +253,13 @@ def test_a_picture_may_have_any_name(tmp_path, name):
 
 
 def test_a_stored_picture_is_a_jpeg_named_by_what_is_in_it():
-    kept = encode_picture(quarters(400, 200), long_side=100)
+    kept = NewPicture.encode(quarters(400, 200), long_side=100)
     assert (kept.width, kept.height) == (100, 50)
-    assert kept.name == encode_picture(quarters(400, 200), long_side=100).name
-    assert kept.name != encode_picture(quarters(200, 100), long_side=100).name
-    with Pillow.open(io.BytesIO(kept.jpeg)) as opened:
+    assert kept.name == NewPicture.encode(quarters(400, 200), long_side=100).name
+    assert kept.name != NewPicture.encode(quarters(200, 100), long_side=100).name
+    with Pillow.open(io.BytesIO(kept.content)) as opened:
         assert (opened.format, opened.mode, opened.size) == ("JPEG", "RGB", (100, 50))
-    assert encode_picture(quarters(), long_side=100).width == 64, "nothing is made larger"
+    assert NewPicture.encode(quarters(), long_side=100).width == 64, "nothing is made larger"
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import pytest
 
 from index import shards, vector
 from index.build.indexes import findable, region_membership
-from index.build.writer import LibraryWriter, NewItem
+from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import Library, verify_library
 from index.manifest import MANIFEST_FILE, index_file, mapped_files, members_file
 from models.pose import Floats
 from tests.index.test_library import sign_again, write_manifest
+from tests.support.libraries import NewItem, add_item
 from tests.support.sample_poses import sample_people
 
 COUNT = 330
@@ -30,7 +31,7 @@ PEOPLE[[0, 7, COUNT - 1], 2:] = 0
 def write(folder: Path, people: Floats, shard_size: int) -> Path:
     with LibraryWriter(folder, shard_size=shard_size) as writer:
         for keypoints in people:
-            writer.add(NewItem(None, keypoints))
+            add_item(writer, NewItem(None, keypoints))
         writer.finish()
     return folder
 

@@ -14,7 +14,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from index.build.pipeline import build
+from index.build.pipeline import BuildOptions, build
+from index.build.scan import ScanSettings
 from tests.support.finders import LoggingFinder
 
 
@@ -23,14 +24,8 @@ def main(photos: str, out: str, workers: str, deadly: str = "") -> None:
         module, name, when = deadly.split(":")
         found = importlib.import_module(module)
         setattr(found, name, kill_around(getattr(found, name), when))
-    report = build(
-        [Path(photos)],
-        Path(out),
-        open_estimator=LoggingFinder,
-        model=("m", "1"),
-        workers=int(workers),
-        progress=print_progress,
-    )
+    settings, options = ScanSettings(LoggingFinder, ("m", "1")), BuildOptions(workers=int(workers))
+    report = build([Path(photos)], Path(out), settings, options, print_progress)
     print("done", report.scanned, report.resumed, flush=True)
 
 

@@ -18,7 +18,6 @@ from device import config, start
 from device.cli import main as cli
 from device.cli.progress import LineReporter
 from index.agreement import agreement
-from index.build.writer import NewItem, write_library
 from index.library import load_manifest
 from models.estimator.catalogue import BUNDLED_MODEL, catalogue
 from models.estimator.model_files import POSENET_MISSING_NOTE
@@ -27,6 +26,7 @@ from models.pose import KEYPOINT_NAMES
 from models.text import format_duration
 from tests.device.test_mirror import STANDING
 from tests.index.build.test_edit import URL, photo
+from tests.support.libraries import NewItem, write_library
 
 
 def run(*arguments: object, env: dict[str, str] | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:

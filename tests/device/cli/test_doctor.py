@@ -14,11 +14,12 @@ from device.cli.doctor import describe_throttling
 from device.config import Config
 from device.system.systemd import describe_device
 from index.build.starter import ensure_starter_library
-from index.build.writer import LibraryWriter, NewItem
+from index.build.writer import LibraryWriter
 from index.manifest import REPORT_FILE
 from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.model_files import POSENET_MISSING_NOTE, cache_folder
 from tests.device.test_mirror import STANDING
+from tests.support.libraries import NewItem, add_item
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_counts_a_library_and_names_its_report(settings: Config, tmp_path: Path)
     picture = np.full((240, 320, 3), 90, np.uint8)
     with LibraryWriter(tmp_path / "library") as writer:
         for left in (0, 100):
-            writer.add(NewItem(picture, np.column_stack([STANDING / 2 + (left, 0), np.ones(17)]).astype(np.float32)))
+            add_item(writer, NewItem(picture, np.column_stack([STANDING / 2 + (left, 0), np.ones(17)]).astype(np.float32)))
         writer.write_page(REPORT_FILE, "<!doctype html>")
         writer.finish()
     settings = replace(settings, library=replace(settings.library, folder=str(tmp_path / "library")))

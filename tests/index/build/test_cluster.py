@@ -27,15 +27,19 @@ from index.build.cluster import Cluster
 from index.build.people import estimator_factory
 from index.build.photo import Credit, Photo, Skipped
 from index.build.photo_workers import PhotoWorkers
-from index.build.pipeline import build
+from index.build.pipeline import BuildOptions, build
+from index.build.scan import ScanSettings
+from index.errors import LibraryError
 from index.library import Library
-from index.manifest import REPORT_FILE, LibraryError
+from index.manifest import REPORT_FILE
 from models.figures import perform
 from tests.support.finders import MARK_COLOUR, CrashingFinder, MarkFinder
 from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
 
 LONG_SIDE = 320
+NO_ESTIMATOR = ScanSettings(long_side=LONG_SIDE)
+MARKS = ScanSettings(MarkFinder, long_side=LONG_SIDE)
 
 pytestmark = pytest.mark.slow
 
@@ -129,7 +133,7 @@ def said(found) -> dict:
     return {
         number: one.kind
         if isinstance(one, Skipped)
-        else [(item.picture.name, item.keypoints.tobytes(), item.title, item.author) for item in one]
+        else [(one.name, np.array(one.people).tobytes(), one.credit.title, one.credit.author) for one in one]
         for number, one in found
     }
 
@@ -150,7 +154,7 @@ def wait_for_workers(lookers: Cluster, processes: Processes) -> None:
 
 def failure(processes: Processes | str, photos=(), finder=MarkFinder) -> str:
     address = processes if isinstance(processes, str) else processes.address
-    with pytest.raises(LibraryError) as error, Cluster(address, finder, LONG_SIDE) as lookers:
+    with pytest.raises(LibraryError) as error, Cluster(address, ScanSettings(finder, long_side=LONG_SIDE)) as lookers:
         list(lookers.scan(photos))
     sentence = str(error.value)
     assert re.fullmatch(r"[^\n]+\.", sentence)
@@ -160,16 +164,16 @@ def failure(processes: Processes | str, photos=(), finder=MarkFinder) -> str:
 def test_the_same_library_comes_out_of_a_cluster_of_which_one_worker_is_killed(processes, two_workers, tmp_path):
     (tmp_path / "photos").mkdir()
     photos_in(tmp_path / "photos", 60)
-    alone = build([tmp_path / "photos"], tmp_path / "alone", open_estimator=MarkFinder, long_side=LONG_SIDE)
-    with Cluster(processes.address, None, LONG_SIDE) as lookers:
+    alone = build([tmp_path / "photos"], tmp_path / "alone", MARKS)
+    with Cluster(processes.address, NO_ESTIMATOR) as lookers:
         wait_for_workers(lookers, processes)
 
     def kill_one_on_the_way(done: int, total: int | None, what: str) -> None:
-        if what == "Looking" and done >= 9:
+        if what == "Scanning photos" and done >= 9:
             two_workers[0].send_signal(signal.SIGKILL)
 
-    arguments = {"open_estimator": MarkFinder, "long_side": LONG_SIDE, "progress": kill_one_on_the_way}
-    by_cluster = build([tmp_path / "photos"], tmp_path / "by-cluster", dask=processes.address, **arguments)
+    options = BuildOptions(dask=processes.address)
+    by_cluster = build([tmp_path / "photos"], tmp_path / "by-cluster", MARKS, options, kill_one_on_the_way)
     assert two_workers[0].wait() == -signal.SIGKILL
     assert by_cluster.skip_counts == alone.skip_counts
     assert alone.skip_counts["no person"] == 9
@@ -189,10 +193,10 @@ def test_the_model_comes_with_the_work(processes, two_workers, bundled_posenet, 
     shutil.copyfile(bundled_posenet, model)
     cv2.imwrite(str(photo), perform(1.5, 640, 480)[0][:, :, ::-1])
     photos = [(0, Photo(photo, Credit()))]
-    with PhotoWorkers(estimator_factory(model), 1, LONG_SIDE) as lookers:
+    with PhotoWorkers(ScanSettings(estimator_factory(model), long_side=LONG_SIDE), 1) as lookers:
         alone = said(lookers.scan(photos))
     assert len(alone[0]) == 1, "somebody is found"
-    with Cluster(processes.address, estimator_factory(model), LONG_SIDE) as lookers:
+    with Cluster(processes.address, ScanSettings(estimator_factory(model), long_side=LONG_SIDE)) as lookers:
         model.unlink()
         assert said(lookers.scan(photos)) == alone
 
@@ -200,17 +204,17 @@ def test_the_model_comes_with_the_work(processes, two_workers, bundled_posenet, 
 def test_labelled_photos_need_no_model(processes, two_workers, tmp_path):
     ((_, photo),) = photos_in(tmp_path, 1)
     labelled = replace(photo, people=sample_people(1) % 200 + 20, size=(320, 240))
-    with PhotoWorkers(None, 1, LONG_SIDE) as lookers:
+    with PhotoWorkers(NO_ESTIMATOR, 1) as lookers:
         alone = said(lookers.scan([(5, labelled)]))
-    with Cluster(processes.address, None, LONG_SIDE) as lookers:
+    with Cluster(processes.address, NO_ESTIMATOR) as lookers:
         assert said(lookers.scan([(5, labelled)])) == alone
 
 
 def test_what_is_under_way_is_cancelled_when_it_is_left(processes, two_workers, tmp_path):
-    with Cluster(processes.address, MarkFinder, LONG_SIDE) as lookers:
+    with Cluster(processes.address, MARKS) as lookers:
         for _ in lookers.scan(photos_in(tmp_path, 50)):
             break
-    with Cluster(processes.address, None, LONG_SIDE) as lookers:
+    with Cluster(processes.address, NO_ESTIMATOR) as lookers:
         for _ in range(100):
             if not lookers._client.run_on_scheduler(_tasks):
                 break
@@ -227,7 +231,7 @@ def test_a_photo_that_only_this_machine_has_is_told(processes, two_workers, tmp_
 
 
 def test_a_photo_that_is_nowhere_is_skipped(processes, two_workers, tmp_path):
-    with Cluster(processes.address, MarkFinder, LONG_SIDE) as lookers:
+    with Cluster(processes.address, MARKS) as lookers:
         ((number, found),) = lookers.scan([(7, Photo(tmp_path / "missing.jpg", Credit()))])
     assert number == 7
     assert isinstance(found, Skipped)
@@ -246,7 +250,7 @@ def test_a_photo_that_is_nowhere_is_skipped(processes, two_workers, tmp_path):
 )
 def test_a_worker_without_this_very_program_is_told(processes, two_workers, preload, sentence, tmp_path):
     (tmp_path / "preload.py").write_text(preload)
-    with Cluster(processes.address, None, LONG_SIDE) as lookers:
+    with Cluster(processes.address, NO_ESTIMATOR) as lookers:
         worker = processes.work("--no-nanny", "--preload", str(tmp_path / "preload.py"))
         wait_for_workers(lookers, processes)
     assert re.search(sentence, failure(processes))
@@ -286,10 +290,10 @@ def test_a_photo_that_ends_every_worker_is_skipped_and_no_other(processes, two_w
     photos = photos_in(tmp_path, 20, deadly=5)
     for worker in two_workers:
         worker.kill()
-    with PhotoWorkers(CrashingFinder, 1, LONG_SIDE) as lookers:
+    with PhotoWorkers(ScanSettings(CrashingFinder, long_side=LONG_SIDE), 1) as lookers:
         alone = said(lookers.scan(photos))
     processes.work("--nanny", "--name", "started again")
-    with Cluster(processes.address, CrashingFinder, LONG_SIDE) as lookers:
+    with Cluster(processes.address, ScanSettings(CrashingFinder, long_side=LONG_SIDE)) as lookers:
         lookers._client.run_on_scheduler(_allow_no_failure)
         assert said(lookers.scan(photos)) == alone
     assert alone[5] == "damaged"
@@ -318,7 +322,7 @@ def test_a_cluster_that_is_lost_on_the_way_is_told(tmp_path, tmp_path_factory, m
         assert "No worker is left at the Dask scheduler" in sentence
         processes.work("--no-nanny")
         sentence = failure(processes, kill_after_the_first(photos_in(tmp_path, 40), processes.scheduler))
-        assert "was lost on the way: start it again" in sentence
+        assert "was lost: start it again" in sentence
     finally:
         processes.close()
 
@@ -335,13 +339,13 @@ def test_work_whose_worker_ends_before_it_was_fetched_is_done_again(another, tmp
     monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 60)
     monkeypatch.setattr(cluster, "NO_WORKER_TIMEOUT", 60 if another else 0.5)
     photos = photos_in(tmp_path, 3)
-    with PhotoWorkers(MarkFinder, 1, LONG_SIDE) as lookers:
+    with PhotoWorkers(MARKS, 1) as lookers:
         alone = said(lookers.scan(photos))
     processes = Processes(tmp_path_factory.mktemp("unfetched"))
     try:
         processes.wait_for_the_scheduler()
         worker = processes.work("--no-nanny")
-        with Cluster(processes.address, MarkFinder, LONG_SIDE) as lookers:
+        with Cluster(processes.address, MARKS) as lookers:
             next_done = lookers._next_done
 
             def done_but_its_worker_ends():

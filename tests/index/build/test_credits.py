@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from index.build.credits import PICTURES_PER_LIST, render_credits
-from index.build.writer import NewItem, write_library
 from index.library import Item
 from index.manifest import CREDITS_FILE
+from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
 
 BY = "https://creativecommons.org/licenses/by/4.0/"

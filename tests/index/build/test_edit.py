@@ -13,11 +13,12 @@ import pytest
 from PIL import Image as Pillow
 
 from index.build import edit
-from index.build.writer import NewItem, write_library
-from index.library import Library, LibraryError, verify_library
+from index.errors import LibraryError
+from index.library import Library, verify_library
 from index.manifest import MANIFEST_FILE, PAGES, PICTURES_FOLDER, REPORT_FILE
 from index.pictures import PictureError
 from models.pose import Image
+from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
 
 URL = "https://photos.example/"
@@ -229,9 +230,9 @@ def test_a_library_that_is_built_anew_meanwhile_is_not_changed(library, tmp_path
             super().__init__(out)
 
     monkeypatch.setattr(edit, "LibraryWriter", Late)
-    with pytest.raises(LibraryError, match="built anew meanwhile"):
+    with pytest.raises(LibraryError, match="built again in the meantime"):
         edit.remove(library, ["0"])
-    with pytest.raises(LibraryError, match="built anew meanwhile"):
+    with pytest.raises(LibraryError, match="built again in the meantime"):
         edit.merge([library, library_of(tmp_path / "two", photo(51))], library)
     assert titles(library) == ["Photo 50", "Photo 0"]
 
@@ -345,7 +346,7 @@ def test_a_damaged_part_is_told_and_nothing_is_written(tmp_path):
     with pytest.raises(LibraryError, match=picture.name):
         edit.merge([one, two], tmp_path / "all")
     (two / MANIFEST_FILE).unlink()
-    with pytest.raises(LibraryError, match="two holds no library"):
+    with pytest.raises(LibraryError, match="two is not a library"):
         edit.merge([one, two], tmp_path / "all")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]
 

@@ -13,9 +13,10 @@ import pytest
 
 from index.build.coco import read_coco
 from index.build.importers import read_folder, read_keypoints, read_poses
-from index.build.photo import Photo, Skipped, SourceError
-from index.build.writer import NewItem, write_library
+from index.build.photo import NewPose, Photo, Skipped, SourceError
+from index.build.writer import LibraryWriter
 from index.manifest import MANIFEST_FILE
+from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
 
 
@@ -86,11 +87,9 @@ def test_key_points_come_as_they_are(tmp_path):
     some = sample_people(5, unseen_share=0.2)
     np.savez_compressed(tmp_path / "a.npz", keypoints=some.astype(np.float64), image_size=[[640, 480]] * 5)
     assert np.allclose(read_keypoints(tmp_path / "a.npz"), some)
-    count, items = read_poses(tmp_path / "a.npz")
-    items = list(items)
-    assert (count, len(items)) == (5, 5)
+    items = list(read_poses(tmp_path / "a.npz"))
+    assert len(items) == 5
     assert items[3].size == (640, 480)
-    assert items[3].picture is None
     assert np.allclose(items[3].keypoints, some[3])
 
 
@@ -99,7 +98,10 @@ def test_a_row_of_no_numbers_keeps_its_place_and_shows_nothing(tmp_path):
     some[1, 3, 0], some[2, 5, 1] = np.nan, 1e30
     some[3, 7] = (np.inf, np.nan, 0)
     np.savez(tmp_path / "a.npz", keypoints=some)
-    write_library(read_poses(tmp_path / "a.npz")[1], tmp_path / "library")
+    with LibraryWriter(tmp_path / "library") as writer:
+        for pose in read_poses(tmp_path / "a.npz"):
+            writer.add_pose(pose)
+        writer.finish()
     from index.library import Library
 
     with Library.open(tmp_path / "library") as library:
@@ -117,7 +119,7 @@ def test_a_row_of_no_numbers_keeps_its_place_and_shows_nothing(tmp_path):
         ({"keypoints": np.zeros((17, 3))}, "must be N×17×3 numbers, not 17×3 of float64"),
         ({"keypoints": np.zeros((2, 17, 2))}, "not 2×17×2"),
         ({"keypoints": np.array(["a"])}, "not 1 of <U1"),
-        ({"keypoints": np.array([{}])}, "no key-point file"),
+        ({"keypoints": np.array([{}])}, "not a key-point file"),
         ({"keypoints": np.zeros((2, 17, 3), complex)}, "of complex128"),
     ],
 )
@@ -172,7 +174,7 @@ def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("keypoints", b"no array", "is no key-point file (.npz): `keypoints` is no array"),
+        ("keypoints", b"no array", "is not a key-point file (.npz): `keypoints` is not an array"),
         ("key\npoints.npy", b"", "has no `keypoints`, but key�points."),
         ("x" * 3000, b"", "has no `keypoints`, but xxx"),
         ("keypoints.npy", b"\x93NUMPY\x01\x00\x06\x00{'a': ", "is a damaged .npz"),
@@ -187,7 +189,7 @@ def test_sizes_that_are_no_array_are_left_out(tmp_path):
     np.savez(tmp_path / "a.npz", keypoints=sample_people(1))
     with zipfile.ZipFile(tmp_path / "a.npz", "a") as written:
         written.writestr("image_size", "640 480")
-    assert [item.size for item in read_poses(tmp_path / "a.npz")[1]] == [None]
+    assert [item.size for item in read_poses(tmp_path / "a.npz")] == [None]
 
 
 def test_no_people_at_all_are_no_fault_of_the_file(tmp_path):
@@ -223,14 +225,13 @@ def coco(some: np.ndarray) -> dict:
 def test_coco_without_its_pictures_gives_poses_with_credits(tmp_path):
     some = sample_people(4)
     (tmp_path / "person_keypoints_val2017.json").write_text(json.dumps(coco(some)))
-    count, found = read_coco(tmp_path / "person_keypoints_val2017.json")
-    items = [one for one in found if isinstance(one, NewItem)]
-    assert count == 2
+    found = read_coco(tmp_path / "person_keypoints_val2017.json")
+    items = [one for one in found if isinstance(one, NewPose)]
     assert [np.allclose(item.keypoints, one) for item, one in zip(items, some[:3], strict=True)] == [True] * 3
     assert items[0].size == (640, 480)
-    assert (items[0].title, items[0].licence) == ("0007", "Attribution License")
-    assert items[0].licence_url == "http://creativecommons.org/licenses/by/2.0/"
-    assert [item.source_url for item in items] == ["http://f/7", "http://c/9", "http://c/9"]
+    assert (items[0].credit.title, items[0].credit.licence) == ("0007", "Attribution License")
+    assert items[0].credit.licence_url == "http://creativecommons.org/licenses/by/2.0/"
+    assert [item.credit.source_url for item in items] == ["http://f/7", "http://c/9", "http://c/9"]
 
 
 @pytest.mark.parametrize("place", [".", "images", "val2017", "../val2017", "../images/val2017", "elsewhere"])
@@ -240,9 +241,9 @@ def test_coco_s_pictures_are_found_where_its_archives_put_them(tmp_path, place):
     file.write_text(json.dumps(coco(sample_people(4))))
     folder.mkdir(exist_ok=True, parents=True)
     (folder / "0009.jpg").touch()
-    count, found = read_coco(file, folder if place == "elsewhere" else None)
+    found = read_coco(file, folder if place == "elsewhere" else None)
     photos = [one for one in found if isinstance(one, Photo)]
-    assert count == len(photos) == 2
+    assert len(photos) == 2
     assert photos[1].file.samefile(folder / "0009.jpg")
     assert photos[1].people is not None
     assert photos[1].people.shape == (2, 17, 3)
@@ -259,14 +260,14 @@ def test_a_folder_without_coco_s_pictures_is_told(tmp_path):
     [
         (lambda d: d.pop("images"), "it has no `images`"),
         (lambda d: d.pop("annotations"), "it has no `annotations`"),
-        (lambda d: d.update(images=3), "no COCO key-point file"),
-        (lambda d: d.update(annotations=[1]), "no COCO key-point file"),
-        (lambda d: d["annotations"][0].update(keypoints=[1, 2, 3]), "no COCO key-point file"),
-        (lambda d: d["annotations"][0].update(keypoints="x"), "no COCO key-point file"),
-        (lambda d: d["annotations"][0].update(image_id=[1]), "no COCO key-point file"),
+        (lambda d: d.update(images=3), "not a COCO key-point file"),
+        (lambda d: d.update(annotations=[1]), "not a COCO key-point file"),
+        (lambda d: d["annotations"][0].update(keypoints=[1, 2, 3]), "not a COCO key-point file"),
+        (lambda d: d["annotations"][0].update(keypoints="x"), "not a COCO key-point file"),
+        (lambda d: d["annotations"][0].update(image_id=[1]), "not a COCO key-point file"),
         (lambda d: d["images"][0].pop("file_name"), "it has no `file_name`"),
-        (lambda d: d["images"][0].update(width="wide"), "no COCO key-point file"),
-        (lambda d: d["images"][0].update(width=1e400), "no COCO key-point file"),
+        (lambda d: d["images"][0].update(width="wide"), "not a COCO key-point file"),
+        (lambda d: d["images"][0].update(width=1e400), "not a COCO key-point file"),
     ],
 )
 def test_json_of_another_form_is_told(tmp_path, change, said):
@@ -283,8 +284,8 @@ def test_coco_s_numbers_that_are_none_of_a_picture_are_left_out(tmp_path):
         picture["width"] = 10**30
     document["annotations"][0]["keypoints"][0] = 1e6
     (tmp_path / "a.json").write_text(json.dumps(document))
-    items = [one for one in read_coco(tmp_path / "a.json")[1] if isinstance(one, NewItem)]
-    assert [(item.title, item.size) for item in items] == [("0009", None)] * 2
+    items = [one for one in read_coco(tmp_path / "a.json") if isinstance(one, NewPose)]
+    assert [(item.credit.title, item.size) for item in items] == [("0009", None)] * 2
 
 
 def test_names_that_are_too_long_for_a_file_are_of_none(tmp_path):
@@ -292,10 +293,10 @@ def test_names_that_are_too_long_for_a_file_are_of_none(tmp_path):
     for picture in document["images"]:
         picture["file_name"] = "x" * 300
     (tmp_path / "a.json").write_text(json.dumps(document))
-    assert all(isinstance(item, NewItem) for item in read_coco(tmp_path / "a.json")[1])
+    assert all(isinstance(item, NewPose) for item in read_coco(tmp_path / "a.json"))
     (tmp_path / "credits.csv").write_text("picture,author\n" + "x" * 3000 + ",Ann\n")
     skipped = next(one for one in read_folder(tmp_path) if isinstance(one, Skipped))
-    assert "which is no file" in skipped.reason
+    assert "which is not a file" in skipped.reason
     assert len(skipped.reason) < 500
 
 

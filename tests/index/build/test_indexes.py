@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from index.build import indexes
-from index.build.writer import NewItem, write_library
 from index.manifest import SHAPE_FILE, mapped_files, members_file
 from models.pose import Floats, Pose
+from tests.support.libraries import NewItem, write_library
 from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
 

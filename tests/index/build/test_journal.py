@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,12 +19,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from index import pictures
-from index.build.journal import DATABASE, MIN_WORK_SECONDS, Journal, ScanSettings, save_picture
-from index.build.photo import Credit, Photo, Skipped
+from index.build.journal import DATABASE, MIN_WORK_SECONDS, Journal, save_picture
+from index.build.photo import Credit, NewPicture, Photo, Skipped
 from index.build.photo_workers import PHOTOS_PER_WORKER
-from index.build.writer import NewItem
-from index.library import Library, LibraryError
+from index.build.scan import ScanSettings
+from index.errors import LibraryError
+from index.library import Library
 from tests.support.finders import MARK_COLOUR, MarkFinder, UnopenableFinder
 from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
@@ -47,11 +48,12 @@ def photo(tmp_path) -> Photo:
     return Photo(tmp_path / "photo.png", Credit("a title"))
 
 
-def found(photo: Photo, count: int = 2) -> list[NewItem]:
+def found(photo: Photo) -> list[NewPicture]:
     """Two people in one picture, and one in another."""
-    stored = [pictures.encode_picture(picture(number), 320) for number in (1, 2)]
     credit = photo.credit._replace(author="Ann")
-    return [NewItem(stored[i // 2], one, *credit) for i, one in enumerate(sample_people(3))]
+    first, second = (replace(NewPicture.encode(picture(number), long_side=320), credit=credit) for number in (1, 2))
+    people = sample_people(3)
+    return [replace(first, people=people[:2]), replace(second, people=people[2:])]
 
 
 def test_what_is_written_down_is_read_again_to_the_bit(tmp_path, photo):
@@ -62,11 +64,11 @@ def test_what_is_written_down_is_read_again_to_the_bit(tmp_path, photo):
         journal.add(key, found(photo))
         read = journal.get(key, photo)
         for one, other in zip(found(photo), read, strict=True):
-            assert np.array_equal(one.keypoints, other.keypoints)
-            assert one.picture.name == other.picture.name == name_of(other.picture.file)
-            assert (one.picture.width, one.picture.height) == (other.picture.width, other.picture.height)
-            assert one.picture.fingerprint == other.picture.fingerprint
-            assert (other.title, other.author) == ("a title", "Ann")
+            assert np.array_equal(one.people, other.people)
+            assert one.name == other.name == name_of(other.content)
+            assert (one.width, one.height) == (other.width, other.height)
+            assert one.fingerprint == other.fingerprint
+            assert (other.credit.title, other.credit.author) == ("a title", "Ann")
         skipped = Skipped("naïve \udce9", "crowd", "There are many.")
         journal.add(b"other", skipped)
         assert journal.get(b"other", photo) == skipped
@@ -99,9 +101,9 @@ def test_a_killed_build_s_results_are_there_for_the_same_photo_alone(tmp_path, p
     for other, settings in (
         (labelled, SETTINGS),
         (Photo(photo.file, Credit("a title", "Bea")), SETTINGS),
-        (photo, SETTINGS._replace(model=("m", "2"))),
-        (photo, SETTINGS._replace(open_estimator=UnopenableFinder)),
-        (photo, SETTINGS._replace(long_side=640)),
+        (photo, replace(SETTINGS, model=("m", "2"))),
+        (photo, replace(SETTINGS, open_estimator=UnopenableFinder)),
+        (photo, replace(SETTINGS, long_side=640)),
     ):
         killed(out, photo)
         assert not knows(out, other, settings)
@@ -119,7 +121,7 @@ def test_a_title_that_was_changed_meanwhile_is_the_new_one(tmp_path, photo):
         assert journal.has(journal.key(other))
         assert journal.resumed == 1
         (one, *_) = journal.get(journal.key(other), other)
-        assert (one.title, one.author, one.licence) == ("a new title", "Ann", "CC BY 4.0")
+        assert one.credit[:3] == ("a new title", "Ann", "CC BY 4.0")
 
 
 def flipped(file: Path, at: int) -> None:
@@ -181,7 +183,7 @@ def test_a_damaged_or_foreign_journal_is_begun_anew_with_a_sentence(tmp_path, ph
         table.close()
     assert not knows(tmp_path / "library", photo)
     assert caplog.messages[0].startswith(f"{file} cannot be used (")
-    assert caplog.messages[0].endswith("the build begins anew.")
+    assert caplog.messages[0].endswith("the build starts over.")
 
 
 def test_two_builds_do_not_meet(tmp_path):
@@ -198,8 +200,8 @@ def test_what_is_worth_a_minute_is_kept_unless_the_library_is_done(tmp_path, pho
         journal.add(journal.key(photo), found(photo))
         journal.done = done
     assert journal.folder.exists() == stays
-    assert [message.partition(" is kept in ")[0] for message in caplog.messages] == (
-        ["What was looked at so far (1 photos)"] if stays else []
+    assert [message.partition(" are kept in ")[0] for message in caplog.messages] == (
+        ["The scans so far (1 photos)"] if stays else []
     )
     assert knows(tmp_path / "library", photo) == stays
     assert MIN_WORK_SECONDS == 60
@@ -215,9 +217,9 @@ def test_fresh_forgets_what_was_looked_at_and_nothing_that_is_not_ours(tmp_path,
 
 
 def test_a_picture_is_whole_under_its_name_or_not_there(tmp_path):
-    stored = pictures.encode_picture(picture(1), 320)
+    stored = NewPicture.encode(picture(1), long_side=320)
     (tmp_path / stored.name).write_bytes(b"")
-    assert save_picture(tmp_path, stored).file.read_bytes() == stored.jpeg
+    assert save_picture(tmp_path, stored).content.read_bytes() == stored.content
     assert [file.name for file in tmp_path.iterdir()] == [stored.name]
 
 
@@ -226,7 +228,7 @@ def test_a_picture_is_whole_under_its_name_or_not_there(tmp_path):
 PHOTOS = 60
 WORKERS = 2
 MOMENTS = {
-    "index.shards:write_indexes:before": 1,
+    "index.build.indexes:write_indexes:before": 1,
     "index.build.swap:sync_to_disk:after": 1,
     "index.build.swap:swap_library:before": 1,
     "index.build.swap:swap_library:after": PHOTOS,
@@ -266,7 +268,7 @@ def contents(library: Path) -> dict[str, bytes]:
 
 def done_in(lines: list[str]) -> list[int]:
     """How many photos were said to be looked at."""
-    return [int(line.split()[1]) for line in lines if line.startswith("Looking ")]
+    return [int(line.split()[-1]) for line in lines if line.startswith("Scanning photos ")]
 
 
 @pytest.mark.slow

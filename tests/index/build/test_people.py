@@ -153,7 +153,7 @@ def test_different_pictures_are_not_near(photos):
     assert not any(is_near_duplicate(one, other) for one, other in combinations(bits, 2))
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.2, 1.0))
 def test_fingerprints_are_blind_to_size(seed, scale):
     image = scene(seed)

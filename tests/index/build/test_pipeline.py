@@ -20,15 +20,18 @@ from index.build import photo_workers as workers
 from index.build.edit import remove
 from index.build.people import estimator_factory, select_prominent
 from index.build.photo import Credit, Photo, SourceError
-from index.build.photo_workers import scan_photo
-from index.build.pipeline import build
-from index.library import Library, LibraryError, verify_library
+from index.build.pipeline import BuildOptions, build
+from index.build.scan import ScanSettings, scan_photo
+from index.errors import LibraryError
+from index.library import Library, verify_library
 from index.manifest import MANIFEST_FILE, PICTURES_FOLDER, mapped_files
 from models.pose import Pose
 from tests.support import building
 from tests.support.finders import MARK_COLOUR, CrashingFinder, MarkFinder, UnopenableFinder
 from tests.support.paths import ROOT
 from tests.support.sample_poses import STANDING_POSE, sample_people
+
+MARKS = ScanSettings(MarkFinder)
 
 
 def scene(number: int = 1, size: tuple[int, int] = (200, 160), box: tuple[int, int, int, int] = (60, 30, 120, 140)):
@@ -59,8 +62,7 @@ def test_a_folder_becomes_a_library_with_its_people_credits_and_a_report(photos,
     report = build(
         [photos],
         tmp_path / "library",
-        open_estimator=MarkFinder,
-        model=("m", "1"),
+        ScanSettings(MarkFinder, ("m", "1")),
         progress=lambda *told: seen.append(told),
     )
     assert (report.items, report.indexed, report.pictures, report.scanned, report.skipped) == (6, 6, 6, 6, [])
@@ -69,14 +71,14 @@ def test_a_folder_becomes_a_library_with_its_people_credits_and_a_report(photos,
         assert [library.item(i).title for i in range(6)] == [f"photo {n}" for n in (2, 4, 6, 1, 3, 5)]
         assert library.item(0).box == pytest.approx((60, 30, 119, 139), abs=2)
         assert library.picture(0).shape == (160, 200, 3)
-    assert [told for told in seen if told[2] == "Looking"][-1] == (6, 6, "Looking")
+    assert [told for told in seen if told[2] == "Scanning photos"][-1] == (6, 6, "Scanning photos")
     assert "6 people in 6 pictures" in str(report)
 
 
 def test_any_number_of_workers_makes_the_same_library(photos, tmp_path):
     (photos / "broken.jpg").write_bytes(b"x")
     libraries = [tmp_path / str(n) / "library" for n in (1, 2)]
-    reports = [build([photos], out, open_estimator=MarkFinder, workers=n) for n, out in enumerate(libraries, 1)]
+    reports = [build([photos], out, MARKS, BuildOptions(workers=n)) for n, out in enumerate(libraries, 1)]
     assert reports[0].skipped == reports[1].skipped
     for name in (MANIFEST_FILE, *mapped_files(1)):
         assert (libraries[0] / name).read_bytes() == (libraries[1] / name).read_bytes(), name
@@ -118,7 +120,7 @@ def test_bad_files_are_skipped_counted_and_listed_each_with_its_reason(tmp_path)
     (folder / "folder.jpg").mkdir()
     scene(2).save(folder / "folder.jpg" / "写真 ж صورة.png")
     scene(3).save(folder / "folder.jpg" / os.fsdecode(b"na\xefve.png"))
-    report = build([folder], tmp_path / "library", open_estimator=MarkFinder)
+    report = build([folder], tmp_path / "library", MARKS)
     assert {Path(one.name).name: one.kind for one in report.skipped} == expected
     assert report.items == 3
     assert report.scanned == 3 + len(expected)
@@ -140,7 +142,7 @@ def test_turned_cmyk_16_bit_and_animated_pictures_are_used_as_people_see_them(tm
     scene(1).transpose(Pillow.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=exif, quality=95)
     scene(2).convert("CMYK").save(folder / "cmyk.jpg", quality=95)
     scene(3).save(folder / "animated.gif", save_all=True, append_images=[Pillow.new("RGB", (200, 160))])
-    report = build([folder], tmp_path / "library", open_estimator=MarkFinder)
+    report = build([folder], tmp_path / "library", MARKS)
     assert (report.items, report.skipped) == (3, [])
     with Library.open(tmp_path / "library") as library:
         for number in range(3):
@@ -150,7 +152,7 @@ def test_turned_cmyk_16_bit_and_animated_pictures_are_used_as_people_see_them(tm
 
 def test_a_large_picture_s_key_points_are_those_of_the_stored_one(tmp_path):
     scene(1, (3000, 2000), (1000, 500, 2000, 1500)).save(tmp_path / "large.jpg")
-    build([tmp_path / "large.jpg"], tmp_path / "library", open_estimator=MarkFinder, long_side=600)
+    build([tmp_path / "large.jpg"], tmp_path / "library", ScanSettings(MarkFinder, long_side=600))
     with Library.open(tmp_path / "library") as library:
         assert (library.item(0).width, library.item(0).height) == (600, 400)
         assert library.item(0).box == pytest.approx((200, 100, 400, 300), abs=3)
@@ -158,7 +160,7 @@ def test_a_large_picture_s_key_points_are_those_of_the_stored_one(tmp_path):
 
 def test_several_sources_follow_each_other(photos, tmp_path):
     np.savez(tmp_path / "a.npz", keypoints=sample_people(4))
-    report = build([tmp_path / "a.npz", photos, tmp_path / "a.npz"], tmp_path / "library", open_estimator=MarkFinder)
+    report = build([tmp_path / "a.npz", photos, tmp_path / "a.npz"], tmp_path / "library", MARKS)
     assert (report.items, report.pictures) == (14, 6)
     with Library.open(tmp_path / "library") as library:
         assert [library.item(i).picture is None for i in range(14)] == [True] * 4 + [False] * 6 + [True] * 4
@@ -199,7 +201,7 @@ def test_coco_s_labelled_pictures_need_no_finder_and_pass_the_same_gates(tmp_pat
 @pytest.mark.parametrize("name", ["missing", "missing.npz", "missing.json"])
 def test_a_source_that_is_missing_is_told_before_anything_is_done(photos, tmp_path, name):
     with pytest.raises(SourceError, match="does not exist"):
-        build([photos, tmp_path / name], tmp_path / "library", open_estimator=MarkFinder)
+        build([photos, tmp_path / name], tmp_path / "library", MARKS)
     assert not (tmp_path / "library").exists()
 
 
@@ -212,11 +214,11 @@ def test_pictures_without_a_finder_are_refused(photos, tmp_path):
 
 def test_nobody_found_leaves_no_library_and_says_why(tmp_path):
     (tmp_path / "photos").mkdir()
-    with pytest.raises(LibraryError, match="nothing in the sources"):
-        build([tmp_path / "photos"], tmp_path / "library", open_estimator=MarkFinder)
+    with pytest.raises(LibraryError, match="the sources hold no photos"):
+        build([tmp_path / "photos"], tmp_path / "library", MARKS)
     Pillow.new("RGB", (200, 160)).save(tmp_path / "photos" / "a.png")
-    with pytest.raises(LibraryError, match=r"of 1 looked at none is of use \(1 no person; the first: .*a\.png"):
-        build([tmp_path / "photos"], tmp_path / "library", open_estimator=MarkFinder)
+    with pytest.raises(LibraryError, match=r"none of 1 photos can be used \(1 no person; the first: .*a\.png"):
+        build([tmp_path / "photos"], tmp_path / "library", MARKS)
     assert [file.name for file in tmp_path.iterdir()] == ["photos"]
 
 
@@ -224,9 +226,9 @@ def test_a_photo_that_ends_its_process_is_skipped_and_no_other(photos, tmp_path)
     picture = np.asarray(scene(9)).copy()
     picture[0, 0] = 0
     Pillow.fromarray(picture).save(photos / "fatal.png")
-    report = build([photos], tmp_path / "library", open_estimator=CrashingFinder, workers=2)
+    report = build([photos], tmp_path / "library", ScanSettings(CrashingFinder), BuildOptions(workers=2))
     assert [Path(one.name).name for one in report.skipped] == ["fatal.png"]
-    assert "ends the process" in report.skipped[0].reason
+    assert "crashes the process" in report.skipped[0].reason
     assert report.items == 6
 
 
@@ -235,14 +237,14 @@ def test_processes_that_always_end_end_the_build(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     for number in range(8):
         Pillow.new("RGB", (200, 160), (0, 0, number)).save(tmp_path / "photos" / f"{number}.png")
-    with pytest.raises(LibraryError, match="end by themselves"):
-        build([tmp_path / "photos"], tmp_path / "library", open_estimator=CrashingFinder, workers=2)
+    with pytest.raises(LibraryError, match="keep crashing"):
+        build([tmp_path / "photos"], tmp_path / "library", ScanSettings(CrashingFinder), BuildOptions(workers=2))
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_finder_that_cannot_be_opened_ends_the_build_with_its_own_error(photos, tmp_path, count):
     with pytest.raises(FileNotFoundError, match="models fetch"):
-        build([photos], tmp_path / "library", open_estimator=UnopenableFinder, workers=count)
+        build([photos], tmp_path / "library", ScanSettings(UnopenableFinder), BuildOptions(workers=count))
     assert [file.name for file in tmp_path.iterdir()] == ["photos"]
 
 
@@ -251,17 +253,18 @@ import sys
 sys.path[:0] = {path!r}
 from pathlib import Path
 from tests.support.finders import MarkFinder
-from index.build.pipeline import build
+from index.build.pipeline import BuildOptions, build
+from index.build.scan import ScanSettings
 if __name__ == "__main__":
     told = lambda done, total, note: print(done, flush=True)
-    build([Path({photos!r})], Path({out!r}), open_estimator=MarkFinder, workers={workers}, progress=told)
+    build([Path({photos!r})], Path({out!r}), ScanSettings(MarkFinder), BuildOptions(workers={workers}), told)
 """
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_ctrl_c_leaves_the_old_library_and_nothing_else(photos, tmp_path, count):
     """Sent to the whole group, as the terminal does."""
-    build([photos], tmp_path / "library", open_estimator=MarkFinder)
+    build([photos], tmp_path / "library", MARKS)
     for number in range(100):
         scene(number % 15, (200 + number, 160)).save(photos / f"more_{number}.png", compress_level=0)
     path = [str(ROOT)]
@@ -296,7 +299,7 @@ def video(file: Path, boxes: list[tuple[int, int, int, int]], each: int = 10) ->
 
 def test_of_a_video_a_frame_is_kept_wherever_the_pose_has_changed(tmp_path):
     file = video(tmp_path / "my_dance.avi", [(60, 30, 160, 200), (90, 30, 210, 210), (0, 0, 0, 0), (100, 20, 220, 220)])
-    report = build([file], tmp_path / "library", open_estimator=MarkFinder)
+    report = build([file], tmp_path / "library", MARKS)
     assert (report.items, report.pictures) == (3, 3)
     with Library.open(tmp_path / "library") as library:
         assert [library.item(i).credit for i in range(3)] == ["my dance"] * 3
@@ -312,7 +315,7 @@ def test_a_still_video_gives_one_frame(tmp_path):
 @pytest.mark.parametrize("name", ["写真.avi", "caf\udce9.avi", "a%03d.avi", "http:x.avi", "-i.avi"])
 def test_a_video_may_have_any_name(tmp_path, name):
     video(tmp_path / "a.avi", [(60, 30, 160, 200)]).rename(tmp_path / name)
-    assert build([tmp_path / name], tmp_path / "library", open_estimator=MarkFinder).items == 1
+    assert build([tmp_path / name], tmp_path / "library", MARKS).items == 1
 
 
 def test_bad_videos_are_skipped(photos, tmp_path):
@@ -323,7 +326,7 @@ def test_bad_videos_are_skipped(photos, tmp_path):
     os.mkfifo(tmp_path / "pipe.mov")
     video(tmp_path / "nobody.avi", [(0, 0, 0, 0)])
     names = ["cut.avi", "text.mp4", "empty.mkv", "pipe.mov", "nobody.avi"]
-    report = build([photos, *(tmp_path / name for name in names)], tmp_path / "library", open_estimator=MarkFinder)
+    report = build([photos, *(tmp_path / name for name in names)], tmp_path / "library", MARKS)
     assert {Path(one.name).name: one.kind for one in report.skipped} == {
         "text.mp4": "not a video", "empty.mkv": "not a video", "pipe.mov": "cannot be read", "nobody.avi": "no person",
     }  # fmt: skip
@@ -339,9 +342,9 @@ def test_several_videos_are_looked_at_by_several_processes_and_come_in_their_ord
     sources = [tmp_path / "c.avi", photos, tmp_path / "a.avi", tmp_path / "b.avi"]
     told = []
     report = build(
-        sources, tmp_path / "library", open_estimator=MarkFinder, workers=2, progress=lambda *one: told.append(one)
+        sources, tmp_path / "library", MARKS, BuildOptions(workers=2), lambda *one: told.append(one)
     )
-    assert [one for one in told if one[2] == "Looking"][-1] == (9, 9, "Looking")
+    assert [one for one in told if one[2] == "Scanning photos"][-1] == (9, 9, "Scanning photos")
     assert (report.scanned, report.items) == (9, 12)
     with Library.open(tmp_path / "library") as library:
         titles = [item.title for item in library.items()]
@@ -355,21 +358,21 @@ def test_only_pictures_of_the_licences_asked_for_are_looked_at(photos, tmp_path)
     rows = [("photo_2.png", "CC BY 4.0"), ("photo_4.png", "CC BY-NC 2.0"), ("photo_6.png", "")]
     table = "\n".join(["picture,licence", *(f"{name},{licence}" for name, licence in rows)])
     (photos / "table.csv").write_text(table)
-    report = build([photos / "table.csv"], tmp_path / "library", open_estimator=MarkFinder, licences=["CC BY [0-9]*"])
+    report = build([photos / "table.csv"], tmp_path / "library", MARKS, BuildOptions(licences=["CC BY [0-9]*"]))
     assert (report.items, report.skip_counts) == (1, {"other licence": 2})
     assert [one.reason.partition("photo_")[2] for one in report.skipped] == [
         "4.png is under CC BY-NC 2.0.",
-        "6.png is under a licence that is not known.",
+        "6.png is under an unknown licence.",
     ]
 
 
 def test_a_picture_that_was_taken_down_stays_out_when_the_library_is_built_again(photos, tmp_path):
-    build([photos], tmp_path / "library", open_estimator=MarkFinder)
+    build([photos], tmp_path / "library", MARKS)
     with Library.open(tmp_path / "library") as library:
         name = library.item(2).picture.name
     remove(tmp_path / "library", [name])
     for _ in range(2):
-        report = build([photos], tmp_path / "library", open_estimator=MarkFinder)
+        report = build([photos], tmp_path / "library", MARKS)
         assert (report.items, report.skip_counts) == (5, {"taken down": 1})
         with Library.open(tmp_path / "library") as library:
             assert [one.picture for one in library.removed_pictures()] == [name]
@@ -378,7 +381,7 @@ def test_a_picture_that_was_taken_down_stays_out_when_the_library_is_built_again
 def test_of_many_that_are_skipped_all_are_counted_and_the_first_are_told_with_thumbnails(photos, tmp_path):
     for number in range(30):
         Pillow.new("RGB", (200, 160), (0, 0, number)).save(photos / f"nobody_{number:02}.png")
-    report = build([photos], tmp_path / "library", open_estimator=MarkFinder, workers=2)
+    report = build([photos], tmp_path / "library", MARKS, BuildOptions(workers=2))
     assert report.skip_counts == {"no person": 30}
     assert [Path(one.name).name for one in report.skipped] == [f"nobody_{number:02}.png" for number in range(12)]
     for one in report.skipped:
@@ -406,7 +409,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_library_alone(tmp_path, 
     photos.mkdir()
     disk.mkdir()
     scene(3).save(photos / "3.png")
-    build([photos], old, open_estimator=MarkFinder)
+    build([photos], old, MARKS)
     for number in range(40):
         scene(number % 15, (200 + 4 * number, 160)).save(photos / f"more_{number}.png", compress_level=1)
     size = room + sum(4 + file.stat().st_size // 1024 for file in old.rglob("*"))
@@ -425,8 +428,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_library_alone(tmp_path, 
         pytest.skip(f"a small disk cannot be had here: {ran.stderr.strip()}")
     *said, names, people_in_it = ran.stdout.splitlines()
     assert said[-1] == (
-        f"index.build.pipeline.WriteError: There is no room left for {disk}/library: "
-        "make some, and give the same command again."
+        f"index.build.pipeline.WriteError: There is no space left for {disk}/library: "
+        "free some, and run the same command again."
     )
     assert (names, people_in_it) == ("library", "1")
 
@@ -481,11 +484,11 @@ def test_real_photos_and_a_real_video_become_a_library(shared_data, posenet, tmp
         (folder / file.name).symlink_to(file)
     start = time.monotonic()
     finder = estimator_factory(posenet)
-    report = build([folder], tmp_path / "photos library", open_estimator=finder, workers=2)
+    report = build([folder], tmp_path / "photos library", ScanSettings(finder), BuildOptions(workers=2))
     print(f"{report.scanned / (time.monotonic() - start):.1f} photos a second")
     assert report.pictures >= 25
     assert set(report.skip_counts) <= {"no person", "person too small", "too few points", "crowd"}
-    video_report = build([shared_data / "videos" / "pose_squats.mp4"], tmp_path / "squats", open_estimator=finder)
+    video_report = build([shared_data / "videos" / "pose_squats.mp4"], tmp_path / "squats", ScanSettings(finder))
     assert 3 <= video_report.items <= 60
     with Library.open(tmp_path / "squats") as library:
         hips = [library.keypoints[i, 11:13, 1].mean() for i in range(len(library))]

@@ -12,8 +12,8 @@ from PIL import Image as Pillow
 
 from index.build import report
 from index.build.photo import Skipped
-from index.build.photo_workers import REASONS
 from index.build.report import MAX_EXAMPLES, MAX_THUMBNAILS, ReportFacts, SkipSummary, contact_sheet, render_report
+from index.build.scan import REASONS
 from index.library import Item
 from tests.support.sample_poses import sample_people
 

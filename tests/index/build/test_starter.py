@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from index.build import starter as module
-from index.build.starter import _reuse_item, count_drawn, draw_items, ensure_starter_library, grow, program_version
+from index.build.reuse import reuse_picture
+from index.build.starter import count_drawn, draw_new_picture, ensure_starter_library, grow, program_version
 from index.build.writer import LibraryWriter
-from index.library import Library, verify_library
-from index.manifest import LibraryError
+from index.errors import LibraryError
+from index.library import Library, RemovedPicture, verify_library
 from index.match import Matcher
 from models.figures import perform
 
@@ -39,9 +40,9 @@ def test_it_is_a_library_with_pictures_titles_and_exact_key_points(small):
             assert item.title
             assert "Pose Mirror" in item.credit
             assert library.picture(number).shape == (item.height, item.width, 3)
-        first = draw_items(0)[0]
-        seen = first.keypoints[:, 2] > 0
-        assert np.allclose(library.keypoints[0][seen, :2], first.keypoints[seen, :2], atol=0.01)
+        first = draw_new_picture(0).people[0]
+        seen = first[:, 2] > 0
+        assert np.allclose(library.keypoints[0][seen, :2], first[seen, :2], atol=0.01)
 
 
 def test_progress_counts_to_the_end(small):
@@ -69,7 +70,7 @@ def test_it_is_the_same_library_whatever_the_steps_it_grew_by(small, tmp_path):
 def test_what_is_there_is_linked_and_not_drawn_again(small, tmp_path, monkeypatch):
     folder = copied(small, tmp_path)
     asked = []
-    monkeypatch.setattr(module, "draw_items", lambda number: asked.append(number) or draw_items(number))
+    monkeypatch.setattr(module, "draw_new_picture", lambda number: asked.append(number) or draw_new_picture(number))
     before = {file.name: file.stat().st_ino for file in (folder / "pictures").iterdir()}
     grow(folder, 14, step=1, workers=1)
     assert asked == [12, 13]
@@ -84,7 +85,7 @@ def test_a_step_that_is_stopped_leaves_the_library_as_it_was_and_the_next_goes_o
     def stopped(number):
         raise SystemExit if number == 14 else AssertionError
 
-    monkeypatch.setattr(module, "draw_items", lambda number: draw_items(number) if number != 14 else stopped(number))
+    monkeypatch.setattr(module, "draw_new_picture", lambda number: draw_new_picture(number) if number != 14 else stopped(number))
     with pytest.raises(SystemExit):
         grow(folder, 16, step=2, workers=1)
     assert count_drawn(folder) == 14
@@ -115,11 +116,11 @@ def test_a_picture_that_was_taken_down_does_not_come_back(small, tmp_path, monke
     with Library.open(folder) as library:
         bits = dict(library.fingerprints())
         gone = library.item(3)
-        people = [_reuse_item(library, item, bits) for item in library.items() if item.picture != gone.picture]
+        people = [reuse_picture(library, [item], bits) for item in library.items() if item.picture != gone.picture]
         with LibraryWriter(folder) as writer:
             for item in people:
                 writer.add(item)
-            writer.add_removed(gone.picture.name, bits[gone.picture.name], gone.title)
+            writer.add_removed(RemovedPicture(gone.picture.name, bits[gone.picture.name], gone.title))
             writer.finish(library.manifest.models)
     assert count_drawn(folder) == 12
     grow(folder, 13, workers=1)

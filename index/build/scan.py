@@ -1,0 +1,117 @@
+"""Scan a photo or video: find its people and keep those that it shows well.
+
+The result is the same for the same file, labels and settings, on whatever machine and in whatever order photos are
+scanned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from index import pictures
+from index.build import video
+from index.build.importers import VIDEO_SUFFIXES
+from index.build.people import EstimatorFactory, PoseEstimator, is_sharp, select_prominent
+from index.build.photo import NewPicture, Photo, Skipped, scale_keypoints
+from index.errors import LibraryError
+from index.pictures import Picture, PictureError
+from models.pose import Pose
+from models.text import printable
+
+ASPECT_RATIO_TOLERANCE: Final = 0.02
+"""How far a labelled picture's aspect ratio may be from that in the file of labels: a thumbnail's size is rounded."""
+
+REASONS: Final = {
+    "no person": "nobody was found in it",
+    "too small": "the picture is too small for a display",
+    "person too small": "the people in it are too small",
+    "crowd": "there are too many people in it to tell one from the others",
+    "too few points": "too little of a person is seen",
+    "blurred": "the people in it are blurred",
+}
+"""Why a photo shows nobody well, by kind, as the end of a sentence."""
+
+ScanResult = list[NewPicture] | Skipped
+"""The picture of a photo, or the pictures of a video, with people in each; or why there is none."""
+
+PictureSaver = Callable[[NewPicture], NewPicture]
+"""Moves a new picture's JPEG out of memory. It must be picklable, because photo workers call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """What a scan's result depends on, besides the photo.
+
+    `open_estimator` opens what finds people (`index.build.people.estimator_factory`); it may be None if all photos are
+    labelled. `model` is the name and sha256 of its model, for the manifest. Pictures come out with at most `long_side`
+    pixels on the longer side.
+    """
+
+    open_estimator: EstimatorFactory | None = None
+    model: tuple[str, str] | None = None
+    long_side: int = pictures.LONG_SIDE
+
+
+WITHOUT_ESTIMATOR: Final = ScanSettings()
+"""Settings for sources in which all people are labelled."""
+
+
+def keep_in_memory(picture: NewPicture) -> NewPicture:
+    """Leave a picture in memory."""
+    return picture
+
+
+def scan_photo(
+    photo: Photo, estimator: PoseEstimator | None, long_side: int, save_picture: PictureSaver = keep_in_memory
+) -> ScanResult:
+    """Return a photo's picture with the people it shows well, or those of a video; or why it shows nobody.
+
+    Raises LibraryError if there is no estimator for an unlabelled photo, and OSError if a picture cannot be saved.
+    """
+    name = printable(photo.file)
+    if estimator is None and photo.people is None:
+        raise LibraryError(f"{name} has no labelled people, and no model was given to find them.")
+    if is_video(photo):
+        assert estimator is not None
+        assert isinstance(photo.file, Path)
+        return video.scan(photo.file, photo.credit, estimator, long_side, save_picture)
+    try:
+        picture = pictures.load_picture(photo.file, long_side)
+    except PictureError as error:
+        return Skipped(name, error.kind, str(error))
+    people = _find_people(photo, picture, estimator)
+    if isinstance(people, Skipped):
+        return people
+    height, width = picture.image.shape[:2]
+    prominent = select_prominent(people, width, height)
+    if not isinstance(prominent, str):
+        prominent = [person for person in prominent if is_sharp(picture.image, person)] or "blurred"
+    if isinstance(prominent, str):
+        return Skipped(name, prominent, f"{name}: {REASONS[prominent]}.")
+    saved = save_picture(NewPicture.encode(picture.image, long_side=long_side))
+    credit = photo.credit._replace(author=photo.credit.author or picture.author)
+    return [replace(saved, people=prominent, credit=credit)]
+
+
+def is_video(photo: Photo) -> bool:
+    """Return whether a photo is a video, by its name. A file with labels is a picture, whatever its name."""
+    return isinstance(photo.file, Path) and photo.people is None and photo.file.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _find_people(photo: Photo, picture: Picture, estimator: PoseEstimator | None) -> list[Pose] | Skipped:
+    """Return the people in a photo, in pixels of the loaded picture: labelled or found by the estimator."""
+    if photo.people is None:
+        assert estimator is not None
+        return estimator.estimate(picture.image)
+    labelled_width, labelled_height = photo.size or (picture.width, picture.height)
+    ratio = labelled_width * picture.height / (labelled_height * picture.width)
+    if abs(ratio - 1) > ASPECT_RATIO_TOLERANCE:
+        name, size = printable(photo.file), f"{picture.width}×{picture.height}"
+        reason = f"{name} has {size} pixels and was labelled with {labelled_width}×{labelled_height}."
+        return Skipped(name, "wrong size", reason)
+    height, width = picture.image.shape[:2]
+    scale = width / labelled_width, height / labelled_height
+    return [Pose.from_keypoints(scale_keypoints(person, *scale)) for person in photo.people]
