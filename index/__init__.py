@@ -1,1 +1,1 @@
-"""Libraries of photographs, and the photograph that shows a pose best."""
+"""Photo libraries: reading them, and finding the photo that matches a pose best. `index.build` makes them."""

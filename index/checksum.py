@@ -12,14 +12,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """How long a file is, and its sha256."""
+    """A file's length and its sha256 in hexadecimal."""
 
     bytes: int
     sha256: str
 
 
 def sha256_of(file: Path) -> str:
-    """A file's sha256, in hexadecimal; empty when it cannot be read to its end."""
+    """Return a file's sha256 in hexadecimal; empty when it cannot be read to its end."""
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -28,8 +28,8 @@ def sha256_of(file: Path) -> str:
 
 
 def checksums(folder: Path, names: Iterable[str]) -> dict[str, Checksum]:
-    """What a manifest says of files that were just written, by their names."""
+    """Return the checksums of files in a folder, by name."""
     files = [folder / name for name in sorted(names)]
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        found = threads.map(lambda file: Checksum(file.stat().st_size, sha256_of(file)), files)
-        return {file.name: one for file, one in zip(files, found, strict=True)}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:  # hashing releases the interpreter's lock
+        results = threads.map(lambda file: Checksum(file.stat().st_size, sha256_of(file)), files)
+        return {file.name: checksum for file, checksum in zip(files, results, strict=True)}

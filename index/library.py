@@ -1,7 +1,7 @@
-"""The folder on disk that holds the photographs' poses, their credits and the Annoy indexes over them.
+"""Libraries: reading a folder of pictures, poses, credits and Annoy indexes.
 
-Annoy maps its files and believes them: a damaged one ends the program by a signal at some later query. So nothing is
-mapped before it has been read whole and is, to the bit, what was built.
+Annoy maps its files and trusts them: a damaged file would crash the program at some later query. So every file is
+checked against its sha256 before it is mapped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from models.progress import ProgressCallback
 from models.text import printable
 
 PICTURES_PER_UPDATE: Final = 100
-"""Pictures that are checked between two words about it."""
+"""Pictures that are checked between two reports of progress."""
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ ITEM_COLUMNS: Final = (
     "picture", "width", "height", "left", "top", "right", "bottom",
     "title", "author", "licence", "licence_url", "source_url",
 )  # fmt: skip
-"""Of the table `item` after its `number`; `picture` is the file's name in the folder of pictures."""
+"""Columns of the table `item` after `number`; `picture` is the file's name in the folder of pictures."""
 
 INVALID_ITEM_QUERY: Final = f"""
     SELECT number FROM item WHERE typeof(width) <> 'integer' OR typeof(height) <> 'integer'
@@ -50,21 +50,21 @@ INVALID_ITEM_QUERY: Final = f"""
     OR {" OR ".join(f"typeof({word}) NOT IN ('text', 'null')" for word in ITEM_COLUMNS[7:])}
     OR (picture IS NOT NULL AND picture NOT IN (SELECT picture FROM fingerprint)) LIMIT 1
 """
-"""Finds a row that is none of an item: of such a one nothing could be told or shown."""
+"""Finds an item whose values have the wrong types: showing or crediting it would raise an error much later."""
 
 INVALID_PICTURE_QUERY: Final = f"""
     SELECT picture FROM {{table}} WHERE typeof(bits) <> 'blob' OR length(bits) <> {FINGERPRINT_BYTES}
     OR typeof(picture) <> 'text' OR length(picture) <> 68 OR instr(picture, '/') LIMIT 1
 """
-"""Finds a row that is none of a picture, stored or taken down, whose name is 64 digits and .jpg."""
+"""Finds a stored or taken-down picture with a wrong fingerprint or name; names are 64 hexadecimal digits and `.jpg`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One person in one picture, and whom to thank for it.
+    """One person in a library, with the credit of their picture.
 
-    `number` is the row in `Library.keypoints`; `picture` the stored JPEG (None in a library of poses alone), `width`
-    and `height` its pixels, `box` left, top, right, bottom around the person's key points.
+    `number` is the row in `Library.keypoints`; `picture` is the stored JPEG (None for a pose without a picture);
+    `width` and `height` are the picture's, in pixels; `box` is left, top, right, bottom around the key points.
     """
 
     number: int
@@ -80,12 +80,12 @@ class Item:
 
     @property
     def credit(self) -> str:
-        """A line for the screen: title, author and licence, as far as they are known."""
+        """Title, author and licence in one line for the screen, as far as they are known."""
         return ", ".join(part for part in (self.title, self.author, self.licence) if part)
 
 
 class RemovedPicture(NamedTuple):
-    """A picture that was taken down: its file's name, its fingerprint, and the title it had."""
+    """A picture that was taken down: its file name, its fingerprint and its title."""
 
     picture: str
     fingerprint: bytes
@@ -93,13 +93,14 @@ class RemovedPicture(NamedTuple):
 
 
 class Library:
-    """An opened library; a context manager. `Library.open` is the way in.
+    """An opened library; a context manager. Create it with `Library.open`.
 
-    `keypoints` is N×17×3 float32, mapped from disk and read-only: pixels of the stored picture, third ≤ 0 where unseen.
+    `keypoints` is N×17×3 float32, mapped from disk and read-only: x and y in pixels of the stored picture, then a
+    score, which is ≤ 0 where unseen.
     """
 
     def __init__(self, folder: Path, descriptor: int, manifest: Manifest) -> None:
-        """Maps the files of the folder opened as `descriptor`, all checked before."""
+        """Map the files of the folder opened as `descriptor`. All must have been checked before."""
         self.folder = folder
         self.manifest = manifest
         self._descriptor = descriptor
@@ -122,53 +123,54 @@ class Library:
 
     @classmethod
     def open(cls, folder: Path, progress: ProgressCallback | None = None) -> Self:
-        """Opens a library after checking every file that is going to be mapped against its sha256.
+        """Open a library after checking every file that is going to be mapped against its sha256.
 
-        `progress` is told of the bytes checked. Raises LibraryError when it is missing, damaged or of another version.
+        `progress` counts the bytes checked. Raises LibraryError when it is missing, damaged or of another version.
         """
-        # The folder's descriptor holds on to this very folder, also when a new library is swapped in meanwhile.
-        found = current_folder(folder)
+        # The descriptor keeps this folder accessible, even when a new library is swapped in meanwhile.
+        path = current_folder(folder)
         try:
-            at = os.open(found, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise LibraryError(
                 f"There is no library at {printable(folder)} ({error.strerror}): {remedy(folder)}."
             ) from error
         try:
-            manifest = manifests.read_manifest(_descriptor_path(at), folder)
-            manifests.verify_mapped_files(_descriptor_path(at), folder, manifest, progress)
-            return cls(folder, at, manifest)
+            manifest = manifests.read_manifest(_descriptor_path(descriptor), folder)
+            manifests.verify_mapped_files(_descriptor_path(descriptor), folder, manifest, progress)
+            return cls(folder, descriptor, manifest)
         except BaseException:
-            os.close(at)
+            os.close(descriptor)
             raise
 
     def __len__(self) -> int:
         return len(self.keypoints)
 
     def pose(self, number: int) -> Pose:
-        """The person's pose in pixels of the stored picture."""
+        """Return a person's pose in pixels of the stored picture."""
         return Pose.from_keypoints(self.keypoints[number])
 
     def item(self, number: int) -> Item:
-        """What is known about one item. Raises IndexError when there is none of that number."""
+        """Return one item. Raises IndexError when no item has this number."""
         return item_from_row(self.folder, (number, *self._row(number)))
 
     def items(self) -> Iterator[Item]:
-        """All items, by their numbers."""
+        """Yield all items in the order of their numbers."""
         for row in self._rows(f"SELECT number, {', '.join(ITEM_COLUMNS)} FROM item ORDER BY number"):
             yield item_from_row(self.folder, row)
 
     def nearest(self, region: str, query: Sequence[float], count: int, search_k: int) -> list[int]:
-        """The numbers of the `count` items nearest to a vector of a region, nearest first.
+        """Return the numbers of the `count` items nearest to a vector of a region, nearest first.
 
-        About `search_k` vectors are compared for it where there is one shard: see `index.shards.search_k_per_shard`.
+        Annoy compares about `search_k` vectors, and more in a library of several shards: see
+        `index.shards.search_k_per_shard`.
         """
         return shards.nearest(self.shards, region, query, count, search_k)
 
     def picture(self, number: int) -> Image:
-        """The stored picture, checked against its name (its sha256) and decoded.
+        """Return an item's picture, checked against its file name (its sha256) and decoded.
 
-        Raises LibraryError when it is missing or damaged, or the library holds poses alone.
+        Raises LibraryError when it is missing or damaged, or the item has no picture.
         """
         name = self._row(number)[0]
         if name is None:
@@ -183,40 +185,40 @@ class Library:
                 return np.asarray(opened.convert("RGB"))
 
     def picture_file(self, name: str, *, check: bool) -> Path:
-        """Where a stored picture's file is while the library is open; checked against its name if asked for.
+        """Return the path to a stored picture, which holds while the library is open.
 
-        Raises LibraryError when it is missing or, where checked, damaged.
+        With `check` the file is compared with its name. Raises LibraryError when it is missing or, if checked, damaged.
         """
         inside, file = _descriptor_path(self._descriptor) / PICTURES_FOLDER / name, self.folder / PICTURES_FOLDER / name
         manifests.regular_file_size(inside, file, self.folder)
         if check and f"{sha256_of(inside)}.jpg" != name:
-            raise LibraryError(f"{printable(file)} is not the picture it was: {remedy(self.folder)}.")
+            raise LibraryError(f"{printable(file)} is damaged, as its sha256 is not its name: {remedy(self.folder)}.")
         return inside
 
     def picture_names(self) -> Iterator[str]:
-        """The names of all stored pictures' files, each once."""
+        """Yield the file names of all stored pictures, each once."""
         for name, _ in self.fingerprints():
             yield name
 
     def fingerprints(self) -> Iterator[tuple[str, bytes]]:
-        """The name of each stored picture's file, and its fingerprint (`index.fingerprint`), by name."""
+        """Yield the file name and fingerprint (`index.fingerprint`) of each stored picture, ordered by name."""
         yield from self._rows("SELECT picture, bits FROM fingerprint ORDER BY picture")
 
     def removed_pictures(self) -> list[RemovedPicture]:
-        """The pictures that were taken down from this library and those that it was made from, by name."""
+        """Return the pictures taken down from this library and from those it was built from, ordered by name."""
         return [RemovedPicture(*row) for row in self._rows("SELECT picture, bits, title FROM removed ORDER BY picture")]
 
     @property
     def is_replaced(self) -> bool:
-        """Whether another library lies under this one's name by now; False while there is none."""
+        """Whether another library has replaced this one on disk; False while the folder is missing."""
         try:
-            there, here = os.stat(current_folder(self.folder)), os.fstat(self._descriptor)
+            on_disk, opened = os.stat(current_folder(self.folder)), os.fstat(self._descriptor)
         except OSError:
             return False
-        return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
+        return (on_disk.st_dev, on_disk.st_ino) != (opened.st_dev, opened.st_ino)
 
     def close(self) -> None:
-        """Lets the files go; safe to call twice."""
+        """Unmap and close the files; safe to call twice."""
         if self._descriptor >= 0:
             for shard in self.shards:
                 shard.close()
@@ -242,96 +244,97 @@ class Library:
                 f"SELECT {', '.join(ITEM_COLUMNS)} FROM item WHERE number = ?", (number,)
             ).fetchone()
         if row is None:
-            raise IndexError(f"there is no item {number} in {printable(self.folder)}, which holds {len(self)}")
+            raise IndexError(f"{printable(self.folder)} has no item {number}: its {len(self)} items start from 0")
         return row
 
 
 def item_from_row(folder: Path, row: Sequence[Any]) -> Item:
-    """An item as the table of a library in `folder` has it: its number, then what `ITEM_COLUMNS` name."""
+    """Return the item of a row (its number, then `ITEM_COLUMNS`) of the library in `folder`."""
     picture = None if row[1] is None else folder / PICTURES_FOLDER / row[1]
     return Item(row[0], picture, row[2], row[3], (row[4], row[5], row[6], row[7]), *row[8:])
 
 
 def verify_library(folder: Path, progress: ProgressCallback | None = None) -> Manifest:
-    """Reads every file of a library, pages and pictures too, and says what it holds.
+    """Check every file of a library, including pages and pictures, and return its manifest.
 
-    Raises LibraryError for the first fault, which also is a file that does not belong there.
+    Raises LibraryError for the first fault. A file that does not belong to the library is a fault too.
     """
     with Library.open(folder, progress) as library:
-        at, manifest = _descriptor_path(library._descriptor), library.manifest
-        manifests.verify_files(
-            at, folder, {name: file for name, file in manifest.files.items() if name in manifests.PAGES}
-        )
+        path, manifest = _descriptor_path(library._descriptor), library.manifest
+        pages = {name: file for name, file in manifest.files.items() if name in manifests.PAGES}
+        manifests.verify_files(path, folder, pages)
         names = list(library.picture_names())
         if len(names) != manifest.pictures:
             raise LibraryError(
-                f"{printable(folder / ITEMS_FILE)} names {len(names)} pictures, not {manifest.pictures}: {remedy(folder)}."
+                f"{printable(folder / ITEMS_FILE)} names {len(names)} pictures, not {manifest.pictures}: "
+                f"{remedy(folder)}."
             )
         with as_library_error(folder, folder):
-            _check_strays(at, folder, {manifests.MANIFEST_FILE, PICTURES_FOLDER, *manifest.files})
-            _check_strays(at / PICTURES_FOLDER, folder / PICTURES_FOLDER, set(names))
+            _check_strays(path, folder, {manifests.MANIFEST_FILE, PICTURES_FOLDER, *manifest.files})
+            _check_strays(path / PICTURES_FOLDER, folder / PICTURES_FOLDER, set(names))
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
             for start in range(0, len(names), PICTURES_PER_UPDATE):
-                some = names[start : start + PICTURES_PER_UPDATE]
-                list(threads.map(partial(library.picture_file, check=True), some))
+                batch = names[start : start + PICTURES_PER_UPDATE]
+                list(threads.map(partial(library.picture_file, check=True), batch))
                 if progress is not None:
-                    progress(start + len(some), len(names), "Checking pictures")
+                    progress(start + len(batch), len(names), "Checking pictures")
         return manifest
 
 
-def _check_strays(at: Path, folder: Path, names: set[str]) -> None:
-    strays = set(os.listdir(at)) - names
+def _check_strays(path: Path, folder: Path, names: set[str]) -> None:
+    """Raises LibraryError when the folder at `path`, called `folder` in messages, holds other names."""
+    strays = set(os.listdir(path)) - names
     if strays:
         raise LibraryError(f"{printable(folder / min(strays))} does not belong to the library: move it elsewhere.")
 
 
 def read_removed_pictures(out: Path) -> list[RemovedPicture]:
-    """What was taken down from the library that is going to be replaced at `out`, as far as it can be read."""
+    """Return what was taken down from the library at `out`, before it is replaced; nothing if it cannot be read."""
     if not current_folder(out).exists():
         return []
     try:
         with Library.open(out) as library:
             return library.removed_pictures()
     except LibraryError as error:
-        log.warning("%s Pictures that were taken down from it may come back.", error)
+        log.warning("%s Pictures taken down from it may come back.", error)
         return []
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """What a library says of itself, without reading the rest of it. Raises LibraryError."""
+    """Return a library's manifest without reading its other files. Raises LibraryError."""
     return manifests.read_manifest(current_folder(folder), folder)
 
 
 def current_folder(folder: Path) -> Path:
-    """Where a library is: its folder; or beside it, when the power went between the two renames of a swap."""
+    """Return where a library is: in its folder, or in the backup if power was cut between the two renames of a swap."""
     return folder if folder.exists() or not backup_folder(folder).is_dir() else backup_folder(folder)
 
 
 def backup_folder(folder: Path) -> Path:
-    """Where the old library waits for the moment that the new one takes its place."""
+    """Return where the old library is kept during a swap by two renames."""
     return folder.parent / f".{folder.name}.old"
 
 
 def _descriptor_path(descriptor: int) -> Path:
-    """The folder with this descriptor, as a path of plain ASCII, which is all that Annoy takes."""
+    """Return an ASCII path to the folder with this descriptor: Annoy takes no other."""
     return Path(f"/proc/self/fd/{descriptor}")
 
 
 def _open_items(file: Path, count: int) -> sqlite3.Connection:
-    """The tables of a library of so many items, read-only. Raises ValueError and sqlite3.Error when they are not."""
-    opened = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    """Open the tables of a library with `count` items, read-only. Raises ValueError or sqlite3.Error."""
+    tables = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
-        found = opened.execute("SELECT count(*), min(number), max(number) FROM item").fetchone()
-        if found != (count, 0, count - 1):
-            raise ValueError(f"{found[0]} items, not {count}, with numbers from {found[1]} to {found[2]}")
+        counted = tables.execute("SELECT count(*), min(number), max(number) FROM item").fetchone()
+        if counted != (count, 0, count - 1):
+            raise ValueError(f"{counted[0]} items, not {count}, with numbers from {counted[1]} to {counted[2]}")
         for query in (
             INVALID_ITEM_QUERY,
             *(INVALID_PICTURE_QUERY.format(table=table) for table in ("fingerprint", "removed")),
         ):
-            wrong = opened.execute(query).fetchone()
-            if wrong is not None:
-                raise ValueError(f"a row that is wrong: {wrong[0]!r:.80}")
+            invalid = tables.execute(query).fetchone()
+            if invalid is not None:
+                raise ValueError(f"an invalid row: {invalid[0]!r:.80}")
     except BaseException:
-        opened.close()
+        tables.close()
         raise
-    return opened
+    return tables

@@ -1,4 +1,4 @@
-"""A library's manifest: what is in the folder, and how each file is told from a damaged or an other one."""
+"""A library's manifest: what the folder holds, and the checksums that tell its files from damaged or foreign ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from models.text import printable
 
 FORMAT: Final = "pose-mirror library"
 VERSION: Final = 2
-"""Of the folder's layout."""
+"""Version of the folder's layout."""
 
 METRIC: Final = "euclidean"
 
@@ -33,43 +33,44 @@ PICTURES_FOLDER: Final = "pictures"
 CREDITS_FILE: Final = "CREDITS.html"
 REPORT_FILE: Final = "report.html"
 PAGES: Final = (CREDITS_FILE, REPORT_FILE)
-"""For people to read, where they were written: whether they are whole is for `verify` to say, not for the mirror."""
+"""Pages for people to read, if written. Only `verify` checks them: a damaged page does not stop the mirror."""
 
 MAX_MANIFEST_BYTES = 1_000_000
+"""Maximum size of a manifest in bytes. A larger file is something else, and reading it could exhaust the memory."""
 
 LIBRARY_ENTRY_PATTERN: Final = re.compile(
     rf"(?:{'|'.join(map(re.escape, (MANIFEST_FILE, KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, PICTURES_FOLDER, *PAGES)))}"
     rf"|members-\d+\.npy|(?:{'|'.join(vector.REGIONS)})(?:-\d+)?\.annoy)"
 )
-"""The names in a library's folder, also of one of version 1."""
+"""The names in a library's folder, including those of format version 1."""
 
 PICTURE_NAME_PATTERN: Final = re.compile(r"[0-9a-f]{64}\.jpg")
-"""The name of a stored picture's file: the sha256 of what is in it."""
+"""The name of a stored picture's file: the sha256 of its content."""
 
 
 def index_file(region: str, shard: int) -> str:
-    """The file of a region's Annoy index over one shard."""
+    """Return the name of the Annoy index of a region over one shard."""
     return f"{region}-{shard}.annoy"
 
 
 def members_file(shard: int) -> str:
-    """The file that says whose vectors a shard's indexes hold: int32 item numbers, one region after the other."""
+    """Return the name of the file that maps a shard's vectors to items: int32 item numbers, region by region."""
     return f"members-{shard}.npy"
 
 
 def mapped_files(shards: int) -> tuple[str, ...]:
-    """What `Library.open` maps, and so checks; pictures vouch for themselves by their names."""
-    of_shards = ((members_file(n), *(index_file(region, n) for region in vector.REGIONS)) for n in range(shards))
-    return (KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, *(name for names in of_shards for name in names))
+    """Return the names of the files that `Library.open` maps and so checks. Pictures are checked by their own names."""
+    shard_files = ((members_file(n), *(index_file(region, n) for region in vector.REGIONS)) for n in range(shards))
+    return (KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, *(name for names in shard_files for name in names))
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a library says of itself.
+    """The content of a manifest.
 
-    `items` people, of whom `indexed` can be found (the others show too few points), in `pictures` pictures; `shards`
-    sets of Annoy indexes of `trees` trees each; `models` the name and sha256 of each estimator that found key points,
-    none where people labelled them all.
+    `items` counts the people; `indexed` those of them who can be found (the rest show too few key points); `pictures`
+    the pictures; `shards` the sets of Annoy indexes of `trees` trees each. `models` are the name and sha256 of each
+    estimator that found key points, empty where people labelled them all.
     """
 
     items: int
@@ -81,7 +82,7 @@ class Manifest:
     files: Mapping[str, Checksum]
 
     def encode(self) -> bytes:
-        """The manifest file: JSON with the sha256 of all the rest in it."""
+        """Return the manifest file: JSON, with the sha256 of everything else in it."""
         document = {
             "format": FORMAT,
             "version": VERSION,
@@ -102,23 +103,23 @@ class Manifest:
 
 
 def read_manifest(path: Path, folder: Path) -> Manifest:
-    """The manifest of the library at `path`, called `folder` in sentences. Raises LibraryError."""
+    """Read the manifest of the library at `path`; error messages name `folder`. Raises LibraryError."""
     if not path.is_dir():
         raise LibraryError(f"There is no library at {printable(folder)}: {remedy(folder)}.")
     file = folder / MANIFEST_FILE
-    found = read_file(path / MANIFEST_FILE, file, MAX_MANIFEST_BYTES)
-    if found is None:
-        raise LibraryError(f"{printable(folder)} holds no library, as it has no {MANIFEST_FILE}: {remedy(folder)}.")
+    content = _read_content(path / MANIFEST_FILE, file)
+    if content is None:
+        raise LibraryError(f"{printable(folder)} is not a library, as it has no {MANIFEST_FILE}: {remedy(folder)}.")
     try:
-        document = json.loads(found)
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise LibraryError(f"{printable(file)} is no JSON ({error}): {remedy(folder)}.") from error
+        raise LibraryError(f"{printable(file)} is not valid JSON ({error}): {remedy(folder)}.") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise LibraryError(f"{printable(file)} is not the manifest of a library of poses: {remedy(folder)}.")
     _check_versions(document, file, folder)
     try:
         claimed = document.pop("sha256", None)
-        if claimed != hashlib.sha256(_dump(document)).hexdigest() or found != _dump({**document, "sha256": claimed}):
+        if claimed != hashlib.sha256(_dump(document)).hexdigest() or content != _dump({**document, "sha256": claimed}):
             raise LibraryError(f"{printable(file)} has changed since the library was built: {remedy(folder)}.")
         return _decode(document)
     except LibraryError:
@@ -128,12 +129,12 @@ def read_manifest(path: Path, folder: Path) -> Manifest:
 
 
 def has_library_manifest(folder: Path) -> bool:
-    """Whether a folder's manifest says that it is a library, of whatever version."""
+    """Return whether a folder's manifest says that it is a library, of any version."""
     return listed_files(folder) is not None
 
 
 def listed_files(folder: Path) -> set[str] | None:
-    """The files that a folder's manifest names; None when it does not say that it is a library, of whatever version."""
+    """Return the files that a folder's manifest lists; None when it is not that of a library (of any version)."""
     file = folder / MANIFEST_FILE
     try:
         document = json.loads(file.read_bytes()) if file.is_file() else None
@@ -146,28 +147,31 @@ def listed_files(folder: Path) -> set[str] | None:
 
 
 def verify_mapped_files(path: Path, folder: Path, manifest: Manifest, progress: ProgressCallback | None = None) -> None:
-    """Reads every file that is going to be mapped. Raises LibraryError for the first that is not as it was."""
+    """Check every file that is going to be mapped. Raises LibraryError for the first that has changed."""
     verify_files(path, folder, {name: manifest.files[name] for name in mapped_files(manifest.shards)}, progress)
 
 
 def verify_files(
     path: Path, folder: Path, files: Mapping[str, Checksum], progress: ProgressCallback | None = None
 ) -> None:
-    """Reads some files of the library to their ends. Raises LibraryError for the first that is not as it was."""
-    for name, wanted in files.items():
+    """Check files of the library at `path` against their checksums; error messages name `folder`.
+
+    `progress` counts bytes. Raises LibraryError for the first file that has changed.
+    """
+    for name, expected in files.items():
         size = regular_file_size(path / name, folder / name, folder)
-        if size != wanted.bytes:
+        if size != expected.bytes:
             raise LibraryError(
-                f"{printable(folder / name)} has {size:,} bytes, not {wanted.bytes:,}: {remedy(folder)}."
+                f"{printable(folder / name)} has {size:,} bytes, not {expected.bytes:,}: {remedy(folder)}."
             )
     total, done = sum(file.bytes for file in files.values()), 0
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:  # hashing lets go of the interpreter's lock
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:  # hashing releases the interpreter's lock
         try:
-            for name, found in zip(files, threads.map(lambda name: sha256_of(path / name), files), strict=True):
-                if found != files[name].sha256:
-                    found = f"sha256 {found[:12]}…, not {files[name].sha256[:12]}…"
+            for name, sha256 in zip(files, threads.map(lambda name: sha256_of(path / name), files), strict=True):
+                if sha256 != files[name].sha256:
+                    difference = f"sha256 {sha256[:12]}…, not {files[name].sha256[:12]}…"
                     raise LibraryError(
-                        f"{printable(folder / name)} is not as it was built ({found}): {remedy(folder)}."
+                        f"{printable(folder / name)} is not as it was built ({difference}): {remedy(folder)}."
                     )
                 done += files[name].bytes
                 if progress is not None:
@@ -178,22 +182,25 @@ def verify_files(
 
 
 def regular_file_size(path: Path, file: Path, folder: Path) -> int:
-    """The length of a file of the library, in bytes. Raises LibraryError when it is missing, or no file."""
+    """Return the length in bytes of a file of the library, at `path` and called `file` in error messages.
+
+    Raises LibraryError when it is missing or not a regular file.
+    """
     try:
         status = path.stat()
     except OSError as error:
         raise LibraryError(f"{printable(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
     if not stat.S_ISREG(status.st_mode):
-        raise LibraryError(f"{printable(file)} is no plain file: {remedy(folder)}.")
+        raise LibraryError(f"{printable(file)} is not a regular file: {remedy(folder)}.")
     return status.st_size
 
 
-def read_file(path: Path, file: Path, max_bytes: int) -> bytes | None:
-    """A small file's bytes, None when there is none. Raises LibraryError when it is no plain file or too large."""
+def _read_content(path: Path, file: Path) -> bytes | None:
+    """Return the content of a manifest, None when it is missing. Raises LibraryError when it cannot be one."""
     folder = file.parent
     if not path.exists():
         return None
-    if regular_file_size(path, file, folder) > max_bytes:
+    if regular_file_size(path, file, folder) > MAX_MANIFEST_BYTES:
         raise LibraryError(f"{printable(file)} is larger than a manifest can be: {remedy(folder)}.")
     try:
         return path.read_bytes()
@@ -202,29 +209,33 @@ def read_file(path: Path, file: Path, max_bytes: int) -> bytes | None:
 
 
 def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> None:
-    found = document.get("version")
-    if found != VERSION:
+    version = document.get("version")
+    if version != VERSION:
         raise LibraryError(
-            f"{printable(file)} is of format version {found!r:.40}, and this program's is {VERSION}: {remedy(folder)}."
+            f"{printable(file)} is of format version {version!r:.40}, and this program's is {VERSION}: "
+            f"{remedy(folder)}."
         )
     vectors = document.get("vectors")
-    found = vectors.get("version") if isinstance(vectors, dict) else None
-    if found != vector.VERSION:
+    version = vectors.get("version") if isinstance(vectors, dict) else None
+    if version != vector.VERSION:
         raise LibraryError(
-            f"{printable(file)} is of vector version {found!r:.40}, "
+            f"{printable(file)} is of vector version {version!r:.40}, "
             f"and this program's is {vector.VERSION}: {remedy(folder)}."
         )
 
 
 def _decode(document: Mapping[str, Any]) -> Manifest:
+    """Raises ValueError, and AttributeError, KeyError or TypeError, for a document of another shape."""
     counts = [document[name] for name in ("items", "indexed", "pictures", "shards")] + [document["vectors"]["trees"]]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError(f"counts {counts}")
+    items, indexed, pictures, shards, trees = counts
     files = {name: _decode_checksum(file) for name, file in document["files"].items()}
-    if counts[3] > len(files) or not set(mapped_files(counts[3])) <= set(files) <= {*mapped_files(counts[3]), *PAGES}:
-        raise ValueError(f"{len(files)} files for {counts[3]} shards")
+    # The first comparison keeps a huge number of shards from being listed.
+    if shards > len(files) or not set(mapped_files(shards)) <= set(files) <= {*mapped_files(shards), *PAGES}:
+        raise ValueError(f"{len(files)} files for {shards} shards")
     models = tuple((str(model["name"]), str(model["sha256"])) for model in document["models"])
-    return Manifest(counts[0], counts[1], counts[2], counts[3], counts[4], models, files)
+    return Manifest(items, indexed, pictures, shards, trees, models, files)
 
 
 def _decode_checksum(file: Mapping[str, Any]) -> Checksum:

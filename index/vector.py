@@ -1,9 +1,9 @@
-"""From a pose to the vectors that Annoy compares.
+"""Vectors for Annoy: from a pose to the numbers that are compared.
 
-Two poses agree when their points do after the best scale and shift, and only the points that the query has count. A
-vector has to have all its numbers, so there is an index for each of several regions of the body; a query asks those it
-covers best, and the few points that it lacks there are guessed from the others, by how the library's people hold
-themselves.
+Two poses match when their key points do after the best scale and shift, and only the key points that the query has
+count. But a vector needs all its numbers. So each of several regions of the body has an index of its own. A query
+searches the regions it covers best, and the few key points it lacks there are guessed from the others, by how the
+people in the library hold themselves.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 VERSION: Final = 1
-"""Of all that decides a vector: a library whose vectors are of another version is built again."""
+"""Version of everything that decides a vector. A library with vectors of another version must be built again."""
 
 REGIONS: Final[dict[str, tuple[int, ...]]] = {
     "whole": (0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16),
@@ -33,31 +33,32 @@ REGIONS: Final[dict[str, tuple[int, ...]]] = {
     "left": (0, 5, 6, 7, 9, 11, 12),
     "right": (0, 5, 6, 8, 10, 11, 12),
 }
-"""The key points of each index. Of 21 regions tried on COCO's people, these six together miss the least."""
+"""The key points of each region. Of 21 regions tried on COCO's people, these six together miss the fewest matches."""
 
 REGION_MASKS: Final = np.array([[float(point in points) for point in range(17)] for points in REGIONS.values()])
-"""Regions×17, 1 for the points that each has, in the order of `REGIONS`."""
+"""Regions×17, 1 for the key points of each region, in the order of `REGIONS`."""
 
 REGIONS_PER_QUERY: Final = 2
-"""How many regions a query asks: one finds up to 0.01 less of the best agreement, three up to 0.002 more."""
+"""Number of regions that a query searches. One region loses up to 0.01 of the best agreement; three regions gain up to
+0.002 more."""
 
 GUESSED_POINT_COST = 2.0
-"""What a guessed point costs when regions are chosen, in points that are seen."""
+"""What a guessed key point costs when regions are chosen, in seen key points."""
 
 NEW_POINT_BONUS = 0.5
-"""What a point that no region chosen before has is worth more."""
+"""Extra worth of a key point that no region chosen so far has, in seen key points."""
 
 MAX_SAMPLE = 20_000
-"""Poses that the shape is fitted to: the covariance of 34 numbers needs no more."""
+"""Maximum number of poses that the shape model is fitted to: the covariance of 34 numbers needs no more."""
 
 PRIOR_POSES = 20.0
-"""As how many poses the standing figure counts: it alone decides in a library of a few pictures."""
+"""Number of poses that the standing figure counts as: it decides alone in a library of a few pictures."""
 
 PRIOR_VARIANCE = 0.05
-"""How far its points vary, squared, where the unit is the root mean square of its points from their mean."""
+"""Variance of the standing figure's key points. The unit is the root mean square of their distances from their mean."""
 
 NOISE_VARIANCE = 1e-3
-"""How far a key point is off by chance, squared, in the same unit; it keeps the regression well-behaved."""
+"""Variance of the noise in a key point, in the same unit. It keeps the regression well-conditioned."""
 
 STANDING: Final = np.array(
     [
@@ -66,19 +67,19 @@ STANDING: Final = np.array(
         (0.4, -0.5), (-0.4, -0.5), (0.4, 1.1), (-0.4, 1.1), (0.4, 2.6), (-0.4, 2.6),
     ]
 )  # fmt: skip
-"""A person who stands facing the camera, 17×2, x to the right and y down: what is guessed while nothing is known."""
+"""A person who stands facing the camera, 17×2, x to the right and y down: the first guess of the shape model."""
 
 
 MAX_CACHED_PATTERNS: Final = 100
-"""Sets of points seen of which is kept what they need (13 kB): a visitor shows the same ones for many frames. To find
-it out again takes a sixth of a millisecond."""
+"""Maximum number of patterns of seen key points whose results are kept (13 kB each). A visitor shows the same pattern
+for many frames, and computing its results takes a sixth of a millisecond."""
 
 EPSILON = 1e-9
-"""Sizes and lengths of less are none."""
+"""Smallest size and length that is divided by."""
 
 
 class RegionQuery(NamedTuple):
-    """One vector to look for the nearest of: in which region's index, and whether it is of the pose's mirror image."""
+    """One vector to find the nearest items of: its region, and whether it belongs to the pose's mirror image."""
 
     region: str
     mirrored: bool
@@ -86,10 +87,10 @@ class RegionQuery(NamedTuple):
 
 
 class _QueryPlan(NamedTuple):
-    """From the points that a pose has to all its vectors at once, before they are made 1 long.
+    """One linear map from a pose's seen key points to all its vectors, before these are scaled to length 1.
 
-    `matrix` is 34×D (0 for points not seen) and takes what lies about its mean point and is 1 large, `offset` D;
-    `ends` says where one vector ends and the next begins, `parts` by which region each is and whether mirrored.
+    `parts` holds each vector's region and whether it is mirrored. `matrix` is 34×D (0 for unseen key points) and
+    expects key points relative to their mean and of size 1; `offset` is D; `ends` holds the boundaries of the vectors.
     """
 
     parts: tuple[tuple[str, bool], ...]
@@ -102,7 +103,7 @@ class _QueryPlan(NamedTuple):
 class ShapeModel:
     """How people hold themselves: mean (34) and covariance (34×34) of x and y of all key points.
 
-    Poses are laid on the mean by their mean point and size over the points seen.
+    Poses are aligned to the mean by the mean point and size of their seen key points.
     """
 
     mean: Doubles
@@ -117,30 +118,31 @@ class ShapeModel:
         return {}
 
     def complete(self, points: Floats, seen: Flags) -> Floats:
-        """N×17×2 poses with the points they lack (N×17 `seen` false) guessed from those they have.
+        """Return N×17×2 poses with their unseen key points (N×17 `seen` false) guessed from the seen ones.
 
-        A pose with no point or all its points in one place gets the mean's.
+        A pose without key points, or with all of them in one place, gets the mean's key points.
         """
-        whole = np.array(points, np.float64)
+        completed = np.array(points, np.float64)
         for rows, pattern in _group_by_pattern(seen):
             if not pattern.all():
-                laid, at, size = _align_to_mean(whole[rows], pattern, self.mean)
-                there = np.repeat(pattern, 2)
-                guess = self.mean[~there] + (laid - self.mean[there]) @ self._regression(pattern)
-                guessed = guess.reshape(len(rows), -1, 2) * size[:, None, None] + at[:, None]
-                whole[np.ix_(rows, ~pattern)] = guessed
-        return whole.astype(np.float32)
+                aligned, shift, size = _align_to_mean(completed[rows], pattern, self.mean)
+                known = np.repeat(pattern, 2)
+                guess = self.mean[~known] + (aligned - self.mean[known]) @ self._regression(pattern)
+                guessed = guess.reshape(len(rows), -1, 2) * size[:, None, None] + shift[:, None]
+                completed[np.ix_(rows, ~pattern)] = guessed
+        return completed.astype(np.float32)
 
     def queries(self, points: Floats, seen: Flags) -> list[RegionQuery]:
-        """What to look for to find a pose (17×2, of which 17 points are `seen`) and its mirror image.
+        """Return the vectors to search for a pose (17×2, with 17 flags `seen`) and its mirror image.
 
-        They are the `region_vectors`, by each of `choose_regions`, of the pose as `complete` makes it whole: linear in the points
-        seen once these lie about their mean point and are 1 large, so one product of matrices gives them all.
+        They are the `region_vectors` of the completed pose for the regions that `choose_regions` returns. These are
+        linear in the seen key points once those are relative to their mean and of size 1, so one matrix product gives
+        all of them.
         """
         parts, matrix, offset, ends = self._query_plan(seen)
-        apart = points - seen @ points / max(int(seen.sum()), 1)
-        size = max(float(seen @ np.einsum("kc,kc->k", apart, apart)) ** 0.5, EPSILON)
-        flat = apart.ravel() @ matrix / size + offset
+        centred = points - seen @ points / max(int(seen.sum()), 1)
+        size = max(float(seen @ np.einsum("kc,kc->k", centred, centred)) ** 0.5, EPSILON)
+        flat = centred.ravel() @ matrix / size + offset
         lengths = np.maximum(np.sqrt(np.add.reduceat(flat * flat, ends[:-1])), EPSILON).tolist()
         numbers = flat.tolist()
         return [
@@ -159,54 +161,56 @@ class ShapeModel:
     def _make_query_plan(self, seen: Flags) -> _QueryPlan:
         parts = tuple((region, False) for region in choose_regions(seen))
         parts += tuple((region, True) for region in choose_regions(seen[MIRROR_ORDER]))
-        there, regression = np.repeat(seen, 2), self._regression(seen)
+        known, regression = np.repeat(seen, 2), self._regression(seen)
         projection, ends = _stack_projections(parts)
-        known = projection[there] + regression @ projection[~there]
-        guessed = (self.mean[~there] - self.mean[there] @ regression) @ projection[~there]
-        mean = self.mean[there].reshape(-1, 2)
-        middle = mean.mean(0) if len(mean) else np.zeros(2)
+        # The guessed key points are linear in the known ones, so their part of the projection folds into that of those.
+        combined = projection[known] + regression @ projection[~known]
+        guessed = (self.mean[~known] - self.mean[known] @ regression) @ projection[~known]
+        mean = self.mean[known].reshape(-1, 2)
+        centre = mean.mean(0) if len(mean) else np.zeros(2)
         matrix = np.zeros(projection.shape)
-        matrix[there] = known * np.sqrt(((mean - middle) ** 2).sum())
-        offset = guessed + np.tile(middle, len(mean)) @ known
+        matrix[known] = combined * np.sqrt(((mean - centre) ** 2).sum())
+        offset = guessed + np.tile(centre, len(mean)) @ combined
         return _QueryPlan(parts, matrix.astype(np.float32), offset.astype(np.float32), ends)
 
     def _regression(self, pattern: Flags) -> Doubles:
-        """Seen×unseen coefficients, kept: a visitor lacks the same points for many frames."""
+        """Return the seen×unseen coefficients of the guess. They are cached: see `MAX_CACHED_PATTERNS`."""
         key = pattern.tobytes()
         if key not in self._regressions:
             if len(self._regressions) >= MAX_CACHED_PATTERNS:
                 self._regressions.clear()
-            there = np.repeat(pattern, 2)
-            known = self.covariance[there][:, there] + NOISE_VARIANCE * np.eye(int(there.sum()))
-            self._regressions[key] = np.asarray(np.linalg.solve(known, self.covariance[there][:, ~there]), np.float64)
+            known = np.repeat(pattern, 2)
+            among_known = self.covariance[known][:, known] + NOISE_VARIANCE * np.eye(int(known.sum()))
+            coefficients = np.linalg.solve(among_known, self.covariance[known][:, ~known])
+            self._regressions[key] = np.asarray(coefficients, np.float64)
         return self._regressions[key]
 
 
 def fit_shape_model(points: Floats, seen: Flags) -> ShapeModel:
-    """The shape of N×17×2 poses of which N×17 points are seen, and of their mirror images.
+    """Fit a shape model to N×17×2 poses (N×17 `seen`) and their mirror images.
 
-    Expectation and maximisation in turns: guess what is missing, then take mean and covariance of all, the standing
-    figure among them.
+    This is expectation maximisation: guess the unseen key points, then take mean and covariance of all poses, with the
+    standing figure as prior.
     """
     step = max(1, len(points) // MAX_SAMPLE)
     points, seen = points[::step], seen[::step]
-    mean = _normalise(STANDING)
-    shape = ShapeModel(mean, PRIOR_VARIANCE * np.eye(34))
-    for _ in range(5):
-        every, size = np.ones(17, np.bool_), len(points) + PRIOR_POSES
-        laid = _align_to_mean(shape.complete(points, seen).astype(np.float64), every, shape.mean)[0]
-        centre = _normalise((PRIOR_POSES * mean + laid.sum(0)) / size)
-        apart = np.concatenate([laid - centre, np.sqrt(PRIOR_POSES) * (mean - centre)[None]])
-        covariance = (apart.T @ apart + PRIOR_POSES * PRIOR_VARIANCE * np.eye(34)) / size
-        shape = _symmetrise(ShapeModel(centre, covariance))
+    standing = _normalise(STANDING)
+    shape = ShapeModel(standing, PRIOR_VARIANCE * np.eye(34))
+    all_points, total = np.ones(17, np.bool_), len(points) + PRIOR_POSES
+    for _ in range(5):  # the guesses have settled by then
+        aligned = _align_to_mean(shape.complete(points, seen).astype(np.float64), all_points, shape.mean)[0]
+        mean = _normalise((PRIOR_POSES * standing + aligned.sum(0)) / total)
+        deviations = np.concatenate([aligned - mean, np.sqrt(PRIOR_POSES) * (standing - mean)[None]])
+        covariance = (deviations.T @ deviations + PRIOR_POSES * PRIOR_VARIANCE * np.eye(34)) / total
+        shape = _symmetrise(ShapeModel(mean, covariance))
     return shape
 
 
 def region_vectors(points: Floats, region: str) -> Floats:
-    """N×17×2 poses, whole, as N×(2 × the region's points) vectors of length 1, blind to place and size.
+    """Return N×(2 × the region's key points) vectors of length 1 for N×17×2 completed poses.
 
-    The points count by 1 ÷ COCO's σ each, in the mean as in the distance: what people agree on tells most. All
-    points in one place give zeros.
+    Place and size do not count. Each key point is weighted by 1 ÷ COCO's σ, in the mean as in the distance: a key
+    point that people label alike says most. A pose with all its key points in one place gives zeros.
     """
     flat = points.reshape(len(points), 34) @ _PROJECTIONS[region]
     length = np.sqrt(np.einsum("nd,nd->n", flat, flat))[:, None]
@@ -215,52 +219,58 @@ def region_vectors(points: Floats, region: str) -> Floats:
 
 
 def choose_regions(seen: Flags) -> tuple[str, ...]:
-    """The regions to ask for a pose with these 17 points, best first: many points seen, few guessed, all covered."""
+    """Return the regions to search for a pose with these 17 flags, best first.
+
+    Good regions have many seen and few unseen key points, and together cover all that are seen.
+    """
     return _choose_regions(seen.tobytes())
 
 
 @lru_cache(maxsize=MAX_CACHED_PATTERNS)
 def _choose_regions(flags: bytes) -> tuple[str, ...]:
     seen = np.frombuffer(flags, np.bool_)
-    names, asked = list(REGIONS), list[str]()
+    names, chosen = list(REGIONS), list[str]()
     worth = REGION_MASKS @ seen - GUESSED_POINT_COST * (REGION_MASKS @ ~seen)
-    left = seen.astype(np.float64)
-    while len(asked) < REGIONS_PER_QUERY:
-        best = int(np.argmax(worth + NEW_POINT_BONUS * (REGION_MASKS @ left)))
-        asked.append(names[best])
+    uncovered = seen.astype(np.float64)
+    while len(chosen) < REGIONS_PER_QUERY:
+        best = int(np.argmax(worth + NEW_POINT_BONUS * (REGION_MASKS @ uncovered)))
+        chosen.append(names[best])
         worth[best] = -np.inf
-        left *= 1 - REGION_MASKS[best]
-    return tuple(asked)
+        uncovered *= 1 - REGION_MASKS[best]
+    return tuple(chosen)
 
 
 def _group_by_pattern(seen: Flags) -> Iterator[tuple[npt.NDArray[np.intp], Flags]]:
-    """The rows that have the same points seen, and which those are."""
+    """Yield the rows that have the same key points seen, with those 17 flags."""
     if len(seen) == 1:
         yield np.zeros(1, np.intp), seen[0]
         return
-    numbers = seen @ (1 << np.arange(17))
-    order = np.argsort(numbers, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
+    patterns = seen @ (1 << np.arange(17))
+    order = np.argsort(patterns, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(patterns[order])) + 1):
         if len(rows):
             yield rows, seen[rows[0]]
 
 
 def _align_to_mean(points: Doubles, pattern: Flags, mean: Doubles) -> tuple[Doubles, Doubles, Doubles]:
-    """N×(2 × seen) points moved and scaled on to the mean's, and what takes them back: N×2 shifts, N sizes."""
-    there = mean.reshape(17, 2)[pattern]
+    """Align the seen key points of N poses to the mean's.
+
+    Returns N×(2 × seen) aligned coordinates, and the N×2 shifts and N sizes that undo the alignment.
+    """
+    target = mean.reshape(17, 2)[pattern]
     kept = points[:, pattern]
-    if not len(there):
+    if not len(target):
         return kept.reshape(len(points), 0), points.mean(1), np.ones(len(points))
-    middle, at = there.mean(0), kept.mean(1)
-    spread = np.sqrt(((kept - at[:, None]) ** 2).sum((1, 2)))
-    size = spread / max(float(np.sqrt(((there - middle) ** 2).sum())), 1e-9)
+    target_centre, centres = target.mean(0), kept.mean(1)
+    spread = np.sqrt(((kept - centres[:, None]) ** 2).sum((1, 2)))
+    size = spread / max(float(np.sqrt(((target - target_centre) ** 2).sum())), EPSILON)
     size = np.where(size > 0, size, 1.0)
-    laid = (kept - at[:, None]) / size[:, None, None] + middle
-    return laid.reshape(len(points), -1), at - size[:, None] * middle, size
+    aligned = (kept - centres[:, None]) / size[:, None, None] + target_centre
+    return aligned.reshape(len(points), -1), centres - size[:, None] * target_centre, size
 
 
 def _normalise(shape: Doubles) -> Doubles:
-    """A shape about its mean point, with points 1 away from it in the root mean square; 34."""
+    """Return a shape (34) relative to its mean point, with a root mean square distance of 1 from it."""
     points = shape.reshape(17, 2)
     points = points - points.mean(0)
     unit: Doubles = points / np.sqrt((points**2).sum(1).mean())
@@ -268,23 +278,23 @@ def _normalise(shape: Doubles) -> Doubles:
 
 
 def _symmetrise(shape: ShapeModel) -> ShapeModel:
-    """The shape of the same people and their mirror images: either side is as likely."""
+    """Return the shape model of the same people and their mirror images: either side is equally likely."""
     swap = np.stack([2 * MIRROR_ORDER, 2 * MIRROR_ORDER + 1], 1).ravel()
     flip = np.tile([-1.0, 1.0], 17)
     mean = (shape.mean + flip * shape.mean[swap]) / 2
-    other = shape.covariance[np.ix_(swap, swap)] * np.outer(flip, flip)
-    apart = shape.mean - mean
-    return ShapeModel(mean, (shape.covariance + other) / 2 + np.outer(apart, apart))
+    mirrored = shape.covariance[np.ix_(swap, swap)] * np.outer(flip, flip)
+    deviation = shape.mean - mean
+    return ShapeModel(mean, (shape.covariance + mirrored) / 2 + np.outer(deviation, deviation))
 
 
 def _projection(points: tuple[int, ...]) -> Floats:
-    """34×(2 × points): takes the weighted mean off the points and weights them."""
+    """Return the 34×(2 × points) matrix that subtracts the weighted mean from these key points and weights them."""
     weights = 1 / SIGMAS[list(points)].astype(np.float64)
     weights /= weights.sum()
-    chosen = np.zeros((17, len(points)))
-    chosen[list(points), range(len(points))] = 1
-    about_mean = (chosen - (chosen @ weights)[:, None]) * np.sqrt(weights)
-    return np.kron(about_mean, np.eye(2)).astype(np.float32)
+    selection = np.zeros((17, len(points)))
+    selection[list(points), range(len(points))] = 1
+    centred = (selection - (selection @ weights)[:, None]) * np.sqrt(weights)
+    return np.kron(centred, np.eye(2)).astype(np.float32)
 
 
 _PROJECTIONS: Final = {region: _projection(points) for region, points in REGIONS.items()}
@@ -292,7 +302,7 @@ _PROJECTIONS: Final = {region: _projection(points) for region, points in REGIONS
 
 @cache
 def _stack_projections(parts: tuple[tuple[str, bool], ...]) -> tuple[Doubles, tuple[int, ...]]:
-    """The projections by some regions, of a pose or of its mirror image, as one of 34×D, and where each ends."""
+    """Return the projections of some regions, of a pose or its mirror image, as one 34×D matrix, with their bounds."""
     swap = np.stack([2 * MIRROR_ORDER, 2 * MIRROR_ORDER + 1], 1).ravel()
     flip = np.tile([-1.0, 1.0], 17)[:, None]
     blocks = [(flip * _PROJECTIONS[region])[swap] if mirrored else _PROJECTIONS[region] for region, mirrored in parts]

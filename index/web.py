@@ -1,4 +1,4 @@
-"""Pictures that lie elsewhere: on the web, and in shared storage where fsspec is installed."""
+"""Pictures by URL: from the web, and from shared storage if fsspec is installed."""
 
 from __future__ import annotations
 
@@ -12,61 +12,62 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from urllib.request import Request, url2pathname, urlopen
 
 TIMEOUT_SECONDS: Final = 30.0
-"""Seconds that a server may say nothing."""
+"""Seconds that a server may send nothing before the try fails."""
 
 MAX_DOWNLOAD_SECONDS = 120.0
-"""Seconds that one file may take in all."""
+"""Seconds that one file may take in total: a server that trickles would stop a build."""
 
 MAX_BYTES = 200_000_000
-"""Bytes of a file: more than any picture has that is not too large."""
+"""Maximum size of a file in bytes. No picture within the limit on pixels is larger."""
 
 RETRY_DELAY_SECONDS = 1.0
-"""Seconds before the second try, after which a server that was busy is left alone."""
+"""Seconds before the second and last try."""
 
 CHUNK_SIZE: Final = 1 << 16
+"""Bytes read at a time, between checks of the limits."""
 
 USER_AGENT: Final = "Pose-Mirror (pose-mirror index build)"
-"""What servers are told of who asks: some answer nobody who has no name."""
+"""Name that the program gives servers: some refuse clients without a name."""
 
 RETRY_STATUSES: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
-"""Answers of servers that may be others the next time."""
+"""HTTP statuses after which a second try may succeed."""
 
 SAFE_CHARACTERS: Final = "/%:@!$&'()*+,;=~-._"
-"""Characters that a URL has as they are (RFC 3986); the others, which people paste from browsers, are quoted."""
+"""Characters that stay as they are in a URL (RFC 3986). Others are quoted: people paste URLs from browsers."""
 
 
 class FetchError(OSError):
-    """What a URL names cannot be had: a phrase that says why."""
+    """A URL cannot be fetched: a phrase that says why."""
 
 
 class TooLargeError(FetchError):
-    """What a URL names is larger than a picture is."""
+    """The file at a URL is larger than `MAX_BYTES`."""
 
 
 class _TemporaryError(FetchError):
-    """It may be had the next time."""
+    """A URL cannot be fetched now, but a second try may succeed."""
 
 
 def is_url(name: str) -> bool:
-    """Whether a name says by itself how to get there; a single letter before the colon is a Windows drive."""
+    """Return whether a name is a URL. A single letter before the colon is a Windows drive, not a scheme."""
     return re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE) is not None
 
 
 def local_path(url: str) -> Path | None:
-    """The file that a file:// URL names on this machine; None for other URLs. Raises Unreachable."""
+    """Return the path of a file:// URL; None for other URLs. Raises FetchError if it is invalid or elsewhere."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise FetchError(f"no URL: {error}") from error
+        raise FetchError(f"not a valid URL: {error}") from error
     if parts.scheme != "file":
         return None
     if parts.netloc not in ("", "localhost"):
-        raise FetchError(f"a file:// URL names this machine's files, with three slashes, not those of {parts.netloc}")
+        raise FetchError(f"a file:// URL needs three slashes and names files of this machine, not of {parts.netloc}")
     return Path(url2pathname(parts.path))
 
 
 def fetch(url: str) -> bytes:
-    """What a URL names, http and https tried twice where it may help. Raises Unreachable."""
+    """Return the content at a URL. Tries http and https twice if that may help. Raises FetchError."""
     if urlsplit(url).scheme not in ("http", "https"):
         return _fetch_fsspec(url)
     try:
@@ -79,34 +80,35 @@ def fetch(url: str) -> bytes:
 def _fetch_http(url: str) -> bytes:
     try:
         request = Request(_quote_url(url), headers={"User-Agent": USER_AGENT})
-        with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-            data, until = bytearray(), time.monotonic() + MAX_DOWNLOAD_SECONDS
-            while chunk := answer.read1(CHUNK_SIZE):
+        with urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+            data, deadline = bytearray(), time.monotonic() + MAX_DOWNLOAD_SECONDS
+            while chunk := response.read1(CHUNK_SIZE):
                 data += chunk
                 if len(data) > MAX_BYTES:
                     raise TooLargeError(f"more than {MAX_BYTES // 1_000_000} MB")
-                if time.monotonic() > until:
-                    raise FetchError(f"not here after {MAX_DOWNLOAD_SECONDS:g} s")
-            if answer.length:
-                raise _TemporaryError(f"the connection ended after {len(data)} of {len(data) + answer.length} bytes")
+                if time.monotonic() > deadline:
+                    raise FetchError(f"the download did not finish within {MAX_DOWNLOAD_SECONDS:g} s")
+            if response.length:
+                total = len(data) + response.length
+                raise _TemporaryError(f"the connection ended after {len(data)} of {total} bytes")
             return bytes(data)
     except FetchError:
         raise
     except HTTPError as error:
         error.close()
-        reason = "and leads in a circle" if error.code // 100 == 3 else _one_line(error.reason)
-        said = f"the server answers {error.code} {reason}".rstrip()
-        raise _TemporaryError(said) if error.code in RETRY_STATUSES else FetchError(said) from error
+        reason = "and redirects in a circle" if error.code // 100 == 3 else _one_line(error.reason)
+        message = f"the server answers {error.code} {reason}".rstrip()
+        raise _TemporaryError(message) if error.code in RETRY_STATUSES else FetchError(message) from error
     except URLError as error:
         raise _TemporaryError(f"the server cannot be reached: {_one_line(error.reason)}") from error
     except (ValueError, InvalidURL) as error:
-        raise FetchError(f"no URL: {_one_line(error)}") from error
+        raise FetchError(f"not a valid URL: {_one_line(error)}") from error
     except (OSError, HTTPException) as error:
         raise _TemporaryError(f"the connection was lost: {_one_line(error)}") from error
 
 
 def _quote_url(url: str) -> str:
-    """A URL as servers take it. Raises ValueError."""
+    """Return a URL with its host in IDNA, its path and query quoted and no fragment. Raises ValueError."""
     parts = urlsplit(url)
     return urlunsplit(
         (
@@ -128,14 +130,14 @@ def _fetch_fsspec(url: str) -> bytes:
     try:
         with fsspec.open(url, "rb") as opened:
             data: bytes = opened.read(MAX_BYTES + 1)
-    except Exception as error:  # each storage has errors of its own
+    except Exception as error:  # each storage back end raises its own errors
         raise FetchError(_one_line(error)) from error
     if len(data) > MAX_BYTES:
         raise TooLargeError(f"more than {MAX_BYTES // 1_000_000} MB")
     return data
 
 
-def _one_line(said: object) -> str:
-    """What somebody says, for a sentence of ours."""
-    line = "".join(c if c.isprintable() else " " for c in str(said))
-    return " ".join(line.split())[:200].rstrip(".") or type(said).__name__
+def _one_line(reason: object) -> str:
+    """Return an error's text as a short phrase in one line, to be part of a sentence."""
+    line = "".join(c if c.isprintable() else " " for c in str(reason))
+    return " ".join(line.split())[:200].rstrip(".") or type(reason).__name__

@@ -1,8 +1,8 @@
-"""Writes the Annoy indexes of a library: one for each region of the body, over each shard of its items.
+"""Writing Annoy indexes: one for each region of the body, over each shard of a library's items.
 
-A shard bounds the memory that building needs, and shards and regions are built side by side: each index depends on
-nothing but its items, so the bytes are the same for any number of processes. An index holds the vectors of those alone
-who show its region; a file beside it says which item each is of.
+Shards bound the memory that building needs, and the indexes are built in parallel. Each depends on nothing but its
+items, so the bytes are the same for any number of processes. An index holds only the vectors of people who show its
+region; each shard has a file that maps the vectors of its indexes to items. `index.shards` reads all of them.
 """
 
 from __future__ import annotations
@@ -34,29 +34,30 @@ from models.text import printable
 Flags = npt.NDArray[np.bool_]
 
 SHARD_SIZE: Final = 1_000_000
-"""Items at most. More need more memory to build, fewer make more indexes to ask."""
+"""Maximum number of items in a shard. Larger shards need more memory to build; smaller ones make more indexes to
+search."""
 
 TREES_PER_INDEX: Final = 12
-"""Of each Annoy index: with fewer the same answers take longer, with more the files grow and nothing else."""
+"""Trees in each Annoy index. Fewer make the same results take longer; more only make the files larger."""
 
 SEED: Final = 20180719
-"""Of Annoy's random splits; together with one build job the same items give the same bytes."""
+"""Seed of Annoy's random splits. With it and a single build job, the same items give the same bytes."""
 
 MIN_KEYPOINTS: Final = 3
-"""A person of whom less is seen can be laid on anybody, and is not indexed."""
+"""Minimum number of seen key points of a person who is indexed: fewer fit anybody."""
 
 MIN_SEEN_SHARE: Final = 2 / 3
-"""Of a region's points that must be seen for a person to be found by that region."""
+"""Minimum share of a region's key points that a person must show to be in its index."""
 
 BATCH_SIZE: Final = 16_384
-"""Items whose vectors are made together: the bytes depend on it, the memory a little."""
+"""Items whose vectors are computed together. The bytes depend on it; the memory hardly does."""
 
 MAX_SERIAL_ITEMS: Final = 20_000
-"""Items that are indexed sooner than other processes start."""
+"""Maximum number of items that are indexed without further processes: up to there these take longer to start."""
 
 
 class IndexJob(NamedTuple):
-    """One index to write: of `region` over `shard_size`, whose members are `start` to `stop` in the shard's file of them."""
+    """One index to write: of `region` over shard number `shard`, with rows `start` to `stop` of its members."""
 
     shard: int
     region: str
@@ -65,20 +66,20 @@ class IndexJob(NamedTuple):
 
 
 def findable(keypoints: Floats) -> Flags:
-    """Of N×17×3 people, who can be told from others: enough points are seen, and not all in one place."""
-    points, there = keypoints[:, :, :2], keypoints[:, :, 2:] > 0
-    extent = (np.where(there, points, -np.inf).max(1) - np.where(there, points, np.inf).min(1)).max(-1)
-    return np.asarray((there.sum((1, 2)) >= MIN_KEYPOINTS) & (extent > 0))
+    """Return which of N×17×3 people can be found: they show enough key points, and not all in one place."""
+    points, seen = keypoints[:, :, :2], keypoints[:, :, 2:] > 0
+    extent = (np.where(seen, points, -np.inf).max(1) - np.where(seen, points, np.inf).min(1)).max(-1)
+    return np.asarray((seen.sum((1, 2)) >= MIN_KEYPOINTS) & (extent > 0))
 
 
 def count_findable(keypoints: Floats) -> int:
-    """Return how many of N×17×3 people can be found, a batch at a time: the key points may be mapped from a file."""
+    """Return how many of N×17×3 people can be found. Works in batches, as the key points may be mapped from a file."""
     starts = range(0, len(keypoints), BATCH_SIZE)
     return sum(int(findable(keypoints[start : start + BATCH_SIZE]).sum()) for start in starts)
 
 
 def region_membership(seen: Flags) -> Flags:
-    """By which regions each of N people with N×17 points seen can be found, N×regions: at the least by the fullest."""
+    """Return in which regions' indexes each of N people (N×17 `seen`) belongs, N×regions: always in the best one."""
     share = seen @ vector.REGION_MASKS.T / vector.REGION_MASKS.sum(1)
     return np.asarray((share >= MIN_SEEN_SHARE) | (share == share.max(1, keepdims=True)))
 
@@ -91,54 +92,54 @@ def write_indexes(
     processes: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> tuple[int, int]:
-    """Writes the shape and the indexes of a library's `count` people to its folder, which holds their key points.
+    """Write the shape model and the indexes of a library's `count` people, whose key points are in its folder.
 
-    Returns how many shards there are, and how many people can be found; when none can, nothing is written. The bytes
-    are the same for any number of `processes` (None: one for each core, where that is worth their start). Raises
-    OSError when the disk is full, ChildProcessError when a process was ended.
+    Returns how many shards there are, and how many people can be found; when nobody can, nothing is written. The bytes
+    are the same for any number of `processes` (None: one for each core, if there are enough items to be worth it).
+    Raises OSError when the disk is full, ChildProcessError when a process was ended.
     """
-    indexed = np.concatenate([np.zeros(0, np.bool_), *(findable(some) for some in _read_keypoints(folder, 0, count))])
+    batches = (findable(batch) for batch in _read_keypoints(folder, 0, count))
+    indexed = np.concatenate([np.zeros(0, np.bool_), *batches])
     if not indexed.any():
         return 0, 0
     _write_shape_model(folder, indexed)
+    jobs: list[IndexJob] = []
     starts = range(0, count, shard_size)
-    jobs = [
-        job for n, start in enumerate(starts) for job in _write_members(folder, n, start, indexed[start:][:shard_size])
-    ]
+    for shard, start in enumerate(starts):
+        jobs += _write_members(folder, shard, start, indexed[start : start + shard_size])
     if processes is None:
         processes = 1 if count <= MAX_SERIAL_ITEMS else os.cpu_count() or 1
-    with contextlib.closing(
-        _run_in_processes(folder, jobs, processes) if processes > 1 else _run_serially(folder, jobs)
-    ) as written:
-        for done, _ in enumerate(written, 1):
+    runs = _run_in_processes(folder, jobs, processes) if processes > 1 else _run_serially(folder, jobs)
+    with contextlib.closing(runs):
+        for done, _ in enumerate(runs, 1):
             if progress is not None:
                 progress(done, len(jobs), "Indexing")
     return len(starts), int(indexed.sum())
 
 
 def write_index(folder: Path, job: IndexJob, *, on_disk: bool = False) -> None:
-    """One Annoy index; an empty file when it has no members. With `on_disk` its pages are the file's own.
+    """Write one Annoy index; an empty file when it has no members. With `on_disk` it is built in the file itself.
 
-    Annoy maps a file that it builds on disk, and a full disk then is a signal (SIGBUS): only for a process of its own.
+    Annoy maps a file that it builds on disk, so a full disk raises SIGBUS: use it only in a process of its own.
     """
     file = folder / index_file(job.region, job.shard)
     if job.start == job.stop:
         file.write_bytes(b"")
         return
-    numbers = np.load(folder / members_file(job.shard), "r")[job.start : job.stop]
-    shape = np.load(folder / SHAPE_FILE)
-    fitted = vector.ShapeModel(shape[0], shape[1:])
+    members = np.load(folder / members_file(job.shard), "r")[job.start : job.stop]
+    mean_and_covariance = np.load(folder / SHAPE_FILE)
+    shape = vector.ShapeModel(mean_and_covariance[0], mean_and_covariance[1:])
     index = AnnoyIndex(2 * len(vector.REGIONS[job.region]), METRIC)
     index.set_seed(SEED)
     with _ascii_path(file) as name:
         if on_disk:
             index.on_disk_build(name)
-        for start in range(0, len(numbers), BATCH_SIZE):
-            chosen = numbers[start : start + BATCH_SIZE]
-            some = np.concatenate(list(_read_keypoints(folder, chosen[0], chosen[-1] + 1)))[chosen - chosen[0]]
-            whole = fitted.complete(some[:, :, :2], some[:, :, 2] > 0)
-            for i, one in enumerate(vector.region_vectors(whole, job.region).tolist(), start):
-                index.add_item(i, one)
+        for start in range(0, len(members), BATCH_SIZE):
+            numbers = members[start : start + BATCH_SIZE]
+            batch = np.concatenate(list(_read_keypoints(folder, numbers[0], numbers[-1] + 1)))[numbers - numbers[0]]
+            completed = shape.complete(batch[:, :, :2], batch[:, :, 2] > 0)
+            for i, row in enumerate(vector.region_vectors(completed, job.region).tolist(), start):
+                index.add_item(i, row)
         index.build(TREES_PER_INDEX, n_jobs=1)
         if not on_disk:
             index.save(name)
@@ -146,40 +147,39 @@ def write_index(folder: Path, job: IndexJob, *, on_disk: bool = False) -> None:
 
 
 def _read_keypoints(folder: Path, start: int, stop: int) -> Iterator[Floats]:
-    """Key points of some of a library's people, in parts: read and not mapped, so that they are soon forgotten."""
+    """Yield key points of items `start` to `stop` in batches. They are read, not mapped, so their memory is freed."""
     file = folder / KEYPOINTS_FILE
     with file.open("rb") as opened:
         np.lib.format.read_magic(opened)
         np.lib.format.read_array_header_1_0(opened)
-        first = opened.tell()
-    one = 17 * 3 * np.dtype(np.float32).itemsize
-    for at in range(start, stop, BATCH_SIZE):
-        count = min(BATCH_SIZE, stop - at)
-        yield np.fromfile(file, np.float32, 51 * count, offset=first + at * one).reshape(count, 17, 3)
+        header_bytes = opened.tell()
+    item_bytes = 17 * 3 * np.dtype(np.float32).itemsize
+    for first in range(start, stop, BATCH_SIZE):
+        count = min(BATCH_SIZE, stop - first)
+        yield np.fromfile(file, np.float32, 51 * count, offset=header_bytes + first * item_bytes).reshape(count, 17, 3)
 
 
 def _write_shape_model(folder: Path, indexed: Flags) -> None:
-    """The shape of the people indexed; of many, of every so-manieth."""
+    """Fit and write the shape model of the indexed people, or of an even sample of them if they are many."""
     chosen = np.zeros(len(indexed), np.bool_)
     chosen[np.flatnonzero(indexed)[:: max(1, int(indexed.sum()) // vector.MAX_SAMPLE)]] = True
-    parts = enumerate(_read_keypoints(folder, 0, len(indexed)))
-    sample = np.concatenate([some[chosen[i * BATCH_SIZE :][: len(some)]] for i, some in parts])
+    batches = enumerate(_read_keypoints(folder, 0, len(indexed)))
+    sample = np.concatenate([batch[chosen[i * BATCH_SIZE :][: len(batch)]] for i, batch in batches])
     shape = vector.fit_shape_model(sample[:, :, :2], sample[:, :, 2] > 0)
     with (folder / SHAPE_FILE).open("wb") as opened:
         np.save(opened, np.vstack([shape.mean, shape.covariance]))
 
 
 def _write_members(folder: Path, shard: int, start: int, indexed: Flags) -> list[IndexJob]:
-    """Writes whom each index of a shard is to hold, and says what there is to do. The shard's first item is `start`."""
-    parts = [region_membership(some[:, :, 2] > 0) for some in _read_keypoints(folder, start, start + len(indexed))]
-    chosen = np.concatenate(parts) & indexed[:, None]
-    numbers = [start + np.flatnonzero(one) for one in chosen.T]
+    """Write the members file of a shard whose first item is `start`, and return the indexes to write."""
+    batches = _read_keypoints(folder, start, start + len(indexed))
+    membership = np.concatenate([region_membership(batch[:, :, 2] > 0) for batch in batches]) & indexed[:, None]
+    members = [start + np.flatnonzero(in_region) for in_region in membership.T]
     with (folder / members_file(shard)).open("wb") as opened:
-        np.save(opened, np.concatenate(numbers).astype(np.int32))
-    ends = np.cumsum([0, *map(len, numbers)]).tolist()
-    return [
-        IndexJob(shard, region, *pair) for region, pair in zip(vector.REGIONS, itertools.pairwise(ends), strict=True)
-    ]
+        np.save(opened, np.concatenate(members).astype(np.int32))
+    ends = np.cumsum([0, *map(len, members)]).tolist()
+    bounds = zip(vector.REGIONS, itertools.pairwise(ends), strict=True)
+    return [IndexJob(shard, region, first, last) for region, (first, last) in bounds]
 
 
 def _run_serially(folder: Path, jobs: Sequence[IndexJob]) -> Generator[None, None, None]:
@@ -189,8 +189,8 @@ def _run_serially(folder: Path, jobs: Sequence[IndexJob]) -> Generator[None, Non
 
 
 def _run_in_processes(folder: Path, jobs: Sequence[IndexJob], processes: int) -> Generator[None, None, None]:
-    """Writes indexes in so many processes, the largest first; yields as each is written."""
-    context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hang
+    """Write indexes in up to `processes` processes, the largest first; yields after each."""
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     waiting = sorted(jobs, key=lambda job: job.stop - job.start)
     running: dict[Any, BaseProcess] = {}
     try:
@@ -199,19 +199,19 @@ def _run_in_processes(folder: Path, jobs: Sequence[IndexJob], processes: int) ->
                 process = context.Process(target=_worker_main, args=(folder, waiting.pop()), daemon=True)
                 process.start()
                 running[process.sentinel] = process
-            for ended in connection.wait(list(running)):
-                done = running.pop(ended)
-                done.join()
-                _check_exit_status(done.exitcode or 0, folder)
+            for sentinel in connection.wait(list(running)):
+                ended = running.pop(sentinel)
+                ended.join()
+                _check_exit_status(ended.exitcode or 0, folder)
                 yield
     finally:
-        for left in running.values():
-            left.kill()
-            left.join()
+        for unfinished in running.values():
+            unfinished.kill()
+            unfinished.join()
 
 
 def _worker_main(folder: Path, job: IndexJob) -> None:
-    """The life of a process that writes an index: it tells its parent of an error by its exit status."""
+    """Write one index in a process of its own, which reports an error by its exit status."""
     init_worker()
     try:
         write_index(folder, job, on_disk=True)
@@ -222,19 +222,19 @@ def _worker_main(folder: Path, job: IndexJob) -> None:
 
 
 def _check_exit_status(status: int, folder: Path) -> None:
-    """Raises OSError for a process that ended otherwise than well."""
-    if status == -signal.SIGBUS:  # what a mapped file makes of a disk that is full
+    """Raises OSError or ChildProcessError for a process that failed."""
+    if status == -signal.SIGBUS:  # a full disk, for a mapped file
         status = errno.ENOSPC
     if status > 1:
         raise OSError(status, os.strerror(status), printable(folder))
     if status:
-        said = f"signal {-status}: see that there is memory for it" if status < 0 else "an error of its own"
-        raise ChildProcessError(f"A process that wrote an index in {printable(folder)} was ended by {said}.")
+        cause = f"signal {-status}: check that there is enough memory" if status < 0 else "an error of its own"
+        raise ChildProcessError(f"A process that wrote an index in {printable(folder)} was ended by {cause}.")
 
 
 @contextlib.contextmanager
 def _ascii_path(file: Path) -> Iterator[str]:
-    """A name that Annoy takes, which is plain text alone: through its folder's descriptor every file has one."""
+    """Yield an ASCII path to a file of any name, through a descriptor of its folder: Annoy takes no other."""
     folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{file.name}"

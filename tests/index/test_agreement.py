@@ -107,12 +107,12 @@ def test_a_headstand_is_not_standing():
 def test_a_coordinate_that_is_no_number_is_refused(bad):
     query = STANDING_POSE.copy()
     query[3, 1] = bad
-    with pytest.raises(ValueError, match="no number"):
+    with pytest.raises(ValueError, match="not a finite number"):
         agreement(query, ONES, STANDING_POSE[None], SEEN)
 
 
 @pytest.mark.parametrize(
-    ("weights", "said"), [(0 * ONES, "no key point with a weight"), (math.nan * ONES, "no number")]
+    ("weights", "said"), [(0 * ONES, "no key point with a weight"), (math.nan * ONES, "not a finite number")]
 )
 def test_a_query_without_weight_is_refused(weights, said):
     with pytest.raises(ValueError, match=said):

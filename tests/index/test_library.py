@@ -525,7 +525,7 @@ def test_a_zip_file_is_no_array(library):
     np.savez(library / "keypoints.npz", keypoints=np.zeros((8, 17, 3), np.float32))
     (library / "keypoints.npz").replace(library / KEYPOINTS_FILE)
     sign_again(library)
-    with pytest.raises(LibraryError, match="a zip file, and no array"):
+    with pytest.raises(LibraryError, match="a zip file, not an array"):
         Library.open(library)
 
 
