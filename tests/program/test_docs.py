@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -174,6 +175,33 @@ def test_every_page_can_be_reached() -> None:
             waiting += [(page.parent / link.partition("#")[0]).resolve() for link in links(page)]
     unreached = [page for page in PAGES if page not in reached and ".github" not in page.parts]
     assert unreached == []
+
+
+def is_defined(name: str) -> bool:
+    """Whether a dotted name is a module, or a name in one such as `device.mirror.Pipeline.next_moment`."""
+    parts = name.split(".")
+    value: object = import_module(parts[0])
+    for depth, part in enumerate(parts[1:], 2):
+        if not hasattr(value, part):
+            try:
+                import_module(".".join(parts[:depth]))
+            except ModuleNotFoundError:
+                return False
+        value = getattr(value, part)
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_named_code_exists(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        pytest.skip("it tells of names as they were")
+    missing = []
+    for code in re.findall(r"`([^`\n]+)`", page_text(page)):
+        is_path = re.fullmatch(r"(?:models|index|device|tests|tools|benchmarks|systemd|docs)/[\w/.-]+", code)
+        is_name = re.fullmatch(r"(?:models|index|device)(?:\.\w+)+", code)
+        if (is_path and not (ROOT / code).exists()) or (is_name and not is_defined(code)):
+            missing.append(code)
+    assert missing == []
 
 
 # Reference
