@@ -1,7 +1,7 @@
-"""A picture → the people in it: a quantized PoseNet on the CPU or on an Edge TPU, by whichever runtime is installed.
+"""`Estimator`: find the people in a picture with a quantized PoseNet, on the CPU or on an Edge TPU.
 
-The runtime is LiteRT, or its predecessor tflite-runtime where that is all there is. A PoseNet is fully convolutional:
-on the CPU one file runs at any size; for the Edge TPU a model is compiled for one.
+The runtime is LiteRT, or its predecessor tflite-runtime if only that is installed. A PoseNet is fully convolutional: on
+the CPU one file runs at any size; for the Edge TPU a model is compiled for one size.
 """
 
 from __future__ import annotations
@@ -23,35 +23,47 @@ from models.estimator.posenet import STRIDE, Heads, Quantization, decode
 from models.estimator.surgery import ModelError, is_for_edge_tpu, strip_decoder
 from models.pose import Image, Pose
 
-__all__ = ["EdgeTpuError", "Estimator", "ModelError", "fit_size", "list_edge_tpus", "runtime", "size_for"]
+__all__ = [
+    "EdgeTpuError",
+    "Estimator",
+    "ModelError",
+    "check_image",
+    "fit_size",
+    "list_edge_tpus",
+    "runtime",
+    "size_for",
+]
 
 RUNTIMES: Final = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
-"""Distributions and the module of each, the better first: tflite-runtime's kernels are ten times slower for uint8."""
+"""Distributions and their modules, the better one first: tflite-runtime's kernels for uint8 are ten times slower."""
 
 EDGE_TPU_LIBRARY: Final = "libedgetpu.so.1"
+"""Google's driver, which the runtime loads as a delegate."""
 
 EDGE_TPU_USB_IDS: Final = {"1a6e:089a": "not used since it was plugged in", "18d1:9302": "in use before"}
-"""A Coral USB Accelerator is another device once its firmware is loaded, at its first use."""
+"""A Coral USB Accelerator's ids: they change at its first use, when its firmware is loaded."""
 
 CHANNELS: Final = (17, 34, 64)
-"""Of heat maps, short offsets and mid offsets."""
+"""The channels of heat maps, short offsets and mid offsets, by which the outputs are told apart."""
 
 MIN_SIDE, MAX_SIDE = 65, 2049
-"""What each side of the model's input may be, in pixels."""
+"""Pixels on a side of the model's input, at least and at most: grids of 5 to 129 cells."""
 
 
 class EdgeTpuError(OSError):
-    """No Edge TPU can be used; the message is a sentence that says why, and what to do."""
+    """No Edge TPU can be used; the message is a sentence that says why and what to do."""
 
 
 class Estimator:
-    """PoseNet, loaded: for one thread. A context manager, and of no use once it is closed.
+    """A loaded PoseNet, for one thread; a context manager that cannot be used again once it is closed.
 
-    `model` is a PoseNet .tflite file, with Coral's decoder in it or without; `size` is the (height, width) in pixels
-    that pictures have in the model, on the CPU alone: rounded to one more than a multiple of 16, from 65 to 2049. By
-    default each picture keeps its shape, at about as many pixels as the file's own size (`size_for`). `threads` (CPU)
-    is by default the number of cores, and 4 at most. Raises ModelError when the file is damaged, no PoseNet, or for the
-    other device; EdgeTpuError; ValueError for a size that cannot be.
+    `model` is a PoseNet .tflite file, with or without Coral's decoder. `size` is the (height, width) in pixels at which
+    pictures enter the model, only on the CPU: it is rounded to one more than a multiple of 16, from 65 to 2049. By
+    default each picture keeps its shape, at about as many pixels as the file's own size (`size_for`). `threads` is for
+    the CPU; the default is the number of cores, but at most 4.
+
+    Raises ModelError if the file is damaged, not a PoseNet, or for the other device; EdgeTpuError; ValueError for an
+    impossible size.
     """
 
     def __init__(
@@ -63,7 +75,7 @@ class Estimator:
         threads: int | None = None,
     ) -> None:
         if size is not None and device == "edgetpu":
-            raise ValueError(f"{model} has one size on the Edge TPU, and cannot be given {size[0]}×{size[1]}")
+            raise ValueError(f"{model} has a fixed size on the Edge TPU, so it cannot run at {size[0]}×{size[1]}")
         self._model = model
         self._device = device
         self._interpreter: Any = self._load_interpreter(
@@ -78,7 +90,7 @@ class Estimator:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width that pictures have in the model, in pixels."""
+        """Height and width of the model's input, in pixels."""
         return self._size
 
     @property
@@ -87,13 +99,13 @@ class Estimator:
 
     @property
     def runtime(self) -> str:
-        """As the function of this name."""
+        """The runtime and its version."""
         return runtime()
 
     def resize(self, size: tuple[int, int]) -> None:
-        """Take pictures at another size from now on, (height, width), as `Estimator(size=…)` does."""
+        """Run the model at another size (height, width) from now on, as `Estimator(size=…)` does."""
         if self._device == "edgetpu":
-            raise ValueError(f"{self._model} has one size on the Edge TPU, {self._size[0]}×{self._size[1]}")
+            raise ValueError(f"{self._model} has a fixed size on the Edge TPU, {self._size[0]}×{self._size[1]}")
         self._like = None
         self._set_input_size(fit_size(size))
 
@@ -104,10 +116,10 @@ class Estimator:
             self._allocate()
 
     def estimate(self, image: Image) -> list[Pose]:
-        """The people in a picture of any size, best first, in its pixels.
+        """Return the people in a picture of any size, in its pixels, best first.
 
-        A picture that has not the model's size is resized to it; where a size was asked for, or the Edge TPU has but
-        one, it is stretched if its shape is another, and the key points are found a little worse.
+        The picture is resized to the model's size. If that is fixed (`size`, or an Edge TPU) and has another shape,
+        the picture is stretched, and the key points are found a little less well.
         """
         poses = decode(self.heads(image))
         (height, width), (image_height, image_width) = self._size, image.shape[:2]
@@ -116,9 +128,9 @@ class Estimator:
         return [pose.scaled(image_width / width, image_height / height) for pose in poses]
 
     def heads(self, image: Image) -> Heads:
-        """What the network says about a picture, before it is decoded; copies, not views."""
+        """Return the network's output for a picture, before it is decoded; copies, not views."""
         interpreter = self._require_open()
-        _check_image(image)
+        check_image(image)
         if self._like is not None:
             self._set_input_size(size_for(image.shape[1], image.shape[0], self._like))
         interpreter.set_tensor(self._input, _resize(image, self._size)[None])
@@ -134,7 +146,7 @@ class Estimator:
         return Heads(heat_maps, short_offsets, mid_offsets, self._scales)
 
     def close(self) -> None:
-        """Give the model's memory, and the Edge TPU, back; a second time does nothing."""
+        """Free the model's memory and the Edge TPU; do nothing the second time."""
         self._interpreter = None
 
     def __enter__(self) -> Self:
@@ -160,7 +172,7 @@ class Estimator:
             raise self._load_error(error) from error
 
     def _allocate(self) -> None:
-        """Make room for a picture, and find the outputs in what the model then is."""
+        """Allocate the tensors for the current size, and find the outputs among them."""
         try:
             self._require_open().allocate_tensors()
         except RuntimeError as error:
@@ -171,104 +183,110 @@ class Estimator:
         details = self._interpreter.get_input_details()
         shape = [int(side) for side in details[0]["shape"]] if len(details) == 1 else []
         if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or details[0]["dtype"] != np.uint8:
-            raise ModelError(f"{self._model} is no quantized PoseNet: it does not take one picture of bytes.")
+            raise ModelError(f"{self._model} is not a quantized PoseNet: its input is not one picture of bytes.")
         self._input = details[0]["index"]
         return shape[1], shape[2]
 
     def _check_outputs(self) -> tuple[list[int], tuple[Quantization, Quantization, Quantization]]:
-        """The tensors of heat maps, short offsets and mid offsets, and what their numbers stand for."""
+        """Return the tensors of heat maps, short offsets and mid offsets, and the quantization of each."""
         grid = [(side - 1) // STRIDE + 1 for side in self._size]
-        found = {tuple(output["shape"]): output for output in self._interpreter.get_output_details()}
+        outputs = {tuple(output["shape"]): output for output in self._interpreter.get_output_details()}
         try:
-            heads = [found[1, grid[0], grid[1], channels] for channels in CHANNELS]
+            heads = [outputs[1, grid[0], grid[1], channels] for channels in CHANNELS]
         except KeyError:
             raise ModelError(
-                f"{self._model} is no PoseNet: its outputs are not heat maps and offsets of {grid[0]}×{grid[1]}."
+                f"{self._model} is not a PoseNet: its outputs are not heat maps and offsets of {grid[0]}×{grid[1]}."
             ) from None
         if any(head["dtype"] != np.uint8 or head["quantization"][0] <= 0 for head in heads):
-            raise ModelError(f"{self._model} is no quantized PoseNet: its outputs are not bytes.")
+            raise ModelError(f"{self._model} is not a quantized PoseNet: its outputs are not bytes.")
         heat, short, mid = (
             Quantization(float(scale), int(zero)) for scale, zero in (head["quantization"] for head in heads)
         )
         return [head["index"] for head in heads], (heat, short, mid)
 
     def _load_error(self, error: Exception) -> ModelError | EdgeTpuError:
-        """What it means that the runtime does not take a model whose file is sound."""
+        """Return the error for a model that the runtime rejects although the file is undamaged."""
         if self._device == "edgetpu":
             return EdgeTpuError(
-                f"The Edge TPU does not run {self._model.name} ({_first_line(error)}): "
-                f"install the {EDGE_TPU_LIBRARY} that was made for {runtime()}."
+                f"The Edge TPU cannot run {self._model.name} ({_first_line(error)}): "
+                f"install the {EDGE_TPU_LIBRARY} for {runtime()}."
             )
-        return ModelError(f"{self._model} is damaged, or not for {runtime()} ({_first_line(error)}).")
+        return ModelError(f"{self._model} is damaged, or is not for {runtime()} ({_first_line(error)}).")
 
 
 def fit_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The nearest size that a model can have: sides of 16 n + 1 pixels, so that cells lie on the first and last pixel.
+    """Return the nearest size that a model can have.
 
-    Raises ValueError for a side that would be smaller than 65 or larger than 2049.
+    A side has 16 n + 1 pixels, so that there are cells on the first and the last pixel. Raises ValueError for a side
+    that would be smaller than 65 or larger than 2049 pixels.
     """
     fitted = _round_side(size[0]), _round_side(size[1])
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in fitted):
-        raise ValueError(f"a model's input has {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size[0]}×{size[1]}")
+        raise ValueError(f"a model's input must have {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size[0]}×{size[1]}")
     return fitted
 
 
 def size_for(width: int, height: int, like: tuple[int, int] = (353, 481)) -> tuple[int, int]:
-    """The model's (height, width) for pictures of `width` and `height`: their shape, about as many pixels as `like`.
+    """Return the model's (height, width) for a picture: the picture's shape, with about as many pixels as `like`.
 
-    A picture that is not stretched is understood better: docs/estimator.md has the figures.
+    The network finds more in a picture that is not stretched; docs/explanation/finding-people.md has the figures.
     """
     factor = math.sqrt(like[0] * like[1] / (width * height))
     tall, wide = (min(max(_round_side(side * factor), MIN_SIDE), MAX_SIDE) for side in (height, width))
     return tall, wide
 
 
+def check_image(image: Image) -> None:
+    """Raise ValueError unless this is a picture."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"a picture must be H×W×3 of uint8, not {'×'.join(map(str, image.shape))} of {image.dtype}")
+
+
 def runtime() -> str:
-    """The runtime and its version, as "ai-edge-litert 2.3.0". Raises ImportError when there is none."""
+    """Return the runtime and its version, such as "ai-edge-litert 2.3.0". Raises ImportError if none is installed."""
     name, _ = _runtime()
     return f"{name} {version(name)}"
 
 
 def list_edge_tpus(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) -> list[str]:
-    """The Edge TPUs that are plugged in, one line for each; whether they can be used is not asked."""
-    found = []
+    """Return a line for each Edge TPU that is plugged in, without testing whether it works."""
+    lines = []
     for device in sorted(usb.glob("*")):
-        kind = f"{_read_line(device / 'idVendor')}:{_read_line(device / 'idProduct')}"
-        if kind in EDGE_TPU_USB_IDS:
-            found.append(f"USB {device.name} ({kind}, {EDGE_TPU_USB_IDS[kind]})")
-    return found + [str(apex) for apex in sorted(dev.glob("apex_*"))]
+        usb_id = f"{_read_line(device / 'idVendor')}:{_read_line(device / 'idProduct')}"
+        if usb_id in EDGE_TPU_USB_IDS:
+            lines.append(f"USB {device.name} ({usb_id}, {EDGE_TPU_USB_IDS[usb_id]})")
+    return lines + [str(apex) for apex in sorted(dev.glob("apex_*"))]
 
 
 def load_edge_tpu_delegate() -> Any:
-    """The runtime's delegate for the first Edge TPU there is. Raises EdgeTpuError."""
+    """Return the runtime's delegate for the first Edge TPU. Raises EdgeTpuError."""
     try:
-        ctypes.CDLL(EDGE_TPU_LIBRARY)  # the runtimes' own delegates end badly where there is no library
+        ctypes.CDLL(EDGE_TPU_LIBRARY)  # checked first, because the runtimes handle a missing library badly
         return _runtime_module().load_delegate(EDGE_TPU_LIBRARY)
     except OSError as error:
         raise EdgeTpuError(
-            f"The Edge TPU's library cannot be loaded ({error}): install it as README.md says, in its version for "
-            f"{runtime()}."
+            f"The Edge TPU's library cannot be loaded ({error}): install its version for {runtime()} as "
+            "docs/how-to/coral.md says."
         ) from error
-    except (
-        ValueError
-    ) as error:  # "Failed to load delegate from …", a line end, and what the library said: often nothing
-        said = str(error).partition("\n")[2].strip() or "it gives no reason"
+    except ValueError as error:
+        # The first line is "Failed to load delegate from …"; the library's own message follows, and is often empty.
+        reason = str(error).partition("\n")[2].strip() or "it gives no reason"
         raise EdgeTpuError(
-            f"No Edge TPU answers ({said}): plug it in, and see that this user may use it, by the group plugdev (USB) "
+            f"No Edge TPU answers ({reason}): plug it in, and make sure that this user is in the group plugdev (USB) "
             "or apex (PCIe)."
         ) from error
 
 
 @cache
 def _runtime() -> tuple[str, Any]:
-    """The name of the installed runtime, and its module; imported late, as it is large and only the estimator's."""
+    """Return the installed runtime's name and module. It is imported late, because it is large and rarely needed."""
     reasons = []
     for name, module in RUNTIMES.items():
         try:
             return name, importlib.import_module(module)
         except ImportError as error:
             reasons.append(f"{name}: {error}")
-    raise ImportError(f"There is no runtime for the model ({'; '.join(reasons)}): pip install ai-edge-litert.")
+    raise ImportError(f"No runtime for the model is installed ({'; '.join(reasons)}): pip install ai-edge-litert.")
 
 
 def _runtime_module() -> Any:
@@ -276,7 +294,7 @@ def _runtime_module() -> Any:
 
 
 def _read_model(model: Path, device: str) -> bytes:
-    """The model's file, checked and without its decoder."""
+    """Return the content of the model's file, checked and without Coral's decoder."""
     try:
         content = model.read_bytes()
     except OSError as error:
@@ -287,20 +305,15 @@ def _read_model(model: Path, device: str) -> bytes:
         raise ModelError(f"{model} cannot be used: {error}.") from error
     if compiled and device == "cpu":
         raise ModelError(
-            f"{model} was compiled for the Edge TPU: on the CPU take the one without _edgetpu in its name."
+            f"{model} was compiled for the Edge TPU: on the CPU use the model without _edgetpu in its name."
         )
     if not compiled and device == "edgetpu":
-        raise ModelError(f"{model} was not compiled for the Edge TPU: take the one with _edgetpu in its name.")
+        raise ModelError(f"{model} was not compiled for the Edge TPU: use the model with _edgetpu in its name.")
     return stripped
 
 
-def _check_image(image: Image) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(f"a picture is height×width×3 of bytes, not {image.dtype} of {image.shape}")
-
-
 def _resize(image: Image, size: tuple[int, int]) -> Image:
-    """Averaged as Pillow does, which the network's figures were measured with: OpenCV's ways find up to 1 % worse."""
+    """Resize with Pillow's averaging: with OpenCV's methods, people are found up to 1 % less well."""
     if image.shape[:2] == size:
         return image
     return np.asarray(pillow.fromarray(image).resize(size[::-1], pillow.Resampling.BILINEAR))

@@ -1,16 +1,16 @@
-"""PoseNet's heads → the people in the picture: PersonLab's greedy decoding of several people.
+"""Decode PoseNet's heads into the people in the picture, with PersonLab's greedy algorithm.
 
-For each cell of a grid, 16 pixels apart, the network says how likely each key point is near (heat maps, as logits),
-how far it is from there to the key point (short offsets), and how far from a key point to its neighbours in the
-skeleton (mid offsets). The likeliest key point that belongs to nobody yet starts a person; from it the mid offsets lead
-along the skeleton, and at each joint the short offsets draw the point to where it belongs.
+For each cell of a grid, 16 pixels apart, the network says how likely each key point is near (heat maps, as logits), how
+far the key point is from the cell (short offsets), and how far each of its neighbours in the skeleton is (mid offsets).
+The likeliest key point that does not belong to a person yet starts a new one. From there the mid offsets lead along the
+skeleton, and at each joint the short offsets correct the point.
 
-Papandreou et al., PersonLab, 2018, https://arxiv.org/abs/1803.08225. What the paper leaves open is as in Coral's
-decoder (google-coral/libcoral, coral/posenet/posenet_decoder.cc), except for `ROOT_REFINEMENT` and `UNSHARED_SCORE_FACTOR`;
-docs/estimator.md compares the two.
+Papandreou et al., PersonLab, 2018, https://arxiv.org/abs/1803.08225. Where the paper leaves a choice, this is Coral's
+decoder (google-coral/libcoral, coral/posenet/posenet_decoder.cc), except for `ROOT_REFINEMENT` and
+`UNSHARED_SCORE_FACTOR`; docs/explanation/finding-people.md compares the two.
 
-The heads stay quantized, and are read as Python integers out of `bytes`: of a hundred thousand numbers a few thousand
-are looked at, one after the other, and no array hands out single numbers as quickly.
+The heads stay quantized, and are read as Python integers from `bytes`. The decoder reads a few thousand of a hundred
+thousand numbers, one after the other, and no array returns single numbers as fast.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from models.pose import Floats, Pose
 Quantized = npt.NDArray[np.uint8]
 
 STRIDE: Final = 16
-"""Pixels of the model's input from one cell to the next; cell 0 lies on pixel 0."""
+"""Pixels of the model's input from one cell to the next; cell 0 is on pixel 0."""
 
 MAX_REFINEMENTS: Final = 5
-"""How often the short offsets draw a point nearer."""
+"""Corrections of a point by the short offsets, at most."""
 
 CONVERGED_BELOW: Final = 0.01
-"""Cells: a point that moves less than this has arrived."""
+"""Cells: a point that moves less than this needs no further correction."""
 
 ROOT_REFINEMENT: Final = 0.2
-"""How many cells the point that a person starts from is drawn nearer. Coral's decoder leaves it where its cell says."""
+"""Cells by which the key point that starts a person is corrected at most. Coral's decoder does not correct it."""
 
 UNSHARED_SCORE_FACTOR: Final = 0.5
-"""The share of the score threshold that keeps a person once points shared with a likelier one no longer count."""
+"""The share of the score threshold that a person must reach without the points shared with a likelier person."""
 
 EDGES: Final = (
     (0, 1), (1, 3), (0, 2), (2, 4),
@@ -53,17 +53,17 @@ FIRST_BACKWARD_CHANNEL: Final = 32
 
 
 class Quantization(NamedTuple):
-    """What a quantized number stands for: `(number − zero) · scale`."""
+    """The meaning of a quantized number: `(number − zero_point) · scale`."""
 
     scale: float
     zero_point: int
 
 
 class Heads(NamedTuple):
-    """All that PoseNet says about one picture, on a grid of h×w cells.
+    """PoseNet's output for one picture, on a grid of h×w cells, and the quantization of its three arrays.
 
-    `heat_maps` h×w×17 (logits), `short_offsets` h×w×34 and `mid_offsets` h×w×64 (pixels; y's channels before x's), and
-    the scales of the three.
+    `heat_maps` h×w×17 (logits), `short_offsets` h×w×34 and `mid_offsets` h×w×64 (pixels; channels of y before those of
+    x).
     """
 
     heat_maps: Quantized
@@ -73,10 +73,10 @@ class Heads(NamedTuple):
 
 
 class _Root(int):
-    """A key point to start a person from: minus its quantized score, and which number of the heat maps it is.
+    """A key point that may start a person: minus its quantized score, and its index in the flat heat maps.
 
-    Compared by the score alone, so that of equals a heap hands out the one that Coral's `std::priority_queue` does
-    (the two sift alike): with scores of 8 bits equals are common, and another order is another pose.
+    It is compared only by its score, so that a heap returns equals in the same order as Coral's `std::priority_queue`
+    (both sift alike). Equals are common among scores of 8 bits, and another order gives other poses.
     """
 
     index: int
@@ -89,11 +89,11 @@ class _Candidate(NamedTuple):
 
 
 def decode(heads: Heads, *, max_people: int = 10, score_threshold: float = 0.2, nms_radius: float = 10.0) -> list[Pose]:
-    """The people, best first, in pixels of the model's input.
+    """Return the people in pixels of the model's input, best first.
 
-    A person's score is the mean of the key points' scores. `score_threshold` is the least score of a key point to
-    start a person from, and of a person; a key point within `nms_radius` pixels of the same one of a likelier person
-    is that person's.
+    A person's score is the mean of the key points' scores. `score_threshold` is the lowest score of a person, and of a
+    key point that starts one. A key point within `nms_radius` pixels of a likelier person's same key point belongs to
+    that person.
     """
     _, width, kinds = heads.heat_maps.shape
     heat = _HeatMaps(heads.heat_maps, heads.quantization[0])
@@ -101,36 +101,36 @@ def decode(heads: Heads, *, max_people: int = 10, score_threshold: float = 0.2, 
     mid = _Offsets(heads.mid_offsets, heads.quantization[2])
     roots = _find_roots(heads.heat_maps, heat.quantized(score_threshold))
     near = (nms_radius / STRIDE) ** 2
-    found: list[_Candidate] = []
-    while roots and len(found) < max_people:
+    people: list[_Candidate] = []
+    while roots and len(people) < max_people:
         cell, kind = divmod(heapq.heappop(roots).index, kinds)
         y, x = short.follow(float(cell // width), float(cell % width), kind, kind + kinds, 1)
-        if any((y - person.ys[kind]) ** 2 + (x - person.xs[kind]) ** 2 <= near for person in found):
+        if any((y - person.ys[kind]) ** 2 + (x - person.xs[kind]) ** 2 <= near for person in people):
             continue
         person = _trace_skeleton(kind, y, x, heat, short, mid)
         if sum(person.scores) >= score_threshold * kinds:
-            found.append(person)
-    return _rank(found, near, UNSHARED_SCORE_FACTOR * score_threshold) if found else []
+            people.append(person)
+    return _rank(people, near, UNSHARED_SCORE_FACTOR * score_threshold) if people else []
 
 
 def _find_roots(heat_maps: Quantized, threshold: float) -> list[_Root]:
-    """A heap of the key points that are at least `threshold` and that no neighbouring cell exceeds."""
+    """Return a heap of the key points with at least `threshold` that no neighbouring cell exceeds."""
     highest = heat_maps.copy()
     for axis in (0, 1):
         below, along = np.moveaxis(highest.copy(), axis, 0), np.moveaxis(highest, axis, 0)
         np.maximum(along[1:], below[:-1], out=along[1:])
         np.maximum(along[:-1], below[1:], out=along[:-1])
-    places = np.flatnonzero((heat_maps >= threshold) & (heat_maps == highest))
+    indices = np.flatnonzero((heat_maps >= threshold) & (heat_maps == highest))
     heap: list[_Root] = []
-    for score, at in zip(heat_maps.ravel()[places].tolist(), places.tolist(), strict=True):
+    for score, index in zip(heat_maps.ravel()[indices].tolist(), indices.tolist(), strict=True):
         root = _Root(-score)
-        root.index = at
+        root.index = index
         heapq.heappush(heap, root)
     return heap
 
 
 def _trace_skeleton(root: int, y: float, x: float, heat: _HeatMaps, short: _Offsets, mid: _Offsets) -> _Candidate:
-    """The person whose key point `root` is at `y`, `x`: along the skeleton from there."""
+    """Follow the skeleton from key point `root` at `y`, `x`, and return the person."""
     ys, xs = [y] * 17, [x] * 17
     for parent, child, channel in PATHS[root]:
         to_y, to_x = mid.follow(ys[parent], xs[parent], channel, channel + len(EDGES), 1)
@@ -141,21 +141,24 @@ def _trace_skeleton(root: int, y: float, x: float, heat: _HeatMaps, short: _Offs
     return _Candidate(ys, xs, [heat.score(ys[kind], xs[kind], kind) for kind in range(17)])
 
 
-def _rank(found: list[_Candidate], near: float, threshold: float) -> list[Pose]:
-    """Each key point counts for the likeliest person that has it; the people of at least `threshold`, best first."""
-    found.sort(key=lambda person: -sum(person.scores))
-    yx = np.array([(person.ys, person.xs) for person in found])
-    scores = np.array([person.scores for person in found])
+def _rank(people: list[_Candidate], near: float, threshold: float) -> list[Pose]:
+    """Return the people with a score of at least `threshold`, best first.
+
+    A key point that several people share only counts in the score of the likeliest.
+    """
+    people.sort(key=lambda person: -sum(person.scores))
+    yx = np.array([(person.ys, person.xs) for person in people])
+    scores = np.array([person.scores for person in people])
     shared = ((yx[:, None] - yx[None]) ** 2).sum(2) <= near
-    taken = (shared & np.tri(len(found), k=-1, dtype=bool)[:, :, None]).any(1)
-    totals = np.where(taken, 0, scores).mean(1)
+    shared_with_likelier = (shared & np.tri(len(people), k=-1, dtype=bool)[:, :, None]).any(1)
+    totals = np.where(shared_with_likelier, 0, scores).mean(1)
     order = np.argsort(-totals, kind="stable")
     xy: Floats = (yx[:, ::-1].transpose(0, 2, 1) * STRIDE).astype(np.float32)
     return [Pose(xy[i], scores[i].astype(np.float32), float(totals[i])) for i in order if totals[i] >= threshold]
 
 
 class _HeatMaps:
-    """Heat maps that can be read between the cells."""
+    """Heat maps, interpolated between the cells."""
 
     def __init__(self, values: Quantized, scale: Quantization) -> None:
         _, self._width, self._kinds = values.shape
@@ -163,11 +166,11 @@ class _HeatMaps:
         self._scale, self._zero = scale
 
     def quantized(self, score: float) -> float:
-        """The number that stands for a score of 0 to 1."""
+        """Return the quantized number (unrounded) for a score between 0 and 1."""
         return math.log(score / (1 - score)) / self._scale + self._zero
 
     def score(self, y: float, x: float, kind: int) -> float:
-        """The score, 0 to 1, at a point of the grid."""
+        """Return the score, 0 to 1, of a key point at a point of the grid."""
         data, across = self._data, self._kinds
         row, column = int(y), int(x)
         down, right = y - row, x - column
@@ -180,7 +183,7 @@ class _HeatMaps:
 
 
 class _Offsets:
-    """Offsets that can be read, and followed, between the cells."""
+    """Offsets, interpolated between the cells."""
 
     def __init__(self, values: Quantized, scale: Quantization) -> None:
         height, self._width, self._channels = values.shape
@@ -190,7 +193,10 @@ class _Offsets:
         self._bottom, self._right = height - 1.0, self._width - 1.0
 
     def follow(self, y: float, x: float, channel_y: int, channel_x: int, max_steps: int) -> tuple[float, float]:
-        """Where the offsets lead from a point of the grid, up to `max_steps` times; never off the grid."""
+        """Follow the offsets from a point of the grid up to `max_steps` times, without leaving the grid.
+
+        This loop is most of the decoder's time, so it is written out instead of being split into functions.
+        """
         data, across, scale, zero = self._data, self._channels, self._scale, self._zero
         bottom, right, down = self._bottom, self._right, self._width * self._channels
         apart = channel_x - channel_y
@@ -224,17 +230,17 @@ class _Offsets:
 
 
 def _pad(values: Quantized) -> bytes:
-    """The numbers, and a row and a cell more: what lies beside the last row and column weighs nothing, but is read."""
+    """Return the numbers and one more row and cell: interpolation reads them next to the last ones, with weight 0."""
     _, width, channels = values.shape
     return values.tobytes() + bytes((width + 1) * channels)
 
 
 def _build_paths() -> tuple[tuple[tuple[int, int, int], ...], ...]:
-    """For each key point: parent, child and the mid offset's channel of each step from it through the skeleton."""
+    """Return each key point's steps through the skeleton: parent, child, and channel of the mid offset."""
     steps = [(a, b, edge) for edge, (a, b) in enumerate(EDGES)]
     steps += [(b, a, edge + FIRST_BACKWARD_CHANNEL) for a, b, edge in steps]
-    # Coral's decoder reads its first backward edge, left eye → nose, from channels that are not that edge's. The right
-    # ones find nobody better (OKS 0.001 lower, AP the same) and move 0.3 % of the points: so both decoders agree.
+    # Coral's decoder reads its first backward edge, left eye → nose, from another edge's channels. So does this one:
+    # the right channels move 0.3 % of the points and are no better (OKS 0.001 lower, AP the same).
     steps = [(a, b, len(EDGES) if channel == FIRST_BACKWARD_CHANNEL else channel) for a, b, channel in steps]
     return tuple(_build_path(root, steps) for root in range(17))
 

@@ -1,11 +1,11 @@
-"""Takes Coral's decoder out of a PoseNet model file, so that what is left runs on any runtime, and gives its heads.
+"""Take Coral's decoder out of a PoseNet model's file, so that any runtime can load it and return its heads.
 
-Coral's models end in the custom op `PosenetDecoderOp`, which no runtime brings along. Without it the outputs are what
-it took in: heat maps, short offsets, mid offsets. The file is changed in place: a model is a flatbuffer, and to leave
-the op out, three of its vectors need only be shorter.
+Coral's models end in the custom op `PosenetDecoderOp`, which no runtime includes. Without it, the outputs are the op's
+inputs: heat maps, short offsets, mid offsets. The file is changed in place: a model is a flatbuffer, and shortening
+three of its vectors removes the op.
 
-Everything that a runtime will follow is checked first, since not every runtime does (tflite-runtime 2.14 crashes on
-half a file). The layout: https://flatbuffers.dev/internals, and tensorflow/lite/schema/schema.fbs for what is in it.
+Everything that a runtime will follow is checked first, because not every runtime does so (tflite-runtime 2.14 crashes
+on half a file). https://flatbuffers.dev/internals describes the layout, tensorflow/lite/schema/schema.fbs the content.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ DECODER_OP: Final = b"PosenetDecoderOp"
 EDGE_TPU_OP: Final = b"edgetpu-custom-op"
 
 HEAD_COUNT: Final = 3
-"""What the decoder takes in."""
+"""The decoder's inputs: heat maps, short offsets, mid offsets."""
 
 MAX_TABLES: Final = 20_000
-"""More parts than any model of this kind has; a damaged file can claim millions."""
+"""Tables in a file at most. A PoseNet has far fewer, and a damaged file can claim millions."""
 
 
 class ModelError(ValueError):
-    """The model is damaged, or not a PoseNet; the message is one sentence."""
+    """The model is damaged or not a PoseNet; the message is one sentence."""
 
 
 class TableSchema(NamedTuple):
-    """The fields of a table that lead elsewhere, by their number in the schema."""
+    """The fields of a table that refer to other parts of the file, by their number in the schema."""
 
     vectors: Mapping[int, int] = {}
-    """Vectors of numbers, by the bytes of each; text counts as a vector of bytes."""
+    """Vectors of numbers: the bytes of one number. Text is a vector of bytes."""
     subtables: Mapping[int, TableSchema] = {}
     table_vectors: Mapping[int, TableSchema] = {}
 
 
-# schema.fbs: the fields are numbered in the order in which they are declared.
+# schema.fbs numbers fields in the order of their declarations.
 _QUANTIZATION = TableSchema(vectors={0: 4, 1: 4, 2: 4, 3: 8})
 _TENSOR = TableSchema(vectors={0: 4, 3: 1, 7: 4}, subtables={4: _QUANTIZATION})
 _OPERATOR = TableSchema(vectors={1: 4, 2: 4, 5: 1, 7: 1, 8: 4}, subtables={4: TableSchema()})
@@ -54,9 +54,10 @@ _OPERATOR_CODE, _OPERATOR_INPUTS = 0, 1
 
 
 def strip_decoder(model: bytes) -> bytes:
-    """The model with its heads as outputs: heat maps, short offsets, mid offsets; as it is when it has no decoder.
+    """Return the model with its heads as outputs: heat maps, short offsets, mid offsets.
 
-    `model` is a .tflite file's content. Raises ModelError when it is damaged.
+    `model` is the content of a .tflite file; one without a decoder is returned unchanged. Raises ModelError if it is
+    damaged.
     """
     file, codes, graph = _parse(model)
     operators = file.tables(graph, _GRAPH_OPERATORS)
@@ -66,25 +67,25 @@ def strip_decoder(model: bytes) -> bytes:
         return model
     decoder = names.index(DECODER_OP)
     if used.count(decoder) != 1 or used[-1] != decoder:
-        raise ModelError("the model does not end in its one PosenetDecoderOp")
+        raise ModelError("the model does not end in a single PosenetDecoderOp")
     heads = file.numbers(operators[-1], _OPERATOR_INPUTS)
     if len(heads) != HEAD_COUNT or max(heads) >= len(file.tables(graph, _GRAPH_TENSORS)):
-        raise ModelError(f"the model's PosenetDecoderOp does not take {HEAD_COUNT} tensors in")
+        raise ModelError(f"the model's PosenetDecoderOp does not have {HEAD_COUNT} input tensors")
     file.shorten(graph, _GRAPH_OUTPUTS, heads)
     file.shorten(graph, _GRAPH_OPERATORS, len(operators) - 1)
-    if decoder == len(codes) - 1:  # else a name stays that nothing uses any more
+    if decoder == len(codes) - 1:  # otherwise its name stays in the file, unused
         file.shorten(file.root, _MODEL_CODES, decoder)
     return bytes(file.data)
 
 
 def is_for_edge_tpu(model: bytes) -> bool:
-    """Whether the model was compiled for the Edge TPU. Raises ModelError when it is damaged."""
+    """Return whether the model was compiled for the Edge TPU. Raises ModelError if it is damaged."""
     file, codes, _ = _parse(model)
     return any(file.text(code, _CODE_NAME) == EDGE_TPU_OP for code in codes)
 
 
 def _parse(model: bytes) -> tuple[_Flatbuffer, list[int], int]:
-    """The checked file, its operator codes and its graph."""
+    """Return the checked file, its operator codes and its graph."""
     file = _Flatbuffer(model)
     graphs = file.tables(file.root, _MODEL_GRAPHS)
     if len(graphs) != 1:
@@ -94,20 +95,20 @@ def _parse(model: bytes) -> tuple[_Flatbuffer, list[int], int]:
 
 
 class _Flatbuffer:
-    """A flatbuffer's content, of which no part is read before it is known to lie within the file."""
+    """A flatbuffer's content. Every read is first checked to be inside the file."""
 
     def __init__(self, content: bytes) -> None:
         self.data = bytearray(content)
         if content[4:8] != b"TFL3":
-            raise ModelError("this is no .tflite model, or a damaged one (it does not say TFL3)")
+            raise ModelError("this is not a .tflite model, or a damaged one (it does not begin with TFL3)")
         self.root = self._offset(0)
         self._checked = 0
 
     def check(self, table: int, kind: TableSchema) -> None:
-        """Raise ModelError where anything of the table, and of the tables within, lies outside the file."""
+        """Raise ModelError if any part of the table, or of the tables in it, is outside the file."""
         self._checked += 1
         if self._checked > MAX_TABLES:
-            raise _damage_error("has more parts than a PoseNet")
+            raise _damage_error("has more parts than any PoseNet")
         self._check_fields(table)
         for field, size in kind.vectors.items():
             self._vector(table, field, size)
@@ -120,7 +121,7 @@ class _Flatbuffer:
                 self.check(entry, inner)
 
     def number(self, table: int, field: int) -> int:
-        """An unsigned field of four bytes; 0 where it is left out, as the format has it."""
+        """Return an unsigned field of four bytes; 0 if it is absent, which is the format's default."""
         at = self._field(table, field)
         return self._read("I", at) if at else 0
 
@@ -133,14 +134,14 @@ class _Flatbuffer:
         return bytes(self.data[start : start + count])
 
     def tables(self, table: int, field: int) -> list[int]:
-        """Where the tables of a vector of tables are."""
+        """Return the positions of the tables in a vector of tables."""
         start, count = self._vector(table, field, 4)
         if count > MAX_TABLES:
-            raise _damage_error("has more parts than a PoseNet")
+            raise _damage_error("has more parts than any PoseNet")
         return [self._offset(start + 4 * i) for i in range(count)]
 
     def shorten(self, table: int, field: int, to: int | list[int]) -> None:
-        """Keep the first entries of a vector, or put others in their place."""
+        """Shorten a vector to a number of entries, or to new entries."""
         start, count = self._vector(table, field, 4)
         kept = to if isinstance(to, int) else len(to)
         if kept > count:
@@ -150,7 +151,10 @@ class _Flatbuffer:
             struct.pack_into(f"<{kept}I", self.data, start, *to)
 
     def _check_fields(self, table: int) -> None:
-        """A table begins with how far before it its list of fields is; the list, with its length and the table's."""
+        """Check a table's list of fields.
+
+        A table begins with the distance back to that list; the list begins with its own length and the table's.
+        """
         fields = table - self._read("i", table)
         length, size = self._read("H", fields), self._read("H", fields + 2)
         if length < 4 or length % 2 or size < 4:
@@ -158,10 +162,10 @@ class _Flatbuffer:
         self._require_within(fields, length)
         self._require_within(table, size)
         if any(at >= size for at in struct.unpack_from(f"<{length // 2 - 2}H", self.data, fields + 4)):
-            raise _damage_error("has a part that is smaller than its fields")
+            raise _damage_error("has a part that is too small for its fields")
 
     def _field(self, table: int, field: int) -> int:
-        """Where a field is; 0 when it is left out."""
+        """Return the position of a field; 0 if it is absent."""
         fields = table - self._read("i", table)
         if 4 + 2 * field >= self._read("H", fields):
             return 0
@@ -169,7 +173,7 @@ class _Flatbuffer:
         return table + at if at else 0
 
     def _vector(self, table: int, field: int, size: int) -> tuple[int, int]:
-        """Where a vector's entries of `size` bytes begin, and how many there are."""
+        """Return the position of a vector's first entry, of `size` bytes each, and the number of entries."""
         at = self._field(table, field)
         if not at:
             return 0, 0
@@ -179,7 +183,7 @@ class _Flatbuffer:
         return start + 4, count
 
     def _offset(self, at: int) -> int:
-        """Where the offset that stands at a place leads."""
+        """Return the position that the offset at `at` refers to."""
         return at + self._read("I", at)
 
     def _read(self, kind: str, at: int) -> int:
@@ -189,8 +193,8 @@ class _Flatbuffer:
 
     def _require_within(self, start: int, size: int) -> None:
         if start < 0 or start + size > len(self.data):
-            raise _damage_error("ends too early, or points outside itself")
+            raise _damage_error("ends too early, or refers to a place outside the file")
 
 
-def _damage_error(what: str) -> ModelError:
-    return ModelError(f"the model is damaged: it {what}")
+def _damage_error(fault: str) -> ModelError:
+    return ModelError(f"the model is damaged: it {fault}")

@@ -15,11 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from models.estimator import supervision
 from models.estimator.child import Child, ChildError, ChildReportedError, EstimatorFactory, EstimatorSpec, SharedFrame
-from models.estimator.estimator import Estimator, list_edge_tpus
+from models.estimator.estimator import Estimator, check_image, list_edge_tpus
 from models.estimator.supervision import Device, DevicePreference, Plan
 from models.pose import Image, Pose
 
@@ -159,8 +157,7 @@ class EstimatorProcess:
         Raises EstimatorUnavailable while no estimator is ready, and if it fails over this image or takes longer than
         the options' `timeout`; ValueError if `image` is not such a picture.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise ValueError(f"a picture is H×W×3 of uint8, not {'×'.join(map(str, image.shape))} of {image.dtype}")
+        check_image(image)
         if not self._poll_ready(time.monotonic()) or (child := self._child) is None:
             raise EstimatorUnavailable(self._status_message())
         try:

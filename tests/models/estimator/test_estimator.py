@@ -1,4 +1,4 @@
-"""The estimator: sizes, files that it cannot run, and the Edge TPU as far as it goes without one."""
+"""The estimator: sizes, files that it cannot run, and all of the Edge TPU's code that works without one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ void *tflite_plugin_create_delegate(char **keys, char **values, size_t count, vo
 }
 void tflite_plugin_destroy_delegate(void *delegate) { free(delegate); }
 """
-"""A library with libedgetpu's two functions, for a machine without an Edge TPU, or with one that takes no op."""
+"""A library with libedgetpu's two functions. It finds no Edge TPU, or one that runs no operation."""
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +44,28 @@ def model(each_posenet: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def twin(models_folder: Path) -> Path:
+def edgetpu_model(models_folder: Path) -> Path:
     return models_folder / f"{edgetpu_variant(DEFAULT_MODEL)}.tflite"
 
 
 @pytest.fixture(scope="module")
 def couple(shared_data: Path) -> Image:
-    """1278×1920, of two people."""
+    """A photo of two people, 1278×1920."""
     return np.asarray(pillow.open(shared_data / "reference" / "test_couple.jpg").convert("RGB"))
 
 
 @pytest.fixture(scope="module")
-def somebody() -> Image:
-    """720×960, of somebody drawn."""
+def drawn_person() -> Image:
+    """A drawn person, 720×960."""
     return perform(1.5, 960, 720)[0]
 
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the Edge TPU's library: whether a device is attached, and what the library reports."""
+    """A function that compiles the Edge TPU's library: with a device attached or not, and with a message to report."""
     compiler = shutil.which("cc")
     if compiler is None:
-        pytest.skip("there is no C compiler for the library")
+        pytest.skip("there is no C compiler")
 
     def make(*, attached: bool, reason: str = "") -> None:
         source, made = tmp_path / "edgetpu.c", tmp_path / "libedgetpu.so.1"
@@ -77,7 +77,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return make
 
 
-def test_people_are_found_in_the_pixels_of_the_picture_whatever_its_size(posenet: Path, couple: Image) -> None:
+def test_finds_people_in_the_pixels_of_any_picture(posenet: Path, couple: Image) -> None:
     half = np.asarray(pillow.fromarray(couple).reduce(2))
     with Estimator(posenet) as estimator:
         large, small = estimator.estimate(couple), estimator.estimate(half)
@@ -88,18 +88,18 @@ def test_people_are_found_in_the_pixels_of_the_picture_whatever_its_size(posenet
     assert 760 < large[0].xy[0, 0] < 860
 
 
-def test_a_picture_of_the_models_size_goes_in_as_it_is(model: Path, somebody: Image) -> None:
+def test_does_not_resize_a_picture_of_the_models_size(model: Path, drawn_person: Image) -> None:
     with Estimator(model, size=(353, 481)) as estimator:
         height, width = estimator.size
-        resized = np.asarray(pillow.fromarray(somebody).resize((width, height), pillow.Resampling.BILINEAR))
-        whole, ready = estimator.estimate(somebody), estimator.estimate(resized)
+        resized = np.asarray(pillow.fromarray(drawn_person).resize((width, height), pillow.Resampling.BILINEAR))
+        whole, ready = estimator.estimate(drawn_person), estimator.estimate(resized)
     assert whole
     for one, other in zip(whole, ready, strict=True):
         assert np.allclose(one.xy, other.scaled(960 / width, 720 / height).xy, atol=0.01)
         assert one.score == other.score
 
 
-def test_without_a_size_each_picture_keeps_its_shape(model: Path) -> None:
+def test_keeps_each_pictures_shape_without_a_size(model: Path) -> None:
     with Estimator(model) as estimator:
         assert estimator.size == (353, 481)
         for height, width in ((480, 640), (640, 360), (353, 481)):
@@ -111,33 +111,33 @@ def test_without_a_size_each_picture_keeps_its_shape(model: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(193, 257), (257, 145), (65, 65), (353, 641)])
-def test_one_file_runs_at_any_size_and_back(model: Path, somebody: Image, size: tuple[int, int]) -> None:
+def test_runs_one_file_at_any_size_and_back(model: Path, drawn_person: Image, size: tuple[int, int]) -> None:
     with Estimator(model, size=size) as estimator:
         assert estimator.size == size
-        heads = estimator.heads(somebody)
+        heads = estimator.heads(drawn_person)
         grid = tuple((side - 1) // 16 + 1 for side in size)
         assert [head.shape for head in heads[:3]] == [(*grid, channels) for channels in (17, 34, 64)]
         estimator.resize((353, 481))
-        back = estimator.heads(somebody)
+        back = estimator.heads(drawn_person)
     with Estimator(model, size=(353, 481)) as fresh:
-        assert all((one == other).all() for one, other in zip(back[:3], fresh.heads(somebody)[:3], strict=True))
+        assert all((one == other).all() for one, other in zip(back[:3], fresh.heads(drawn_person)[:3], strict=True))
 
 
-def test_the_files_of_all_sizes_hold_the_same_network(models_folder: Path, posenet: Path, couple: Image) -> None:
+def test_files_of_all_sizes_hold_the_same_network(models_folder: Path, posenet: Path, couple: Image) -> None:
     other = models_folder / "posenet_mobilenet_v1_075_721_1281_quant_decoder.tflite"
     with Estimator(posenet, size=(353, 481)) as one, Estimator(other, size=(353, 481)) as two:
         assert all((a == b).all() for a, b in zip(one.heads(couple)[:3], two.heads(couple)[:3], strict=True))
 
 
-def test_heads_are_copies_that_the_next_picture_does_not_change(model: Path, somebody: Image) -> None:
+def test_next_picture_does_not_change_the_last_heads(model: Path, drawn_person: Image) -> None:
     with Estimator(model) as estimator:
-        heads = estimator.heads(somebody)
+        heads = estimator.heads(drawn_person)
         kept = [head.copy() for head in heads[:3]]
-        estimator.heads(np.zeros_like(somebody))
+        estimator.heads(np.zeros_like(drawn_person))
     assert all((now == then).all() for now, then in zip(heads[:3], kept, strict=True))
 
 
-def test_nobody_is_found_in_a_black_picture(model: Path) -> None:
+def test_finds_nobody_in_a_black_picture(model: Path) -> None:
     with Estimator(model, size=(193, 257), threads=1) as estimator:
         assert estimator.estimate(np.zeros((120, 160, 3), np.uint8)) == []
 
@@ -151,12 +151,15 @@ def test_nobody_is_found_in_a_black_picture(model: Path) -> None:
         np.zeros((0, 9, 3), np.uint8),
     ],
 )
-def test_what_is_no_picture_is_refused(model: Path, image: Any) -> None:
-    with Estimator(model, size=(65, 65)) as estimator, pytest.raises(ValueError, match="a picture is height×width×3"):
+def test_rejects_what_is_not_a_picture(model: Path, image: Any) -> None:
+    with (
+        Estimator(model, size=(65, 65)) as estimator,
+        pytest.raises(ValueError, match="a picture must be H×W×3 of uint8"),
+    ):
         estimator.estimate(image)
 
 
-def test_a_closed_estimator_says_so(model: Path) -> None:
+def test_closed_estimator_cannot_be_used(model: Path) -> None:
     with Estimator(model, size=(65, 65)) as estimator:
         pass
     estimator.close()
@@ -165,21 +168,21 @@ def test_a_closed_estimator_says_so(model: Path) -> None:
 
 
 @given(st.integers(60, 2050), st.integers(60, 2050))
-def test_a_size_is_rounded_to_the_nearest_that_a_model_can_have(height: int, width: int) -> None:
+def test_rounds_to_the_nearest_possible_size(height: int, width: int) -> None:
     fitted = fit_size((height, width))
     assert all(side % 16 == 1 for side in fitted)
-    assert all(abs(side - asked) <= 8 for side, asked in zip(fitted, (height, width), strict=True))
+    assert all(abs(side - original) <= 8 for side, original in zip(fitted, (height, width), strict=True))
     assert fit_size(fitted) == fitted
 
 
 @pytest.mark.parametrize("size", [(353, 20), (0, 481), (-353, 481), (353, 9000)])
-def test_a_size_that_no_model_can_have_is_refused(size: tuple[int, int]) -> None:
+def test_rejects_an_impossible_size(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=f"65 to 2049 pixels a side, not {size[0]}×{size[1]}"):
         fit_size(size)
 
 
 @given(st.integers(50, 9000), st.integers(50, 9000))
-def test_the_size_for_a_picture_has_its_shape_and_about_as_many_pixels(width: int, height: int) -> None:
+def test_size_for_keeps_shape_and_number_of_pixels(width: int, height: int) -> None:
     tall, wide = size_for(width, height)
     assert fit_size((tall, wide)) == (tall, wide)
     if 1 / 4 < width / height < 4:
@@ -187,7 +190,7 @@ def test_the_size_for_a_picture_has_its_shape_and_about_as_many_pixels(width: in
         assert wide / tall == pytest.approx(width / height, rel=0.12)
 
 
-def test_the_usual_shapes_have_sizes_of_their_own() -> None:
+def test_size_for_the_usual_camera_shapes() -> None:
     assert size_for(640, 480) == (353, 481)
     assert size_for(1920, 1080) == (305, 545)
     assert size_for(1080, 1920) == (545, 305)
@@ -198,7 +201,7 @@ def test_the_usual_shapes_have_sizes_of_their_own() -> None:
     [b"", b"<!DOCTYPE html><title>404</title>", bytes(40), b"\x1c\x00\x00\x00TFL3" + bytes(200)],
     ids=["empty", "a web page", "zeros", "little more than a header"],
 )
-def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+def test_names_a_file_that_is_not_a_model(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "some.tflite"
     file.write_bytes(content)
     with pytest.raises(ModelError, match=SENTENCE) as caught:
@@ -207,7 +210,7 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, content: byt
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.97])
-def test_half_a_model_is_refused_by_name(model: Path, tmp_path: Path, kept: float) -> None:
+def test_names_a_truncated_model(model: Path, tmp_path: Path, kept: float) -> None:
     file = tmp_path / "half.tflite"
     whole = model.read_bytes()
     file.write_bytes(whole[: int(len(whole) * kept)])
@@ -215,73 +218,73 @@ def test_half_a_model_is_refused_by_name(model: Path, tmp_path: Path, kept: floa
         Estimator(file)
 
 
-def test_a_sound_file_that_the_runtime_does_not_take_is_refused_by_name(posenet: Path, tmp_path: Path) -> None:
+def test_names_a_model_that_the_runtime_rejects(posenet: Path, tmp_path: Path) -> None:
     file = tmp_path / "odd.tflite"
     file.write_bytes(posenet.read_bytes().replace(b"PosenetDecoderOp", b"SomebodyElsesOp_"))
-    with pytest.raises(ModelError, match=rf"^{file} is damaged, or not for {runtime()} \(.*SomebodyElsesOp.*\)\.$"):
+    with pytest.raises(ModelError, match=rf"^{file} is damaged, or is not for {runtime()} \(.*SomebodyElsesOp.*\)\.$"):
         Estimator(file)
 
 
-def test_a_network_for_something_else_is_refused_by_name(models_folder: Path) -> None:
+def test_names_a_model_that_is_not_a_posenet(models_folder: Path) -> None:
     movenet = models_folder / "movenet_single_pose_lightning_ptq.tflite"
     if not movenet.is_file():
         pytest.skip(f"{movenet.name} is not here")
-    with pytest.raises(ModelError, match=rf"^{movenet} is no PoseNet: .*\.$"):
+    with pytest.raises(ModelError, match=rf"^{movenet} is not a PoseNet: .*\.$"):
         Estimator(movenet)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"nowhere\.tflite cannot be read: No such file or directory\.$"):
         Estimator(tmp_path / "nowhere.tflite")
 
 
-def test_a_model_for_the_edge_tpu_is_refused_on_the_cpu(twin: Path) -> None:
+def test_rejects_a_model_for_the_edge_tpu_on_the_cpu(edgetpu_model: Path) -> None:
     with pytest.raises(ModelError, match=r"was compiled for the Edge TPU: .* without _edgetpu in its name\.$"):
-        Estimator(twin)
+        Estimator(edgetpu_model)
 
 
-def test_a_model_for_the_cpu_is_refused_on_the_edge_tpu(model: Path) -> None:
+def test_rejects_a_model_for_the_cpu_on_the_edge_tpu(model: Path) -> None:
     with pytest.raises(ModelError, match=r"was not compiled for the Edge TPU: .* with _edgetpu in its name\.$"):
         Estimator(model, device="edgetpu")
 
 
-def test_on_the_edge_tpu_a_model_has_one_size(twin: Path) -> None:
-    with pytest.raises(ValueError, match=r"has one size on the Edge TPU, and cannot be given 193×257"):
-        Estimator(twin, device="edgetpu", size=(193, 257))
+def test_rejects_another_size_on_the_edge_tpu(edgetpu_model: Path) -> None:
+    with pytest.raises(ValueError, match=r"has a fixed size on the Edge TPU, so it cannot run at 193×257"):
+        Estimator(edgetpu_model, device="edgetpu", size=(193, 257))
 
 
-def test_without_the_edge_tpus_library_it_is_said_which_is_missing(
-    twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_names_the_missing_edge_tpu_library(
+    edgetpu_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "EDGE_TPU_LIBRARY", str(tmp_path / "libedgetpu.so.1"))
     with pytest.raises(EdgeTpuError, match=SENTENCE) as caught:
-        Estimator(twin, device="edgetpu")
+        Estimator(edgetpu_model, device="edgetpu")
     assert "libedgetpu.so.1: cannot open shared object file" in str(caught.value)
-    assert f"in its version for {runtime()}" in str(caught.value)
+    assert f"install its version for {runtime()}" in str(caught.value)
 
 
-def test_without_an_edge_tpu_the_real_runtime_says_that_none_answers(twin: Path, library: Any) -> None:
+def test_real_runtime_reports_a_missing_edge_tpu(edgetpu_model: Path, library: Any) -> None:
     library(attached=False)
     with pytest.raises(EdgeTpuError, match=r"^No Edge TPU answers \(it gives no reason\): plug it in, and .*\.$"):
-        Estimator(twin, device="edgetpu")
+        Estimator(edgetpu_model, device="edgetpu")
 
 
-def test_what_the_edge_tpus_library_reports_is_passed_on(twin: Path, library: Any) -> None:
+def test_passes_on_the_edge_tpu_librarys_message(edgetpu_model: Path, library: Any) -> None:
     library(attached=False, reason="the firmware is asleep")
     with pytest.raises(EdgeTpuError, match=r"^No Edge TPU answers \(the firmware is asleep\): .*\.$"):
-        Estimator(twin, device="edgetpu")
+        Estimator(edgetpu_model, device="edgetpu")
 
 
-def test_a_library_of_another_version_which_takes_no_op_is_said_to_be_so(twin: Path, library: Any) -> None:
+def test_names_an_edge_tpu_library_of_another_version(edgetpu_model: Path, library: Any) -> None:
     library(attached=True)
     with pytest.raises(
-        EdgeTpuError, match=rf"^The Edge TPU does not run {twin.name} \(.*edgetpu-custom-op.*\): "
+        EdgeTpuError, match=rf"^The Edge TPU cannot run {edgetpu_model.name} \(.*edgetpu-custom-op.*\): "
     ) as caught:
-        Estimator(twin, device="edgetpu")
-    assert str(caught.value).endswith(f"that was made for {runtime()}.")
+        Estimator(edgetpu_model, device="edgetpu")
+    assert str(caught.value).endswith(f"install the {module.EDGE_TPU_LIBRARY} for {runtime()}.")
 
 
-def test_an_edge_tpu_that_goes_while_it_works_is_missed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_an_edge_tpu_unplugged_during_work(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Estimator(model, size=(65, 65)) as estimator:
         monkeypatch.setattr(estimator, "_device", "edgetpu")
 
@@ -293,7 +296,7 @@ def test_an_edge_tpu_that_goes_while_it_works_is_missed(model: Path, monkeypatch
             estimator.estimate(np.zeros((65, 65, 3), np.uint8))
 
 
-def test_edge_tpus_are_listed_by_what_the_kernel_says_of_them(tmp_path: Path) -> None:
+def test_lists_edge_tpus_that_the_kernel_knows(tmp_path: Path) -> None:
     usb, dev = tmp_path / "usb", tmp_path / "dev"
     dev.mkdir()
     for name, vendor, product in (
@@ -314,11 +317,11 @@ def test_edge_tpus_are_listed_by_what_the_kernel_says_of_them(tmp_path: Path) ->
     ]
 
 
-def test_where_the_kernel_knows_no_usb_there_is_no_edge_tpu(tmp_path: Path) -> None:
+def test_lists_no_edge_tpus_without_usb(tmp_path: Path) -> None:
     assert list_edge_tpus(tmp_path / "none", tmp_path / "neither") == []
 
 
-def test_the_runtime_is_named_with_its_version(model: Path) -> None:
+def test_names_the_runtime_and_its_version(model: Path) -> None:
     name, _, number = runtime().partition(" ")
     assert name in module.RUNTIMES
     assert number[0].isdigit()
@@ -328,21 +331,21 @@ def test_the_runtime_is_named_with_its_version(model: Path) -> None:
 
 
 @pytest.fixture
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Lets the runtime be looked for anew, and after the test again."""
+def fresh_runtime(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A monkeypatch; the runtime is searched for again, in the test and after it."""
     module._runtime.cache_clear()
     yield monkeypatch
     monkeypatch.undo()
     module._runtime.cache_clear()
 
 
-def test_the_second_runtime_is_taken_where_the_first_is_not_installed(forgetful: pytest.MonkeyPatch) -> None:
-    forgetful.setattr(module, "RUNTIMES", {"no-such-runtime": "no_such_runtime", "numpy": "numpy"})
+def test_uses_the_second_runtime_without_the_first(fresh_runtime: pytest.MonkeyPatch) -> None:
+    fresh_runtime.setattr(module, "RUNTIMES", {"no-such-runtime": "no_such_runtime", "numpy": "numpy"})
     assert runtime() == f"numpy {np.__version__}"
 
 
-def test_without_any_runtime_it_is_said_why_and_what_to_install(forgetful: pytest.MonkeyPatch) -> None:
-    forgetful.setattr(module, "RUNTIMES", {"one": "no_such_runtime", "two": "no_such_other"})
+def test_says_what_to_install_without_a_runtime(fresh_runtime: pytest.MonkeyPatch) -> None:
+    fresh_runtime.setattr(module, "RUNTIMES", {"one": "no_such_runtime", "two": "no_such_other"})
     with pytest.raises(
         ImportError, match=r"one: .*no_such_runtime.*; two: .*no_such_other.*: pip install ai-edge-litert"
     ):

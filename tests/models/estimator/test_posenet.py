@@ -1,4 +1,4 @@
-"""The decoder: on heads made of people whose key points are known, and against Coral's own in real photos."""
+"""The decoder, on heads made from known people, and compared with Coral's decoder in real photos."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def quantized(values: Floats, scale: Quantization) -> posenet.Quantized:
 
 
 def heads_of(people: Sequence[Floats], height: int = 25, width: int = 35, sure: float = 5.0) -> Heads:
-    """What a perfect network says about people (17×2 each): each cell speaks of the key point nearest to it."""
+    """Return a perfect network's output for people (17×2 each): each cell describes the nearest key point."""
     cells = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)[:, :, None] * 16.0
     points = np.stack(people)
     away = points[:, None, None] - cells
@@ -60,7 +60,7 @@ def heads_of(people: Sequence[Floats], height: int = 25, width: int = 35, sure: 
 
 
 def worst(found: Sequence[Pose], people: Sequence[Floats]) -> float:
-    """Pixels between the key points of the people and of whoever was found there, at the worst."""
+    """Return the largest distance in pixels between a person's key points and those of the nearest pose."""
     return max(min(float(np.abs(pose.xy - person).max()) for pose in found) for person in people)
 
 
@@ -70,7 +70,7 @@ def worst(found: Sequence[Pose], people: Sequence[Floats]) -> float:
     )
 )
 @settings(max_examples=60, deadline=None)
-def test_people_apart_from_each_other_are_all_found_where_they_are_and_nobody_else(
+def test_finds_exactly_the_people_who_stand_apart(
     places: list[tuple[float, float, float, bool]],
 ) -> None:
     places = [place for i, place in enumerate(places) if all(abs(place[0] - other[0]) > 110 for other in places[:i])]
@@ -82,7 +82,7 @@ def test_people_apart_from_each_other_are_all_found_where_they_are_and_nobody_el
     assert all(pose.score > 0.9 and pose.scores.min() > 0.8 for pose in found)
 
 
-def test_a_person_is_moved_by_as_many_pixels_as_its_heads_are_by_cells() -> None:
+def test_moving_the_heads_moves_the_person() -> None:
     heads = heads_of([standing(200, 200)])
     heat_maps, short, mid = (np.roll(head, (1, 2), (0, 1)) for head in heads[:3])
     moved = Heads(heat_maps, short, mid, heads.quantization)
@@ -90,7 +90,7 @@ def test_a_person_is_moved_by_as_many_pixels_as_its_heads_are_by_cells() -> None
     assert np.allclose(there.xy - here.xy, (32, 16), atol=0.01)
 
 
-def test_whoever_is_surer_comes_first() -> None:
+def test_ranks_people_by_score() -> None:
     heads = heads_of([standing(120, 200), standing(400, 200)])
     heads.heat_maps[:, :17] = np.where(heads.heat_maps[:, :17] > 128, heads.heat_maps[:, :17] - 60, 0)
     found = decode(heads)
@@ -98,27 +98,27 @@ def test_whoever_is_surer_comes_first() -> None:
     assert found[0].score > found[1].score > 0.2
 
 
-def test_more_people_than_asked_for_are_left_out() -> None:
+def test_returns_at_most_max_people() -> None:
     heads = heads_of([standing(x, 200) for x in (80, 280, 480)])
     assert len(decode(heads)) == 3
     assert len(decode(heads, max_people=2)) == 2
 
 
-def test_nobody_is_found_where_no_key_point_is_likely() -> None:
+def test_finds_nobody_without_a_likely_key_point() -> None:
     heads = heads_of([standing(200, 200)], sure=-2.0)
     assert decode(heads) == []
     assert len(decode(heads, score_threshold=0.02)) == 1
 
 
-def test_a_person_whose_points_are_another_s_is_no_second_person() -> None:
+def test_does_not_find_a_person_twice() -> None:
     person = standing(200, 200)
     assert len(decode(heads_of([person, person + 4]))) == 1
 
 
-def test_a_person_mostly_hidden_behind_another_is_kept_by_the_points_that_show() -> None:
+def test_keeps_a_person_mostly_hidden_by_another() -> None:
     front = standing(200, 200)
     behind = front.copy()
-    behind[[7, 9, 5]] += (70, -30)  # an arm held out behind
+    behind[[7, 9, 5]] += (70, -30)  # an arm that shows
     found = decode(heads_of([front, behind]))
     assert len(found) == 2
     assert 0.1 <= found[1].score < 0.2
@@ -127,7 +127,7 @@ def test_a_person_mostly_hidden_behind_another_is_kept_by_the_points_that_show()
 
 @given(arrays.arrays(np.uint8, (5, 6, 17)), arrays.arrays(np.uint8, (5, 6, 34)), arrays.arrays(np.uint8, (5, 6, 64)))
 @settings(max_examples=60, deadline=None)
-def test_whatever_the_network_says_poses_lie_in_the_picture_and_are_ranked(
+def test_any_heads_give_ranked_poses_in_the_picture(
     heat_maps: posenet.Quantized, short: posenet.Quantized, mid: posenet.Quantized
 ) -> None:
     found = decode(Heads(heat_maps, short, mid, (LOGITS, SHORT, MID)))
@@ -141,18 +141,18 @@ def test_whatever_the_network_says_poses_lie_in_the_picture_and_are_ranked(
         assert ((pose.scores >= 0) & (pose.scores <= 1)).all()
 
 
-def test_decoding_leaves_the_heads_as_they_were() -> None:
+def test_does_not_change_the_heads() -> None:
     heads = heads_of([standing(200, 200)])
     before = [head.copy() for head in heads[:3]]
     decode(heads)
     assert all((now == then).all() for now, then in zip(heads[:3], before, strict=True))
 
 
-def test_two_people_on_31_by_41_cells_are_decoded_within_two_milliseconds() -> None:
+def test_decodes_two_people_within_two_milliseconds() -> None:
     heads = heads_of([standing(200, 200), standing(440, 220)], 31, 41)
     assert len(decode(heads)) == 2
     times = []
-    for _ in range(40):  # the quickest: other programs make the others slower
+    for _ in range(40):  # the minimum counts, because other programs slow the rest
         start = time.perf_counter()
         decode(heads)
         times.append(time.perf_counter() - start)
@@ -174,9 +174,7 @@ def reference(file: Path) -> list[Pose]:
 
 
 @pytest.mark.parametrize("size", [(353, 481), (481, 641), (721, 1281)])
-def test_the_couple_is_found_where_corals_decoder_finds_it_and_nobody_else(
-    size: tuple[int, int], shared_data: Path, models_folder: Path
-) -> None:
+def test_finds_the_couple_where_coral_does(size: tuple[int, int], shared_data: Path, models_folder: Path) -> None:
     name = f"posenet_mobilenet_v1_075_{size[0]}_{size[1]}_quant_decoder"
     theirs = reference(shared_data / "reference" / f"{name}_reference.csv")
     couple = pillow.open(shared_data / "reference" / "test_couple.jpg").convert("RGB")
@@ -190,7 +188,7 @@ def test_the_couple_is_found_where_corals_decoder_finds_it_and_nobody_else(
 
 
 class InPhotos(NamedTuple):
-    """Labelled people, and the people found by us and by Coral's decoder, by the photo's name."""
+    """Labelled people, and the people that our decoder and Coral's find, by the photo's name."""
 
     labels: dict[str, list[Floats]]
     sizes: dict[str, tuple[int, int]]
@@ -209,39 +207,39 @@ LITERT = runtime().startswith("ai-edge-litert")
 
 @pytest.fixture(scope="module")
 def in_photos(shared_data: Path, models_folder: Path) -> InPhotos:
-    """What is found at 353×481; by tflite-runtime, which takes ten times as long, in some of the photos."""
-    taken = list(load_photos(shared_data, None if LITERT else 60))
+    """People at 353×481, with tflite-runtime only in 60 photos, because it takes ten times as long."""
+    photos = list(load_photos(shared_data, None if LITERT else 60))
     with Estimator(models_folder / f"{DEFAULT_MODEL}.tflite") as estimator:
-        ours = {photo.name: decode(estimator.heads(stretch(photo.image, (353, 481)))) for photo in taken}
+        ours = {photo.name: decode(estimator.heads(stretch(photo.image, (353, 481)))) for photo in photos}
     return InPhotos(
-        {photo.name: photo.people for photo in taken},
-        {photo.name: photo.image.shape[:2] for photo in taken},
+        {photo.name: photo.people for photo in photos},
+        {photo.name: photo.image.shape[:2] for photo in photos},
         ours,
         coral_poses(shared_data),
     )
 
 
 @pytest.mark.slow
-def test_in_real_photos_key_points_lie_where_corals_decoder_finds_them(in_photos: InPhotos) -> None:
-    # The heads it had were LiteRT's; tflite-runtime's kernels round otherwise, and 3 % of the points end up elsewhere.
+def test_key_points_in_photos_agree_with_coral(in_photos: InPhotos) -> None:
+    # Coral's decoder had LiteRT's heads; tflite-runtime's kernels round differently, which moves 3 % of the points.
     assert share_within(4, in_photos.theirs, in_photos.ours) >= (0.99 if LITERT else 0.95)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("large", [False, True])
-def test_in_real_photos_people_are_found_no_worse_than_by_corals_decoder(in_photos: InPhotos, large: bool) -> None:
+def test_people_in_photos_are_found_as_well_as_by_coral(in_photos: InPhotos, large: bool) -> None:
     ours, theirs = in_photos.oks(in_photos.ours, large=large), in_photos.oks(in_photos.theirs, large=large)
     assert ours >= theirs
     if large and LITERT:
         assert ours >= 0.600
 
 
-def test_as_coral_has_it_the_decoder_finds_the_very_same_people(
+def test_with_corals_constants_equals_coral(
     shared_data: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without what we do otherwise: down to the order in which equally likely key points start people."""
+    """Without our two changes the poses are equal, even the order in which equally likely key points start people."""
     if not LITERT:
-        pytest.skip("what Coral's decoder found, it found in LiteRT's heads")
+        pytest.skip("Coral's decoder had LiteRT's heads")
     monkeypatch.setattr(posenet, "ROOT_REFINEMENT", 0.0)
     monkeypatch.setattr(posenet, "UNSHARED_SCORE_FACTOR", 1.0)
     monkeypatch.setattr(posenet, "CONVERGED_BELOW", 0.0)

@@ -134,7 +134,7 @@ def test_pictures_of_any_size_and_memory_order_arrive(model: Path) -> None:
 def test_rejects_what_is_not_a_picture_and_goes_on(model: Path, image: Any) -> None:
     with ready_process(model) as process:
         pid = process.pid
-        with pytest.raises(ValueError, match="a picture is H×W×3 of uint8, not"):
+        with pytest.raises(ValueError, match="a picture must be H×W×3 of uint8, not"):
             process.estimate(image)
         assert process.estimate(picture())
         assert process.pid == pid
