@@ -1,4 +1,4 @@
-"""A person's pose: where 17 key points are, and how sure the estimator is of each.
+"""A person's pose: 17 key points, with a score for each.
 
 Names, order and spreads are those of COCO's key-point task (Lin et al., 2014, https://cocodataset.org/#keypoints-eval).
 """
@@ -34,25 +34,25 @@ KEYPOINT_NAMES: Final = (
     "left_ankle",
     "right_ankle",
 )
-"""The key points' names in COCO's order; left and right are the person's own."""
+"""The key points' names in COCO's order. Left and right are the person's own."""
 
 MIRROR_ORDER: Final = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
-"""The order of the key points after a look in the mirror: left becomes right."""
+"""The order of the key points in a mirror image, where left becomes right."""
 
 SIGMAS: Final = np.array(
     [.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089],
     dtype=np.float32,
 )  # fmt: skip
-"""How far people who label COCO differ on each key point, as a share of the person's size."""
+"""How much COCO's labellers differ on each key point, as a share of the person's size."""
 
 BODY_TO_BOX_RATIO: Final = 0.53
-"""The share of its box that a person's body covers, in the mean over COCO."""
+"""The share of a person's box that the body covers, on average over COCO."""
 
 EDGES: Final = (
     (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10),
     (5, 11), (6, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16),
 )  # fmt: skip
-"""Pairs of key points that a drawn skeleton joins."""
+"""Pairs of key points that a drawn skeleton connects."""
 
 NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR = range(5)
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST = range(5, 11)
@@ -63,9 +63,9 @@ LEFT_HIP, RIGHT_HIP, LEFT_KNEE, RIGHT_KNEE, LEFT_ANKLE, RIGHT_ANKLE = range(11, 
 class Pose:
     """One person in a picture.
 
-    `xy` is 17×2, pixels of the picture it was found in, x to the right and y down, pixel centres at whole numbers;
-    `scores` is 17, 0 to 1 (of a labelled person: 1 where the point is labelled, else 0); `score` is the whole
-    person's.
+    `xy` is 17×2 in pixels of the picture, x to the right and y down, with pixel centres at whole numbers. `scores` are
+    17 numbers from 0 to 1; for a labelled person, 1 where the point is labelled and 0 elsewhere. `score` is that of the
+    whole person.
     """
 
     xy: Floats
@@ -74,9 +74,10 @@ class Pose:
 
     @classmethod
     def from_keypoints(cls, keypoints: npt.ArrayLike) -> Pose:
-        """A labelled person: 17×3 of x, y and whether the point is seen (third > 0), as in COCO and our .npz files.
+        """Return a labelled person's pose.
 
-        Raises ValueError when it is not 17×3.
+        `keypoints` is 17×3: x, y, and a number above 0 if the point is seen, as in COCO and in the .npz files of poses.
+        Raises ValueError for any other shape.
         """
         points = np.asarray(keypoints, dtype=np.float32)
         if points.shape != (17, 3):
@@ -86,26 +87,26 @@ class Pose:
 
     @property
     def keypoints(self) -> Floats:
-        """17×3: x, y, score."""
+        """The key points as 17×3: x, y, score."""
         return np.column_stack([self.xy, self.scores]).astype(np.float32)
 
     def mirrored(self, width: float) -> Pose:
-        """The pose in its picture's mirror image, `width` pixels wide: x flipped, left and right joints swapped."""
+        """Return the pose in the mirror image of its picture, `width` pixels wide: left and right are swapped."""
         xy = self.xy[MIRROR_ORDER]
         xy[:, 0] = width - 1 - xy[:, 0]
         return Pose(xy, self.scores[MIRROR_ORDER], self.score)
 
     def scaled(self, x: float, y: float) -> Pose:
-        """The same pose in its picture resized by `x` across and `y` down."""
+        """Return the pose in its picture resized by `x` horizontally and `y` vertically."""
         xy = (self.xy + 0.5) * np.array([x, y], np.float32) - 0.5
         return Pose(xy.astype(np.float32), self.scores, self.score)
 
     def thresholded(self, min_score: float) -> Pose:
-        """The same pose, with the key points scored below `min_score` unseen: score 0."""
+        """Return the pose with score 0 for all key points below `min_score`."""
         return Pose(self.xy, np.where(self.scores < min_score, 0, self.scores).astype(np.float32), self.score)
 
     def box(self, threshold: float = 0.0) -> tuple[float, float, float, float] | None:
-        """Left, top, right, bottom around the key points scored above `threshold`; None when there are none."""
+        """Return left, top, right and bottom of the key points with scores above `threshold`; None without any."""
         seen = self.xy[self.scores > threshold]
         if not len(seen):
             return None

@@ -1,7 +1,7 @@
-"""Processes of our own: how they are started, how they begin, and that none outlives the one that started it.
+"""Start processes of the program, and end them when the process that started them ends.
 
-There are two sorts. multiprocessing's import their parent's main module first, and are for work that is shared out:
-they `init_worker`. A plain `spawn_python` imports what it needs and nothing else, and is for what runs beside the mirror.
+There are two kinds. Processes of multiprocessing share work; they import their parent's main module first, and call
+`init_worker`. A process of `spawn_python` runs next to the mirror, and imports only what it needs.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from pathlib import Path
 
 
 def init_worker() -> None:
-    """The first line of a process of multiprocessing's: it ends with its parent, which alone minds Ctrl-C.
+    """Prepare a process of multiprocessing: it ends with its parent, and leaves Ctrl-C to it.
 
-    OpenCV gets one thread, as there are as many such processes as there is work for. SIGTERM still ends the process:
-    a pool ends so what is left of it.
+    OpenCV gets one thread, because there are as many such processes as cores. SIGTERM still ends the process: that is
+    how a pool ends its workers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, name="parent", daemon=True).start()
-    import cv2  # here, as the estimator's process does without
+    import cv2  # not at the top, because the estimator's process imports this module and does without OpenCV
 
     cv2.setNumThreads(1)
 
 
 def ignore_stop_signals() -> None:
-    """Ctrl-C and SIGTERM, which may reach all processes at once, do nothing to this one."""
+    """Ignore Ctrl-C and SIGTERM, which may reach all processes at once: the parent decides when this process ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
 def raise_oom_score(score: int) -> None:
-    """Where memory runs out, the kernel is to end this process before its parent: the mirror goes on without it.
+    """Make the kernel kill this process before its parent when memory runs out, so that the mirror goes on.
 
-    `score` (0 to 1000) is how many thousandths of all memory are counted to it besides its own: the process with most
-    goes first. (proc_pid_oom_score_adj(5); where the memory is a control group's, it is that one's.)
+    `score` (0 to 1000) is added to this process's use of memory, in thousandths of all memory (of its control group's
+    memory, if it has a limit); the kernel kills the process with the highest sum. See proc_pid_oom_score_adj(5).
     """
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(score))
@@ -54,9 +54,10 @@ def spawn_python(
     pass_fds: Sequence[int] = (),
     env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A Python that sees the modules we see and runs `program`, in a process group of its own: Ctrl-C is the parent's.
+    """Start a Python that finds the same modules as this one, and runs `program` with `arguments`.
 
-    `env` is what it is to find there besides ours. Raises OSError when there is no room for another process.
+    It is in a process group of its own, so that Ctrl-C only reaches the parent. `env` is added to this process's
+    environment. Raises OSError if the system cannot start another process.
     """
     modules = os.pathsep.join(path or os.getcwd() for path in sys.path)
     return subprocess.Popen(
@@ -70,7 +71,7 @@ def spawn_python(
 
 
 def _exit_with_parent() -> None:
-    """A parent that was killed says no goodbye, and nobody asks any more for what this process is doing."""
+    """Wait for the parent's end and exit: a parent that is killed cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

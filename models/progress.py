@@ -5,4 +5,4 @@ from __future__ import annotations
 from collections.abc import Callable
 
 ProgressCallback = Callable[[int, int | None, str], None]
-"""Called with the number done, the total (None while unknown), and what is being done."""
+"""Called with the number of items done, their total (None while it is unknown), and the name of the current step."""

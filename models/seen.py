@@ -21,8 +21,8 @@ LIBRARY_SCORE: Final = 0.3
 """Key points below this score are stored as unseen: a library keeps them for years, so it stores no guesses."""
 
 SHORTLIST_SHARE: Final = 0.15
-"""Key points below this share of the pose's best score are filled in from the others before Annoy is asked. It is
-relative, because a pose without confident points still needs a shortlist."""
+"""Key points below this share of the pose's best score are filled in from the other key points before Annoy is asked.
+It is relative, because a pose without confident points still needs a shortlist."""
 
 PRINTED_SCORE: Final = 0.5
-"""`pose-mirror poses` prints key points from this score on: a person reads them, and wants the certain ones."""
+"""`pose-mirror poses` prints key points from this score on: people who read the list want only those that are certain."""

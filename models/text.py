@@ -1,4 +1,4 @@
-"""Values as text for people: names of files, durations."""
+"""Values as text for people: file names and durations."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def printable(name: Path | str) -> str:
-    """A file's name on one line of text, with unprintable characters replaced: names are bytes and may be anything."""
+    """Return a file's name with unprintable characters replaced: a name may hold any bytes, even line breaks."""
     return "".join(c if c.isprintable() else "�" for c in str(name))
 
 
 def format_duration(seconds: float) -> str:
-    """A duration in words: 40 s, 25 min, 2 h 10 min."""
+    """Return a duration in words: 40 s, 25 min, 2 h 10 min."""
     minutes = round(seconds / 60)
     if seconds < 100:
         return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""`models.processes`: what holds for every process of ours."""
+"""`models.processes`: what every process of the program relies on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_process_that_has_begun_leaves_ctrl_c_to_its_parent_and_ends_with_it(tmp_path: Path) -> None:
+def test_worker_leaves_ctrl_c_to_its_parent_and_ends_with_it(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(WORK)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -43,11 +43,11 @@ def test_a_process_that_has_begun_leaves_ctrl_c_to_its_parent_and_ends_with_it(t
         time.sleep(0.2)
         assert Path(f"/proc/{pid}").exists()
         parent.kill()
-        assert parent.stdout.read() == b"", "whoever holds the pipe's other end is gone"
+        assert parent.stdout.read() == b"", "the pipe closes when the worker, which also holds it, has ended"
 
 
-def test_a_python_sees_our_modules_and_is_in_a_group_of_its_own() -> None:
-    program = "import os, sys; from models import processes as process; print(os.getpgrp(), *sys.argv[1:], os.environ['WORD'])"
+def test_spawned_python_finds_the_modules_in_its_own_group() -> None:
+    program = "import os, sys; from models import processes; print(os.getpgrp(), *sys.argv[1:], os.environ['WORD'])"
     with spawn_python(program, "a", Path("b"), stdout=subprocess.PIPE, env={"WORD": "c"}) as process:
         assert process.stdout is not None
         assert process.stdout.read().decode().split() == [str(process.pid), "a", "b", "c"]
