@@ -25,4 +25,4 @@ SHORTLIST_SHARE: Final = 0.15
 It is relative, because a pose without confident points still needs a shortlist."""
 
 PRINTED_SCORE: Final = 0.5
-"""`pose-mirror poses` prints key points from this score on: people who read the list want only those that are certain."""
+"""`pose-mirror poses` prints key points from this score on: its readers want only those that are certain."""
