@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Makes a kiosk of this machine: from power on to the mirror, without a desktop, a login or a keyboard.
+# Turn this machine into a kiosk: from power on to the mirror, without a desktop, a login or a keyboard.
 #
-# An upgrade is built beside the version in use and takes its place by one link; when it does not come up, the link
-# goes back. Run it again at any time: what is there already stays.
+# An upgrade is built next to the version in use, and takes its place by moving one link. If the new version does not
+# come up, the link moves back. You may run this again at any time: what is already done is kept.
 set -euo pipefail
-umask 022 # the service's user reads what root installs, whatever root keeps from others
+umask 022 # the service's user must read what root installs, even if root's own umask is stricter
 
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly SOURCE
 readonly VERSIONS=/opt/pose-mirror
 readonly CURRENT=$VERSIONS/current
-# What a version is made of.
+# The files that make up a version.
 readonly PARTS=(models index device systemd setup.cfg pyproject.toml constraints.txt README.md LICENSE)
 readonly STATE=/var/lib/pose-mirror
 readonly STARTER=$STATE/starter
@@ -21,33 +21,38 @@ readonly JOURNAL=/etc/systemd/system/pose-mirror.service.d/quiet-journal.conf
 readonly SYSUSERS=/etc/sysusers.d/pose-mirror.conf
 readonly TMPFILES=/etc/tmpfiles.d/pose-mirror.conf
 readonly RULES=/etc/udev/rules.d/60-pose-mirror.rules
-readonly BOOT=/boot/firmware/cmdline.txt
-readonly BOOT_BEFORE=$BOOT.before-pose-mirror
-# No text, no cursor and no blanking from the kernel; and a Pi's kernel keeps account of memory only when told to.
-readonly BOOT_WORDS="quiet loglevel=3 logo.nologo vt.global_cursor_default=0 consoleblank=0 cgroup_enable=memory"
-# The mirror gives its GIFs, libraries and models one folder, as the unit does.
+readonly BOOT_FILE=/boot/firmware/cmdline.txt
+readonly BOOT_BACKUP=$BOOT_FILE.before-pose-mirror
+# The kernel shows no text and no cursor, and never blanks. On a Pi, the unit's memory limit needs cgroup_enable=memory.
+readonly BOOT_OPTIONS="quiet loglevel=3 logo.nologo vt.global_cursor_default=0 consoleblank=0 cgroup_enable=memory"
+# Keep GIFs, libraries and models in one folder, as the unit does.
 readonly FOLDERS=("HOME=$STATE" XDG_DATA_HOME=/var/lib XDG_CACHE_HOME=/var/lib "XDG_PICTURES_DIR=$STATE")
 
 usage() {
     cat <<EOF
 Usage: sudo systemd/install.sh [--check | --uninstall [--purge] | --help]
 
-Without words: installs Pose Mirror as a service that has the display from power on, or upgrades it.
+Without options: install Pose Mirror as a service that has the display from power on, or upgrade it.
 
-  --check       say whether all of it is in its place and the mirror is up; status 1 when something is not
-  --uninstall   take the service away; configuration, libraries and GIFs stay
-  --purge       with --uninstall: those, too, and the service's user
+  --check       check that everything is in its place and the mirror is up; exit status 1 if not
+  --uninstall   remove the service, but keep configuration, libraries and GIFs
+  --purge       with --uninstall: also delete configuration, libraries, GIFs and the service's user
+  --help        print this help
 
-  $VERSIONS/current     the version in use; the one before stays beside it
-  $CONFIG     the configuration, yours: upgrades keep it
-  $STATE     libraries, models, GIFs
+Files:
+  $VERSIONS/current  the version in use; the previous version is next to it
+  $CONFIG     your configuration; upgrades keep it
+  $STATE      libraries, models and GIFs
 
-Without a network: pip's own settings count (PIP_NO_INDEX, PIP_FIND_LINKS), and a PoseNet that lies in
-$STATE/models is used.
+Without a network: pip follows PIP_NO_INDEX and PIP_FIND_LINKS, and a PoseNet file in $STATE/models is used.
+
+Examples:
+  sudo systemd/install.sh
+  sudo systemd/install.sh --check
 EOF
 }
 
-step() { printf '• %s\n' "$*" 2>/dev/null || true; } # a terminal that is gone keeps nothing from being done
+step() { printf '• %s\n' "$*" 2>/dev/null || true; } # go on even if the terminal is gone
 fail() {
     printf 'install.sh: %s\n' "$*" >&2
     exit 1
@@ -56,11 +61,11 @@ booted() { [ -d /run/systemd/system ]; }
 as_mirror() { (cd "$STATE" && runuser -u pose-mirror -- env "${FOLDERS[@]}" "$@"); }
 
 main() {
-    local wanted=install purge=no word
-    for word in "$@"; do
-        case $word in
-        --check) wanted=check ;;
-        --uninstall) wanted=uninstall ;;
+    local action=install purge=no option
+    for option in "$@"; do
+        case $option in
+        --check) action=check ;;
+        --uninstall) action=uninstall ;;
         --purge) purge=yes ;;
         -h | --help)
             usage
@@ -72,12 +77,12 @@ main() {
             ;;
         esac
     done
-    if [ "$purge" = yes ] && [ "$wanted" != uninstall ]; then
+    if [ "$purge" = yes ] && [ "$action" != uninstall ]; then
         usage >&2
         exit 2
     fi
-    [ "$(id -u)" -eq 0 ] || fail "only root may do that: sudo $0 $*"
-    case $wanted in
+    [ "$(id -u)" -eq 0 ] || fail "this needs root: run sudo $0 $*"
+    case $action in
     install) install_all ;;
     check) check ;;
     uninstall) uninstall "$purge" ;;
@@ -85,91 +90,94 @@ main() {
 }
 
 install_all() {
-    known_system
-    packages
-    people_and_folders
+    check_system
+    install_packages
+    create_user_and_config
     local new before
     new=$VERSIONS/$(version)
     before=$(readlink -e "$CURRENT" || true)
     build "$new"
     if [ "$before" = "$new" ]; then
-        step "${new##*/} is in use already."
-        models_and_pictures "$new"
+        step "${new##*/} is already in use."
+        fetch_model_and_draw "$new"
         activate "$new"
-        ! booted || begin || fail "the mirror does not come up: journalctl -u pose-mirror -b says why"
+        ! booted || start_mirror || fail "the mirror does not come up: run journalctl -u pose-mirror -b to see why"
     else
-        replace "$before" "$new"
-        forget_all_but "$before" "$new"
+        switch_version "$before" "$new"
+        delete_other_versions "$before" "$new"
     fi
-    quiet_boot
-    sync # the plug may be pulled from now on
-    step "Done: the mirror has the display after every start$(booted && echo ', and now')."
+    hide_boot_text
+    sync # from now on, a power cut does no harm
+    step "Done: the mirror has the display whenever this machine starts$(booted && echo ', and now')."
 }
 
-known_system() {
-    local VERSION_CODENAME="" PRETTY_NAME="this system" # as the file has them
+check_system() {
+    local VERSION_CODENAME="" PRETTY_NAME="this system" # the names in the file
     # shellcheck source=/dev/null
     . /etc/os-release
     case $VERSION_CODENAME in
     bookworm | trixie) ;;
-    *) fail "$PRETTY_NAME is not known here: Debian or Raspberry Pi OS is needed, Bookworm or Trixie" ;;
+    *) fail "$PRETTY_NAME is not supported: install Debian or Raspberry Pi OS, Bookworm or Trixie" ;;
     esac
     case $(dpkg --print-architecture) in
     arm64 | amd64) ;;
-    *) fail "this system is $(dpkg --print-architecture), and a 64-bit one is needed: install the 64-bit image" ;;
+    *) fail "this system is $(dpkg --print-architecture), but the mirror needs 64 bits: install the 64-bit image" ;;
     esac
     [ ! -e /etc/systemd/system/display-manager.service ] ||
-        fail "a desktop has this display: use a system without one (Lite), or sudo systemctl disable display-manager"
+        fail "a desktop uses this display: use a system without one (Lite), or sudo systemctl disable display-manager"
 }
 
-packages() {
-    local wanted=(python3 python3-venv python3-dev g++ libgbm1 libdrm2 libegl1 libegl-mesa0 libgl1-mesa-dri libudev1 kbd)
+install_packages() {
+    local needed=(
+        python3 python3-venv python3-dev g++ kbd
+        libgbm1 libdrm2 libegl1 libegl-mesa0 libgl1-mesa-dri libudev1
+    )
     local missing=() package
-    # A new system has no lists yet, and knows of no package.
+    # A new system has no package lists yet, so apt-cache would find nothing.
     ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq || true
-    for package in console-setup-linux python3-lgpio python3-picamera2; do # the last is Raspberry Pi OS's alone
-        apt-cache show "$package" >/dev/null 2>&1 && wanted+=("$package")
+    for package in console-setup-linux python3-lgpio python3-picamera2; do # only Raspberry Pi OS has the last
+        apt-cache show "$package" >/dev/null 2>&1 && needed+=("$package")
     done
-    for package in "${wanted[@]}"; do
+    for package in "${needed[@]}"; do
         dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     step "Installing ${missing[*]} with apt."
-    apt-get update -qq || true # what is in the lists already may do
+    apt-get update -qq || true # without a network, old lists may do
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
-        fail "apt cannot install ${missing[*]}: see to the network, or install them in another way"
+        fail "apt cannot install ${missing[*]}: check the network, or install them in another way"
 }
 
-people_and_folders() {
-    getent passwd pose-mirror >/dev/null || step "Making the user pose-mirror."
-    user_and_rules "$SOURCE/systemd"
+create_user_and_config() {
+    getent passwd pose-mirror >/dev/null || step "Creating the user pose-mirror."
+    install_user_and_rules "$SOURCE/systemd"
     if [ ! -e "$CONFIG" ]; then
         step "Writing $CONFIG."
-        put 644 "$SOURCE/systemd/pose-mirror.toml" "$CONFIG"
+        install_file 644 "$SOURCE/systemd/pose-mirror.toml" "$CONFIG"
     fi
 }
 
-# The service's user, its folders, and what devices it may open, as a version has them.
-user_and_rules() {
-    put 644 "$1/pose-mirror.sysusers" "$SYSUSERS"
+# Install a version's user, its folders, and the rules for the devices it may open.
+install_user_and_rules() {
+    install_file 644 "$1/pose-mirror.sysusers" "$SYSUSERS"
     systemd-sysusers "$SYSUSERS"
-    put 644 "$1/pose-mirror.tmpfiles" "$TMPFILES"
+    install_file 644 "$1/pose-mirror.tmpfiles" "$TMPFILES"
     systemd-tmpfiles --create "$TMPFILES"
-    put 644 "$1/60-pose-mirror.rules" "$RULES"
+    install_file 644 "$1/60-pose-mirror.rules" "$RULES"
     if booted; then
         udevadm control --reload
         udevadm trigger --action=change --subsystem-match=usb --subsystem-match=gpio --subsystem-match=dma_heap
     fi
 }
 
-# put MODE FILE PLACE: a file into its place, all of it or, where the power goes, none.
-put() {
+# install_file MODE FILE PLACE: copy a file into its place. After a power cut it is there completely or not at all.
+install_file() {
     install -D -m "$1" "$2" "$3.new"
     sync "$3.new"
     mv "$3.new" "$3"
 }
 
-# A version is called after what it is made of, so that the same is not built twice.
+# Print the version's name: its number, and a checksum of its files, so that no version is built twice.
 version() {
     cd "$SOURCE"
     local number digest
@@ -177,13 +185,13 @@ version() {
     digest=$({
         find "${PARTS[@]}" -type f ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
         python3 -VV
-        limits
+        constraints
     } | sha256sum)
     echo "$number-${digest:0:12}"
 }
 
-# What pip is to keep to. Bookworm's picamera2 was built for NumPy 1, and then all of it stays with that.
-limits() {
+# Print pip's constraints. Bookworm's picamera2 was built for NumPy 1, so there everything uses NumPy 1.
+constraints() {
     if python3 -c 'import picamera2, numpy; exit(numpy.__version__ >= "2")' 2>/dev/null; then
         echo 'numpy<2'
     else
@@ -194,21 +202,21 @@ limits() {
 build() {
     local new=$1
     [ ! -e "$new/whole" ] || return 0
-    step "Building ${new##*/}$([ ! -e "$CURRENT" ] || echo '; the version in use goes on meanwhile')."
-    rm -rf "$new" # half of one, from a run that was stopped
+    step "Building ${new##*/}$([ ! -e "$CURRENT" ] || echo ', while the version in use keeps running')."
+    rm -rf "$new" # an unfinished one, from a run that was stopped
     local copy
     copy=$(mktemp -d)
     # shellcheck disable=SC2064
     trap "rm -rf '$copy' '$new'" EXIT
-    (cd "$SOURCE" && cp -r "${PARTS[@]}" "$copy") # pip leaves things where it builds
-    limits >"$copy/limits"
+    (cd "$SOURCE" && cp -r "${PARTS[@]}" "$copy") # pip leaves files in the folder it builds from
+    constraints >"$copy/limits"
     python3 -m venv --system-site-packages "$new"
-    # Annoy is compiled here, on a PC for this very processor unless told otherwise: a disk that is put into another one
-    # is to run there, too. What pip has kept may have been compiled so.
+    # On a PC, Annoy would be compiled for this very processor. With these options it runs on any, in case the disk is
+    # moved to another machine. --no-cache-dir: a cached Annoy may have been compiled without them.
     ANNOY_COMPILER_ARGS=-fpermissive,-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD \
         "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
         --constraint "$copy/limits" "${copy}[pi]" ||
-        fail "pip cannot install what the mirror needs: see to the network, or see --help for doing without"
+        fail "pip cannot install what the mirror needs: check the network, or see --help for installing without one"
     cp -r "$SOURCE/systemd" "$new/systemd"
     ln -s "$(cd / && "$new/bin/python" -c 'import device; print(device.__path__[0])')/default.toml" "$new/default.toml"
     sync -f "$new"
@@ -218,63 +226,64 @@ build() {
     rm -rf "$copy"
 }
 
-models_and_pictures() {
+fetch_model_and_draw() {
     local program=$1/bin/pose-mirror
     step "Looking for PoseNet, which finds people better than the bundled model."
-    as_mirror "$program" models fetch || step "Without it the mirror uses the bundled model; try again at any time."
-    step "Drawing the starter library, where it is not whole."
-    as_mirror "$program" index starter || step "The mirror draws what is missing when it starts."
+    as_mirror "$program" models fetch ||
+        step "Without PoseNet the mirror uses the bundled model. To try again, run this again at any time."
+    step "Drawing what the starter library lacks."
+    as_mirror "$program" index starter || step "The mirror draws the rest while it runs."
 }
 
-# From one version to another, and back where doctor finds it worse or it is not READY in time.
-replace() {
+# Switch from one version to another, and back if its doctor finds new faults or it is not READY in time.
+switch_version() {
     local before=$1 new=$2 was is worse
     if [ -n "$before" ]; then
-        # Another version may draw other pictures: the one before is to have its own again.
+        # Another version may draw other pictures. Keep the old ones, in case the old version comes back.
         rm -rf "$STARTER.before"
         [ ! -e "$STARTER" ] || cp -a "$STARTER" "$STARTER.before"
         # shellcheck disable=SC2064
-        trap "go_back '$before'" EXIT
+        trap "roll_back '$before'" EXIT
     fi
-    models_and_pictures "$new"
-    trap '' HUP INT TERM PIPE # whoever asked may leave; half of this must not be
+    fetch_model_and_draw "$new"
+    trap '' HUP INT TERM PIPE # finish this even if the terminal goes: half a switch would leave no mirror
     if booted && [ -n "$before" ]; then
-        systemctl stop pose-mirror || true # both doctors need its camera and display, one after the other
+        systemctl stop pose-mirror || true # both doctors need its camera and display
         was=$(bad "$before")
         is=$(bad "$new")
         worse=$(comm -13 <(echo "$was") <(echo "$is"))
-        [ -z "$worse" ] || fail "$(printf 'doctor finds in %s what is well in %s:\n%s' \
+        [ -z "$worse" ] || fail "$(printf 'the doctor finds faults in %s that %s does not have:\n%s' \
             "${new##*/}" "${before##*/}" "$(doctor "$new" | grep '^ bad')")"
     fi
     step "${new##*/} takes over."
     activate "$new"
-    ! booted || begin || fail "${new##*/} does not come up: journalctl -u pose-mirror -b says why"
+    ! booted || start_mirror || fail "${new##*/} does not come up: run journalctl -u pose-mirror -b to see why"
     trap - EXIT
     rm -rf "$STARTER.before"
 }
 
-go_back() {
+roll_back() {
     trap '' HUP INT TERM PIPE
-    step "${1##*/} stays in use."
-    ! booted || systemctl stop pose-mirror || true # else what does not come up is tried again and again meanwhile
+    step "Keeping ${1##*/} in use."
+    ! booted || systemctl stop pose-mirror || true # otherwise systemd keeps restarting the new version meanwhile
     if [ -e "$STARTER.before" ]; then
         rm -rf "$STARTER"
         mv "$STARTER.before" "$STARTER"
     fi
     activate "$1"
-    ! booted || begin || true
+    ! booted || start_mirror || true
 }
 
 doctor() { as_mirror timeout --kill-after 5 180 "$1/bin/pose-mirror" doctor 2>/dev/null || true; }
 bad() { doctor "$1" | sed -nE 's/^ bad  (.{12}).*/\1/p' | LC_ALL=C sort; }
 
-# Puts a version's files into their places and the link on it. A power cut in between leaves one that starts.
+# Copy a version's files into their places, and move the link to it. After a power cut, one of the versions starts.
 activate() {
     local files=$1/systemd
-    user_and_rules "$files"
-    put 644 "$files/pose-mirror.service" "$UNIT"
-    ! filters || put 644 "$files/quiet-journal.conf" "$JOURNAL"
-    put 755 "$files/pose-mirror" "$COMMAND"
+    install_user_and_rules "$files"
+    install_file 644 "$files/pose-mirror.service" "$UNIT"
+    ! can_filter_journal || install_file 644 "$files/quiet-journal.conf" "$JOURNAL"
+    install_file 755 "$files/pose-mirror" "$COMMAND"
     ln -sfn "$1" "$CURRENT.new"
     mv -T "$CURRENT.new" "$CURRENT"
     ! booted || systemctl daemon-reload
@@ -282,85 +291,86 @@ activate() {
     sync -f "$VERSIONS" "$UNIT"
 }
 
-# Whether this systemd can leave lines out of the journal.
-filters() { [ "$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p')" -ge 253 ]; }
+# Return whether this systemd can keep lines out of the journal.
+can_filter_journal() { [ "$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p')" -ge 253 ]; }
 
-# Returns when the mirror is READY, which is when its first picture is on the display; else fails.
-begin() {
+# Start the mirror. Return when it is READY, with its first picture on the display; fail if that takes too long.
+start_mirror() {
     step "Starting the mirror."
     systemctl restart pose-mirror
 }
 
-forget_all_but() {
+delete_other_versions() {
     local folder
     for folder in "$VERSIONS"/*-*/; do
         folder=${folder%/}
         case $folder in "$1" | "$2") continue ;; esac
-        rm -f "$folder/whole" # a power cut in between leaves nothing that looks whole
+        rm -f "$folder/whole" # first, so that a power cut leaves nothing that looks complete
         rm -rf "$folder"
     done
 }
 
-quiet_boot() {
-    [ -e "$BOOT" ] || return 0
-    local words word
-    words=$(cat "$BOOT")
-    for word in $BOOT_WORDS; do
-        has "$words" "$word" || words="$words $word"
+hide_boot_text() {
+    [ -e "$BOOT_FILE" ] || return 0
+    local options option
+    options=$(cat "$BOOT_FILE")
+    for option in $BOOT_OPTIONS; do
+        has "$options" "$option" || options="$options $option"
     done
-    [ "$words" != "$(cat "$BOOT")" ] || return 0
-    step "Keeping text off the display while the machine starts: $BOOT ($BOOT_BEFORE has it as it was)."
-    [ -e "$BOOT_BEFORE" ] || cp "$BOOT" "$BOOT_BEFORE"
-    write_boot "$words"
+    [ "$options" != "$(cat "$BOOT_FILE")" ] || return 0
+    step "Hiding the text that the kernel shows at start: changing $BOOT_FILE, with a copy in $BOOT_BACKUP."
+    [ -e "$BOOT_BACKUP" ] || cp "$BOOT_FILE" "$BOOT_BACKUP"
+    write_boot_options "$options"
 }
 
-# Takes out of the kernel's words those that were put in, and leaves what somebody changed since.
-loud_boot() {
-    [ -e "$BOOT_BEFORE" ] || return 0
-    local now before words="" word
-    now=$(cat "$BOOT") before=$(cat "$BOOT_BEFORE")
-    for word in $now; do
-        if has "$BOOT_WORDS" "$word" && ! has "$before" "$word"; then continue; fi
-        words="$words $word"
+# Remove the kernel options that were added, and keep what somebody changed since.
+restore_boot_text() {
+    [ -e "$BOOT_BACKUP" ] || return 0
+    local now before options="" option
+    now=$(cat "$BOOT_FILE") before=$(cat "$BOOT_BACKUP")
+    for option in $now; do
+        if has "$BOOT_OPTIONS" "$option" && ! has "$before" "$option"; then continue; fi
+        options="$options $option"
     done
-    write_boot "${words# }"
-    rm -f "$BOOT_BEFORE"
+    write_boot_options "${options# }"
+    rm -f "$BOOT_BACKUP"
 }
 
 has() { case " $1 " in *" $2 "*) true ;; *) false ;; esac }
 
-# Without these words a Pi does not start, and its boot partition keeps no journal.
-write_boot() {
-    printf '%s\n' "$1" >"$BOOT.new"
-    sync "$BOOT.new"
-    mv "$BOOT.new" "$BOOT"
-    sync -f "$BOOT"
+# Without this file a Pi does not start, and its boot partition has no journal to repair it.
+write_boot_options() {
+    printf '%s\n' "$1" >"$BOOT_FILE.new"
+    sync "$BOOT_FILE.new"
+    mv "$BOOT_FILE.new" "$BOOT_FILE"
+    sync -f "$BOOT_FILE"
 }
 
 check() {
     local faults=0 current
     current=$(readlink -e "$CURRENT" || true)
-    expect() { # what is to be true, and the words that test it
-        local what=$1
+    expect() { # TEXT COMMAND...: print whether the command succeeds
+        local text=$1
         shift
-        if "$@" >/dev/null 2>&1; then printf '  ok  %s\n' "$what"; else
-            printf ' bad  %s\n' "$what"
+        if "$@" >/dev/null 2>&1; then printf '  ok  %s\n' "$text"; else
+            printf ' bad  %s\n' "$text"
             faults=1
         fi
     }
-    expect "a version is in use: ${current:-none}" test -e "$current/whole"
-    expect "it is made of these files" test "$current" = "$VERSIONS/$(version)"
+    expect "a version is installed: ${current:-none}" test -e "$current/whole"
+    expect "it was built from these files" test "$current" = "$VERSIONS/$(version)"
     expect "the program starts" as_mirror "$CURRENT/bin/pose-mirror" --help
-    expect "it is called by its name, ${COMMAND##*/}" cmp "$COMMAND" "$CURRENT/systemd/pose-mirror"
-    expect "there is a configuration, $CONFIG" test -r "$CONFIG"
-    expect "the user pose-mirror may use display, camera and button" in_groups video render input gpio plugdev
-    expect "$STATE is the user's" as_mirror test -w "$STATE/gifs"
-    expect "the unit is the version's" cmp "$UNIT" "$CURRENT/systemd/pose-mirror.service"
-    ! filters || expect "the journal stays quiet" cmp "$JOURNAL" "$CURRENT/systemd/quiet-journal.conf"
-    expect "the unit is sound" systemd-analyze verify "$UNIT"
-    expect "the user is described" cmp "$SYSUSERS" "$CURRENT/systemd/pose-mirror.sysusers"
-    expect "the user's folders are described" cmp "$TMPFILES" "$CURRENT/systemd/pose-mirror.tmpfiles"
-    expect "the rules for devices are there" cmp "$RULES" "$CURRENT/systemd/60-pose-mirror.rules"
+    expect "the command ${COMMAND##*/} is installed" cmp "$COMMAND" "$CURRENT/systemd/pose-mirror"
+    expect "the configuration $CONFIG can be read" test -r "$CONFIG"
+    expect "the user pose-mirror may use display, camera, button and Coral" in_groups video render input gpio plugdev
+    expect "the user can write to $STATE" as_mirror test -w "$STATE/gifs"
+    expect "the unit belongs to this version" cmp "$UNIT" "$CURRENT/systemd/pose-mirror.service"
+    ! can_filter_journal ||
+        expect "camera warnings stay out of the journal" cmp "$JOURNAL" "$CURRENT/systemd/quiet-journal.conf"
+    expect "systemd accepts the unit" systemd-analyze verify "$UNIT"
+    expect "the user is declared to systemd" cmp "$SYSUSERS" "$CURRENT/systemd/pose-mirror.sysusers"
+    expect "the user's folders are declared to systemd" cmp "$TMPFILES" "$CURRENT/systemd/pose-mirror.tmpfiles"
+    expect "the device rules are installed" cmp "$RULES" "$CURRENT/systemd/60-pose-mirror.rules"
     expect "it starts with the machine" systemctl is-enabled pose-mirror
     if booted; then
         expect "the mirror is up: $(systemctl show -P StatusText pose-mirror)" systemctl is-active pose-mirror
@@ -375,13 +385,13 @@ in_groups() {
 }
 
 uninstall() {
-    step "Taking the service away."
+    step "Removing the service."
     ! booted || systemctl stop pose-mirror 2>/dev/null || true
     systemctl --quiet disable pose-mirror 2>/dev/null || true
     rm -f "$UNIT" "$JOURNAL" "$SYSUSERS" "$TMPFILES" "$RULES" "$COMMAND"
-    rmdir "$(dirname "$JOURNAL")" 2>/dev/null || true # somebody's own changes stay
+    rmdir "$(dirname "$JOURNAL")" 2>/dev/null || true # stays if somebody added files
     rm -rf "$VERSIONS"
-    loud_boot
+    restore_boot_text
     if booted; then
         systemctl daemon-reload
         systemctl start getty@tty1 2>/dev/null || true
@@ -390,10 +400,10 @@ uninstall() {
         step "Deleting $CONFIG, $STATE and the user pose-mirror."
         rm -f "$CONFIG"
         [ ! -e "$STATE" ] || find "$STATE" -mindepth 1 -delete
-        rmdir "$STATE" 2>/dev/null || true # a partition of its own stays, empty
+        rmdir "$STATE" 2>/dev/null || true # stays, empty, if it is a partition of its own
         if getent passwd pose-mirror >/dev/null; then userdel pose-mirror; fi
     else
-        step "$CONFIG and $STATE stay; --uninstall --purge deletes them, too."
+        step "$CONFIG and $STATE stay. --uninstall --purge deletes them too."
     fi
 }
 
