@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.follow import ENTER_AFTER, FollowSettings, FollowState, body_height, follow
+from device.follow import FollowSettings, FollowState, follow
+from device.track import ENTER_AFTER, body_height
 from models.estimator.estimator import Estimator
 from models.pose import LEFT_HIP, LEFT_SHOULDER, LEFT_WRIST, MIRROR_ORDER, RIGHT_HIP, RIGHT_WRIST, Floats, Pose
 from tests.support.passers_by import add_passer_by, read_film, walker_steps

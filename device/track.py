@@ -1,0 +1,214 @@
+"""A track: one person over time, with smoothed key points. Pure: times are arguments.
+
+Distances are in body heights, so that a track behaves the same near and far and at any resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models.pose import (
+    LEFT_ANKLE,
+    LEFT_ELBOW,
+    LEFT_HIP,
+    LEFT_KNEE,
+    LEFT_SHOULDER,
+    LEFT_WRIST,
+    RIGHT_ANKLE,
+    RIGHT_ELBOW,
+    RIGHT_HIP,
+    RIGHT_KNEE,
+    RIGHT_SHOULDER,
+    RIGHT_WRIST,
+    Floats,
+    Pose,
+)
+from models.seen import TRACKING_SCORE
+
+ENTER_AFTER: Final = 0.3
+"""Seconds for which a person must have been seen before they may be followed. Ghosts last for a frame or two."""
+
+MAX_GAP: Final = 0.5
+"""Seconds after which the last sight of a key point says nothing about its speed: smoothing starts again."""
+
+DERIVATIVE_CUTOFF: Final = 2.0
+"""Hz; the cutoff at which the One Euro filter smooths speed. Its other two parameters are settings."""
+
+MAX_JUMP: Final = 0.08
+"""Body heights that a key point may be off its course in one frame and still be believed."""
+
+MAX_ACCELERATION: Final = 80.0
+"""Body heights per second, per second, by which a key point may also change its course.
+
+At 30 frames a second this adds 4 % of the height. At 10 it lets nearly everything pass, because by then a wrist may
+really be anywhere.
+"""
+
+HEIGHT_TIME_CONSTANT: Final = 0.5
+"""Seconds in which the smoothed body height covers 63 % of a step."""
+
+SCORE_TIME_CONSTANT: Final = 0.1
+"""Seconds in which a smoothed score covers 63 % of a step."""
+
+BONES: Final = np.array([
+    (LEFT_SHOULDER, RIGHT_SHOULDER), (LEFT_SHOULDER, LEFT_ELBOW), (RIGHT_SHOULDER, RIGHT_ELBOW),
+    (LEFT_ELBOW, LEFT_WRIST), (RIGHT_ELBOW, RIGHT_WRIST), (LEFT_SHOULDER, LEFT_HIP), (RIGHT_SHOULDER, RIGHT_HIP),
+    (LEFT_HIP, LEFT_KNEE), (RIGHT_HIP, RIGHT_KNEE), (LEFT_KNEE, LEFT_ANKLE), (RIGHT_KNEE, RIGHT_ANKLE),
+])  # fmt: skip
+"""Pairs of key points that a bone or the trunk joins."""
+
+BONE_LENGTH_RATIOS: Final = np.array(
+    [.23, .186, .186, .146, .146, .288, .288, .245, .245, .246, .246], np.float32
+)  # fmt: skip
+"""The length of each bone as a share of a person's height (Drillis and Contini, 1966)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One person over time.
+
+    - `pose`: the smoothed pose.
+    - `velocity`: 17×2, pixels a second.
+    - `unseen_seconds`: 17, seconds since each key point was last seen and believed.
+    - `rejected_xy`: 17×2, where the estimator saw the key points that were not believed; NaN for the rest.
+    - `height`: the person's height in pixels, as their bones suggest it.
+    - `age`: seconds since the person was first surely there; −inf before.
+    - `missed_seconds`: seconds since the estimator last found the person.
+    - `before_crowd`: while other people are near, the track as it was before they came.
+    """
+
+    number: int
+    pose: Pose
+    velocity: Floats
+    unseen_seconds: Floats
+    rejected_xy: Floats
+    height: float
+    age: float = 0.0
+    missed_seconds: float = 0.0
+    before_crowd: Track | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the person was seen for long enough to be more than a ghost."""
+        return self.age - self.missed_seconds >= ENTER_AFTER
+
+
+def new_track(number: int, person: Pose, *, surely_there: bool) -> Track:
+    """Return the track of a person who is found for the first time."""
+    unseen = np.where(person.scores >= TRACKING_SCORE, 0.0, MAX_GAP).astype(np.float32)
+    return Track(
+        number,
+        person,
+        velocity=np.zeros_like(person.xy),
+        unseen_seconds=unseen,
+        rejected_xy=np.full_like(person.xy, np.nan),
+        height=body_height(person),
+        age=0.0 if surely_there else -np.inf,
+    )
+
+
+def age_track(track: Track, elapsed: float) -> Track:
+    """Return the track `elapsed` seconds later, before it is known whether the person was found again."""
+    return replace(
+        track,
+        unseen_seconds=track.unseen_seconds + np.float32(elapsed),
+        age=track.age + elapsed,
+        missed_seconds=track.missed_seconds + elapsed,
+        before_crowd=track.before_crowd and age_track(track.before_crowd, elapsed),
+    )
+
+
+def update_track(track: Track, person: Pose, *, min_cutoff: float, beta: float, surely_there: bool) -> Track:
+    """Return the track after the person was found.
+
+    Each coordinate passes a One Euro filter (Casiez, Roussel and Vogel, CHI 2012) with the parameters `min_cutoff` (Hz)
+    and `beta` (Hz for each body height a second).
+    """
+    seen = person.scores >= TRACKING_SCORE
+    doubted = seen & _find_jumps(track, person)
+    believed = seen & ~doubted
+    height = track.height + _gain(HEIGHT_TIME_CONSTANT, track.missed_seconds) * (body_height(person) - track.height)
+    delta = person.xy - track.pose.xy
+    elapsed = track.unseen_seconds[:, None]
+    slope = delta / np.maximum(elapsed, 1e-6)
+    velocity = track.velocity + _alpha(DERIVATIVE_CUTOFF, elapsed) * (slope - track.velocity)
+    step = _alpha(min_cutoff + beta * np.abs(velocity) / height, elapsed) * delta
+    restarted = track.unseen_seconds >= MAX_GAP
+    step[restarted], velocity[restarted] = delta[restarted], 0.0
+    # key points that are out of sight or not believed travel with the rest of the body
+    step[~believed] = step[believed].mean(0) if believed.any() else 0.0
+    velocity[~believed] = track.velocity[~believed]
+    scores = track.pose.scores + _gain(SCORE_TIME_CONSTANT, track.missed_seconds) * (person.scores - track.pose.scores)
+    return replace(
+        track,
+        pose=Pose((track.pose.xy + step).astype(np.float32), scores.astype(np.float32), person.score),
+        velocity=velocity.astype(np.float32),
+        unseen_seconds=np.where(believed, 0.0, track.unseen_seconds).astype(np.float32),
+        rejected_xy=np.where(doubted[:, None], person.xy, np.nan).astype(np.float32),
+        height=height,
+        age=max(track.age, 0.0) if surely_there else track.age,
+        missed_seconds=0.0,
+    )
+
+
+def recently_seen(track: Track) -> npt.NDArray[np.bool_]:
+    """Return which of the 17 key points had been seen recently when the person was last found."""
+    seen: npt.NDArray[np.bool_] = track.unseen_seconds < track.missed_seconds + MAX_GAP
+    return seen
+
+
+def predicted_shift(track: Track) -> Floats:
+    """Return how far (x and y in pixels) the person has probably moved since they were last found.
+
+    The prediction is that they moved on as before, but slowed down.
+    """
+    seen = recently_seen(track)
+    if not seen.any():
+        return np.zeros(2, np.float32)
+    velocity = np.median(track.velocity[seen], axis=0)
+    return np.asarray(velocity * MAX_GAP * (1 - np.exp(-track.missed_seconds / MAX_GAP)), np.float32)
+
+
+def body_height(pose: Pose) -> float:
+    """Return a person's height in pixels, as their bones suggest it; never below 1.
+
+    A bone that points at the camera looks short, so the longer bones count. If no bone is seen, the longer side of the
+    person's box is used.
+    """
+    seen = pose.scores >= TRACKING_SCORE
+    bone_seen = seen[BONES].all(1)
+    if not bone_seen.any():
+        left, top, right, bottom = pose.box(TRACKING_SCORE) or (0.0, 0.0, 0.0, 0.0)
+        return max(right - left, bottom - top, 1.0)
+    ends = pose.xy[BONES[bone_seen]]
+    heights = np.sort(np.hypot(*(ends[:, 0] - ends[:, 1]).T) / BONE_LENGTH_RATIOS[bone_seen])
+    return max(float(heights[(3 * len(heights)) // 4]), 1.0)
+
+
+def _find_jumps(track: Track, person: Pose) -> npt.NDArray[np.bool_]:
+    """Return which key points moved as no body does.
+
+    The estimator mistakes left for right, or another person's wrist for this one's, mostly for a single frame. A key
+    point that is where it was last rejected is believed.
+    """
+    elapsed = track.unseen_seconds[:, None]
+    limit = track.height * (MAX_JUMP + MAX_ACCELERATION / 2 * track.unseen_seconds**2)
+    from_course = np.hypot(*(person.xy - track.pose.xy - track.velocity * elapsed).T)
+    from_rejected = np.hypot(*(person.xy - track.rejected_xy).T)
+    jumps: npt.NDArray[np.bool_] = (track.unseen_seconds < MAX_GAP) & (from_course > limit) & ~(from_rejected <= limit)
+    return jumps
+
+
+def _alpha(cutoff: npt.ArrayLike, elapsed: Floats) -> Floats:
+    """The share of a step that a low-pass filter (cutoff in Hz) lets through after `elapsed` seconds."""
+    turn = 2 * np.pi * np.asarray(cutoff) * elapsed
+    return np.asarray(turn / (1 + turn), np.float32)
+
+
+def _gain(time_constant: float, elapsed: float) -> float:
+    """The share of a step that exponential smoothing covers in `elapsed` seconds."""
+    return 1 - float(np.exp(-elapsed / time_constant))
