@@ -1,4 +1,4 @@
-"""A real button on a GPIO pin of the Raspberry Pi, wired to ground."""
+"""A real button on a GPIO pin of a Raspberry Pi, wired to ground."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 BOUNCE_TIME: Final = 0.05
-"""Seconds for which the contact must rest before a change counts."""
+"""Seconds that the contact must rest before gpiozero reports a change."""
 
 SETTLE_TIME: Final = 0.2
-"""A press so many seconds after the last change is the same press, by a contact that bounces longer than `BOUNCE_TIME`."""
+"""Seconds after a change in which another change is the same press. Worn contacts bounce for longer than
+`BOUNCE_TIME`."""
 
 
 class ButtonError(RuntimeError):
-    """There is no such button; the sentence says why, and what to do."""
+    """The button cannot be used. The message says why and what to do."""
 
 
 class Button:
-    """The button on a GPIO pin (BCM number); a context manager. 0 or None: there is none, and it is never pressed.
+    """The button on a GPIO pin (BCM number), open; a context manager. With pin 0 or None it is never pressed.
 
-    However long it is held, or stuck, it is one press. `on_press` is called from another thread as well as the press
-    being counted. Raises ButtonError when there is no gpiozero or lgpio, no GPIO, or no free pin of that number.
+    A button that is held or stuck is one press. Each press is counted, and `on_press` is called from gpiozero's thread.
+    Raises ButtonError if gpiozero, lgpio or GPIO is missing, or the pin does not exist or is in use.
     """
 
     def __init__(self, pin: int | None, on_press: Callable[[], None] | None = None) -> None:
@@ -47,13 +48,13 @@ class Button:
         self.close()
 
     def close(self) -> None:
-        """Give the pin back; a second time does nothing."""
+        """Release the pin. A second call does nothing."""
         if self._device is not None:
             self._device.close()
             self._device = None
 
     def pop_presses(self) -> int:
-        """How often it was pressed since the last call."""
+        """Return the number of presses since the last call."""
         with self._lock:
             presses, self._presses = self._presses, 0
         return presses
@@ -69,53 +70,53 @@ class Button:
         self._record_change()
 
     def _record_change(self) -> bool:
-        """Whether the contact had come to rest before this change of it."""
+        """Record a change of the contact, and return whether the contact had been at rest before it."""
         now, before = time.monotonic(), self._changed
         self._changed = now
         return now - before >= SETTLE_TIME
 
 
 def _open_gpio_button(pin: int) -> Any:
-    """gpiozero's button on a pin."""
+    """Return gpiozero's button on a pin."""
     try:
         from gpiozero import Button as GpioButton
         from gpiozero import Device
 
-        factory = (
-            Device.pin_factory or _lgpio_factory()
-        )  # gpiozero's own search would try a network socket, and warn of each
+        # gpiozero's own search would also try a network socket, and print a warning for each library it does not find
+        factory = Device.pin_factory or _lgpio_factory()
     except ImportError as error:
         raise ButtonError(
             f"the button on GPIO {pin} needs gpiozero and lgpio, and there is no {error.name or 'such library'}: "
-            "install Debian's python3-lgpio and make the virtual environment anew, or set pin = 0 under [button]"
+            "install Debian's python3-lgpio and create the virtual environment again, or set pin = 0 under [button]"
         ) from error
-    except Exception as error:  # gpiozero's, lgpio's own and the system's, which have nothing in common
+    except Exception as error:  # the errors of gpiozero, lgpio and the system have no common base
         raise ButtonError(
-            f"the button on GPIO {pin} cannot be reached, as there is no GPIO to use here ({error}): set pin = 0 under "
-            "[button] unless this is a Raspberry Pi, and there add this user to the group gpio"
+            f"the button on GPIO {pin} cannot be reached, because there is no GPIO to use here ({error}): on a "
+            "Raspberry Pi, add this user to the group gpio; elsewhere, set pin = 0 under [button]"
         ) from error
     try:
         return GpioButton(pin, pull_up=True, bounce_time=BOUNCE_TIME, pin_factory=factory)
     except Exception as error:
         raise ButtonError(
-            f"the button's pin GPIO {pin} cannot be used ({error}): end the program that has it, or name another pin "
+            f"the button's pin GPIO {pin} cannot be used ({error}): end the program that uses it, or set another pin "
             "under [button]"
         ) from error
 
 
 def _lgpio_factory() -> Any:
-    """gpiozero's pins by lgpio, and no trace of a habit of lgpio's.
+    """Return gpiozero's pin factory that uses lgpio, without lgpio's side effects.
 
-    On import it goes to the folder $LG_WD, stays there, and makes a pipe that it needs only to open: in a service's
-    folder, which is read-only, it fails (gpiozero's issue 1106), and elsewhere relative paths would mean other files.
+    When lgpio is imported, it changes to the folder $LG_WD, stays there, and creates a pipe that it needs only while it
+    starts. In a service's read-only folder that fails (gpiozero issue 1106). Elsewhere it would change what relative
+    paths mean. So the import runs with a temporary folder, and then the working folder is restored.
     """
-    here, before = os.getcwd(), os.environ.get("LG_WD")
+    working_folder, before = os.getcwd(), os.environ.get("LG_WD")
     with tempfile.TemporaryDirectory(prefix="pose-mirror-") as folder:
         os.environ["LG_WD"] = folder
         try:
             from gpiozero.pins.lgpio import LGPIOFactory
         finally:
-            os.chdir(here)
+            os.chdir(working_folder)
             if before is None:
                 del os.environ["LG_WD"]
             else:

@@ -1,27 +1,29 @@
-"""Which photograph is shown: long enough to be seen, no flicker, no repeats.
+"""Choose the photo to show: each stays long enough to be seen, without flicker and without repeats.
 
 Pure: the time is an argument, and the same arguments give the same choice.
+docs/explanation/following-and-choosing.md has the measurements behind the settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from index.match import Match
 
-FRESH_PHOTO_TOLERANCE = 0.1
-"""A photo not shown lately is near enough to be preferred when it agrees at most so much less than the best."""
+FRESH_PHOTO_TOLERANCE: Final = 0.1
+"""How much less than the best match a photo that was not shown recently may agree, and still be preferred to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChooseSettings:
-    """How long a photo is held and what replaces it.
+    """How long a photo is shown, and what may replace it.
 
-    `hold`: seconds that a photo is shown at least; `margin`: how much more another must agree (0 to 1) to replace it;
-    `remember`: how many of the photos shown last do not come back while another is near.
+    - `hold`: seconds that a photo is shown at least.
+    - `margin`: how much better another photo must agree (0 to 1) to replace it.
+    - `remember`: how many of the photos shown last do not come back while another photo is nearly as good.
     """
 
     hold: float = 0.25
@@ -31,8 +33,11 @@ class ChooseSettings:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is shown: the photo with its present agreement (None: nobody to show one to), the time it came, and the
-    numbers of the photos shown last, the newest, which is shown now, at the end."""
+    """The photo shown, with its present agreement, and what was shown before it.
+
+    `shown` is None while there is no visitor. `since` is the time at which the photo came. `recent` are the item
+    numbers of the photos shown last, the newest at the end.
+    """
 
     shown: Match | None = None
     since: float = 0.0
@@ -47,21 +52,23 @@ def choose(
     *,
     shown_agreement: float | None = None,
 ) -> Choice:
-    """What to show at `now` (seconds of a monotonic clock) to a visitor for whom `matches` were found, best first.
+    """Return what to show at `now` (seconds of a monotonic clock) to a visitor with these matches, best first.
 
-    None for `matches` says that nobody is there: no photo. An empty list says that somebody is, but too little of
-    them is seen to compare: the photo stays. `shown_agreement` is how well the shown photo agrees with the visitor
-    now; without it, it is looked up among the matches, and 0 for a photo missing there. A photo and its mirror image
-    are one photo. Have at least twice `settings.remember` matches found, so that there are others to turn to.
+    `matches` is None if there is no visitor: then no photo is shown. It is empty if there is a visitor of whom too
+    little is seen to compare: then the photo stays. Pass at least twice `settings.remember` matches, so that there is
+    something to turn to.
+
+    `shown_agreement` is how well the photo on the screen agrees with the visitor now. By default it is looked up in the
+    matches, and is 0 for a photo that is not among them. A photo and its mirror image count as one photo.
     """
     if matches is None:
         return replace(state, shown=None, since=now)
+    since = min(state.since, now)  # after the clock is set back, the photo need not wait until it has caught up
     if not matches:
-        return replace(state, since=min(state.since, now))
+        return replace(state, since=since)
     candidate = _pick_candidate(matches, state.recent, settings.remember)
     if state.shown is None:
         return _show(state, candidate, now, settings)
-    since = min(state.since, now)  # a clock set back does not hold the photo until it has caught up
     agreement = _find_agreement(state.shown, matches) if shown_agreement is None else shown_agreement
     if now - since < settings.hold or candidate.agreement <= agreement + settings.margin:
         return replace(state, shown=state.shown._replace(agreement=agreement), since=since)
@@ -69,18 +76,19 @@ def choose(
 
 
 def _pick_candidate(matches: Sequence[Match], recent: tuple[int, ...], remember: int) -> Match:
-    """The best photo not shown lately; the best of all when no such photo is near it."""
-    lately = set(recent[-remember:]) if remember else set()
-    unseen = next((match for match in matches if match.item not in lately), None)
+    """Return the best photo that was not shown recently, or the best of all if that one is far better."""
+    recent_items = set(recent[-remember:]) if remember else set()
+    fresh = next((match for match in matches if match.item not in recent_items), None)
     best = matches[0]
-    return best if unseen is None or unseen.agreement < best.agreement - FRESH_PHOTO_TOLERANCE else unseen
+    return best if fresh is None or fresh.agreement < best.agreement - FRESH_PHOTO_TOLERANCE else fresh
 
 
 def _find_agreement(shown: Match, matches: Sequence[Match]) -> float:
-    same = (match.agreement for match in matches if match[:2] == shown[:2])
-    return next(same, 0.0)
+    agreements = (match.agreement for match in matches if match[:2] == shown[:2])
+    return next(agreements, 0.0)
 
 
 def _show(state: Choice, match: Match, now: float, settings: ChooseSettings) -> Choice:
-    others = tuple(item for item in state.recent if item != match.item)
-    return Choice(match, now, (*others, match.item)[-settings.remember :] if settings.remember else ())
+    """Show another photo, and put it at the end of the recent ones."""
+    recent = (*(item for item in state.recent if item != match.item), match.item)
+    return Choice(match, now, recent[-settings.remember :] if settings.remember else ())

@@ -1,4 +1,4 @@
-"""The library that the mirror answers from, and the newer one that takes its place while the mirror runs."""
+"""The library that the mirror answers from. A newer library takes its place while the mirror runs."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ from index.match import Match, Matcher
 from models.pose import Floats, Image, Pose
 
 CHECK_INTERVAL: Final = 2.0
-"""Seconds between two looks at a library's folder."""
+"""Seconds between two checks of a library's folder. A check lists one folder, so it costs next to nothing."""
+
+ITEM_CACHE_SIZE: Final = 4096
+"""Items kept from the library's database: a visitor's matches are mostly those of the frames before."""
 
 FolderState = tuple[object, ...]
-"""What tells one state of a folder from another."""
+"""What differs between two states of a folder: its inode, and the names, inodes, sizes and times of its files."""
 
 log = logging.getLogger(__name__)
 
 
 class Collection:
-    """The library in use, for the one thread that asks it; a context manager.
+    """The library in use; a context manager. Only one thread may use it.
 
-    `wanted_folder` is the folder of the library that is to be in use; where it could not be opened, `library` is another one
-    in its stead, and `fault` the sentence that says why. Item numbers hold until `refresh` tells of another library.
+    `wanted_folder` is the folder of the library that should be in use. If it could not be opened, `library` is another
+    library that stands in for it, and `fault` is the sentence that says why. Item numbers are valid until `refresh`
+    returns True.
     """
 
     def __init__(self, library: Library, wanted_folder: Path | None = None, fault: str | None = None) -> None:
         self._wanted, self._fault = wanted_folder or library.folder, fault
-        self._due, self._said = 0.0, False
+        self._next_check, self._warned = 0.0, False
         self._opening: Future[Library] | None = None
         folders = {self._wanted, library.folder}
         self._tried = {folder: None if library.is_replaced else _folder_state(folder) for folder in folders}
@@ -53,61 +57,62 @@ class Collection:
 
     @property
     def folder(self) -> Path:
-        """Where the library in use lies."""
+        """The folder of the library in use."""
         return self._library.folder
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is wrong with the wanted library now."""
+        """What is wrong with the wanted library now, as sentences."""
         return (self._fault,) if self._fault else ()
 
     @property
     def keypoints(self) -> Floats:
-        """Of all items, N×17×3: pixels of their pictures, third ≤ 0 where unseen."""
+        """The key points of all items, N×17×3, in pixels of their pictures. The third is ≤ 0 for an unseen one."""
         return self._library.keypoints
 
     def item(self, number: int) -> Item:
-        """What is known about one item."""
+        """Return what the library knows about an item."""
         return self._item(number)
 
     def find(self, pose: Pose, top: int) -> list[Match]:
-        """The `top` best matches of a pose, best first, without those whose picture could not be read just now."""
+        """Return the `top` best matches of a pose, best first, without those whose picture could not be read."""
         return [match for match in self._matcher.find(pose, top) if match.item not in self._unreadable]
 
     def random_match(self) -> Match:
-        """An item as chance will have it."""
+        """Return a random item, as a match."""
         return Match(random.randrange(len(self._library)), False, 0.0)
 
     def pose(self, match: Match) -> Pose:
-        """The pose in a photo as it is shown: mirrored when the photo is."""
+        """Return the pose in a photo as it is shown: mirrored if the photo is."""
         pose = self._library.pose(match.item)
         return pose.mirrored(self.item(match.item).width) if match.mirrored else pose
 
     def picture(self, number: int) -> Image | None:
-        """An item's picture; None when it cannot be read, which is said once of a library that is still in its place.
+        """Return an item's picture, or None if it cannot be read.
 
-        It may be gone because another library took its folder: that is looked at next.
+        If another library has taken the folder, the picture may be gone with the old one: the folder is then checked at
+        the next `refresh`. Otherwise one warning is logged for each library.
         """
         try:
             return self._library.picture(number)
         except LibraryError as error:
             if self._library.is_replaced:
-                self._due = 0.0
-            elif not self._said:
-                self._said = True
-                log.warning("%s Other pictures like it are left out without a word.", error)
+                self._next_check = 0.0
+            elif not self._warned:
+                self._warned = True
+                log.warning("%s Other unreadable pictures of this library are skipped without a warning.", error)
             self._unreadable.add(number)
             return None
 
     def refresh(self, now: float) -> bool:
-        """Whether another library is in use from now on. `now`: seconds of a monotonic clock.
+        """Return whether another library is in use from now on. `now` is in seconds of a monotonic clock.
 
-        Every few seconds the folders are looked at. What is new there is opened in a thread of its own, as checking
-        every byte of it takes a moment, and is put in use by a later look, when it is whole.
+        Every few seconds the folders are checked. A new library is opened in a thread of its own, because checking
+        every byte of it takes a while; a later call puts it in use.
         """
         if self._opening is None:
-            if now >= self._due:
-                self._due = now + CHECK_INTERVAL
+            if now >= self._next_check:
+                self._next_check = now + CHECK_INTERVAL
                 self._unreadable.clear()
                 self._open_if_changed()
             return False
@@ -123,34 +128,39 @@ class Collection:
         self._use(library)
         if library.folder == self._wanted:
             self._fault = None
-        log.info("In use now: %s, %d people in %d pictures.", library.folder, len(library), library.manifest.pictures)
+        log.info(
+            "The library in use is now %s, with %d people in %d pictures.",
+            library.folder,
+            len(library),
+            library.manifest.pictures,
+        )
         return True
 
     def _open_if_changed(self) -> None:
-        """Begins to open what is new in the wanted folder, or else in that of the library in use.
+        """Start to open what is new in the wanted folder, or else in the folder of the library in use.
 
-        A folder that is being copied changes from look to look and is left alone until it stands still; one that took
-        another's place by a rename is whole.
+        A folder that is being copied changes from check to check, and is left alone until two checks agree. A folder
+        that took another's place by a rename is complete at once.
         """
         for folder in dict.fromkeys((self._wanted, self._library.folder)):
-            found = _folder_state(folder)
-            still, self._seen[folder] = found == self._seen[folder], found
+            state = _folder_state(folder)
+            unchanged, self._seen[folder] = state == self._seen[folder], state
             in_use = folder == self._library.folder
-            if found is None:
+            if state is None:
                 self._tried[folder] = None
-                if in_use and still:
+                if in_use and unchanged:
                     self._report_fault(f"There is no library at {folder} any more: put it back, or build it again.")
-            elif found != self._tried[folder] and (still or (in_use and self._library.is_replaced)):
-                self._tried[folder] = found
+            elif state != self._tried[folder] and (unchanged or (in_use and self._library.is_replaced)):
+                self._tried[folder] = state
                 self._opening = Future()
                 threading.Thread(target=_open_into, args=(self._opening, folder), name="library", daemon=True).start()
                 return
 
     def _use(self, library: Library) -> None:
         self._library, self._matcher = library, Matcher(library)
-        self._item = lru_cache(maxsize=4096)(library.item)
+        self._item = lru_cache(maxsize=ITEM_CACHE_SIZE)(library.item)
         self._unreadable: set[int] = set()
-        self._said = False
+        self._warned = False
 
     def _report_fault(self, fault: str) -> None:
         if fault != self._fault:
@@ -159,7 +169,7 @@ class Collection:
 
 
 def open_library(folder: Path) -> Library:
-    """The library in a folder. Raises LibraryError when it cannot be used, or has no pictures to show."""
+    """Open the library in a folder. Raises LibraryError if it cannot be used or has no pictures to show."""
     library = Library.open(folder)
     if library.manifest.pictures:
         return library
@@ -180,11 +190,11 @@ def _close_result(opening: Future[Library]) -> None:
 
 
 def _folder_state(folder: Path) -> FolderState | None:
-    """The folder and what lies in it, by what changes when they do; None when there is no folder."""
+    """Return the state of a folder, or None if there is no folder."""
     try:
-        where = current_folder(folder)
-        status = where.stat()
-        with os.scandir(where) as entries:
+        current = current_folder(folder)
+        status = current.stat()
+        with os.scandir(current) as entries:
             files = sorted((e.name, e.inode(), e.stat().st_size, e.stat().st_mtime_ns) for e in entries)
     except OSError:
         return None

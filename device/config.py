@@ -1,4 +1,4 @@
-"""The configuration: TOML, with `default.toml` as documentation, defaults and schema at once."""
+"""The configuration, a TOML file. `default.toml` is documentation, defaults and schema at once."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from models.text import printable
 DEFAULTS_FILE: Final = Path(__file__).with_name("default.toml")
 
 SEARCH_PATHS: Final = (Path("~/.config/pose-mirror.toml"), Path("/etc/pose-mirror.toml"))
-"""Where a configuration is looked for when none is named; the first that is there counts."""
+"""Where to look for a configuration if none is named. The first file that exists is used."""
 
 MAX_VALUE_LENGTH: Final = 80
-"""Characters of a value in a sentence."""
+"""Characters of a value that an error message quotes, so that it stays one short sentence."""
 
 Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise."""
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; says the file, the section, the key and what would do."""
+    """A configuration cannot be used. The message names the file, the section, the key and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class EstimatorSettings:
 
     @property
     def height_width(self) -> tuple[int, int] | None:
+        """`size` as (height, width) in pixels; None if it is empty."""
         return parse_size(self.size) if self.size else None
 
 
@@ -80,7 +81,7 @@ class GifSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Every section of `default.toml`, in its order, and the file it was changed by (None: none)."""
+    """The sections of `default.toml`, in the same order, and the file that changed them (None for the defaults)."""
 
     camera: CameraSettings
     estimator: EstimatorSettings
@@ -99,6 +100,7 @@ CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "screen.display": ("auto", "kiosk", "window", "headless"),
     "screen.rotate": (0, 90, 180, 270),
 }
+"""The values that a key accepts."""
 
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "camera.width": (64, 4096),
@@ -121,15 +123,17 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "gif.pixels": (64, 640),
     "gif.megabytes": (0.1, 3),
 }
+"""The least and the greatest value of a number."""
 
 
 def load(file: Path | None = None, *, search_paths: tuple[Path, ...] = SEARCH_PATHS) -> Config:
-    """The defaults, changed by `file`, or by the first of `search_paths` that is there.
+    """Return the defaults, changed by `file`, or by the first of `search_paths` that exists.
 
-    Raises ConfigError for a file that cannot be read, is no TOML, or has a section, key or value that cannot be.
+    Raises ConfigError for a file that cannot be read or is not TOML, and for an unknown section or key or a value that
+    is not allowed.
     """
     if file is None:
-        file = next((place for place in (p.expanduser() for p in search_paths) if place.is_file()), None)
+        file = next((path for path in (p.expanduser() for p in search_paths) if path.is_file()), None)
     values = _read(DEFAULTS_FILE)
     if file is not None:
         _merge(values, _read(file), file)
@@ -149,7 +153,7 @@ _SECTIONS: Final[Mapping[str, Any]] = {
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Height and width in pixels of "353x481"; raises ValueError for anything else."""
+    """Return the height and width in pixels of a size such as "353x481". Raises ValueError for any other text."""
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
         raise ValueError(f"a size is written HEIGHTxWIDTH, as 353x481, not {_short_repr(text)}")
@@ -163,11 +167,12 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 text (byte {error.start})") from error
-    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and lists as deep
+    except (ValueError, RecursionError) as error:  # RecursionError: lists nested a thousand deep
         raise ConfigError(f"{file}: is not TOML: {error!s:.200}") from error
 
 
 def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> None:
+    """Put the changes from a file into the values. Raises ConfigError for one that is not allowed."""
     for section, keys in changes.items():
         if section not in values:
             raise ConfigError(
@@ -186,7 +191,10 @@ def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> No
 
 
 def _validate(where: str, name: str, value: object, default: object) -> object:
-    """The value in its default's type and within what is allowed."""
+    """Return a value as its default's type. Raises ConfigError if its type or the value is not allowed.
+
+    `where` begins the error message; `name` is "section.key".
+    """
     if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
         raise ConfigError(f"{where} must be {_TYPE_NAMES[type(default)]}, not {_short_repr(value)}")
     if name in CHOICES and value not in CHOICES[name]:
@@ -194,7 +202,7 @@ def _validate(where: str, name: str, value: object, default: object) -> object:
     if name in RANGES:
         low, high = RANGES[name]
         assert isinstance(value, (int, float))
-        if not low <= value <= high:  # also refuses nan
+        if not low <= value <= high:  # also rejects nan
             raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {_short_repr(value)}")
     if name == "estimator.size" and value:
         try:
@@ -213,14 +221,15 @@ _TYPE_NAMES: Final[Mapping[type, str]] = {
 
 
 def _short_repr(value: object) -> str:
-    """A value, or a name, for a sentence: a long one is cut."""
+    """Quote a value or a name for an error message, shortened to MAX_VALUE_LENGTH."""
     try:
-        said = repr(value)
-    except ValueError:
+        text = repr(value)
+    except ValueError:  # Python refuses to print an integer of more than 4300 digits
         return "a number of thousands of digits"
-    return said if len(said) <= MAX_VALUE_LENGTH else f"{said[:MAX_VALUE_LENGTH]}…"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"
 
 
 def _suggestion(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+    """End an error message about an unknown name: with the nearest known name, or else with all of them."""
+    similar = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(known)}"

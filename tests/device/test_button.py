@@ -123,7 +123,7 @@ def test_presses_from_another_thread_are_neither_lost_nor_doubled(
 
 def test_closing_gives_the_pin_back(pin: MockPin) -> None:
     with Button(PIN) as button:
-        with pytest.raises(ButtonError, match=r"GPIO 17 cannot be used .*end the program that has it"):
+        with pytest.raises(ButtonError, match=r"GPIO 17 cannot be used .*end the program that uses it"):
             Button(PIN)
         button.close()
         with Button(PIN) as again:
