@@ -1,18 +1,18 @@
-"""Flesh and clothes: the solids that a skeleton and a look make, from the neck down."""
+"""Flesh and clothes from the neck down: solids along the bones of a skeleton, in the clothes of a look."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final, NamedTuple, Unpack
 
 import numpy as np
 
 from models.figures.look import Look, Material
-from models.figures.skeleton import SIDES, Skeleton, Vector, about_x, about_z
-from models.figures.solids import Solids
+from models.figures.skeleton import SIDES, Frame, Skeleton, Vector, about_x, about_z
+from models.figures.solids import Shape, Solids
 
 Profile = tuple[tuple[float, float, float], ...]
-"""Where along the bone (0 to 1), how thick there, how far it bulges back from the bone: metres."""
+"""Places along a bone (0 to 1), each with the radius there and how far the flesh bulges backwards, in metres."""
 
 ARM_PROFILES: Final[tuple[Profile, Profile]] = (
     ((0.0, 0.053, 0.0), (1.0, 0.041, 0.0)),
@@ -24,20 +24,44 @@ LEG_PROFILES: Final[tuple[Profile, Profile]] = (
 )
 LIMB_MELT: Final = 0.02
 TRUNK_MELT: Final = 0.04
-"""Over how many metres of depth the surfaces of a limb, and of the trunk, melt into each other."""
+"""Metres of depth over which the surfaces of a limb, and of the trunk, melt into each other."""
+
+
+class _Limb(NamedTuple):
+    """An arm or a leg: three joints from its root to its end, and two bones with their profiles."""
+
+    joints: list[Vector]
+    bones: list[Frame]
+    profiles: tuple[Profile, Profile]
+
+
+class _Cover(NamedTuple):
+    """What a limb shows between two places along it: 0 is its root, 1 the elbow or knee, 2 its end."""
+
+    start: float
+    end: float
+    distance: float = 0.0
+    """Metres from the skin to the cloth."""
+    flare: float = 0.0
+    """Metres by which the cloth is wider at the limb's end."""
 
 
 class FigureBuilder:
-    """Adds one person's solids to a scene's; `material_offset` is the number before that person's first material."""
+    """Adds one person's solids to a scene's.
+
+    `material_offset` is added to each material's number. A `fine` figure has four fingers on each hand, others two.
+    """
 
     def __init__(self, solids: Solids, skeleton: Skeleton, look: Look, material_offset: int, fine: bool) -> None:
         self.solids, self.look, self.material_offset, self.fine = solids, look, material_offset, fine
         self.skeleton, self.points, self.frames = skeleton, skeleton.points, skeleton.frames
         self.scale = skeleton.build.scale
 
-    def add(self, material: Material, start: Vector, end: Vector, radii: tuple[float, float], **rest: Any) -> None:
-        """One solid; see `Solids.add`."""
-        self.solids.add(self.material_offset + int(material), start, end, radii, **rest)
+    def add(
+        self, material: Material, start: Vector, end: Vector, radii: tuple[float, float], **shape: Unpack[Shape]
+    ) -> None:
+        """Add one solid; see `Solids.add`."""
+        self.solids.add(self.material_offset + int(material), start, end, radii, **shape)
 
     def add_ellipsoid(
         self,
@@ -48,7 +72,7 @@ class FigureBuilder:
         size: tuple[float, float, float],
         melt: float = 0.02,
     ) -> None:
-        """An ellipsoid at a place in a bone's axes, with the half axes `size`."""
+        """Add an ellipsoid with the half axes `size` at a place in a bone's axes, relative to `centre`."""
         at = centre + self.frames[bone] @ (np.array(place) * self.scale)
         radius = max(size) * self.scale
         squash = (size[0] / max(size), size[1] / max(size), size[2] / max(size))
@@ -56,7 +80,7 @@ class FigureBuilder:
 
 
 def add_body(builder: FigureBuilder) -> None:
-    """Adds everything below the head."""
+    """Add everything below the head."""
     look = builder.look
     _add_trunk(builder)
     for side in SIDES:
@@ -88,7 +112,7 @@ def _add_trunk(t: FigureBuilder) -> None:
 
 
 def _add_hips(t: FigureBuilder) -> None:
-    """From the legs to the waist: trousers, the shirt's hem over them, a belt."""
+    """Add trousers from the legs to the waist, the shirt's hem over them, and a belt."""
     points, build, u, frame = t.points, t.skeleton.build, t.scale, t.frames["pelvis"]
     up, cloth = frame[:, 1], 0.006 + 0.012 * t.look.fit
     bottom = Material.TOP if t.look.legs == "dress" else Material.BOTTOM
@@ -175,12 +199,10 @@ def _add_chest(t: FigureBuilder) -> None:
 def _add_arm(t: FigureBuilder, side: str) -> None:
     joints = [t.points[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")]
     bones = [t.frames[f"{side}_{name}"] for name in ("upper_arm", "forearm")]
-    reach = t.look.sleeves
-    _add_limb(t, Material.SKIN, joints, bones, ARM_PROFILES, 0.0 if reach < 0.1 else reach - 0.08, 2.0)
+    arm, reach = _Limb(joints, bones, ARM_PROFILES), t.look.sleeves
+    _add_limb(t, Material.SKIN, arm, _Cover(0.0 if reach < 0.1 else reach - 0.08, 2.0))
     if reach >= 0.1:
-        _add_limb(
-            t, Material.SLEEVES, joints, bones, ARM_PROFILES, 0.0, reach, 0.006 + 0.013 * t.look.fit, 0.010 * t.look.fit
-        )
+        _add_limb(t, Material.SLEEVES, arm, _Cover(0.0, reach, 0.006 + 0.013 * t.look.fit, 0.010 * t.look.fit))
 
 
 def _add_leg(t: FigureBuilder, side: str) -> None:
@@ -188,34 +210,22 @@ def _add_leg(t: FigureBuilder, side: str) -> None:
     bones = [t.frames[f"{side}_{name}"] for name in ("thigh", "shank")]
     skirt = t.look.legs in ("skirt", "dress")
     covered = max(t.look.hem - 0.3, 0.2) if skirt else t.look.hem
-    _add_limb(t, Material.SKIN, joints, bones, LEG_PROFILES, covered - 0.08, 2.0)
+    leg = _Limb(joints, bones, LEG_PROFILES)
+    _add_limb(t, Material.SKIN, leg, _Cover(covered - 0.08, 2.0))
     if t.look.socks and 2 - t.look.socks > covered - 0.3:
-        _add_limb(t, Material.SOCKS, joints, bones, LEG_PROFILES, 2 - t.look.socks, 2.0, 0.004)
+        _add_limb(t, Material.SOCKS, leg, _Cover(2 - t.look.socks, 2.0, 0.004))
     if skirt:
         return
-    off, wide = (0.003, 0.0) if t.look.legs == "leggings" else (0.007 + 0.01 * t.look.loose, 0.028 * t.look.loose)
-    _add_limb(t, Material.BOTTOM, joints, bones, LEG_PROFILES, 0.0, covered, off, wide)
+    tight, loose = (0.003, 0.0), (0.007 + 0.01 * t.look.loose, 0.028 * t.look.loose)
+    _add_limb(t, Material.BOTTOM, leg, _Cover(0.0, covered, *(tight if t.look.legs == "leggings" else loose)))
 
 
-def _add_limb(
-    t: FigureBuilder,
-    material: Material,
-    joints: list[Vector],
-    bones: list[Vector],
-    profiles: tuple[Profile, Profile],
-    since: float,
-    until: float,
-    off: float = 0.0,
-    wide: float = 0.0,
-) -> None:
-    """A limb's solids between two places along it (0 its root, 1 elbow or knee, 2 its end).
-
-    They lie `off` the skin, and are `wide`r further down.
-    """
-    thick = t.scale * t.skeleton.build.limbs
-    for number, (profile, bone) in enumerate(zip(profiles, bones, strict=True)):
-        start, end = joints[number], joints[number + 1]
-        if number == 0 and profiles is LEG_PROFILES:  # the thigh's flesh begins a little inside its joint
+def _add_limb(t: FigureBuilder, material: Material, limb: _Limb, cover: _Cover) -> None:
+    """Add the solids of one material along a limb."""
+    thick, (since, until, distance, flare) = t.scale * t.skeleton.build.limbs, cover
+    for number, (profile, bone) in enumerate(zip(limb.profiles, limb.bones, strict=True)):
+        start, end = limb.joints[number], limb.joints[number + 1]
+        if number == 0 and limb.profiles is LEG_PROFILES:  # the thigh's flesh begins a little inside its joint
             start = start * 0.9 + t.points["pelvis"] * 0.1
         for (t0, r0, b0), (t1, r1, b1) in pairwise(profile):
             at0, at1 = number + t0, number + t1
@@ -229,12 +239,12 @@ def _add_limb(
                 axis = -bone[:, 1]
                 cut = (axis, float(axis @ (start + (end - start) * (until - number))))
             back = -bone[:, 2] * t.scale
-            flare0, flare1 = (off + wide * max(at - 0.4, 0.0) / 1.6 for at in (at0, at1))
+            cloth0, cloth1 = (distance + flare * max(at - 0.4, 0.0) / 1.6 for at in (at0, at1))
             t.add(
                 material,
                 start + (end - start) * t0 + back * b0,
                 start + (end - start) * t1 + back * b1,
-                (r0 * thick + flare0 * t.scale, r1 * thick + flare1 * t.scale),
+                (r0 * thick + cloth0 * t.scale, r1 * thick + cloth1 * t.scale),
                 cut=cut,
                 caps=(at0 <= since, cut is None),
             )
@@ -305,7 +315,7 @@ def _add_foot(t: FigureBuilder, side: str) -> None:
 
 
 def _add_skirt(t: FigureBuilder) -> None:
-    """Cloth over both legs and over legs in between: it follows them as a skirt does."""
+    """Add a skirt's cloth: seven solids from the left leg to the right one, which follow the legs."""
     points, frames, u, look = t.points, t.frames, t.scale, t.look
     ways = []
     for side in SIDES:

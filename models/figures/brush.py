@@ -1,4 +1,4 @@
-"""A brush for backgrounds: gradients and antialiased shapes in pixels, colours RGB."""
+"""A brush for backgrounds: gradients and antialiased shapes; pixels, and colours in RGB."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from models.figures.look import Colour
 from models.pose import Image
 
 SUBPIXEL_BITS = 4
-"""Shapes are placed to a sixteenth of a pixel."""
+"""OpenCV places shapes to a sixteenth of a pixel."""
 
-Points = Sequence[tuple[float, float]]
+Point = tuple[float, float]
 
 
-def mix(one: Colour, two: Colour, share: float) -> Colour:
-    """A colour between two; 0 is the first."""
-    made = [round(a + (b - a) * share) for a, b in zip(one, two, strict=True)]
-    return made[0], made[1], made[2]
+def mix(first: Colour, second: Colour, share: float) -> Colour:
+    """Return a colour between two: `share` 0 is the first, 1 the second."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue
 
 
 def fill_gradient(picture: Image, top: int, bottom: int, stops: Sequence[Colour]) -> None:
-    """Fills rows `top` to `bottom` from one colour to the next, downwards."""
+    """Fill rows `top` to `bottom` from one colour to the next, downwards."""
     top, bottom = max(top, 0), min(bottom, picture.shape[0])
     if bottom <= top:
         return
@@ -32,29 +32,28 @@ def fill_gradient(picture: Image, top: int, bottom: int, stops: Sequence[Colour]
     picture[top:bottom] = (rows + 0.5).astype(np.uint8)[:, None]
 
 
-def fill_polygon(picture: Image, points: Points, colour: Colour) -> None:
-    """A filled polygon."""
+def fill_polygon(picture: Image, points: Sequence[Point], colour: Colour) -> None:
+    """Fill a polygon."""
     corners = np.round(np.clip(points, -4000, 8000) * np.float64(1 << SUBPIXEL_BITS)).astype(np.int32)
     cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def fill_rectangle(picture: Image, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-    """A filled rectangle."""
+    """Fill a rectangle."""
     fill_polygon(picture, [(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
 
-def fill_ellipse(
-    picture: Image, x: float, y: float, across: float, down: float, colour: Colour, angle: float = 0.0
-) -> None:
-    """A filled ellipse with the half axes `across` and `down`."""
+def fill_ellipse(picture: Image, centre: Point, half_axes: Point, colour: Colour, angle: float = 0.0) -> None:
+    """Fill an ellipse with the half axes across and down, turned by an angle in degrees."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    (x, y), (across, down) = centre, half_axes
     a, b = np.cos(turn) * across, np.sin(turn) * down
     fill_polygon(picture, np.column_stack([x + a * c - b * s, y + a * s + b * c]), colour)  # type: ignore[arg-type]
 
 
 def add_glow(picture: Image, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
-    """Light around a place, falling off softly."""
+    """Add light that falls off softly around a place."""
     height, width = picture.shape[:2]
     down = (np.arange(height, dtype=np.float32)[:, None] - np.float32(y)) / np.float32(radius)
     across = (np.arange(width, dtype=np.float32)[None, :] - np.float32(x)) / np.float32(radius)
@@ -64,7 +63,7 @@ def add_glow(picture: Image, x: float, y: float, radius: float, colour: Colour, 
 
 
 def add_haze(picture: Image, rng: np.random.Generator, strength: float = 2.2) -> None:
-    """Uneven light, so that no surface is flat; not grain, which is most of a JPEG file's bytes."""
+    """Make the light uneven, so that no surface is flat. Grain would do so too, but makes JPEG files much larger."""
     height, width = picture.shape[:2]
     coarse = cv2.resize(rng.normal(0, 1, (5, 7)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     change = np.round(coarse * np.float32(strength)).astype(np.int16)

@@ -1,4 +1,4 @@
-"""The repertoire: what people do all day."""
+"""The repertoire: everyday movements."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from models.figures.movement import (
 )  # fmt: skip
 
 SEATED: Final = limb(hip=88, knee=86, spread=8, planted=0)
-"""A leg of somebody on a stool."""
+"""A leg of a person on a stool."""
 DOWN: Final = limb(arm=6, elbow=10)
 
 EVERYDAY: Final[tuple[Movement, ...]] = (

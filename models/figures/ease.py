@@ -1,7 +1,7 @@
-"""How people hold legs and arms while they do something else: families that a movement may take them from.
+"""Families of leg and arm stances, for movements that do not prescribe their own.
 
-Nobody stands like somebody else. A movement that names a family for its legs or arms gets, each time that it is drawn,
-a mixture of two of the family, either way round.
+No two people stand alike. A movement that names a family for its legs or arms gets a mixture of two of its members,
+mirrored or not, each time it is drawn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from models.figures.stance import ANGLE_INDEX, Stance, clamp_to_limits, make_stance, mirrored
 
 Limb = Mapping[str, float]
-"""Some of one side's angles, by their names without the side."""
+"""Some angles of one side, by their names without the side."""
 LegFamily = Literal["standing", "walking", "running", "sitting", "crouching", "ready", "bending", "gliding", "lunging"]
 ArmFamily = Literal["hanging", "swinging", "lap", "busy", "balancing", "pumping"]
 
@@ -25,17 +25,17 @@ ARM_ANGLES: Final = ("arm", "plane", "roll", "elbow", "palm", "wrist", "grip", "
 
 @dataclass(frozen=True, slots=True)
 class LegStance:
-    """Both legs, and what the trunk does with them."""
+    """Both legs, and the trunk's angles that go with them."""
 
     left: Limb = field(default_factory=dict)
     right: Limb = field(default_factory=dict)
     trunk: Limb = field(default_factory=dict)
 
     def to_stance(self) -> Stance:
-        """As a stance whose arms hang."""
-        sides = {f"{side}_{name}": value for side, own in (("left", self.left), ("right", self.right))
-                 for name, value in own.items()}  # fmt: skip
-        return make_stance(**sides, **self.trunk)
+        """Return these legs and trunk as a stance with hanging arms."""
+        legs = (("left", self.left), ("right", self.right))
+        angles = {f"{side}_{name}": value for side, leg in legs for name, value in leg.items()}
+        return make_stance(**angles, **self.trunk)
 
 
 def _legs(*, trunk: Limb | None = None, both: Limb | None = None, **sides: Limb) -> LegStance:
@@ -185,40 +185,43 @@ ARM_FAMILIES: Final[dict[ArmFamily, tuple[tuple[Limb, Limb], ...]]] = {
 
 
 def with_legs(base: Stance, legs: LegFamily, rng: np.random.Generator | None = None) -> Stance:
-    """A stance with legs of a family (and what the trunk does with them, added); its first ones without a chance."""
-    first, *rest = (footing.to_stance() for footing in LEG_FAMILIES[legs])
-    taken = first if rng is None else _mix_family(rng, [first, *rest])
-    base, bare = base.copy(), make_stance()
+    """Return the stance with legs of a family, and the family's trunk angles added to its own.
+
+    Without `rng` the legs are the family's first ones.
+    """
+    family = [member.to_stance() for member in LEG_FAMILIES[legs]]
+    chosen = family[0] if rng is None else _mix_family(rng, family)
+    stance, neutral = base.copy(), make_stance()
     for side in ("left", "right"):
         for name in LEG_ANGLES:
-            base[ANGLE_INDEX[f"{side}_{name}"]] = taken[ANGLE_INDEX[f"{side}_{name}"]]
+            stance[ANGLE_INDEX[f"{side}_{name}"]] = chosen[ANGLE_INDEX[f"{side}_{name}"]]
     for name in ("lean", "tilt", "bend", "side", "twist", "nod", "lift"):
-        base[ANGLE_INDEX[name]] += taken[ANGLE_INDEX[name]] - bare[ANGLE_INDEX[name]]
-    return clamp_to_limits(base)
+        stance[ANGLE_INDEX[name]] += chosen[ANGLE_INDEX[name]] - neutral[ANGLE_INDEX[name]]
+    return clamp_to_limits(stance)
 
 
 def with_arms(
     base: Stance, arms: ArmFamily, sides: tuple[str, ...] = ("left", "right"), rng: np.random.Generator | None = None
 ) -> Stance:
-    """A stance with arms of a family on some sides."""
+    """Return the stance with arms of a family on some sides; without `rng`, with the family's first ones."""
     family = [_arm_stance(*pair) for pair in ARM_FAMILIES[arms]]
-    base = base.copy()
+    stance = base.copy()
     together = None if rng is None or arms not in ("swinging", "pumping") else _mix_family(rng, family)
-    for side in sides:  # arms that swing do so in turn; others do not mind each other
-        taken = family[0] if rng is None else _mix_family(rng, family) if together is None else together
+    for side in sides:  # swinging arms belong together, as they alternate; other arms are independent
+        chosen = family[0] if rng is None else _mix_family(rng, family) if together is None else together
         for name in ARM_ANGLES:
-            base[ANGLE_INDEX[f"{side}_{name}"]] = taken[ANGLE_INDEX[f"{side}_{name}"]]
-    return base
+            stance[ANGLE_INDEX[f"{side}_{name}"]] = chosen[ANGLE_INDEX[f"{side}_{name}"]]
+    return stance
 
 
 def _arm_stance(left: Limb, right: Limb) -> Stance:
-    own = {f"{side}_{name}": value for side, limb in (("left", left), ("right", right)) for name, value in limb.items()}
-    return make_stance(**own)
+    arms = (("left", left), ("right", right))
+    return make_stance(**{f"{side}_{name}": value for side, arm in arms for name, value in arm.items()})
 
 
 def _mix_family(rng: np.random.Generator, family: list[Stance]) -> Stance:
-    """Something between two of a family, nearer to the first, either way round."""
-    one, two = rng.permutation(len(family))[:2]
+    """Return a random mixture of two random members, at least half of it the first, mirrored or not."""
+    first, second = rng.permutation(len(family))[:2]
     share = float(rng.uniform(0, 0.5))
-    made = family[one] * (1 - share) + family[two] * share
-    return mirrored(made) if rng.random() < 0.5 else made
+    mixture = family[first] * (1 - share) + family[second] * share
+    return mirrored(mixture) if rng.random() < 0.5 else mixture

@@ -1,4 +1,4 @@
-"""Edges of what was drawn: made straight, or soft, or lines; and the shadows that lie along them on cut paper."""
+"""The edges of drawn people: smooth, blurred or inked, and the shadows along them on cut paper."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import numpy.typing as npt
 
 from models.figures.forms import ProjectedSolids
 from models.figures.look import Colour
-from models.figures.solids import NOTHING, Buffers, Solids, sample
+from models.figures.solids import NOTHING, Buffers, Bytes, Solids, sample
 from models.pose import Floats, Image
 
 EDGE_DEPTH: Final = np.float32(0.045)
-"""Metres by which two neighbouring pixels of one material are apart where one of them hides the other."""
+"""Metres between two neighbouring pixels of one material from which on one surface hides another there."""
 SUBPIXEL_OFFSETS: Final = ((0.125, 0.375), (0.375, -0.125), (-0.125, -0.375), (-0.375, 0.125))
-"""The places within a pixel that an edge is looked at: no two in a row or a column."""
+"""The four places within a pixel where an edge is sampled: no two in one row or column."""
 
 Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 
 def _find_edges(buffers: Buffers) -> tuple[Flags, Flags]:
-    """Where there is an edge to the next pixel on the right (H×(W-1)), and to that below ((H-1)×W)."""
+    """Return where there is an edge to the next pixel on the right, H×(W-1), and to the next one below, (H-1)×W."""
     near, material = buffers.nearness, buffers.material
     right = material[:, 1:] != material[:, :-1]
     right |= np.abs(near[:, 1:] - near[:, :-1]) > EDGE_DEPTH
@@ -32,7 +33,7 @@ def _find_edges(buffers: Buffers) -> tuple[Flags, Flags]:
 
 
 def _edge_pixels(buffers: Buffers) -> Flags:
-    """The pixels on both sides of edges, H×W."""
+    """Return the pixels on both sides of edges, H×W."""
     right, below = _find_edges(buffers)
     edge = np.zeros(buffers.material.shape, np.bool_)
     edge[:, 1:] |= right
@@ -43,21 +44,20 @@ def _edge_pixels(buffers: Buffers) -> Flags:
 
 
 def antialias(drawn: Image, buffers: Buffers, background: Image, solids: Solids, forms: ProjectedSolids) -> None:
-    """Smooths edges: their pixels become the mean of what is seen at four places within each.
+    """Smooth edges: their pixels become the mean of four places within each.
 
-    A place has the colour of that pixel around it that shows the same thing, or of the background (`background`).
+    A place has the colour of the nearest pixel that shows the same surface, or of the background.
     """
     down, across = np.nonzero(_edge_pixels(buffers))
     total = np.zeros((len(down), 3), np.uint16)
     dx, dy = np.array(SUBPIXEL_OFFSETS, np.float32).T
     x = (across[None] + dx[:, None] + buffers.left).astype(np.float32)
     y = (down[None] + dy[:, None] + buffers.top).astype(np.float32)
-    near, material = (found.reshape(x.shape) for found in sample(solids, forms, x.ravel(), y.ravel()))
+    near, material = (values.reshape(x.shape) for values in sample(solids, forms, x.ravel(), y.ravel()))
     flat = drawn.reshape(-1, 3)
     for place in range(len(SUBPIXEL_OFFSETS)):
-        where = _matching_pixels(
-            buffers, down, across, np.sign(dy[place]), np.sign(dx[place]), near[place], material[place]
-        )
+        step = int(np.sign(dy[place])), int(np.sign(dx[place]))
+        where = _matching_pixels(buffers, (down, across), step, near[place], material[place])
         colours = flat[where]
         empty = material[place] == NOTHING
         colours[empty] = background[down[empty], across[empty]]
@@ -66,15 +66,18 @@ def antialias(drawn: Image, buffers: Buffers, background: Image, solids: Solids,
 
 
 def _matching_pixels(
-    buffers: Buffers, down: npt.NDArray[np.intp], across: npt.NDArray[np.intp], below: float, right: float,
-    near: Floats, material: npt.NDArray[np.uint8],
-) -> npt.NDArray[np.intp]:  # fmt: skip
-    """Of a pixel and its three neighbours on one side the one that shows the same as a place near them (flat)."""
+    buffers: Buffers, pixels: tuple[Indices, Indices], step: tuple[int, int], near: Floats, material: Bytes
+) -> Indices:
+    """Return the pixels (flat) that show the same surface as a place in each of `pixels` (rows and columns).
+
+    Each is the pixel itself or one of its three neighbours on the side of `step`, which is 1 or -1 down and across.
+    """
+    (down, across), (below, right) = pixels, step
     rows, columns = buffers.material.shape
-    best: npt.NDArray[np.intp] = down * columns + across
+    best: Indices = down * columns + across
     least = np.full(len(down), np.inf, np.float32)
     for step_down, step_across in ((0, 0), (0, right), (below, 0), (below, right)):
-        at = np.clip(down + int(step_down), 0, rows - 1) * columns + np.clip(across + int(step_across), 0, columns - 1)
+        at = np.clip(down + step_down, 0, rows - 1) * columns + np.clip(across + step_across, 0, columns - 1)
         differs = np.abs(buffers.nearness.reshape(-1)[at] - near)
         differs += np.where(buffers.material.reshape(-1)[at] == material, np.float32(0), np.float32(1e9))
         better = differs < least
@@ -84,20 +87,20 @@ def _matching_pixels(
 
 
 def blur_edges(drawn: Image, buffers: Buffers) -> None:
-    """Smooths edges by blurring them: a quick film's way."""
+    """Smooth edges by blurring them, which is fast enough for a film."""
     across = np.ones((3, 3), np.uint8)
     edges = cv2.dilate(buffers.material, across) != cv2.erode(buffers.material, across)
     np.copyto(drawn, cv2.GaussianBlur(drawn, (3, 3), 0.8), where=edges[..., None])
 
 
 def draw_contours(drawn: Image, buffers: Buffers, colour: Colour, width: float) -> None:
-    """Draws lines, `width` pixels across, along all edges."""
+    """Draw lines of `width` pixels along all edges."""
     right, below = _find_edges(buffers)
     mask = np.zeros(buffers.material.shape, np.uint8)
     mask[:, :-1][right] = 255
     mask[:-1][below] = 255
     soft = cv2.GaussianBlur(mask, (0, 0), max(width / 2.2, 0.6))
-    peak = 255 / (max(width / 2.2, 0.6) * 2.507)  # what the blur leaves of a line one pixel wide
+    peak = 255 / (max(width / 2.2, 0.6) * 2.507)  # the brightest value that the blur leaves of a line of one pixel
     share = np.clip(soft.astype(np.float32) * np.float32(2.6 / peak) - np.float32(0.75), 0, 1)
     down, across = np.nonzero(share)
     amount = share[down, across][:, None]
@@ -106,7 +109,7 @@ def draw_contours(drawn: Image, buffers: Buffers, colour: Colour, width: float) 
 
 
 def darken_layers(drawn: Image, buffers: Buffers, gap: float) -> None:
-    """Darkens what lies below and right of something nearer, by `gap` pixels: the light is upper left."""
+    """Darken what is up to `gap` pixels below and to the right of something nearer: the light is at the upper left."""
     shift = round(gap)
     near = np.maximum(buffers.nearness, np.float32(-8))
     over = near.copy()
@@ -116,7 +119,7 @@ def darken_layers(drawn: Image, buffers: Buffers, gap: float) -> None:
     drawn[:] = ((drawn * kept[..., None]) >> 8).astype(np.uint8)
 
 
-def _material_changes(material: npt.NDArray[np.uint8], shift: int) -> Flags:
+def _material_changes(material: Bytes, shift: int) -> Flags:
     other = np.zeros(material.shape, np.bool_)
     other[shift:, shift:] = material[:-shift, :-shift] != material[shift:, shift:]
     return other

@@ -1,4 +1,4 @@
-"""What is painted on the solids: faces, and stripes on shirts, by where a pixel is on the body."""
+"""Paint on the solids: faces on heads and stripes on tops, by where on the body a pixel is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Reals = npt.NDArray[np.floating[Any]]
 
 
 def paint_stripes(buffers: Buffers, skeleton: Skeleton, camera: Camera, material_offset: int) -> None:
-    """Makes some of a top's pixels stripes."""
+    """Change the material of some of a top's pixels to stripes."""
     where = np.flatnonzero(buffers.material == material_offset + Material.TOP)
     (height,) = _bone_coordinates(buffers, camera, where, skeleton.points["chest"], skeleton.frames["chest"][:, 1:2])
     buffers.material.reshape(-1)[where[np.mod(height, np.float32(0.075)) < 0.028]] = material_offset + Material.STRIPES
@@ -26,7 +26,7 @@ def paint_stripes(buffers: Buffers, skeleton: Skeleton, camera: Camera, material
 def paint_face(
     colours: Image, buffers: Buffers, skeleton: Skeleton, look: Look, camera: Camera, material_offset: int
 ) -> None:
-    """Paints a face on the head, as much of it as is turned to the camera."""
+    """Paint the part of the face that is turned to the camera."""
     unit = skeleton.build.scale * skeleton.build.head
     at = camera.to_camera(skeleton.points["head"][None])
     if at[0, 2] > camera.near_limit:
@@ -47,16 +47,16 @@ def paint_face(
 
 
 def face_colours(x: Reals, y: Reals, skin: Floats, look: Look) -> Floats:
-    """A face seen from straight ahead: colours (N×3) at x, y (metres from the head's centre)."""
+    """Return the colours (N×3) of a face from the front at x, y (metres from the head's centre)."""
     dark = np.array([38, 28, 30], np.float32)
     brow = np.array(look.hair, np.float32) * 0.75
     lips = skin * np.array([0.86, 0.58, 0.58], np.float32)
     blush = skin * np.array([1.0, 0.80, 0.78], np.float32)
-    made: Floats = np.repeat(skin[None], len(x), axis=0)
+    colours: Floats = np.repeat(skin[None], len(x), axis=0)
     ax = np.abs(x)
 
     def lay(colour: Reals, amount: Reals) -> None:
-        made[:] += (colour - made) * np.clip(amount, 0, 1)[:, None]
+        colours[:] += (colour - colours) * np.clip(amount, 0, 1)[:, None]
 
     lay(blush, 0.75 - np.hypot(ax - 0.043, y + 0.026) / 0.018 * 0.75)
     lay(skin * np.float32(0.8), _ellipse_mask(ax - 0.034, y - 0.017, 0.0195, 0.0135) * np.float32(0.6))
@@ -73,25 +73,25 @@ def face_colours(x: Reals, y: Reals, skin: Floats, look: Look) -> Floats:
     if look.glasses:
         ring = np.abs(np.hypot((ax - 0.035) / 0.026, (y - 0.013) / 0.023) - 1) * 0.024
         lay(dark, _line_mask(ring, 0.0028) + _line_mask(y - 0.018, 0.0022) * (ax < 0.010))
-    return made
+    return colours
 
 
 def _ellipse_mask(x: Reals, y: Reals, a: float, b: float) -> Reals:
-    """1 within an ellipse, falling to 0 over a soft edge."""
+    """Return 1 within an ellipse with the half axes a and b, 0 outside, with a soft edge."""
     edge = (1 - np.hypot(x / np.float32(a), y / np.float32(b))) * np.float32(min(a, b) / 0.0016)
-    found: Reals = np.clip(edge + np.float32(0.5), 0, 1)
-    return found
+    mask: Reals = np.clip(edge + np.float32(0.5), 0, 1)
+    return mask
 
 
-def _line_mask(distance: Reals, half: float) -> Reals:
-    found: Reals = np.clip((half - np.abs(distance)) / np.float32(0.0016) + np.float32(0.5), 0, 1)
-    return found
+def _line_mask(distance: Reals, half_width: float) -> Reals:
+    mask: Reals = np.clip((half_width - np.abs(distance)) / np.float32(0.0016) + np.float32(0.5), 0, 1)
+    return mask
 
 
 def _bone_coordinates(
     buffers: Buffers, camera: Camera, where: npt.NDArray[np.intp], origin: Vector, axes: Vector
 ) -> list[Floats]:
-    """How far pixels (flat indices) are along each of some axes (3×n, columns) from a bone's origin, in metres."""
+    """Return the metres from a bone's origin to pixels (flat indices), along each of n axes (3×n, as columns)."""
     down = where // buffers.nearness.shape[1]
     across = where - down * buffers.nearness.shape[1]
     near = buffers.nearness.reshape(-1)[where]

@@ -1,6 +1,8 @@
-"""Heads: skull, jaw, nose, ears, hair and hats as solids; the face itself is painted (see `paint`)."""
+"""Heads: skull, jaw, nose, ears, hair and hats as solids. `face` paints eyes, brows and mouth on them."""
 
 from __future__ import annotations
+
+from typing import Final, TypedDict, Unpack
 
 import numpy as np
 
@@ -10,67 +12,65 @@ from models.figures.skeleton import Vector
 
 Place = tuple[float, float, float]
 
-HAIRLINE_NORMAL = (0.0, -0.50, 0.866)
-"""Hair ends where this direction (in the head's axes: down and ahead) reaches `HAIRLINE_OFFSET`: from brow to nape."""
-HAIRLINE_OFFSET = 0.012
+HAIRLINE_NORMAL: Final = (0.0, -0.50, 0.866)
+"""The normal of the plane where hair ends, from brow to nape: down and ahead in the head's axes."""
+HAIRLINE_OFFSET: Final = 0.012
+"""Metres from the head's centre to that plane."""
+
+
+class _HeadShape(TypedDict, total=False):
+    """What makes a solid differ from the hull of two balls, in the head's axes; see `solids.Shape`."""
+
+    squash: Place
+    cut: tuple[Place, float]
+    melt: float
+    """`LIMB_MELT` by default."""
 
 
 class _HeadBuilder:
-    """Adds solids in the head's own axes, metres of an average adult's head."""
+    """Adds solids in the head's own axes, in metres of an average adult's head."""
 
-    def __init__(self, tailor: FigureBuilder) -> None:
-        self.tailor = tailor
-        self.unit = tailor.scale * tailor.skeleton.build.head
-        self.centre, self.frame = tailor.points["head"], tailor.frames["head"]
+    def __init__(self, builder: FigureBuilder) -> None:
+        self.builder = builder
+        self.unit = builder.scale * builder.skeleton.build.head
+        self.centre, self.frame = builder.points["head"], builder.frames["head"]
 
     def to_scene(self, place: Place) -> Vector:
-        found: Vector = self.centre + self.frame @ (np.array(place) * self.unit)
-        return found
+        point: Vector = self.centre + self.frame @ (np.array(place) * self.unit)
+        return point
 
-    def add_ellipsoid(
-        self,
-        material: Material,
-        place: Place,
-        half: Place,
-        cut: tuple[Place, float] | None = None,
-        melt: float = LIMB_MELT,
-    ) -> None:
-        radius = max(half)
-        self.add_cone(material, place, place, (radius, radius), tuple(h / radius for h in half), cut, melt)
+    def add_ellipsoid(self, material: Material, place: Place, half_axes: Place, **shape: Unpack[_HeadShape]) -> None:
+        radius = max(half_axes)
+        shape["squash"] = (half_axes[0] / radius, half_axes[1] / radius, half_axes[2] / radius)
+        self.add_cone(material, place, place, (radius, radius), **shape)
 
     def add_cone(
-        self,
-        material: Material,
-        start: Place,
-        end: Place,
-        radii: tuple[float, float],
-        squash: tuple[float, ...] = (1.0, 1.0, 1.0),
-        cut: tuple[Place, float] | None = None,
-        melt: float = LIMB_MELT,
+        self, material: Material, start: Place, end: Place, radii: tuple[float, float], **shape: Unpack[_HeadShape]
     ) -> None:
         u, plane = self.unit, None
-        if cut is not None:
-            normal = self.frame @ np.array(cut[0])
-            plane = (normal, float(normal @ self.centre) + cut[1] * u)
-        self.tailor.add(
+        if "cut" in shape:
+            normal = self.frame @ np.array(shape["cut"][0])
+            plane = (normal, float(normal @ self.centre) + shape["cut"][1] * u)
+        self.builder.add(
             material,
             self.to_scene(start),
             self.to_scene(end),
             (radii[0] * u, radii[1] * u),
             frame=self.frame,
-            squash=squash,
+            squash=shape.get("squash", (1.0, 1.0, 1.0)),
             cut=plane,
-            melt=melt * u,
+            melt=shape.get("melt", LIMB_MELT) * u,
         )
 
 
 def add_head(builder: FigureBuilder) -> None:
-    """Adds a person's head."""
+    """Add a person's head."""
     h = _HeadBuilder(builder)
     look = builder.look
     h.add_ellipsoid(Material.SKIN, (0, 0.030, -0.010), (0.077, 0.088, 0.094))
-    h.add_cone(Material.SKIN, (0, -0.016, 0.014), (0, -0.072, 0.042), (0.068, 0.041), (1.0, 0.95, 0.98))
-    h.add_cone(Material.NOSE, (0, 0.004, 0.082), (0, -0.026, 0.097), (0.0065, 0.0120), (1.05, 0.9, 1.0), melt=0.0)
+    h.add_cone(Material.SKIN, (0, -0.016, 0.014), (0, -0.072, 0.042), (0.068, 0.041), squash=(1.0, 0.95, 0.98))
+    nose = (1.05, 0.9, 1.0)
+    h.add_cone(Material.NOSE, (0, 0.004, 0.082), (0, -0.026, 0.097), (0.0065, 0.0120), squash=nose, melt=0.0)
     for sign in (1, -1) if look.hair_style != "scarf" else ():
         h.add_ellipsoid(Material.EARS, (sign * 0.0755, -0.010, -0.008), (0.010, 0.027, 0.017))
     if look.beard:
@@ -79,7 +79,7 @@ def add_head(builder: FigureBuilder) -> None:
             (0, -0.028, 0.012),
             (0, -0.078, 0.042),
             (0.0705, 0.047),
-            (1.0, 0.95, 0.99),
+            squash=(1.0, 0.95, 0.99),
             cut=((0.0, 0.82, 0.57), -0.003),
         )
     _add_hair(h)
@@ -92,7 +92,7 @@ def _add_hair_shell(h: _HeadBuilder, material: Material, thick: float = 0.0, lin
 
 
 def _add_hair(h: _HeadBuilder) -> None:
-    style, hair = h.tailor.look.hair_style, Material.HAIR
+    style, hair = h.builder.look.hair_style, Material.HAIR
     if style == "bald":
         return
     if style == "cropped":
@@ -147,18 +147,19 @@ def _add_long_hair(h: _HeadBuilder, style: str) -> None:
                 (sign * 0.048, 0.03, -0.030),
                 (sign * 0.062, down, -0.040),
                 (0.046, wide),
-                (0.85, 0.6, 1.0),
+                squash=(0.85, 0.6, 1.0),
                 melt=0.03,
             )
-        h.add_cone(hair, (0, 0.02, -0.055), (0, down - 0.01, -0.075), (0.070, 0.072), (1.1, 0.5, 0.6), melt=0.03)
+        back = (1.1, 0.5, 0.6)
+        h.add_cone(hair, (0, 0.02, -0.055), (0, down - 0.01, -0.075), (0.070, 0.072), squash=back, melt=0.03)
     elif style == "tail":
         h.add_ellipsoid(Material.BELT, (0, 0.075, -0.112), (0.02, 0.02, 0.016))
         swing = h.frame.T @ np.array([0.0, -0.19, 0.0])
         hang = np.array([0, 0.062, -0.135]) + 0.72 * swing + 0.28 * np.array([0.0, -0.12, -0.10])
         knot = (0.0, 0.070, -0.125)
-        half = tuple(((np.array(knot) + hang) / 2 + (0, 0.012, -0.02)).tolist())
-        h.add_cone(hair, knot, half, (0.026, 0.038))
-        h.add_cone(hair, half, tuple(hang.tolist()), (0.038, 0.012))
+        middle = tuple(((np.array(knot) + hang) / 2 + (0, 0.012, -0.02)).tolist())
+        h.add_cone(hair, knot, middle, (0.026, 0.038))
+        h.add_cone(hair, middle, tuple(hang.tolist()), (0.038, 0.012))
     elif style == "bun":
         h.add_ellipsoid(hair, (0, 0.045, -0.122), (0.042, 0.042, 0.036), melt=0.003)
     elif style == "knot":
@@ -169,16 +170,21 @@ def _add_scarf(h: _HeadBuilder) -> None:
     hat = Material.HAT
     h.add_ellipsoid(hat, (0, 0.032, -0.014), (0.088, 0.100, 0.106), cut=((0.0, -0.22, 0.975), 0.040))
     h.add_cone(
-        hat, (0, 0.0, -0.012), (0, -0.085, 0.0), (0.088, 0.072), (1.0, 1.0, 1.08), cut=((0.0, 0.30, 0.954), 0.012)
+        hat,
+        (0, 0.0, -0.012),
+        (0, -0.085, 0.0),
+        (0.088, 0.072),
+        squash=(1.0, 1.0, 1.08),
+        cut=((0.0, 0.30, 0.954), 0.012),
     )
-    h.add_cone(hat, (0, -0.09, -0.012), (0, -0.16, -0.022), (0.072, 0.088), (1.0, 0.8, 0.9))
+    h.add_cone(hat, (0, -0.09, -0.012), (0, -0.16, -0.022), (0.072, 0.088), squash=(1.0, 0.8, 0.9))
 
 
 def _add_hat(h: _HeadBuilder, style: str) -> None:
     _add_hair_shell(h, Material.HAIR, 0.003)
     if style == "cap":
         h.add_ellipsoid(Material.HAT, (0, 0.050, -0.012), (0.087, 0.082, 0.102), cut=((0.0, -0.97, 0.10), -0.042))
-        h.add_cone(Material.HAT, (0, 0.058, 0.055), (0, 0.046, 0.125), (0.062, 0.058), (1.0, 0.12, 0.62))
+        h.add_cone(Material.HAT, (0, 0.058, 0.055), (0, 0.046, 0.125), (0.062, 0.058), squash=(1.0, 0.12, 0.62))
     else:
         h.add_ellipsoid(Material.HAT, (0, 0.060, -0.014), (0.088, 0.088, 0.104), cut=((0.0, -0.97, 0.10), -0.046))
-        h.add_cone(Material.HAT, (0, 0.062, -0.012), (0, 0.078, -0.014), (0.091, 0.090), (1.0, 0.16, 1.16))
+        h.add_cone(Material.HAT, (0, 0.062, -0.012), (0, 0.078, -0.014), (0.091, 0.090), squash=(1.0, 0.16, 1.16))

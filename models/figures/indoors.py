@@ -1,4 +1,7 @@
-"""Backgrounds indoors: studio, room, dance hall, dojo, gym, stage."""
+"""Indoor backgrounds: studio, room, dance hall, dojo, gym, stage.
+
+Every painter fills `picture`. The floor begins at the row `line`; the lines of its boards meet at the row `horizon`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
 
 
 def _paint_floor(picture: Image, line: float, horizon: float, colour: Colour, boards: bool) -> None:
-    """A floor from `line` down, with boards that meet at the horizon."""
+    """Paint a floor from `line` down, perhaps with boards that meet at the horizon."""
     height, width = picture.shape[:2]
     fill_gradient(picture, round(line), height, [mix(colour, BLACK, 0.16), mix(colour, WHITE, 0.10)])
     if not boards or height - horizon < 1:
@@ -39,7 +42,7 @@ def _paint_floor(picture: Image, line: float, horizon: float, colour: Colour, bo
 
 
 def paint_studio(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """A photographer's seamless paper."""
+    """Paint a photographer's seamless paper."""
     height, width = picture.shape[:2]
     paper = _pick(
         rng,
@@ -56,7 +59,7 @@ def paint_studio(picture: Image, rng: np.random.Generator, line: float, horizon:
 
 
 def paint_room(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """A living room."""
+    """Paint a living room."""
     height, width = picture.shape[:2]
     wall = _pick(rng, WALLS)
     fill_gradient(picture, 0, round(line), [mix(wall, WHITE, 0.12), wall, mix(wall, BLACK, 0.05)])
@@ -73,9 +76,9 @@ def paint_room(picture: Image, rng: np.random.Generator, line: float, horizon: f
     if rng.random() < 0.5:
         rug = _pick(rng, ((196, 92, 80), (92, 124, 140), (214, 186, 140), (120, 130, 100)))
         deep = (height - line) * 0.36
-        fill_ellipse(picture, width / 2, line + (height - line) * 0.55, width * 0.36, deep, rug)
+        fill_ellipse(picture, (width / 2, line + (height - line) * 0.55), (width * 0.36, deep), rug)
         fill_ellipse(
-            picture, width / 2, line + (height - line) * 0.55, width * 0.32, deep * 0.86, mix(rug, WHITE, 0.25)
+            picture, (width / 2, line + (height - line) * 0.55), (width * 0.32, deep * 0.86), mix(rug, WHITE, 0.25)
         )
 
 
@@ -138,7 +141,7 @@ def _paint_picture_frames(picture: Image, rng: np.random.Generator, x: float, li
         )
         inner = _pick(rng, ((236, 190, 120), (120, 170, 180), (220, 130, 110), (150, 176, 130), (240, 232, 214)))
         fill_rectangle(picture, cx - across * 0.84, cy - down * 0.84, cx + across * 0.84, cy + down * 0.84, inner)
-        fill_ellipse(picture, cx + across * 0.2, cy - down * 0.1, across * 0.4, down * 0.4, mix(inner, WHITE, 0.5))
+        fill_ellipse(picture, (cx + across * 0.2, cy - down * 0.1), (across * 0.4, down * 0.4), mix(inner, WHITE, 0.5))
         fill_polygon(
             picture,
             [
@@ -161,10 +164,8 @@ def _paint_plant(picture: Image, rng: np.random.Generator, x: float, floor: floa
         middle = ((x + tip[0]) / 2, (floor - size * 1.5 + tip[1]) / 2)
         fill_ellipse(
             picture,
-            middle[0],
-            middle[1],
-            long * 0.52,
-            size * 0.26,
+            (middle[0], middle[1]),
+            (long * 0.52, size * 0.26),
             mix(green, WHITE if number % 2 else BLACK, 0.14),
             float(np.degrees(np.arctan2(tip[1] - floor + size * 1.5, tip[0] - x))),
         )
@@ -200,7 +201,9 @@ def _paint_sofa(picture: Image, rng: np.random.Generator, x: float, floor: float
     )
     fill_rectangle(picture, x - wide * 0.9, floor - up * 0.85, x + wide * 0.9, floor - height * 0.025, cloth)
     for arm in (-1, 1):
-        fill_ellipse(picture, x + arm * wide * 0.95, floor - up * 1.0, wide * 0.12, up * 0.18, mix(cloth, WHITE, 0.1))
+        fill_ellipse(
+            picture, (x + arm * wide * 0.95, floor - up * 1.0), (wide * 0.12, up * 0.18), mix(cloth, WHITE, 0.1)
+        )
         fill_rectangle(
             picture,
             x + arm * wide * 0.95 - wide * 0.12,
@@ -213,7 +216,7 @@ def _paint_sofa(picture: Image, rng: np.random.Generator, x: float, floor: float
 
 
 def paint_hall(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """A dance hall with tall windows and a barre."""
+    """Paint a dance hall with tall windows and a barre."""
     width = picture.shape[1]
     wall = _pick(rng, WALLS)
     fill_gradient(picture, 0, round(line), [mix(wall, WHITE, 0.2), wall])
@@ -223,9 +226,9 @@ def paint_hall(picture: Image, rng: np.random.Generator, line: float, horizon: f
     for number in range(7):
         x = (number + 0.1) * step
         across, top, bottom = step * 0.30, line * 0.22, line * 0.86
-        fill_ellipse(picture, x, top, across + 5, across + 5, WHITE)
+        fill_ellipse(picture, (x, top), (across + 5, across + 5), WHITE)
         fill_rectangle(picture, x - across - 5, top, x + across + 5, bottom + 5, WHITE)
-        fill_ellipse(picture, x, top, across, across, light)
+        fill_ellipse(picture, (x, top), (across, across), light)
         fill_rectangle(picture, x - across, top, x + across, bottom, light)
         for bar in (-0.33, 0.33):
             fill_rectangle(picture, x + across * bar - 1.5, top - across, x + across * bar + 1.5, bottom, WHITE)
@@ -235,7 +238,7 @@ def paint_hall(picture: Image, rng: np.random.Generator, line: float, horizon: f
 
 
 def paint_dojo(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """Paper screens and straw mats."""
+    """Paint a dojo's paper screens and straw mats."""
     height, width = picture.shape[:2]
     paper, wood = (246, 238, 216), _pick(rng, ((104, 74, 54), (74, 56, 48), (140, 100, 66)))
     fill_gradient(picture, 0, round(line), [mix(paper, BLACK, 0.08), paper])
@@ -253,11 +256,11 @@ def paint_dojo(picture: Image, rng: np.random.Generator, line: float, horizon: f
     if rng.random() < 0.5:
         x = width * float(rng.choice([0.16, 0.84]))
         fill_rectangle(picture, x - height * 0.06, line * 0.2, x + height * 0.06, line * 0.74, (250, 248, 240))
-        fill_ellipse(picture, x, line * 0.4, height * 0.038, height * 0.038, (190, 50, 44))
+        fill_ellipse(picture, (x, line * 0.4), (height * 0.038, height * 0.038), (190, 50, 44))
 
 
 def paint_gym(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """A sports hall: brick-like wall, a coloured band, court lines."""
+    """Paint a sports hall: a brick wall, a coloured band, court lines."""
     height, width = picture.shape[:2]
     wall = _pick(rng, ((226, 222, 210), (198, 208, 216), (232, 216, 190)))
     band = _pick(rng, ((52, 110, 160), (210, 90, 60), (60, 140, 110), (240, 180, 60)))
@@ -290,7 +293,7 @@ def paint_gym(picture: Image, rng: np.random.Generator, line: float, horizon: fl
 
 
 def paint_stage(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """A theatre's curtain and spotlights."""
+    """Paint a theatre's curtain and spotlights."""
     height, width = picture.shape[:2]
     cloth = _pick(rng, ((150, 34, 44), (44, 52, 104), (70, 40, 90), (24, 84, 88), (176, 100, 40)))
     folds = int(rng.integers(9, 18))
@@ -307,4 +310,4 @@ def paint_stage(picture: Image, rng: np.random.Generator, line: float, horizon: 
     fill_rectangle(picture, 0, 0, width, height * 0.045, mix(cloth, BLACK, 0.5))
     for number in range(int(rng.integers(4, 8))):
         x = width * (number + 0.5) / 7
-        fill_ellipse(picture, x, height * 0.045, height * 0.02, height * 0.022, lamp)
+        fill_ellipse(picture, (x, height * 0.045), (height * 0.02, height * 0.022), lamp)

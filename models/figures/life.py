@@ -1,4 +1,4 @@
-"""The repertoire: what people are mostly photographed at, each time with legs and arms a little otherwise."""
+"""The repertoire: what most photos show people doing, each time with slightly different legs and arms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from models.figures.movement import (
 CUP: Final = limb(arm=30, plane=66, elbow=104, roll=-14, grip=0.9)
 BAG: Final = limb(arm=10, elbow=10, grip=1)
 BARS: Final = limb(arm=52, plane=72, elbow=38, roll=6, grip=1)
-"""On a handlebar, a wheel, or a bar."""
+"""An arm on a handlebar, a steering wheel or a bar."""
 TABLE: Final = limb(arm=34, plane=70, elbow=76, roll=-18, grip=0.5)
 REACH: Final = limb(arm=80, plane=70, elbow=24, grip=0.4)
 KITE: Final = limb(arm=112, plane=66, elbow=46, grip=1)

@@ -1,4 +1,4 @@
-"""What somebody looks like: build, skin, hair and clothes, with the numbers of each material that is drawn.
+"""How a person looks: build, skin, hair and clothes, and the numbers of the materials that are drawn.
 
 Colours are RGB, 0 to 255.
 """
@@ -22,7 +22,7 @@ LegWear = Literal["trousers", "shorts", "leggings", "skirt", "dress"]
 
 
 class Material(IntEnum):
-    """What a solid is made of: an index into a look's palette."""
+    """The material of a solid: an index into a look's palette."""
 
     NOTHING = 0
     SKIN = 1
@@ -43,15 +43,16 @@ class Material(IntEnum):
 
 
 MATERIALS_PER_PERSON: Final = 16
-"""Materials to a person; the second person's start here."""
+"""The number of materials of a person; the second person's materials start here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One person's looks.
+    """How one person looks.
 
-    `sleeves` is how far down the arm they reach (0 none, 1 elbow, 2 wrist) and `hem` the same for the leg (1 knee,
-    2 ankle); `loose` how far cloth stands off the body (0 tights, 1 wide); `socks` how far up from the ankle (0 to 1).
+    `sleeves` is how far down the arm they reach (0 none, 1 elbow, 2 wrist), and `hem` the same for the leg (1 knee, 2
+    ankle). `loose` is how wide trousers and skirts are (0 tights, 1 wide), `fit` the same for tops; `socks` is how far
+    they reach up from the ankle (0 to 1).
     """
 
     build: Build = field(default_factory=Build)
@@ -78,7 +79,7 @@ class Look:
     prop_colours: tuple[Colour, Colour] = ((180, 60, 50), (235, 235, 225))
 
     def palette(self) -> npt.NDArray[np.float32]:
-        """`MATERIALS_PER_PERSON`×3, each material's colour."""
+        """Return each material's colour, `MATERIALS_PER_PERSON`×3."""
         colours: dict[Material, Colour] = {
             Material.SKIN: self.skin,
             Material.HAIR: self.hair,
@@ -96,7 +97,7 @@ class Look:
             Material.PROP: self.prop_colours[0],
             Material.PROP_ACCENT: self.prop_colours[1],
         }
-        made = np.zeros((MATERIALS_PER_PERSON, 3), np.float32)
+        palette = np.zeros((MATERIALS_PER_PERSON, 3), np.float32)
         for material, colour in colours.items():
-            made[material] = colour
-        return made
+            palette[material] = colour
+        return palette

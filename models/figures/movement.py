@@ -1,4 +1,4 @@
-"""How a pose is written down: a title, a kind, and a stance put together from limbs and the trunk."""
+"""How the repertoire writes poses down: a title, a kind, and a stance made from limbs and the trunk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Prop = Literal[
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Movement:
-    """A named pose: what a picture of it is called, and what belongs to it."""
+    """A named pose, with what belongs to it.
+
+    `legs` and `arms` name families that vary it; the arms of the `free_sides` are of the family.
+    """
 
     title: str
     kind: Kind
@@ -30,11 +33,11 @@ class Movement:
     free_sides: tuple[str, ...] = ()
 
     def sample_stance(self, rng: np.random.Generator) -> Stance:
-        """The stance as somebody takes it by chance: legs and the `free_sides` sides' arms as in their families."""
-        made = self.stance
-        if self.legs:  # what the trunk does with the first legs of the family, which `made` has, is taken back
-            made = with_legs(made - with_legs(make_stance(), self.legs) + make_stance(), self.legs, rng)
-        return with_arms(made, self.arms, self.free_sides, rng) if self.arms else made
+        """Return the stance with random legs and arms of its families."""
+        stance = self.stance
+        if self.legs:  # it has the family's first legs, so their trunk angles are subtracted before others are added
+            stance = with_legs(stance - with_legs(make_stance(), self.legs) + make_stance(), self.legs, rng)
+        return with_arms(stance, self.arms, self.free_sides, rng) if self.arms else stance
 
 
 def movement(
@@ -49,28 +52,29 @@ def movement(
     arms: ArmFamily | None = None,
     **trunk: float,
 ) -> Movement:
-    """A movement from limbs (`both` sides, then `left` and `right`) and angles of the trunk (see `stance`).
+    """Return a movement made from limbs (`both` sides, then `left` and `right`) and angles of the trunk (see `stance`).
 
-    `legs` are of a family, and so are the `arms` of the sides for which none are given.
+    `legs` names a family, and `arms` the family for the sides without arm angles of their own. This function has many
+    keywords, because the repertoire's tables read as lists of them.
     """
     angles = dict(trunk)
     for side, own in (("left", left), ("right", right)):
         angles |= {f"{side}_{name}": value for name, value in {**(both or {}), **(own or {})}.items()}
-    made = make_stance(**angles)
+    stance = make_stance(**angles)
     free = tuple(side for side in ("left", "right") if f"{side}_arm" not in angles) if arms else ()
     if legs:
-        made = with_legs(made, legs)
+        stance = with_legs(stance, legs)
     if arms:
-        made = with_arms(made, arms, free)
-    return Movement(title, kind, made, props, legs, arms, free)
+        stance = with_arms(stance, arms, free)
+    return Movement(title, kind, stance, props, legs, arms, free)
 
 
 def limb(*parts: Limb, **angles: float) -> Limb:
-    """A limb from parts and angles of its own; the later ones win."""
-    made: dict[str, float] = {}
+    """Return a limb made from other limbs and its own angles; later ones override earlier ones."""
+    combined: dict[str, float] = {}
     for part in parts:
-        made |= part
-    return made | angles
+        combined |= part
+    return combined | angles
 
 
 OFF: Final = limb(planted=0)
@@ -102,6 +106,6 @@ AT_MOUTH: Final = limb(arm=63, plane=102, roll=-51, elbow=138, grip=1)
 HUGGING: Final = limb(arm=39, plane=133, roll=-85, elbow=103, grip=0.2)
 AT_EYE: Final = limb(arm=87, plane=69, roll=-27, elbow=133, grip=0.8)
 OVAL: Final = limb(arm=150, plane=25, roll=40, elbow=48, grip=0.1)
-"""Arms overhead in an oval, as ballet's fifth position."""
+"""An arm overhead, as in ballet's fifth position."""
 RING: Final = limb(arm=50, plane=62, roll=-50, elbow=52, grip=0.1)
-"""Arms in a ring before the body, as ballet's first position."""
+"""An arm in front of the body, as in ballet's first position."""

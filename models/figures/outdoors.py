@@ -1,4 +1,8 @@
-"""Backgrounds in the open: park, sunset, beach, sea, town, mountains, snow, court."""
+"""Outdoor backgrounds: park, sunset, beach, sea, town, mountains, snow, court.
+
+Every painter fills `picture`. The ground that people stand on begins at the row `line`; the row `horizon` is as far as
+level ground reaches.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +45,8 @@ def _paint_sky(picture: Image, rng: np.random.Generator, horizon: float, clouds:
             for _ in range(6):
                 fill_ellipse(
                     picture,
-                    x + size * float(rng.uniform(-2.6, 2.6)),
-                    y + size * float(rng.uniform(-0.4, 0.3)),
-                    size * float(rng.uniform(1.0, 1.8)),
-                    size * float(rng.uniform(0.5, 0.9)),
+                    (x + size * float(rng.uniform(-2.6, 2.6)), y + size * float(rng.uniform(-0.4, 0.3))),
+                    (size * float(rng.uniform(1.0, 1.8)), size * float(rng.uniform(0.5, 0.9))),
                     mix(WHITE, sky[1], 0.25),
                 )
     return sky
@@ -53,7 +55,7 @@ def _paint_sky(picture: Image, rng: np.random.Generator, horizon: float, clouds:
 def _paint_ridge(
     picture: Image, rng: np.random.Generator, foot: float, high: float, colour: Colour, rough: float
 ) -> None:
-    """A line of hills or mountains that stands on row `foot`."""
+    """Paint a line of hills or mountains with its foot on row `foot`."""
     width = picture.shape[1]
     xs = np.linspace(-10, width + 10, 40)
     waves = sum(np.sin(xs / width * np.pi * 2 * f + float(rng.uniform(0, 6.3))) / f**0.8 for f in (1, 2, 3, 5))
@@ -77,16 +79,17 @@ def _paint_tree(picture: Image, rng: np.random.Generator, x: float, foot: float,
         for _ in range(7):
             fill_ellipse(
                 picture,
-                x + size * (float(rng.normal(0, 0.17)) + shift),
-                foot - size * (0.78 + float(rng.normal(0, 0.13)) - shift),
-                size * 0.22,
-                size * 0.20,
+                (
+                    x + size * (float(rng.normal(0, 0.17)) + shift),
+                    foot - size * (0.78 + float(rng.normal(0, 0.13)) - shift),
+                ),
+                (size * 0.22, size * 0.20),
                 mix(green, DARK, shade),
             )
 
 
 def paint_park(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """Grass, trees and a path."""
+    """Paint grass, trees and a path."""
     height, width = picture.shape[:2]
     sky = _paint_sky(picture, rng, horizon)
     green = _pick(rng, GREENS)
@@ -127,7 +130,7 @@ def paint_park(picture: Image, rng: np.random.Generator, line: float, horizon: f
 
 
 def paint_sunset(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """A low sun behind hills or over the sea."""
+    """Paint a low sun behind hills or over the sea."""
     height, width = picture.shape[:2]
     skies: tuple[tuple[Colour, ...], ...] = (
         ((66, 60, 110), (196, 96, 110), (252, 176, 110), (254, 222, 160)),
@@ -138,13 +141,13 @@ def paint_sunset(picture: Image, rng: np.random.Generator, line: float, horizon:
     fill_gradient(picture, 0, round(horizon) + 1, sky)
     x, y = width * float(rng.uniform(0.15, 0.85)), horizon - height * float(rng.uniform(0.02, 0.16))
     add_glow(picture, x, y, height * 0.5, (255, 226, 160), 0.6)
-    fill_ellipse(picture, x, y, height * 0.07, height * 0.07, (255, 240, 200))
+    fill_ellipse(picture, (x, y), (height * 0.07, height * 0.07), (255, 240, 200))
     if rng.random() < 0.5:
         fill_gradient(picture, round(horizon), round(line) + 2, [mix(sky[-1], (60, 80, 120), 0.4), (70, 84, 122)])
         for _ in range(26):
             row = horizon + (line - horizon) * float(rng.uniform(0.02, 1))
             wide = height * float(rng.uniform(0.02, 0.10))
-            fill_ellipse(picture, x + float(rng.normal(0, height * 0.08)), row, wide, 1.4, (255, 220, 170))
+            fill_ellipse(picture, (x + float(rng.normal(0, height * 0.08)), row), (wide, 1.4), (255, 220, 170))
     else:
         _paint_ridge(picture, rng, horizon + 3, height * 0.20, mix(sky[1], DARK, 0.3), 0.05)
         _paint_ridge(picture, rng, horizon + 3, height * 0.10, mix(sky[1], DARK, 0.6), 0.03)
@@ -154,7 +157,7 @@ def paint_sunset(picture: Image, rng: np.random.Generator, line: float, horizon:
 
 
 def paint_beach(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """Sand, sea and a parasol."""
+    """Paint sand, sea and a parasol."""
     height, width = picture.shape[:2]
     _paint_sky(picture, rng, horizon)
     sea = _pick(rng, ((54, 150, 180), (70, 170, 180), (60, 120, 170)))
@@ -163,10 +166,8 @@ def paint_beach(picture: Image, rng: np.random.Generator, line: float, horizon: 
         row = horizon + (line - horizon) * float(rng.uniform(0.1, 0.95))
         fill_ellipse(
             picture,
-            width * float(rng.random()),
-            row,
-            height * float(rng.uniform(0.02, 0.07)),
-            1.2,
+            (width * float(rng.random()), row),
+            (height * float(rng.uniform(0.02, 0.07)), 1.2),
             mix(sea, WHITE, 0.6),
         )
     sand = _pick(rng, ((238, 214, 164), (226, 196, 150), (244, 226, 190)))
@@ -192,7 +193,7 @@ def paint_beach(picture: Image, rng: np.random.Generator, line: float, horizon: 
 
 
 def paint_town(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """House fronts and a pavement."""
+    """Paint house fronts and a pavement."""
     height, width = picture.shape[:2]
     sky = _paint_sky(picture, rng, line)
     x = -width * 0.05
@@ -230,7 +231,7 @@ def paint_town(picture: Image, rng: np.random.Generator, line: float, horizon: f
 
 
 def paint_sea(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """Open water, a swell behind, foam before."""
+    """Paint open water, with a swell behind and foam in front."""
     height, width = picture.shape[:2]
     sky = _paint_sky(picture, rng, horizon)
     water = _pick(rng, ((34, 132, 168), (30, 112, 150), (46, 150, 160), (64, 104, 150)))
@@ -243,11 +244,11 @@ def paint_sea(picture: Image, rng: np.random.Generator, line: float, horizon: fl
         x, y = width * float(rng.uniform(-0.1, 1.1)), line + deep * near
         long = width * (0.02 + 0.10 * near) * float(rng.uniform(0.5, 1.5))
         foam = mix(water, WHITE, float(rng.uniform(0.35, 0.9)))
-        fill_ellipse(picture, x, y, long, 0.8 + height * 0.006 * near, foam)
+        fill_ellipse(picture, (x, y), (long, 0.8 + height * 0.006 * near), foam)
 
 
 def paint_snow(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """A slope with firs under peaks."""
+    """Paint a slope with firs under peaks."""
     height, width = picture.shape[:2]
     sky = SKIES[int(rng.integers(3))]
     fill_gradient(picture, 0, max(round(horizon) + 2, 1), sky)
@@ -271,7 +272,7 @@ def paint_snow(picture: Image, rng: np.random.Generator, line: float, horizon: f
 
 
 def paint_mountains(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """Peaks above a meadow or snow."""
+    """Paint peaks above a meadow or snow."""
     height = picture.shape[0]
     sky = _paint_sky(picture, rng, horizon)
     rock = _pick(rng, ((110, 126, 150), (130, 120, 140), (96, 116, 120)))
@@ -293,7 +294,7 @@ def paint_mountains(picture: Image, rng: np.random.Generator, line: float, horiz
 
 
 def paint_court(picture: Image, rng: np.random.Generator, line: float, horizon: float) -> None:
-    """A playing field with lines, a fence and a crowd of trees."""
+    """Paint a playing field with lines, a fence and trees."""
     height, width = picture.shape[:2]
     sky = _paint_sky(picture, rng, line)
     green = _pick(rng, GREENS)

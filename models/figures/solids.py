@@ -1,15 +1,15 @@
-"""Solids seen by a camera: rounded cones with elliptical sections, drawn into a depth buffer.
+"""Solids, drawn into a depth buffer as a camera sees them: rounded cones with elliptical sections.
 
-A solid is the hull of two balls (a ball alone where they coincide), squashed along its own axes: an upper arm, a shoe,
-a skull. Seen along one direction its surface is where a quadratic in depth has its front root, so a solid is drawn by
-a handful of array operations, at any size, and solids hide each other pixel by pixel. Inside a solid the
-perspective is taken as constant (that of its middle), which a limb is short enough for.
+A solid is the hull of two balls (one ball, if they coincide), squashed along its own axes: an upper arm, a shoe, a
+skull. Along a line of sight its surface is the front root of a quadratic in depth, so a few array operations draw a
+solid of any size, and solids hide each other pixel by pixel. Within a solid the perspective is constant, that of its
+middle; limbs are short enough for that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -20,18 +20,33 @@ from models.figures.projection import Camera
 Bytes = npt.NDArray[np.uint8]
 
 NOTHING: Final = 0
-"""The material of a pixel where there is no solid."""
+"""The material of a pixel without a solid."""
 EMPTY_NEARNESS: Final = np.float32(-1e6)
-"""How near such a pixel is."""
+"""The nearness of a pixel without a solid: farther than any solid."""
 NO_DEPTH: Final = np.float32(np.nan)
-"""The depth of a surface beside itself: no comparison with it holds."""
+"""The depth of a surface where it does not exist. Every comparison with NaN is false, so nothing is drawn there."""
 MAX_MULTIPLICATIONS: Final = 200_000
-"""Multiplications in a matrix product at most: for more, BLAS starts threads, which here cost more than they save."""
+"""Multiplications in one matrix product, at most: for more, BLAS starts threads, which cost more than they save."""
+
+
+class Shape(TypedDict, total=False):
+    """What makes a solid differ from the hull of two balls; everything has a default."""
+
+    frame: Vector
+    """3×3, the solid's own axes as columns; by default the scene's."""
+    squash: tuple[float, float, float]
+    """Shares to which the solid is flattened along its own axes; by default it is not."""
+    cut: CutPlane | None
+    """A plane (n, d) that keeps the points p with n·p ≤ d."""
+    melt: float
+    """Metres of depth over which its surface melts into another solid's of the same material; 0 by default."""
+    caps: tuple[bool, bool]
+    """Whether the balls at start and end are drawn; both are by default."""
 
 
 @dataclass(slots=True)
 class Solids:
-    """Solids in the order they were added: metres, the scene's axes."""
+    """Solids in the order in which they were added; metres in the scene's axes."""
 
     starts: list[Vector] = field(default_factory=list)
     ends: list[Vector] = field(default_factory=list)
@@ -48,31 +63,21 @@ class Solids:
         start: Vector,
         end: Vector,
         radii: tuple[float, float],
-        frame: Vector | None = None,
-        squash: tuple[float, float, float] = (1.0, 1.0, 1.0),
-        cut: CutPlane | None = None,
-        melt: float = 0.0,
-        caps: tuple[bool, bool] = (True, True),
+        **shape: Unpack[Shape],
     ) -> None:
-        """Adds one solid.
-
-        `radii` at start and end; `frame` (3×3, its own axes as columns) and `squash` say how its sections are flattened
-        along its own axes; `cut` (n, d) keeps the points p with n·p ≤ d; where it meets a solid of the same material
-        their surfaces melt into one another over `melt` metres of depth; `caps`: whether its balls at start and end are
-        drawn.
-        """
-        own = np.eye(3) if frame is None else frame
+        """Add a solid with the `radii` of its balls at start and end."""
+        axes = shape.get("frame", np.eye(3))
         self.starts.append(start)
         self.ends.append(end)
         self.radii.append(radii)
-        self.squashes.append((own / np.array(squash)).T)
+        self.squashes.append((axes / np.array(shape.get("squash", (1.0, 1.0, 1.0)))).T)
         self.materials.append(material)
-        self.cuts.append(cut)
-        self.melts.append(melt)
-        self.caps.append(caps)
+        self.cuts.append(shape.get("cut"))
+        self.melts.append(shape.get("melt", 0.0))
+        self.caps.append(shape.get("caps", (True, True)))
 
     def project(self, camera: Camera) -> ProjectedSolids:
-        """What a camera sees of them: work out once, draw as often as needed."""
+        """Return the solids as a camera sees them: project once, draw as often as needed."""
         return project_solids(
             np.array(self.starts), np.array(self.ends), np.array(self.radii, float), np.array(self.squashes),
             self.cuts, camera,
@@ -81,9 +86,9 @@ class Solids:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffers:
-    """What is seen in a rectangle of the picture whose corner is at `left`, `top`: H×W each.
+    """What is visible in a rectangle of the picture with its corner at `left`, `top`; H×W each.
 
-    `nearness` is metres towards the camera from its target, `material` uint8 (0 where nothing is).
+    `nearness` is in metres from the camera's target towards the camera, `material` is uint8 (0: nothing).
     """
 
     left: int
@@ -93,7 +98,7 @@ class Buffers:
 
 
 def draw(solids: Solids, projected: ProjectedSolids, width: int, height: int, margin: int = 2) -> Buffers | None:
-    """Draws the solids as the camera sees them; None where none of them is in the picture."""
+    """Draw the solids as the camera sees them; return None if none of them is in the picture."""
     boxes = np.clip(projected.boxes, 0, np.array([width, height] * 6))
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     if not inside.any():
@@ -102,17 +107,17 @@ def draw(solids: Solids, projected: ProjectedSolids, width: int, height: int, ma
     right, bottom = np.minimum(boxes[inside, 2:4].max(0) + margin, (width, height)).tolist()
     shape = (bottom - top, right - left)
     buffers = Buffers(left, top, np.full(shape, EMPTY_NEARNESS, np.float32), np.zeros(shape, np.uint8))
-    with np.errstate(invalid="ignore"):  # the root of less than nothing: `NO_DEPTH`
+    with np.errstate(invalid="ignore"):  # the root of a negative number is `NO_DEPTH`
         for number in np.flatnonzero(inside).tolist():
             box = boxes[number].tolist()
             window = (slice(box[1] - top, box[3] - top), slice(box[0] - left, box[2] - left))
-            spots = _PixelBox(projected.origins[number], box)
-            _draw_one(solids, projected, number, spots, buffers.nearness[window], buffers.material[window])
+            places = _PixelBox(projected.origins[number], box)
+            _draw_one(solids, projected, number, places, buffers.nearness[window], buffers.material[window])
     return buffers
 
 
 def sample(solids: Solids, projected: ProjectedSolids, x: Floats, y: Floats) -> tuple[Floats, Bytes]:
-    """Nearness and material at N places of the picture (x, y in pixels, not whole), as `draw` has them at pixels."""
+    """Return nearness and material at N places between the pixels (x, y), as `draw` does at the pixels."""
     nearness, material = np.full(len(x), EMPTY_NEARNESS, np.float32), np.zeros(len(x), np.uint8)
     order = np.argsort(y, kind="stable")
     across, down = x[order], y[order]
@@ -126,33 +131,33 @@ def sample(solids: Solids, projected: ProjectedSolids, x: Floats, y: Floats) -> 
             inside = np.flatnonzero((band > left) & (band < right)) + first
             if not len(inside):
                 continue
-            near, made = nearness[inside][None], material[inside][None]
-            spots = _ScatteredPoints(projected.origins[number], across[inside], down[inside])
-            _draw_one(solids, projected, number, spots, near, made)
-            nearness[inside], material[inside] = near[0], made[0]
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return nearness[back], material[back]
+            near, materials = nearness[inside][None], material[inside][None]
+            places = _ScatteredPoints(projected.origins[number], across[inside], down[inside])
+            _draw_one(solids, projected, number, places, near, materials)
+            nearness[inside], material[inside] = near[0], materials[0]
+    original_order = np.empty_like(order)
+    original_order[order] = np.arange(len(order))
+    return nearness[original_order], material[original_order]
 
 
 class _Places(Protocol):
-    """Where in the picture a solid is drawn, seen from its origin: `x` and `y` broadcast to the places."""
+    """The places of the picture where a solid is drawn, relative to its origin; `x` and `y` broadcast to the places."""
 
     x: Floats
     y: Floats
 
     def evaluate(self, polynomials: Floats) -> Floats:
-        """The values of m polynomials (m×3×3) at the places, H×m×W."""
+        """Return the values of m polynomials (m×3×3) at the places, H×m×W."""
 
     def cap(self, end: int) -> tuple[slice, slice] | None:
-        """Which of the places the ball at an end covers; None where none."""
+        """Return which places the ball at an end (0 or 1) covers; None if it covers none."""
 
-    def subset(self, some: tuple[slice, slice]) -> _Places:
-        """Those places."""
+    def subset(self, window: tuple[slice, slice]) -> _Places:
+        """Return some of the places."""
 
 
 class _PixelBox:
-    """All the pixels of a box."""
+    """All pixels of a box."""
 
     def __init__(self, origin: list[float], box: list[int]) -> None:
         self.box = box
@@ -166,10 +171,10 @@ class _PixelBox:
         np.multiply(self.y[:, 0], self.y[:, 0], out=y[:, 2])
         across = np.matmul(polynomials, x).transpose(1, 0, 2).reshape(3, -1)
         rows = max(MAX_MULTIPLICATIONS // across.size, 1)
-        made = np.empty((len(y), across.shape[1]), np.float32)
+        values = np.empty((len(y), across.shape[1]), np.float32)
         for top in range(0, len(y), rows):
-            np.matmul(y[top : top + rows], across, out=made[top : top + rows])
-        return made.reshape(len(y), len(polynomials), -1)
+            np.matmul(y[top : top + rows], across, out=values[top : top + rows])
+        return values.reshape(len(y), len(polynomials), -1)
 
     def cap(self, end: int) -> tuple[slice, slice] | None:
         left, top, right, bottom = self.box[4 + 4 * end : 8 + 4 * end]
@@ -177,14 +182,14 @@ class _PixelBox:
             return None
         return slice(top - self.box[1], bottom - self.box[1]), slice(left - self.box[0], right - self.box[0])
 
-    def subset(self, some: tuple[slice, slice]) -> _PixelBox:
-        made = object.__new__(_PixelBox)
-        made.x, made.y = self.x[some[1]], self.y[some[0]]
-        return made
+    def subset(self, window: tuple[slice, slice]) -> _PixelBox:
+        part = object.__new__(_PixelBox)
+        part.x, part.y = self.x[window[1]], self.y[window[0]]
+        return part
 
 
 class _ScatteredPoints:
-    """Single places."""
+    """Single places, anywhere between the pixels."""
 
     def __init__(self, origin: list[float], x: Floats, y: Floats) -> None:
         self.x, self.y = x - np.float32(origin[0]), np.float32(origin[1]) - y[None]
@@ -194,29 +199,29 @@ class _ScatteredPoints:
         if self._powers is None:
             x, y = self.x, self.y[0]
             self._powers = np.stack([np.ones_like(x), x, x * x, y, x * y, y * y])
-        made: Floats = polynomials.reshape(-1, 9)[:, [0, 1, 2, 3, 4, 6]] @ self._powers
-        return made[None]
+        values: Floats = polynomials.reshape(-1, 9)[:, [0, 1, 2, 3, 4, 6]] @ self._powers
+        return values[None]
 
     def cap(self, end: int) -> tuple[slice, slice] | None:
         del end
         return slice(None), slice(None)
 
-    def subset(self, some: tuple[slice, slice]) -> _ScatteredPoints:
-        del some
+    def subset(self, window: tuple[slice, slice]) -> _ScatteredPoints:
+        del window
         return self
 
 
 def _draw_one(
     solids: Solids, seen: ProjectedSolids, number: int, at: _Places, nearness: Floats, material: Bytes
 ) -> None:
-    """Draws a solid over what is at some places already (H×W), in place."""
+    """Draw a solid over what is at the places already (H×W), in place."""
     planes = at.evaluate(seen.cone_polynomials[number]) if seen.is_cone[number] else None
     z = _surface_depth(seen, number, at, planes, solids.caps[number])
     if (cut := seen.cuts[number]) is not None:
-        gone = _is_beyond(cut, at, z)
-        inner = _back_depth(seen, number, at, planes)
-        np.putmask(inner, _is_beyond(cut, at, inner), NO_DEPTH)
-        np.copyto(z, inner, where=gone)
+        cut_off = _is_beyond(cut, at, z)
+        inside = _back_depth(seen, number, at, planes)
+        np.putmask(inside, _is_beyond(cut, at, inside), NO_DEPTH)
+        np.copyto(z, inside, where=cut_off)
     first, second = seen.depth_to_metres[number]
     z *= np.float32(second)
     z += np.float32(first)
@@ -227,36 +232,36 @@ def _draw_one(
     np.copyto(material, np.uint8(solids.materials[number]), where=front)
 
 
-def _melt(z: Floats, behind: Floats, kin: npt.NDArray[np.bool_], melt: float) -> None:
-    """Rounds the crease where a surface meets another of its material: the smooth maximum of two depths."""
-    apart = z - behind
-    np.abs(apart, out=apart)
-    kin &= apart < np.float32(melt)
-    if not kin.any():
+def _melt(z: Floats, behind: Floats, same_material: npt.NDArray[np.bool_], melt: float) -> None:
+    """Round the crease where a surface meets another of its material: take the smooth maximum of both depths."""
+    distance = z - behind
+    np.abs(distance, out=distance)
+    same_material &= distance < np.float32(melt)
+    if not same_material.any():
         return
-    where = np.flatnonzero(kin)
-    close = np.float32(melt) - apart.reshape(-1)[where]
+    where = np.flatnonzero(same_material)
+    close = np.float32(melt) - distance.reshape(-1)[where]
     flat = z.reshape(-1)
-    flat[where] = np.maximum(flat[where], behind[kin]) + close * close * np.float32(0.25 / melt)
+    flat[where] = np.maximum(flat[where], behind[same_material]) + close * close * np.float32(0.25 / melt)
 
 
 def _surface_depth(
     seen: ProjectedSolids, number: int, at: _Places, planes: Floats | None, caps: tuple[bool, bool]
 ) -> Floats:
-    """The depth of a solid's surface at each place, `NO_DEPTH` beside it."""
+    """Return the depth of a solid's surface at each place, or `NO_DEPTH`."""
     if planes is None:
         return _nearer_root(at.evaluate(seen.ball_polynomials[number, seen.larger_ball[number]]), False)
     z = _nearer_root(planes, seen.inside_out[number])
     _keep_between_ends(z, planes, seen.rise[number])
     for end in (0, 1):
-        if caps[end] and (some := at.cap(end)) is not None:
-            np.fmax(
-                z[some], _nearer_root(at.subset(some).evaluate(seen.ball_polynomials[number, end]), False), out=z[some]
-            )
+        if caps[end] and (window := at.cap(end)) is not None:
+            ball = _nearer_root(at.subset(window).evaluate(seen.ball_polynomials[number, end]), False)
+            np.fmax(z[window], ball, out=z[window])
     return z
 
 
 def _keep_between_ends(z: Floats, planes: Floats, rise: float) -> None:
+    """Remove what is beyond the ends of a cone's axis."""
     along = z * np.float32(rise)
     along += planes[:, 2]
     along -= np.float32(0.5)
@@ -272,7 +277,7 @@ def _is_beyond(cut: list[float], at: _Places, z: Floats) -> npt.NDArray[np.bool_
 
 
 def _back_depth(seen: ProjectedSolids, number: int, at: _Places, planes: Floats | None) -> Floats:
-    """The depth of the far wall, seen from within: what shows where the front is cut away."""
+    """Return the depth of the back wall, which is visible where the front is cut off."""
     if planes is None:
         return _nearer_root(at.evaluate(seen.ball_polynomials[number, 0]), True)
     z = _nearer_root(planes, not seen.inside_out[number])
@@ -280,10 +285,10 @@ def _back_depth(seen: ProjectedSolids, number: int, at: _Places, planes: Floats 
     return z
 
 
-def _nearer_root(values: Floats, turned: bool) -> Floats:
-    """The nearer root at each place from the values of disc and b (H×2…×W), `NO_DEPTH` where there is none."""
+def _nearer_root(values: Floats, inside_out: bool) -> Floats:
+    """Return the nearer root at each place from the values of disc and b (H×2…×W), or `NO_DEPTH`."""
     z: Floats = np.sqrt(values[:, 0])
-    if turned:
+    if inside_out:
         np.negative(z, out=z)
     z -= values[:, 1]
     return z
