@@ -1,8 +1,18 @@
-"""Drawn people with exact key points: the performer, the starter library's pictures, and what they are made of.
+"""Drawn people with exact key points: the performer of the demo, and the pictures of the starter library.
 
-`stance` (angles and limits; `ease`: how people vary them) → `skeleton` (3-D, on the floor) → `body`, `head`, `props`
-(solids) → `forms`, `solids` (what a `camera` sees of them) → `shade`, `edges`, `shadow` (light and lines, in one of
-the `styles`) → `paint` (on a background of `indoors` or `outdoors`) → `pictures` (who, where, from which `view`).
+In reading order, from an angle to a picture:
+
+- `stance`: the angles of all joints, with their limits. `movement` writes named stances down; `ease` varies them.
+- `daily`, `life`, `sports`, `stage`: the repertoire, 367 named movements.
+- `skeleton`: from a stance to the 3-D places of the joints, with the figure on the floor.
+- `look`, `wardrobe`: skin, hair and clothes.
+- `body`, `head`, `props`, `rides`: the solids of a dressed person and of what they hold, sit on or stand on.
+- `projection`: the camera. `forms` projects solids, and `solids` draws them into a depth buffer.
+- `shade`, `face`, `edges`, `shadow`: light, faces, contours and shadows, in one of the `styles`.
+- `brush`, `indoors`, `outdoors`: backgrounds.
+- `painting`: all of this in one picture.
+- `view`, `starter_pictures`: random people, views and scenes for the starter library (`draw_picture`).
+- `routine`: the performer's film (`perform`).
 """
 
 from models.figures.routine import perform

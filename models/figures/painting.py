@@ -1,4 +1,4 @@
-"""Paints people on a background: light and shade, faces, contours, shadows, and what is seen of each key point."""
+"""Paint people on a background with light and shade, faces, contours and shadows; find their visible key points."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from models.figures.styles import SOFT, Style
 from models.pose import Image
 
 OCCLUSION_DEPTHS: Final = (0.05, 0.05, 0.05, 0.09, 0.09)
-"""How many metres before nose, eyes and ears something must be to hide them (hair may lie over an ear)."""
+"""Metres in front of nose, eyes and ears at which a surface hides them. Ears get more, because hair may cover them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """Somebody in a scene, with what they hold or sit on."""
+    """A person in a scene, with the props that they hold or sit on."""
 
     skeleton: Skeleton
     look: Look
@@ -38,7 +38,7 @@ class Person:
 
 
 class Painting(NamedTuple):
-    """A picture, and which of each person's key points are seen in it (17 truths each)."""
+    """A picture, and which of each person's key points are visible in it (17 booleans each)."""
 
     picture: Image
     seen: list[npt.NDArray[np.bool_]]
@@ -53,20 +53,20 @@ def paint(
     shadow_strength: float = 1.0,
     quick: bool = False,
 ) -> Painting:
-    """A picture of people before a background, H×W×3.
+    """Return a picture of people in front of a background, H×W×3.
 
-    `shadow_strength` is how dark their shadows on the floor are, in parts of the style's; a `quick` one has hands with fewer
-    fingers and blurred edges: for a film.
+    `shadow_strength` is the darkness of their shadows on the floor, relative to the style's. A `quick` picture, for a
+    film, has hands with fewer fingers and blurred edges.
     """
     height, width = background.shape[:2]
     picture = cast_shadow(background, [person.skeleton for person in people], camera, style, shadow_strength)
     solids = Solids()
     for number, person in enumerate(people):
-        tailor = FigureBuilder(solids, person.skeleton, person.look, number * MATERIALS_PER_PERSON, not quick)
-        add_body(tailor)
-        add_head(tailor)
+        builder = FigureBuilder(solids, person.skeleton, person.look, number * MATERIALS_PER_PERSON, not quick)
+        add_body(builder)
+        add_head(builder)
         for prop in person.props:
-            add_prop(tailor, prop)
+            add_prop(builder, prop)
     scale = float(camera.pixels_per_metre(np.zeros(1))[0])
     lifted = style.layer_gap * 1.7 * scale
     forms = solids.project(camera)
@@ -81,9 +81,8 @@ def paint(
     part = picture[buffers.top : buffers.top + rows, buffers.left : buffers.left + columns]
     drawn = np.ascontiguousarray(part)
     lit = extract_surface(buffers, camera)
-    drawn.reshape(-1, 3)[lit.pixel_indices] = shade_surface(
-        lit, np.concatenate([one.look.palette() for one in people]), style
-    )
+    palette = np.concatenate([person.look.palette() for person in people])
+    drawn.reshape(-1, 3)[lit.pixel_indices] = shade_surface(lit, palette, style)
     for number, person in enumerate(people):
         paint_face(drawn, buffers, person.skeleton, person.look, camera, number * MATERIALS_PER_PERSON)
     if lifted >= 1:
@@ -99,7 +98,10 @@ def paint(
 
 
 def _seen_keypoints(buffers: Buffers, person: Person, camera: Camera, width: int, height: int) -> npt.NDArray[np.bool_]:
-    """Which key points are in the picture, and of the face's those that nothing hides: as people label photos."""
+    """Return which key points are in the picture, without those of the face that something hides.
+
+    This is how people label photos.
+    """
     places = camera.to_camera(person.skeleton.keypoints())
     pixels = np.round(camera.to_pixels(places)).astype(int)
     inside = ((pixels >= 0) & (pixels < (width, height))).all(1) & (places[:, 2] < camera.near_limit)

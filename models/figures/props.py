@@ -1,4 +1,4 @@
-"""What people hold with care, swing or throw; see `rides` for the rest."""
+"""Props that people swing, throw or hold with care; `rides` has the others."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from models.figures.skeleton import Vector
 
 MAIN, ACCENT = Material.PROP, Material.PROP_ACCENT
 
-
 PROP_HEIGHTS: Final[dict[Prop, float]] = {"skateboard": 0.10, "surfboard": 0.05, "board": 0.035, "skis": 0.03}
-"""Metres that a prop raises whoever stands on it."""
+"""Metres by which a prop raises the person who stands on it."""
 
 
 def add_prop(t: FigureBuilder, prop: Prop) -> None:
-    """Adds one prop."""
+    """Add one prop."""
     grip, along = _grip(t)
     if prop == "racket":
         _add_racket(t, grip, along)
@@ -39,15 +38,15 @@ def add_prop(t: FigureBuilder, prop: Prop) -> None:
 
 
 def _grip(t: FigureBuilder) -> tuple[Vector, Vector]:
-    """Where the right hand closes, and which way a stick in it points."""
+    """Return where the right hand closes, and the direction of a stick in it."""
     frame = t.frames["right_hand"]
     grip = t.points["right_hand"] + frame @ (np.array([0.018, 0.01, 0.0]) * t.scale)
-    way = frame @ np.array([0.0, -0.62, 0.78])
-    return grip, way / np.linalg.norm(way)
+    direction = frame @ np.array([0.0, -0.62, 0.78])
+    return grip, direction / np.linalg.norm(direction)
 
 
 def _axes_along(y: Vector, near: Vector) -> Vector:
-    """Axes with y along one direction and z as near as can be to another."""
+    """Return axes with y along one direction and z as near as possible to another."""
     x = np.cross(y, near)
     x = x / max(float(np.linalg.norm(x)), 1e-9)
     return np.column_stack([x, y, np.cross(x, y)])

@@ -1,4 +1,4 @@
-"""What people carry in one hand, sit on and stand on."""
+"""Props that people carry in one hand, sit on or stand on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ UP = np.array([0.0, 1.0, 0.0])
 
 
 def _level_axes(way: Vector) -> Vector:
-    """Axes that stand upright and look along a direction: x, y, z as columns."""
+    """Return upright axes whose z is along a direction: x, y, z as columns."""
     ahead = way * (1, 0, 1)
     ahead = ahead / max(float(np.linalg.norm(ahead)), 1e-6)
     return np.column_stack([np.cross(UP, ahead), UP, ahead])
 
 
 def prop_outline(body: Skeleton, props: Sequence[Prop]) -> Vector:
-    """Places, N×3 metres, that a picture needs so that it holds the long things that people hold and stand on."""
+    """Return the ends of long props, N×3 metres, which must be in the picture."""
     places: list[Vector] = []
     hand, across = body.points["right_hand"], body.frames["pelvis"][:, 0]
     for prop in props:
@@ -50,7 +50,7 @@ def prop_outline(body: Skeleton, props: Sequence[Prop]) -> Vector:
 
 
 def add_held_prop(t: FigureBuilder, prop: Prop) -> None:
-    """Adds what hangs from a hand or is held upright in it."""
+    """Add a prop that hangs from a hand or is upright in it."""
     hand, frame = t.points["right_hand"], t.frames["right_hand"]
     ahead = _level_axes(t.frames["pelvis"][:, 2])
     grip = hand + frame @ np.array([0.022, -0.012, 0.0]) * t.scale
@@ -88,7 +88,7 @@ def add_held_prop(t: FigureBuilder, prop: Prop) -> None:
 
 
 def add_support(t: FigureBuilder, prop: Prop) -> None:
-    """Adds what bears somebody's weight."""
+    """Add a prop that carries the person's weight."""
     if prop == "skis":
         _add_skis(t)
     elif prop in ("skateboard", "board", "surfboard"):
@@ -118,8 +118,8 @@ def _add_chair(t: FigureBuilder) -> None:
     u, top, axes = t.scale, _seat_centre(t), _level_axes(t.frames["pelvis"][:, 2])
 
     def at(x: float, y: float, z: float) -> Vector:
-        found: Vector = top + axes @ (np.array([x, y, z]) * u)
-        return found
+        point: Vector = top + axes @ (np.array([x, y, z]) * u)
+        return point
 
     t.add(
         MAIN, at(-0.09, -0.01, 0.05), at(0.09, -0.01, 0.05), (0.20 * u, 0.20 * u), frame=axes, squash=(0.6, 0.16, 1.0)
@@ -140,8 +140,8 @@ def _add_wheelchair(t: FigureBuilder) -> None:
     floor = float(top[1])
 
     def at(x: float, y: float, z: float) -> Vector:
-        found: Vector = top + axes @ (np.array([x, y, z]) * u)
-        return found
+        point: Vector = top + axes @ (np.array([x, y, z]) * u)
+        return point
 
     t.add(
         MAIN, at(-0.08, -0.01, 0.06), at(0.08, -0.01, 0.06), (0.20 * u, 0.20 * u), frame=axes, squash=(0.6, 0.14, 1.0)
@@ -169,7 +169,7 @@ def _add_board(t: FigureBuilder, prop: Prop) -> None:
     middle, way = (balls[0] + balls[1]) / 2, balls[0] - balls[1]
     if float(np.linalg.norm(way * (1, 0, 1))) < 0.12:
         way = t.frames["pelvis"][:, 2]
-    if prop != "board":  # in the air a board is tied to the feet; on the ground it is level
+    if prop != "board":  # a snowboard is strapped to the feet; the others stay level
         way, middle = way * (1, 0, 1), middle * (1, 0, 1) + UP * min(float(ball[1]) for ball in balls)
     along = way / np.linalg.norm(way)
     side = np.cross(UP, along)

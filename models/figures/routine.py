@@ -1,7 +1,7 @@
-"""The performer: one friendly figure in a room before a camera, who moves through many poses, leaves, and comes back.
+"""The performer: a friendly figure in front of a camera, who moves through many poses, leaves, and comes back.
 
-It is what a webcam sees of a visitor, and not mirrored: the left hand of somebody who faces the camera is on the
-picture's right. Everything is a function of the time, so a test and a demonstration see the same.
+The picture is a camera's, so it is not mirrored: the performer's left hand is on the right of the picture. Everything
+is a function of the time, so tests and the demo show the same.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.figures import indoors
 from models.figures.brush import add_haze
+from models.figures.indoors import paint_room
 from models.figures.look import Look
 from models.figures.painting import Person, paint
 from models.figures.projection import Camera
@@ -33,20 +33,20 @@ LOOK: Final = Look(
     legs="trousers", hem=1.96, loose=0.25, fit=0.3, sleeves=0.55,
 )  # fmt: skip
 CAMERA_DISTANCE: Final = 3.2
-"""How far before the figure's place the camera stands, in metres …"""
+"""Metres from the camera to the performer's place."""
 CAMERA_HEIGHT: Final = 1.12
-"""… and how high."""
+"""Metres from the floor to the camera."""
 MIN_VISIBLE_SIZE: Final = (2.05, 2.42)
-"""How wide and how high a piece of the world, in metres at the figure's place, is in the picture at least."""
+"""Width and height in metres, at the performer's place, that are in the picture at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cue:
-    """What comes next: a pose by its title, taken in `transition` seconds and held for `hold`, at a place on the floor.
+    """The next pose by its title: `transition` seconds to take it, `hold` seconds to keep it.
 
-    `x` is metres to the performer's left, `z` towards the camera,
-    `turn` degrees to the left; `sway` names angles that
-    go to and fro meanwhile, in degrees; a `walk` goes there on foot.
+    `x` is the place in metres to the performer's left, `z` in metres towards the camera, `turn` in degrees to the left.
+    `sway` names angles that swing by some degrees during the hold, `rate` times a second. With `walk` the performer
+    walks to the place.
     """
 
     title: str
@@ -110,68 +110,65 @@ CUES: Final[tuple[_Cue, ...]] = (
     _Cue("Open arms", 1.0, 1.2),
 )
 CYCLE_SECONDS: Final = sum(cue.transition + cue.hold for cue in CUES)
-"""Seconds until it begins again."""
+"""Seconds after which the performance repeats."""
 _STARTS: Final = [0.0, *accumulate(cue.transition + cue.hold for cue in CUES)]
 _STANCES: Final = {movement.title: movement.stance for movement in REPERTOIRE}
 STEP_LENGTH: Final = 0.62
-"""Metres to a step."""
+"""Metres of one step."""
 
 
 def perform(seconds: float, width: int, height: int) -> tuple[Image, Pose]:
-    """The performer at a time, as a camera of `width`×`height` pixels sees it, and its exact pose.
+    """Return the performer at a time, in a picture of `width`×`height` pixels, and the exact pose.
 
-    A key point's score is 1 where it is seen in the picture and 0 elsewhere.
+    The score of a key point is 1 if it is visible in the picture, else 0.
     """
-    made = skeleton_at(seconds)
+    skeleton = skeleton_at(seconds)
     camera = _camera(width, height)
-    painting = paint(_background(width, height), [Person(made, LOOK)], camera, shadow_strength=0.85, quick=True)
-    xy = camera.project(made.keypoints()).astype(np.float32)
+    painting = paint(_background(width, height), [Person(skeleton, LOOK)], camera, shadow_strength=0.85, quick=True)
+    xy = camera.project(skeleton.keypoints()).astype(np.float32)
     seen = painting.seen[0]
     return painting.picture, Pose(xy, seen.astype(np.float32), float(seen.mean()))
 
 
 def skeleton_at(seconds: float) -> Skeleton:
-    """The performer's skeleton at a time, where it stands in the room."""
-    taken, x, z = _stance_at(seconds % CYCLE_SECONDS)
+    """Return the performer's skeleton at a time, at its place in the room."""
+    stance, x, z = _stance_at(seconds % CYCLE_SECONDS)
     breath = math.sin(seconds * 2 * math.pi / 3.7)
-    taken[ANGLE_INDEX["bend"]] += 0.9 * breath
-    taken[ANGLE_INDEX["side"]] += 0.8 * math.sin(seconds * 2 * math.pi / 5.3)
-    made = pose_skeleton(clamp_to_limits(taken), LOOK.build)
-    for name, point in made.points.items():
-        made.points[name] = point + np.array([x, 0.0, z])
-    return made
+    stance[ANGLE_INDEX["bend"]] += 0.9 * breath
+    stance[ANGLE_INDEX["side"]] += 0.8 * math.sin(seconds * 2 * math.pi / 5.3)
+    skeleton = pose_skeleton(clamp_to_limits(stance), LOOK.build)
+    for name, point in skeleton.points.items():
+        skeleton.points[name] = point + np.array([x, 0.0, z])
+    return skeleton
 
 
 def _stance_at(seconds: float) -> tuple[Stance, float, float]:
-    """The stance at a time within the cycle, and where on the floor."""
+    """Return the stance at a time of the cycle, and the place on the floor (x, z)."""
     number = min(bisect_right(_STARTS, seconds) - 1, len(CUES) - 1)
     before, cue = CUES[number - 1], CUES[number]
     since = seconds - _STARTS[number]
     share = _smootherstep(min(since / cue.transition, 1.0))
     x, z = before.x + (cue.x - before.x) * share, before.z + (cue.z - before.z) * share
-    made = _cue_stance(before) * (1 - share) + _cue_stance(cue) * share
+    stance = _cue_stance(before) * (1 - share) + _cue_stance(cue) * share
     if cue.walk:
-        made = _with_steps(made, cue.x - before.x, cue.z - before.z, share, min(since, cue.transition - since, 0.5) * 2)
-    for which, until in ((cue, since - cue.transition), (before, -since)):
-        envelope = (
-            _smootherstep(min(max(until, 0) / 0.3, 1.0)) * _smootherstep(min(max(cue.hold - until, 0) / 0.3, 1.0))
-            if which is cue
-            else 0.0
-        )
-        for number_, (name, swing) in enumerate(which.sway):
-            phase = math.pi if name.startswith("right") and number_ else 0.0
-            made[ANGLE_INDEX[name]] += envelope * swing * math.sin(2 * math.pi * which.rate * until + phase)
-    return made, x, z
+        amount = min(since, cue.transition - since, 0.5) * 2
+        stance = _with_steps(stance, cue.x - before.x, cue.z - before.z, share, amount)
+    held = since - cue.transition
+    envelope = _smootherstep(min(max(held, 0) / 0.3, 1.0)) * _smootherstep(min(max(cue.hold - held, 0) / 0.3, 1.0))
+    for order, (name, swing) in enumerate(cue.sway):
+        phase = math.pi if name.startswith("right") and order else 0.0
+        stance[ANGLE_INDEX[name]] += envelope * swing * math.sin(2 * math.pi * cue.rate * held + phase)
+    return stance, x, z
 
 
 def _cue_stance(cue: _Cue) -> Stance:
-    made = _STANCES[cue.title].copy()
-    made[ANGLE_INDEX["turn"]] += cue.turn
-    return made
+    stance = _STANCES[cue.title].copy()
+    stance[ANGLE_INDEX["turn"]] += cue.turn
+    return stance
 
 
-def _with_steps(made: Stance, x: float, z: float, share: float, amount: float) -> Stance:
-    """Steps on the way: legs and arms swing with the distance gone, the body turns to where it goes."""
+def _with_steps(stance: Stance, x: float, z: float, share: float, amount: float) -> Stance:
+    """Return the stance mixed with walking: legs and arms swing with the distance, and the body turns to its path."""
     amount = _smootherstep(min(max(amount, 0.0), 1.0))
     distance = math.hypot(x, z)
     phase = share * max(round(distance / STEP_LENGTH / 2), 1) * 2 * math.pi
@@ -185,11 +182,11 @@ def _with_steps(made: Stance, x: float, z: float, share: float, amount: float) -
             f"{side}_arm": 17.0, f"{side}_plane": 10 - 70 * swing, f"{side}_elbow": 22.0,
             f"{side}_heel": 20 * max(-swing, 0.0) * (1 - lifted[side]),
         }  # fmt: skip
-    return made * (1 - amount) + make_stance(**angles) * amount
+    return stance * (1 - amount) + make_stance(**angles) * amount
 
 
 def _smootherstep(share: float) -> float:
-    """From 0 to 1 with neither a jerk at the start nor at the end (Perlin's smootherstep)."""
+    """Return Perlin's smootherstep: from 0 to 1 without a jerk at the start or the end."""
     return share**3 * (share * (share * 6 - 15) + 10)
 
 
@@ -204,13 +201,13 @@ def _camera(width: int, height: int) -> Camera:
 
 @cache
 def _background(width: int, height: int) -> Image:
-    """The room, drawn once for each size; not to be written to."""
+    """Return the room, drawn once for each size; the array is read-only."""
     rng = np.random.Generator(np.random.PCG64(6))
     camera = _camera(width, height)
-    made = np.zeros((height, width, 3), np.uint8)
+    room = np.zeros((height, width, 3), np.uint8)
     line = camera.project(np.array([[0.0, 0.0, -1.6]]))[0, 1]
-    indoors.paint_room(made, rng, float(line), camera.horizon())
-    add_haze(made, rng, 1.5)
-    blurred = np.asarray(cv2.GaussianBlur(made, (0, 0), max(height / 480 * 0.9, 0.3)), np.uint8)
+    paint_room(room, rng, float(line), camera.horizon())
+    add_haze(room, rng, 1.5)
+    blurred = np.asarray(cv2.GaussianBlur(room, (0, 0), max(height / 480 * 0.9, 0.3)), np.uint8)
     blurred.setflags(write=False)
     return blurred

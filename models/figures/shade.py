@@ -1,4 +1,4 @@
-"""Light on what was drawn: where surfaces face, how hidden they are, and the colours that a style gives them."""
+"""Light on the drawn surfaces: normals, openness to the light, and the colours that a style gives them."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from models.pose import Floats, Image
 
 TONE_STEPS: Final = 64
 RIM_STEPS: Final = 8
-"""Into how many steps light is divided (powers of two)."""
+"""Steps of light on surfaces, and along outlines (powers of two): the fewer, the smaller the table of colours."""
 MIN_NEARNESS: Final = np.float32(-3)
-"""Metres behind the target where what is nowhere is taken to be."""
+"""Nearness in metres of the empty space, for the light that surroundings take: 3 m behind the target."""
 
 CLOTH_SMOOTHING: Final = 0.022
-"""Metres over which cloth is smooth."""
+"""Metres over which cloth is smoothed."""
 MAX_SMOOTHING: Final = np.float32(0.02)
+"""Metres by which smoothing moves cloth at most."""
 IS_CLOTH: Final = np.isin(
     np.arange(256) % MATERIALS_PER_PERSON, (Material.TOP, Material.SLEEVES, Material.BOTTOM, Material.STRIPES)
 ).astype(np.float32)
-"""1 for each material that is cloth."""
+"""1 for materials that are cloth, 0 for others."""
 RIM_STEP_BY_COSINE: Final = ((1 - np.arange(256) / 255) ** 3 * RIM_STEPS * 0.999).astype(np.uint8)
-"""The step of light around outlines by the cosine between a surface and the camera."""
+"""The step of light along outlines, by the cosine between a surface's normal and the line of sight."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surface:
-    """The N pixels where something was drawn: `pixel_indices` they are in the buffers (flat), what of (`material`), their
-    `normal` (3×N, the camera's axes), and how `openness` they are to the light, 0 to 255."""
+    """The N pixels with a solid: their flat indices in the buffers, materials, normals (3×N, in the camera's axes), and
+    openness to the light (0 to 255)."""
 
     pixel_indices: npt.NDArray[np.intp]
     material: npt.NDArray[np.uint8]
@@ -44,7 +45,7 @@ class Surface:
 
 
 def extract_surface(buffers: Buffers, camera: Camera) -> Surface:
-    """What can be told of the surfaces from how near they are."""
+    """Derive the surface from the nearness of its pixels."""
     where = np.flatnonzero(buffers.material)
     near = _smooth_cloth(buffers, CLOTH_SMOOTHING * float(camera.pixels_per_metre(np.zeros(1))[0])).reshape(-1)
     here, columns = near[where], buffers.nearness.shape[1]
@@ -60,9 +61,9 @@ def extract_surface(buffers: Buffers, camera: Camera) -> Surface:
 
 
 def _smooth_cloth(buffers: Buffers, reach: float) -> Floats:
-    """How near surfaces are, H×W, with cloth smoothed over `reach` pixels: it lies over what a body is put together of.
+    """Return the nearness, H×W, with cloth smoothed over `reach` pixels, because cloth bridges a body's solids.
 
-    It moves by `MAX_SMOOTHING` metres at most, so that one limb before another is not drawn into it.
+    Cloth moves by `MAX_SMOOTHING` metres at most, so that a limb in front of another does not merge with it.
     """
     cloth = IS_CLOTH[buffers.material]
     rows, columns = cloth.shape
@@ -71,12 +72,12 @@ def _smooth_cloth(buffers: Buffers, reach: float) -> Floats:
     near = cv2.resize(buffers.nearness * cloth, half, interpolation=cv2.INTER_AREA)
     near = cv2.GaussianBlur(near, (0, 0), max(reach / 2, 0.5)) / np.maximum(weight, np.float32(1e-3))
     moved = cv2.resize(near, (columns, rows), interpolation=cv2.INTER_LINEAR) - buffers.nearness
-    ironed: Floats = buffers.nearness + np.clip(moved, -MAX_SMOOTHING, MAX_SMOOTHING) * cloth
-    return ironed
+    smoothed: Floats = buffers.nearness + np.clip(moved, -MAX_SMOOTHING, MAX_SMOOTHING) * cloth
+    return smoothed
 
 
 def _slope(near: Floats, here: Floats, where: npt.NDArray[np.intp], step: int) -> Floats:
-    """How much nearer the next pixel is, by whichever neighbour differs less: the other may be beyond an edge."""
+    """Return how much nearer the next pixel is, by the neighbour that differs less: the other may be beyond an edge."""
     after = near.take(where + step, mode="clip")
     after -= here
     before = near.take(where - step, mode="clip")
@@ -85,7 +86,7 @@ def _slope(near: Floats, here: Floats, where: npt.NDArray[np.intp], step: int) -
 
 
 def _ambient_occlusion(buffers: Buffers) -> npt.NDArray[np.uint8]:
-    """How much light the surroundings take because they are nearer, 0 to 191, H×W.
+    """Return how much light nearer surroundings take, 0 to 191, H×W.
 
     From Luft et al., Image Enhancement by Unsharp Masking the Depth Buffer, 2006.
     """
@@ -100,7 +101,7 @@ def _ambient_occlusion(buffers: Buffers) -> npt.NDArray[np.uint8]:
 
 
 def shade_surface(seen: Surface, palette: Floats, style: Style) -> Image:
-    """The colours of a surface, N×3, each material's (M×3) in the light of a style."""
+    """Return the colours of a surface, N×3: those of the palette (M×3) in the light of a style."""
     light = np.array(style.light, np.float32) @ seen.normal
     light *= np.float32(127.5)
     light += np.float32(127.5)
@@ -116,10 +117,10 @@ def shade_surface(seen: Surface, palette: Floats, style: Style) -> Image:
 
 
 def _shade_table(palette: Floats, style: Style) -> Image:
-    """Each material's colour in each tone and rim light, (M·TONES·2·RIMS)×3."""
+    """Return each material's colour in each tone and rim light, (M · TONE_STEPS · 2 · RIM_STEPS)×3."""
     tone = np.linspace(0, 1, TONE_STEPS, dtype=np.float32)[None, :, None, None]
     dark = np.array(style.shade, np.float32)
     rim = np.array(style.rims, np.float32)[:, None] * np.linspace(0, 1, RIM_STEPS, dtype=np.float32)[None, :, None]
-    made = (palette[:, None, None] * (dark + (1 - dark) * tone)) + rim.reshape(1, 1, 2 * RIM_STEPS, 3)
-    shades: Image = np.clip(made + 0.5, 0, 255).astype(np.uint8).reshape(-1, 3)
+    light = (palette[:, None, None] * (dark + (1 - dark) * tone)) + rim.reshape(1, 1, 2 * RIM_STEPS, 3)
+    shades: Image = np.clip(light + 0.5, 0, 255).astype(np.uint8).reshape(-1, 3)
     return shades

@@ -1,4 +1,4 @@
-"""Shadows of bodies on the floor."""
+"""The shadows of people on the floor."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JOINT_WIDTHS: Final = {
     "right_ankle": 0.06, "left_toe": 0.05, "right_toe": 0.05, "left_elbow": 0.05, "right_elbow": 0.05,
     "left_wrist": 0.05, "right_wrist": 0.05,
 }  # fmt: skip
-"""How wide a joint's shadow is, in metres."""
+"""The width of each joint's shadow, in metres."""
 BONES: Final = (
     ("head", "chest"), ("chest", "pelvis"), ("pelvis", "left_knee"), ("pelvis", "right_knee"),
     ("left_knee", "left_ankle"), ("right_knee", "right_ankle"), ("left_ankle", "left_toe"),
@@ -26,13 +26,13 @@ BONES: Final = (
     ("right_elbow", "right_wrist"),
 )  # fmt: skip
 SHADOW_DIRECTION: Final = (0.165, 0.0, -0.19)
-"""How far a shadow falls, for each metre of height, right and back as the camera sees it."""
+"""Metres by which a shadow falls to the right and back in the camera's axes, for each metre of height."""
 
 
 def cast_shadow(
     background: Image, bodies: Sequence[Skeleton], camera: Camera, style: Style, strength: float = 1.0
 ) -> Image:
-    """The background with bodies' shadows on the floor, `strength` times as dark as the style has them."""
+    """Return the background with the bodies' shadows on the floor, `strength` times as dark as the style's."""
     picture = background.copy()
     if strength <= 0 or camera.rotation[2, 1] < 0.01:
         return picture
@@ -58,7 +58,7 @@ def cast_shadow(
 
 
 def _draw_body_shadow(mask: Image, body: Skeleton, camera: Camera) -> tuple[int, int, int, int] | None:
-    """Draws a body laid down on the floor along the light, in half resolution, and returns the box around it."""
+    """Draw a body projected on the floor along the light, at half the size; return the box around it."""
     names = list(JOINT_WIDTHS)
     places = np.array([body.points[name] for name in names])
     floor = places + places[:, 1:2] * (camera.rotation.T @ np.array(SHADOW_DIRECTION))
@@ -69,9 +69,9 @@ def _draw_body_shadow(mask: Image, body: Skeleton, camera: Camera) -> tuple[int,
     pixels = camera.to_pixels(seen) / 2
     scale = dict(zip(names, (camera.pixels_per_metre(seen[:, 2]) / 2).tolist(), strict=True))
     spots = dict(zip(names, np.round(pixels * 16).astype(int).tolist(), strict=True))
-    for one, two in BONES:
-        wide = max(int((JOINT_WIDTHS[one] + JOINT_WIDTHS[two]) * 0.8 * scale[two]), 1)
-        cv2.line(mask, spots[one], spots[two], 255, wide, cv2.LINE_AA, 4)
+    for start, end in BONES:
+        width = max(int((JOINT_WIDTHS[start] + JOINT_WIDTHS[end]) * 0.8 * scale[end]), 1)
+        cv2.line(mask, spots[start], spots[end], 255, width, cv2.LINE_AA, 4)
     room = int(0.2 * max(scale.values())) + 1
     (left, top), (right, bottom) = (edge.astype(int).tolist() for edge in (pixels.min(0) - room, pixels.max(0) + room))
     return left, top, right, bottom

@@ -1,4 +1,4 @@
-"""The repertoire: sport, fitness and martial arts."""
+"""The repertoire: sports, fitness and martial arts."""
 
 from __future__ import annotations
 

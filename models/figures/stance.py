@@ -1,9 +1,9 @@
-"""A stance: one angle for each way a joint can move, with how far it goes.
+"""A stance: an angle for each way in which a joint can move, with its limits.
 
-A stance is a vector of degrees (and a few shares), one for each name in `ANGLE_NAMES`. Every limit is a bound on one angle,
-or on two along a straight line, so a mixture of two stances within the limits is within the limits too: that is what
-lets movements be made by interpolation. Ranges are those of supple people (Norkin & White, Measurement of Joint
-Motion; dancers' hips and spines go further than most).
+A stance is a vector of degrees (and a few shares), one for each name in `ANGLE_NAMES`. Every limit bounds one angle, or
+two along a straight line, so a mixture of two stances within the limits is within them too. That is why movements can
+be made by interpolation. The ranges are those of supple people (Norkin & White, Measurement of Joint Motion; dancers'
+hips and spines have larger ones).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TRUNK_LIMITS: Final = {
     "cock": (-40, 40),  # the head to the left shoulder
     "look": (-80, 80),  # the head to the left
     "lift": (0, 150),  # how high the figure is off the floor, in centimetres
-    "floor": (0, 1),  # 1: settles on the floor as a thing that falls does (planks, sitting, lying)
+    "floor": (0, 1),  # 1: settles on the floor as a falling body does (planks, sitting, lying)
 }
 SIDE_LIMITS: Final = {
     "arm": (0, 180),  # the upper arm, from hanging to straight up
-    "plane": (-95, 140),  # where it is raised to: 0 sideways, 90 ahead, -90 back
+    "plane": (-95, 140),  # the direction it is raised in: 0 sideways, 90 ahead, -90 back
     "roll": (-90, 95),  # the upper arm about its own axis, outwards
     "elbow": (0, 150),
     "palm": (-90, 90),  # the forearm about its own axis: 0 palm to the thigh, 90 palm ahead
@@ -43,7 +43,7 @@ SIDE_LIMITS: Final = {
     "turnout": (-45, 85),  # the leg about its own axis, outwards
     "knee": (0, 155),
     "point": (-40, 65),  # the foot downwards
-    "planted": (0, 1),  # 1: the sole is on the floor, wherever hip and knee have to go for that
+    "planted": (0, 1),  # 1: the sole is on the floor, and hip and knee bend as needed
     "heel": (0, 60),  # how far the heel of a planted foot is raised
 }
 ANGLE_NAMES: Final = (
@@ -55,9 +55,9 @@ ANGLE_INDEX: Final = {name: number for number, name in enumerate(ANGLE_NAMES)}
 LIMITS: Final = np.array([*TRUNK_LIMITS.values(), *SIDE_LIMITS.values(), *SIDE_LIMITS.values()], dtype=float)
 
 MAX_BACKWARD_RAISE: Final = 60.0
-"""How far an arm goes straight back (plane -90); the further it goes sideways the higher it gets, …"""
+"""Degrees to which an arm can be raised straight back (plane -90). The limit grows towards the side, …"""
 FULL_RAISE_PLANE: Final = -20.0
-"""… and from this plane on it goes all the way up."""
+"""… and from this plane on, the arm can be raised all the way."""
 
 _SWAP: Final = [ANGLE_INDEX[f"{side}_{name}"] for side in ("right", "left") for name in SIDE_LIMITS]
 _MIRROR: Final = np.array([*range(len(TRUNK_LIMITS)), *_SWAP])
@@ -67,32 +67,32 @@ _SIGN: Final = np.array(
 
 
 def make_stance(base: Stance | None = None, /, **angles: float) -> Stance:
-    """A stance: `base` (or standing to attention), with some angles of its own.
+    """Return `base` (by default standing to attention) with some angles changed.
 
-    `both_…` sets both sides. Raises KeyError for a name that is no angle.
+    `both_…` sets both sides. Raises KeyError for an unknown angle.
     """
-    made = _ATTENTION.copy() if base is None else base.copy()
+    stance = _ATTENTION.copy() if base is None else base.copy()
     for name, value in angles.items():
         side, _, rest = name.partition("_")
-        for full in (f"left_{rest}", f"right_{rest}") if side == "both" else (name,):
-            made[ANGLE_INDEX[full]] = value
-    return made
+        for full_name in (f"left_{rest}", f"right_{rest}") if side == "both" else (name,):
+            stance[ANGLE_INDEX[full_name]] = value
+    return stance
 
 
 def clamp_to_limits(stance: Stance) -> Stance:
-    """The nearest stance that joints allow, angle by angle."""
-    kept = np.clip(stance, LIMITS[:, 0], LIMITS[:, 1])
+    """Return the nearest stance that joints allow, angle by angle."""
+    clamped = np.clip(stance, LIMITS[:, 0], LIMITS[:, 1])
     for side in ("left", "right"):
-        share = min(1.0, (kept[ANGLE_INDEX[f"{side}_plane"]] + 90) / (FULL_RAISE_PLANE + 90))
+        share = min(1.0, (clamped[ANGLE_INDEX[f"{side}_plane"]] + 90) / (FULL_RAISE_PLANE + 90))
         highest = MAX_BACKWARD_RAISE + (LIMITS[ANGLE_INDEX[f"{side}_arm"], 1] - MAX_BACKWARD_RAISE) * share
-        kept[ANGLE_INDEX[f"{side}_arm"]] = min(kept[ANGLE_INDEX[f"{side}_arm"]], highest)
-    return kept
+        clamped[ANGLE_INDEX[f"{side}_arm"]] = min(clamped[ANGLE_INDEX[f"{side}_arm"]], highest)
+    return clamped
 
 
 def mirrored(stance: Stance) -> Stance:
-    """The stance seen in a mirror: left does what right did."""
-    made: Stance = stance[_MIRROR] * _SIGN
-    return made
+    """Return the mirror image of a stance, with left and right swapped."""
+    mirror_image: Stance = stance[_MIRROR] * _SIGN
+    return mirror_image
 
 
 _ATTENTION: Final = np.zeros(len(ANGLE_NAMES))

@@ -1,4 +1,4 @@
-"""Ways to illustrate: how light becomes colour, whether there are contours, and what becomes of the background."""
+"""Styles of illustration: how light becomes colour, whether there are contours, and how the background changes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ ByteTable = Image
 class Style:
     """How a picture is illustrated.
 
-    `light` (3, of unit length, the camera's axes) is where the light is; `tone` how bright a surface is by the cosine
-    between the two (-1 to 1 in 256 steps), `steps` what becomes of that brightness where it is darkened by what is
-    near; `shade` is what is left of a colour in full shade; `rims` the light around the outlines on the light's side
-    and on the other; `line_colour` the contours' colour, `line_width` (pixels for each pixel of a person's height of 1,000) their
-    width; `layer_gap` how far in shares of a person's height the layers lie above each other, as cut paper does;
-    `ground` how dark shadows on the floor are, and `crisp` that they have an edge.
+    `light` is the direction of the light (3, of unit length, in the camera's axes). `tone` is a surface's brightness by
+    the cosine between its normal and the light (-1 to 1 in 256 steps); `steps` maps that brightness, once surroundings
+    have darkened it, to the final one. `shade` is the share of a colour that is left in full shade; `rims` is the light
+    added along the outlines, on the light's side and on the other.
+
+    `line_colour` is the colour of contours (None: no contours), and `line_width` their width in thousandths of a
+    person's height. `layer_gap` is the distance between layers of cut paper, as a share of a person's height. `shadow`
+    is the darkness of shadows on the floor; in a `crisp` style they have sharp edges.
     """
 
     light: tuple[float, float, float]
@@ -42,24 +44,25 @@ class Style:
 
 
 def _table(values: Numbers) -> ByteTable:
-    """256 shares of 0 to 1 as bytes."""
+    """Convert 256 shares from 0 to 1 to bytes."""
     return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _smooth(low: float, high: float) -> ByteTable:
-    """Brightness that rises softly between two cosines."""
+    """Return a brightness that rises smoothly between two cosines."""
     share = np.clip((np.linspace(-1, 1, 256) - low) / (high - low), 0, 1)
     return _table(share * share * (3 - 2 * share))
 
 
-def _stepped(*at: float) -> ByteTable:
-    """Brightness in equal steps, each of which begins at a share of the light."""
-    return _table(np.sum([np.clip((np.linspace(0, 1, 256) - edge) * 40 + 0.5, 0, 1) for edge in at], axis=0) / len(at))
+def _stepped(*edges: float) -> ByteTable:
+    """Return a brightness in equal steps, which begin at the given shares of the light."""
+    steps = [np.clip((np.linspace(0, 1, 256) - edge) * 40 + 0.5, 0, 1) for edge in edges]
+    return _table(np.sum(steps, axis=0) / len(edges))
 
 
 _AS_IS: Final = np.arange(256, dtype=np.uint8)
 _LEFT: Final = (-0.42, 0.55, 0.722)
-"""Upper left, before the figure."""
+"""The direction to the upper left, in front of the figure."""
 
 SOFT: Final = Style(light=_LEFT, tone=_smooth(-0.20, 0.60), steps=_AS_IS)
 """Light and shade as on clay."""
@@ -67,7 +70,7 @@ POSTER: Final = Style(
     light=(-0.62, 0.52, 0.587), tone=_smooth(-0.8, 0.9), steps=_stepped(0.22, 0.46, 0.86), shade=(0.44, 0.38, 0.52),
     rims=((0, 0, 0), (0, 0, 0)), shadow=0.40, crisp=True,
 )  # fmt: skip
-"""Flat colours in light and in shade, as printed in few inks."""
+"""Flat colours in light and shade, as if printed with few inks."""
 INK: Final = Style(
     light=_LEFT, tone=_smooth(-0.5, 0.7), steps=_AS_IS, shade=(0.50, 0.47, 0.60), rims=((30, 30, 30), (0, 0, 0)),
     line_colour=(44, 38, 46), line_width=2.0, shadow=0.28,
@@ -77,17 +80,17 @@ PAPER: Final = Style(
     light=_LEFT, tone=_smooth(-0.5, 0.8), steps=_table(0.1 + 0.9 * _stepped(0.15, 0.35, 0.6, 0.85) / 255),
     shade=(0.52, 0.48, 0.58), rims=((50, 50, 46), (0, 0, 0)), layer_gap=0.012, shadow=0.34, crisp=True,
 )  # fmt: skip
-"""Layers of coloured paper, each of which throws a shadow on the next."""
+"""Layers of coloured paper, each with a shadow on the next."""
 NIGHT: Final = Style(
     light=(-0.80, 0.45, 0.397), tone=_smooth(-0.5, 0.9), steps=_AS_IS, shade=(0.34, 0.34, 0.52),
     rims=((120, 74, 40), (18, 76, 150)), shadow=0.5,
 )  # fmt: skip
-"""Warm light from one side and cold from the other, after dark."""
+"""Night, with warm light from one side and cold light from the other."""
 
 PAPER_WHITE: Final[Colour] = (250, 245, 234)
 
 Palette = tuple[Colour, ...]
-"""Four colours from dark to light, then two that stand out from them."""
+"""Four colours from dark to light, then two that contrast with them."""
 
 PALETTES: Final[tuple[Palette, ...]] = (
     ((31, 42, 68), (72, 104, 138), (168, 196, 200), (245, 232, 208), (232, 106, 74), (244, 178, 80)),
@@ -102,25 +105,25 @@ PALETTES: Final[tuple[Palette, ...]] = (
 
 
 def recolour_clothes(look: Look, palette: Palette, rng: np.random.Generator, style: Style) -> Look:
-    """Somebody's clothes in a picture's colours: what stands out above, what is quiet below.
+    """Return the look in a picture's colours: mostly contrasting ones above, quiet ones below.
 
-    Where a style gives the background the quiet colours, nothing above is of them.
+    A crisp style gives the quiet colours to the background, so nothing above has one there.
     """
-    dark, middle, pale, light, one, two = palette
-    tops = [one, two, light, pale, middle]
+    dark, middle, pale, light, first, second = palette
+    tops = [first, second, light, pale, middle]
     top = tops[int(rng.choice(5, p=(0.55, 0.45, 0, 0, 0) if style.crisp else (0.34, 0.26, 0.18, 0.10, 0.12)))]
     bottoms = [colour for colour in (dark, middle, pale, light) if colour != top]
     bottom = bottoms[int(rng.choice(3, p=(0.6, 0.25, 0.15)))]
-    stripes = light if look.stripes and top != light else two if look.stripes else None
-    look = replace(look, prop_colours=((one, light), (two, dark), (middle, light))[int(rng.integers(3))])
+    stripes = light if look.stripes and top != light else second if look.stripes else None
+    look = replace(look, prop_colours=((first, light), (second, dark), (middle, light))[int(rng.integers(3))])
     belted = look.belt is not None and look.top == look.bottom
     if belted:  # a suit keeps its white
-        return replace(look, belt=one)
-    return replace(look, top=top, bottom=bottom, stripes=stripes, hat=two if top != two else one)
+        return replace(look, belt=first)
+    return replace(look, top=top, bottom=bottom, stripes=stripes, hat=second if top != second else first)
 
 
 def style_background(style: Style, picture: Image, palette: Palette, rng: np.random.Generator) -> Image:
-    """The background in the manner of a style, H×W×3."""
+    """Return the background in a style, H×W×3."""
     if style is POSTER:
         return _map_to_palette(picture, palette[:4], sharp=True)
     if style is PAPER:
@@ -134,7 +137,7 @@ def style_background(style: Style, picture: Image, palette: Palette, rng: np.ran
 
 
 def _map_to_palette(picture: Image, colours: Palette, sharp: bool) -> Image:
-    """Colours by how light the picture is: evenly from dark to light, or in steps."""
+    """Map the picture's brightness to colours from dark to light, evenly or (`sharp`) in steps."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     at = np.linspace(-0.35, len(colours) - 0.75, 256)
     if sharp:
@@ -144,12 +147,12 @@ def _map_to_palette(picture: Image, colours: Palette, sharp: bool) -> Image:
     return np.asarray(cv2.LUT(cv2.merge([grey] * 3), (table + 0.5).astype(np.uint8)[None]), np.uint8)
 
 
-def _mix_images(one: Image, two: Image, share: float) -> Image:
-    return np.asarray(cv2.addWeighted(one, 1 - share, two, share, 0), np.uint8)
+def _mix_images(first: Image, second: Image, share: float) -> Image:
+    return np.asarray(cv2.addWeighted(first, 1 - share, second, share, 0), np.uint8)
 
 
 def _apply_wash(picture: Image, rng: np.random.Generator) -> Image:
-    """A pale wash that leaves the paper's edges bare."""
+    """Return the picture as a pale wash that leaves the paper bare at its edges."""
     height, width = picture.shape[:2]
     small = (width // 4, height // 4)
     rough = cv2.resize(rng.random((9, 13)).astype(np.float32), small, interpolation=cv2.INTER_CUBIC)

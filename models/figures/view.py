@@ -1,4 +1,4 @@
-"""From where a picture is taken, and how much of whoever is in it."""
+"""From where a picture shows people, and how much of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from models.figures.skeleton import Skeleton, Vector, pose_skeleton
 from models.figures.stance import ANGLE_INDEX
 
 PICTURE_SIZES: Final = ((1024, 768), (1024, 768), (1024, 682), (1024, 682), (1088, 612), (768, 1024), (682, 1024))
-"""Widths and heights of pictures, by how often: most are landscape, as most displays are."""
+"""Widths and heights of pictures, equally likely: most are landscape, as most displays are."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A picture's size in pixels, the camera's place (degrees, metres) and what it shows: whole, knees or waist."""
+    """A picture's size in pixels, the camera's place (degrees, metres) and the crop: "whole", "knees" or "waist"."""
 
     width: int
     height: int
@@ -31,7 +31,7 @@ class View:
 
 
 def choose_view(rng: np.random.Generator, movement: Movement) -> View:
-    """A view of a movement by chance: mostly from the front, now and then from all sides."""
+    """Return a random view of a movement: mostly from the front, sometimes from any side."""
     width, height = PICTURE_SIZES[int(rng.integers(len(PICTURE_SIZES)))]
     draw = rng.random()
     if draw < 0.48:
@@ -42,7 +42,7 @@ def choose_view(rng: np.random.Generator, movement: Movement) -> View:
         azimuth = float(rng.choice([-1, 1]) * rng.uniform(60, 110))
     else:
         azimuth = float(rng.uniform(110, 250))
-    if _is_lying(movement) and rng.random() < 0.8:  # from the head or the feet nobody would know what it is
+    if _is_lying(movement) and rng.random() < 0.8:  # from head or feet the pose is unrecognisable
         azimuth = float(rng.choice([-1, 1]) * rng.uniform(45, 105))
         width, height = max(width, height), min(width, height)
     azimuth += float(movement.stance[ANGLE_INDEX["turn"]]) * 0.6
@@ -62,17 +62,17 @@ def _is_lying(movement: Movement) -> bool:
 def aim_camera(
     rng: np.random.Generator, skeletons: Sequence[Skeleton], view: View, extra_points: Sequence[Vector] = ()
 ) -> Camera:
-    """A camera that has the people, or their upper part, in the picture as large as they fit, near the middle.
+    """Return a camera that shows the people, or their upper part, near the middle and as large as they fit.
 
-    `extra_points` are more places, N×3 each, that a whole picture has in it: what people hold.
+    `extra_points` are more points, N×3 each, that must be in a picture of whole people: the ends of their props.
     """
-    places = np.concatenate([_outline(one) for one in skeletons])
-    whole = view.crop == "whole" or not all(is_upright(one) for one in skeletons)
+    places = np.concatenate([_outline(skeleton) for skeleton in skeletons])
+    whole = view.crop == "whole" or not all(is_upright(skeleton) for skeleton in skeletons)
     if whole:
         places = np.concatenate([places, *extra_points])
     else:
         cut = "knee" if view.crop == "knees" else "hip"
-        lowest = min(float(one.points[f"{side}_{cut}"][1]) for one in skeletons for side in ("left", "right"))
+        lowest = min(float(body.points[f"{side}_{cut}"][1]) for body in skeletons for side in ("left", "right"))
         places = places[places[:, 1] > lowest - 0.06]
     middle = (places.min(0) + places.max(0)) / 2
     trial = Camera.around(
@@ -88,17 +88,18 @@ def aim_camera(
 
 
 def is_upright(skeleton: Skeleton) -> bool:
-    """Whether somebody stands or kneels upright."""
+    """Return whether a person stands or kneels upright."""
     return bool(
         skeleton.points["neck"][1] - skeleton.points["pelvis"][1] > 0.30 and skeleton.points["pelvis"][1] > 0.55
     )
 
 
-def _outline(one: Skeleton) -> Vector:
-    """Places around a body that a picture should hold."""
-    size = 0.13 * one.build.scale * one.build.head
-    head = one.points["head"] + np.array([[0, size, 0], [size * 0.8, 0, 0], [-size * 0.8, 0, 0]])
-    joints = np.array([point for name, point in one.points.items() if name not in ("pelvis", "waist", "chest", "head")])
-    hands = [one.points[f"{side}_hand"] - one.frames[f"{side}_hand"][:, 1] * 0.09 for side in ("left", "right")]
+def _outline(body: Skeleton) -> Vector:
+    """Return points around a body that must be in the picture, N×3 metres."""
+    size = 0.13 * body.build.scale * body.build.head
+    head = body.points["head"] + np.array([[0, size, 0], [size * 0.8, 0, 0], [-size * 0.8, 0, 0]])
+    inner = ("pelvis", "waist", "chest", "head")
+    joints = np.array([point for name, point in body.points.items() if name not in inner])
+    hands = [body.points[f"{side}_hand"] - body.frames[f"{side}_hand"][:, 1] * 0.09 for side in ("left", "right")]
     room = np.array([0, 0.03, 0])
     return np.concatenate([joints - room, joints + room, head, hands])

@@ -1,4 +1,4 @@
-"""Who there is and what they wear: builds, skins, hair and outfits to draw somebody from, by chance."""
+"""The people of the starter library: builds, skin and hair colours, and outfits to choose from at random."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BUILDS: Final[dict[str, Build]] = {
     "child": Build(height=1.28, head=1.36, shoulders=0.150, hips=0.088, chest=0.96, belly=1.0, seat=0.94,
     limbs=0.92, legs=0.93, arms=0.94),
 }  # fmt: skip
-"""Metres for whoever is of the average height: `shoulders` and `hips` grow with the height."""
+"""`shoulders` and `hips` are in metres for a person of average height; they grow with the height."""
 SHORT_HAIR_STYLES: Final[tuple[HairStyle, ...]] = ("short", "side", "cropped", "curls", "bald", "cap", "beanie", "afro")
 LONG_HAIR_STYLES: Final[tuple[HairStyle, ...]] = (
     "bob",
@@ -68,7 +68,7 @@ SHOE_COLOURS: Final[tuple[Colour, ...]] = (
 
 
 def choose_look(rng: np.random.Generator, kind: Kind = "everyday") -> Look:
-    """One person by chance, dressed for what they do."""
+    """Return a random person, dressed for a kind of movement."""
     name = str(rng.choice(list(BUILDS)))
     child, woman = name in ("child", "youth"), "woman" in name or (name in ("child", "youth") and rng.random() < 0.5)
     build = BUILDS[name]
@@ -98,7 +98,7 @@ def choose_look(rng: np.random.Generator, kind: Kind = "everyday") -> Look:
 
 
 def choose_outfit(rng: np.random.Generator, look: Look, kind: Kind, woman: bool) -> Look:
-    """The same person in an outfit by chance."""
+    """Return the person in a random outfit for a kind of movement."""
     top, bottom = _pick(rng, VIVID_COLOURS), _pick(rng, QUIET_COLOURS)
     if np.abs(np.subtract(top, bottom)).sum() < 60:
         top = (236, 128, 58)
