@@ -40,6 +40,8 @@ VERSION: Final = 1
 """Version of the table. A journal of another version is not used."""
 
 DATABASE: Final = "looked.sqlite"
+"""The database's file name. Files and columns keep the names they had when a scan was called a look, so that this
+version also finds and clears old journals."""
 
 MIN_WORK_SECONDS: Final = 60.0
 """Seconds of scanning that are worth keeping: a build that is stopped with less leaves no journal behind."""

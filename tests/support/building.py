@@ -1,6 +1,6 @@
-"""A build in a process of its own, for tests that end it: `python building.py PHOTOS OUT WORKERS [DEADLY]`.
+"""A build in its own process, for tests that kill it: `python building.py PHOTOS OUT WORKERS [MOMENT]`.
 
-Prints each word of progress. DEADLY (module:function:before or after) is where it kills itself.
+Prints every progress report. MOMENT (module:function:before or after) is where the build kills itself.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from index.build.scan import ScanSettings
 from tests.support.finders import LoggingFinder
 
 
-def main(photos: str, out: str, workers: str, deadly: str = "") -> None:
-    if deadly:
-        module, name, when = deadly.split(":")
-        found = importlib.import_module(module)
-        setattr(found, name, kill_around(getattr(found, name), when))
+def main(photos: str, out: str, workers: str, moment: str = "") -> None:
+    if moment:
+        module_name, name, when = moment.split(":")
+        module = importlib.import_module(module_name)
+        setattr(module, name, kill_around(getattr(module, name), when))
     settings, options = ScanSettings(LoggingFinder, ("m", "1")), BuildOptions(workers=int(workers))
-    report = build([Path(photos)], Path(out), settings, options, print_progress)
-    print("done", report.scanned, report.resumed, flush=True)
+    result = build([Path(photos)], Path(out), settings, options, print_progress)
+    print("done", result.scanned, result.resumed, flush=True)
 
 
-def print_progress(done: int, total: int | None, what: str) -> None:
-    print(what, done, flush=True)
+def print_progress(done: int, total: int | None, step: str) -> None:
+    print(step, done, flush=True)
 
 
-def kill_around(call: Callable[..., Any], when: str) -> Callable[..., Any]:
-    """Ends this process, as `kill -9` does, before or after a call."""
+def kill_around(function: Callable[..., Any], when: str) -> Callable[..., Any]:
+    """Return a function that kills this process, as `kill -9` does, before or after calling `function`."""
 
-    @wraps(call)
-    def ending(*arguments: Any, **named: Any) -> None:
+    @wraps(function)
+    def killing(*args: Any, **kwargs: Any) -> None:
         if when == "after":
-            call(*arguments, **named)
+            function(*args, **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    return ending
+    return killing
 
 
 if __name__ == "__main__":

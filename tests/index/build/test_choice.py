@@ -22,7 +22,7 @@ def picture(number: int, width: int = 640, flipped_bits: int = 0, name: str = ""
     """A picture of a person in a pose of their own; pictures of one number are nearly the same."""
     bits = np.unpackbits(FINGERPRINTS[number])
     bits[::12][:flipped_bits] ^= 1
-    people = list(sample_people(1, number) * np.float32((width / 640, width / 640, 1)))
+    people = list(sample_people(1, number) * np.array([width / 640, width / 640, 1], np.float32))
     file = Path(f"{number:02}{width:04}{flipped_bits:02}.jpg")
     new = NewPicture(file.name, width, width * 3 // 4, np.packbits(bits).tobytes(), file, people)
     return name or f"{number}-{width}-{flipped_bits}.jpg", new

@@ -1,4 +1,4 @@
-"""Pictures taken down for good, and several libraries made one."""
+"""Removing pictures for good, and merging libraries."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from index.build import edit
+from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import Library, verify_library
 from index.manifest import MANIFEST_FILE, PAGES, PICTURES_FOLDER, REPORT_FILE
@@ -25,34 +26,34 @@ URL = "https://photos.example/"
 
 
 def scene(number: int, size: tuple[int, int] = (96, 80)) -> Image:
-    """A picture of soft patches: like no other number's, and like itself when it is scaled."""
+    """Return a picture of soft patches: different for each number, similar at each size."""
     patches = np.random.default_rng(number).integers(0, 255, (8, 8, 3)).astype(np.uint8)
     return np.asarray(Pillow.fromarray(patches).resize(size, Pillow.Resampling.BICUBIC))
 
 
 def photo(number: int, size: tuple[int, int] = (96, 80), persons: int = 1, source: str | None = "") -> list[NewItem]:
-    """The people of one picture; always the same ones for the same number, whatever its size."""
-    poses = sample_people(persons, number) * (*np.float32(size) / (640, 480), 1)
+    """Return the people of a picture: the same for the same number, at each size."""
+    poses = sample_people(persons, number) * np.array([size[0] / 640, size[1] / 480, 1], np.float32)
     url = f"{URL}{number}" if source == "" else source
     credit = (f"Photo {number}", "Ann", "CC BY 4.0", "https://cc.example", url)
     return [NewItem(scene(number, size), pose, *credit) for pose in poses]
 
 
 def library_of(folder: Path, *items: Sequence[NewItem], models: Sequence[tuple[str, str]] = ()) -> Path:
-    write_library([one for some in items for one in some], folder, models=models)
+    write_library([item for picture in items for item in picture], folder, models=models)
     return folder
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Path:
-    """Photos 0 to 5, of 1 or 2 people each, and two poses without a picture after photo 2."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a library of photos 0 to 5 with 1 or 2 people each, and two poses without a picture after photo 2."""
     photos = [photo(n, persons=1 + n % 2) for n in range(6)]
     photos.insert(3, [NewItem(None, pose, "a pose", size=(640, 480)) for pose in sample_people(2, 99)])
     return library_of(tmp_path_factory.mktemp("built") / "library", *photos, models=[("posenet", "ab12")])
 
 
 @pytest.fixture
-def library(built, tmp_path) -> Path:
+def library(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "library"))
 
 
@@ -62,7 +63,7 @@ def titles(folder: Path) -> list[str | None]:
 
 
 def names(folder: Path) -> dict[str | None, str]:
-    """The file's name of each picture, by its title."""
+    """Return the file name of each picture, by its title."""
     with Library.open(folder) as library:
         return {item.title: item.picture.name for item in library.items() if item.picture is not None}
 
@@ -71,59 +72,59 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-# Taking down
+# Removing
 
 
-def test_a_picture_is_taken_down_with_everybody_in_it_and_its_file_and_is_remembered(library):
+def test_removes_a_picture_with_its_people_and_its_file(library: Path) -> None:
     name = names(library)["Photo 3"]
-    done = edit.remove(library, [name])
-    assert [item.title for item in done.taken_down] == ["Photo 3"]
-    assert (done.manifest.items, done.manifest.pictures) == (9, 5)
+    result = edit.remove(library, [name])
+    assert [item.title for item in result.taken_down] == ["Photo 3"]
+    assert (result.manifest.items, result.manifest.pictures) == (9, 5)
     assert "Photo 3" not in titles(library)
     assert not (library / PICTURES_FOLDER / name).exists()
     assert b"Photo 3" not in b"".join(data for file, data in everything(library).items() if file.endswith(".html"))
     with Library.open(library) as opened:
-        assert [(one.picture, one.title) for one in opened.removed_pictures()] == [(name, "Photo 3")]
+        assert [(removed.picture, removed.title) for removed in opened.removed_pictures()] == [(name, "Photo 3")]
     assert verify_library(library).models == (("posenet", "ab12"),)
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
-def test_what_stays_keeps_everything_but_its_number(library, built):
+def test_removing_changes_only_the_numbers_of_other_items(library: Path, built: Path) -> None:
     edit.remove(library, [f"{URL}0"])
     with Library.open(built) as old, Library.open(library) as new:
         before, after = list(old.items())[1:], list(new.items())
         assert len(before) == len(after)
-        for one, other in zip(before, after, strict=True):
-            assert other.number == one.number - 1
-            assert (other.picture and other.picture.name) == (one.picture and one.picture.name)
-            assert (other.width, other.height, other.box) == (one.width, one.height, one.box)
-            assert (other.title, other.author, other.licence) == (one.title, one.author, one.licence)
-            assert (other.licence_url, other.source_url) == (one.licence_url, one.source_url)
+        for old_item, item in zip(before, after, strict=True):
+            assert item.number == old_item.number - 1
+            assert (item.picture and item.picture.name) == (old_item.picture and old_item.picture.name)
+            assert (item.width, item.height, item.box) == (old_item.width, old_item.height, old_item.box)
+            assert (item.title, item.author, item.licence) == (old_item.title, old_item.author, old_item.licence)
+            assert (item.licence_url, item.source_url) == (old_item.licence_url, old_item.source_url)
         assert np.array_equal(old.keypoints[1:], new.keypoints)
         assert dict(new.fingerprints()).items() <= dict(old.fingerprints()).items()
 
 
-def test_a_picture_may_be_called_by_number_name_beginning_url_or_file(library, built, tmp_path):
+def test_finds_a_picture_by_number_name_url_or_look(library: Path, built: Path, tmp_path: Path) -> None:
     smaller = tmp_path / "smaller.png"
     Pillow.fromarray(cv2.resize(scene(5), (64, 53), interpolation=cv2.INTER_AREA)).save(smaller)
-    wanted = ["0", names(built)["Photo 1"], names(built)["Photo 2"][:6], f"{URL}4", str(smaller)]
-    done = edit.remove(library, wanted)
-    assert [item.title for item in done.taken_down] == ["Photo 0", "Photo 1", "Photo 2", "Photo 4", "Photo 5"]
+    targets = ["0", names(built)["Photo 1"], names(built)["Photo 2"][:6], f"{URL}4", str(smaller)]
+    result = edit.remove(library, targets)
+    assert [item.title for item in result.taken_down] == ["Photo 0", "Photo 1", "Photo 2", "Photo 4", "Photo 5"]
 
 
-def test_a_picture_may_be_called_by_the_file_in_the_library_or_a_copy_of_it(library, built, tmp_path):
+def test_finds_a_picture_by_its_file_or_a_copy(library: Path, built: Path, tmp_path: Path) -> None:
     kept = shutil.copy(built / PICTURES_FOLDER / names(built)["Photo 1"], tmp_path / "copy.jpg")
     inside = library / PICTURES_FOLDER / names(built)["Photo 2"]
     assert [item.title for item in edit.remove(library, [str(kept), str(inside)]).taken_down] == ["Photo 1", "Photo 2"]
 
 
-def test_a_picture_called_twice_is_taken_down_once(library, built):
-    done = edit.remove(library, ["0", f"{URL}0", names(built)["Photo 0"].upper().replace("JPG", "jpg")[:8]])
-    assert len(done.taken_down) == 1
+def test_removes_a_picture_named_twice_once(library: Path, built: Path) -> None:
+    result = edit.remove(library, ["0", f"{URL}0", names(built)["Photo 0"].upper().replace("JPG", "jpg")[:8]])
+    assert len(result.taken_down) == 1
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("target", "message"),
     [
         ("99", "99 names no picture"),
         ("-1", "-1 names no picture"),
@@ -137,15 +138,15 @@ def test_a_picture_called_twice_is_taken_down_once(library, built):
         ("line\nbreak", "line�break names no picture"),
     ],
 )
-def test_what_names_no_picture_is_told_and_nothing_is_changed(library, wanted, said):
+def test_rejects_a_target_that_names_no_picture(library: Path, target: str, message: str) -> None:
     before = everything(library)
-    with pytest.raises(LibraryError, match=said) as error:
-        edit.remove(library, ["0", wanted])
+    with pytest.raises(LibraryError, match=message) as error:
+        edit.remove(library, ["0", target])
     assert "\n" not in str(error.value)
     assert everything(library) == before
 
 
-def test_a_file_that_is_no_picture_is_told_and_nothing_is_changed(library, tmp_path):
+def test_rejects_a_file_that_is_not_a_picture(library: Path, tmp_path: Path) -> None:
     before = everything(library)
     (tmp_path / "notes.txt").write_text("grandmother")
     os.mkfifo(tmp_path / "pipe")
@@ -158,7 +159,7 @@ def test_a_file_that_is_no_picture_is_told_and_nothing_is_changed(library, tmp_p
     assert everything(library) == before
 
 
-def test_what_names_several_pictures_is_told_with_their_names_and_nothing_is_changed(tmp_path):
+def test_rejects_a_target_that_names_several_pictures(tmp_path: Path) -> None:
     same = "https://photos.example/album"
     library = library_of(tmp_path / "library", *(photo(n, source=same) for n in range(6)), photo(9))
     before = everything(library)
@@ -168,7 +169,7 @@ def test_what_names_several_pictures_is_told_with_their_names_and_nothing_is_cha
     assert everything(library) == before
 
 
-def test_not_every_picture_can_be_taken_down(library):
+def test_refuses_to_remove_every_picture(library: Path) -> None:
     before = everything(library)
     with pytest.raises(LibraryError, match="No picture would be left"):
         edit.remove(library, [f"{URL}{n}" for n in range(6)])
@@ -177,14 +178,14 @@ def test_not_every_picture_can_be_taken_down(library):
     assert everything(library) == before
 
 
-def test_what_was_taken_down_before_stays_so(library):
+def test_remembers_earlier_removals(library: Path) -> None:
     edit.remove(library, [f"{URL}1"])
     edit.remove(library, [f"{URL}2"])
     with Library.open(library) as opened:
-        assert sorted(one.title or "" for one in opened.removed_pictures()) == ["Photo 1", "Photo 2"]
+        assert sorted(removed.title or "" for removed in opened.removed_pictures()) == ["Photo 1", "Photo 2"]
 
 
-def test_a_damaged_picture_can_be_taken_down_and_is_no_hindrance(library, built):
+def test_removes_damaged_pictures_and_ignores_others(library: Path, built: Path) -> None:
     damaged, missing = (library / PICTURES_FOLDER / names(built)[title] for title in ("Photo 1", "Photo 2"))
     damaged.write_bytes(b"x")
     edit.remove(library, ["0"])
@@ -196,13 +197,13 @@ def test_a_damaged_picture_can_be_taken_down_and_is_no_hindrance(library, built)
     verify_library(library)
 
 
-def test_taking_down_is_told_how_far_it_is(library):
-    told = []
-    edit.remove(library, ["0"], lambda *one: told.append(one))
-    assert told[:2] == [(1, 11, "Copying"), (2, 11, "Copying")]
+def test_removing_reports_progress(library: Path) -> None:
+    updates: list[tuple[int, int | None, str]] = []
+    edit.remove(library, ["0"], lambda *update: updates.append(update))
+    assert updates[:2] == [(1, 11, "Copying"), (2, 11, "Copying")]
 
 
-def test_a_library_may_be_changed_by_a_link(library, tmp_path):
+def test_changes_a_library_through_a_link(library: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(library)
     edit.remove(tmp_path / "link", ["0"])
     assert (tmp_path / "link").is_symlink()
@@ -210,7 +211,9 @@ def test_a_library_may_be_changed_by_a_link(library, tmp_path):
 
 
 @pytest.mark.parametrize("step", ["sync_to_disk", "swap_library"])
-def test_what_stops_taking_down_leaves_the_library_as_it_was(library, monkeypatch, step):
+def test_a_failed_removal_leaves_the_library_as_it_was(
+    library: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     before = everything(library)
 
     def fail(*_: object) -> None:
@@ -223,13 +226,15 @@ def test_what_stops_taking_down_leaves_the_library_as_it_was(library, monkeypatc
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
-def test_a_library_that_is_built_anew_meanwhile_is_not_changed(library, tmp_path, monkeypatch):
-    class Late(edit.LibraryWriter):
+def test_does_not_change_a_library_replaced_meanwhile(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LateWriter(LibraryWriter):
         def __init__(self, out: Path) -> None:
             library_of(out, photo(50), photo(0))
             super().__init__(out)
 
-    monkeypatch.setattr(edit, "LibraryWriter", Late)
+    monkeypatch.setattr(edit, "LibraryWriter", LateWriter)
     with pytest.raises(LibraryError, match="built again in the meantime"):
         edit.remove(library, ["0"])
     with pytest.raises(LibraryError, match="built again in the meantime"):
@@ -237,7 +242,7 @@ def test_a_library_that_is_built_anew_meanwhile_is_not_changed(library, tmp_path
     assert titles(library) == ["Photo 50", "Photo 0"]
 
 
-def test_the_report_and_the_credits_are_written_anew_without_what_was_taken_down(library):
+def test_pages_no_longer_mention_a_removed_picture(library: Path) -> None:
     edit.remove(library, [f"{URL}1"])
     for name in PAGES:
         page = (library / name).read_text()
@@ -250,12 +255,12 @@ def test_the_report_and_the_credits_are_written_anew_without_what_was_taken_down
 # Merging
 
 
-def test_libraries_are_merged_in_their_order_with_all_that_is_known(tmp_path):
+def test_merges_libraries_in_order_with_all_data(tmp_path: Path) -> None:
     one = library_of(tmp_path / "one", photo(0), photo(1, persons=2), models=[("posenet", "ab12")])
     two = library_of(tmp_path / "two", photo(2), models=[("resnet", "cd34"), ("posenet", "ab12")])
     poses = library_of(tmp_path / "poses", [NewItem(None, pose, size=(640, 480)) for pose in sample_people(3, 5)])
-    done = edit.merge([two, one, poses], tmp_path / "all")
-    assert (done.manifest.items, done.manifest.pictures, done.skip_counts) == (7, 3, {})
+    result = edit.merge([two, one, poses], tmp_path / "all")
+    assert (result.manifest.items, result.manifest.pictures, result.skip_counts) == (7, 3, {})
     assert verify_library(tmp_path / "all").models == (("resnet", "cd34"), ("posenet", "ab12"))
     assert titles(tmp_path / "all") == ["Photo 2", "Photo 0", "Photo 1", "Photo 1", None, None, None]
     with Library.open(tmp_path / "all") as merged, Library.open(one) as first, Library.open(poses) as third:
@@ -265,39 +270,39 @@ def test_libraries_are_merged_in_their_order_with_all_that_is_known(tmp_path):
         assert (merged.item(5).width, merged.item(5).height) == (640, 480)
 
 
-def test_a_picture_of_two_libraries_is_there_once_and_as_the_first_has_it(tmp_path):
+def test_merging_keeps_the_first_of_the_same_pictures(tmp_path: Path) -> None:
     one = library_of(tmp_path / "one", photo(0), photo(1))
     two = library_of(tmp_path / "two", photo(1, source="https://elsewhere.example"), photo(2))
-    done = edit.merge([one, two], tmp_path / "all")
+    result = edit.merge([one, two], tmp_path / "all")
     assert titles(tmp_path / "all") == ["Photo 0", "Photo 1", "Photo 2"]
-    assert done.skip_counts == {"duplicate": 1}
+    assert result.skip_counts == {"duplicate": 1}
     assert f"Photo 1 in {two} is the same picture as Photo 1 in {one}." in (tmp_path / "all" / REPORT_FILE).read_text()
     with Library.open(tmp_path / "all") as merged:
         assert merged.item(1).source_url == f"{URL}1"
 
 
 @pytest.mark.parametrize("largest", [0, 1, 2])
-def test_of_nearly_the_same_pictures_the_largest_stays(tmp_path, largest):
+def test_merging_keeps_the_largest_near_duplicate(tmp_path: Path, largest: int) -> None:
     sizes = [(96, 80), (102, 85), (108, 90)]
     sizes.insert(largest, (192, 160))
     folders = [library_of(tmp_path / str(n), photo(7, size), photo(n)) for n, size in enumerate(sizes)]
-    done = edit.merge(folders, tmp_path / "all")
-    assert done.skip_counts == {"near-duplicate": 3}
+    result = edit.merge(folders, tmp_path / "all")
+    assert result.skip_counts == {"near-duplicate": 3}
     with Library.open(tmp_path / "all") as merged:
         assert [item.width for item in merged.items() if item.title == "Photo 7"] == [192]
         assert len(merged) == 5
 
 
-def test_other_people_before_the_same_wall_are_no_duplicates(tmp_path):
-    """A yoga class: the picture is nearly the same, the pose is another."""
+def test_other_people_before_the_same_wall_are_no_duplicates(tmp_path: Path) -> None:
+    """As in a yoga class: the pictures are nearly the same, the poses differ."""
     one, two = photo(7), photo(7, (192, 160))
     other_pose = sample_people(1, 1234)[0] * (192 / 640, 160 / 480, 1)
     two = [NewItem(two[0].picture, other_pose.astype(np.float32), "Photo 8")]
-    done = edit.merge([library_of(tmp_path / "1", one), library_of(tmp_path / "2", two)], tmp_path / "all")
-    assert (done.manifest.pictures, done.skip_counts) == (2, {})
+    result = edit.merge([library_of(tmp_path / "1", one), library_of(tmp_path / "2", two)], tmp_path / "all")
+    assert (result.manifest.pictures, result.skip_counts) == (2, {})
 
 
-def test_a_merged_library_may_take_the_place_of_one_of_its_parts(tmp_path):
+def test_a_merged_library_may_replace_one_of_its_parts(tmp_path: Path) -> None:
     one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
     edit.merge([one, two], one)
     assert titles(one) == ["Photo 0", "Photo 1"]
@@ -307,22 +312,22 @@ def test_a_merged_library_may_take_the_place_of_one_of_its_parts(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]
 
 
-def test_what_was_taken_down_anywhere_stays_down(tmp_path):
-    """By its name in one library, by its look in another, and by what the library that is replaced remembers."""
+def test_merging_skips_what_any_library_removed(tmp_path: Path) -> None:
+    """By name in one library, by look in another, and by the memory of the library that is replaced."""
     one = library_of(tmp_path / "one", photo(0), photo(1), photo(2))
     two = library_of(tmp_path / "two", photo(3), photo(1), photo(2, (192, 160)))
     out = library_of(tmp_path / "all", photo(0), photo(4))
     edit.remove(one, [f"{URL}1"])
     edit.remove(one, [f"{URL}2"])
     edit.remove(out, [f"{URL}0"])
-    done = edit.merge([one, two], out)
+    result = edit.merge([one, two], out)
     assert titles(out) == ["Photo 3"]
-    assert done.skip_counts == {"taken down": 3}
+    assert result.skip_counts == {"taken down": 3}
     with Library.open(out) as merged:
-        assert sorted(one.title or "" for one in merged.removed_pictures()) == ["Photo 0", "Photo 1", "Photo 2"]
+        assert sorted(removed.title or "" for removed in merged.removed_pictures()) == ["Photo 0", "Photo 1", "Photo 2"]
 
 
-def test_a_merger_that_leaves_nothing_is_told(tmp_path):
+def test_refuses_to_merge_into_an_empty_library(tmp_path: Path) -> None:
     one, two = library_of(tmp_path / "one", photo(0), photo(1)), library_of(tmp_path / "two", photo(0))
     edit.remove(one, [f"{URL}0"])
     out = library_of(tmp_path / "all", photo(1), photo(2))
@@ -332,14 +337,14 @@ def test_a_merger_that_leaves_nothing_is_told(tmp_path):
     assert titles(out) == ["Photo 2"]
 
 
-def test_a_library_named_twice_is_told(tmp_path):
+def test_rejects_a_library_named_twice(tmp_path: Path) -> None:
     one = library_of(tmp_path / "one", photo(0))
     (tmp_path / "link").symlink_to(one)
     with pytest.raises(LibraryError, match=r"one was named 2 times"):
         edit.merge([one, tmp_path / "link"], tmp_path / "all")
 
 
-def test_a_damaged_part_is_told_and_nothing_is_written(tmp_path):
+def test_a_damaged_part_stops_the_merge(tmp_path: Path) -> None:
     one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
     (picture,) = (two / PICTURES_FOLDER).iterdir()
     picture.write_bytes(picture.read_bytes()[:-1])
@@ -351,7 +356,7 @@ def test_a_damaged_part_is_told_and_nothing_is_written(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]
 
 
-def test_a_folder_of_something_else_is_not_merged_into(tmp_path):
+def test_does_not_merge_into_a_folder_of_other_files(tmp_path: Path) -> None:
     one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "grandmother.jpg").write_bytes(b"dear")
@@ -359,8 +364,8 @@ def test_a_folder_of_something_else_is_not_merged_into(tmp_path):
         edit.merge([one, two], tmp_path / "photos")
 
 
-def test_merging_is_told_how_far_it_is(tmp_path):
+def test_merging_reports_progress(tmp_path: Path) -> None:
     one, two = library_of(tmp_path / "one", photo(0)), library_of(tmp_path / "two", photo(1))
-    told = []
-    edit.merge([one, two], tmp_path / "all", lambda *one: told.append(one))
-    assert told[:2] == [(1, 2, "Merging"), (2, 2, "Merging")]
+    updates: list[tuple[int, int | None, str]] = []
+    edit.merge([one, two], tmp_path / "all", lambda *update: updates.append(update))
+    assert updates[:2] == [(1, 2, "Merging"), (2, 2, "Merging")]

@@ -1,4 +1,4 @@
-"""What libraries are made of: folders, COCO's files, key-point files; what cannot be used is one sentence."""
+"""Reading folders, COCO files and key-point files; each problem is one sentence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,28 +17,32 @@ from index.build.coco import read_coco
 from index.build.importers import read_folder, read_keypoints, read_poses
 from index.build.photo import NewPose, Photo, Skipped, SourceError
 from index.build.writer import LibraryWriter
+from index.library import Library
 from index.manifest import MANIFEST_FILE
+from models.pose import Floats
 from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
 
 
 def names(folder: Path) -> list[str]:
-    return [str(one.file.relative_to(folder)) for one in read_folder(folder) if isinstance(one, Photo)]
+    photos = [entry for entry in read_folder(folder) if isinstance(entry, Photo)]
+    return [str(Path(photo.file).relative_to(folder)) for photo in photos]
 
 
-def failure(call, *given) -> str:
+def failure(read: Callable[..., object], *args: Path) -> str:
+    """Return the message of the SourceError that reading a file raises."""
     with pytest.raises(SourceError) as error:
-        call(*given)
-    said = str(error.value)
-    assert "\n" not in said
-    said.encode("utf-8")
-    return said
+        read(*args)
+    message = str(error.value)
+    assert "\n" not in message
+    message.encode("utf-8")
+    return message
 
 
 # Folders
 
 
-def test_a_folder_gives_its_files_and_those_of_its_folders_by_name(tmp_path):
+def test_reads_folders_by_name(tmp_path: Path) -> None:
     for name in ("b.jpg", "a/2.png", "a/10.png", "写真/ж.webp", "a/deeper/x", "Z.JPG", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
@@ -44,7 +50,7 @@ def test_a_folder_gives_its_files_and_those_of_its_folders_by_name(tmp_path):
     assert names(tmp_path) == expected
 
 
-def test_hidden_files_and_libraries_are_left_alone(tmp_path):
+def test_ignores_hidden_files_and_libraries(tmp_path: Path) -> None:
     for name in (".hidden.jpg", ".thumbnails/a.jpg", "a.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -53,7 +59,7 @@ def test_hidden_files_and_libraries_are_left_alone(tmp_path):
     assert names(tmp_path) == ["a.jpg"]
 
 
-def test_links_are_followed_and_loops_end(tmp_path):
+def test_follows_links_but_not_loops(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.jpg").touch()
     (tmp_path / "a" / "up").symlink_to(tmp_path)
@@ -62,48 +68,46 @@ def test_links_are_followed_and_loops_end(tmp_path):
     assert names(tmp_path) == ["c.jpg", "a/x.jpg"]
 
 
-def test_a_video_in_a_folder_is_to_be_named_itself(tmp_path):
+def test_skips_videos_in_folders(tmp_path: Path) -> None:
     (tmp_path / "dance.MP4").touch()
-    assert [one.kind for one in read_folder(tmp_path) if isinstance(one, Skipped)] == ["video"]
+    assert [entry.kind for entry in read_folder(tmp_path) if isinstance(entry, Skipped)] == ["video"]
 
 
-def test_names_that_are_no_text_have_a_title(tmp_path):
+def test_makes_a_title_of_a_name_with_invalid_bytes(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"caf\xe9_au_lait.jpg")).touch()
     (photo,) = read_folder(tmp_path)
     assert isinstance(photo, Photo)
     assert photo.credit.title == "caf� au lait"
 
 
-def test_a_folder_that_is_gone_is_skipped(tmp_path):
-    (found,) = read_folder(tmp_path / "missing")
-    assert isinstance(found, Skipped)
-    assert found.kind == "cannot be read"
+def test_skips_a_missing_folder(tmp_path: Path) -> None:
+    (skipped,) = read_folder(tmp_path / "missing")
+    assert isinstance(skipped, Skipped)
+    assert skipped.kind == "cannot be read"
 
 
 # Key points
 
 
-def test_key_points_come_as_they_are(tmp_path):
-    some = sample_people(5, unseen_share=0.2)
-    np.savez_compressed(tmp_path / "a.npz", keypoints=some.astype(np.float64), image_size=[[640, 480]] * 5)
-    assert np.allclose(read_keypoints(tmp_path / "a.npz"), some)
-    items = list(read_poses(tmp_path / "a.npz"))
-    assert len(items) == 5
-    assert items[3].size == (640, 480)
-    assert np.allclose(items[3].keypoints, some[3])
+def test_reads_key_points_unchanged(tmp_path: Path) -> None:
+    people = sample_people(5, unseen_share=0.2)
+    np.savez_compressed(tmp_path / "a.npz", keypoints=people.astype(np.float64), image_size=[[640, 480]] * 5)
+    assert np.allclose(read_keypoints(tmp_path / "a.npz"), people)
+    poses = list(read_poses(tmp_path / "a.npz"))
+    assert len(poses) == 5
+    assert poses[3].size == (640, 480)
+    assert np.allclose(poses[3].keypoints, people[3])
 
 
-def test_a_row_of_no_numbers_keeps_its_place_and_shows_nothing(tmp_path):
-    some = sample_people(4)
-    some[1, 3, 0], some[2, 5, 1] = np.nan, 1e30
-    some[3, 7] = (np.inf, np.nan, 0)
-    np.savez(tmp_path / "a.npz", keypoints=some)
+def test_keeps_the_place_of_a_row_with_invalid_numbers(tmp_path: Path) -> None:
+    people = sample_people(4)
+    people[1, 3, 0], people[2, 5, 1] = np.nan, 1e30
+    people[3, 7] = (np.inf, np.nan, 0)
+    np.savez(tmp_path / "a.npz", keypoints=people)
     with LibraryWriter(tmp_path / "library") as writer:
         for pose in read_poses(tmp_path / "a.npz"):
             writer.add_pose(pose)
         writer.finish()
-    from index.library import Library
-
     with Library.open(tmp_path / "library") as library:
         assert len(library) == 4
         assert library.manifest.indexed == 2
@@ -112,7 +116,7 @@ def test_a_row_of_no_numbers_keeps_its_place_and_shows_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said"),
+    ("arrays", "message"),
     [
         ({"points": np.zeros((1, 17, 3))}, "has no `keypoints`, but points"),
         ({}, "but nothing"),
@@ -123,22 +127,22 @@ def test_a_row_of_no_numbers_keeps_its_place_and_shows_nothing(tmp_path):
         ({"keypoints": np.zeros((2, 17, 3), complex)}, "of complex128"),
     ],
 )
-def test_other_arrays_are_told(tmp_path, arrays, said):
+def test_rejects_other_arrays(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
-    assert said in failure(read_keypoints, tmp_path / "a.npz")
+    assert message in failure(read_keypoints, tmp_path / "a.npz")
 
 
-def test_key_point_files_that_are_none_are_told(tmp_path):
+def test_rejects_damaged_key_point_files(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "whole.npz", keypoints=sample_people(50))
-    whole = (tmp_path / "whole.npz").read_bytes()
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 1
+    complete = (tmp_path / "whole.npz").read_bytes()
+    flipped = bytearray(complete)
+    flipped[len(complete) // 2] ^= 1
     np.save(tmp_path / "array.npy", sample_people(2))
     for data in (
         b"",
         b"x",
-        whole[:-30],
-        whole[: len(whole) // 2],
+        complete[:-30],
+        complete[: len(complete) // 2],
         bytes(flipped),
         (tmp_path / "array.npy").read_bytes(),
     ):
@@ -154,14 +158,14 @@ HEAD = "\x01\x00\x41\x00{'descr': '<\x9c,=', 'fortran_order': False, 'shape': (2
 
 
 def zipped(file: Path, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> Path:
-    """A zip file of one member."""
-    with zipfile.ZipFile(file, "w", compression) as written:
-        written.writestr(name, content)
+    """Write a zip file with one member."""
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        archive.writestr(name, content)
     return file
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, compression):
+def test_rejects_damaged_arrays_of_any_compression(tmp_path: Path, compression: int) -> None:
     array = io.BytesIO()
     np.save(array, sample_people(50))
     file = zipped(tmp_path / "a.npz", "keypoints.npy", array.getvalue(), compression)
@@ -172,7 +176,7 @@ def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("keypoints", b"no array", "is not a key-point file (.npz): `keypoints` is not an array"),
         ("key\npoints.npy", b"", "has no `keypoints`, but key�points."),
@@ -181,18 +185,18 @@ def test_damaged_key_points_are_told_whatever_they_were_compressed_by(tmp_path, 
         ("keypoints.npy", b"\x93NUMPY" + HEAD.encode("latin-1"), 'format number 1 of "<�,=" is not recognized'),
     ],
 )
-def test_members_that_are_no_arrays_are_told(tmp_path, name, content, said):
-    assert said in failure(read_keypoints, zipped(tmp_path / "a.npz", name, content))
+def test_rejects_members_that_are_not_arrays(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    assert message in failure(read_keypoints, zipped(tmp_path / "a.npz", name, content))
 
 
-def test_sizes_that_are_no_array_are_left_out(tmp_path):
+def test_ignores_sizes_that_are_not_an_array(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", keypoints=sample_people(1))
-    with zipfile.ZipFile(tmp_path / "a.npz", "a") as written:
-        written.writestr("image_size", "640 480")
-    assert [item.size for item in read_poses(tmp_path / "a.npz")] == [None]
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("image_size", "640 480")
+    assert [pose.size for pose in read_poses(tmp_path / "a.npz")] == [None]
 
 
-def test_no_people_at_all_are_no_fault_of_the_file(tmp_path):
+def test_accepts_a_file_without_people(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", keypoints=np.zeros((0, 17, 3)))
     assert read_keypoints(tmp_path / "a.npz").shape == (0, 17, 3)
 
@@ -200,9 +204,9 @@ def test_no_people_at_all_are_no_fault_of_the_file(tmp_path):
 # COCO
 
 
-def coco(some: np.ndarray) -> dict:
-    """Two pictures, the second with two people and a crowd."""
-    flat = [one.ravel().tolist() for one in some]
+def coco(people: Floats) -> dict[str, Any]:
+    """Return a COCO document of two pictures, the second with two people and a crowd."""
+    flat = [person.ravel().tolist() for person in people]
     return {
         "licenses": [{"id": 4, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}],
         "images": [
@@ -222,41 +226,40 @@ def coco(some: np.ndarray) -> dict:
     }
 
 
-def test_coco_without_its_pictures_gives_poses_with_credits(tmp_path):
-    some = sample_people(4)
-    (tmp_path / "person_keypoints_val2017.json").write_text(json.dumps(coco(some)))
-    found = read_coco(tmp_path / "person_keypoints_val2017.json")
-    items = [one for one in found if isinstance(one, NewPose)]
-    assert [np.allclose(item.keypoints, one) for item, one in zip(items, some[:3], strict=True)] == [True] * 3
-    assert items[0].size == (640, 480)
-    assert (items[0].credit.title, items[0].credit.licence) == ("0007", "Attribution License")
-    assert items[0].credit.licence_url == "http://creativecommons.org/licenses/by/2.0/"
-    assert [item.credit.source_url for item in items] == ["http://f/7", "http://c/9", "http://c/9"]
+def test_coco_without_pictures_gives_poses_with_credits(tmp_path: Path) -> None:
+    people = sample_people(4)
+    (tmp_path / "person_keypoints_val2017.json").write_text(json.dumps(coco(people)))
+    poses = [entry for entry in read_coco(tmp_path / "person_keypoints_val2017.json") if isinstance(entry, NewPose)]
+    assert [np.allclose(pose.keypoints, person) for pose, person in zip(poses, people[:3], strict=True)] == [True] * 3
+    assert poses[0].size == (640, 480)
+    assert (poses[0].credit.title, poses[0].credit.licence) == ("0007", "Attribution License")
+    assert poses[0].credit.licence_url == "http://creativecommons.org/licenses/by/2.0/"
+    assert [pose.credit.source_url for pose in poses] == ["http://f/7", "http://c/9", "http://c/9"]
 
 
 @pytest.mark.parametrize("place", [".", "images", "val2017", "../val2017", "../images/val2017", "elsewhere"])
-def test_coco_s_pictures_are_found_where_its_archives_put_them(tmp_path, place):
+def test_finds_coco_pictures_where_archives_put_them(tmp_path: Path, place: str) -> None:
     (tmp_path / "annotations").mkdir()
     file, folder = tmp_path / "annotations" / "person_keypoints_val2017.json", tmp_path / "annotations" / place
     file.write_text(json.dumps(coco(sample_people(4))))
     folder.mkdir(exist_ok=True, parents=True)
     (folder / "0009.jpg").touch()
-    found = read_coco(file, folder if place == "elsewhere" else None)
-    photos = [one for one in found if isinstance(one, Photo)]
+    entries = read_coco(file, folder if place == "elsewhere" else None)
+    photos = [entry for entry in entries if isinstance(entry, Photo)]
     assert len(photos) == 2
-    assert photos[1].file.samefile(folder / "0009.jpg")
+    assert Path(photos[1].file).samefile(folder / "0009.jpg")
     assert photos[1].people is not None
     assert photos[1].people.shape == (2, 17, 3)
     assert photos[1].size == (640, 480)
 
 
-def test_a_folder_without_coco_s_pictures_is_told(tmp_path):
+def test_rejects_a_folder_without_coco_pictures(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(coco(sample_people(4))))
     assert "has none of the pictures" in failure(read_coco, tmp_path / "a.json", tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda d: d.pop("images"), "it has no `images`"),
         (lambda d: d.pop("annotations"), "it has no `annotations`"),
@@ -270,37 +273,37 @@ def test_a_folder_without_coco_s_pictures_is_told(tmp_path):
         (lambda d: d["images"][0].update(width=1e400), "not a COCO key-point file"),
     ],
 )
-def test_json_of_another_form_is_told(tmp_path, change, said):
+def test_rejects_json_of_another_form(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
     document = coco(sample_people(4))
     change(document)
     (tmp_path / "a.json").write_text(json.dumps(document))
-    assert said in failure(read_coco, tmp_path / "a.json")
+    assert message in failure(read_coco, tmp_path / "a.json")
 
 
-def test_coco_s_numbers_that_are_none_of_a_picture_are_left_out(tmp_path):
-    """They could not be written: no database has room for the one, and no picture has the other."""
+def test_ignores_numbers_that_no_picture_has(tmp_path: Path) -> None:
+    """A library could not hold them: SQLite has no integers that large, and pictures no such coordinates."""
     document = coco(sample_people(4))
     for picture in document["images"]:
         picture["width"] = 10**30
     document["annotations"][0]["keypoints"][0] = 1e6
     (tmp_path / "a.json").write_text(json.dumps(document))
-    items = [one for one in read_coco(tmp_path / "a.json") if isinstance(one, NewPose)]
-    assert [(item.credit.title, item.size) for item in items] == [("0009", None)] * 2
+    poses = [entry for entry in read_coco(tmp_path / "a.json") if isinstance(entry, NewPose)]
+    assert [(pose.credit.title, pose.size) for pose in poses] == [("0009", None)] * 2
 
 
-def test_names_that_are_too_long_for_a_file_are_of_none(tmp_path):
+def test_a_name_too_long_for_a_file_names_none(tmp_path: Path) -> None:
     document = coco(sample_people(4))
     for picture in document["images"]:
         picture["file_name"] = "x" * 300
     (tmp_path / "a.json").write_text(json.dumps(document))
-    assert all(isinstance(item, NewPose) for item in read_coco(tmp_path / "a.json"))
+    assert all(isinstance(entry, NewPose) for entry in read_coco(tmp_path / "a.json"))
     (tmp_path / "credits.csv").write_text("picture,author\n" + "x" * 3000 + ",Ann\n")
-    skipped = next(one for one in read_folder(tmp_path) if isinstance(one, Skipped))
+    skipped = next(entry for entry in read_folder(tmp_path) if isinstance(entry, Skipped))
     assert "which is not a file" in skipped.reason
     assert len(skipped.reason) < 500
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[1]", b"\xff\xff", b"[" * 100_000, b"null"])
-def test_json_that_is_none_is_told(tmp_path, data):
+def test_rejects_invalid_json(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.json").write_bytes(data)
     assert "a.json" in failure(read_coco, tmp_path / "a.json")

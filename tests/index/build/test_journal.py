@@ -1,4 +1,4 @@
-"""What was looked at is not looked at again, whatever ended the build; and it is never believed unchecked."""
+"""A stopped build resumes without scanning a photo again, unless its result is damaged."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from index.build.photo_workers import PHOTOS_PER_WORKER
 from index.build.scan import ScanSettings
 from index.errors import LibraryError
 from index.library import Library
+from models.pose import Image
 from tests.support.finders import MARK_COLOUR, MarkFinder, UnopenableFinder
 from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
@@ -32,56 +33,61 @@ from tests.support.sample_poses import sample_people
 SETTINGS = ScanSettings(MarkFinder, ("m", "1"), 320)
 
 
-def picture(number: int, width: int = 160) -> np.ndarray:
-    """One in which `Marked` sees somebody, as wide as no other."""
+def picture(number: int, width: int = 160) -> Image:
+    """Return a picture in which `MarkFinder` finds a person; the width tells pictures apart."""
     image = np.full((120, width, 3), (60, number % 15 * 16 + 8, 60), np.uint8)
     image[20:110, 20:140] = MARK_COLOUR
-    grain = np.random.default_rng(number).integers(0, 50, image.shape[:2], np.uint8)  # what is smooth is blurred
+    grain = np.random.default_rng(number).integers(
+        0, 50, image.shape[:2], np.uint8
+    )  # a smooth picture would count as blurred
     grain[0, 0] = 0
     image[:, :, ::2] -= grain[:, :, None]
     return image
 
 
 @pytest.fixture
-def photo(tmp_path) -> Photo:
+def photo(tmp_path: Path) -> Photo:
     Pillow.fromarray(picture(1)).save(tmp_path / "photo.png")
     return Photo(tmp_path / "photo.png", Credit("a title"))
 
 
-def found(photo: Photo) -> list[NewPicture]:
-    """Two people in one picture, and one in another."""
+def result_of(photo: Photo) -> list[NewPicture]:
+    """Return a result with two people in one picture and one in another."""
     credit = photo.credit._replace(author="Ann")
     first, second = (replace(NewPicture.encode(picture(number), long_side=320), credit=credit) for number in (1, 2))
-    people = sample_people(3)
+    people = list(sample_people(3))
     return [replace(first, people=people[:2]), replace(second, people=people[2:])]
 
 
-def test_what_is_written_down_is_read_again_to_the_bit(tmp_path, photo):
+def test_reads_results_back_to_the_bit(tmp_path: Path, photo: Photo) -> None:
     with Journal(tmp_path / "library", SETTINGS) as journal:
         key = journal.key(photo)
         assert not journal.has(key)
         assert journal.get(key, photo) is None
-        journal.add(key, found(photo))
-        read = journal.get(key, photo)
-        for one, other in zip(found(photo), read, strict=True):
-            assert np.array_equal(one.people, other.people)
-            assert one.name == other.name == name_of(other.content)
-            assert (one.width, one.height) == (other.width, other.height)
-            assert one.fingerprint == other.fingerprint
-            assert (other.credit.title, other.credit.author) == ("a title", "Ann")
+        journal.add(key, result_of(photo))
+        result = journal.get(key, photo)
+        assert isinstance(result, list)
+        for before, after in zip(result_of(photo), result, strict=True):
+            assert np.array_equal(before.people, after.people)
+            assert isinstance(after.content, Path)
+            assert before.name == after.name == name_of(after.content)
+            assert (before.width, before.height) == (after.width, after.height)
+            assert before.fingerprint == after.fingerprint
+            assert (after.credit.title, after.credit.author) == ("a title", "Ann")
         skipped = Skipped("naïve \udce9", "crowd", "There are many.")
         journal.add(b"other", skipped)
         assert journal.get(b"other", photo) == skipped
 
 
 def name_of(file: Path) -> str:
+    """Return the name that a picture's file should have."""
     return f"{sha256(file.read_bytes()).hexdigest()}.jpg"
 
 
-def killed(out: Path, photo: Photo, settings: ScanSettings = SETTINGS) -> Path:
-    """The folder of a journal that a killed build has left, with the photo's people in it."""
+def leave_journal(out: Path, photo: Photo, settings: ScanSettings = SETTINGS) -> Path:
+    """Leave a journal with a photo's result, as a killed build does; return its folder."""
     journal = Journal(out, settings)
-    journal.add(journal.key(photo), found(photo))
+    journal.add(journal.key(photo), result_of(photo))
     copy = out.parent / "copy"
     shutil.copytree(journal.folder, copy)
     with journal:
@@ -95,7 +101,7 @@ def knows(out: Path, photo: Photo, settings: ScanSettings = SETTINGS) -> bool:
         return journal.has(journal.key(photo))
 
 
-def test_a_killed_build_s_results_are_there_for_the_same_photo_alone(tmp_path, photo):
+def test_resumes_only_the_same_photo_and_settings(tmp_path: Path, photo: Photo) -> None:
     out = tmp_path / "library"
     labelled = Photo(photo.file, photo.credit, sample_people(1))
     for other, settings in (
@@ -105,54 +111,57 @@ def test_a_killed_build_s_results_are_there_for_the_same_photo_alone(tmp_path, p
         (photo, replace(SETTINGS, open_estimator=UnopenableFinder)),
         (photo, replace(SETTINGS, long_side=640)),
     ):
-        killed(out, photo)
+        leave_journal(out, photo)
         assert not knows(out, other, settings)
-    killed(out, photo)
+    leave_journal(out, photo)
     assert knows(out, photo)
-    killed(out, photo)
+    leave_journal(out, photo)
     os.utime(photo.file, ns=(1, 1))
     assert not knows(out, photo)
 
 
-def test_a_title_that_was_changed_meanwhile_is_the_new_one(tmp_path, photo):
-    killed(tmp_path / "library", photo)
+def test_uses_a_title_that_changed_meanwhile(tmp_path: Path, photo: Photo) -> None:
+    leave_journal(tmp_path / "library", photo)
     with Journal(tmp_path / "library", SETTINGS) as journal:
         other = Photo(photo.file, Credit("a new title", None, "CC BY 4.0"))
         assert journal.has(journal.key(other))
         assert journal.resumed == 1
-        (one, *_) = journal.get(journal.key(other), other)
-        assert one.credit[:3] == ("a new title", "Ann", "CC BY 4.0")
+        result = journal.get(journal.key(other), other)
+        assert isinstance(result, list)
+        assert result[0].credit[:3] == ("a new title", "Ann", "CC BY 4.0")
 
 
-def flipped(file: Path, at: int) -> None:
+def flip_bit(file: Path, at: int) -> None:
     data = bytearray(file.read_bytes())
     data[at] ^= 1
     file.write_bytes(data)
 
 
-def cut(file: Path) -> None:
+def truncate(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 @pytest.mark.parametrize("fault", ["flipped", "cut", "empty", "missing"])
-def test_a_result_whose_picture_is_damaged_is_looked_at_again(tmp_path, photo, fault):
-    folder = killed(tmp_path / "library", photo)
+def test_scans_again_if_a_picture_is_damaged(tmp_path: Path, photo: Photo, fault: str) -> None:
+    folder = leave_journal(tmp_path / "library", photo)
     file = min((folder / "pictures").iterdir())
-    {
-        "flipped": lambda: flipped(file, 500),
-        "cut": lambda: cut(file),
-        "empty": lambda: file.write_bytes(b""),
-        "missing": file.unlink,
-    }[fault]()
+    if fault == "flipped":
+        flip_bit(file, 500)
+    elif fault == "cut":
+        truncate(file)
+    elif fault == "empty":
+        file.write_bytes(b"")
+    else:
+        file.unlink()
     with Journal(tmp_path / "library", SETTINGS) as journal:
         key = journal.key(photo)
         assert not journal.has(key)
-        journal.add(key, found(photo))
+        journal.add(key, result_of(photo))
         assert name_of(file) == file.name
 
 
-def test_a_row_in_which_a_bit_has_changed_is_not_believed(tmp_path, photo):
-    folder = killed(tmp_path / "library", photo)
+def test_ignores_a_row_with_a_flipped_bit(tmp_path: Path, photo: Photo) -> None:
+    folder = leave_journal(tmp_path / "library", photo)
     with sqlite3.connect(folder / DATABASE) as table:
         ((points,),) = table.execute("SELECT keypoints FROM looked").fetchall()
         table.execute("UPDATE looked SET keypoints = ?", (bytes([points[0] ^ 1]) + points[1:],))
@@ -161,13 +170,15 @@ def test_a_row_in_which_a_bit_has_changed_is_not_believed(tmp_path, photo):
 
 
 @pytest.mark.parametrize("fault", ["cut", "text", "folder", "foreign", "newer", "flipped"])
-def test_a_damaged_or_foreign_journal_is_begun_anew_with_a_sentence(tmp_path, photo, fault, caplog):
-    file = killed(tmp_path / "library", photo) / DATABASE
-    with sqlite3.connect(file) as table:  # brings all into the one file
+def test_starts_over_with_a_damaged_or_foreign_journal(
+    tmp_path: Path, photo: Photo, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = leave_journal(tmp_path / "library", photo) / DATABASE
+    with sqlite3.connect(file) as table:  # puts everything into one file
         table.execute("PRAGMA journal_mode = DELETE")
     table.close()
     if fault == "cut":
-        cut(file)
+        truncate(file)
     elif fault == "text":
         file.write_text("hello" * 5000)
     elif fault == "folder":
@@ -186,7 +197,7 @@ def test_a_damaged_or_foreign_journal_is_begun_anew_with_a_sentence(tmp_path, ph
     assert caplog.messages[0].endswith("the build starts over.")
 
 
-def test_two_builds_do_not_meet(tmp_path):
+def test_two_builds_cannot_share_a_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "library", SETTINGS):
         with pytest.raises(LibraryError, match="Another build"):
             Journal(tmp_path / "library", SETTINGS)
@@ -194,10 +205,12 @@ def test_two_builds_do_not_meet(tmp_path):
 
 
 @pytest.mark.parametrize(("seconds", "done", "stays"), [(0, False, False), (90, False, True), (90, True, False)])
-def test_what_is_worth_a_minute_is_kept_unless_the_library_is_done(tmp_path, photo, caplog, seconds, done, stays):
+def test_keeps_a_minute_of_work_of_an_unfinished_build(
+    tmp_path: Path, photo: Photo, caplog: pytest.LogCaptureFixture, seconds: float, done: bool, stays: bool
+) -> None:
     with Journal(tmp_path / "library", SETTINGS) as journal:
         journal.seconds = seconds
-        journal.add(journal.key(photo), found(photo))
+        journal.add(journal.key(photo), result_of(photo))
         journal.done = done
     assert journal.folder.exists() == stays
     assert [message.partition(" are kept in ")[0] for message in caplog.messages] == (
@@ -207,8 +220,8 @@ def test_what_is_worth_a_minute_is_kept_unless_the_library_is_done(tmp_path, pho
     assert MIN_WORK_SECONDS == 60
 
 
-def test_fresh_forgets_what_was_looked_at_and_nothing_that_is_not_ours(tmp_path, photo):
-    folder = killed(tmp_path / "library", photo)
+def test_fresh_removes_the_journals_own_files_only(tmp_path: Path, photo: Photo) -> None:
+    folder = leave_journal(tmp_path / "library", photo)
     (folder / "mine.txt").write_text("hello")
     with Journal(tmp_path / "library", SETTINGS, fresh=True) as journal:
         assert not journal.has(journal.key(photo))
@@ -216,11 +229,13 @@ def test_fresh_forgets_what_was_looked_at_and_nothing_that_is_not_ours(tmp_path,
     assert [file.name for file in folder.iterdir()] == ["mine.txt"]
 
 
-def test_a_picture_is_whole_under_its_name_or_not_there(tmp_path):
-    stored = NewPicture.encode(picture(1), long_side=320)
-    (tmp_path / stored.name).write_bytes(b"")
-    assert save_picture(tmp_path, stored).content.read_bytes() == stored.content
-    assert [file.name for file in tmp_path.iterdir()] == [stored.name]
+def test_saves_a_picture_completely_or_not_at_all(tmp_path: Path) -> None:
+    new = NewPicture.encode(picture(1), long_side=320)
+    (tmp_path / new.name).write_bytes(b"")
+    saved = save_picture(tmp_path, new)
+    assert saved.content == tmp_path / new.name
+    assert (tmp_path / new.name).read_bytes() == new.content
+    assert [file.name for file in tmp_path.iterdir()] == [new.name]
 
 
 # Builds that are killed
@@ -234,21 +249,21 @@ MOMENTS = {
     "index.build.swap:swap_library:after": PHOTOS,
     "index.build.journal:_clear:before": PHOTOS,
 }
-"""Where a build kills itself once it has looked at all photos, and how many people the library has then."""
+"""Moments at which a build kills itself after scanning all photos, and how many people the library then has."""
 
 
-def started(photos: Path, out: Path, notes: Path, deadly: str = "") -> subprocess.Popen[str]:
+def start_build(photos: Path, out: Path, notes: Path, moment: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.building", photos, out, str(WORKERS), deadly],
+        [sys.executable, "-m", "tests.support.building", photos, out, str(WORKERS), moment],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "NOTES": str(notes), "PYTHONPATH": str(ROOT)},
     )
 
 
-def looked_at(notes: Path) -> tuple[set[int], Counter[int]]:
-    """The processes that looked at pictures, and how often each picture was looked at, by its width."""
-    if not notes.exists():  # a machine that is quick has looked at all of them before
+def read_scans(notes: Path) -> tuple[set[int], Counter[int]]:
+    """Return the processes that scanned pictures, and how often each picture was scanned, by its width."""
+    if not notes.exists():  # on a fast machine, earlier builds have scanned everything
         return set(), Counter()
     lines = [line.split() for line in notes.read_text().splitlines()]
     notes.unlink()
@@ -266,14 +281,14 @@ def contents(library: Path) -> dict[str, bytes]:
     return {str(file.relative_to(library)): file.read_bytes() for file in library.rglob("*") if file.is_file()}
 
 
-def done_in(lines: list[str]) -> list[int]:
-    """How many photos were said to be looked at."""
+def scanned_counts(lines: list[str]) -> list[int]:
+    """Return the numbers of scanned photos in progress reports."""
     return [int(line.split()[-1]) for line in lines if line.startswith("Scanning photos ")]
 
 
 @pytest.mark.slow
-def test_a_build_that_is_killed_again_and_again_goes_on_and_makes_the_same_library(tmp_path):
-    """By `kill -9`, at moments of chance while it looks at photos, then at those in which files change places."""
+def test_resumes_after_every_kill_to_the_same_library(tmp_path: Path) -> None:
+    """`kill -9` comes at random moments while it scans, then at those in which files change places."""
     photos, few, notes = tmp_path / "photos", tmp_path / "few", tmp_path / "notes"
     for folder in (photos, few, tmp_path / "alone", tmp_path / "killed"):
         folder.mkdir()
@@ -282,42 +297,47 @@ def test_a_build_that_is_killed_again_and_again_goes_on_and_makes_the_same_libra
     shutil.copy(photos / "05.png", few)
     alone, out = tmp_path / "alone" / "library", tmp_path / "killed" / "library"
     for source, target in ((photos, alone), (few, out)):
-        with started(source, target, notes) as build:
+        with start_build(source, target, notes) as build:
             assert build.wait() == 0
     old, new = contents(out), contents(alone)
-    assert looked_at(notes)[1] == Counter(range(160, 160 + PHOTOS)) + Counter([165])
+    assert read_scans(notes)[1] == Counter(range(160, 160 + PHOTOS)) + Counter([165])
 
     rng = random.Random(20180719)
-    before, kills, processes, looks = 0, 0, set(), Counter()
+    before, kills = 0, 0
+    processes: set[int] = set()
+    scans: Counter[int] = Counter()
     while before < PHOTOS * 2 // 3:
-        with started(photos, out, notes) as build:
+        with start_build(photos, out, notes) as build:
+            assert build.stdout is not None
             lines = [build.stdout.readline()]
-            while len(done_in(lines)) < 2:
+            while len(scanned_counts(lines)) < 2:
                 lines.append(build.stdout.readline())
             time.sleep(rng.uniform(0, 0.5))
             build.kill()
             lines += build.stdout.readlines()
-        assert done_in(lines)[0] >= before, "what was said to be done is done"
-        before = done_in(lines)[-1]
+        assert scanned_counts(lines)[0] >= before, "no reported scan is lost"
+        before = scanned_counts(lines)[-1]
         kills += 1
-        found = looked_at(notes)
-        processes, looks = processes | found[0], looks + found[1]
+        new_processes, new_scans = read_scans(notes)
+        processes, scans = processes | new_processes, scans + new_scans
         assert contents(out) == old
     for moment, count in MOMENTS.items():
-        with started(photos, out, notes, moment) as build:
+        with start_build(photos, out, notes, moment) as build:
+            assert build.stdout is not None
             build.stdout.read()
         assert build.returncode == -signal.SIGKILL, moment
         with Library.open(out) as library:
             assert len(library) == count
-    found = looked_at(notes)
-    processes, looks = processes | found[0], looks + found[1]
-    with started(photos, out, notes) as build:
+    new_processes, new_scans = read_scans(notes)
+    processes, scans = processes | new_processes, scans + new_scans
+    with start_build(photos, out, notes) as build:
+        assert build.stdout is not None
         *_, last = build.stdout.read().splitlines()
     assert (build.returncode, last) == (0, f"done {PHOTOS} {PHOTOS}")
-    assert not notes.exists(), "nothing was left to look at"
-    assert set(looks) == set(range(160, 160 + PHOTOS))
-    assert looks.total() - PHOTOS <= kills * WORKERS * PHOTOS_PER_WORKER, "only what was under way is looked at twice"
+    assert not notes.exists(), "nothing was left to scan"
+    assert set(scans) == set(range(160, 160 + PHOTOS))
+    assert scans.total() - PHOTOS <= kills * WORKERS * PHOTOS_PER_WORKER, "only unfinished photos are scanned twice"
     assert [file.name for file in out.parent.iterdir()] == ["library"]
     assert not [process for process in processes if is_running(process)]
-    made = contents(out)
-    assert {name for name in new if made.get(name) != new[name]} | made.keys() ^ new.keys() == set()
+    built = contents(out)
+    assert {name for name in new if built.get(name) != new[name]} | built.keys() ^ new.keys() == set()

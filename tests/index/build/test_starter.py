@@ -1,37 +1,43 @@
-"""The starter library: drawn once, found again, drawn on and on, drawn anew by another program."""
+"""The starter library is drawn once, grows step by step, and is drawn again by another program."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from index.build import starter as module
+from index.build.photo import NewPicture
 from index.build.reuse import reuse_picture
 from index.build.starter import count_drawn, draw_new_picture, ensure_starter_library, grow, program_version
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import Library, RemovedPicture, verify_library
 from index.match import Matcher
+from models import figures
 from models.figures import perform
+
+Small = tuple[Path, list[tuple[int, int | None]]]
+"""A library's folder, and the progress reports of drawing it."""
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """A starter library of a few pictures, and what its progress said."""
-    said: list[tuple[int, int | None]] = []
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """Draw a starter library of a few pictures."""
+    progress: list[tuple[int, int | None]] = []
     folder = tmp_path_factory.mktemp("starter") / "library"
-    ensure_starter_library(folder, lambda done, of, _: said.append((done, of)), count=12)
-    return folder, said
+    ensure_starter_library(folder, lambda done, total, _: progress.append((done, total)), count=12)
+    return folder, progress
 
 
-def copied(small, tmp_path):
-    """The same library, to be changed."""
-    return shutil.copytree(small[0], tmp_path / "library")
+def copy_library(small: Small, tmp_path: Path) -> Path:
+    """Return a copy of the library that a test may change."""
+    return Path(shutil.copytree(small[0], tmp_path / "library"))
 
 
-def test_it_is_a_library_with_pictures_titles_and_exact_key_points(small):
+def test_has_pictures_titles_and_exact_key_points(small: Small) -> None:
     folder, _ = small
     with Library.open(folder) as library:
         assert len(library) >= 12
@@ -45,20 +51,20 @@ def test_it_is_a_library_with_pictures_titles_and_exact_key_points(small):
         assert np.allclose(library.keypoints[0][seen, :2], first[seen, :2], atol=0.01)
 
 
-def test_progress_counts_to_the_end(small):
-    _, said = small
-    assert (12, 12) in said
-    counted = [done for done, of in said if of == 12]
-    assert counted == sorted(counted)
+def test_progress_counts_to_the_end(small: Small) -> None:
+    _, progress = small
+    assert (12, 12) in progress
+    counts = [done for done, total in progress if total == 12]
+    assert counts == sorted(counts)
 
 
-def test_a_library_of_this_program_is_not_drawn_again_however_short_it_is(small, monkeypatch):
+def test_does_not_draw_a_short_library_again(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _ = small
     monkeypatch.setattr(module, "LibraryWriter", lambda *_, **__: pytest.fail("drawn again"))
     assert ensure_starter_library(folder, count=100) == folder
 
 
-def test_it_is_the_same_library_whatever_the_steps_it_grew_by(small, tmp_path):
+def test_steps_of_any_size_draw_the_same_library(small: Small, tmp_path: Path) -> None:
     folder, _ = small
     grow(tmp_path / "grown", 12, step=5, workers=1)
     for file in folder.iterdir():
@@ -67,33 +73,44 @@ def test_it_is_the_same_library_whatever_the_steps_it_grew_by(small, tmp_path):
     verify_library(tmp_path / "grown")
 
 
-def test_what_is_there_is_linked_and_not_drawn_again(small, tmp_path, monkeypatch):
-    folder = copied(small, tmp_path)
-    asked = []
-    monkeypatch.setattr(module, "draw_new_picture", lambda number: asked.append(number) or draw_new_picture(number))
+def test_growing_links_the_pictures_it_has(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copy_library(small, tmp_path)
+    drawn: list[int] = []
+
+    def draw(number: int) -> NewPicture:
+        drawn.append(number)
+        return draw_new_picture(number)
+
+    monkeypatch.setattr(module, "draw_new_picture", draw)
     before = {file.name: file.stat().st_ino for file in (folder / "pictures").iterdir()}
     grow(folder, 14, step=1, workers=1)
-    assert asked == [12, 13]
+    assert drawn == [12, 13]
     after = {file.name: file.stat().st_ino for file in (folder / "pictures").iterdir()}
     assert len(after) == 14
     assert before.items() <= after.items()
 
 
-def test_a_step_that_is_stopped_leaves_the_library_as_it_was_and_the_next_goes_on(small, tmp_path, monkeypatch):
-    folder = copied(small, tmp_path)
+def test_a_stopped_step_leaves_a_complete_library(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_library(small, tmp_path)
 
-    def stopped(number):
-        raise SystemExit if number == 14 else AssertionError
+    def draw(number: int) -> NewPicture:
+        if number == 14:
+            raise SystemExit
+        return draw_new_picture(number)
 
-    monkeypatch.setattr(module, "draw_new_picture", lambda number: draw_new_picture(number) if number != 14 else stopped(number))
+    monkeypatch.setattr(module, "draw_new_picture", draw)
     with pytest.raises(SystemExit):
         grow(folder, 16, step=2, workers=1)
     assert count_drawn(folder) == 14
-    assert [file.name for file in tmp_path.iterdir()] == [folder.name], "nothing half-drawn is left"
+    assert [file.name for file in tmp_path.iterdir()] == [folder.name], "no unfinished library is left"
 
 
-def test_a_library_of_another_program_is_drawn_anew(small, tmp_path, monkeypatch):
-    folder = copied(small, tmp_path)
+def test_draws_the_library_of_another_program_again(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_library(small, tmp_path)
     monkeypatch.setattr(module, "program_version", lambda: "0" * 64)
     assert count_drawn(folder) == 0
     ensure_starter_library(folder, count=2)
@@ -101,8 +118,8 @@ def test_a_library_of_another_program_is_drawn_anew(small, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["keypoints.npy", "a picture"])
-def test_a_damaged_library_is_drawn_anew(small, tmp_path, name):
-    folder = copied(small, tmp_path)
+def test_draws_a_damaged_library_again(small: Small, tmp_path: Path, name: str) -> None:
+    folder = copy_library(small, tmp_path)
     file = min((folder / "pictures").iterdir()) if name == "a picture" else folder / name
     file.write_bytes(b"damaged")
     if name == "keypoints.npy":
@@ -111,28 +128,29 @@ def test_a_damaged_library_is_drawn_anew(small, tmp_path, name):
     assert verify_library(folder).pictures == 13
 
 
-def test_a_picture_that_was_taken_down_does_not_come_back(small, tmp_path, monkeypatch):
-    folder = copied(small, tmp_path)
+def test_does_not_bring_back_a_removed_picture(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copy_library(small, tmp_path)
     with Library.open(folder) as library:
         bits = dict(library.fingerprints())
-        gone = library.item(3)
-        people = [reuse_picture(library, [item], bits) for item in library.items() if item.picture != gone.picture]
+        picture, title = library.item(3).picture, library.item(3).title
+        assert picture is not None
+        people = [reuse_picture(library, [item], bits) for item in library.items() if item.picture != picture]
         with LibraryWriter(folder) as writer:
-            for item in people:
-                writer.add(item)
-            writer.add_removed(RemovedPicture(gone.picture.name, bits[gone.picture.name], gone.title))
+            for person in people:
+                writer.add(person)
+            writer.add_removed(RemovedPicture(picture.name, bits[picture.name], title))
             writer.finish(library.manifest.models)
     assert count_drawn(folder) == 12
     grow(folder, 13, workers=1)
     monkeypatch.setattr(module, "program_version", lambda: "0" * 64)
     for _ in range(2):
         with Library.open(folder) as library:
-            assert gone.picture.name not in set(library.picture_names())
-            assert [one.picture for one in library.removed_pictures()] == [gone.picture.name]
-        grow(folder, 12, workers=1)  # once more, by the program of another version
+            assert picture.name not in set(library.picture_names())
+            assert [removed.picture for removed in library.removed_pictures()] == [picture.name]
+        grow(folder, 12, workers=1)  # again, as another program would
 
 
-def test_each_picture_has_somebody_and_its_credit(small):
+def test_each_picture_has_a_person_and_a_credit(small: Small) -> None:
     folder, _ = small
     with Library.open(folder) as library:
         assert library.manifest.pictures == 12
@@ -141,14 +159,14 @@ def test_each_picture_has_somebody_and_its_credit(small):
             assert item.licence_url
 
 
-def test_another_program_is_another_version(monkeypatch, tmp_path):
+def test_another_program_has_another_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "pictures.py").write_text("another")
-    ours = program_version()
-    monkeypatch.setattr(module.figures, "__file__", str(tmp_path / "__init__.py"))
-    assert program_version.__wrapped__() != ours
+    version = program_version()
+    monkeypatch.setattr(figures, "__file__", str(tmp_path / "__init__.py"))
+    assert program_version.__wrapped__() != version
 
 
-def test_what_is_no_library_is_left_alone(tmp_path):
+def test_does_not_replace_a_folder_of_other_files(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("Dear …")
     with pytest.raises(LibraryError):
@@ -156,13 +174,13 @@ def test_what_is_no_library_is_left_alone(tmp_path):
     assert (tmp_path / "letters" / "dear.txt").read_text() == "Dear …"
 
 
-def test_where_it_cannot_be_written_one_sentence_names_the_folder(tmp_path):
+def test_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(LibraryError, match=r"cannot be drawn in .*file/starter \(.+\)"):
         ensure_starter_library(tmp_path / "file" / "starter", count=2)
 
 
-def test_the_performer_finds_somebody_in_it(small):
+def test_answers_the_performer(small: Small) -> None:
     folder, _ = small
     _, pose = perform(1.5, 640, 480)
     with Library.open(folder) as library:

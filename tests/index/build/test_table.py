@@ -1,4 +1,4 @@
-"""Tables of photos with credits, as spreadsheets and programs write them; a bad row is told with its line."""
+"""Tables of photos with credits, as spreadsheets and programs write them; a bad row is skipped with its line number."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ def table(folder: Path, content: str | bytes, name: str = "table.csv") -> list[P
     return list(read_table(folder / name))
 
 
+def file_name(photo: Photo | Skipped) -> str:
+    assert isinstance(photo, Photo)
+    return Path(photo.file).name
+
+
+def reason(skipped: Photo | Skipped) -> str:
+    assert isinstance(skipped, Skipped)
+    return skipped.reason
+
+
 def failure(folder: Path, content: str | bytes, name: str = "table.csv") -> str:
     with pytest.raises(SourceError) as error:
         table(folder, content, name)
@@ -30,13 +40,13 @@ def failure(folder: Path, content: str | bytes, name: str = "table.csv") -> str:
 
 
 COLUMNS = ("picture", "title", "author", "licence", "licence_url", "source_url")
-ROW = ("a.jpg", *ANN)
+ROW = ("a.jpg", *(text or "" for text in ANN))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_csv_is_read_as_programs_and_spreadsheets_write_it(tmp_path, separator, encoding, end):
+def test_reads_csv_from_programs_and_spreadsheets(tmp_path: Path, separator: str, encoding: str, end: str) -> None:
     rows = [COLUMNS, ROW, ("b.jpg", "Łódź 写真", "Bjørn", "", "", "")]
     content = "".join(separator.join(row) + end for row in rows).encode(encoding)
     ann, second = table(tmp_path, content)
@@ -46,67 +56,66 @@ def test_csv_is_read_as_programs_and_spreadsheets_write_it(tmp_path, separator, 
     assert second.credit == Credit("Łódź 写真", "Bjørn")
 
 
-def test_pictures_are_named_from_the_table_s_folder_absolutely_or_by_url(tmp_path):
-    found = table(
+def test_reads_relative_and_absolute_paths_and_urls(tmp_path: Path) -> None:
+    rows = table(
         tmp_path, "picture\nsub/a.jpg\n/else/b_c.jpg\nhttps://x.org/p/My%20jump.jpg?size=large\ns3://b/d.jpg\n"
     )
-    photos = [one for one in found if isinstance(one, Photo)]
-    assert [one.file for one in photos] == [
+    photos = [row for row in rows if isinstance(row, Photo)]
+    assert [photo.file for photo in photos] == [
         tmp_path / "sub/a.jpg",
         Path("/else/b_c.jpg"),
         "https://x.org/p/My%20jump.jpg?size=large",
         "s3://b/d.jpg",
     ]
-    assert [one.credit.title for one in photos] == ["a", "b c", "My jump", "d"]
+    assert [photo.credit.title for photo in photos] == ["a", "b c", "My jump", "d"]
 
 
-def test_columns_are_known_in_any_order_and_writing_and_others_left_alone(tmp_path):
+def test_reads_columns_in_any_order_and_spelling(tmp_path: Path) -> None:
     content = "Camera;License URL;LICENSE;Picture;Author\nX100;http://l;CC0;a.jpg;Ann\n"
     (photo,) = table(tmp_path, content)
     assert isinstance(photo, Photo)
     assert photo.credit == Credit("a", "Ann", "CC0", "http://l")
 
 
-def test_of_two_columns_for_one_thing_the_one_that_says_something_counts(tmp_path):
+def test_uses_the_filled_one_of_two_columns(tmp_path: Path) -> None:
     (photo,) = table(tmp_path, "picture,licence,license\na.jpg,,CC0\n")
     assert isinstance(photo, Photo)
     assert photo.credit.licence == "CC0"
 
 
-def test_quotes_hold_separators_and_lines(tmp_path):
+def test_quotes_may_hold_separators_and_lines(tmp_path: Path) -> None:
     first, second = table(tmp_path, 'picture,title,author\n"a, b.jpg","two\nlines","""Ann"""\nc.jpg\n')
     assert isinstance(first, Photo)
     assert isinstance(second, Photo)
-    assert (first.file.name, first.credit[:2]) == ("a, b.jpg", ("two lines", '"Ann"'))
-    assert second.file.name == "c.jpg"
+    assert (file_name(first), first.credit[:2]) == ("a, b.jpg", ("two lines", '"Ann"'))
+    assert file_name(second) == "c.jpg"
 
 
-def test_empty_rows_are_none(tmp_path):
+def test_ignores_empty_rows(tmp_path: Path) -> None:
     content = "\n;;\npicture;author;\n\n;;\na.jpg;Ann;\n\n \n"
     (photo,) = table(tmp_path, content)
     assert isinstance(photo, Photo)
     assert photo.credit.author == "Ann"
 
 
-def test_bad_rows_are_told_with_their_lines(tmp_path):
+def test_skips_bad_rows_and_names_their_lines(tmp_path: Path) -> None:
     content = 'picture,title,author\na.jpg,"two\nlines",Ann\n,Jump,Ann\nb.jpg,Jump, high,Ann\nc.jpg,,\n'
-    found = table(tmp_path, content)
-    assert [one.kind if isinstance(one, Skipped) else one.file.name for one in found] == [
+    rows = table(tmp_path, content)
+    assert [row.kind if isinstance(row, Skipped) else file_name(row) for row in rows] == [
         "a.jpg", "no picture", "not a row", "c.jpg",
     ]  # fmt: skip
     name = tmp_path / "table.csv"
-    assert found[1].reason == f"{name}, line 4 names no picture."
-    assert found[2].reason == f"{name}, line 5 has 4 cells for 3 columns: put text with a “,” in quotes."
+    assert reason(rows[1]) == f"{name}, line 4 names no picture."
+    assert reason(rows[2]) == f"{name}, line 5 has 4 cells for 3 columns: put text with a “,” in quotes."
 
 
-def test_a_mistyped_column_is_told(tmp_path):
-    found = table(tmp_path, "picture,autor,focal_length\na.jpg,Ann,35\n")
-    assert isinstance(found[0], Skipped)
-    assert found[0].reason.endswith("line 1 has a column `autor`, which is not used: rename it to `author`.")
-    assert len(found) == 2
+def test_reports_a_mistyped_column(tmp_path: Path) -> None:
+    rows = table(tmp_path, "picture,autor,focal_length\na.jpg,Ann,35\n")
+    assert reason(rows[0]).endswith("line 1 has a column `autor`, which is not used: rename it to `author`.")
+    assert len(rows) == 2
 
 
-def test_a_table_larger_than_the_memory_is_told(tmp_path, monkeypatch):
+def test_rejects_a_table_larger_than_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def too_large(file: Path) -> bytes:
         raise MemoryError
 
@@ -116,7 +125,7 @@ def test_a_table_larger_than_the_memory_is_told(tmp_path, monkeypatch):
         read_table(tmp_path / "table.csv")
 
 
-def test_what_is_no_print_stays_out_of_sentences(tmp_path):
+def test_shows_only_printable_characters_in_reasons(tmp_path: Path) -> None:
     odd, tabs = table(tmp_path, "picture\ttit\x16e\na.jpg\tJump\thigh\n", "table.tsv")
     assert isinstance(odd, Skipped)
     assert odd.reason.endswith("line 1 has a column `tit�e`, which is not used: rename it to `title`.")
@@ -138,19 +147,19 @@ def test_what_is_no_print_stays_out_of_sentences(tmp_path):
         ("picture,title\na.jpg," + "x" * 200_000, "is not valid CSV from line 2 on"),
     ],
 )
-def test_a_table_that_is_none_is_told(tmp_path, content, sentence):
-    said = failure(tmp_path, content)
-    assert any(part in said for part in sentence.split("|"))
+def test_rejects_a_file_that_is_not_a_table(tmp_path: Path, content: str | bytes, sentence: str) -> None:
+    message = failure(tmp_path, content)
+    assert any(part in message for part in sentence.split("|"))
 
 
-def test_no_plain_file_is_told(tmp_path):
+def test_rejects_what_is_not_a_regular_file(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     for name in ("folder.csv", "missing.csv"):
         with pytest.raises(SourceError, match=r"not a regular file|cannot be read"):
             read_table(tmp_path / name)
 
 
-def test_jsonl_has_an_object_a_line(tmp_path):
+def test_reads_jsonl_with_an_object_per_line(tmp_path: Path) -> None:
     lines = [dict(zip(COLUMNS, ROW, strict=True)), {"picture": "b.jpg", "License": "CC0", "year": 2019, "title": None}]
     ann, second = table(tmp_path, "\n".join(map(json.dumps, lines)) + "\r\n\n", "t.jsonl")
     assert isinstance(ann, Photo)
@@ -159,46 +168,46 @@ def test_jsonl_has_an_object_a_line(tmp_path):
     assert second.credit == Credit("b", licence="CC0")
 
 
-def test_bad_lines_of_jsonl_are_told(tmp_path):
+def test_skips_bad_lines_of_jsonl(tmp_path: Path) -> None:
     content = '{"picture": "a.jpg"}\n[1]\n{"picture": \n{"title": "x"}\n{"picture": 7}\n' + "[" * 100_000
-    found = table(tmp_path, content, "t.jsonl")
-    assert [one.name.rpartition(" ")[2] for one in found[1:] if isinstance(one, Skipped)] == ["2", "3", "4", "5", "6"]
-    assert [one.kind for one in found[1:] if isinstance(one, Skipped)] == [
+    skipped = [row for row in table(tmp_path, content, "t.jsonl")[1:] if isinstance(row, Skipped)]
+    assert [row.name.rpartition(" ")[2] for row in skipped] == ["2", "3", "4", "5", "6"]
+    assert [row.kind for row in skipped] == [
         "not a row", "not a row", "no picture", "no picture", "not a row",
     ]  # fmt: skip
 
 
-def test_jsonl_without_any_object_is_told(tmp_path):
+def test_rejects_jsonl_without_objects(tmp_path: Path) -> None:
     assert "each line must be an object" in failure(tmp_path, "[\n]\n", "t.jsonl")
     assert "has no rows" in failure(tmp_path, "\n", "t.jsonl")
 
 
-def test_halves_of_characters_are_no_text(tmp_path):
+def test_replaces_lone_surrogates(tmp_path: Path) -> None:
     (photo,) = table(tmp_path, '{"picture": "a\\ud800.jpg", "author": "Ann \\udc00"}', "t.jsonl")
     assert isinstance(photo, Photo)
     assert photo.credit == Credit("a�", "Ann �")
 
 
-def test_a_folder_s_own_table_credits_its_photos(tmp_path):
+def test_a_folders_own_table_credits_its_photos(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg", "sub/c.jpg", "sub/deep/d.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "credits.csv").write_text("picture,author\na.jpg,Ann\nsub/deep/d.jpg,Dora\ngone.jpg,Gus\n")
     (tmp_path / "sub" / "Credits.JSONL").write_text('{"picture": "c.jpg", "title": "See", "author": "Cem"}')
     found = list(read_folder(tmp_path))
-    credits = {one.file.name: one.credit for one in found if isinstance(one, Photo)}
+    credits = {file_name(photo): photo.credit for photo in found if isinstance(photo, Photo)}
     assert credits == {
         "a.jpg": Credit("a", "Ann"),
         "b.jpg": Credit("b"),
         "c.jpg": Credit("See", "Cem"),
         "d.jpg": Credit("d", "Dora"),
     }
-    (skipped,) = (one for one in found if isinstance(one, Skipped))
+    (skipped,) = (entry for entry in found if isinstance(entry, Skipped))
     assert "credits.csv, line 4 names" in skipped.reason
     assert "gone.jpg, which is not a file" in skipped.reason
 
 
-def test_a_folder_with_a_table_of_something_else_gives_its_photos(tmp_path):
+def test_skips_a_folders_table_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     (tmp_path / "credits.csv").write_text("bank,amount\nA,7\n")
     skipped, photo = read_folder(tmp_path)

@@ -1,0 +1,93 @@
+"""A build keeps the frames of a video in which the pose has changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from index.build.photo import Credit, Photo
+from index.build.pipeline import BuildOptions, build
+from index.build.scan import ScanSettings, scan_photo
+from index.library import Library
+from tests.support.finders import MarkFinder, marked_scene
+
+MARKS = ScanSettings(MarkFinder)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "inner").mkdir(parents=True)
+    for number in range(1, 7):
+        marked_scene(number).save(folder / ("inner" if number % 2 else "") / f"photo_{number}.png")
+    return folder
+
+
+def video(file: Path, boxes: list[tuple[int, int, int, int]], each: int = 10) -> Path:
+    """Write a video with a person in each of the boxes, for `each` frames."""
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
+    for number, box in enumerate(boxes):
+        for _ in range(each):
+            writer.write(cv2.cvtColor(np.asarray(marked_scene(number + 1, (320, 240), box)), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return file
+
+
+def test_keeps_a_frame_wherever_the_pose_changes(tmp_path: Path) -> None:
+    file = video(tmp_path / "my_dance.avi", [(60, 30, 160, 200), (90, 30, 210, 210), (0, 0, 0, 0), (100, 20, 220, 220)])
+    report = build([file], tmp_path / "library", MARKS)
+    assert (report.items, report.pictures) == (3, 3)
+    with Library.open(tmp_path / "library") as library:
+        assert [library.item(i).credit for i in range(3)] == ["my dance"] * 3
+        assert library.item(1).box == pytest.approx((90, 30, 209, 209), abs=6)
+        assert library.picture(1).shape == (240, 320, 3)
+
+
+def test_keeps_one_frame_of_a_still_video(tmp_path: Path) -> None:
+    still = Photo(video(tmp_path / "a.avi", [(60, 30, 160, 200)], 60), Credit())
+    result = scan_photo(still, MarkFinder(), 1920)
+    assert isinstance(result, list)
+    assert len(result) == 1
+
+
+@pytest.mark.parametrize("name", ["写真.avi", "caf\udce9.avi", "a%03d.avi", "http:x.avi", "-i.avi"])
+def test_reads_a_video_of_any_name(tmp_path: Path, name: str) -> None:
+    video(tmp_path / "a.avi", [(60, 30, 160, 200)]).rename(tmp_path / name)
+    assert build([tmp_path / name], tmp_path / "library", MARKS).items == 1
+
+
+def test_skips_bad_videos(photos: Path, tmp_path: Path) -> None:
+    complete = video(tmp_path / "whole.avi", [(60, 30, 160, 200), (90, 30, 210, 210)]).read_bytes()
+    (tmp_path / "cut.avi").write_bytes(complete[: len(complete) * 2 // 3])
+    (tmp_path / "text.mp4").write_text("hello")
+    (tmp_path / "empty.mkv").write_text("")
+    os.mkfifo(tmp_path / "pipe.mov")
+    video(tmp_path / "nobody.avi", [(0, 0, 0, 0)])
+    names = ["cut.avi", "text.mp4", "empty.mkv", "pipe.mov", "nobody.avi"]
+    report = build([photos, *(tmp_path / name for name in names)], tmp_path / "library", MARKS)
+    assert {Path(skipped.name).name: skipped.kind for skipped in report.skipped} == {
+        "text.mp4": "not a video", "empty.mkv": "not a video", "pipe.mov": "cannot be read", "nobody.avi": "no person",
+    }  # fmt: skip
+    assert report.items >= 7, "frames before the damage are used"
+
+
+def test_keeps_the_order_of_videos_with_several_workers(photos: Path, tmp_path: Path) -> None:
+    boxes = [(60, 30, 160, 200), (90, 30, 210, 210), (100, 20, 220, 220)]
+    names = ["c.avi", "a.avi", "b.avi"]
+    for number, name in enumerate(names):
+        moved = [(left + 45 * number, top, right + 45 * number, bottom) for left, top, right, bottom in boxes[number:]]
+        video(tmp_path / name, moved, 10 + 20 * (2 - number))
+    sources = [tmp_path / "c.avi", photos, tmp_path / "a.avi", tmp_path / "b.avi"]
+    updates: list[tuple[int, int | None, str]] = []
+    report = build(
+        sources, tmp_path / "library", MARKS, BuildOptions(workers=2), lambda *update: updates.append(update)
+    )
+    assert [update for update in updates if update[2] == "Scanning photos"][-1] == (9, 9, "Scanning photos")
+    assert (report.scanned, report.items) == (9, 12)
+    with Library.open(tmp_path / "library") as library:
+        titles = [item.title for item in library.items()]
+    assert titles == ["c"] * 3 + [f"photo {n}" for n in (2, 4, 6, 1, 3, 5)] + ["a"] * 2 + ["b"]
