@@ -1,1 +1,8 @@
-"""What the visitor sees: the display, and everything that is drawn on it."""
+"""The display: opening it, and drawing everything that a visitor sees.
+
+Read the modules in this order to follow one picture to the display: `screen` is the interface to the rest of the
+program; `panel` opens the display and notices when it is unplugged; `scene` composes a whole picture from a `View`;
+`backdrop` paints the photo, `draw` the pieces on top of it, `invitation` what is shown while no visitor is there, and
+`lettering` the words, in fonts that `fonts` finds. `layout` computes where a photo lies so that its person stands where
+the visitor stands.
+"""

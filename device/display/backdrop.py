@@ -1,4 +1,4 @@
-"""What lies behind everything on the screen: the photo, cross-faded from the one before, bright or dimmed."""
+"""The background of the screen: a photo, cross-faded from the one before, bright or dimmed."""
 
 from __future__ import annotations
 
@@ -14,41 +14,42 @@ from device.display.layout import Size, cover, prepare
 from models.pose import Image
 
 Pixels = npt.NDArray[np.uint8]
-"""H×W×4 of blue, green, red and one unused: a canvas's own memory."""
+"""H×W×4 uint8 in the order blue, green, red, unused: a canvas's own memory."""
 
 BGRX_MASKS: Final = (0xFF0000, 0xFF00, 0xFF, 0)
-"""A surface of such pixels, which nearly every display has."""
+"""The colour masks of a pygame surface with such `Pixels`. Nearly every display uses them."""
 
 BACKGROUND_COLOURS: Final = ((58, 66, 84), (20, 23, 30))
-"""The plain background's colours (RGB) at the middle and in the corners."""
+"""The plain background's colours (RGB): in the middle, and in the corners."""
 
 
 class Backdrop:
-    """A cross-fade between two pictures of one size, drawn by one pass over the pixels, and none where it rests."""
+    """A cross-fade between two pictures of `size` (width, height). Each frame costs a single pass over the pixels."""
 
     def __init__(self, size: Size) -> None:
         self.size = size
         self._plain = _as_pixels(_plain_background(size))
         self._picture: Image | None = None
         self._old = self._new = self._plain
-        self._began, self._seconds = -math.inf, 1.0
+        self._started_at, self._seconds = -math.inf, 1.0
 
     def fade_to(self, picture: Image | None, now: float, seconds: float) -> None:
-        """Fade to another picture (H×W×3; None: the plain background) within `seconds`; the same one changes nothing.
+        """Start to fade to another picture (H×W×3; None: the plain background), over `seconds`.
 
-        A picture of another size, as there is for a moment after the window's was changed, is made to fill this one.
+        The same object again changes nothing. For a moment after the window was resized, pictures still have the old
+        size: they are scaled to fill the canvas.
         """
         if picture is self._picture:
             return
-        mixed = np.empty_like(self._plain)
-        self.paint(mixed, now)
-        self._old, self._picture = mixed, picture
+        shown = np.empty_like(self._plain)
+        self.paint(shown, now)  # a fade that is under way goes on from what it shows, without a jump
+        self._old, self._picture = shown, picture
         self._new = self._plain if picture is None else _as_pixels(_fill_canvas(picture, self.size))
-        self._began, self._seconds = now, seconds
+        self._started_at, self._seconds = now, seconds
 
     def paint(self, canvas: Pixels, now: float, brightness: float = 1.0) -> None:
-        """Draw it, as bright as `brightness` (0 to 1) says."""
-        share = min(max((now - self._began) / self._seconds, 0.0), 1.0) if self._seconds > 0 else 1.0
+        """Paint the fade's state at the time `now`, with `brightness` from 0 to 1."""
+        share = min(max((now - self._started_at) / self._seconds, 0.0), 1.0) if self._seconds > 0 else 1.0
         if share < 1:
             cv2.addWeighted(self._old, (1 - share) * brightness, self._new, share * brightness, 0, dst=canvas)
         elif brightness < 1:
@@ -58,15 +59,15 @@ class Backdrop:
 
 
 def surface_pixels(surface: pygame.Surface) -> Pixels:
-    """A 32-bit surface's own memory; the surface is locked, and cannot be drawn on, while this lives."""
+    """Return a 32-bit surface's own memory. While the array lives, the surface is locked and cannot be drawn on."""
     width, height = surface.get_size()
     rows = pygame.surfarray.pixels2d(surface).T
     return rows.view(np.uint8).reshape(height, width, 4)
 
 
 def _fill_canvas(picture: Image, size: Size) -> Image:
-    shape = picture.shape[1], picture.shape[0]
-    return picture if shape == size else prepare(picture, cover(shape, size), size)
+    own_size = picture.shape[1], picture.shape[0]
+    return picture if own_size == size else prepare(picture, cover(own_size, size), size)
 
 
 def _as_pixels(picture: Image) -> Pixels:
@@ -74,10 +75,10 @@ def _as_pixels(picture: Image) -> Pixels:
 
 
 def _plain_background(size: Size) -> Image:
-    """A dark room, a little lighter in the middle; noise of less than a level keeps the gradient from banding."""
+    """Draw a dark gradient, lighter in the middle. Noise of less than one grey level hides the bands of a gradient."""
     width, height = size
     across, down = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
-    far = np.minimum(np.hypot(across[None, :], down[:, None]) / math.sqrt(2), 1)[..., None]
+    distance = np.minimum(np.hypot(across[None, :], down[:, None]) / math.sqrt(2), 1)[..., None]
     middle, corner = (np.array(colour, np.float32) for colour in BACKGROUND_COLOURS)
     noise = np.random.default_rng(0).random((height, width, 1), dtype=np.float32)
-    return (middle + (corner - middle) * far + noise).astype(np.uint8)
+    return (middle + (corner - middle) * distance + noise).astype(np.uint8)

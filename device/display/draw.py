@@ -1,7 +1,7 @@
-"""The pieces that the screen is made of: skeleton, inset, ring, cards. Where they go is not said here.
+"""The pieces that a screen is composed of: skeleton, inset, ring, cards. `scene` decides where they go.
 
-Surfaces are 32-bit with alpha in the order blue, green, red, alpha, which SDL lays on a display fastest. Those that are
-kept (`lru_cache`) are shared: don't draw on them.
+Surfaces are 32-bit in the order blue, green, red, alpha, which SDL blits fastest. Cached surfaces (`lru_cache`) are
+shared: don't draw on them.
 """
 
 from __future__ import annotations
@@ -21,32 +21,38 @@ from models.pose import EDGES, KEYPOINT_NAMES, RIGHT_EAR, Floats, Image, Pose
 from models.seen import LAYOUT_SCORE
 
 INK: Final[Colour] = (16, 18, 24)
+"""The colour of outlines and cards. All colours are RGB."""
+
 LEFT_COLOUR: Final[Colour] = (86, 214, 222)
 RIGHT_COLOUR: Final[Colour] = (255, 150, 104)
 MIDDLE_COLOUR: Final[Colour] = (250, 246, 236)
+"""The skeleton's colours: of the person's own left and right side, and of what lies between."""
 
 GOOD_COLOUR: Final[Colour] = (126, 226, 168)
 FAULT_COLOUR: Final[Colour] = (255, 190, 92)
 RECORDING_COLOUR: Final[Colour] = (236, 72, 72)
 
 SUBPIXEL_BITS: Final = 4
-"""Bits behind the point in the coordinates that OpenCV draws with."""
+"""Fractional bits of the coordinates that OpenCV draws with: whole pixels would make slow movement jerky."""
 
 
 def blit(canvas: pygame.Surface, piece: pygame.Surface, at: tuple[float, float], opacity: float = 1.0) -> None:
-    """Lay a piece on the canvas with its upper left corner `at`, as opaque as `opacity` (0 to 1) says."""
+    """Blit a piece with its upper left corner at `at`, with `opacity` from 0 to 1."""
     if opacity > 0:
         piece.set_alpha(round(255 * min(opacity, 1.0)))
         canvas.blit(piece, (round(at[0]), round(at[1])))
 
 
 def draw_skeleton(image: Image, pose: Pose, thickness: float = 4.0) -> None:
-    """Draw a pose into its picture (H×W×3): the person's left cool, right warm, points scored under 0.3 left out."""
+    """Draw a pose into its picture (H×W×3): the person's left in a cool colour, the right in a warm one.
+
+    Key points that are not seen (`LAYOUT_SCORE`) are not drawn.
+    """
     seen = (pose.scores >= LAYOUT_SCORE) & np.isfinite(pose.xy).all(-1)
-    xy = np.clip(np.nan_to_num(pose.xy), -8192, 8192)
-    strokes = [(a, b) for a, b in EDGES if seen[a] and seen[b]]
-    for outline in (True, False):
-        for a, b in strokes:
+    xy = np.clip(np.nan_to_num(pose.xy), -8192, 8192)  # coordinates far outside would overflow
+    limbs = [(a, b) for a, b in EDGES if seen[a] and seen[b]]
+    for outline in (True, False):  # a dark outline below, so that the skeleton shows on any photo
+        for a, b in limbs:
             colour = INK if outline else _limb_colour(a, b)
             _draw_line(image, xy[a], xy[b], _line_width(max(a, b), thickness) + outline * thickness * 0.5, colour)
         for k in np.flatnonzero(seen):
@@ -64,7 +70,7 @@ def _limb_colour(a: int, b: int) -> Colour:
 
 
 def _line_width(keypoint: int, thickness: float) -> float:
-    """The face's points lie close together and are drawn finer."""
+    """Return the width for a key point: the face's points are close together, so they are drawn finer."""
     return thickness * (0.55 if keypoint <= RIGHT_EAR else 1.0)
 
 
@@ -101,10 +107,10 @@ def _to_scalar(colour: Colour | int) -> tuple[int, ...]:
 
 
 def inset(camera_image: Image, visitor: Pose | None, size: Size) -> pygame.Surface:
-    """The camera's picture made `size` large, with rounded corners, a thin border and the visitor's skeleton."""
+    """Return the camera's picture at `size`, with rounded corners, a thin border and the visitor's skeleton."""
     width, height = size
-    less = downscale(camera_image, max(1, min(camera_image.shape[1] // width, camera_image.shape[0] // height)))
-    small = cv2.resize(less, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    reduced = downscale(camera_image, max(1, min(camera_image.shape[1] // width, camera_image.shape[0] // height)))
+    small = cv2.resize(reduced, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     if visitor:
         pose = visitor.scaled(width / camera_image.shape[1], height / camera_image.shape[0])
         draw_skeleton(small, pose, max(1.5, min(size) / 48))
@@ -118,71 +124,71 @@ def inset(camera_image: Image, visitor: Pose | None, size: Size) -> pygame.Surfa
 
 @lru_cache(maxsize=64)
 def rounded_rect(size: Size, radius: float, colour: Colour = INK, alpha: float = 0.82) -> pygame.Surface:
-    """A rounded rectangle, or a disc where the radius is half its side."""
+    """Return a filled rounded rectangle; with a radius of half its side, a disc."""
     return tint_mask(_rounded_mask(size, radius), colour, alpha)
 
 
 @lru_cache(maxsize=8)
 def border(size: Size, radius: float, thickness: float, colour: Colour = WHITE, alpha: float = 0.85) -> pygame.Surface:
-    """A rounded rectangle's border."""
+    """Return the border of a rounded rectangle."""
     inside = _coverage(_signed_distance(size, radius) + thickness)
     return tint_mask(_rounded_mask(size, radius) * (255 - inside.astype(np.uint16)) // 255, colour, alpha)
 
 
 @lru_cache(maxsize=128)
 def arc(diameter: int, thickness: float, share: float, colour: Colour, alpha: float = 1.0) -> pygame.Surface:
-    """A ring of which `share` (0 to 1) is drawn, clockwise from the top, with round ends."""
+    """Return a part of a ring, `share` from 0 to 1 of it, clockwise from the top, with round ends."""
     middle, radius = (diameter - 1) / 2, (diameter - thickness) / 2 - 0.5
     offsets = np.arange(diameter, dtype=np.float32) - middle
     x, y = offsets[None, :], offsets[:, None]
     along = np.mod(np.arctan2(x, -y), 2 * math.pi)
-    far = np.abs(np.hypot(x, y) - radius)
+    distance = np.abs(np.hypot(x, y) - radius)
     if share < 1:
         angle = 2 * math.pi * max(share, 0.0)
         ends = [(0.0, -radius), (radius * math.sin(angle), -radius * math.cos(angle))]
         to_ends = np.minimum(*(np.hypot(x - end_x, y - end_y) for end_x, end_y in ends))
-        far = np.where(along <= angle, far, to_ends)
-    return tint_mask(_coverage(far - thickness / 2), colour, alpha)
+        distance = np.where(along <= angle, distance, to_ends)
+    return tint_mask(_coverage(distance - thickness / 2), colour, alpha)
 
 
 @lru_cache(maxsize=4)
 def gradient(size: Size, alpha: float) -> pygame.Surface:
-    """A strip that darkens softly towards its lower edge, for small words to be read on."""
+    """Return a strip that darkens softly towards its lower edge, so that small words on it can be read."""
     depth = np.linspace(0, 1, size[1], dtype=np.float32) ** 2
     mask = np.broadcast_to((255 * depth).astype(np.uint8)[:, None], (size[1], size[0]))
     return tint_mask(mask, (0, 0, 0), alpha)
 
 
 def clear_caches() -> None:
-    """Let go of all pieces that are kept."""
-    for kept in (rounded_rect, border, arc, gradient, _rounded_mask):
-        kept.cache_clear()
+    """Forget all cached pieces."""
+    for cached in (rounded_rect, border, arc, gradient, _rounded_mask):
+        cached.cache_clear()
 
 
 def card(words: pygame.Surface, padding: int, accent: Colour) -> pygame.Surface:
-    """Words on a dark rounded card with a bar of colour on its left."""
+    """Return words on a dark rounded card with a coloured bar on its left."""
     bar = max(2, padding // 3)
     width, height = words.get_width() + 3 * padding + bar, words.get_height() + 2 * padding
-    found = rounded_rect((width, height), padding * 0.7).copy()
-    found.blit(rounded_rect((bar, height - 2 * padding), bar / 2, accent, 1.0), (padding, padding))
-    found.blit(border((width, height), padding * 0.7, 1.0, alpha=0.16), (0, 0))
-    found.blit(words, (2 * padding + bar, padding))
-    return found
+    surface = rounded_rect((width, height), padding * 0.7).copy()
+    surface.blit(rounded_rect((bar, height - 2 * padding), bar / 2, accent, 1.0), (padding, padding))
+    surface.blit(border((width, height), padding * 0.7, 1.0, alpha=0.16), (0, 0))
+    surface.blit(words, (2 * padding + bar, padding))
+    return surface
 
 
 def _signed_distance(size: Size, radius: float) -> Floats:
-    """How far each pixel's centre lies outside a rounded rectangle that fills the size (negative: inside), pixels."""
+    """Return each pixel centre's distance in pixels from a rounded rectangle that fills `size` (negative: inside)."""
     width, height = size
     across = np.abs(np.arange(width, dtype=np.float32) - (width - 1) / 2) - (width / 2 - radius)
     down = np.abs(np.arange(height, dtype=np.float32) - (height - 1) / 2) - (height / 2 - radius)
     x, y = across[None, :], down[:, None]
-    far: Floats = np.hypot(np.maximum(x, 0), np.maximum(y, 0)) + np.minimum(np.maximum(x, y), 0) - radius
-    return far
+    distance: Floats = np.hypot(np.maximum(x, 0), np.maximum(y, 0)) + np.minimum(np.maximum(x, y), 0) - radius
+    return distance
 
 
-def _coverage(outside: Floats) -> npt.NDArray[np.uint8]:
-    """How much of each pixel a shape covers, 0 to 255, from the distance to its edge."""
-    covered: npt.NDArray[np.uint8] = (255 * np.clip(0.5 - outside, 0, 1)).astype(np.uint8)
+def _coverage(distance: Floats) -> npt.NDArray[np.uint8]:
+    """Return how much of each pixel a shape covers (0 to 255), from the signed distance to its edge in pixels."""
+    covered: npt.NDArray[np.uint8] = (255 * np.clip(0.5 - distance, 0, 1)).astype(np.uint8)
     return covered
 
 
@@ -192,7 +198,7 @@ def _rounded_mask(size: Size, radius: float) -> npt.NDArray[np.uint8]:
 
 
 def tint_mask(mask: npt.NDArray[np.integer], colour: Colour, alpha: float = 1.0) -> pygame.Surface:
-    """One colour, as opaque as the mask (0 to 255) says."""
+    """Return a surface of one colour whose opacity is the mask (H×W, 0 to 255) times `alpha`."""
     pixels = np.empty((*mask.shape, 4), np.uint8)
     pixels[..., :3] = colour[::-1]
     pixels[..., 3] = np.round(mask * alpha)

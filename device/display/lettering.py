@@ -1,4 +1,4 @@
-"""Words as surfaces: any script that a font of this system has, wrapped to a width, and kept for the next frame."""
+"""Words as surfaces: in any script that the system has a font for, wrapped to a width, and cached."""
 
 from __future__ import annotations
 
@@ -17,70 +17,70 @@ TextAlign: TypeAlias = Literal["left", "centre", "right"]
 WHITE: Final[Colour] = (255, 255, 255)
 
 LEADING: Final = 1.18
-"""From line to line, in text sizes."""
+"""Distance between two lines, in text sizes."""
 
 JOINERS: Final = "\u200c\u200d"
-"""Characters without a look of their own that change their neighbours'."""
+"""Invisible characters that change how their neighbours look, so they are kept."""
 
 MAX_TEXT_LENGTH: Final = 600
-"""Characters of a text that are drawn; nobody reads more of a credit or a fault."""
+"""Characters of a text that are drawn at most: nobody reads more of a credit or a fault."""
 
 SUPERSAMPLING: Final = 4
 SUPERSAMPLE_BELOW: Final = 80
-"""Words smaller than this are drawn `SUPERSAMPLING` times as large and shrunk: hinting would set their letters unevenly."""
+"""Text below this size is drawn `SUPERSAMPLING` times as large and shrunk: hinting would space its letters unevenly."""
 
 
 class TextRenderer:
-    """Draws words with pygame's bundled font, and what that lacks with a font of the system. Needs pygame.font."""
+    """Draws words in pygame's bundled font, and in the system's fonts what that lacks. Needs pygame.font."""
 
     def __init__(self) -> None:
         self._fonts = Fonts(system_fonts())
-        self._line = lru_cache(maxsize=128)(self._draw_line)  # all per cents, numerals, the invitation
-        self._block = lru_cache(maxsize=12)(self._draw_block)  # what is said now: some take a quarter of a megabyte
+        self._line = lru_cache(maxsize=128)(self._draw_line)  # enough for all percentages, numerals and the invitation
+        self._block = lru_cache(maxsize=12)(self._draw_block)  # those on the screen now: some take 250 KB
 
     def clear_caches(self) -> None:
-        """Let go of all words and fonts that are kept."""
+        """Forget all cached words, and close the fonts."""
         self._line.cache_clear()
         self._block.cache_clear()
         self._fonts.clear_caches()
 
     def render_line(self, text: str, size: int, colour: Colour = WHITE, tight: bool = False) -> pygame.Surface:
-        """One line, `size` pixels high, or no larger than its ink when `tight`.
+        """Render one line, `size` pixels high; with `tight`, cropped to its ink.
 
-        The surface is shared with other callers: don't draw on it.
+        The surface is cached and shared: don't draw on it.
         """
         return self._line(clean(text), max(size, 1), colour, tight)
 
     def render_block(
         self, text: str, size: int, width: int, colour: Colour = WHITE, align: TextAlign = "left", max_lines: int = 99
     ) -> pygame.Surface:
-        """A paragraph of lines at most `width` pixels wide; what `max_lines` have no room for becomes an ellipsis."""
+        """Render a paragraph at most `width` pixels wide. After `max_lines` lines an ellipsis replaces the rest."""
         return self._block(clean(text), max(size, 1), max(width, 1), colour, align, max_lines)
 
     def width(self, text: str, size: int) -> int:
-        """How wide the words are, in pixels."""
-        fine = _supersampling(size)
-        wide = sum(
-            self._fonts.open(run.path, size * fine, run.script).size(run.text)[0] for run in self._fonts.runs(text)
+        """Return how wide a line is, in pixels."""
+        factor = _supersampling(size)
+        total = sum(
+            self._fonts.open(run.path, size * factor, run.script).size(run.text)[0] for run in self._fonts.runs(text)
         )
-        return math.ceil(wide / fine)
+        return math.ceil(total / factor)
 
     def wrap(self, text: str, size: int, width: int, max_lines: int = 99) -> list[str]:
-        """The words broken into lines: at spaces, and inside a word only where it is wider than a line."""
-        found = [""]
+        """Break a text into lines: at spaces, and inside a word only if the word is wider than a line."""
+        lines = [""]
         for word in text.split():
-            longer = f"{found[-1]} {word}".lstrip()
+            longer = f"{lines[-1]} {word}".lstrip()
             if self.width(longer, size) <= width:
-                found[-1] = longer
+                lines[-1] = longer
                 continue
             pieces = self._split_word(word, size, width)
-            found[-1:] = [found[-1], *pieces] if found[-1] else pieces
-        if len(found) > max_lines:
-            last = found[max_lines - 1]
+            lines[-1:] = [lines[-1], *pieces] if lines[-1] else pieces
+        if len(lines) > max_lines:
+            last = lines[max_lines - 1]
             while last and self.width(last + "…", size) > width:
                 last = last[:-1].rstrip()
-            found[max_lines - 1 :] = [last + "…"]
-        return found
+            lines[max_lines - 1 :] = [last + "…"]
+        return lines
 
     def _split_word(self, word: str, size: int, width: int) -> list[str]:
         pieces = [""]
@@ -91,47 +91,49 @@ class TextRenderer:
         return pieces
 
     def _draw_line(self, text: str, size: int, colour: Colour, tight: bool) -> pygame.Surface:
-        fine = _supersampling(size)
-        parts = [self._draw_run(run, size * fine, colour) for run in self._fonts.runs(text)]
-        ascent = max((up for up, _ in parts), default=0)
-        height = max((ascent - up + part.get_height() for up, part in parts), default=1)
+        factor = _supersampling(size)
+        parts = [self._draw_run(run, size * factor, colour) for run in self._fonts.runs(text)]
+        ascent = max((part_ascent for part_ascent, _ in parts), default=0)
+        height = max((ascent - part_ascent + part.get_height() for part_ascent, part in parts), default=1)
         line = pygame.Surface((max(1, sum(part.get_width() for _, part in parts)), height), pygame.SRCALPHA, 32)
         line.fill((*colour, 0))
         x = 0
-        for up, part in parts:
-            line.blit(part, (x, ascent - up), special_flags=pygame.BLEND_RGBA_MAX)
+        for part_ascent, part in parts:
+            line.blit(part, (x, ascent - part_ascent), special_flags=pygame.BLEND_RGBA_MAX)
             x += part.get_width()
-        if fine > 1:
-            line = pygame.transform.smoothscale(line, (math.ceil(x / fine) or 1, math.ceil(height / fine)))
+        if factor > 1:
+            line = pygame.transform.smoothscale(line, (math.ceil(x / factor) or 1, math.ceil(height / factor)))
         return line.subsurface(line.get_bounding_rect()) if tight else line
 
     def _draw_run(self, run: Run, size: int, colour: Colour) -> tuple[int, pygame.Surface]:
+        """Render a run; return its ascent, by which runs of different fonts share a baseline, and its surface."""
         font = self._fonts.open(run.path, size, run.script)
         return font.get_ascent(), font.render(run.text, True, colour)
 
     def _draw_block(
-        self, text: str, size: int, width: int, colour: Colour, side: TextAlign, most_lines: int
+        self, text: str, size: int, width: int, colour: Colour, align: TextAlign, max_lines: int
     ) -> pygame.Surface:
-        lines = [self._draw_line(words, size, colour, False) for words in self.wrap(text, size, width, most_lines)]
-        step, wide = round(size * LEADING), max(line.get_width() for line in lines)
-        block = pygame.Surface((wide, step * (len(lines) - 1) + lines[-1].get_height()), pygame.SRCALPHA, 32)
+        lines = [self._draw_line(words, size, colour, False) for words in self.wrap(text, size, width, max_lines)]
+        step, block_width = round(size * LEADING), max(line.get_width() for line in lines)
+        block = pygame.Surface((block_width, step * (len(lines) - 1) + lines[-1].get_height()), pygame.SRCALPHA, 32)
         block.fill((*colour, 0))
         for number, line in enumerate(lines):
-            spare = wide - line.get_width()
-            left = {"left": 0, "centre": spare // 2, "right": spare}[side]
+            spare = block_width - line.get_width()
+            left = {"left": 0, "centre": spare // 2, "right": spare}[align]
             block.blit(line, (left, number * step), special_flags=pygame.BLEND_RGBA_MAX)
         return block
 
 
 def clean(text: str) -> str:
-    """The text without what no font can draw: control characters and runs of spaces become one space."""
-    whole = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
-    return " ".join("".join(" " if _is_undrawable(character) else character for character in whole).split())[
+    """Return a text that can be drawn: control characters and runs of spaces become one space."""
+    composed = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
+    return " ".join("".join(" " if _is_undrawable(character) else character for character in composed).split())[
         :MAX_TEXT_LENGTH
     ]
 
 
 def _is_undrawable(character: str) -> bool:
+    """Return whether a character is a control, a format, an unassigned or a private one, and not a joiner."""
     return unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co") and character not in JOINERS
 
 

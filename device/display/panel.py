@@ -1,7 +1,8 @@
-"""The display itself: which one there is, and opening it by SDL, on a desktop, without one (KMSDRM), or without any.
+"""The display itself: finding it, opening it with SDL, and noticing when it is unplugged.
 
-On a desktop its windows come and go by themselves. Without one the display's cable is ours to mind: SDL looks for
-displays when it is opened and never again, so a `HotplugDisplay` looks for it.
+SDL opens a window or a full screen on a desktop, a full screen without a desktop (KMSDRM), or no display at all, which
+is called headless. A desktop handles unplugged displays itself. Without one, SDL looks for displays only when it
+starts, so `HotplugDisplay` watches the cable.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from device.display.layout import Size
 DisplayKind: TypeAlias = Literal["auto", "kiosk", "window", "headless"]
 
 DRM: Final = Path("/sys/class/drm")
+"""Where the kernel lists graphics cards and their connectors."""
+
 KIOSK_DRIVER: Final = "kmsdrm"
 """SDL's video driver for a display without a desktop."""
 
@@ -27,22 +30,23 @@ HEADLESS_DRIVERS: Final = ("dummy", "offscreen")
 """SDL's video drivers that show nothing."""
 
 DEFAULT_SIZE: Final = (1280, 720)
+"""Width and height of a window, and of the picture without a display."""
 
 POLL_INTERVAL: Final = 1.0
-"""Seconds between two looks at what is plugged in: some small files of the kernel's, read in a tenth of a millisecond.
+"""Seconds between two checks of what is plugged in. A check reads a few small files of the kernel in 0.1 ms.
 
-The kernel also tells by a network socket of its own, which a service without a network does not get.
+The kernel also announces changes on a network socket, but a service without a network cannot hear that.
 """
 
 log = logging.getLogger(__name__)
 
 
 class ScreenError(RuntimeError):
-    """There is no display to show anything on; the sentence says what to do."""
+    """The display cannot be opened, or is closed. The message says what to do."""
 
 
 class ConnectedDisplay(NamedTuple):
-    """A display that is plugged in: its card's number, its connector as `HDMI-A-1`, and the sizes that it takes."""
+    """A display that is plugged in: its card's number, its connector (`HDMI-A-1`), and its sizes, a line each."""
 
     card: int
     connector: str
@@ -50,27 +54,27 @@ class ConnectedDisplay(NamedTuple):
 
 
 def connected_displays(drm: Path = DRM) -> tuple[ConnectedDisplay, ...]:
-    """The displays that are plugged in, by their cards and connectors.
+    """Return the displays that are plugged in, sorted by card and connector.
 
-    Source: the kernel's sysfs, where `card1-HDMI-A-1/status` says connected, disconnected or unknown, and `modes` has
-    a line for each size.
+    Source: the kernel's sysfs. `card1-HDMI-A-1/status` says connected, disconnected or unknown, and `modes` has a line
+    for each size.
     """
-    found = []
+    displays = []
     for status in drm.glob("card*-*/status"):
         number, _, connector = status.parent.name.removeprefix("card").partition("-")
         try:
             if number.isdecimal() and status.read_text().strip() == "connected":
                 modes = status.with_name("modes")
-                found.append(ConnectedDisplay(int(number), connector, modes.read_text() if modes.exists() else ""))
+                displays.append(ConnectedDisplay(int(number), connector, modes.read_text() if modes.exists() else ""))
         except OSError:
-            continue  # unplugged while we looked
-    return tuple(sorted(found))
+            continue  # it was unplugged during the check
+    return tuple(sorted(displays))
 
 
 def connected_cards(drm: Path = DRM) -> list[int]:
-    """The numbers of the graphics cards with a display plugged in, lowest first.
+    """Return the numbers of the graphics cards with a display plugged in, lowest first.
 
-    A Raspberry Pi has a card that only computes beside the one with the connectors.
+    A Raspberry Pi has two cards: one only computes, the other has the connectors.
     """
     return sorted({display.card for display in connected_displays(drm)})
 
@@ -78,25 +82,25 @@ def connected_cards(drm: Path = DRM) -> list[int]:
 def resolve_display(
     display: DisplayKind, environ: Mapping[str, str], drm: Path = DRM
 ) -> tuple[DisplayKind, dict[str, str]]:
-    """Which of kiosk, window and headless is meant here, and the environment that makes SDL open it.
+    """Return what to open (kiosk, window or headless), and the environment variables that make SDL open it.
 
-    `auto` is a window on a desktop, the kiosk where a display is plugged in without one, else headless. A driver
-    chosen by SDL_VIDEODRIVER stands. Raises ScreenError when what is asked for cannot be had.
+    `auto` is a window if there is a desktop, else a kiosk if a display is plugged in, else headless. A driver set by
+    SDL_VIDEODRIVER is kept. Raises ScreenError when the wanted display is missing.
     """
     driver = environ.get("SDL_VIDEODRIVER", "")
     desktop = _has_desktop(environ)
     cards = connected_cards(drm)
     if display == "auto":
-        somewhere: DisplayKind = "window" if desktop else "kiosk"
-        display = "headless" if driver in HEADLESS_DRIVERS or not (desktop or cards) else somewhere
+        visible: DisplayKind = "window" if desktop else "kiosk"
+        display = "headless" if driver in HEADLESS_DRIVERS or not (desktop or cards) else visible
     if display == "headless":
         return display, {"SDL_VIDEODRIVER": driver if driver in HEADLESS_DRIVERS else "dummy"}
     if desktop:
         return display, {}
     if display == "window":
         raise ScreenError(
-            "there is no desktop to open a window on: start it from one (DISPLAY or WAYLAND_DISPLAY is then set), or "
-            "use --display kiosk or headless"
+            "there is no desktop to open a window on: start the mirror from a desktop, which sets DISPLAY or "
+            "WAYLAND_DISPLAY, or use --display kiosk or --display headless"
         )
     if not cards:
         raise ScreenError(
@@ -109,15 +113,15 @@ def resolve_display(
 
 
 def _has_desktop(environ: Mapping[str, str]) -> bool:
-    """Whether there is a desktop to open on, or a driver was chosen by hand."""
+    """Return whether there is a desktop to open on, or the user chose a driver."""
     return any(environ.get(name) for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def open_display(display: DisplayKind, size: Size | None, drm: Path = DRM) -> DisplayKind:
-    """Open the display and return which kind it became; `pygame.display.get_surface()` is then its surface.
+    """Open the display, and return its kind. `pygame.display.get_surface()` is then its surface.
 
-    `size` is the display's own, before any rotation: of a window or a headless picture 1280×720 by default, of a
-    kiosk whatever the display has. Raises ScreenError.
+    `size` is (width, height) before any rotation; None is 1280×720 for a window or headless, and the display's own size
+    in a kiosk. Raises ScreenError.
     """
     kind, settings = resolve_display(display, os.environ, drm)
     before = {name: os.environ.get(name) for name in settings}
@@ -129,8 +133,8 @@ def open_display(display: DisplayKind, size: Size | None, drm: Path = DRM) -> Di
     except pygame.error as error:
         pygame.display.quit()
         raise ScreenError(
-            f"the display does not open as {kind} (SDL says: {error}): is this user in the groups video and render, "
-            "and does no other program hold the display?"
+            f"the display does not open as {kind} (SDL says: {error}): add this user to the groups video and render, "
+            "and end any other program that holds the display"
         ) from error
     finally:
         _restore(before)
@@ -140,72 +144,72 @@ def open_display(display: DisplayKind, size: Size | None, drm: Path = DRM) -> Di
 
 
 class HotplugDisplay:
-    """The display, open; a kiosk's without a desktop is waited for, and opened again whenever another is plugged in.
+    """An open display that may be unplugged: a kiosk without a desktop waits for it, and opens it again.
 
-    `kind` is which it became. While a kiosk's display is missing (`is_missing`), one that nobody sees stands in for it, of
-    the size that it had, so that everything else goes on. Raises ScreenError as `open_display` does, but not for a
-    display that is only not plugged in. For the main thread.
+    `kind` is what was opened. While a kiosk's display is missing (`is_missing`), a headless one of the same size stands
+    in, so that everything else keeps running. Creating one raises ScreenError like `open_display`, except for a kiosk's
+    display that is not plugged in. Use it in the main thread only.
     """
 
     def __init__(self, display: DisplayKind, size: Size | None, drm: Path = DRM) -> None:
         self._size, self._drm = size, drm
-        self._look_at = -math.inf
+        self._next_check = -math.inf
         self._dark_since: float | None = None
-        self._told = ""
-        self._shown: tuple[ConnectedDisplay, ...] | None = None
-        by_kernel = not _has_desktop(os.environ)
-        if display == "kiosk" and by_kernel and not connected_displays(drm):
+        self._logged = ""
+        self._connected: tuple[ConnectedDisplay, ...] | None = None  # None: not watched
+        on_console = not _has_desktop(os.environ)
+        if display == "kiosk" and on_console and not connected_displays(drm):
             self.kind: DisplayKind = "kiosk"
             self._log_once(
-                f"No display is plugged in according to {drm}: connect one and switch it on; it is waited for."
+                f"No display is plugged in according to {drm}: connect one and switch it on. The mirror waits for it."
             )
             self._open_stand_in(size)
         else:
             self.kind = open_display(display, size, drm)
-            if self.kind == "kiosk" and by_kernel:
-                self._shown = connected_displays(
-                    drm
-                )  # after it was opened, as SDL has the kernel ask the display for its sizes
+            if self.kind == "kiosk" and on_console:
+                # Read it after opening: only then has the kernel asked the display for its sizes.
+                self._connected = connected_displays(drm)
 
     @property
     def is_missing(self) -> bool:
-        """Whether nobody sees what is drawn, as a kiosk's display is not there."""
-        return self.kind == "kiosk" and self._shown == ()
+        """Whether nobody can see what is drawn, because a kiosk's display is not there."""
+        return self.kind == "kiosk" and self._connected == ()
 
     def poll(self, now: float) -> bool:
-        """Look, when it is time, whether the display is still there, and open the one that is; True when it did.
+        """Once every `POLL_INTERVAL`, check what is plugged in, and open it after a change; return whether it changed.
 
-        `now`: seconds of any steady clock. Takes some tenths of a second when something has changed.
+        `now` is in seconds of any steady clock. A change takes some tenths of a second.
         """
-        if self._shown is None or now < self._look_at:
+        if self._connected is None or now < self._next_check:
             return False
-        self._look_at = now + POLL_INTERVAL
-        found = connected_displays(self._drm)
+        self._next_check = now + POLL_INTERVAL
+        connected = connected_displays(self._drm)
         if self.is_missing and self._dark_since is None:
             self._dark_since = now
-        if found == self._shown:
+        if connected == self._connected:
             return False
-        if not found:
-            self._lose(now, "The display was unplugged: plug it in again; the mirror goes on without.")
+        if not connected:
+            self._lose(now, "The display was unplugged: plug it in again. The mirror keeps running.")
         else:
             self._reopen(now)
         return True
 
     def handle_error(self, error: pygame.error, now: float) -> None:
-        """SDL could not show a picture: the display is lost, when it is one that can come back, or the error raised."""
-        if self._shown is None:
+        """Treat the display as lost after SDL failed to show a picture. Raises `error` if it is not watched."""
+        if self._connected is None:
             raise error
-        self._lose(now, f"The display takes no more pictures (SDL says: {error}): it is opened again.")
+        self._lose(now, f"The display accepts no more pictures (SDL says: {error}): the mirror opens it again.")
 
-    def _lose(self, now: float, sentence: str) -> None:
-        self._log_once(sentence)
+    def _lose(self, now: float, message: str) -> None:
+        """Replace the display by a headless one."""
+        self._log_once(message)
         size = pygame.display.get_window_size()
         pygame.display.quit()
         self._open_stand_in(size)
         self._dark_since = now
 
     def _reopen(self, now: float) -> None:
-        """Open what is plugged in now; where that fails it is said once, and tried at each look."""
+        """Open the display that is plugged in now. If that fails, log it once; each check tries again."""
         size = pygame.display.get_window_size()
         pygame.display.quit()
         try:
@@ -214,23 +218,23 @@ class HotplugDisplay:
             self._log_once(f"A display is plugged in, but {error}")
             self._open_stand_in(size)
             return
-        self._shown = connected_displays(self._drm)
-        waited = "" if self._dark_since is None else f" after {now - self._dark_since:.0f} s"
-        connectors = ", ".join(display.connector for display in self._shown)
+        self._connected = connected_displays(self._drm)
+        after = "" if self._dark_since is None else f" after {now - self._dark_since:.0f} s"
+        connectors = ", ".join(display.connector for display in self._connected)
         self._log_once(
-            f"There is a display{waited}: {_format_size(pygame.display.get_window_size())} pixels, at {connectors}."
+            f"A display is connected{after}: {_format_size(pygame.display.get_window_size())} pixels, at {connectors}."
         )
         self._dark_since = None
 
     def _open_stand_in(self, size: Size | None) -> None:
         open_display("headless", size)
-        self._shown = ()
+        self._connected = ()
 
-    def _log_once(self, sentence: str) -> None:
-        """In the log, once until there is something else to tell: nobody sees a display that is not there."""
-        if sentence != self._told:
-            log.warning("%s", sentence)
-        self._told = sentence
+    def _log_once(self, message: str) -> None:
+        """Log a message, unless it is the same as the last one."""
+        if message != self._logged:
+            log.warning("%s", message)
+        self._logged = message
 
 
 def _format_size(size: Size) -> str:
@@ -238,13 +242,14 @@ def _format_size(size: Size) -> str:
 
 
 def _mode(kind: DisplayKind, size: Size | None) -> tuple[Size, int]:
-    """What to ask SDL for: a size, where (0, 0) is the display's own, and flags."""
+    """Return the size to ask SDL for ((0, 0): the display's own), and the flags."""
     if kind == "kiosk":
         return size or (0, 0), pygame.FULLSCREEN
     return size or DEFAULT_SIZE, pygame.RESIZABLE if kind == "window" else 0
 
 
 def _restore(before: Mapping[str, str | None]) -> None:
+    """Set environment variables back: child processes should not inherit what was meant for SDL."""
     for name, value in before.items():
         if value is None:
             os.environ.pop(name, None)

@@ -1,4 +1,4 @@
-"""One frame, composed: what is where on the screen, what glides and fades, and for how long."""
+"""Composing the screen: where each piece is, and what glides or fades for how long."""
 
 from __future__ import annotations
 
@@ -17,32 +17,35 @@ from device.display.lettering import WHITE, Colour, TextRenderer
 from models.pose import Image, Pose
 
 FADE_SECONDS: Final = 0.15
-"""Seconds of the cross-fade from photo to photo."""
+"""Seconds of the cross-fade from photo to photo while a visitor is there."""
 
 SLOW_FADE_SECONDS: Final = 1.5
-"""The same while nobody is there."""
+"""Seconds of the cross-fade while nobody is there."""
 
 DIM_BRIGHTNESS: Final = 0.4
-"""How bright the photos are behind the invitation."""
+"""Brightness of the photos behind the invitation, as a share."""
 
 MARGIN: Final = 0.03
-"""Of the display's short side, between its edges and what stands there."""
+"""Space along the display's edges, as a share of its short side."""
 
 INSET_AREA: Final = 0.06
-"""The share of the display's area that shows the visitor."""
+"""Area of the inset, as a share of the display's area."""
 
 RING_STEPS: Final = 24
-"""Steps a second in which the countdown's ring empties: each is kept, and takes up to a megabyte."""
+"""Steps per second in which the countdown's ring empties. Each is cached and takes up to a megabyte."""
 
 MIN_TEXT_SIZE: Final = 11
+"""Pixels: smaller letters cannot be read."""
+
 SNAP_DISTANCE: Final = 0.004
+"""A smoothed value this close to its target jumps to it: one level of 255 can hardly be seen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedPhoto:
-    """A photo on the screen: `picture`, H×W×3 exactly as large as the canvas (`layout.prepare`), and its credit line.
+    """A photo ready for the screen: `picture` is H×W×3 of the canvas's size (see `layout.prepare`), and its credit.
 
-    Another `picture` object is another photo, and is faded to.
+    A different `picture` object counts as a different photo, and is faded to.
     """
 
     picture: Image
@@ -51,12 +54,12 @@ class PreparedPhoto:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """All that one frame on the screen shows.
+    """Everything that the screen shows at one moment.
 
-    `agreement` 0 to 1 is how well the photo shows the visitor's pose; `camera_image` is the camera's picture (H×W×3),
-    mirrored already, and `visitor` the pose in its pixels; `visitor_present` says whether to answer or to invite; `faults`
-    are sentences that stay as long as they are true, `notice` one that passes, of a failure where `failed`;
-    `countdown` is the numeral to show; `recording_progress` the share done, 0 to 1.
+    `agreement` (0 to 1) tells how well the photo matches the visitor's pose. `camera_image` is the mirrored camera
+    picture (H×W×3), and `visitor` the pose in its pixels. `visitor_present` decides between answering and inviting.
+    `faults` are sentences that stay as long as they are true. `notice` is a sentence for some seconds, about a failure
+    if `failed`. `countdown` is the numeral to show, `recording_progress` the share that is recorded, 0 to 1.
     """
 
     photo: PreparedPhoto | None = None
@@ -72,44 +75,47 @@ class View:
 
 
 class Scene:
-    """Draws views on a canvas, and remembers what takes longer than a frame. Needs pygame.font."""
+    """Draws views on a canvas, and remembers fades and movements between them. Needs pygame.font."""
 
     def __init__(self) -> None:
         self._backdrop = Backdrop((1, 1))
         self._lettering = TextRenderer()
-        self._cards = lru_cache(maxsize=4)(self._render_cards)  # half a megabyte each, and no more are ever shown
+        self._cards = lru_cache(maxsize=4)(self._render_cards)  # half a megabyte each; no more are ever shown
         self._presence = SmoothedValue(0.0, 0.2)
         self._agreement = SmoothedValue(0.0, 0.12)
         self._numeral, self._numeral_since = 0, -math.inf
 
     def draw(self, canvas: pygame.Surface, view: View, now: float) -> None:
-        """Draw all of a view at the time `now`, in seconds of any steady clock."""
+        """Draw a view at the time `now`, in seconds of any steady clock."""
         if self._backdrop.size != canvas.get_size():
             self._reset(canvas.get_size())
-        here = self._presence.update(1.0 if view.visitor_present else 0.0, now)
+        presence = self._presence.update(1.0 if view.visitor_present else 0.0, now)
         self._backdrop.fade_to(
             view.photo.picture if view.photo else None, now, FADE_SECONDS if view.visitor_present else SLOW_FADE_SECONDS
         )
-        self._backdrop.paint(surface_pixels(canvas), now, DIM_BRIGHTNESS + (1 - DIM_BRIGHTNESS) * here)
+        self._backdrop.paint(surface_pixels(canvas), now, DIM_BRIGHTNESS + (1 - DIM_BRIGHTNESS) * presence)
         if view.photo and view.photo.credit:
             self._draw_credit(canvas, view.photo.credit)
-        if here > 0:
-            self._draw_visitor(canvas, view, now, here)
-        if not view.faults and here < 1:
-            draw_invitation(canvas, self._lettering, now, 1 - here)
+        if presence > 0:
+            self._draw_visitor(canvas, view, now, presence)
+        if not view.faults and presence < 1:
+            draw_invitation(canvas, self._lettering, now, 1 - presence)
         if view.countdown is not None:
             self._draw_countdown(canvas, view.countdown, now)
         self._draw_messages(canvas, view, now)
 
     def _reset(self, size: Size) -> None:
-        """For a canvas of another size: what was kept for the last one would be in memory for nothing."""
+        """Start anew for a canvas of another size: cached pieces of the old size would only take up memory."""
         self._backdrop = Backdrop(size)
         self._lettering.clear_caches()
         self._cards.cache_clear()
         draw.clear_caches()
 
     def _draw_credit(self, canvas: pygame.Surface, credit: str) -> None:
-        """Whose photo it is, in the lower right corner, on a strip that darkens; shown as long as the photo is."""
+        """Draw the photo's credit in the lower right corner, on a strip that darkens.
+
+        Licences require it for as long as the photo is shown.
+        """
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         margin = unit * MARGIN
         words = self._lettering.render_block(
@@ -123,70 +129,71 @@ class Scene:
         draw.blit(canvas, strip, (0, height - strip.get_height()))
         draw.blit(canvas, words, (width - margin - words.get_width(), height - margin * 0.8 - words.get_height()), 0.95)
 
-    def _draw_visitor(self, canvas: pygame.Surface, view: View, now: float, here: float) -> None:
-        """In the lower left corner: the visitor's inset, and how well the photo agrees."""
+    def _draw_visitor(self, canvas: pygame.Surface, view: View, now: float, presence: float) -> None:
+        """Draw the visitor's inset and the agreement in the lower left corner, with the opacity `presence`."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
-        x, lower = unit * MARGIN, height - unit * MARGIN
+        x, bottom = unit * MARGIN, height - unit * MARGIN
         if view.camera_image is not None:
             size = inset_size(view.camera_image, (width, height))
-            draw.blit(canvas, draw.inset(view.camera_image, view.visitor, size), (x, lower - size[1]), here)
+            draw.blit(canvas, draw.inset(view.camera_image, view.visitor, size), (x, bottom - size[1]), presence)
             x += size[0] + unit * MARGIN * 0.7
         if view.agreement is not None and view.photo:
             diameter = max(30, round(unit * 0.13))
             share = self._agreement.update(min(max(view.agreement, 0.0), 1.0), now)
-            self._draw_ring(canvas, share, diameter, (x, lower - diameter), here)
+            self._draw_ring(canvas, share, diameter, (x, bottom - diameter), presence)
 
     def _draw_ring(
-        self, canvas: pygame.Surface, share: float, diameter: int, at: tuple[float, float], strength: float
+        self, canvas: pygame.Surface, share: float, diameter: int, at: tuple[float, float], opacity: float
     ) -> None:
+        """Draw the agreement as a ring that closes, with the percentage in it."""
         thickness = max(2.5, diameter * 0.075)
         percent = round(100 * share)
-        draw.blit(canvas, draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.6), at, strength)
+        draw.blit(canvas, draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.6), at, opacity)
         inner, inset = round(diameter * 0.88), diameter * 0.06
         within = at[0] + inset, at[1] + inset
-        draw.blit(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, strength)
-        draw.blit(canvas, draw.arc(inner, thickness, percent / 100, draw.GOOD_COLOUR), within, strength)
+        draw.blit(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, opacity)
+        draw.blit(canvas, draw.arc(inner, thickness, percent / 100, draw.GOOD_COLOUR), within, opacity)
         words = self._lettering.render_line(f"{percent}%", round(diameter * 0.27), tight=True)
         centre = at[0] + diameter / 2, at[1] + diameter / 2
-        draw.blit(canvas, words, _top_left(words, centre), strength)
+        draw.blit(canvas, words, _top_left(words, centre), opacity)
 
     def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> None:
-        """The numeral, big and in the middle, in a ring that empties within its second."""
+        """Draw the numeral, big and in the middle, in a ring that empties within a second."""
         if numeral != self._numeral:
             self._numeral, self._numeral_since = numeral, now
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         centre, diameter = (width / 2, height / 2), max(8, round(unit * 0.5))
-        left = max(1, round(RING_STEPS * (1 - max(now - self._numeral_since, 0.0)))) / RING_STEPS
+        share = max(1, round(RING_STEPS * (1 - max(now - self._numeral_since, 0.0)))) / RING_STEPS
         for piece in (
             draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.55),
-            draw.arc(round(diameter * 0.92), diameter * 0.035, left, WHITE, 0.9),
+            draw.arc(round(diameter * 0.92), diameter * 0.035, share, WHITE, 0.9),
             self._lettering.render_line(str(numeral), round(diameter * 0.9), tight=True),
         ):
             draw.blit(canvas, piece, _top_left(piece, centre))
 
     def _draw_recording(self, canvas: pygame.Surface, share: float, now: float) -> float:
-        """A red dot that breathes and a bar that fills, at the top; returns its lower edge."""
+        """Draw a pulsing red dot and a bar that fills, at the top; return their lower edge."""
         (width, _), unit = canvas.get_size(), min(canvas.get_size())
-        tall, wide = max(16, round(unit * 0.06)), max(64, round(unit * 0.42))
-        x, y = (width - wide) / 2, unit * MARGIN
-        dot, bar = round(tall * 0.44), max(3, round(tall * 0.2))
-        pad = (tall - dot) / 2
-        track = round(wide - dot - 3.2 * pad)
-        draw.blit(canvas, draw.rounded_rect((wide, tall), tall / 2, alpha=0.7), (x, y))
-        breath = 0.7 + 0.3 * math.cos(2 * math.pi * now)
+        pill_height, pill_width = max(16, round(unit * 0.06)), max(64, round(unit * 0.42))
+        x, y = (width - pill_width) / 2, unit * MARGIN
+        dot, bar = round(pill_height * 0.44), max(3, round(pill_height * 0.2))
+        pad = (pill_height - dot) / 2
+        track = round(pill_width - dot - 3.2 * pad)
+        draw.blit(canvas, draw.rounded_rect((pill_width, pill_height), pill_height / 2, alpha=0.7), (x, y))
+        pulse = 0.7 + 0.3 * math.cos(2 * math.pi * now)
         draw.blit(
-            canvas, draw.rounded_rect((dot, dot), dot / 2, draw.RECORDING_COLOUR, 1.0), (x + pad * 1.2, y + pad), breath
+            canvas, draw.rounded_rect((dot, dot), dot / 2, draw.RECORDING_COLOUR, 1.0), (x + pad * 1.2, y + pad), pulse
         )
-        at = x + dot + 2 * pad, y + (tall - bar) / 2
+        at = x + dot + 2 * pad, y + (pill_height - bar) / 2
         draw.blit(canvas, draw.rounded_rect((track, bar), bar / 2, WHITE, 0.25), at)
         done = max(bar, round(track * min(max(share, 0.0), 1.0)))
         draw.blit(canvas, draw.rounded_rect((done, bar), bar / 2, WHITE, 0.95), at)
-        return y + tall
+        return y + pill_height
 
     def _draw_messages(self, canvas: pygame.Surface, view: View, now: float) -> None:
-        """What is said in sentences, as cards below each other: the notice, then the faults.
+        """Draw the sentences as cards below each other: the notice, then the faults.
 
-        With nobody there the faults take the invitation's place in the middle, and wander as it does.
+        While nobody is there, the faults replace the invitation in the middle, and wander like it.
         """
         (width, height), gap = canvas.get_size(), min(canvas.get_size()) * MARGIN / 2
         top = 2 * gap
@@ -200,19 +207,19 @@ class Scene:
         if faults and not view.visitor_present:
             across, down = wander_offset(now)
             spare = width - max(card.get_width() for card in faults)
-            tall = sum(card.get_height() + gap for card in faults) - gap
+            total_height = sum(card.get_height() + gap for card in faults) - gap
             middle += 0.3 * across * spare
-            top = max(top, (height - tall) / 2 + 0.3 * down * max(height - tall, 0))
+            top = max(top, (height - total_height) / 2 + 0.3 * down * max(height - total_height, 0))
         _stack_cards(canvas, faults, middle, top, gap)
 
     def _render_cards(self, sentences: tuple[str, ...], accent: Colour, size: Size) -> list[pygame.Surface]:
-        """The sentences as cards, in smaller letters when there are so many that they would not fit."""
+        """Render sentences as cards, in smaller letters if they would not fit otherwise."""
         unit, cards = min(size), []
         for share in (0.044, 0.036, 0.03, 0.024):
-            letters = _text_size(unit, share)
-            padding = round(letters * 0.75)
-            room = min(round(size[0] - 2 * unit * MARGIN) - 4 * padding, letters * 24)
-            blocks = [self._lettering.render_block(sentence, letters, room) for sentence in sentences]
+            text_size = _text_size(unit, share)
+            padding = round(text_size * 0.75)
+            room = min(round(size[0] - 2 * unit * MARGIN) - 4 * padding, text_size * 24)
+            blocks = [self._lettering.render_block(sentence, text_size, room) for sentence in sentences]
             cards = [draw.card(block, padding, accent) for block in blocks]
             if sum(card.get_height() for card in cards) < 0.75 * size[1]:
                 break
@@ -220,40 +227,40 @@ class Scene:
 
 
 class SmoothedValue:
-    """A number that follows another one smoothly, within about three times `time_constant`."""
+    """A number that follows a target smoothly, and reaches it after about three times `time_constant` seconds."""
 
     def __init__(self, value: float, time_constant: float) -> None:
-        self._value, self._seconds, self._at = value, time_constant, -math.inf
+        self._value, self._time_constant, self._updated_at = value, time_constant, -math.inf
 
     def update(self, target: float, now: float) -> float:
-        """Where it is at the time `now`, on its way to the target; after a gap in the calls it is there at once."""
-        passed = max(now - self._at, 0.0)
-        self._at = now
-        self._value += (target - self._value) * (1 - math.exp(-passed / self._seconds))
+        """Move towards the target, and return the value at the time `now`. After a long gap it is the target itself."""
+        elapsed = max(now - self._updated_at, 0.0)
+        self._updated_at = now
+        self._value += (target - self._value) * (1 - math.exp(-elapsed / self._time_constant))
         if abs(target - self._value) < SNAP_DISTANCE:
             self._value = target
         return self._value
 
 
 def _stack_cards(canvas: pygame.Surface, cards: list[pygame.Surface], middle: float, top: float, gap: float) -> float:
-    """Lay cards below each other, centred on `middle`; returns where the next one would begin."""
+    """Draw cards below each other, centred on `middle`; return where the next card would start."""
     for card in cards:
         draw.blit(canvas, card, (middle - card.get_width() / 2, top))
         top += card.get_height() + gap
     return top
 
 
-def _top_left(piece: pygame.Surface, at: tuple[float, float]) -> tuple[float, float]:
-    return at[0] - piece.get_width() / 2, at[1] - piece.get_height() / 2
+def _top_left(piece: pygame.Surface, centre: tuple[float, float]) -> tuple[float, float]:
+    return centre[0] - piece.get_width() / 2, centre[1] - piece.get_height() / 2
 
 
 def _text_size(unit: int, share: float) -> int:
-    """A text size: a share of the display's short side, but never too small to be read."""
+    """Return a text size: a share of the display's short side, but never too small to read."""
     return max(MIN_TEXT_SIZE, round(unit * share))
 
 
 def inset_size(camera_image: Image, display: Size) -> Size:
-    """How large the camera's picture is shown: a share of the display's area, in the picture's own shape."""
+    """Return the inset's size: a share of the display's area, with the camera picture's aspect ratio."""
     height, width = camera_image.shape[:2]
     scale = math.sqrt(INSET_AREA * display[0] * display[1] / (width * height))
     scale = min(scale, 0.42 * display[0] / width, 0.42 * display[1] / height)

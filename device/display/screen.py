@@ -1,7 +1,7 @@
-"""What the visitor sees: the photo over the whole display, themselves as an inset, and every word of the mirror.
+"""The screen: shows a photo over the whole display, the visitor as an inset, and all texts; reports presses.
 
-Only the main thread may draw (SDL wants that), and nothing here waits. The canvas is the picture as the visitor sees
-it, upright; the display may be mounted turned.
+Only the main thread may draw, as SDL requires, and no function here waits. The canvas is upright, as the visitor sees
+it; the display itself may be mounted turned.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ PRESS_KEYS: Final = (pygame.K_SPACE, pygame.K_RETURN, pygame.K_KP_ENTER)
 
 
 class Event(enum.Enum):
-    """What a visitor or the system may ask of the mirror by the display's own devices."""
+    """An event of the display's own devices (keyboard, mouse, touch) or the system."""
 
     PRESS = "press"
     QUIT = "quit"
 
 
 class Screen:
-    """The display, open; a context manager. Made by `Screen.open`."""
+    """The open display: a context manager that closes it. Create it with `Screen.open`."""
 
     def __init__(self, display: HotplugDisplay, rotate: Rotation) -> None:
         self._panel = display
         self._rotate = rotate
         self._scene = Scene()
-        self._beside: pygame.Surface | None = None
+        self._own_canvas: pygame.Surface | None = None
 
     @classmethod
     def open(cls, display: DisplayKind = "auto", size: Size | None = None, rotate: Rotation = 0) -> Screen:
-        """Open the display: full screen with the cursor hidden (kiosk), a resizable window, or headless.
+        """Open the display: full screen without a cursor (kiosk), a resizable window, or headless.
 
-        `auto` is a window on a desktop, the kiosk where a display is plugged in without one, else headless; `kind`
-        says which it became. `size` (width, height) is the display's own, before `rotate`: by default 1280×720, and
-        in a kiosk what the display has. A kiosk's display may be unplugged and plugged in again, or be another one
-        then; it is waited for. Raises ScreenError, a sentence saying what to do, when there is none such.
+        `auto` is a window if there is a desktop, else a kiosk if a display is plugged in, else headless; `kind` tells
+        which. `size` is (width, height) before `rotate`; None is 1280×720, and the display's own size in a kiosk. A
+        kiosk waits for a display that is unplugged, and also opens a different one. Raises ScreenError, whose message
+        says what to do.
         """
         panel = HotplugDisplay(display, size)
         pygame.font.init()
@@ -66,7 +66,7 @@ class Screen:
         self.close()
 
     def close(self) -> None:
-        """Give the display back."""
+        """Close the display."""
         pygame.display.quit()
 
     @property
@@ -76,19 +76,19 @@ class Screen:
 
     @property
     def display_missing(self) -> bool:
-        """Whether a kiosk's display is missing, so that nobody sees what is drawn."""
+        """Whether a kiosk's display is missing, so that nobody can see what is drawn."""
         return self._panel.is_missing
 
     @property
     def size(self) -> Size:
-        """The canvas's width and height, after rotation; it may change from one `draw` or `poll_events` to the next."""
+        """The canvas's width and height, after rotation. Any `draw` or `poll_events` may change it."""
         width, height = _surface().get_size()
         return (height, width) if self._rotate in (90, 270) else (width, height)
 
     def draw(self, view: View, now: float) -> None:
-        """Show a view at the time `now` (seconds, any steady clock); nothing is drawn that nobody would see.
+        """Show a view at the time `now`, in seconds of any steady clock. Draws nothing while the display is missing.
 
-        A display that was opened just now is left for the next view: this one has grown old meanwhile.
+        Opening a display takes a while. The view is out of date then, so the new display waits for the next one.
         """
         if self._panel.poll(now) or self.display_missing:
             return
@@ -103,26 +103,26 @@ class Screen:
             self._panel.handle_error(error, now)
 
     def poll_events(self) -> list[Event]:
-        """What happened since the last call: at most one PRESS and one QUIT.
+        """Return what happened since the last call: at most one PRESS and one QUIT.
 
-        PRESS: space, enter, a click or a touch. QUIT: the window closed, SIGTERM, Ctrl+Q, and outside a kiosk, whose
-        keyboard is a visitor's, Esc and Q.
+        PRESS is space, enter, a click or a touch. QUIT is a closed window, SIGTERM, Ctrl+Q, and outside a kiosk also
+        Esc and Q: a kiosk's keyboard belongs to the visitors.
         """
-        found = (_to_event(event, self.kind) for event in pygame.event.get())
-        return list(dict.fromkeys(event for event in found if event))
+        events = (_to_event(event, self.kind) for event in pygame.event.get())
+        return list(dict.fromkeys(event for event in events if event))
 
     def snapshot(self) -> Image:
-        """The canvas as last drawn: H×W×3, upright."""
+        """Return the canvas as last drawn: H×W×3, upright."""
         canvas = self._canvas(_surface())
         return cv2.cvtColor(surface_pixels(canvas), cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
 
     def _canvas(self, surface: pygame.Surface) -> pygame.Surface:
-        """What is drawn on: the display's own surface where it is upright and of our format, else one beside it."""
+        """Return the surface to draw on: the display's own if its rotation and format fit, else a separate one."""
         if self._rotate == 0 and surface.get_masks() == BGRX_MASKS:
             return surface
-        if self._beside is None or self._beside.get_size() != self.size:
-            self._beside = pygame.Surface(self.size, 0, 32, BGRX_MASKS)
-        return self._beside
+        if self._own_canvas is None or self._own_canvas.get_size() != self.size:
+            self._own_canvas = pygame.Surface(self.size, 0, 32, BGRX_MASKS)
+        return self._own_canvas
 
 
 def _to_event(event: pygame.event.Event, kind: DisplayKind) -> Event | None:
@@ -136,7 +136,7 @@ def _to_event(event: pygame.event.Event, kind: DisplayKind) -> Event | None:
         return Event.PRESS if event.key in PRESS_KEYS else None
     if event.type == pygame.FINGERDOWN:
         return Event.PRESS
-    # SDL makes a click of every touch too; the wheel is a button as well
+    # SDL also reports every touch as a click, and the wheel as buttons above 3.
     clicked = event.type == pygame.MOUSEBUTTONDOWN and event.button <= 3 and not getattr(event, "touch", False)
     return Event.PRESS if clicked else None
 

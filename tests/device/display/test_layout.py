@@ -117,6 +117,17 @@ def test_a_photo_without_a_point_in_common_is_centred() -> None:
     assert place((400, 300), (1280, 720), unseen, person(600, 300)) == cover((400, 300), (1280, 720))
 
 
+@settings(deadline=None)
+@given(sizes, sizes, st.data())
+def test_a_single_key_point_does_not_enlarge_the_photo(photo: Size, display: Size, data: st.DataObject) -> None:
+    """One key point in common fits at any scale, so a scale would be chosen by rounding errors."""
+    pose, visitor = data.draw(poses_in(photo)), data.draw(poses_in(display))
+    only = np.zeros(17, np.float32)
+    only[NOSE] = 1
+    placement = place(photo, display, Pose(pose.xy, only, 1.0), Pose(visitor.xy, only, 1.0))
+    assert placement.scale == cover(photo, display).scale
+
+
 def test_guessed_points_of_the_visitor_move_nothing() -> None:
     visitor = person(700, 380, 2)
     guess = Pose(visitor.xy.copy(), visitor.scores.copy(), 1.0)

@@ -150,8 +150,8 @@ def test_a_display_that_is_unplugged_is_waited_for_and_opened_again_when_it_is_b
         opened.draw(View(notice="Here again."), POLL_INTERVAL * 30.1)
         assert opened.snapshot().max() > 200, "the words are drawn"
     assert [record.getMessage() for record in caplog.records] == [
-        "The display was unplugged: plug it in again; the mirror goes on without.",
-        "There is a display after 29 s: 640×360 pixels, at HDMI-A-2.",
+        "The display was unplugged: plug it in again. The mirror keeps running.",
+        "A display is connected after 29 s: 640×360 pixels, at HDMI-A-2.",
     ]
 
 
@@ -181,8 +181,8 @@ def test_a_kiosk_that_starts_without_a_display_waits_for_it_and_says_so(
         opened.draw(View(), POLL_INTERVAL * 6)
         assert (opened.size, opened.display_missing) == ((640, 360), False)
     first, second = (record.getMessage() for record in caplog.records)
-    assert first == (f"No display is plugged in according to {pi}: connect one and switch it on; it is waited for.")
-    assert second == "There is a display after 5 s: 640×360 pixels, at HDMI-A-2."
+    assert first == (f"No display is plugged in according to {pi}: connect one and switch it on. The mirror waits for it.")
+    assert second == "A display is connected after 5 s: 640×360 pixels, at HDMI-A-2."
 
 
 def test_the_card_that_the_display_hangs_on_now_is_the_one_that_is_opened(
