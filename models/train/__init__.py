@@ -1,1 +1,1 @@
-"""A PoseNet of our own: drawn scenes with known key points → a network in PyTorch → the .tflite file that estimates."""
+"""Train the bundled model: draw scenes with known key points, train a PoseNet in PyTorch, and export it as .tflite."""

@@ -1,7 +1,7 @@
-"""Trains the network that comes with the program on drawn scenes, and writes it as a quantized .tflite file.
+"""Train the bundled model on drawn scenes, and write it as a quantized .tflite file.
 
-Drawing and learning take hours on two cores, less with a GPU; Ctrl-C keeps what was learned, and the same command goes
-on with it. In FOLDER are then checkpoint.pt, curves.csv, curves.png and posenet_drawn.tflite.
+Drawing and training take hours on two cores, less with a GPU. Ctrl-C keeps what was learned, and the same command
+resumes it. FOLDER then holds checkpoint.pt, curves.csv, curves.png and posenet_drawn.tflite.
 """
 
 from __future__ import annotations
@@ -18,50 +18,55 @@ from models.train.fit import Learner, TrainingPlan, fit
 
 MODEL_FILE = "posenet_drawn.tflite"
 CALIBRATION_PICTURES = 96
-"""Pictures that the ranges of the file's numbers are taken from."""
+"""Number of pictures that decide the range of the numbers in the file."""
 COMPARISON_PICTURES = 24
-"""Other pictures that the file is held against the network by."""
+"""Number of other pictures on which the file is compared with the network."""
 
 
 def main() -> int:
-    asked = _build_parser().parse_args()
-    missing = [file for file in asked.mocap if not file.is_file()]
+    args = _build_parser().parse_args()
+    missing = [file for file in args.mocap if not file.is_file()]
     if missing:
-        print(f"There is no motion capture {missing[0]}: leave --mocap out to train on our own movements alone.",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"There is no motion capture file {missing[0]}: correct the path, or train on the built-in movements "
+            "without --mocap.",
+            file=sys.stderr,
+        )
         return 1
-    plan = TrainingPlan(asked.folder, asked.images, asked.seed, tuple(asked.mocap), asked.measure, asked.processes)
+    plan = TrainingPlan(args.folder, args.images, args.seed, tuple(args.mocap), args.measure, args.processes)
     try:
         learner = fit(plan)
     except KeyboardInterrupt:
-        print(f"Stopped; the same command goes on with what is in {asked.folder}.", file=sys.stderr)
+        print(f"Stopped: run the same command to resume from {args.folder}.", file=sys.stderr)
         return 130
-    _write_results(learner, asked.folder, asked.seed)
+    _write_results(learner, args.folder, args.seed)
     return 0
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="where everything lies; what is there is gone on with"
+        "folder", type=Path, metavar="FOLDER", help="where all files are written; a checkpoint there is resumed"
     )
-    parser.add_argument("--images", type=int, default=520_000, help="scenes that the network sees in all (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="another number, other scenes (%(default)s)")
     parser.add_argument(
-        "--mocap", type=Path, nargs="*", default=[], metavar="FILE", help="motion capture, .npz: `X` is N×17×3"
+        "--images", type=int, default=520_000, help="scenes to train on, in total (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="another seed draws other scenes (default: %(default)s)")
+    parser.add_argument(
+        "--mocap", type=Path, nargs="*", default=[], metavar="FILE", help="motion capture: .npz whose `X` is N×17×3"
     )
     parser.add_argument(
         "--measure",
         type=Path,
         metavar="FOLDER",
-        help="labelled photos (keypoints.json) to see progress by; they train nothing",
+        help="labelled photos (keypoints.json) to measure progress on; nothing is trained on them",
     )
-    parser.add_argument("--processes", type=int, default=2, help="how many draw (%(default)s)")
+    parser.add_argument("--processes", type=int, default=2, help="processes that draw scenes (default: %(default)s)")
     return parser
 
 
 def _write_results(learner: Learner, folder: Path, seed: int) -> None:
-    """The curves, the quantized network, and how far it is from the one that was trained."""
+    """Write the curves and the quantized network, and print how far the file is from the network."""
     plot(folder / "curves.csv", folder / "curves.png")
     file = folder / MODEL_FILE
     network = with_heat_map_bias(learner.ema)
@@ -69,8 +74,8 @@ def _write_results(learner: Learner, folder: Path, seed: int) -> None:
     print(f"{file}: {file.stat().st_size:,} bytes, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}")
     for head in compare(network, file, calibration_pictures(seed + 1, COMPARISON_PICTURES)):
         print(
-            f"{head.head}: {head.mean:.3f} from the network's in the mean, {head.maximum:.2f} at most "
-            f"(spread {head.std:.2f}, step {head.step:.3f}, {head.clipped:.1%} cut off)"
+            f"{head.head}: differs from the network by {head.mean:.3f} on average, by {head.maximum:.2f} at most "
+            f"(standard deviation {head.std:.2f}, step {head.step:.3f}, {head.clipped:.1%} clipped)"
         )
 
 

@@ -1,4 +1,4 @@
-"""People to draw: dressed once, as arrays, and then seen from everywhere, in other colours each time."""
+"""People to draw: each is dressed once, kept as arrays, and drawn from any side in other colours each time."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ from models.train.render import (
 )
 
 MOCAP_CLOTHING_KINDS: Final[tuple[Kind, ...]] = ("everyday", "everyday", "everyday", "sport", "dance")
-"""What people whose pose is a recorded one are dressed for."""
+"""The kinds of clothes for people in recorded poses, each as often as it is listed."""
 TRUNK_MATERIALS: Final = (int(Material.TOP), int(Material.STRIPES), int(Material.BELT))
-"""Materials of whose cloth the pattern starts at the chest."""
+"""Materials of the trunk: the pattern of their cloth starts at the chest."""
 MOCAP_SHARE: Final = 0.6
-"""Share of the people whose pose is a recorded one, where there are any."""
+"""Share of people in recorded poses, where there are recorded poses."""
 
 
 class Figure(NamedTuple):
-    """One person in the person's own axes: metres, the floor at y = 0."""
+    """One person in the person's own axes: metres, with the floor at y = 0."""
 
     rows: Floats
     """Solids, N×27 (`models.train.render.SOLID_COLUMNS`)."""
     keypoints: Floats
     """17×3."""
     head: Floats
-    """4×3: the centre, then to its left, up and ahead."""
+    """4×3: the centre, then the directions to the head's left, up and ahead."""
     head_scale: float
-    """The head's size against an average adult's."""
+    """The head's size relative to an average adult's."""
     trunk: Floats
-    """3×3: the chest, its up and its left."""
+    """3×3: the chest, then the directions up and to the left."""
     look: Look
 
 
 class PlacedFigure(NamedTuple):
-    """Somebody, with the `rotation` (3×3) and the `translation` (3) from their own axes to a scene's, or to a camera's."""
+    """A figure with the `rotation` (3×3) and `translation` (3) from its own axes to those of a scene or a camera."""
 
     figure: Figure
     rotation: Floats
@@ -73,29 +73,30 @@ class PlacedFigure(NamedTuple):
         return self.figure.keypoints @ self.rotation.T + self.translation
 
     def in_camera_axes(self, camera: Camera) -> PlacedFigure:
-        """The same, from a scene's axes to a camera's."""
+        """Return the figure moved from a scene's axes to a camera's."""
         turn, move = camera.rotation @ self.rotation, camera.rotation @ (self.translation - camera.target)
         return PlacedFigure(self.figure, turn.astype(np.float32), move.astype(np.float32))
 
 
 class Bank:
-    """`count` people in recorded poses (N×17×3, `models.train.mocap.load_poses`) and in those of the figures' vocabulary."""
+    """`count` people, in recorded poses (N×17×3, see `models.train.mocap.load_poses`) and in the program's named
+    movements."""
 
     def __init__(self, rng: np.random.Generator, count: int, mocap_poses: Floats | None = None) -> None:
         self._rng, self._mocap_poses = rng, mocap_poses
         self.people = [self._make_figure() for _ in range(count)]
 
     def renew(self, count: int) -> None:
-        """Puts `count` others in the place of some."""
-        for place in self._rng.integers(0, len(self.people), count).tolist():
-            self.people[place] = self._make_figure()
+        """Replace `count` random people with new ones."""
+        for index in self._rng.integers(0, len(self.people), count).tolist():
+            self.people[index] = self._make_figure()
 
     def grow(self, count: int) -> None:
-        """Adds `count`."""
+        """Add `count` people."""
         self.people.extend(self._make_figure() for _ in range(count))
 
     def pick(self, rng: np.random.Generator) -> Figure:
-        """Anybody."""
+        """Return a random person."""
         return self.people[int(rng.integers(len(self.people)))]
 
     def _make_figure(self) -> Figure:
@@ -111,29 +112,31 @@ class Bank:
         return make_figure(pose_skeleton(_vary_stance(movement, rng), look.build), look, movement)
 
 
-def make_figure(made: Skeleton, look: Look, movement: Movement | None = None) -> Figure:
-    """Somebody's solids, and those of what they hold, as arrays."""
-    if look.legs in ("skirt", "dress") and not is_upright(made):  # a skirt would have to know which way is down
+def make_figure(skeleton: Skeleton, look: Look, movement: Movement | None = None) -> Figure:
+    """Return a person's solids, and the solids of what they hold, as arrays."""
+    if look.legs in ("skirt", "dress") and not is_upright(skeleton):
+        # Skirts are drawn as if they hung towards the feet: wrong for anyone who lies or stands on their hands.
         look = replace(look, legs="leggings", hem=1.9)
     solids = Solids()
-    tailor = FigureBuilder(solids, made, look, 0, False)
-    add_body(tailor)
-    add_head(tailor)
+    builder = FigureBuilder(solids, skeleton, look, 0, False)
+    add_body(builder)
+    add_head(builder)
     for prop in movement.props if movement else ():
-        add_prop(tailor, prop)
-    frame = made.frames["head"]
-    chest = made.frames["chest"]
+        add_prop(builder, prop)
+    frame = skeleton.frames["head"]
+    chest = skeleton.frames["chest"]
     return Figure(
         _to_rows(solids),
-        made.keypoints().astype(np.float32),
-        np.vstack([made.points["head"], frame.T]).astype(np.float32),
-        made.build.scale * made.build.head,
-        np.vstack([made.points["chest"], chest[:, 1], chest[:, 0]]).astype(np.float32),
+        skeleton.keypoints().astype(np.float32),
+        np.vstack([skeleton.points["head"], frame.T]).astype(np.float32),
+        skeleton.build.scale * skeleton.build.head,
+        np.vstack([skeleton.points["chest"], chest[:, 1], chest[:, 0]]).astype(np.float32),
         look,
     )
 
 
 def _to_rows(solids: Solids) -> Floats:
+    """Return the solids as N×`SOLID_COLUMNS`."""
     count = len(solids.starts)
     rows = np.zeros((count, SOLID_COLUMNS), np.float32)
     rows[:, START:END], rows[:, END:RADII], rows[:, RADII:SQUASH] = solids.starts, solids.ends, solids.radii
@@ -147,7 +150,7 @@ def _to_rows(solids: Solids) -> Floats:
 
 
 def _vary_build(look: Look, rng: np.random.Generator) -> Look:
-    """The same look on a body of its own: people differ more than a cast of ten."""
+    """Return the look on a body of its own: people differ more than a cast of ten."""
     b = look.build
     build = replace(
         b,
@@ -170,41 +173,42 @@ def _vary_build(look: Look, rng: np.random.Generator) -> Look:
 
 
 def _vary_stance(movement: Movement, rng: np.random.Generator) -> Stance:
-    """A movement as somebody does it: mostly loosely."""
-    made = movement.sample_stance(rng).copy()
+    """Return a movement as one person does it, mostly loosely."""
+    stance = movement.sample_stance(rng).copy()
     if not movement.props and rng.random() < 0.5:
-        made = mirrored(made)
+        stance = mirrored(stance)
     loose = float(rng.choice([1.0, 2.0, 3.5]))
     for side in ("left", "right"):
         for name, spread in (("arm", 8), ("plane", 10), ("roll", 10), ("elbow", 10), ("hip", 4), ("spread", 4),
                              ("knee", 5), ("turnout", 4), ("wrist", 12), ("palm", 15)):  # fmt: skip
-            made[ANGLE_INDEX[f"{side}_{name}"]] += rng.normal(0, spread * loose * (0.6 if movement.props else 1))
+            stance[ANGLE_INDEX[f"{side}_{name}"]] += rng.normal(0, spread * loose * (0.6 if movement.props else 1))
     for name in ("lean", "bend", "side", "twist"):
-        made[ANGLE_INDEX[name]] += rng.normal(0, 4 * loose)
+        stance[ANGLE_INDEX[name]] += rng.normal(0, 4 * loose)
     for name, spread in (("nod", 12), ("cock", 6), ("look", 24)):
-        made[ANGLE_INDEX[name]] += rng.normal(0, spread)
-    return clamp_to_limits(made)
+        stance[ANGLE_INDEX[name]] += rng.normal(0, spread)
+    return clamp_to_limits(stance)
 
 
 def _vary_joints(joints: Floats, rng: np.random.Generator) -> Floats:
-    """A recorded pose with its arms and legs moved a little, or much: there are few poses and many people."""
-    made = joints.astype(np.float64)
+    """Return a recorded pose with arms and legs moved a little or a lot: there are few poses and many people."""
+    varied = joints.astype(np.float64)
     if rng.random() < 0.5:
-        made = made[MIRROR_ORDER] * (-1, 1, 1)
-    loose = float(rng.choice([0.08, 0.2, 0.45]))
+        varied = varied[MIRROR_ORDER] * (-1, 1, 1)
+    spread = float(rng.choice([0.08, 0.2, 0.45]))
     for root, middle, end in ((5, 7, 9), (6, 8, 10), (11, 13, 15), (12, 14, 16)):
         share = 1.4 if root < 11 else 0.6
-        turn = _random_rotation(rng, loose * share)
-        made[[middle, end]] = (made[[middle, end]] - made[root]) @ turn.T + made[root]
-        made[end] = (made[end] - made[middle]) @ _random_rotation(rng, loose * share).T + made[middle]
-    return made.astype(np.float32)
+        turn = _random_rotation(rng, spread * share)
+        varied[[middle, end]] = (varied[[middle, end]] - varied[root]) @ turn.T + varied[root]
+        varied[end] = (varied[end] - varied[middle]) @ _random_rotation(rng, spread * share).T + varied[middle]
+    return varied.astype(np.float32)
 
 
 def _random_rotation(rng: np.random.Generator, spread: float) -> Vector:
-    """A turn about an axis by chance (Rodrigues)."""
+    """Return a rotation about a random axis (Rodrigues' formula); `spread` is the angle's standard deviation in
+    radians."""
     axis = rng.normal(size=3)
     x, y, z = axis / np.linalg.norm(axis)
     angle = rng.normal(0, spread)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    made: Vector = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    return made
+    rotation: Vector = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return rotation

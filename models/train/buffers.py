@@ -1,4 +1,5 @@
-"""What is seen at each pixel of a scene: the compiled renderer fills it, and light is put on it."""
+"""Buffers with what is visible at each pixel of a scene. The compiled renderer fills them, and `models.train.light`
+reads them."""
 
 from __future__ import annotations
 
@@ -14,24 +15,27 @@ from models.pose import Floats
 Int16s = npt.NDArray[np.int16]
 
 NO_DEPTH: Final = np.float32(-1e6)
-"""How near a pixel is where there is nobody, in metres."""
+"""The depth of a pixel without a person, in metres: farther than any person."""
 NOBODY: Final = -1
-"""What such a pixel is made of."""
+"""The tag of a pixel without a person."""
 
 AXES_COLUMNS: Final = 9
-"""Numbers of a solid's texture: where it starts and two directions, in the camera's axes."""
+"""Numbers that place a solid's texture: its origin and two directions, in the camera's axes."""
 
 kernel = njit(cache=True, fastmath={"contract", "arcp", "reassoc"}, error_model="numpy", nogil=True)
-"""How what is called from outside is compiled: once, then kept beside the module. No fast mathematics but what keeps
-the infinite and what is no number."""
+"""Compiles functions that are called from Python, once: the result is cached next to the module. Only those fast-math
+rules are on that keep infinities and NaN correct."""
 inlined = njit(inline="always")
-"""How a part of a kernel is: as if it were written there. It has to stand in the same file, as a kernel is compiled
-again only when its own file has changed."""
+"""Compiles a part of a kernel into the kernel itself. It must be in the kernel's own file, because numba recompiles a
+cached kernel only when that file changes."""
 
 
 class Projection(NamedTuple):
-    """A camera without its turn (see `models.figures.projection.Camera`): focal length in pixels, distance in metres from
-    the origin of its axes, and where that is in the picture, in pixels."""
+    """A camera without its rotation (see `models.figures.projection.Camera`).
+
+    `focal` is the focal length in pixels, `distance` the metres from the camera to the origin of its axes, and `x` and
+    `y` are that origin's place in the picture, in pixels.
+    """
 
     focal: float
     distance: float
@@ -40,28 +44,29 @@ class Projection(NamedTuple):
 
     @classmethod
     def from_camera(cls, camera: Camera) -> Projection:
-        """A camera's, whose numbers may be whole ones: kernels are compiled for each type that they are given."""
+        """Return a camera's projection. All numbers become floats, because numba compiles a kernel again for each other
+        type."""
         x, y = camera.centre
         return cls(float(camera.focal), float(camera.distance), float(x), float(y))
 
 
 class Buffers(NamedTuple):
-    """What is seen at each pixel of a picture of H×W."""
+    """What is visible at each pixel of a picture of H×W pixels."""
 
     depth: Floats
-    """H×W metres towards the camera from its target, `NO_DEPTH` where there is nobody."""
+    """H×W: metres towards the camera, from the camera's target; `NO_DEPTH` without a person."""
     normals: Floats
-    """H×W×3, the camera's axes, of unit length but for where surfaces melt."""
+    """H×W×3, in the camera's axes, of unit length except where two surfaces melt into each other."""
     tags: Int16s
-    """H×W: person·`PER_PERSON` + material, or `NOBODY`."""
+    """H×W: the person's number × `MATERIALS_PER_PERSON` + the material, or `NOBODY`."""
     solid_ids: Int16s
-    """H×W: the solid, a row of `texture_axes`."""
+    """H×W: the solid's number, a row of `texture_axes`."""
     texture_axes: Floats
     """N×9 (`AXES_COLUMNS`), one row for each solid of all people."""
 
 
 def empty_buffers(height: int, width: int, solids: int) -> Buffers:
-    """Empty ones, for so many solids."""
+    """Return empty buffers for a picture and a number of solids."""
     return Buffers(
         np.full((height, width), NO_DEPTH, np.float32),
         np.zeros((height, width, 3), np.float32),

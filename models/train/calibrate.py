@@ -1,4 +1,4 @@
-"""The pictures that the export is calibrated with: such as the network was trained on, as large as it is to read."""
+"""The pictures that calibrate the export: like those the network was trained on, at the size it will read."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from models.train.studio import SceneGenerator
 from models.train.variety import sample_lights
 
 SCENE_SIDE: Final = 417
-"""Pixels of a scene's side: a square of about as many as 353×481."""
+"""Side of a scene in pixels: a square with about as many pixels as 353×481."""
 BANK_SIZE: Final = 200
-"""Of whom scenes are made."""
+"""Number of people that scenes are made of. A few hundred are varied enough for a few dozen scenes."""
 
 
 def calibration_pictures(seed: int, count: int) -> list[Image]:
-    """Half of them scenes, half of the starter library's kind, in many lights; sides of 16 n + 1 pixels."""
-    rng = np.random.default_rng([seed, 0, 0, 2])  # training's have three numbers, those that measure end in 1
+    """Return scenes and starter pictures by turns, in varied light, with sides of 16 n + 1 pixels."""
+    # No other generator starts from the same numbers: training's have three, and those of the measures end in 1.
+    rng = np.random.default_rng([seed, 0, 0, 2])
     studio = SceneGenerator(Bank(rng, BANK_SIZE), None, int(rng.integers(1 << 31)))
     return [
         _vary_light(rng, studio.generate(SCENE_SIDE).image if number % 2 == 0 else _starter_picture(rng))
@@ -32,13 +33,13 @@ def calibration_pictures(seed: int, count: int) -> list[Image]:
 
 
 def _starter_picture(rng: np.random.Generator) -> Image:
-    """A starter picture: as it is, or photographed."""
+    """Return a starter picture, half of the time as a camera would take it."""
     image = resize_for_estimator(draw_picture(FIRST_NUMBER + int(rng.integers(1 << 30))).image)
     return expose(rng, image.astype(np.float32)) if rng.random() < 0.5 else image
 
 
 def _vary_light(rng: np.random.Generator, image: Image) -> Image:
-    """Darker or brighter, and tinted a little, as much as in training."""
+    """Return the picture darker or brighter and slightly tinted, as much as in training."""
     (gain,), (offset,) = sample_lights(rng, 1)
     lit = (image.astype(np.float32) - 128) * gain + (128 + 128 * offset)
     return np.asarray(np.clip(lit, 0, 255), np.uint8)

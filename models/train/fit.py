@@ -1,4 +1,4 @@
-"""Learning: scenes in, a network out; steps seeded, kept on the disk, and gone on with where it stopped."""
+"""Train the network on scenes. Steps are seeded, checkpoints are kept on disk, and a stopped training resumes."""
 
 from __future__ import annotations
 
@@ -22,36 +22,44 @@ from models.train.targets import Targets, targets
 from models.train.variety import sample_lights
 
 BATCH_SIZE: Final = 32
+"""Scenes in each step."""
 SIZE_SCHEDULE: Final = ((0.4, 129), (0.9, 193), (0.94, 257), (1.0, 321))
-"""Until which share of the training scenes have how many pixels a side: small ones teach most for their time."""
+"""Up to which share of the training scenes have which side, in pixels. Small scenes teach most for their time; only
+large ones show a whole person as large as in a picture."""
 LEARNING_RATE: Final = 2.5e-3
+"""The highest learning rate."""
 WARMUP_STEPS: Final = 400
-"""Steps until the rate is the full one."""
+"""Steps in which the learning rate rises to its highest."""
 DECAY_START: Final = 0.55
-"""From this share on the rate falls, as a cosine, to `FINAL_RATE_SHARE` of itself."""
+"""Share of the training from which the learning rate falls as a cosine, down to `FINAL_RATE_SHARE` of itself."""
 FINAL_RATE_SHARE: Final = 0.01
 WEIGHT_DECAY: Final = 0.02
+"""AdamW's decay of weights; biases and normalization have none."""
 EMA_DECAY: Final = 0.998
-"""How much of the mean of the network's weights each step keeps: the mean is what is measured and exported."""
+"""Share of the weights' running mean that each step keeps. The mean is what is measured and exported."""
 SHORT_LOSS_WEIGHT, MID_LOSS_WEIGHT = 1.0, 0.4
-"""What the offsets' losses count beside the heat maps'."""
+"""Weights of the offsets' losses; the loss of heat maps has a weight of 1."""
 CHECKPOINT_SECONDS: Final = 150.0
-"""Seconds between checkpoints."""
+"""Seconds between two checkpoints: an interruption costs no more than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """`images`: how many the network sees in all; `folder`: where checkpoints, the log and the curves lie; `mocap_files`:
-    files of motion capture; `validation_folder`: a folder of labelled photos to look at progress by, never to learn from."""
+    """What to train, on what, and where to write."""
 
     folder: Path
+    """Where checkpoints and curves are written."""
     images: int
+    """Scenes to train on, in total."""
     seed: int = 1
     mocap_files: tuple[Path, ...] = ()
+    """Motion capture for the poses of people in scenes."""
     validation_folder: Path | None = None
+    """Labelled photos to measure progress on; nothing is trained on them."""
     processes: int = 2
+    """Processes that draw scenes."""
     images_per_report: int = 25_000
-    """Images between two measurements."""
+    """Scenes between two reports."""
 
 
 class Learner:
@@ -68,15 +76,15 @@ class Learner:
         self.steps = self.images_seen = 0
 
     def train_step(self, batch: Batch, rng: np.random.Generator, rate: float) -> list[float]:
-        """One step; the losses of heat maps, short offsets and mid offsets."""
+        """Take one step, and return the losses of heat maps, short offsets and mid offsets."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         size = batch.images.shape[1]
-        wanted = Targets(*(torch.from_numpy(part).to(self.device) for part in targets(batch.people, size)))
+        expected = Targets(*(torch.from_numpy(part).to(self.device) for part in targets(batch.people, size)))
         pictures = _vary_light(as_input(torch.from_numpy(batch.images).to(self.device)), rng)
         with torch.autocast(self.device.type, torch.bfloat16):
             heads = self.network(pictures)
-        losses = _losses(heads.float(), wanted)
+        losses = _losses(heads.float(), expected)
         loss = losses[0] + SHORT_LOSS_WEIGHT * losses[1] + MID_LOSS_WEIGHT * losses[2]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -97,7 +105,7 @@ class Learner:
                 mean.copy_(now)
 
     def save(self, file: Path) -> None:
-        """A whole file or none."""
+        """Write a checkpoint; if writing fails, the old one stays."""
         state = {
             "network": self.network.state_dict(), "mean": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(), "steps": self.steps, "seen": self.images_seen,
@@ -107,6 +115,7 @@ class Learner:
         os.replace(part, file)
 
     def load(self, file: Path) -> None:
+        """Restore a checkpoint."""
         state = torch.load(file, map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.ema.load_state_dict(state["mean"])
@@ -115,18 +124,18 @@ class Learner:
 
 
 def fit(plan: TrainingPlan) -> Learner:
-    """Trains, or goes on with training, until the plan's images were seen; what ends it otherwise loses nothing."""
+    """Train until the plan's scenes were seen, or resume training; any end writes a checkpoint."""
     torch.manual_seed(plan.seed)
     learner = Learner(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = plan.folder / "checkpoint.pt"
     plan.folder.mkdir(parents=True, exist_ok=True)
     if checkpoint.exists():
         learner.load(checkpoint)
-        print(f"Going on after {learner.images_seen:,} images.", flush=True)
+        print(f"Resuming after {learner.images_seen:,} scenes.", flush=True)
     progress = TrainingProgress(plan, learner)
     rng = np.random.default_rng([plan.seed, learner.steps])
     size = size_at(learner.images_seen / plan.images)
-    # a run that goes on draws other scenes than the one before it
+    # The step is part of the seed, so a resumed run draws other scenes than the run before it.
     with Supply([plan.seed, learner.steps], BATCH_SIZE, size, plan.mocap_files, plan.processes) as supply:
         saved = time.monotonic()
         try:
@@ -143,7 +152,7 @@ def fit(plan: TrainingPlan) -> Learner:
 
 
 class TrainingProgress:
-    """Says now and then how training goes: a line on the screen, and a row of curves.csv."""
+    """Reports the progress of training now and then: a line on the screen, and a row of curves.csv."""
 
     def __init__(self, plan: TrainingPlan, learner: Learner) -> None:
         self._plan, self._learner = plan, learner
@@ -152,7 +161,7 @@ class TrainingProgress:
         self._since, self._started = learner.images_seen, time.monotonic()
 
     def add(self, losses: list[float], size: int) -> None:
-        """A step's losses, on scenes of `size` pixels a side."""
+        """Add a step's losses, on scenes of `size` pixels a side."""
         self._losses.append(losses)
         seen, plan = self._learner.images_seen, self._plan
         if seen // plan.images_per_report > self._since // plan.images_per_report or seen >= plan.images:
@@ -160,27 +169,28 @@ class TrainingProgress:
 
     def _report(self, size: int) -> None:
         seen, elapsed = self._learner.images_seen, time.monotonic() - self._started
-        found = evaluate(self._learner.ema, self._photos) if self._photos else Accuracy(math.nan, math.nan)
+        accuracy = evaluate(self._learner.ema, self._photos) if self._photos else Accuracy(math.nan, math.nan)
         speed = (seen - self._since) / elapsed
-        parts = [round(float(part), 4) for part in (*np.mean(self._losses, axis=0), found.oks, found.hit_rate)]
-        left = (self._plan.images - seen) / speed / 60
-        heat, short, mid, oks, hits = parts
+        figures = [round(float(part), 4) for part in (*np.mean(self._losses, axis=0), accuracy.oks, accuracy.hit_rate)]
+        minutes_left = (self._plan.images - seen) / speed / 60
+        heat, short, mid, oks, hits = figures
         print(
-            f"{seen:,} images of {size} pixels: heat maps {heat}, short offsets {short}, mid offsets {mid}; "
-            f"people of photos {oks}, above 0.5 {hits}; {speed:.0f} a second, {left:.0f} minutes left at this pace",
+            f"{seen:,} scenes, now of {size} pixels: heat maps {heat}, short offsets {short}, mid offsets {mid}; "
+            f"people in photos: OKS {oks}, above 0.5 {hits}; {speed:.0f} scenes a second, "
+            f"{minutes_left:.0f} minutes left at this pace",
             flush=True,
         )
-        append_row(self._plan.folder / "curves.csv", [seen, size, *parts, round(speed)])
+        append_row(self._plan.folder / "curves.csv", [seen, size, *figures, round(speed)])
         self._losses, self._since, self._started = [], seen, time.monotonic()
 
 
 def size_at(done: float) -> int:
-    """Pixels of a scene's side when a share of the training is done."""
+    """Return the side of a scene in pixels, once a share of the training is done."""
     return next((size for until, size in SIZE_SCHEDULE if done < until), SIZE_SCHEDULE[-1][1])
 
 
 def rate_at(done: float, steps: int) -> float:
-    """The learning rate: up, steady, and down as half a cosine."""
+    """Return the learning rate: it rises, stays, and falls as half a cosine."""
     falling = max(0.0, (done - DECAY_START) / (1 - DECAY_START))
     return (
         LEARNING_RATE
@@ -190,7 +200,7 @@ def rate_at(done: float, steps: int) -> float:
 
 
 def _vary_light(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """Other gains and offsets for each picture and colour: the same scenes in another light."""
+    """Give each picture and colour another gain and offset: the same scenes in another light."""
     gain, offset = (
         torch.from_numpy(part[:, :, None, None].astype(np.float32)).to(pictures.device)
         for part in sample_lights(rng, len(pictures))
@@ -199,13 +209,14 @@ def _vary_light(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     return lit.contiguous(memory_format=torch.channels_last)
 
 
-def _losses(heads: Tensor, wanted: Any) -> list[Tensor]:
+def _losses(heads: Tensor, expected: Any) -> list[Tensor]:
+    """Return the losses of heat maps, short offsets and mid offsets."""
     kinds, short = CHANNELS[0], CHANNELS[1]
-    heat = nn.functional.binary_cross_entropy_with_logits(heads[:, :kinds], wanted.heat, reduction="sum")
-    away = (heads[:, kinds:] - wanted.offsets).abs() * wanted.weights
-    weights = wanted.weights
+    heat = nn.functional.binary_cross_entropy_with_logits(heads[:, :kinds], expected.heat, reduction="sum")
+    errors = (heads[:, kinds:] - expected.offsets).abs() * expected.weights
+    weights = expected.weights
     return [
         heat / (len(heads) * kinds),
-        away[:, :short].sum() / (weights[:, :short].sum() + 1),
-        away[:, short:].sum() / (weights[:, short:].sum() + 1),
+        errors[:, :short].sum() / (weights[:, :short].sum() + 1),
+        errors[:, short:].sum() / (weights[:, short:].sum() + 1),
     ]

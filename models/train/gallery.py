@@ -1,4 +1,4 @@
-"""Pictures of the starter library's kind, of other numbers than its own, cut out anew each time they are used."""
+"""A gallery of pictures like the starter library's, with other numbers than its own, cropped anew for each use."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from models.pose import Floats, Image
 from models.train.variety import Transform, similarity_transform, warp
 
 FIRST_NUMBER: Final = 10_000_000
-"""Pictures are numbered from here: the starter library's own, and those that measure, are never trained on."""
+"""Number of the first picture. It is above the starter library's and above those that measure, so neither is trained
+on."""
 MAX_SIDE: Final = 360
-"""Pixels that a kept picture is wide or high at most."""
-
-
+"""Longest side of a stored picture in pixels. Scenes have 321 pixels a side at most, so more would only take memory.
+"""
 SCALE_RANGE: Final = 0.75, 2.0
-"""How large a picture is in a cut of it: 1 where its longer side fits."""
+"""Smallest and largest scale of a picture in a crop; at 1 its longer side just fits."""
 
 
 class Gallery:
-    """Up to `max_pictures` pictures; `grow` adds some, and then puts others in their places."""
+    """Up to `max_pictures` pictures; once it is full, `grow` replaces random ones."""
 
     def __init__(self, rng: np.random.Generator, max_pictures: int) -> None:
         self._rng, self._max_pictures = rng, max_pictures
@@ -32,24 +32,25 @@ class Gallery:
         self.grow(2)
 
     def grow(self, count: int) -> None:
-        """Draws `count` more."""
+        """Draw `count` more pictures."""
         for _ in range(count):
-            made = _draw_reduced(self._next)
+            picture = _draw_reduced(self._next)
             self._next += 1
             if len(self.pictures) < self._max_pictures:
-                self.pictures.append(made)
+                self.pictures.append(picture)
             else:
-                self.pictures[int(self._rng.integers(self._max_pictures))] = made
+                self.pictures[int(self._rng.integers(self._max_pictures))] = picture
 
     def crop(self, rng: np.random.Generator, size: int) -> tuple[Floats, Floats]:
-        """Part of a picture, `size`×`size`×3 of 0 to 255, and the people in it (see `models.train.studio.Scene`)."""
+        """Return part of a picture (`size`×`size`×3, 0 to 255) and the people in it (see
+        `models.train.studio.Scene`)."""
         image, people = self.pictures[int(rng.integers(len(self.pictures)))]
-        cut, placed = warp(image, people, _sample_transform(rng, image, people, size), size)
-        return cut.astype(np.float32), placed
+        cropped, placed = warp(image, people, _sample_transform(rng, image, people, size), size)
+        return cropped.astype(np.float32), placed
 
 
 def _sample_transform(rng: np.random.Generator, image: Image, people: Floats, size: int) -> Transform:
-    """From a picture's pixels to those of a cut by chance: the first person is about in its middle."""
+    """Return a random way from a picture's pixels to a crop's that puts the first person near the middle."""
     height, width = image.shape[:2]
     low, high = SCALE_RANGE
     scale = size / max(height, width) * math.exp(rng.uniform(math.log(low), math.log(high)))
@@ -60,11 +61,11 @@ def _sample_transform(rng: np.random.Generator, image: Image, people: Floats, si
 
 
 def _draw_reduced(number: int) -> tuple[Image, Floats]:
-    """A picture as it is kept, and the people in it, P×17×3."""
-    made = draw_picture(number)
-    height, width = made.image.shape[:2]
+    """Return a picture at its stored size, and the people in it, P×17×3."""
+    picture = draw_picture(number)
+    height, width = picture.image.shape[:2]
     wide, high = (round(side * MAX_SIDE / max(height, width)) for side in (width, height))
-    image = cv2.resize(made.image, (wide, high), interpolation=cv2.INTER_AREA)
-    poses = [pose.scaled(wide / width, high / height) for pose in made.poses]
+    image = cv2.resize(picture.image, (wide, high), interpolation=cv2.INTER_AREA)
+    poses = [pose.scaled(wide / width, high / height) for pose in picture.poses]
     people = np.stack([np.column_stack([pose.xy, np.where(pose.scores > 0, 2, 0)]) for pose in poses])
     return np.asarray(image, np.uint8), people.astype(np.float32)

@@ -1,4 +1,7 @@
-"""Light, cloth, skin and faces on what was drawn: a colour for every pixel where there is somebody, compiled."""
+"""Colours every pixel that shows a person: light, cloth, skin and faces. Compiled.
+
+Kernels take scalars, because numba compiles them fastest that way.
+"""
 
 from __future__ import annotations
 
@@ -11,36 +14,40 @@ from models.pose import Floats
 from models.train.buffers import Buffers, Int16s, Projection, inlined, kernel
 
 TEXTURES: Final = ((0.5, 1.0), (1.0, 1.0), (1.5, 1.0), (1.9, 1.0), (1.7, 3.0), (1.7, 0.33), (1.2, 4.0), (1.4, 0.25))
-"""How each texture's waves fade with their frequency (an exponent), and how much longer they are along than across:
-from sand to large folds, then folds that run along one way."""
+"""For each texture, how its waves fade with their frequency (an exponent), and how much longer they are along than
+across. They go from sand to large folds, then to folds that run one way."""
 TEXTURE_SIDE: Final = 256
-"""Pixels of a texture's side, a power of two …"""
+"""Side of a texture in pixels. It is a power of two …"""
 WRAP_MASK: Final = TEXTURE_SIDE - 1
-"""… so that `& WRAP` keeps a place within it …"""
+"""… so that `& WRAP_MASK` wraps an index around."""
 TEXELS_PER_METRE: Final = 180
-"""… and how many of them there are to a metre of cloth."""
+"""Pixels of a texture for each metre of cloth."""
 
 PATTERN, PER_METRE, SECOND, FOLDS, TEXTURE, SHINE, CLOTH_COLUMNS = 0, 1, 2, 5, 6, 7, 8
-"""Where a cloth's numbers are, and how many there are: which pattern, how often it repeats (1/m), its second colour
-(3), how deep folds are, which texture they have, how much the cloth shines."""
+"""Columns of a cloth's numbers: which pattern, how often it repeats (1/m), its second colour (3), how deep the folds
+are, which texture they have, and how much the cloth shines; then the number of columns."""
 CENTRE, FRAME, HEAD_SCALE, MOUTH, LIDS, GLASSES, BROW, HEAD_COLUMNS = 0, 3, 12, 13, 14, 15, 16, 19
-"""Where a head's numbers are, and how many there are: the centre (3, m), its axes to its left, up and ahead (3×3), its
-size against an average adult's, how far the mouth is open (0 to 1) and the eyes are (1: as mostly), whether there are
-glasses (1) or sunglasses (2), the brow's colour (3)."""
+"""Columns of a head's numbers: the centre (3, m), the axes to its left, up and ahead (3×3), its size relative to an
+average adult's, how far the mouth is open (0 to 1) and the eyes are (1: as usual), whether there are glasses (1) or
+sunglasses (2), and the brow's colour (3); then the number of columns."""
 PLAIN, BANDS, STRIPES, CHECKS, PLAID, FLOWERS, PRINT = range(7)
 """Patterns of cloth."""
 NONE, WHITE, DARK, EYEBROW, LIPS, MOUTH_INSIDE, CHEEK, HOLLOW = range(8)
-"""What is at a place of a face."""
+"""Features of a face."""
 
 SKIN: Final = int(Material.SKIN)
 NOSE: Final = int(Material.NOSE)
 OUTLINE_DEPTH: Final = 0.05
-"""Metres between the depths of neighbouring pixels that make an outline."""
+"""Metres between the depths of neighbouring pixels from which there is an outline between them."""
 
 
 class Lamp(NamedTuple):
-    """Light: which way it comes from (3, of unit length, the camera's axes), which share of it comes from all around
-    instead, how far it reaches around what it falls on (0: half of a ball is lit), and the two colours, 2×3 about 1."""
+    """A lamp and the ambient light.
+
+    `direction` points to the lamp (3, of unit length, the camera's axes). `ambient` is the share of the light that
+    comes from all around instead. `softness` is how far the light reaches around a body (0: half of a ball is lit).
+    `tint` holds the colours of lamp and ambient light, 2×3 around 1.
+    """
 
     direction: Floats
     ambient: float
@@ -48,9 +55,18 @@ class Lamp(NamedTuple):
     tint: Floats
 
 
+class Lighting(NamedTuple):
+    """The light of a scene: its lamp, and the share of the ambient light that reaches each pixel (H×W, 0 to 1)."""
+
+    lamp: Lamp
+    reached: Floats
+
+
 class Appearance(NamedTuple):
-    """Colours of P people: `palette` P×16×3 (0 to 255) and `cloths` P×16×8 (`CLOTH_COLUMNS`) by material, `heads` P×19
-    (`HEAD_COLUMNS`)."""
+    """The colours of P people, by material.
+
+    `palette` is P×16×3 (0 to 255), `cloths` P×16×8 (`CLOTH_COLUMNS`) and `heads` P×19 (`HEAD_COLUMNS`).
+    """
 
     palette: Floats
     cloths: Floats
@@ -58,29 +74,27 @@ class Appearance(NamedTuple):
 
 
 def make_textures(seed: int) -> Floats:
-    """8×256×256 about −1…1: noise of several grains, and folds that run along one way."""
+    """Return 8×256×256 numbers of about −1 to 1: noise of several grains, and folds that run one way."""
     rng = np.random.default_rng(seed)
-    made = np.empty((len(TEXTURES), TEXTURE_SIDE, TEXTURE_SIDE), np.float32)
+    textures = np.empty((len(TEXTURES), TEXTURE_SIDE, TEXTURE_SIDE), np.float32)
     f = np.fft.fftfreq(TEXTURE_SIDE)
-    for number, (power, long) in enumerate(TEXTURES):
-        radius = np.sqrt((f[:, None] * long) ** 2 + f[None] ** 2)
+    for number, (power, length) in enumerate(TEXTURES):
+        radius = np.sqrt((f[:, None] * length) ** 2 + f[None] ** 2)
         radius[0, 0] = np.inf
         waves = (
             rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)) + 1j * rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE))
         ) * radius**-power
         grain = np.fft.ifft2(waves).real
-        made[number] = np.clip(grain / grain.std() * 0.5, -1.5, 1.5)
-    return made
+        textures[number] = np.clip(grain / grain.std() * 0.5, -1.5, 1.5)
+    return textures
 
 
 @kernel
 def shade_people(
-    picture: Floats, seen: Buffers, reached: Floats, dress: Appearance, grain: Floats, lamp: Lamp, view: Projection
+    picture: Floats, seen: Buffers, dress: Appearance, textures: Floats, lighting: Lighting, view: Projection
 ) -> None:
-    """Colours the pixels where there is somebody, in place: `picture` is H×W×3, 0 to 255.
-
-    `reached` H×W is how much of the ambient light gets there; `grain` the `make_textures`.
-    """
+    """Colour the pixels that show people, in place. `picture` is H×W×3, 0 to 255; `textures` are `make_textures`."""
+    lamp, reached, grain = lighting.lamp, lighting.reached, textures
     height, width = seen.depth.shape
     for y in range(height):
         for x in range(width):
@@ -112,7 +126,7 @@ def shade_people(
 
 @inlined
 def _cloth_position(axes: Any, px: float, py: float, depth: float) -> tuple[float, float]:
-    """Where on a solid's cloth a point is, metres along and across."""
+    """Return the place on a solid's cloth, in metres along and across, of a point in the camera's axes."""
     dx, dy, dz = px - axes[0], py - axes[1], depth - axes[2]
     return dx * axes[3] + dy * axes[4] + dz * axes[5], dx * axes[6] + dy * axes[7] + dz * axes[8]
 
@@ -121,7 +135,8 @@ def _cloth_position(axes: Any, px: float, py: float, depth: float) -> tuple[floa
 def _bump_normal(
     normal: Any, folds: float, sheet: Any, along: float, across: float, tag: int
 ) -> tuple[float, float, float, float]:
-    """The normal of what has folds, and the texture's value there. Every cloth has its own piece of the texture."""
+    """Return the normal with the folds' bumps, and the texture's value there. Every cloth has its own part of the
+    texture."""
     row, column = int(np.floor(across * TEXELS_PER_METRE)), int(np.floor(along * TEXELS_PER_METRE)) + 31 * tag
     here = sheet[row & WRAP_MASK, column & WRAP_MASK]
     nx = normal[0] + folds * (sheet[row & WRAP_MASK, (column + 3) & WRAP_MASK] - here)
@@ -133,7 +148,8 @@ def _bump_normal(
 
 @inlined
 def _brightness(lamp: Lamp, nx: float, ny: float, nz: float, reached: float) -> tuple[float, float, float]:
-    """The light from all around (more of it from above), from the lamp, and the gloss of what shines (Blinn, 1977)."""
+    """Return the ambient light (stronger from above), the lamp's light, and the gloss of shiny materials (Blinn,
+    1977)."""
     lx, ly, lz = lamp.direction[0], lamp.direction[1], lamp.direction[2]
     facing = max(0.0, (nx * lx + ny * ly + nz * lz + lamp.softness) / (1 + lamp.softness))
     around = lamp.ambient * (0.72 + 0.28 * ny) * reached + 0.06 * nz
@@ -144,7 +160,7 @@ def _brightness(lamp: Lamp, nx: float, ny: float, nz: float, reached: float) -> 
 
 @inlined
 def _pattern(kind: int, per_metre: float, along: float, across: float, sheet: Any) -> float:
-    """How much of the second colour there is."""
+    """Return the share of the second colour."""
     u, v = along * per_metre, across * per_metre
     fu, fv = u - np.floor(u), v - np.floor(v)
     if kind == BANDS:
@@ -168,24 +184,27 @@ def _pattern(kind: int, per_metre: float, along: float, across: float, sheet: An
 
 @inlined
 def _face(head: Any, px: float, py: float, depth: float) -> tuple[int, float]:
-    """What of a face is at a point, and how opaque: lengths are those of an average adult, in metres from the centre
-    of the head (`models.figures.head`), on whose front they lie."""
+    """Return which feature of a face is at a point, and how opaque it is.
+
+    Lengths are those of an average adult, in metres from the head's centre (`models.figures.head`); features are on
+    its front.
+    """
     dx, dy, dz = px - head[CENTRE], py - head[CENTRE + 1], depth - head[CENTRE + 2]
     side = (dx * head[FRAME] + dy * head[FRAME + 1] + dz * head[FRAME + 2]) / head[HEAD_SCALE]
     up = (dx * head[FRAME + 3] + dy * head[FRAME + 4] + dz * head[FRAME + 5]) / head[HEAD_SCALE]
-    ahead = (dx * head[FRAME + 6] + dy * head[FRAME + 7] + dz * head[FRAME + 8]) / head[HEAD_SCALE]
+    forward = (dx * head[FRAME + 6] + dy * head[FRAME + 7] + dz * head[FRAME + 8]) / head[HEAD_SCALE]
     side = abs(side)
-    if ahead < 0.02 or side > 0.12 or abs(up) > 0.12:
+    if forward < 0.02 or side > 0.12 or abs(up) > 0.12:
         return NONE, 0.0
-    feature, opaque = NONE, 0.0
+    feature, opacity = NONE, 0.0
     if head[GLASSES] > 0:
-        feature, opaque = _glasses(side - 0.034, up - 0.014, side, head[GLASSES])
+        feature, opacity = _glasses(side - 0.034, up - 0.014, side, head[GLASSES])
     if feature == NONE:
-        feature, opaque = _eye(side - 0.034, up - 0.014, head[LIDS])
+        feature, opacity = _eye(side - 0.034, up - 0.014, head[LIDS])
     if feature == NONE:
-        feature, opaque = _mouth(side, up + 0.060, head[MOUTH])
+        feature, opacity = _mouth(side, up + 0.060, head[MOUTH])
     if feature != NONE:
-        return feature, opaque
+        return feature, opacity
     if side < 0.014 and abs(up + 0.030) < 0.004:  # below the nose
         return HOLLOW, 0.8
     if (side - 0.043) ** 2 + (up + 0.026) ** 2 < 0.018**2:
@@ -195,7 +214,7 @@ def _face(head: Any, px: float, py: float, depth: float) -> tuple[int, float]:
 
 @inlined
 def _glasses(x: float, y: float, side: float, kind: float) -> tuple[int, float]:
-    """At a place beside the middle of an eye: frames and the bridge between them, and what is dark within them."""
+    """Return frames, the bridge between them, or dark glass, at a place relative to the middle of an eye."""
     ring = np.sqrt((x / 0.026) ** 2 + (y / 0.022) ** 2)
     if abs(ring - 1) < 0.14 or (side < 0.012 and abs(y - 0.004) < 0.003):
         return DARK, 0.9
@@ -206,7 +225,7 @@ def _glasses(x: float, y: float, side: float, kind: float) -> tuple[int, float]:
 
 @inlined
 def _eye(x: float, y: float, lids: float) -> tuple[int, float]:
-    """At a place beside the middle of an eye: the eye itself (an ellipse), the brow above it, the socket around it."""
+    """Return the eye itself (an ellipse), the brow above it or the socket around it, relative to the eye's middle."""
     tall = 0.0085 * lids
     if (x / 0.0165) ** 2 + (y / tall) ** 2 < 1:
         is_iris, is_lash = x * x + y * y < 0.0072**2, y > 0.55 * tall
@@ -220,8 +239,8 @@ def _eye(x: float, y: float, lids: float) -> tuple[int, float]:
 
 @inlined
 def _mouth(side: float, y: float, opened: float) -> tuple[int, float]:
-    """At a place beside the middle of the mouth: lips, whose corners are higher than their middle, and between them the
-    teeth and what is dark below those."""
+    """Return lips, teeth or the dark inside, relative to the mouth's middle. The corners of the lips are higher than
+    their middle."""
     across, y = side / 0.0265, y - (side / 0.026) ** 2 * 0.006
     if across >= 1:
         return NONE, 0.0
@@ -233,7 +252,7 @@ def _mouth(side: float, y: float, opened: float) -> tuple[int, float]:
 
 @inlined
 def _feature_colour(feature: int, channel: int, skin: float, brow: float) -> float:
-    """0 to 255, of the red, green or blue channel."""
+    """Return a feature's colour in one channel, 0 to 255."""
     is_red = channel == 0
     if feature == WHITE:
         return 232.0
@@ -251,13 +270,13 @@ def _feature_colour(feature: int, channel: int, skin: float, brow: float) -> flo
 
 
 @kernel
-def soften_outlines(picture: Floats, near: Floats, what: Int16s, before: Floats) -> None:
-    """Outlines become the mean of what is around them, in place; `before` is room for a copy of the picture."""
-    height, width = near.shape
+def soften_outlines(picture: Floats, depth: Floats, tags: Int16s, before: Floats) -> None:
+    """Blur outlines with the pixels around them, in place; `before` is room for a copy of the picture."""
+    height, width = depth.shape
     before[:] = picture
     for y in range(1, height - 1):
         for x in range(1, width - 1):
-            if not _is_edge(near, what, y, x):
+            if not _is_edge(depth, tags, y, x):
                 continue
             for c in range(3):
                 total = 4 * before[y, x, c]
@@ -268,9 +287,9 @@ def soften_outlines(picture: Floats, near: Floats, what: Int16s, before: Floats)
 
 
 @inlined
-def _is_edge(near: Any, what: Any, y: int, x: int) -> bool:
-    d, tag, edge = near[y, x], what[y, x], False
+def _is_edge(depth: Any, tags: Any, y: int, x: int) -> bool:
+    here, tag, edge = depth[y, x], tags[y, x], False
     for step in (-1, 1):
-        edge |= abs(near[y + step, x] - d) > OUTLINE_DEPTH or what[y + step, x] != tag
-        edge |= abs(near[y, x + step] - d) > OUTLINE_DEPTH or what[y, x + step] != tag
+        edge |= abs(depth[y + step, x] - here) > OUTLINE_DEPTH or tags[y + step, x] != tag
+        edge |= abs(depth[y, x + step] - here) > OUTLINE_DEPTH or tags[y, x + step] != tag
     return edge

@@ -1,4 +1,4 @@
-"""The stock of textures that backdrops are painted with, all made by chance: stone, leaves, cloth, crowds, shelves…"""
+"""Random textures that backdrops are painted with: stone, leaves, cloth, crowds, shelves…"""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from models.train.strokes import (
     STROKE_COLUMNS,
     TEXTURE,
     TEXTURE_SIDE,
+    Brush,
     Bytes,
     Strokes,
     set_texture,
@@ -27,47 +28,53 @@ from models.train.strokes import (
 )
 
 NO_MASK: Final = np.zeros((0, 0), np.uint8)
+"""Stands for a mask that is not used."""
 GREY: Final = (128.0, 128.0, 128.0)
 
 
 class TextureStock:
-    """Textures by what they show (`of["brick"]` are the numbers of those of brick), in one array for `paint.paint`.
-    Those of one material are 128 in the mean, so that they can be given any colour; those of things have theirs."""
+    """Textures by what they show: `by_name["brick"]` lists the numbers of those of brick.
+
+    `texels` holds all of them for `stroke_kernel.paint`. Textures of a material have a mean of 128, so that they
+    take any colour; textures of objects have colours of their own.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.by_name: dict[str, list[int]] = {}
         self.texels: Bytes = np.zeros(0, np.uint8)
         dice = Dice(rng)
-        made: list[Bytes] = []
+        pyramids: list[Bytes] = []
         for name, (count, make) in MATERIALS.items():
             for _ in range(count):
-                self.by_name.setdefault(name, []).append(len(made))
-                made.append(_pyramid(make(rng, dice)))
-        plain = np.concatenate(made)
+                self.by_name.setdefault(name, []).append(len(pyramids))
+                pyramids.append(_pyramid(make(rng, dice)))
+        plain = np.concatenate(pyramids)
         for name, (count, kinds) in HEAP_MATERIALS.items():
             for _ in range(count):
-                self.by_name.setdefault(name, []).append(len(made))
-                made.append(_pyramid(_heap(dice, plain, [n for kind in kinds for n in self.by_name[kind]])))
-        self.texels = np.concatenate(made)
+                self.by_name.setdefault(name, []).append(len(pyramids))
+                pyramids.append(_pyramid(_heap(dice, plain, [n for kind in kinds for n in self.by_name[kind]])))
+        self.texels = np.concatenate(pyramids)
 
 
 def _pyramid(picture: Floats) -> Bytes:
-    """A texture and its halvings, one after another."""
+    """Return a texture and its halvings, one after another."""
     level = np.clip(picture, 0, 255).astype(np.uint8)
     levels = [level.ravel()]
     for _ in range(6):
         level = cv2.resize(level, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
         levels.append(level.ravel())
-    flat: Bytes = np.concatenate(levels)
-    assert len(flat) == BYTES_PER_TEXTURE
-    return flat
+    pyramid: Bytes = np.concatenate(levels)
+    assert len(pyramid) == BYTES_PER_TEXTURE
+    return pyramid
 
 
 def noise(
     rng: np.random.Generator, fall: float, across: float = 1.0, down: float = 1.0, side: int = TEXTURE_SIDE
 ) -> Floats:
-    """Noise (side×side, mean 0, deviation 1) whose amplitude falls as 1/frequency^fall, as photos' does with about 1.2;
-    drawn out to the side or downwards by these factors."""
+    """Return noise (side×side, mean 0, standard deviation 1) whose amplitude falls as 1/frequency^fall.
+
+    Photos have a fall of about 1.2. `across` and `down` stretch the noise in that direction.
+    """
     y, x = (
         np.fft.fftfreq(side).astype(np.float32)[:, None] * down,
         np.fft.rfftfreq(side).astype(np.float32)[None] * across,
@@ -83,14 +90,14 @@ def noise(
 
 
 def _tinted(rng: np.random.Generator, value: Floats, contrast: float, tint: float) -> Floats:
-    """Brightness (mean 0, deviation about 1) as a texture about 128, with colours that vary a little by themselves."""
+    """Return brightness (mean 0, standard deviation about 1) as a texture around 128 whose colours vary a little."""
     warm, green = (
         cv2.resize(noise(rng, 1.4, side=TEXTURE_SIDE // 4), (TEXTURE_SIDE, TEXTURE_SIDE)) * tint * share
         for share in (1, 0.5)
     )
     grey = (value - value.mean()) * contrast + 128
-    out: Floats = np.stack([grey + warm, grey + green, grey - warm], axis=-1).astype(np.float32)
-    return out
+    texture: Floats = np.stack([grey + warm, grey + green, grey - warm], axis=-1).astype(np.float32)
+    return texture
 
 
 def _plain(rng: np.random.Generator, dice: Dice) -> Floats:
@@ -100,10 +107,10 @@ def _plain(rng: np.random.Generator, dice: Dice) -> Floats:
 def _cloud(rng: np.random.Generator, dice: Dice) -> Floats:
     thick = noise(rng, dice(1.5, 1.9), 1.0, dice(1, 2)) + dice(-0.6, 0.6)
     white = np.clip(thick, 0, 1.6)[..., None] / 1.6
-    # what multiplies a sky's blue into white
+    # Multiplied with a sky's blue, this gives white.
     cloud = np.array([205, 178, 150], np.float32) * (1 + 0.07 * noise(rng, 1.6))[..., None]
-    out: Floats = (118 * (1 - white) + cloud * white).astype(np.float32)
-    return out
+    texture: Floats = (118 * (1 - white) + cloud * white).astype(np.float32)
+    return texture
 
 
 def _grass(rng: np.random.Generator, dice: Dice) -> Floats:
@@ -200,17 +207,21 @@ def _facade(rng: np.random.Generator, dice: Dice) -> Floats:
     for x in range(0, TEXTURE_SIDE, wide):
         for y in range(0, TEXTURE_SIDE, high):
             spot = (x + narrow, y + low, x + wide - narrow, y + high - low)
-            strokes.box(spot[0] - frame, spot[1] - frame, spot[2] + frame, spot[3] + frame, light)
+            strokes.box(spot[0] - frame, spot[1] - frame, spot[2] + frame, spot[3] + frame, Brush(light))
             glass = sample_colour(dice, dice.pick(("light", "grey", "sky", "dark", "dark", "dark")))
-            strokes.box(*spot, scale_colour(glass, dice(0.4, 1.0) + pane), shade=(0, dice(-0.02, 0.01)))
+            strokes.box(*spot, Brush(scale_colour(glass, dice(0.4, 1.0) + pane), shade=(0, dice(-0.02, 0.01))))
             if dice.happens(0.4):
                 strokes.box(
-                    spot[0], spot[1], spot[2], spot[1] + (spot[3] - spot[1]) * dice(0.1, 0.6), scale_colour(light, 0.8)
+                    spot[0],
+                    spot[1],
+                    spot[2],
+                    spot[1] + (spot[3] - spot[1]) * dice(0.1, 0.6),
+                    Brush(scale_colour(light, 0.8)),
                 )
         if wide == 64 and dice.happens(0.3):
-            strokes.box(x - 2, 0, x + 2, TEXTURE_SIDE, scale_colour(GREY, 0.7))
+            strokes.box(x - 2, 0, x + 2, TEXTURE_SIDE, Brush(scale_colour(GREY, 0.7)))
     for y in range(0, TEXTURE_SIDE, high):
-        strokes.box(0, y - 2, TEXTURE_SIDE, y + 2, scale_colour(GREY, dice(0.7, 1.3)), alpha=0.7)
+        strokes.box(0, y - 2, TEXTURE_SIDE, y + 2, Brush(scale_colour(GREY, dice(0.7, 1.3)), alpha=0.7))
     return _paint_strokes(strokes, wall)
 
 
@@ -227,27 +238,23 @@ def _shelves(rng: np.random.Generator, dice: Dice) -> Floats:
             wide = dice(4, 13) if books else dice(8, 45)
             tall, tone = high * dice(0.5, 0.85), scale_colour(sample_colour(dice, "cloth"), dice(0.5, 1.0))
             if books or dice.happens(0.6):
-                strokes.box(x, y + high - tall, x + wide - 0.5, y + high - 3, tone, shade=(dice(-0.04, 0.04), 0))
+                strokes.box(x, y + high - tall, x + wide - 0.5, y + high - 3, Brush(tone, shade=(dice(-0.04, 0.04), 0)))
                 strokes.box(
                     x + 1,
                     y + high - tall * 0.8,
                     x + wide - 2,
                     y + high - tall * 0.6,
-                    sample_colour(dice, "light"),
-                    alpha=0.5,
+                    Brush(sample_colour(dice, "light"), alpha=0.5),
                 )
             else:
                 strokes.ellipse(
-                    x + wide / 2,
-                    y + high - tall / 2,
-                    wide / 2,
-                    tall / 2,
-                    tone,
+                    (x + wide / 2, y + high - tall / 2, wide / 2, tall / 2),
+                    Brush(tone),
                     power=dice.pick((2, 4, 8)),
                     roundness=0.4,
                 )
             x += wide if dice.happens(0.93) else wide + dice(5, 40)
-        strokes.box(0, y + high - 4, TEXTURE_SIDE, y + high + 3, board)
+        strokes.box(0, y + high - 4, TEXTURE_SIDE, y + high + 3, Brush(board))
     return _paint_strokes(strokes, back)
 
 
@@ -262,24 +269,16 @@ def _crowd(rng: np.random.Generator, dice: Dice) -> Floats:
                 continue
             mid, head = float(x) + dice(-5, 5), float(y) + dice(-6, 6)
             strokes.ellipse(
-                mid,
-                head + rows * 0.7,
-                step * dice(0.4, 0.6),
-                rows * 0.5,
-                scale_colour(sample_colour(dice, "cloth"), dice(0.5, 1)),
-                1.5,
+                (mid, head + rows * 0.7, step * dice(0.4, 0.6), rows * 0.5),
+                Brush(scale_colour(sample_colour(dice, "cloth"), dice(0.5, 1)), 1.5),
                 power=4,
             )
             strokes.ellipse(
-                mid, head, step * 0.24, step * 0.32, scale_colour(sample_colour(dice, "skin"), dice(0.6, 1)), 1
+                (mid, head, step * 0.24, step * 0.32), Brush(scale_colour(sample_colour(dice, "skin"), dice(0.6, 1)), 1)
             )
             strokes.ellipse(
-                mid,
-                head - step * 0.15,
-                step * 0.26,
-                step * 0.22,
-                scale_colour(sample_colour(dice, "wood"), dice(0.1, 0.9)),
-                1,
+                (mid, head - step * 0.15, step * 0.26, step * 0.22),
+                Brush(scale_colour(sample_colour(dice, "wood"), dice(0.1, 0.9)), 1),
             )
     return _paint_strokes(strokes, ground)
 
@@ -299,10 +298,10 @@ def _letters(rng: np.random.Generator, dice: Dice) -> Floats:
             for _ in range(dice.integer(1, 3)):
                 if dice.happens(0.5):
                     at = x + dice(0, wide * 0.8)
-                    strokes.box(at, y, at + thick * 2, y + high, ink)
+                    strokes.box(at, y, at + thick * 2, y + high, Brush(ink))
                 else:
                     at = dice.pick((y, middle - thick, y + high - 2 * thick))
-                    strokes.box(x, at, x + wide * 0.85, at + thick * 2, ink)
+                    strokes.box(x, at, x + wide * 0.85, at + thick * 2, Brush(ink))
             x += wide + high * (0.15 if dice.happens(0.85) else 0.8)
         y += high * dice(1.2, 2.2)
     return _paint_strokes(
@@ -317,7 +316,7 @@ def _paint_strokes(strokes: Strokes, ground: Floats) -> Floats:
 
 
 def _leaves(rng: np.random.Generator, dice: Dice) -> Floats:
-    """Leaves over leaves, the upper ones in more light, in clumps."""
+    """Return layers of leaves in clumps; the upper layers get more light."""
     size = dice(3, 8)
     count = int(70000 / size**1.3)
     rows = np.zeros((count, STROKE_COLUMNS), np.float32)
@@ -327,10 +326,10 @@ def _leaves(rng: np.random.Generator, dice: Dice) -> Floats:
         dice.array(count, 0, TEXTURE_SIDE),
         dice.array(count, 0, 3.14),
     )
-    long = size * (0.5 + dice.array(count) ** 2)
-    rows[:, 8] = long * dice.array(count, 0.25, 0.7)
+    length = size * (0.5 + dice.array(count) ** 2)
+    rows[:, 8] = length * dice.array(count, 0.25, 0.7)
     rows[:, 3:7] = np.stack([np.cos(turn), np.sin(turn)] * 2, axis=1)
-    rows[:, 3:5] /= long[:, None]
+    rows[:, 3:5] /= length[:, None]
     rows[:, 5:7] /= rows[:, 8:9]
     rows[:, SOFT], rows[:, ALPHA], rows[:, TEXTURE] = 0.7, 1, -1
     clumps = noise(rng, 1.5)[rows[:, 2].astype(int) % TEXTURE_SIDE, rows[:, 1].astype(int) % TEXTURE_SIDE]
@@ -344,8 +343,10 @@ def _leaves(rng: np.random.Generator, dice: Dice) -> Floats:
 
 
 def _heap(dice: Dice, texels: Bytes, textures: list[int]) -> Floats:
-    """Textured things of all sizes over one another ("dead leaves", whose statistics are those of photos: Lee, Mumford
-    and Huang 2001), in few colours."""
+    """Return textured objects of all sizes on top of each other, in few colours.
+
+    Such "dead leaves" have the statistics of photos (Lee, Mumford and Huang, 2001).
+    """
     strokes = Strokes()
     kinds = [dice.pick(("wood", "grey", "leaves", "earth", "dark", "light", "cloth", "wall")) for _ in range(3)]
     tones = [sample_colour(dice, dice.pick(kinds)) for _ in range(7)]
@@ -359,13 +360,19 @@ def _heap(dice: Dice, texels: Bytes, textures: list[int]) -> Floats:
         )
         shape, soft, slim = dice(), dice(0.6, 1.5), dice(0.25, 1)
         if shape < 0.4:
-            row = strokes.ellipse(x, y, size, size * slim, tone, soft, 1, angle, dice.pick((2, 4)), dice(0, 0.6))
+            row = strokes.ellipse(
+                (x, y, size, size * slim),
+                Brush(tone, soft),
+                angle=angle,
+                power=dice.pick((2, 4)),
+                roundness=dice(0, 0.6),
+            )
         elif shape < 0.55:
             end = (x + 2 * size * np.cos(angle), y + 2 * size * np.sin(angle))
-            row = strokes.capsule((x, y), end, (size * 0.3 * slim, size * 0.3 * slim), tone, soft)
+            row = strokes.capsule((x, y), end, (size * 0.3 * slim, size * 0.3 * slim), Brush(tone, soft))
         else:
             turn, shade = angle if dice.happens(0.4) else 0.0, (dice(-0.5, 0.5) / size, dice(-0.5, 0.5) / size)
-            row = strokes.rotated_box(x, y, size, size * slim, turn, tone, soft, shade)
+            row = strokes.rotated_box((x, y, size, size * slim), turn, Brush(tone, soft, shade=shade))
         if dice.happens(0.75):
             set_texture(
                 row,
@@ -385,6 +392,8 @@ MATERIALS: Final[dict[str, tuple[int, TextureMaker]]] = {
     "carpet": (3, _carpet), "facade": (5, _facade), "shelves": (4, _shelves), "crowd": (4, _crowd),
     "letters": (4, _letters), "leaves": (5, _leaves),
 }  # fmt: skip
+"""How many textures of each material there are, and how each is made."""
 HEAP_MATERIALS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "heap": (8, ("plain", "plain", "grain", "cloth", "gravel", "leaves", "brick")),
 }
+"""How many textures of heaps there are, and which materials their objects have."""

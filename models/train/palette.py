@@ -1,4 +1,4 @@
-"""Chance and colours: numbers drawn many at a time, and colours as things have them."""
+"""Random numbers and colours for backdrops."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ T = TypeVar("T")
 
 
 class Dice:
-    """Numbers from a generator, drawn many at a time: one by one they take longer than what is painted with them."""
+    """Random numbers from a generator, drawn many at a time: one by one they would take longer than painting does."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._left: list[float] = []
 
     def __call__(self, low: float = 0.0, high: float = 1.0) -> float:
-        """A number between the two."""
+        """Return a number between the two."""
         if not self._left:
             self._left = self._rng.random(256).tolist()
         return low + (high - low) * self._left.pop()
 
     def happens(self, share: float) -> bool:
-        """Whether something happens that happens in this share of cases."""
+        """Return True with this probability."""
         return self() < share
 
     def integer(self, low: int, high: int) -> int:
-        """A whole number, `high` included."""
+        """Return a whole number between the two, `high` included."""
         return int(self(low, high + 1))
 
     def pick(self, things: Sequence[T]) -> T:
-        """One of the things."""
+        """Return one of the things."""
         return things[int(self() * len(things))]
 
     def array(self, count: int, low: float = 0.0, high: float = 1.0) -> Floats:
-        """An array of numbers between the two."""
+        """Return an array of numbers between the two."""
         return self._rng.random(count, np.float32) * np.float32(high - low) + np.float32(low)
 
 
@@ -63,16 +63,16 @@ COLOURS: Final[dict[str, tuple[tuple[float, ...], ...]]] = {
               (90, 160, 0.5, 0.85, 80, 180)),
     "skin": ((12, 28, 0.25, 0.6, 90, 240),),
 }  # fmt: skip
-"""Ranges that natural colours are drawn from, by what has them."""
+"""Ranges of natural colours, by what has them."""
 
 
 def sample_colour(dice: Dice, kind: str) -> Colour:
-    """A colour (RGB, 0–255) such as things of this kind have."""
-    hues = dice.pick(COLOURS[kind])
-    hue, saturation, value = dice(hues[0], hues[1]), dice(hues[2], hues[3]), dice(hues[4], hues[5])
+    """Return a random colour (RGB, 0–255) of a kind of thing."""
+    ranges = dice.pick(COLOURS[kind])
+    hue, saturation, value = dice(ranges[0], ranges[1]), dice(ranges[2], ranges[3]), dice(ranges[4], ranges[5])
     return colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
 
 
-def scale_colour(one: Colour, light: float) -> Colour:
-    """The colour in more or less light."""
-    return one[0] * light, one[1] * light, one[2] * light
+def scale_colour(colour: Colour, light: float) -> Colour:
+    """Return the colour in more or less light."""
+    return colour[0] * light, colour[1] * light, colour[2] * light

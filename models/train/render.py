@@ -1,11 +1,12 @@
-"""Draws people for training, compiled: their solids into buffers of depth, normals and materials.
+"""Draws people for training into buffers of depth, normals and materials. Compiled.
 
 The solids are those of `models.figures` (rounded cones with elliptical sections), and a pixel's surface is the same
-root of the same quadratic as in `models.figures.forms`. What differs is that one loop works out pixel after pixel: in
-small pictures it draws some two thousand people a second.
+root of the same quadratic as in `models.figures.forms`. The difference is one loop that works out pixel after pixel:
+in small pictures it draws about two thousand people a second.
 
-A solid is looked at from its start: X to the right and Y up in pixels, and Z towards the camera in pixels of the
-solid's middle. The functions that `draw_person` is put together from are compiled into it.
+A solid's coordinates start at its start: X to the right and Y up in pixels, and Z towards the camera in pixels at
+the solid's middle. The functions that `draw_person` calls are compiled into it. Kernels take scalars, because numba
+compiles them fastest that way.
 """
 
 from __future__ import annotations
@@ -21,27 +22,29 @@ from models.train.buffers import AXES_COLUMNS, Buffers, Projection, inlined, ker
 START, END, RADII, SQUASH, CUT, LIMIT, IS_CUT, MELT, CAPS, MATERIAL, ON_TRUNK, SOLID_COLUMNS = (
     0, 3, 6, 8, 17, 20, 21, 22, 23, 25, 26, 27
 )  # fmt: skip
-"""Where in a solid's row its numbers start, and how many there are: two points (m), two radii (m), the squash (3×3), a
-plane's normal and limit and whether that cuts it, over how many metres it melts, whether it has its two balls (all as
-in `models.figures.solids`), its material, and whether its cloth is the trunk's."""
+"""Columns of a solid's row: two points (m), two radii (m), the squash (3×3), the normal and limit of a plane,
+whether that plane cuts the solid, over how many metres the solid melts into others, whether it has its two balls
+(all as in `models.figures.solids`), its material, and whether its cloth is the trunk's; then the number of columns.
+"""
 
 NEAR_PLANE: Final = 0.2
-"""Metres before the camera within which a solid is left out."""
+"""A solid within this many metres in front of the camera is not drawn."""
 NO_SURFACE: Final = -1e30
-"""The depth of a surface beside itself."""
+"""The depth where a ray misses a surface."""
 MIN_QUADRATIC: Final = 1e-9
-"""A quadratic whose square counts less than this has no root to speak of."""
+"""A quadratic whose leading coefficient is below this has no usable root."""
 BALL_TOLERANCE: Final = 1e-4
-"""A solid is drawn as its larger ball where its axis is longer than its radii differ by less than this (squares, as a
-share of the larger radius's)."""
+"""A solid is drawn as its larger ball if its axis exceeds the difference of its radii by less than this (squares, as
+a share of the larger radius squared)."""
 SHORT_SOLID: Final = 0.01
-"""A solid of fewer metres has its texture along its own upright, not from its start to its end."""
+"""A solid shorter than this, in metres, has its texture along its own upright instead of from its start to its end.
+"""
 SIDE, AT_START, AT_END, NONE = range(4)
 """Parts of a solid's surface."""
 
 
 class _Quadric(NamedTuple):
-    """xx·X² + 2xy·XY + … + zz·Z² + 2(x·X + y·Y + z·Z) + one: less than 0 within a solid."""
+    """xx·X² + 2xy·XY + … + zz·Z² + 2(x·X + y·Y + z·Z) + one, which is below 0 inside a solid."""
 
     xx: float
     xy: float
@@ -65,8 +68,11 @@ class _Plane(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """A solid's surface: the cone's side between its ends, where `along` is 0 and 1; the balls there; and the plane
-    beyond which, where `cut` is more than 0, it is cut away."""
+    """A solid's surface.
+
+    It consists of the cone's side between its ends, where `along` is 0 and 1; the balls at the ends; and a plane
+    that cuts away the part where `cut` is above 0.
+    """
 
     side: _Quadric
     start: _Quadric
@@ -79,16 +85,28 @@ class _Shape(NamedTuple):
     is_cut: bool
 
 
-@kernel
-def draw_person(
-    rows: Floats, turn: Floats, move: Floats, trunk: Floats, view: Projection, who: int, first: int, into: Buffers
-) -> None:
-    """Draws one person, in place.
+class Person(NamedTuple):
+    """A person to be drawn."""
 
-    `rows` N×`SOLID_COLUMNS` are in the person's own axes, from which `turn` (3×3) and `move` (3) lead to the camera's; `trunk`
-    (3×3: chest, its up and its side, the camera's axes) is where cloth on the trunk has its texture from. `who` numbers
-    the person, `first` the first of its solids.
-    """
+    rows: Floats
+    """The person's solids in their own axes, N×`SOLID_COLUMNS`."""
+    turn: Floats
+    """The rotation from those axes to the camera's, 3×3 …"""
+    move: Floats
+    """… and the translation, 3 numbers."""
+    trunk: Floats
+    """Where the texture of cloth on the trunk starts, and two directions: chest, its up and its side (3×3), in the
+    camera's axes."""
+    number: int
+    """The person's number in the scene."""
+    first: int
+    """The number of the person's first solid in the scene."""
+
+
+@kernel
+def draw_person(person: Person, view: Projection, into: Buffers) -> None:
+    """Draw one person into the buffers, in place."""
+    rows, turn, move, trunk, who, first = person
     squash, metric = np.empty((3, 3)), np.empty((3, 3))
     for number in range(len(rows)):
         row = rows[number]
@@ -142,15 +160,17 @@ def _product(matrix: Any, x: float, y: float, z: float) -> tuple[float, float, f
 
 @inlined
 def _rotated(turn: Any, row: Any, at: int) -> tuple[float, float, float]:
-    """A direction of a row in the camera's axes."""
+    """Return a direction in a row, turned to the camera's axes."""
     turned: tuple[float, float, float] = _product(turn, row[at], row[at + 1], row[at + 2])
     return turned
 
 
 @inlined
 def _rotate_squash(row: Any, turn: Any, squash: Any) -> tuple[float, float]:
-    """Turns the squash, whose rows are a solid's axes by how far it extends along them, to the camera, and says how far
-    to the side and up the solid reaches for each unit of its radius."""
+    """Turn the squash to the camera, and return how far the solid reaches sideways and up per unit of its radius.
+
+    The rows of the squash are a solid's axes by how far it extends along them.
+    """
     across = up = 0.0
     for i in range(3):
         at = SQUASH + 3 * i
@@ -163,7 +183,7 @@ def _rotate_squash(row: Any, turn: Any, squash: Any) -> tuple[float, float]:
 
 @inlined
 def _span(start: float, end: float, start_reach: float, end_reach: float, length: int) -> tuple[int, int]:
-    """The first and the last pixel of a picture's side that a solid may be seen at."""
+    """Return the first and the last pixel along a picture's side at which a solid may be visible."""
     first = int(np.floor(min(start - start_reach, end - end_reach)))
     last = int(np.ceil(max(start + start_reach, end + end_reach)))
     return max(first, 0), min(last, length - 1)
@@ -173,10 +193,10 @@ def _span(start: float, end: float, start_reach: float, end_reach: float, length
 def _shape(
     row: Any, turn: Any, squash: Any, metric: Any, wx: float, wy: float, wz: float, r0: float, r1: float, size: float
 ) -> _Shape:
-    """The surface of a solid whose end is at `wx`, `wy`, `wz`; `metric` (3×3) is room to work in.
+    """Return the surface of a solid whose end is at `wx`, `wy`, `wz`; `metric` (3×3) is room to work in.
 
-    A point w is on the ball at the start where |squash·w| = r0, and on the side where as much holds of its way from the
-    axis and the radius there (see `models.figures.forms`).
+    A point w is on the ball at the start where |squash·w| = r0. It is on the side where the same holds for its
+    distance from the axis and the radius there (see `models.figures.forms`).
     """
     ox, oy, oz = _product(squash, wx, wy, wz)
     axis2 = ox * ox + oy * oy + oz * oz
@@ -211,7 +231,7 @@ def _quadric(square: Any, x: float, y: float, z: float, one: float) -> _Quadric:
 
 @inlined
 def _surface(shape: _Shape, x: float, y: float) -> tuple[int, float]:
-    """Which part of a solid shows at a pixel, and its depth there."""
+    """Return the part of a solid that shows at a pixel, and its depth there."""
     part, z = _front(shape, x, y)
     if part != NONE and shape.is_cut and _evaluate(shape.cut, x, y, z) > 0:
         part, z = _far_wall(shape, x, y)
@@ -220,7 +240,7 @@ def _surface(shape: _Shape, x: float, y: float) -> tuple[int, float]:
 
 @inlined
 def _front(shape: _Shape, x: float, y: float) -> tuple[int, float]:
-    """The part of a solid that is nearest to the camera."""
+    """Return the part of a solid that is nearest to the camera, and its depth."""
     part, nearest = NONE, NO_SURFACE
     if shape.is_cone:
         z = _root(shape.side, x, y, False)
@@ -239,7 +259,7 @@ def _front(shape: _Shape, x: float, y: float) -> tuple[int, float]:
 
 @inlined
 def _far_wall(shape: _Shape, x: float, y: float) -> tuple[int, float]:
-    """What shows where the front is cut away: the far wall, from inside, unless that is cut away too."""
+    """Return what shows where the front is cut away: the far wall, from inside, unless that is cut away too."""
     part = SIDE if shape.is_cone else AT_START
     z = _root(shape.side if shape.is_cone else shape.start, x, y, True)
     if z == NO_SURFACE or _evaluate(shape.cut, x, y, z) > 0:
@@ -256,7 +276,8 @@ def _evaluate(plane: _Plane, x: float, y: float, z: float) -> float:
 
 @inlined
 def _root(q: _Quadric, x: float, y: float, far: bool) -> float:
-    """The depth of the surface that is nearest to the camera, or `far`thest from it; `NO_SURFACE` beside the solid."""
+    """Return the depth of the surface nearest to the camera, or farthest from it if `far`; `NO_SURFACE` if the ray
+    misses."""
     if abs(q.zz) < MIN_QUADRATIC:
         return NO_SURFACE
     b = (q.z + q.xz * x + q.yz * y) / q.zz
@@ -265,14 +286,14 @@ def _root(q: _Quadric, x: float, y: float, far: bool) -> float:
     if disc < 0:
         return NO_SURFACE
     root = np.sqrt(disc)
-    if (q.zz < 0) != far:  # more of a cone's double than of the cone: its nearer root is the other one
+    if (q.zz < 0) != far:  # the cone's mirror image is hit, whose nearer root is the other one
         root = -root
     return float(root - b)
 
 
 @inlined
 def _normal(shape: _Shape, part: int, x: float, y: float, z: float) -> tuple[float, float, float]:
-    """Of unit length, towards the camera."""
+    """Return the normal, of unit length and towards the camera."""
     q = shape.side
     if part == AT_START:
         q = shape.start
@@ -289,7 +310,7 @@ def _normal(shape: _Shape, part: int, x: float, y: float, z: float) -> tuple[flo
 
 @inlined
 def _blend_depths(depth: float, behind: float, melt: float) -> tuple[float, float]:
-    """The smooth maximum of two depths less than `melt` apart, and the share of the new one in the surface there."""
+    """Return the smooth maximum of two depths less than `melt` apart, and the share of the new one in that surface."""
     close = (melt - abs(depth - behind)) / melt
     share = 0.5 * close if depth < behind else 1 - 0.5 * close
     return max(depth, behind) + close * close * melt * 0.25, share
@@ -299,7 +320,8 @@ def _blend_depths(depth: float, behind: float, melt: float) -> tuple[float, floa
 def _set_texture_axes(
     axes: Any, row: Any, turn: Any, trunk: Any, ax: float, ay: float, az: float, bx: float, by: float, bz: float
 ) -> None:
-    """Where a solid's cloth has its pattern from: the trunk's from the chest, a limb's along the limb."""
+    """Set where a solid's pattern starts and its directions: from the chest for the trunk, along the limb for a
+    limb."""
     if row[ON_TRUNK] > 0:
         for i in range(AXES_COLUMNS):
             axes[i] = trunk[i // 3, i % 3]

@@ -1,4 +1,7 @@
-"""Strokes painted onto a picture, compiled: a few nanoseconds for each pixel of each."""
+"""Paints strokes on a picture. Compiled: a few nanoseconds for each pixel of each stroke.
+
+Kernels take scalars, because numba compiles them fastest that way.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,21 @@ from models.train.palette import Floats
 from models.train.strokes import BYTES_PER_TEXTURE, TEXTURE_SIDE, Bytes
 
 TextureLine = npt.NDArray[np.float64]
+"""One row of a stroke in its texture, as `_set_texture_line` sets it."""
 
 MIN_COVERAGE: Final = 0.04
-"""Coverage below which nothing is painted."""
+"""Coverage below which nothing is painted: it would hardly show."""
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _span(edges: Floats, y: float, margin: float, low: float, high: float) -> tuple[float, float]:
-    """From where to where a row is within the edges, `margin` pixels outside them included."""
-    for e in range(4):
-        a, rest = edges[e, 0], edges[e, 1] * y + edges[e, 2] + margin
+    """Return the first and last column of a row inside the edges, including `margin` pixels outside them."""
+    for edge in range(4):
+        a, rest = edges[edge, 0], edges[edge, 1] * y + edges[edge, 2] + margin
         if a > 1e-6:
-            low = max(low, -rest * edges[e, 3])
+            low = max(low, -rest * edges[edge, 3])
         elif a < -1e-6:
-            high = min(high, -rest * edges[e, 3])
+            high = min(high, -rest * edges[edge, 3])
         elif rest < 0:
             return 1.0, 0.0
     return low, high
@@ -33,7 +37,7 @@ def _span(edges: Floats, y: float, margin: float, low: float, high: float) -> tu
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _chord(row: Floats, y: float, share: float, low: float, high: float) -> tuple[float, float]:
-    """From where to where a row is within that share of an ellipse's half axes."""
+    """Return the first and last column of a row inside an ellipse scaled by `share`."""
     dy = y - row[2]
     a, b = row[3] * row[3] + row[6] * row[6], dy * (row[3] * row[4] - row[5] * row[6])
     inside = b * b - a * (dy * dy * (row[4] * row[4] + row[5] * row[5]) - share * share)
@@ -45,26 +49,31 @@ def _chord(row: Floats, y: float, share: float, low: float, high: float) -> tupl
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _set_edges(row: Floats, edges: Floats) -> bool:
-    """A four-cornered shape's edges as distances a·x + b·y + c, positive inside; whether it has any inside."""
+    """Set a quad's edges as distances a·x + b·y + c, positive inside, and return whether it has any area."""
     area = 0.0
-    for e in range(4):
-        x, y, nx, ny = row[1 + 2 * e], row[2 + 2 * e], row[1 + (2 * e + 2) % 8], row[1 + (2 * e + 3) % 8]
+    for edge in range(4):
+        x, y, nx, ny = row[1 + 2 * edge], row[2 + 2 * edge], row[1 + (2 * edge + 2) % 8], row[1 + (2 * edge + 3) % 8]
         area += x * ny - nx * y
     side = 1.0 if area > 0 else -1.0
-    for e in range(4):
-        x, y, nx, ny = row[1 + 2 * e], row[2 + 2 * e], row[1 + (2 * e + 2) % 8], row[1 + (2 * e + 3) % 8]
+    for edge in range(4):
+        x, y, nx, ny = row[1 + 2 * edge], row[2 + 2 * edge], row[1 + (2 * edge + 2) % 8], row[1 + (2 * edge + 3) % 8]
         length = np.sqrt((nx - x) ** 2 + (ny - y) ** 2)
         if length < 1e-3:
-            edges[e, 0], edges[e, 1], edges[e, 2] = 0.0, 0.0, 1e6
+            edges[edge, 0], edges[edge, 1], edges[edge, 2] = 0.0, 0.0, 1e6
             continue
         a, b = -side * (ny - y) / length, side * (nx - x) / length
-        edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3] = a, b, -a * x - b * y, 1 / a if abs(a) > 1e-6 else 0.0
+        edges[edge, 0], edges[edge, 1], edges[edge, 2], edges[edge, 3] = (
+            a,
+            b,
+            -a * x - b * y,
+            1 / a if abs(a) > 1e-6 else 0.0,
+        )
     return abs(area) > 1e-3
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _bounds(row: Floats) -> tuple[float, float, float, float]:
-    """The shape's left, top, right and bottom without its soft edge."""
+    """Return the shape's left, top, right and bottom, without its soft edge."""
     kind = int(row[0])
     if kind == 0:
         return (
@@ -83,8 +92,11 @@ def _bounds(row: Floats) -> tuple[float, float, float, float]:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def paint(canvas: Floats, cover: Bytes, protected: Bytes, rows: Floats, texels: Bytes) -> None:
-    """Paint strokes (N×40) onto a picture (H×W×3). Where `cover` is H×W, it is 1 from then on where anything was
-    painted; where `protected` is, nothing is painted where it is not 0."""
+    """Paint strokes (N×40) on a picture (H×W×3), in place.
+
+    If `cover` is H×W, it becomes 1 wherever something is painted. If `protected` is H×W, nothing is painted where it
+    is not 0.
+    """
     height, width = canvas.shape[0], canvas.shape[1]
     edges = np.zeros((4, 4), np.float32)
     line = np.zeros(6, np.float64)
@@ -112,15 +124,18 @@ def paint(canvas: Floats, cover: Bytes, protected: Bytes, rows: Floats, texels: 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _set_texture_line(row: Floats, y: int, x: float, line: TextureLine) -> None:
-    """Where a row of the picture lies in a texture: its first byte and side at the size that fits (by what is seen
-    about x), u and v at the row's start and their steps."""
+    """Set where a row of the picture is in a texture.
+
+    `line` gets the first byte and the side of the texture at the size that fits (judged around x), u and v at the
+    row's start, and their steps.
+    """
     m, start, side = row[12:21], int(row[11]) * BYTES_PER_TEXTURE, TEXTURE_SIDE
     if start < 0:
         return
     w = 1.0 / max(m[7] * y + m[8], 1e-4)
     u, v = (m[0] * x + m[1] * y + m[2]) * w, (m[3] * x + m[4] * y + m[5]) * w
     ux, vx, uy, vy = m[0] * w, m[3] * w, (m[1] - u * m[7]) * w, (m[4] - v * m[7]) * w
-    # between the longer side of what a pixel sees of the texture and the area of it
+    # A compromise between the longer side and the area of what a pixel covers of the texture.
     fourth_power = max(ux * ux + vx * vx, uy * uy + vy * vy) * abs(ux * vy - uy * vx)
     while fourth_power > 1.4**4 and side > TEXTURE_SIDE >> 6:
         start += 3 * side * side
@@ -134,17 +149,17 @@ def _set_texture_line(row: Floats, y: int, x: float, line: TextureLine) -> None:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _paint_line(
-    canvas: Floats, cover: Bytes, kept: Bytes, row: Floats, edges: Floats, texels: Bytes, line: TextureLine, y: int,
-    span: tuple[int, int, int, int],
+    canvas: Floats, cover: Bytes, protected: Bytes, row: Floats, edges: Floats, texels: Bytes, line: TextureLine,
+    y: int, span: tuple[int, int, int, int],
 ) -> None:  # fmt: skip
-    """Paint a stroke's part of one row: from and to which column, and between which of them it covers all."""
+    """Paint one row of a stroke: from one column to another (`span`), and which of them it covers fully."""
     low, high, full_low, full_high = span
-    covering, keeping, alpha = cover.shape[0] > 0, kept.shape[0] > 0, float(row[10])
+    covering, keeping, alpha = cover.shape[0] > 0, protected.shape[0] > 0, float(row[10])
     level = 1 + row[28] * (y - row[30]) - row[27] * row[29]
-    sure = row[0] != 2 and alpha >= 1 and not keeping
+    may_fill = row[0] != 2 and alpha >= 1 and not keeping
     x = low
     while x <= high:
-        if sure and full_low <= x <= full_high:
+        if may_fill and full_low <= x <= full_high:
             _fill_line(canvas, row, texels, line, y, x, min(full_high, high), level)
             if covering:
                 cover[y, x : full_high + 1] = 1
@@ -152,7 +167,7 @@ def _paint_line(
             continue
         coverage, dark = _coverage(row, edges, x, y)
         coverage *= alpha
-        if coverage >= MIN_COVERAGE and not (keeping and kept[y, x] != 0):
+        if coverage >= MIN_COVERAGE and not (keeping and protected[y, x] != 0):
             r, g, b = _stroke_colour(row, texels, line, x, max(level - dark + row[27] * x, 0.0))
             canvas[y, x, 0] += coverage * (r - canvas[y, x, 0])
             canvas[y, x, 1] += coverage * (g - canvas[y, x, 1])
@@ -166,7 +181,7 @@ def _paint_line(
 def _fill_line(
     canvas: Floats, row: Floats, texels: Bytes, line: TextureLine, y: int, low: int, high: int, level: float
 ) -> None:  # fmt: skip
-    """Paint what a stroke covers all of in a row."""
+    """Paint the part of a row that a stroke covers fully."""
     a0, a1, a2, b0, b1, b2, shade = row[21], row[22], row[23], row[24], row[25], row[26], row[27]
     light, zero, full = np.float32(level + shade * low), np.float32(0), np.float32(255)
     if row[11] < 0:
@@ -182,7 +197,7 @@ def _fill_line(
             canvas[y, x, 0], canvas[y, x, 1], canvas[y, x, 2] = r, g, b
         return
     start, side = int(line[0]), int(line[1])
-    # whole numbers of 2⁻¹⁶ of a texture's pixel
+    # Fixed point: units of 2⁻¹⁶ of a texture's pixel.
     u, v = int((line[2] + line[4] * low) * 65536), int((line[3] + line[5] * low) * 65536)
     du, dv = int(line[4] * 65536), int(line[5] * 65536)
     for x in range(low, high + 1):
@@ -195,7 +210,7 @@ def _fill_line(
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _stroke_colour(row: Floats, texels: Bytes, line: TextureLine, x: int, light: float) -> tuple[float, float, float]:
-    """A stroke's colour in a column of the row that `line` is for."""
+    """Return a stroke's colour in a column of the row that `line` is for."""
     red, green, blue = float(row[24]), float(row[25]), float(row[26])
     if row[11] >= 0:
         start, side = int(line[0]), abs(int(line[1]))
@@ -204,7 +219,7 @@ def _stroke_colour(row: Floats, texels: Bytes, line: TextureLine, x: int, light:
         k = start + 3 * (side * (iv & (side - 1)) + (iu & (side - 1)))
         r, g, b = float(texels[k]), float(texels[k + 1]), float(texels[k + 2])
         if line[1] < 0:
-            # magnified: between its pixels
+            # Magnified, so interpolate between the texture's pixels.
             right = start + 3 * (side * (iv & (side - 1)) + ((iu + 1) & (side - 1)))
             under = start + 3 * (side * ((iv + 1) & (side - 1)) + (iu & (side - 1)))
             fu, fv = u - iu, v - iv
@@ -218,7 +233,7 @@ def _stroke_colour(row: Floats, texels: Bytes, line: TextureLine, x: int, light:
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _coverage(row: Floats, edges: Floats, x: int, y: int) -> tuple[float, float]:
-    """How much of a pixel a stroke covers (0–1), and how much darker it is there for being round."""
+    """Return how much of a pixel a stroke covers (0–1), and how much darker it is there because it is round."""
     soft = max(float(row[9]), 0.3)
     if row[0] == 0:
         inside = soft

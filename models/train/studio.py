@@ -1,4 +1,4 @@
-"""Scenes for training: who stands where, before what, in which light, and how a camera frames it."""
+"""Generates training scenes: where people stand, what is behind them, the light, and how a camera frames them."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from models.train.buffers import Buffers, Projection, empty_buffers
 from models.train.camera_effects import expose
 from models.train.costume import sample_appearance, sample_lamp
 from models.train.gallery import Gallery
-from models.train.light import make_textures, shade_people, soften_outlines
-from models.train.render import draw_person
+from models.train.light import Lighting, make_textures, shade_people, soften_outlines
+from models.train.render import Person, draw_person
 
 Framing = Literal["close", "whole", "free"]
-"""How large the first person is: parts of them, as large as fits, or anyhow and anywhere."""
+"""How large the first person is: a part of them, the whole person filling the picture, or any size anywhere."""
 
 GALLERY_SHARE: Final = 0.25
-"""Share of the scenes that are pictures of the gallery …"""
+"""Share of scenes that are crops of the gallery's pictures …"""
 PHOTOGRAPHED_SHARE: Final = 0.5
-"""… and of those the ones that are photographed too."""
+"""… and the share of those that go through the camera's effects."""
 MAX_PEOPLE: Final = 4
-"""People in a scene at most."""
+"""Most people in a scene."""
 COUNT_THRESHOLDS: Final = (0.03, 0.62, 0.86, 0.96)
-"""Share of the scenes with nobody, with one person at most, and so on."""
+"""Share of scenes with nobody, with at most one person, and so on."""
 OCCLUSION_SHARE: Final = 0.3
-"""Share of the scenes in which things may stand before people."""
+"""Share of scenes in which objects may be in front of people."""
 SHADOW_SHARE: Final = 0.65
-"""Share of the scenes in which people cast a shadow on the floor."""
+"""Share of scenes in which people cast a shadow on the floor."""
 
 HIDING_DISTANCE: Final = 0.28
-"""How many metres before a joint something must be to hide it: more than a body is thick …"""
+"""Metres that something must be in front of a joint to hide it: more than a body is thick …"""
 FACE_HIDING_DISTANCE: Final = 0.07
-"""… and before nose, eyes and ears."""
+"""… and in front of nose, eyes and ears."""
 FACE: Final = slice(0, 5)
-"""Nose, eyes and ears: people label them only where they see them."""
+"""Nose, eyes and ears. People who label photos mark these only where they are visible, so scenes do the same."""
 
 CLOSE_UPS: Final = (
     (0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 5, 6, 7, 8), (0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12),
@@ -51,18 +51,19 @@ CLOSE_UPS: Final = (
 )  # fmt: skip
 """Key points that close-ups show: bust, chest, waist, hands too, down to the knees."""
 MIN_EXTENT: Final = 0.28
-"""Metres that fill a picture at least: key points of somebody seen from above may lie closer together."""
+"""Fewest metres that fill a picture. Seen from above, a person's key points may be closer together than that."""
 
 
 class Scene(NamedTuple):
-    """A picture S×S×3 and the people in it: P×17×3, x and y in pixels, third 0 not to be seen, 1 hidden, 2 seen."""
+    """A picture S×S×3 and the people in it, P×17×3: x and y in pixels, then 0 for absent, 1 for hidden, 2 for
+    visible."""
 
     image: Image
     people: Floats
 
 
 class SceneGenerator:
-    """Makes scenes; holds what they are made from."""
+    """Generates scenes from a bank of people, a gallery, backdrops and textures."""
 
     def __init__(self, bank: Bank, gallery: Gallery | None, seed: int) -> None:
         self.bank, self.gallery = bank, gallery
@@ -71,7 +72,7 @@ class SceneGenerator:
         self.textures = make_textures(seed)
 
     def generate(self, size: int) -> Scene:
-        """A scene by chance, `size` pixels wide and high."""
+        """Return a random scene, `size` pixels wide and high."""
         rng = self.rng
         if self.gallery is not None and rng.random() < GALLERY_SHARE:
             return _scene_from_gallery(self.gallery, rng, size)
@@ -89,20 +90,21 @@ class SceneGenerator:
 
     def _backdrop(self, camera: Camera, size: int) -> Floats:
         horizon = camera.horizon()
-        about = horizon if -size < horizon < 2 * size else None
-        return np.ascontiguousarray(self.backdrops.paint(self.rng, size, size, about), np.float32)
+        row = horizon if -size < horizon < 2 * size else None
+        return np.ascontiguousarray(self.backdrops.paint(self.rng, size, size, row), np.float32)
 
     def paint_people(self, picture: Floats, cast: Sequence[PlacedFigure], camera: Camera) -> Floats:
-        """Draws people into a picture (S×S×3), in place, and says where their key points are (see `Scene`)."""
+        """Draw people into a picture (S×S×3), in place, and return their key points (see `Scene`)."""
         if not cast:
             return np.zeros((0, 17, 3), np.float32)
-        people = [somebody.in_camera_axes(camera) for somebody in cast]
+        people = [placed.in_camera_axes(camera) for placed in cast]
         view = Projection.from_camera(camera)
         seen = render_people(people, view, len(picture))
-        dressed, lit = sample_appearance(self.rng, people), sample_lamp(self.rng)
-        shade_people(picture, seen, _ambient_light(seen.depth), dressed, self.textures, lit, view)
+        appearance = sample_appearance(self.rng, people)
+        lighting = Lighting(sample_lamp(self.rng), _ambient_light(seen.depth))
+        shade_people(picture, seen, appearance, self.textures, lighting, view)
         soften_outlines(picture, seen.depth, seen.tags, np.empty_like(picture))
-        return np.stack([project_keypoints(somebody.keypoints, camera, seen.depth) for somebody in people])
+        return np.stack([project_keypoints(placed.keypoints, camera, seen.depth) for placed in people])
 
 
 def _scene_from_gallery(gallery: Gallery, rng: np.random.Generator, size: int) -> Scene:
@@ -112,32 +114,32 @@ def _scene_from_gallery(gallery: Gallery, rng: np.random.Generator, size: int) -
 
 
 def place_people(rng: np.random.Generator, cast: Sequence[Figure]) -> list[PlacedFigure]:
-    """People on the floor of a scene, in its axes; the first, in its middle, is the one the picture is of."""
+    """Place people on the floor of a scene. The first is in its middle, and the picture is of that person."""
     together = rng.random() < 0.5
     facing = _sample_angle(rng, 0.68, 0.7)
     placed: list[PlacedFigure] = []
-    taken: list[float] = []
-    for one in cast:
+    columns: list[float] = []
+    for figure in cast:
         x, z, angle = 0.0, 0.0, facing
         if placed:
-            x, z = _place_beside(rng, taken, together)
+            x, z = _place_beside(rng, columns, together)
             angle = facing if together else _sample_angle(rng, 0.6, 1.0)
         turn = _rotation_about_y(angle + rng.normal(0, 0.4))
-        hips = one.keypoints[[11, 12]].mean(0) @ turn.T
-        placed.append(PlacedFigure(one, turn, np.array([x - hips[0], 0, z - hips[2]], np.float32)))
-        taken.append(x)
+        hips = figure.keypoints[[11, 12]].mean(0) @ turn.T
+        placed.append(PlacedFigure(figure, turn, np.array([x - hips[0], 0, z - hips[2]], np.float32)))
+        columns.append(x)
     return placed
 
 
 def _sample_angle(rng: np.random.Generator, share: float, spread: float) -> float:
-    """Radians from the camera to somebody's left: about 0 for a share of all people, anything for the others."""
+    """Return a random turn in radians from the camera to the left: around 0 for a share of people, any for the rest."""
     return float(rng.normal(0, spread) if rng.random() < share else rng.uniform(-math.pi, math.pi))
 
 
-def _place_beside(rng: np.random.Generator, taken: Sequence[float], together: bool) -> tuple[float, float]:
-    """Metres to the side and ahead of the first person: next to those who have their places (to the side) already."""
+def _place_beside(rng: np.random.Generator, columns: Sequence[float], together: bool) -> tuple[float, float]:
+    """Return metres sideways and ahead of the first person, next to the people who have a place already."""
     apart = rng.uniform(0.3, 0.7) if together else rng.uniform(0.2, 2.2)
-    x = min(taken) - apart if rng.random() < 0.5 else max(taken) + apart
+    x = min(columns) - apart if rng.random() < 0.5 else max(columns) + apart
     z = rng.normal(0, 0.15) if together else 0.5 - rng.exponential(1.5)
     return float(x), float(z)
 
@@ -148,7 +150,8 @@ def _rotation_about_y(angle: float) -> Floats:
 
 
 def aim_camera(rng: np.random.Generator, cast: Sequence[PlacedFigure], size: int) -> Camera:
-    """A camera by chance for a picture of `size` pixels a side, and how large and where the first person is in it."""
+    """Return a random camera for a picture of `size` pixels a side, with the first person at a random size and
+    place."""
     framing = _sample_framing(rng, len(cast))
     distance = _log_uniform(rng, 1.1, 4.5) if framing == "close" else _log_uniform(rng, 2.2, 12)
     elevation = rng.normal(4, 8) if rng.random() < 0.85 else rng.uniform(10, 50)
@@ -158,7 +161,7 @@ def aim_camera(rng: np.random.Generator, cast: Sequence[PlacedFigure], size: int
         return Camera.around(middle, (size / 2, size / 2), elevation=elevation, distance=distance, focal=size)
     keypoints = cast[0].keypoints.astype(float)
     target = keypoints[FACE].mean(0) * (1, 0.93, 1) if framing == "close" else keypoints.mean(0)
-    trial = Camera.around(target, (0, 0), elevation=elevation, roll=roll, distance=distance, focal=1.0)
+    trial = Camera.around(target, (0, 0), elevation=elevation, distance=distance, focal=1.0).rolled(roll)
     shown = keypoints[list(CLOSE_UPS[int(rng.integers(len(CLOSE_UPS)))])] if framing == "close" else keypoints
     return _fit_camera(trial, shown, *_sample_share_and_offset(rng, framing), size)
 
@@ -167,12 +170,13 @@ def _sample_framing(rng: np.random.Generator, count: int) -> Framing:
     draw = rng.random()
     if draw < 0.40:
         return "close"
-    whole = 0.56 if count > 1 else 0.72  # others beside the first one are to be in the picture too
+    whole = 0.56 if count > 1 else 0.72  # with a group, leave room for the people next to the first
     return "whole" if draw < whole else "free"
 
 
 def _sample_share_and_offset(rng: np.random.Generator, framing: Framing) -> tuple[float, Vector]:
-    """Which share of the picture's side the key points shown take, and how far off its middle they are (2 shares)."""
+    """Return the share of the picture's side that the shown key points take, and their offset from its middle (2
+    shares)."""
     if framing == "whole":
         return float(rng.normal(0.66, 0.07)), rng.normal(0, 0.05, 2)
     if framing == "close":
@@ -182,7 +186,7 @@ def _sample_share_and_offset(rng: np.random.Generator, framing: Framing) -> tupl
 
 
 def _fit_camera(trial: Camera, shown: Vector, share: float, off: Vector, size: int) -> Camera:
-    """The camera with another focal length and centre, so that N×3 points take their share of the picture."""
+    """Return the camera with the focal length and centre that make N×3 points take their share of the picture."""
     spots = trial.project(shown)
     low, high = spots.min(0), spots.max(0)
     reach = max(float((high - low).max()), MIN_EXTENT / trial.distance)
@@ -192,64 +196,68 @@ def _fit_camera(trial: Camera, shown: Vector, share: float, off: Vector, size: i
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Between two numbers, as often in each octave."""
+    """Return a number between two, each octave being equally likely."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def render_people(people: Sequence[PlacedFigure], view: Projection, size: int) -> Buffers:
-    """What is seen of people in the camera's axes, in a picture of `size` pixels a side."""
-    firsts = np.cumsum([0] + [len(somebody.figure.rows) for somebody in people]).tolist()
+    """Return what is visible of people in the camera's axes, in a picture of `size` pixels a side."""
+    firsts = np.cumsum([0] + [len(placed.figure.rows) for placed in people]).tolist()
     seen = empty_buffers(size, size, firsts.pop())
-    for who, (somebody, first) in enumerate(zip(people, firsts, strict=True)):
-        trunk = somebody.figure.trunk @ somebody.rotation.T
-        trunk[0] += somebody.translation
-        draw_person(somebody.figure.rows, somebody.rotation, somebody.translation, trunk, view, who, first, seen)
+    for number, (placed, first) in enumerate(zip(people, firsts, strict=True)):
+        trunk = placed.figure.trunk @ placed.rotation.T
+        trunk[0] += placed.translation
+        person = Person(placed.figure.rows, placed.rotation, placed.translation, trunk, number, first)
+        draw_person(person, view, seen)
     return seen
 
 
-def project_keypoints(places: Floats, camera: Camera, near: Floats) -> Floats:
-    """Key points (17×3, the camera's axes) in pixels and whether they are seen (see `Scene`)."""
-    size = len(near)
-    xy = camera.to_pixels(places.astype(float))
-    at = np.clip(np.round(xy), 0, size - 1).astype(int)
-    inside = (places[:, 2] < camera.near_limit) & ((xy > -0.5) & (xy < size - 0.5)).all(1)
-    before = near[at[:, 1], at[:, 0]] - places[:, 2]
-    state = np.where(inside, np.where(before < HIDING_DISTANCE, 2, 1), 0)
-    state[FACE] = np.where(inside[FACE] & (before[FACE] < FACE_HIDING_DISTANCE), 2, 0)
+def project_keypoints(points: Floats, camera: Camera, depth: Floats) -> Floats:
+    """Return key points (17×3, the camera's axes) in pixels, and whether they are visible (see `Scene`)."""
+    size = len(depth)
+    xy = camera.to_pixels(points.astype(float))
+    pixels = np.clip(np.round(xy), 0, size - 1).astype(int)
+    inside = (points[:, 2] < camera.near_limit) & ((xy > -0.5) & (xy < size - 0.5)).all(1)
+    in_front = depth[pixels[:, 1], pixels[:, 0]] - points[:, 2]
+    state = np.where(inside, np.where(in_front < HIDING_DISTANCE, 2, 1), 0)
+    state[FACE] = np.where(inside[FACE] & (in_front[FACE] < FACE_HIDING_DISTANCE), 2, 0)
     return np.column_stack([xy, state]).astype(np.float32)
 
 
 def mark_hidden(people: Floats, covered: npt.NDArray[np.bool_]) -> None:
-    """Marks key points (P×17×3) that something covers (S×S), in place: hidden, and those of the face not to be seen."""
-    at = np.clip(np.round(people[..., :2]), 0, len(covered) - 1).astype(int)
-    under = covered[at[..., 1], at[..., 0]] & (people[..., 2] > 0)
+    """Mark key points (P×17×3) that something covers (S×S), in place: as hidden, and those of the face as absent."""
+    pixels = np.clip(np.round(people[..., :2]), 0, len(covered) - 1).astype(int)
+    under = covered[pixels[..., 1], pixels[..., 0]] & (people[..., 2] > 0)
     people[under, 2] = 1
     people[:, FACE, 2] = np.where(under[:, FACE], 0, people[:, FACE, 2])
 
 
-def _ambient_light(near: Floats) -> Floats:
-    """How much of the light from all around reaches each pixel (S×S, 0.4 to 1): less where its surroundings, a few of
-    four pixels each, are nearer (Luft et al., Image enhancement by unsharp masking the depth buffer, 2006)."""
-    size = len(near)
-    depth = np.maximum(near, np.float32(-6))  # what is farther counts as six metres behind the people
-    small = cv2.resize(depth, (size // 4 + 1, size // 4 + 1), interpolation=cv2.INTER_AREA)
+def _ambient_light(depth: Floats) -> Floats:
+    """Return the share of the ambient light that reaches each pixel (S×S, 0.4 to 1).
+
+    It is less where the surroundings, a few times four pixels wide, are nearer (Luft et al., Image enhancement by
+    unsharp masking the depth buffer, 2006).
+    """
+    size = len(depth)
+    clipped = np.maximum(depth, np.float32(-6))  # the background counts as six metres behind the people
+    small = cv2.resize(clipped, (size // 4 + 1, size // 4 + 1), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), 1.6)
-    nearer: Floats = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.float32) - depth
+    nearer: Floats = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.float32) - clipped
     np.clip(nearer * np.float32(2.2), 0, np.float32(0.6), out=nearer)
-    made: Floats = 1 - nearer
-    return made
+    light: Floats = 1 - nearer
+    return light
 
 
 def _shade_floor(rng: np.random.Generator, picture: Floats, cast: Sequence[PlacedFigure], camera: Camera) -> None:
-    """Soft shadows where people stand, in place: half the size is fine enough for what is blurred."""
+    """Paint soft shadows where people stand, in place. Half the size is fine enough, as the shadows are blurred."""
     size = len(picture)
     mask = np.zeros((size // 2 + 1, size // 2 + 1), np.uint8)
     lean = rng.normal(0, 0.5, 2)
-    for somebody in cast:
-        places = somebody.keypoints
-        if places[15:17, 1].min() > 0.4:  # in the air, or upside down
+    for placed in cast:
+        points = placed.keypoints
+        if points[15:17, 1].min() > 0.4:  # in the air, or upside down
             continue
-        flat = places.astype(float) * (1, 0, 1) + places[:, 1:2] * (lean[0], 0, lean[1])
+        flat = points.astype(float) * (1, 0, 1) + points[:, 1:2] * (lean[0], 0, lean[1])
         if (camera.to_camera(flat)[:, 2] > camera.distance - 0.5).any():
             continue
         spots = camera.project(flat)

@@ -1,4 +1,4 @@
-"""Scenes in batches from processes of their own, each used more than once: mirrored, and in another light."""
+"""Draws scenes in batches, in processes of its own. Each batch is used several times, mirrored and in another light."""
 
 from __future__ import annotations
 
@@ -21,44 +21,48 @@ from models.processes import init_worker
 from models.train.variety import similarity_transform, warp
 
 BANK_SIZE: Final = 10_000
-"""People in each process's bank …"""
+"""People in each process's bank, once it is full …"""
 RENEWED_PER_BATCH: Final = 6
-"""… of whom so many are other ones for each batch."""
+"""… of whom this many are replaced with each batch."""
 GALLERY_SIZE: Final = 1_200
-"""In each process's gallery."""
+"""Pictures in each process's gallery."""
 ADDED_PER_BATCH: Final = 40
-"""So many join the bank with each batch until it is full: learning need not wait for all of them."""
+"""People that join the bank with each batch until it is full, so that training need not wait for all of them."""
 MAX_QUEUED: Final = 8
-"""Batches that lie ready."""
+"""Most batches that wait for training in the queue."""
 USES_PER_BATCH: Final = 4
-"""How often a batch is learned from …"""
+"""How often training uses a batch …"""
 POOL_LIMITS: Final = (40, 160)
-"""… of so many that wait for it, at least and at most: what was learned from is not learned from again at once."""
+"""… of a pool with at least and at most this many batches, so that a batch is not used twice in a row."""
 NICENESS: Final = 19
-"""Drawing gives way to learning, whose threads wait for each other: it goes on while learning waits for it."""
+"""Drawing gives way to training, whose threads wait for each other; it continues while training waits for it."""
 
 
 class Batch(NamedTuple):
-    """`images` B×S×S×3, `people` B×P×17×3 (see `models.train.studio.Scene`; nobody where all is 0)."""
+    """Scenes: `images` is B×S×S×3, `people` B×P×17×3 (see `models.train.studio.Scene`; all 0 where there is no
+    person)."""
 
     images: npt.NDArray[np.uint8]
     people: Floats
 
     def augmented(self, rng: np.random.Generator) -> Batch:
-        """The same scenes, half of them in a mirror, each a little nearer or farther, turned and moved."""
+        """Return the same scenes, half of them mirrored, each slightly scaled, turned and moved."""
         size = self.images.shape[1]
         images, people = np.empty_like(self.images), np.empty_like(self.people)
         middle = np.full(2, (size - 1) / 2)
         for number in range(len(images)):
             mirror = bool(rng.random() < 0.5)
             scale, turn = math.exp(rng.normal(0, 0.14)), float(rng.normal(0, 0.12))
-            way = similarity_transform(scale, turn, middle, middle + rng.normal(0, 0.04, 2) * size, mirror)
-            images[number], people[number] = warp(self.images[number], self.people[number], way, size)
+            transform = similarity_transform(scale, turn, middle, middle + rng.normal(0, 0.04, 2) * size, mirror)
+            images[number], people[number] = warp(self.images[number], self.people[number], transform, size)
         return Batch(images, people)
 
 
 class Supply:
-    """Batches of `batch_size` scenes, drawn by `processes`; `size` may change at any time. A context manager."""
+    """Supplies batches of `batch_size` scenes that `processes` draw. A context manager.
+
+    `size` may change at any time.
+    """
 
     def __init__(
         self, seed: Sequence[int], batch_size: int, size: int, mocap_files: Sequence[Path], processes: int
@@ -96,10 +100,14 @@ class Supply:
 
     @size.setter
     def size(self, size: int) -> None:
+        """Side of a scene in pixels."""
         self._size.value = size
 
     def next_batch(self) -> Batch:
-        """A batch that was never seen, where one lies ready, or one that was, varied; each is used `USES_PER_BATCH` times."""
+        """Return a new batch if one is ready, else a used one, varied; each is used `USES_PER_BATCH` times.
+
+        Raises RuntimeError when a process that draws has ended.
+        """
         try:
             new = self._filled.get_nowait() if len(self._used) >= POOL_LIMITS[0] else self._wait_for_batch()
         except queue.Empty:
@@ -107,7 +115,7 @@ class Supply:
             if uses > 1:
                 self._used.append((batch, uses - 1))
             return batch.augmented(self._rng)
-        if len(self._used) >= POOL_LIMITS[1]:  # drawing is the faster of the two
+        if len(self._used) >= POOL_LIMITS[1]:  # drawing is faster than training
             self._used.pop(int(self._rng.integers(len(self._used))))
         self._used.append((new, USES_PER_BATCH - 1))
         return new
@@ -117,12 +125,15 @@ class Supply:
             try:
                 return self._filled.get(timeout=5)
             except queue.Empty:
-                ended = [process.exitcode for process in self._processes if process.exitcode is not None]
-                if ended:
-                    raise RuntimeError(f"a process that draws scenes ended with status {ended[0]}") from None
+                statuses = [process.exitcode for process in self._processes if process.exitcode is not None]
+                if statuses:
+                    raise RuntimeError(
+                        f"A process that draws scenes ended with status {statuses[0]}: see its error above."
+                    ) from None
 
 
-def _draw_batches(filled: Queue[Batch], size: Any, seed: list[int], count: int, recorded: list[Path]) -> None:
+def _draw_batches(filled: Queue[Batch], size: Any, seed: list[int], count: int, mocap_files: list[Path]) -> None:
+    """Draw batches until the process is killed."""
     init_worker()
     os.nice(NICENESS)
     from models.train.bank import Bank
@@ -131,7 +142,7 @@ def _draw_batches(filled: Queue[Batch], size: Any, seed: list[int], count: int, 
     from models.train.studio import MAX_PEOPLE, SceneGenerator
 
     rng = np.random.default_rng(seed)
-    bank = Bank(rng, 400, load_poses(recorded) if recorded else None)
+    bank = Bank(rng, 400, load_poses(mocap_files) if mocap_files else None)
     gallery = Gallery(rng, GALLERY_SIZE)
     studio = SceneGenerator(bank, gallery, int(rng.integers(1 << 31)))
     while True:
@@ -139,9 +150,9 @@ def _draw_batches(filled: Queue[Batch], size: Any, seed: list[int], count: int, 
         images = np.empty((count, side, side, 3), np.uint8)
         people = np.zeros((count, MAX_PEOPLE, 17, 3), np.float32)
         for number in range(count):
-            made = studio.generate(side)
-            images[number] = made.image
-            people[number, : len(made.people)] = made.people
+            scene = studio.generate(side)
+            images[number] = scene.image
+            people[number, : len(scene.people)] = scene.people
         if rng.random() < (1.0 if len(gallery.pictures) < GALLERY_SIZE // 2 else 0.5):
             gallery.grow(1)
         filled.put(Batch(images, people))

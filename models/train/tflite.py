@@ -1,8 +1,8 @@
-"""Writes networks of 8-bit integers as .tflite files, by the four operations that ours is made of.
+"""Writes networks of 8-bit integers as .tflite files, with the four operations that the bundled model uses.
 
-What stands in such a file is laid down in tensorflow/lite/schema/schema.fbs, of which LiteRT brings the classes along;
-which integers an operation takes and gives, in LiteRT's 8-bit quantization specification
-(https://ai.google.dev/edge/litert/models/quantization_spec). An Edge TPU's compiler takes all four operations.
+The format of such a file is defined in tensorflow/lite/schema/schema.fbs, whose classes come with LiteRT. The
+integers that an operation takes and outputs are defined in LiteRT's 8-bit quantization specification
+(https://ai.google.dev/edge/litert/models/quantization_spec). An Edge TPU's compiler accepts all four operations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FILE_IDENTIFIER: Final = b"TFL3"
 FORMAT_VERSION: Final = 3
 
 ALIGNMENT_BYTES: Final = 16
-"""Bytes: runtimes read weights where they lie in the file."""
+"""Bytes: runtimes read weights in place, from the mapped file."""
 
 OPERATOR_VERSIONS: Final = {
     schema.BuiltinOperator.QUANTIZE: 2,
@@ -35,7 +35,7 @@ Numbers = npt.NDArray[np.int8] | npt.NDArray[np.int32]
 
 
 class Tensor(NamedTuple):
-    """A tensor that an operation gives: its number in the file, 1×H×W×C, and what its bytes stand for."""
+    """The output of an operation: its number in the file, its shape 1×H×W×C, and what its bytes stand for."""
 
     number: int
     shape: tuple[int, int, int, int]
@@ -43,64 +43,66 @@ class Tensor(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What a convolution multiplies by, given×K×K×taken, or 1×K×K×channels where it is depthwise; and what it adds."""
+    """The weights of a convolution, outputs×K×K×inputs, or 1×K×K×channels if it is depthwise."""
 
     numbers: npt.NDArray[np.int8]
     steps: Floats
-    """What 1 stands for, for each channel that is given."""
+    """What 1 stands for, for each output channel."""
     bias: Floats
 
 
 class ModelWriter:
-    """A network, written operation by operation; each takes what `input` or an earlier one gave.
+    """Writes a network operation by operation; each takes the output of `input` or of an earlier operation.
 
-    A scale's zero is a signed byte's, −128 to 127; that of `input` and of `outputs`, an unsigned one's.
+    A scale's zero is a signed byte's, −128 to 127; those of `input` and of the file's outputs are an unsigned
+    byte's.
     """
 
     def __init__(self) -> None:
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
-        self._buffers: list[_AlignedBuffer] = [_AlignedBuffer(b"")]  # the first is that of all tensors without content
+        self._buffers: list[_AlignedBuffer] = [_AlignedBuffer(b"")]  # all tensors without content share the first
         self._codes = list(OPERATOR_VERSIONS)
 
     def input(self, height: int, width: int, scale: Quantization) -> Tensor:
-        """The network's input: one picture of bytes."""
+        """Add the network's input: one picture of bytes."""
         return self._new_tensor("picture", (1, height, width, 3), scale, schema.TensorType.UINT8)
 
-    def to_signed(self, taken: Tensor, name: str) -> Tensor:
-        """Unsigned bytes as signed ones that stand for the same."""
-        scale = Quantization(taken.scale.scale, taken.scale.zero_point - 128)
-        given = self._new_tensor(name, taken.shape, scale, schema.TensorType.INT8)
-        return self._operation(schema.BuiltinOperator.QUANTIZE, [taken.number], given, schema.QuantizeOptionsT())
+    def to_signed(self, tensor: Tensor, name: str) -> Tensor:
+        """Turn unsigned bytes into signed ones that stand for the same numbers."""
+        scale = Quantization(tensor.scale.scale, tensor.scale.zero_point - 128)
+        signed = self._new_tensor(name, tensor.shape, scale, schema.TensorType.INT8)
+        return self._operation(schema.BuiltinOperator.QUANTIZE, [tensor.number], signed, schema.QuantizeOptionsT())
 
-    def to_unsigned(self, taken: Tensor, name: str) -> Tensor:
-        """Signed bytes as unsigned ones that stand for the same."""
-        scale = Quantization(taken.scale.scale, taken.scale.zero_point + 128)
-        given = self._new_tensor(name, taken.shape, scale, schema.TensorType.UINT8)
-        return self._operation(schema.BuiltinOperator.QUANTIZE, [taken.number], given, schema.QuantizeOptionsT())
+    def to_unsigned(self, tensor: Tensor, name: str) -> Tensor:
+        """Turn signed bytes into unsigned ones that stand for the same numbers."""
+        scale = Quantization(tensor.scale.scale, tensor.scale.zero_point + 128)
+        unsigned = self._new_tensor(name, tensor.shape, scale, schema.TensorType.UINT8)
+        return self._operation(schema.BuiltinOperator.QUANTIZE, [tensor.number], unsigned, schema.QuantizeOptionsT())
 
     def convolution(
-        self, taken: Tensor, weights: Weights, scale: Quantization, name: str, *, stride: int = 1, relu6: bool
+        self, tensor: Tensor, weights: Weights, scale: Quantization, name: str, *, stride: int = 1, relu6: bool
     ) -> Tensor:
-        """Sides are padded as TensorFlow's SAME."""
+        """Add a convolution, padded as TensorFlow's SAME."""
         options = schema.Conv2DOptionsT()
         options.strideH = options.strideW = stride
         options.fusedActivationFunction = schema.ActivationFunctionType.RELU6 if relu6 else 0
-        return self._convolution(schema.BuiltinOperator.CONV_2D, options, taken, weights, scale, name)
+        return self._convolution(schema.BuiltinOperator.CONV_2D, options, tensor, weights, scale, name)
 
-    def depthwise(self, taken: Tensor, weights: Weights, scale: Quantization, name: str, *, stride: int = 1) -> Tensor:
-        """Sides are padded as TensorFlow's SAME; nothing follows, neither activation nor normalization."""
+    def depthwise(self, tensor: Tensor, weights: Weights, scale: Quantization, name: str, *, stride: int = 1) -> Tensor:
+        """Add a depthwise convolution, padded as TensorFlow's SAME, without activation or normalization."""
         options = schema.DepthwiseConv2DOptionsT()
         options.strideH = options.strideW = stride
         options.depthMultiplier = 1
-        return self._convolution(schema.BuiltinOperator.DEPTHWISE_CONV_2D, options, taken, weights, scale, name)
+        return self._convolution(schema.BuiltinOperator.DEPTHWISE_CONV_2D, options, tensor, weights, scale, name)
 
-    def add(self, one: Tensor, other: Tensor, scale: Quantization, name: str) -> Tensor:
-        given = self._new_tensor(name, one.shape, scale, schema.TensorType.INT8)
-        return self._operation(schema.BuiltinOperator.ADD, [one.number, other.number], given, schema.AddOptionsT())
+    def add(self, a: Tensor, b: Tensor, scale: Quantization, name: str) -> Tensor:
+        """Add the sum of two tensors."""
+        total = self._new_tensor(name, a.shape, scale, schema.TensorType.INT8)
+        return self._operation(schema.BuiltinOperator.ADD, [a.number, b.number], total, schema.AddOptionsT())
 
     def to_bytes(self, picture: Tensor, outputs: list[Tensor], description: str) -> bytes:
-        """The file: a network that takes `input` and gives `outputs`."""
+        """Return the content of the file: a network from `picture` to `outputs`."""
         graph = schema.SubGraphT()
         graph.name = "main"
         graph.tensors, graph.operators = self._tensors, self._operators
@@ -115,31 +117,31 @@ class ModelWriter:
         return bytes(builder.Output())
 
     def _convolution(
-        self, operation: int, options: Any, taken: Tensor, weights: Weights, scale: Quantization, name: str
+        self, operation: int, options: Any, tensor: Tensor, weights: Weights, scale: Quantization, name: str
     ) -> Tensor:
         numbers, steps, bias = weights
-        counted_by = steps.astype(np.float64) * taken.scale.scale
-        biases = np.round(bias / counted_by)
-        assert np.abs(biases).max() < 2**31, f"a bias of {name} does not go into 32 bits"
+        bias_steps = steps.astype(np.float64) * tensor.scale.scale
+        biases = np.round(bias / bias_steps)
+        assert np.abs(biases).max() < 2**31, f"a bias of {name} does not fit in 32 bits"
         axis = 3 if operation == schema.BuiltinOperator.DEPTHWISE_CONV_2D else 0
         options.padding = schema.Padding.SAME
-        _, height, width, _ = taken.shape
+        _, height, width, _ = tensor.shape
         shape = (1, (height - 1) // options.strideH + 1, (width - 1) // options.strideW + 1, len(bias))
         inputs = [
-            taken.number,
+            tensor.number,
             self._constant(f"{name}/weights", numbers, steps, axis),
-            self._constant(f"{name}/bias", biases.astype(np.int32), counted_by.astype(np.float32), 0),
+            self._constant(f"{name}/bias", biases.astype(np.int32), bias_steps.astype(np.float32), 0),
         ]
         return self._operation(operation, inputs, self._new_tensor(name, shape, scale, schema.TensorType.INT8), options)
 
-    def _operation(self, operation: int, inputs: list[int], given: Tensor, options: Any) -> Tensor:
-        made = schema.OperatorT()
-        made.opcodeIndex = self._codes.index(operation)
-        made.inputs, made.outputs = inputs, [given.number]
-        made.builtinOptions = options
-        made.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-        self._operators.append(made)
-        return given
+    def _operation(self, operation: int, inputs: list[int], output: Tensor, options: Any) -> Tensor:
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._codes.index(operation)
+        operator.inputs, operator.outputs = inputs, [output.number]
+        operator.builtinOptions = options
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+        self._operators.append(operator)
+        return output
 
     def _new_tensor(self, name: str, shape: tuple[int, int, int, int], scale: Quantization, kind: int) -> Tensor:
         steps, zero = np.array([scale.scale], np.float32), np.array([scale.zero_point])
@@ -152,7 +154,8 @@ class ModelWriter:
         return self._tensor(name, numbers.shape, kind, quantization, len(self._buffers) - 1)
 
     def _tensor(self, name: str, shape: tuple[int, ...], kind: int, quantization: Any, buffer: int) -> int:
-        """No signature of the shape goes with it: a runtime resizes it all the same, and a compiler wants none."""
+        """Add a tensor and return its number. It has no shape signature: runtimes resize it anyway, and a compiler
+        wants none."""
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type = name, list(shape), kind
         tensor.quantization, tensor.buffer = quantization, buffer
@@ -162,7 +165,7 @@ class ModelWriter:
 
 
 class _AlignedBuffer:
-    """A tensor's content, packed as `schema.BufferT` packs it, but at a multiple of `ALIGNMENT_BYTES` bytes."""
+    """A tensor's content, packed as `schema.BufferT` packs it, but at a multiple of `ALIGNMENT_BYTES`."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -180,9 +183,9 @@ class _AlignedBuffer:
 
 
 def _quantization(steps: Floats, zeros: npt.NDArray[np.int64], axis: int) -> Any:
-    made = schema.QuantizationParametersT()
-    made.scale, made.zeroPoint, made.quantizedDimension = steps, zeros.astype(np.int64), axis
-    return made
+    parameters = schema.QuantizationParametersT()
+    parameters.scale, parameters.zeroPoint, parameters.quantizedDimension = steps, zeros.astype(np.int64), axis
+    return parameters
 
 
 def _operator_code(operation: int) -> Any:

@@ -141,10 +141,10 @@ def test_the_same_network_and_pictures_give_the_same_file(network: PoseNet, file
 def test_without_pictures_there_is_nothing_to_calibrate_by_or_to_compare(
     network: PoseNet, file: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="no pictures to calibrate by"):
+    with pytest.raises(ValueError, match="no pictures to calibrate with"):
         export(network, [], tmp_path / "none.tflite")
     assert not (tmp_path / "none.tflite").exists()
-    with pytest.raises(ValueError, match="no pictures to compare by"):
+    with pytest.raises(ValueError, match="no pictures to compare on"):
         compare(network, file, [])
 
 

@@ -168,7 +168,7 @@ def test_a_file_that_says_what_its_network_says_loses_nothing(tmp_path: Path) ->
     assert cells.network == pytest.approx((1.0, 1.0))
     assert cells.file.oks > 0.9
     assert decoded.network == pytest.approx(decoded.file, abs=0.05)
-    with pytest.raises(ValueError, match="no pictures to compare by"):
+    with pytest.raises(ValueError, match="no pictures to compare on"):
         measure.compare(network, file, [])
 
 

@@ -36,6 +36,7 @@ from models.train.light import (
     STRIPES,
     Appearance,
     Lamp,
+    Lighting,
     make_textures,
     shade_people,
     soften_outlines,
@@ -251,7 +252,8 @@ def lit(
 ) -> Floats:
     picture = np.full((SIZE, SIZE, 3), ground, np.float32)
     made = seen(*people, by=by)
-    shade_people(picture, made, np.ones((SIZE, SIZE), np.float32), dressed, grain, lamp, Projection.from_camera(by))
+    lighting = Lighting(lamp, np.ones((SIZE, SIZE), np.float32))
+    shade_people(picture, made, dressed, grain, lighting, Projection.from_camera(by))
     return picture
 
 

@@ -158,7 +158,7 @@ def test_the_command_trains_goes_on_and_writes_a_file_that_runs(tmp_path: Path, 
         monkeypatch.setattr(sys, "argv", ["train", str(tmp_path), "--images", str(images), "--processes", "1"])
         assert command.main() == 0
     said = capsys.readouterr().out
-    assert "Going on after 32 images." in said
+    assert "Resuming after 32 scenes." in said
     assert "sha256" in said
     with (tmp_path / "curves.csv").open() as opened:
         assert [int(row["images"]) for row in csv.DictReader(opened)] == [32, 64]
@@ -170,7 +170,7 @@ def test_the_command_trains_goes_on_and_writes_a_file_that_runs(tmp_path: Path, 
 def test_motion_capture_that_is_not_there_is_said_before_anything_is_made(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["train", str(tmp_path / "new"), "--mocap", str(tmp_path / "none.npz")])
     assert command.main() == 1
-    assert f"There is no motion capture {tmp_path / 'none.npz'}" in capsys.readouterr().err
+    assert f"There is no motion capture file {tmp_path / 'none.npz'}" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
