@@ -1,4 +1,4 @@
-"""Prints the tables of docs/estimator.md: how well PoseNet finds people here, against Coral's decoder, and how quickly.
+"""Print the tables of docs/explanation/finding-people.md: how well and how quickly PoseNet finds people here.
 
 .venv/bin/python -m benchmarks.estimator_accuracy        (needs ../shared/data; a minute on two cores)
 """
@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image as pillow
 
 from models.estimator import posenet
+from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator, size_for
-from models.estimator.fetch import DEFAULT_MODEL
 from models.pose import Pose
 from tests.support.coco_photos import (
     Photo,

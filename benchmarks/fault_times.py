@@ -1,4 +1,4 @@
-"""Prints figures of docs/faults.md that `soak.py` does not: cameras, answers of the estimator, and ends by SIGTERM.
+"""Print the figures of docs/explanation/faults.md that `soak.py` does not: cameras, the estimator, SIGTERM.
 
 .venv/bin/python -m benchmarks.fault_times        (three minutes; the cameras are those of the tests)
 """
@@ -27,7 +27,7 @@ from device.cameras import v4l2
 from device.cameras.base import CameraError
 from device.cameras.watch import ReconnectingCamera
 from index.build.starter import ensure_starter_library
-from models.estimator.watched import EstimatorProcess, EstimatorUnavailable
+from models.estimator.watched import EstimatorOptions, EstimatorProcess, EstimatorUnavailable
 from tests.support.stand_ins import CameraHardware, FakeCapture, fake_ioctl, pack_capability
 
 FAULT_SECONDS = 5.0
@@ -105,7 +105,7 @@ def measure_wrong_answer(name: str, order: int, place: Path) -> None:
     model = place / "model"
     model.write_text("")
     image = np.zeros((48, 64, 3), np.uint8)
-    with EstimatorProcess(model, device="cpu", factory=failing.FailingEstimator) as process:
+    with EstimatorProcess(model, options=EstimatorOptions(device="cpu"), factory=failing.FailingEstimator) as process:
         process.wait_until_ready()
         time.sleep(2.5)
         image[0, 0, :2] = order, 1

@@ -1,4 +1,4 @@
-"""Prints figures of docs/follow-and-choose.md: whom the mirror follows past a passer-by, and how late and how steady.
+"""Print the figures of docs/explanation/following-and-choosing.md: which person is followed, how late, how steadily.
 
 .venv/bin/python -m benchmarks.following        (needs ../shared/data; five minutes on two cores)
 """
@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from device.follow import FollowSettings, FollowState, body_height, follow
+from device.follow import FollowSettings, FollowState, follow
+from device.track import body_height
+from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator
-from models.estimator.fetch import DEFAULT_MODEL
 from models.pose import Floats, Image, Pose
 from tests.support.passers_by import add_passer_by, read_film, walker_steps
 from tests.support.paths import SHARED

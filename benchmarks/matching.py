@@ -1,4 +1,4 @@
-"""Prints tables of docs/finding.md: how much of the best agreement the matcher finds, and how fast, on real people.
+"""Print tables of docs/explanation/finding-the-photo.md: how much of the best agreement is found, and how fast.
 
     python -m benchmarks.matching PEOPLE.npz [--library complete|all] [--queries N] [--vptree] [--photos FOLDER]
 
@@ -23,8 +23,9 @@ from benchmarks.vptree.move_mirror import Tree, mirrored, nearest_weighted, pose
 from index.agreement import agreement
 from index.library import Library
 from index.match import Matcher, find_exhaustively
+from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator, size_for
-from models.estimator.fetch import DEFAULT_MODEL, find_model
+from models.estimator.model_files import find_model
 from models.pose import Floats, Pose
 from models.seen import LIBRARY_SCORE
 from tests.support.libraries import NewItem, write_library

@@ -9,7 +9,7 @@ Photos and pictures that are measured on train no network: training draws people
 
 whole   229 COCO photos, each stretched to 353×481. OKS: COCO's similarity, for each labelled person that of whoever is
         found there and is most similar, 0 for nobody; the body's area is 0.53 of the key points' box.
-        Large people: 6 labelled points and 3,500 px² of body or more (the figures of docs/estimator.md).
+        Large people: 6 labelled points and 3,500 px² of body or more (as in docs/explanation/finding-people.md).
 crops   each person of those photos with 8 labelled points or more, in a box of 60 px or more on both sides: a
         square, 25 % larger on each side, 193×193, grey beyond the photo. "Likeliest cells": read as one person, without
         the decoder, as training measures itself. "One pose": the same answer to everything, each point's median.
@@ -41,8 +41,9 @@ from statistics import median
 
 from benchmarks import model_sheet as sheet
 from benchmarks import people_measures as people
+from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator, runtime
-from models.estimator.fetch import DEFAULT_MODEL, find_model
+from models.estimator.model_files import find_model
 from models.estimator.posenet import decode
 from models.pose import Image
 from models.train import measure

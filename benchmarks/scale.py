@@ -1,4 +1,4 @@
-"""Prints and draws how finding and building go from 80,000 poses to 10 million: the curve of docs/finding.md.
+"""Print and draw how finding and building scale to 10 million poses, for docs/explanation/finding-the-photo.md.
 
     python -m benchmarks.scale PEOPLE.npz FOLDER [--poses N,N...] [--plot FILE.svg]
 
