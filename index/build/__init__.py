@@ -1,1 +1,1 @@
-"""What makes a library: sources, scans, the journal, and the writer."""
+"""Building photo libraries: reading sources, scanning photos for people, and writing the library."""

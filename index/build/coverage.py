@@ -1,4 +1,4 @@
-"""Which poses a library is rich in and which are thin: how many of its people agree with each of many named poses."""
+"""Coverage: which poses a library has many people in and which few, measured against the reference poses."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from index.build.reference import TILE_SIZE, ReferencePose, reference_poses, ren
 from models.pose import BODY_TO_BOX_RATIO, MIRROR_ORDER, Floats
 
 MIN_AGREEMENT: Final = 0.7
-"""From this agreement on somebody is seen to be in the pose."""
+"""Agreement from which on people see that a photo shows the pose."""
 
 BODY: Final = slice(5, 17)
-"""The key points that are compared: below the head, as a pose is one wherever somebody looks."""
+"""The key points compared: those below the head, because a pose is the same wherever a person looks."""
 
 MIN_KEYPOINTS: Final = 9
-"""With fewer of these points nobody can agree by `MIN_AGREEMENT`."""
+"""Minimum number of these key points that a person must show: with fewer, `MIN_AGREEMENT` is out of reach."""
 
 BATCH_SIZE: Final = 8_000
-"""People compared at a time, so that what is worked out for each of them and each reference fits into memory."""
+"""People compared at a time, so that their numbers for all reference poses fit into memory."""
 
 MAX_SAMPLE: Final = 200_000
-"""Of more people than this every so-manieth is compared, and counts for all of them: it takes seconds, not minutes."""
+"""Maximum number of people compared. In a larger library every n-th person counts as n, so that measuring takes seconds
+and not minutes."""
 
 MAX_SQUARED_ERROR: Final = 1.0
-"""Of those who agree by `MIN_AGREEMENT`, all but two in a thousand have their points, after the best fit, off by less than
-this: squared, summed, in parts of the reference's area. The others are missed."""
+"""Maximum error of a person whose exact agreement is computed: the squared errors of their key points after the best
+fit, summed, as a share of the reference pose's area. It misses two in a thousand of those who reach `MIN_AGREEMENT`."""
 
 LEVEL_THRESHOLDS: Final = (1, 4, 16, 64, 256)
-"""How many people make a pose the next richer: each time four times as many."""
+"""Numbers of people from which on a pose has the next level: four times as many for each."""
 
 KIND_HEADINGS: Final = {
     "everyday": "Everyday",
@@ -45,15 +46,15 @@ KIND_HEADINGS: Final = {
     "fight": "Martial arts",
     "acting": "Acting",
 }
-"""The headings, in their order."""
+"""The heading of each kind of movement, in the page's order."""
 
 MAX_NAMED_POSES: Final = 3
-"""So many of the richest poses, and of those that are thin, are named in words."""
+"""Number of the richest and of the thinnest poses that the summary names."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PoseCoverage:
-    """How many people agree with a reference pose or its mirror image by `MIN_AGREEMENT` or more, and how well the best."""
+    """How many people match a reference pose or its mirror image by `MIN_AGREEMENT`, and how well the best one does."""
 
     reference: ReferencePose
     people: int
@@ -61,13 +62,13 @@ class PoseCoverage:
 
     @property
     def level(self) -> int:
-        """From 0 for nobody, to the number of `LEVEL_THRESHOLDS`."""
+        """0 for nobody, up to the number of `LEVEL_THRESHOLDS`."""
         return bisect_right(LEVEL_THRESHOLDS, self.people)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coverage:
-    """How a library's `people` spread over the reference poses; how many are seen whole, and how many to the hips."""
+    """How a library's `people` are spread over the reference poses, and how many show their full or only upper body."""
 
     people: int
     full_body: int
@@ -76,73 +77,84 @@ class Coverage:
 
 
 def measure_coverage(keypoints: Floats) -> Coverage:
-    """What N×17×3 key points (third ≤ 0 where unseen; may be mapped from a file) cover.
+    """Measure the coverage of N×17×3 key points (third ≤ 0 where unseen), which may be mapped from a file.
 
-    People count as they are and as in a mirror, as a library shows them both ways. Of a library of millions a sample is
-    compared, so that its numbers are about right.
+    People count as they are and mirrored, as a library shows them both ways. Counts of a library with more than
+    `MAX_SAMPLE` people are estimates.
     """
     step = -(-len(keypoints) // MAX_SAMPLE) or 1
-    everybody, keypoints = len(keypoints), keypoints[::step]
-    asked = reference_poses()
-    straight = np.array([one.keypoints for one in asked])
+    total, sample = len(keypoints), keypoints[::step]
+    references = reference_poses()
+    straight = np.array([reference.keypoints for reference in references])
     queries = np.concatenate([straight, straight[:, MIRROR_ORDER] * np.array([-1, 1], np.float32)])
-    counts, best = np.zeros(len(asked), np.int64), np.zeros(len(asked))
-    whole = upper = 0
-    for start in range(0, len(keypoints), BATCH_SIZE):
-        people = np.array(keypoints[start : start + BATCH_SIZE], np.float32)
-        seen = people[:, :, 2] > 0
-        whole += int(
-            (_either_seen(seen, 5) & _either_seen(seen, 11) & _either_seen(seen, 13) & _either_seen(seen, 15)).sum()
-        )
-        upper += int((_either_seen(seen, 5) & _either_seen(seen, 7) & ~seen[:, 13:].any(1)).sum())
-        apart = _squared_errors(queries, people)
-        for number in range(len(asked)):
-            found = np.zeros(len(people), np.float32)
-            for query in (number, number + len(asked)):
-                near = np.flatnonzero(apart[query] < MAX_SQUARED_ERROR)
-                if not len(near):
-                    near = apart[query].argmin(keepdims=True)
-                found[near] = np.maximum(found[near], _agreement(queries[query], people[near]))
-            counts[number] += int((found >= MIN_AGREEMENT).sum())
-            best[number] = max(best[number], float(found.max()))
-    poses = (PoseCoverage(*one) for one in zip(asked, (step * counts).tolist(), best.tolist(), strict=True))
-    whole, upper = min(step * whole, everybody), min(step * upper, everybody)
-    return Coverage(everybody, whole, min(upper, everybody - whole), tuple(poses))
+    counts, best = np.zeros(len(references), np.int64), np.zeros(len(references))
+    full_body = upper_body = 0
+    for start in range(0, len(sample), BATCH_SIZE):
+        people = np.array(sample[start : start + BATCH_SIZE], np.float32)
+        full_in_batch, upper_in_batch = _count_views(people[:, :, 2] > 0)
+        full_body += full_in_batch
+        upper_body += upper_in_batch
+        agreements = _best_agreements(queries, people)
+        counts += (agreements >= MIN_AGREEMENT).sum(1)
+        best = np.maximum(best, agreements.max(1))
+    full_body, upper_body = min(step * full_body, total), min(step * upper_body, total)
+    poses = map(PoseCoverage, references, (step * counts).tolist(), best.tolist())
+    return Coverage(total, full_body, min(upper_body, total - full_body), tuple(poses))
+
+
+def _count_views(seen: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """Return how many of N people (N×17 `seen`) show the full body, and how many only the upper body with arms."""
+    shoulders, elbows, hips, knees, ankles = (seen[:, left] | seen[:, left + 1] for left in (5, 7, 11, 13, 15))
+    full_body = shoulders & hips & knees & ankles
+    upper_body = shoulders & elbows & ~seen[:, 13:].any(1)
+    return int(full_body.sum()), int(upper_body.sum())
+
+
+def _best_agreements(queries: Floats, people: Floats) -> Floats:
+    """Return R×N agreements of N people with R reference poses, straight or mirrored, whichever is better.
+
+    `queries` holds the R poses and then their mirror images. Agreement is exact for people within `MAX_SQUARED_ERROR`
+    (or for the nearest, if nobody is) and 0 for the rest, as computing it for all would take minutes.
+    """
+    count = len(queries) // 2
+    errors = _squared_errors(queries, people)
+    agreements = np.zeros((count, len(people)), np.float32)
+    for query in range(len(queries)):
+        near = np.flatnonzero(errors[query] < MAX_SQUARED_ERROR)
+        if not len(near):
+            near = errors[query].argmin(keepdims=True)
+        row = agreements[query % count]
+        row[near] = np.maximum(row[near], _agreement(queries[query], people[near]))
+    return agreements
 
 
 def _squared_errors(queries: Floats, people: Floats) -> Floats:
-    """Q×N: how far N people (17×3) are from Q poses (17×2) after the best scale and shift, over the points they have.
+    """Return Q×N errors of N people (17×3) from Q poses (17×2) after the best scale and shift, over seen key points.
 
-    The points' distances squared and summed, in parts of the area that agreement goes by; infinite for people of whom
-    too few points are seen. All of it comes from five products of matrices.
+    An error is the sum of squared distances as a share of the area that agreement is measured by. It is infinite for
+    people who show fewer than `MIN_KEYPOINTS`. Five matrix products give all of them, which is why this is fast.
     """
     body = queries[:, BODY]
     area = BODY_TO_BOX_RATIO * np.ptp(body, axis=1).prod(1)
     body = (body - body.mean(1, keepdims=True)) / np.sqrt(area)[:, None, None]
     points, seen = people[:, BODY, :2], (people[:, BODY, 2] > 0).astype(np.float32)
     count = seen.sum(1)
-    middle = (points * seen[:, :, None]).sum(1) / np.maximum(count, 1)[:, None]
-    points = (points - middle[:, None]) * seen[:, :, None]
+    centre = (points * seen[:, :, None]).sum(1) / np.maximum(count, 1)[:, None]
+    points = (points - centre[:, None]) * seen[:, :, None]
     spread = np.maximum((points**2).sum((1, 2)), 1e-9)
-    fitting = np.maximum(np.einsum("qkc,nkc->qn", body, points, optimize=True), 0)
-    missed = (body**2).sum(2) @ seen.T
+    covariance = np.maximum(np.einsum("qkc,nkc->qn", body, points, optimize=True), 0)
+    errors: Floats = (body**2).sum(2) @ seen.T
     for axis in range(2):
-        missed -= (body[:, :, axis] @ seen.T) ** 2 / np.maximum(count, 1)
-    missed -= fitting**2 / spread
-    missed[:, count < MIN_KEYPOINTS] = np.inf
-    found: Floats = missed
-    return found
+        errors -= (body[:, :, axis] @ seen.T) ** 2 / np.maximum(count, 1)
+    errors -= covariance**2 / spread
+    errors[:, count < MIN_KEYPOINTS] = np.inf
+    return errors
 
 
 def _agreement(query: Floats, people: Floats) -> Floats:
     weights = np.zeros(17, np.float32)
     weights[BODY] = 1
     return agreement(query, weights, people[:, :, :2], people[:, :, 2] > 0)
-
-
-def _either_seen(seen: npt.NDArray[np.bool_], left: int) -> npt.NDArray[np.bool_]:
-    """Whether somebody's left point or the right one after it is seen."""
-    return np.asarray(seen[:, left] | seen[:, left + 1])
 
 
 STYLE: Final = """
@@ -187,71 +199,75 @@ STYLE: Final = """
 .legend i { height: 1rem; margin-bottom: .2rem; border-radius: 3px }
 .l0 i, i.l0 { outline: 1px solid var(--line); outline-offset: -1px }
 """
-"""What colours a drawing: from thin to rich in even steps of lightness, which every eye tells apart."""
+"""Style of the figures. Colours differ in even steps of lightness, so that colour-blind people can tell them apart."""
 
 
 def render_coverage(coverage: Coverage) -> str:
-    """The coverage as a piece of HTML: a small figure in each reference pose, coloured by how many people agree.
+    """Return the coverage as HTML: a small figure in each reference pose, coloured by how many people match it.
 
-    It needs `STYLE` in the page, whose `--line` colours outlines.
+    The page must contain `STYLE` and define the colour `--line` for outlines.
     """
     kinds = "".join(
-        _render_kind(name, [one for one in coverage.poses if one.reference.kind == kind])
-        for kind, name in KIND_HEADINGS.items()
+        _render_kind(heading, [pose for pose in coverage.poses if pose.reference.kind == kind])
+        for kind, heading in KIND_HEADINGS.items()
     )
     return f'<div class="coverage">\n<p>{_summary(coverage)}</p>\n{_render_legend()}\n{kinds}</div>\n'
 
 
 def _summary(coverage: Coverage) -> str:
-    """How much of people is seen, which poses are the richest, and which are thin."""
-    order = sorted(coverage.poses, key=lambda one: (-one.people, -one.best_agreement))
-    parts = coverage.people - coverage.full_body - coverage.upper_body
-    said = [
-        f"{coverage.full_body:,} people are seen whole, {coverage.upper_body:,} to the hips, {parts:,} in other parts."
+    """Return sentences on what the drawings mean, how much of people is seen, and the richest and thinnest poses."""
+    ranked = sorted(coverage.poses, key=_richness)
+    in_part = coverage.people - coverage.full_body - coverage.upper_body
+    sentences = [
+        "The colour and number of each figure say how many people in the library match its pose.",
+        f"{coverage.full_body:,} people show the full body, {coverage.upper_body:,} the upper body, "
+        f"and {in_part:,} other parts.",
     ]
-    if order and order[0].people:
-        said.append(f"The library is richest in {_list_poses(order[:MAX_NAMED_POSES])}.")
-    nobody = [one for one in order if not one.people]
-    if nobody:
-        said.append(
-            f"In {len(nobody)} of {len(order)} poses there is nobody yet, such as {_list_poses(nobody[-MAX_NAMED_POSES:])}."
-        )
-    elif order:
-        said.append(f"It is thinnest in {_list_poses(order[-MAX_NAMED_POSES:])}.")
-    return " ".join(said)
+    if ranked and ranked[0].people:
+        sentences.append(f"The library is richest in {_list_poses(ranked[:MAX_NAMED_POSES])}.")
+    missing = [pose for pose in ranked if not pose.people]
+    if missing:
+        examples = _list_poses(missing[-MAX_NAMED_POSES:])
+        sentences.append(f"Nobody matches {len(missing)} of the {len(ranked)} poses yet, such as {examples}.")
+    elif ranked:
+        sentences.append(f"It is thinnest in {_list_poses(ranked[-MAX_NAMED_POSES:])}.")
+    return " ".join(sentences)
+
+
+def _richness(pose: PoseCoverage) -> tuple[int, float]:
+    """Sort the richest pose first."""
+    return -pose.people, -pose.best_agreement
 
 
 def _list_poses(poses: Sequence[PoseCoverage]) -> str:
-    titles = [f"“{escape(one.reference.title)}”" + (f" ({one.people:,})" if one.people else "") for one in poses]
+    """Return titles with their counts, joined as “A” (3), “B” (2) and “C” (1)."""
+    titles = [f"“{escape(pose.reference.title)}”" + (f" ({pose.people:,})" if pose.people else "") for pose in poses]
     return " and ".join([", ".join(titles[:-1]), titles[-1]]) if len(titles) > 1 else "".join(titles)
 
 
 def _render_legend() -> str:
-    ends = [*(str(level - 1) for level in LEVEL_THRESHOLDS[1:]), ""]
-    names = [
-        "nobody",
-        *(f"{low}–{high}" if high else f"{low} or more" for low, high in zip(LEVEL_THRESHOLDS, ends, strict=True)),
-    ]
-    steps = "".join(f'<span><i class="l{level}"></i>{name}</span>' for level, name in enumerate(names))
-    return f'<div class="scale legend" role="img" aria-label="Colours by how many people are in a pose">{steps}</div>'
+    ends = [*(str(threshold - 1) for threshold in LEVEL_THRESHOLDS[1:]), ""]
+    ranges = (f"{low}–{high}" if high else f"{low} or more" for low, high in zip(LEVEL_THRESHOLDS, ends, strict=True))
+    labels = enumerate(["nobody", *ranges])
+    steps = "".join(f'<span><i class="l{level}"></i>{label}</span>' for level, label in labels)
+    return f'<div class="scale legend" role="img" aria-label="Colours by how many people match a pose">{steps}</div>'
 
 
-def _render_kind(name: str, poses: Sequence[PoseCoverage]) -> str:
-    """The poses of one kind of movement, the richest first, below a strip that sums them up."""
-    order = sorted(poses, key=lambda one: (-one.people, -one.best_agreement))
-    counts = [sum(one.level == level for one in poses) for level in range(len(LEVEL_THRESHOLDS) + 1)]
+def _render_kind(heading: str, poses: Sequence[PoseCoverage]) -> str:
+    """Return the poses of one kind of movement, the richest first, below a strip that sums them up."""
+    levels = [sum(pose.level == level for pose in poses) for level in range(len(LEVEL_THRESHOLDS) + 1)]
     strip = "".join(
-        f'<i class="l{level}" style="flex:{counts[level]}"></i>'
-        for level in range(len(counts) - 1, -1, -1)
-        if counts[level]
+        f'<i class="l{level}" style="flex:{levels[level]}"></i>'
+        for level in reversed(range(len(levels)))
+        if levels[level]
     )
-    tiles = "".join(_render_pose(one) for one in order)
-    return f'<h3>{name} <span class="scale">{strip}</span></h3>\n<ul class="poses">{tiles}</ul>\n'
+    tiles = "".join(map(_render_pose, sorted(poses, key=_richness)))
+    return f'<h3>{heading} <span class="scale">{strip}</span></h3>\n<ul class="poses">{tiles}</ul>\n'
 
 
-def _render_pose(covered: PoseCoverage) -> str:
-    drawn = f'<svg viewBox="0 0 {TILE_SIZE} {TILE_SIZE}">{render_figure(covered.reference)}</svg>'
+def _render_pose(pose: PoseCoverage) -> str:
+    figure = f'<svg viewBox="0 0 {TILE_SIZE} {TILE_SIZE}">{render_figure(pose.reference)}</svg>'
     return (
-        f'<li class="l{covered.level}" title="the best agrees by {covered.best_agreement:.2f}">{drawn}'
-        f"{escape(covered.reference.title)} <small>{covered.people:,}</small></li>\n"
+        f'<li class="l{pose.level}" title="best agreement {pose.best_agreement:.2f}">{figure}'
+        f"{escape(pose.reference.title)} <small>{pose.people:,}</small></li>\n"
     )

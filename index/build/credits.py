@@ -1,4 +1,4 @@
-"""CREDITS.html: whom to thank for each picture of a library, as a page that can be hung up or put on a web site."""
+"""CREDITS.html: the credits of a library's pictures as a page, to be printed or put on a web site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE_HEAD: Final = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Credits</title>
+<title>Credits and licences</title>
 <style>
 :root { color-scheme: light dark; --ground: #fbfaf7; --ink: #24221e; --soft: #706b62; --line: #dedad1; --link: #14508c }
 @media (prefers-color-scheme: dark) {
@@ -44,41 +44,43 @@ h2 { break-after: avoid }
 """
 
 PICTURES_PER_LIST: Final = 360
-"""Pictures in one list: browsers lay out only the lists in sight. Its rows are full for 2 to 6, 8, 9 and 10 columns."""
+"""Maximum number of pictures in one list: browsers lay out only the lists in sight. The number fills all rows of 2
+to 6, 8, 9 and 10 columns."""
 
 
 class PictureCredit(NamedTuple):
-    """A picture's file, and whom to thank for it."""
+    """The credit of the picture in the file `picture`; values are empty where they are not known."""
 
     picture: str
     title: str
     author: str
     licence: tuple[str, str]
-    """Its name and its URL, each empty where it is not known."""
+    """Name and URL."""
     source_url: str
 
 
 def render_credits(items: Iterable[Item]) -> Iterator[str]:
-    """The page in pieces: each picture once, by licences, the most frequent first, and by authors.
+    """Yield the page in pieces: each picture once, grouped by licence, the most frequent first, and then by author.
 
-    It needs no script and no network; its pictures lie in the folder `pictures` beside it.
+    The page needs no script and no network. Its pictures are in the folder `pictures` next to it.
     """
-    credited: dict[str, PictureCredit] = {}
-    alone = 0
+    pictures: dict[str, PictureCredit] = {}
+    bare_poses = 0
     for item in items:
         if item.picture is None:
-            alone += 1
-        elif item.picture.name not in credited:
-            credited[item.picture.name] = _picture_credit(item, item.picture.name)
+            bare_poses += 1
+        elif item.picture.name not in pictures:
+            pictures[item.picture.name] = _picture_credit(item, item.picture.name)
     by_licence: dict[tuple[str, str], list[PictureCredit]] = {}
-    for one in credited.values():
-        by_licence.setdefault(one.licence, []).append(one)
+    for picture in pictures.values():
+        by_licence.setdefault(picture.licence, []).append(picture)
     licences = sorted(by_licence, key=lambda licence: (licence == ("", ""), -len(by_licence[licence]), licence))
     yield PAGE_HEAD
-    yield f"<h1>Credits</h1>\n<p>{_summary(list(credited.values()), alone)}</p>\n"
+    yield f"<h1>Credits and licences</h1>\n<p>{_summary(list(pictures.values()), bare_poses)}</p>\n"
     if len(licences) > 1:
         rows = (
-            f'<tr><td><a href="#licence-{number}">{escape(_licence_name(licence))}</a><td>{len(by_licence[licence]):,}\n'
+            f'<tr><td><a href="#licence-{number}">{escape(_licence_name(licence))}</a>'
+            f"<td>{len(by_licence[licence]):,}\n"
             for number, licence in enumerate(licences, 1)
         )
         yield f"<table>\n{''.join(rows)}</table>\n"
@@ -90,14 +92,14 @@ def render_credits(items: Iterable[Item]) -> Iterator[str]:
         yield "</section>\n"
 
 
-def render_link(words: str, url: str) -> str:
-    """Text for HTML, with a link where the URL leads to the web."""
+def render_link(text: str, url: str) -> str:
+    """Return text as HTML, as a link if the URL leads to the web."""
     try:
         parts = urlsplit(url)
-        leads = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        leads = False
-    return f'<a href="{escape(url)}">{escape(words)}</a>' if leads else escape(words)
+        is_web = False
+    return f'<a href="{escape(url)}">{escape(text)}</a>' if is_web else escape(text)
 
 
 def _picture_credit(item: Item, picture: str) -> PictureCredit:
@@ -105,36 +107,33 @@ def _picture_credit(item: Item, picture: str) -> PictureCredit:
     return PictureCredit(picture, item.title or "", item.author or "", licence, item.source_url or "")
 
 
-def _summary(pictures: Sequence[PictureCredit], alone: int) -> str:
-    """How many there are, for people."""
-    authors = {one.author for one in pictures} - {""}
-    said = [
-        f"{_format_count(pictures, 'picture')} by {_format_count(authors, 'author')}"
-        if authors
-        else _format_count(pictures, "picture")
-    ]
-    if alone:
-        said.append(f"{alone:,} {'pose' if alone == 1 else 'poses'} without a picture")
-    return f"This mirror shows {' and '.join(said)}. Thank you to everybody who made them."
+def _summary(pictures: Sequence[PictureCredit], bare_poses: int) -> str:
+    """Return sentences with the number of pictures and authors, and of poses without a picture."""
+    authors = {picture.author for picture in pictures} - {""}
+    count = _format_count(pictures, "picture")
+    parts = [f"{count} by {_format_count(authors, 'author')}" if authors else count]
+    if bare_poses:
+        parts.append(f"{bare_poses:,} {'pose' if bare_poses == 1 else 'poses'} without a picture")
+    return f"This mirror shows {' and '.join(parts)}. Thank you to everyone who made them."
 
 
 def _render_pictures(pictures: Sequence[PictureCredit]) -> Iterator[str]:
-    """The pictures of one licence, by authors; those of whom nobody is known come last."""
-    ordered = sorted(pictures, key=lambda one: (not one.author, one.author.casefold(), one.author))
+    """Yield the pictures of one licence, sorted by author; those of unknown authors come last."""
+    ordered = sorted(pictures, key=lambda picture: (not picture.author, picture.author.casefold(), picture.author))
     for start in range(0, len(ordered), PICTURES_PER_LIST):
         yield "<ul>\n"
-        for one in ordered[start : start + PICTURES_PER_LIST]:
-            author = f"<small>{escape(one.author)}</small>" if one.author else ""
-            yield f'<li><img src="{PICTURES_FOLDER}/{escape(one.picture)}" loading="lazy" alt="">'
-            yield f"{render_link(one.title or 'Untitled', one.source_url)}{author}\n"
+        for picture in ordered[start : start + PICTURES_PER_LIST]:
+            author = f"<small>{escape(picture.author)}</small>" if picture.author else ""
+            yield f'<li><img src="{PICTURES_FOLDER}/{escape(picture.picture)}" loading="lazy" alt="">'
+            yield f"{render_link(picture.title or 'Untitled', picture.source_url)}{author}\n"
         yield "</ul>\n"
 
 
 def _licence_name(licence: tuple[str, str]) -> str:
-    """What a licence is called: by its name, else after its deed, else by its URL."""
+    """Return a licence's name, or the short name of its URL, or the URL."""
     name, url = licence
-    return name or next(short_name(url), url) or "No licence is known"
+    return name or next(short_name(url), url) or "Licence unknown"
 
 
-def _format_count(things: Sequence[object] | set[str], what: str) -> str:
-    return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"
+def _format_count(things: Sequence[object] | set[str], noun: str) -> str:
+    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"

@@ -1,6 +1,6 @@
-"""The reference poses that a library's coverage is told by: every named pose of the figures, from its best side.
+"""Reference poses: every named pose of the drawn figures, from its best side. Coverage is measured against them.
 
-Each is a query for the library's people, and a small drawing.
+Each is a query to compare the library's people with, and a small drawing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from models.figures.stance import ANGLE_INDEX
 from models.pose import Floats
 
 VIEW_AZIMUTHS: Final = (0.0, -35.0, 35.0, -65.0, 65.0, -90.0, 90.0)
-"""Azimuths that a pose is looked at from, in degrees, from before the figure."""
+"""Azimuths to choose a pose's view from, in degrees. 0 is in front of the figure, and comes first."""
 
 FRONT_VIEW_BIAS: Final = 1.08
-"""How much more the limbs must show from another side than from the front, where faces are seen."""
+"""Factor by which limbs must appear longer than from the front for another view to be chosen: the front shows the
+face."""
 
 CAMERA_ELEVATION, CAMERA_DISTANCE = 5.0, 4.5
-"""The camera's, in degrees and metres."""
+"""The camera's elevation in degrees and its distance in metres."""
 
 PIXELS_PER_METRE: Final = 200.0
-"""To the metre."""
+"""Scale of the projected key points."""
 
 TRUNK: Final = ("left_shoulder", "right_shoulder", "right_hip", "left_hip")
 LIMBS: Final = tuple(
@@ -36,26 +37,30 @@ LIMBS: Final = tuple(
     for side in ("left", "right")
     for start, end in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 )
-
+ARM_JOINTS: Final = ("shoulder", "elbow", "wrist", "hand")
+LEG_JOINTS: Final = ("hip", "knee", "ankle", "toe")
 
 TILE_SIZE: Final = 100
-"""The side of a figure's drawing."""
+"""Side of a figure's drawing, in its own units."""
 
 MAX_SCALE: Final = 0.26
-"""Of a figure, in the drawing's units to a pixel: nobody who sits is drawn larger than who stands."""
+"""Maximum scale of a figure in a drawing, in units per pixel, so that a sitting figure is not drawn larger than a
+standing one."""
 
 MAX_FIGURE_SIZE: Final = 90
-"""What a figure fills of its drawing, at most."""
-
+"""Maximum height and width of a figure in its drawing, in the drawing's units."""
 
 FAR_LIMB_DEPTH: Final = 15.0
-"""Pixels behind the pelvis from which a limb is drawn as the far one."""
+"""Pixels behind the pelvis from which on a limb is drawn in the lighter colour of far limbs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferencePose:
-    """A named pose from one side: COCO's key points (17×2 pixels), and its joints by name (x, y, nearness) with the
-    floor below the pelvis."""
+    """A named pose from one side.
+
+    `keypoints` are COCO's, 17×2 in pixels; `joints` are the figure's by name (x, y, nearness to the camera), and
+    `floor` for the point below the pelvis.
+    """
 
     title: str
     kind: Kind
@@ -65,29 +70,30 @@ class ReferencePose:
 
 @cache
 def reference_poses() -> tuple[ReferencePose, ...]:
-    """All of them, in the repertoire's order."""
+    """Return all reference poses, in the repertoire's order."""
     return tuple(_make_reference_pose(movement) for movement in REPERTOIRE)
 
 
 def _make_reference_pose(movement: Movement) -> ReferencePose:
-    made = pose_skeleton(movement.stance)
-    turned = float(movement.stance[ANGLE_INDEX["turn"]])
-    views = [_camera(made, turned + azimuth) for azimuth in VIEW_AZIMUTHS]
-    shown = [_projected_length(made, view) for view in views]
-    best = int(np.argmax(shown))
-    view = views[best] if shown[best] > FRONT_VIEW_BIAS * shown[0] else views[0]
-    points = np.array(list(made.points.values()))
+    skeleton = pose_skeleton(movement.stance)
+    turn = float(movement.stance[ANGLE_INDEX["turn"]])
+    views = [_camera(skeleton, turn + azimuth) for azimuth in VIEW_AZIMUTHS]
+    lengths = [_projected_length(skeleton, view) for view in views]
+    longest = int(np.argmax(lengths))
+    view = views[longest] if lengths[longest] > FRONT_VIEW_BIAS * lengths[0] else views[0]
+    points = np.array(list(skeleton.points.values()))
     places = np.column_stack([view.project(points), view.to_camera(points)[:, 2] * PIXELS_PER_METRE])
-    joints = dict(zip(made.points, places, strict=True))
-    joints["floor"] = np.append(view.project(made.points["pelvis"][None] * (1, 0, 1))[0], 0)
-    return ReferencePose(movement.title, movement.kind, view.project(made.keypoints()).astype(np.float32), joints)
+    joints = dict(zip(skeleton.points, places, strict=True))
+    joints["floor"] = np.append(view.project(skeleton.points["pelvis"][None] * (1, 0, 1))[0], 0)
+    keypoints = view.project(skeleton.keypoints()).astype(np.float32)
+    return ReferencePose(movement.title, movement.kind, keypoints, joints)
 
 
-def _camera(made: Skeleton, azimuth: float) -> Camera:
-    points = np.array(list(made.points.values()))
-    middle = (points.min(0) + points.max(0)) / 2
+def _camera(skeleton: Skeleton, azimuth: float) -> Camera:
+    points = np.array(list(skeleton.points.values()))
+    centre = (points.min(0) + points.max(0)) / 2
     return Camera.around(
-        middle,
+        centre,
         (0, 0),
         azimuth=azimuth,
         elevation=CAMERA_ELEVATION,
@@ -96,41 +102,38 @@ def _camera(made: Skeleton, azimuth: float) -> Camera:
     )
 
 
-def _projected_length(made: Skeleton, view: Camera) -> float:
-    """How long the limbs and the trunk are in the picture, in pixels: foreshortened ones tell little."""
+def _projected_length(skeleton: Skeleton, view: Camera) -> float:
+    """Return the total length of limbs and trunk in the view, in pixels: foreshortened limbs show little of a pose."""
     trunk = (("neck", "pelvis"), ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
-    ends = np.array([[made.points[start], made.points[end]] for start, end in (*LIMBS, *trunk)])
-    seen = view.project(ends.reshape(-1, 3)).reshape(-1, 2, 2)
-    return float(np.linalg.norm(seen[:, 0] - seen[:, 1], axis=1).sum())
+    ends = np.array([[skeleton.points[start], skeleton.points[end]] for start, end in (*LIMBS, *trunk)])
+    projected = view.project(ends.reshape(-1, 3)).reshape(-1, 2, 2)
+    return float(np.linalg.norm(projected[:, 0] - projected[:, 1], axis=1).sum())
 
 
 def render_figure(reference: ReferencePose) -> str:
-    """The pose as what is inside an SVG of `TILE_SIZE`×`TILE_SIZE`, far parts first.
+    """Return the pose as the content of an SVG of `TILE_SIZE`×`TILE_SIZE`, far parts first.
 
-    Classes say what to colour: `floor`, `edge` (around each part), `near` and `far` for strokes and `fill` for areas.
+    The page's style colours it by classes: `floor`, `edge` (around each part), `near` and `far` for strokes, and
+    `fill` for areas.
     """
     joints = {name: place[:2] for name, place in reference.joints.items()}
-    head = reference.joints["head"]
-    around = np.array([*joints.values(), head[:2] - 25, head[:2] + 25])
-    low, high = around.min(0), around.max(0)
+    depths = {name: float(place[2]) for name, place in reference.joints.items()}
+    head = joints["head"]
+    extent = np.array([*joints.values(), head - 25, head + 25])
+    low, high = extent.min(0), extent.max(0)
     scale = min(MAX_SCALE, MAX_FIGURE_SIZE / float((high - low).max()))
     at = {name: (place - (low + high) / 2) * scale + TILE_SIZE / 2 for name, place in joints.items()}
-    depth = {name: float(place[2]) for name, place in reference.joints.items()}
-    middle = depth["pelvis"]
-    parts = [(middle, _render_trunk(at, scale)), (depth["head"], _render_head(at, scale))]
+    pelvis = depths["pelvis"]
+    parts = [(pelvis, _render_trunk(at, scale)), (depths["head"], _render_head(at, scale))]
     for side in ("left", "right"):
-        for joint, names, width in (("elbow", ("shoulder", "elbow", "wrist", "hand"), 21), ("knee", LEG_JOINTS, 28)):
-            nearness = depth[f"{side}_{joint}"] * 0.8 + depth[f"{side}_{names[0]}"] * 0.2
+        for middle, names, width in (("elbow", ARM_JOINTS, 21), ("knee", LEG_JOINTS, 28)):
+            nearness = depths[f"{side}_{middle}"] * 0.8 + depths[f"{side}_{names[0]}"] * 0.2
             line = _path([at[f"{side}_{name}"] for name in names])
-            parts.append(
-                (nearness, _stroke(line, width * scale, "near" if nearness > middle - FAR_LIMB_DEPTH else "far"))
-            )
+            colour = "near" if nearness > pelvis - FAR_LIMB_DEPTH else "far"
+            parts.append((nearness, _stroke(line, width * scale, colour)))
     x, y = at["floor"]
     floor = f'<ellipse class="floor" cx="{x:.0f}" cy="{y + 1:.0f}" rx="{90 * scale:.0f}" ry="{12 * scale:.0f}"/>'
-    return floor + "".join(drawn for _, drawn in sorted(parts, key=lambda part: part[0]))
-
-
-LEG_JOINTS: Final = ("hip", "knee", "ankle", "toe")
+    return floor + "".join(part for _, part in sorted(parts, key=lambda part: part[0]))
 
 
 def _render_trunk(at: dict[str, Vector], scale: float) -> str:
@@ -143,15 +146,16 @@ def _render_head(at: dict[str, Vector], scale: float) -> str:
     neck = _stroke(_path([at["neck"], at["head"]]), 14 * scale, "near")
     x, y = at["head"]
     circles = (
-        f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
-        for name, radius in (("edge fill", 25 * scale + 0.4), ("near fill", 25 * scale - 1))
+        f'<circle class="{classes}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
+        for classes, radius in (("edge fill", 25 * scale + 0.4), ("near fill", 25 * scale - 1))
     )
     return neck + "".join(circles)
 
 
-def _stroke(line: str, width: float, name: str) -> str:
+def _stroke(line: str, width: float, classes: str) -> str:
+    """Return a path twice: first as a slightly wider edge, which sets it off from the parts behind it."""
     edge = f'<path class="edge" stroke-width="{width + 2.4:.1f}" d="{line}"/>'
-    return f'{edge}<path class="{name}" stroke-width="{width:.1f}" d="{line}"/>'
+    return f'{edge}<path class="{classes}" stroke-width="{width:.1f}" d="{line}"/>'
 
 
 def _path(points: list[Vector]) -> str:

@@ -1,4 +1,4 @@
-"""The page that a maker opens after a build: what is in the library, which poses it has, what was skipped and why."""
+"""report.html: what a library holds, which poses it covers, and what the build skipped and why."""
 
 from __future__ import annotations
 
@@ -23,37 +23,40 @@ from index.build.writer import LibraryWriter
 from index.library import Item
 from index.manifest import REPORT_FILE
 from index.pictures import PictureError
-from models.pose import EDGES, Floats
-from models.text import format_duration, printable
+from models.pose import EDGES, LEFT_SHOULDER, Floats
+from models.text import printable
 
 MAX_EXAMPLES: Final = 12
-"""Of each kind of reason that many skipped pictures are shown."""
+"""Maximum number of skipped photos shown for each kind of reason."""
 
 MAX_THUMBNAILS: Final = 200
-"""Of the library's pictures at most that many are on the contact sheet."""
+"""Maximum number of pictures on the contact sheet. With it the page stays small enough to send by mail."""
 
 ADVICE: Final = {
-    "no person": "Nobody was found in these. Somebody upside down, half hidden or very small is easily missed.",
-    "too small": "These pictures have too few pixels for a display: use the originals instead of thumbnails.",
-    "person too small": "The people in these are too small to be seen across a room: crop the pictures to them.",
-    "crowd": "A visitor would not know who of so many people is meant: crop the pictures to one or a few.",
-    "too few points": "Too little of a person is seen to tell a pose: take pictures with shoulders, arms and hips.",
-    "blurred": "Whoever these show is blurred, by movement or by the focus: a shorter exposure helps.",
-    "duplicate": "The very same picture is in the library already: nothing is lost, and nothing needs to be done.",
-    "near-duplicate": "Another picture of the same moment is in the library, and the larger of the two was kept.",
-    "taken down": "These were removed from this library, and stay away: a library of another name takes them.",
-    "other licence": "These have another licence than those asked for with --licence, or none that is known.",
-    "wrong size": "The labels were made for pictures of another size or shape: name the folder with the right ones.",
-    "video": "Videos in folders are left alone: name each as a source of its own.",
-    "not a video": "These hold no frames that can be read: see that they play, or convert them to MP4.",
-    "not a picture": "These are no pictures of a sort that is read here: save them as JPEG or PNG.",
-    "not a table": "These tables could not be read: see that they are CSV or JSON lines with the columns needed.",
-    "damaged": "These break off or hold nonsense: copy them again from where they came from.",
-    "cannot be read": "These could not be opened: see that they exist and that you may read them.",
-    "too large": "These are larger than the memory of a Raspberry Pi allows: save them smaller.",
-    "pose not changed": "In these frames somebody holds the pose of a frame that was kept.",
+    "no person": "No people were found. People who are upside down, half hidden or very small are easily missed.",
+    "too small": "These photos have too few pixels for a display: use the originals instead of thumbnails.",
+    "person too small": "The people are too small to be seen across a room: crop the photos.",
+    "crowd": "With so many people a visitor cannot tell whose pose is meant: crop the photos to one or a few people.",
+    "too few points": "Too little of each person is visible: choose photos that show shoulders, arms and hips.",
+    "blurred": "The people are blurred, by movement or poor focus: a shorter exposure helps.",
+    "duplicate": "The same photo occurs more than once. One copy is in the library, so there is nothing to do.",
+    "near-duplicate": "Another photo of the same moment is in the library. The larger of the two was kept.",
+    "taken down": "These were taken down from this library, and stay out. A library with another name accepts them.",
+    "other licence": "Their licence is unknown, or is not among those that --licence allows.",
+    "wrong size": "The labels belong to photos of another size or shape: name the folder with the original photos.",
+    "video": "Videos in folders are not read: name each video as a source.",
+    "not a video": "No frames could be read: check that the videos play, or convert them to MP4.",
+    "not a picture": "These are not images that can be read: save them as JPEG or PNG.",
+    "not a row": "These rows of a table could not be read: correct them.",
+    "unknown column": "These columns are not known, and their values were not used: check how they are spelled.",
+    "no picture": "These rows name no picture, so they were not used.",
+    "not a table": "These tables could not be read: check that they are CSV or JSON Lines with the columns needed.",
+    "damaged": "These files are incomplete or corrupted: copy them again from the original.",
+    "cannot be read": "These files could not be opened: check that they exist and that you are allowed to read them.",
+    "too large": "These photos are too large for the memory of a Raspberry Pi: save them at a smaller size.",
+    "pose not changed": "In these frames the person still holds the pose of a frame that was kept.",
 }
-"""What a kind of reason means, and what to do about it."""
+"""What each kind of reason means, and what to do about it."""
 
 STYLE: Final = """
 :root { color-scheme: light dark; --ground: #fbfaf7; --ink: #24221e; --soft: #6a655c; --line: #dedad1; --pose: #ffd84d }
@@ -102,11 +105,11 @@ p { max-width: 46rem; margin: .4rem 0 }
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFacts:
-    """What a build made: `people` in `picture_count`, of whom `indexed` can be found, from `scanned` photos and frames.
+    """The facts at the top of the page.
 
-    `sources` are names for people to read; `models` (name, sha256) of what found the people, none where all were
-    labelled. How long it took (`seconds`, by how many `workers`, `resumed` of them looked at before by a build that was
-    stopped) is told where it is given; without it a build gives the same page each time.
+    `people` in `pictures` pictures, `indexed` of whom can be found; `scanned` counts the photos and frames they are
+    from, 0 for a library that was changed and not built. `sources` are names for display. `models` are the name and
+    sha256 of each estimator that found the people, empty where all were labelled.
     """
 
     people: int
@@ -115,20 +118,17 @@ class ReportFacts:
     scanned: int
     sources: Sequence[str] = ()
     models: Sequence[tuple[str, str]] = ()
-    seconds: float = 0.0
-    workers: int = 1
-    resumed: int = 0
 
 
 @dataclass(slots=True)
 class SkipSummary:
-    """How many were skipped for one kind of reason, and the first of them."""
+    """How many photos were skipped for one kind of reason, and the first of them."""
 
     count: int = 0
     examples: list[Skipped] = field(default_factory=list)
 
     def add(self, skipped: Skipped) -> None:
-        """Counts one more, and keeps it while there is room."""
+        """Count one more, and keep it if there are fewer than `MAX_EXAMPLES`."""
         self.count += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(skipped)
@@ -146,17 +146,18 @@ class Thumbnail:
 
 
 def contact_sheet(items: Iterable[Item], keypoints: Floats, picture_count: int) -> list[Thumbnail]:
-    """Thumbnails of at most `MAX_THUMBNAILS` of a library's pictures, evenly over it.
+    """Return thumbnails of at most `MAX_THUMBNAILS` of a library's pictures, spread evenly over it.
 
-    `items` in the library's order, `keypoints` N×17×3, `picture_count` how many different ones there are. A picture that
-    cannot be read is left out.
+    `items` are in the library's order, `keypoints` are N×17×3, and `picture_count` is the number of different pictures.
+    Pictures that cannot be read are skipped.
     """
     count = min(picture_count, MAX_THUMBNAILS)
-    wanted = {number * picture_count // count for number in range(count)}
+    places = {number * picture_count // count for number in range(count)}
     with_pictures = groupby((item for item in items if item.picture is not None), lambda item: item.picture)
-    chosen = [list(people) for number, (_, people) in enumerate(with_pictures) if number in wanted]
-    with ThreadPoolExecutor() as threads:  # decoding lets go of the interpreter's lock
-        return [one for made in threads.map(lambda people: _make_thumbnails(people, keypoints), chosen) for one in made]
+    chosen = [list(people) for place, (_, people) in enumerate(with_pictures) if place in places]
+    with ThreadPoolExecutor() as threads:  # decoding releases the interpreter's lock
+        thumbnails = threads.map(lambda people: _make_thumbnail(people, keypoints), chosen)
+        return [thumbnail for thumbnail in thumbnails if thumbnail is not None]
 
 
 def write_report(
@@ -168,9 +169,10 @@ def write_report(
     sources: Sequence[Path] = (),
     skipped: Mapping[str, SkipSummary] | None = None,
 ) -> None:
-    """Puts the page into a library in the making, all of whose people, in `picture_count` pictures, the writer has.
+    """Add the page to a library that is being written, once all its people, in `picture_count` pictures, are added.
 
-    It tells of the library, not of how it came about, and so is the same each time. The rest is as in `ReportFacts`.
+    The page describes the library, not the build, so the same photos give the same page. `scanned`, `models` and
+    `sources` are as in `ReportFacts`; `skipped` is by kind of reason.
     """
     keypoints = writer.keypoints()
     facts = ReportFacts(
@@ -182,18 +184,18 @@ def write_report(
         models=models,
     )
     sheet = contact_sheet(writer.items(), keypoints, picture_count)
-    html = render_report(
-        printable(writer.out.name), facts, sheet, render_coverage(measure_coverage(keypoints)), skipped or {}
-    )
+    coverage_html = render_coverage(measure_coverage(keypoints))
+    html = render_report(printable(writer.out.name), facts, sheet, coverage_html, skipped or {})
     writer.write_page(REPORT_FILE, html)
 
 
 def render_report(
     title: str, facts: ReportFacts, sheet: Sequence[Thumbnail], coverage_html: str, skipped: Mapping[str, SkipSummary]
 ) -> str:
-    """The report as one HTML page that needs nothing else: no other file, no network, no script.
+    """Return the report as one HTML page, which needs no other file, no network and no script.
 
-    `sheet` is `contact_sheet`'s, `coverage_html` is `index.build.coverage.render_coverage`'s, `skipped` by kind.
+    `sheet` is from `contact_sheet`, `coverage_html` from `index.build.coverage.render_coverage`; `skipped` is by kind
+    of reason.
     """
     name = _escape_line(title)
     return (
@@ -202,115 +204,107 @@ def render_report(
         "style-src 'unsafe-inline'\">\n"
         f'<meta name="viewport" content="width=device-width">\n<title>{name}</title>\n'
         f"<style>{STYLE}{COVERAGE_STYLE}</style>\n<h1>{name}</h1>\n{_render_facts(facts)}"
-        f"{_render_sheet(sheet, facts.pictures)}<h2>Poses</h2>\n{coverage_html}{_render_skipped(facts.scanned, skipped)}</html>\n"
+        f"{_render_sheet(sheet, facts.pictures)}<h2>Poses</h2>\n{coverage_html}"
+        f"{_render_skipped(facts.scanned, skipped)}</html>\n"
     )
 
 
-def _make_thumbnails(people: Sequence[Item], keypoints: Floats) -> list[Thumbnail]:
+def _make_thumbnail(people: Sequence[Item], keypoints: Floats) -> Thumbnail | None:
+    """Return the thumbnail of the picture that these people are in; None when the picture cannot be read."""
     file = people[0].picture
     assert file is not None
     try:
         small = pictures.load_picture(file, pictures.THUMBNAIL_SIZE).image
     except PictureError:
-        return []
+        return None
     height, width = small.shape[:2]
     points = np.array([keypoints[item.number] for item in people], np.float32)
     points[:, :, :2] *= np.array([width / people[0].width, height / people[0].height], np.float32)
-    return [Thumbnail(pictures.make_thumbnail(small), width, height, points, people[0].title or "")]
+    return Thumbnail(pictures.make_thumbnail(small), width, height, points, people[0].title or "")
 
 
 def _render_facts(facts: ReportFacts) -> str:
-    numbers = {
-        "pictures": f"{facts.pictures:,}",
-        "people": f"{facts.people:,}",
-        "of them can be found": f"{facts.indexed:,}",
-        "looked at": f"{facts.scanned:,}",
-        "taken": format_duration(facts.seconds),
-    }
-    if not facts.pictures:
-        del numbers["pictures"]
-    if not facts.seconds:
-        del numbers["taken"]
-    if not facts.scanned:
-        del numbers["looked at"]
-    tiles = "".join(f"<div><dt>{name}</dt><dd>{number}</dd></div>" for name, number in numbers.items())
-    said = []
-    new = facts.scanned - facts.resumed
-    if facts.seconds > 0 and new > 0:
-        processes = f" by {facts.workers} processes" if facts.workers > 1 else ""
-        said.append(f"{new / facts.seconds:,.1f} a second were looked at{processes}.")
-    if facts.resumed:
-        said.append(f"{facts.resumed:,} had been looked at before, by a build that was stopped.")
-    if facts.models:
-        said.append("The people were found by " + ", ".join(_escape_line(name) for name, _ in facts.models) + ".")
+    numbers = {"people": facts.people, "of them can be found": facts.indexed}
+    if facts.pictures:
+        numbers = {"pictures": facts.pictures, **numbers}
+    if facts.scanned:
+        numbers["photos and frames scanned"] = facts.scanned
+    tiles = "".join(f"<div><dt>{name}</dt><dd>{number:,}</dd></div>" for name, number in numbers.items())
+    sentences = []
     if facts.sources:
-        said.append("The pictures came from " + ", ".join(_escape_line(source) for source in facts.sources) + ".")
-    return f'<dl class="facts">{tiles}</dl>\n<p class="soft">{" ".join(said)}</p>\n'
+        sentences.append("Sources: " + ", ".join(map(_escape_line, facts.sources)) + ".")
+    if facts.models:
+        names = ", ".join(_escape_line(name) for name, _ in facts.models)
+        sentences.append(f"The people were found by {names}.")
+    return f'<dl class="facts">{tiles}</dl>\n<p class="soft">{" ".join(sentences)}</p>\n'
 
 
-def _render_sheet(sheet: Sequence[Thumbnail], of: int) -> str:
+def _render_sheet(sheet: Sequence[Thumbnail], picture_count: int) -> str:
     if not sheet:
         return ""
-    said = f"{len(sheet):,} of {of:,}, evenly over the library." if len(sheet) < of else "All of them."
+    selection = f"{len(sheet):,} of {picture_count:,} pictures, spread evenly over the library."
+    caption = selection if len(sheet) < picture_count else "All pictures in the library."
     tiles = "".join(map(_render_tile, sheet))
     return (
-        f'<h2>Pictures</h2>\n<p class="soft">{said}</p>\n<input type="checkbox" id="bare"> '
-        f'<label for="bare">without the poses</label>\n<ul class="sheet">\n{tiles}</ul>\n'
+        f'<h2>Pictures</h2>\n<p class="soft">{caption}</p>\n<input type="checkbox" id="bare"> '
+        f'<label for="bare">hide the poses</label>\n<ul class="sheet">\n{tiles}</ul>\n'
     )
 
 
-def _render_tile(one: Thumbnail) -> str:
-    lines = "".join(map(_skeleton_path, one.people))
-    title = _escape_line(one.title)
+def _render_tile(thumbnail: Thumbnail) -> str:
+    width, height, title = thumbnail.width, thumbnail.height, _escape_line(thumbnail.title)
+    lines = "".join(map(_skeleton_path, thumbnail.people))
     return (
-        f'<li style="--ratio:{one.width / one.height:.3f}"><img alt="{title}" src="{_data_url(one.jpeg)}">'
-        f'<svg viewBox="0 0 {one.width} {one.height}" preserveAspectRatio="xMidYMid slice"><title>{title}</title>'
+        f'<li style="--ratio:{width / height:.3f}"><img alt="{title}" src="{_data_url(thumbnail.jpeg)}">'
+        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="xMidYMid slice"><title>{title}</title>'
         f'<path class="under" d="{lines}"/><path d="{lines}"/></svg></li>\n'
     )
 
 
 def _skeleton_path(person: Floats) -> str:
-    """A path along the edges of which both ends are seen; without those of the face, which would be a blot."""
+    """Return an SVG path along the edges with both ends seen, without the face's: at this size they would be a blot."""
     points = person[:, :2].round().astype(int).tolist()
     return "".join(
         f"M{points[a][0]} {points[a][1]}L{points[b][0]} {points[b][1]}"
         for a, b in EDGES
-        if a >= 5 and person[a, 2] > 0 and person[b, 2] > 0
+        if a >= LEFT_SHOULDER and person[a, 2] > 0 and person[b, 2] > 0
     )
 
 
-def _render_skipped(looked_at: int, skipped: Mapping[str, SkipSummary]) -> str:
-    total = sum(one.count for one in skipped.values())
-    if not looked_at and not total:  # a library that was changed, not built
+def _render_skipped(scanned: int, skipped: Mapping[str, SkipSummary]) -> str:
+    total = sum(summary.count for summary in skipped.values())
+    if not scanned and not total:  # a library that was changed, not built
         return ""
     if not total:
         return '<h2>Skipped</h2>\n<p class="soft">Nothing was skipped.</p>\n'
-    order = sorted(skipped.items(), key=lambda one: -one[1].count)
-    parts = [max(looked_at - total, 0), *(one.count for _, one in order)]
-    names = ["used", *(kind for kind, _ in order)]
+    by_count = sorted(skipped.items(), key=lambda entry: -entry[1].count)
     bar = "".join(
-        f'<i style="flex:{part}" title="{_escape_line(name)}: {part:,}"></i>'
-        for name, part in zip(names, parts, strict=True)
+        f'<i style="flex:{count}" title="{_escape_line(name)}: {count:,}"></i>'
+        for name, count in [
+            ("used", max(scanned - total, 0)),
+            *((kind, summary.count) for kind, summary in by_count),
+        ]
     )
-    said = f"{total:,} of {max(looked_at, total):,} looked at gave nothing to the library."
-    kinds = "".join(_render_kind(kind, one) for kind, one in order)
-    return f'<h2>Skipped</h2>\n<p class="soft">{said}</p>\n<div class="bar">{bar}</div>\n{kinds}'
+    caption = f"{total:,} of {max(scanned, total):,} photos and frames were skipped, for these reasons:"
+    kinds = "".join(_render_kind(kind, summary) for kind, summary in by_count)
+    return f'<h2>Skipped</h2>\n<p class="soft">{caption}</p>\n<div class="bar">{bar}</div>\n{kinds}'
 
 
-def _render_kind(kind: str, examples: SkipSummary) -> str:
-    tiles = "".join(map(_render_example, examples.examples[:MAX_EXAMPLES]))
-    more = examples.count - len(examples.examples)
+def _render_kind(kind: str, summary: SkipSummary) -> str:
+    tiles = "".join(map(_render_example, summary.examples[:MAX_EXAMPLES]))
+    more = summary.count - len(summary.examples)
     rest = f"<li>and {more:,} more</li>" if more > 0 else ""
-    heading = f"{_escape_line(kind[:1].upper() + kind[1:])} <small>{examples.count:,}</small>"
+    heading = f"{_escape_line(kind[:1].upper() + kind[1:])} <small>{summary.count:,}</small>"
     advice = f"<p>{ADVICE[kind]}</p>\n" if kind in ADVICE else ""
     return f'<h3>{heading}</h3>\n{advice}<ul class="skipped">\n{tiles}{rest}</ul>\n'
 
 
-def _render_example(one: Skipped) -> str:
-    name, reason = _escape_line(os.path.basename(one.name.rstrip("/")) or one.name), _escape_line(one.reason)
-    if one.thumbnail is None:
+def _render_example(skipped: Skipped) -> str:
+    name = _escape_line(os.path.basename(skipped.name.rstrip("/")) or skipped.name)
+    reason = _escape_line(skipped.reason)
+    if skipped.thumbnail is None:
         return f'<li class="wide">{reason}</li>\n'
-    return f'<li title="{reason}"><img alt="" src="{_data_url(one.thumbnail)}">{name}</li>\n'
+    return f'<li title="{reason}"><img alt="" src="{_data_url(skipped.thumbnail)}">{name}</li>\n'
 
 
 def _data_url(jpeg: bytes) -> str:
@@ -318,5 +312,5 @@ def _data_url(jpeg: bytes) -> str:
 
 
 def _escape_line(text: str) -> str:
-    """Text from anywhere as it is shown in a page, in one line."""
+    """Return any text as HTML in one line, without unprintable characters."""
     return escape(pictures.clean_text(text) or "")

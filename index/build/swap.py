@@ -1,4 +1,4 @@
-"""Puts a new library in the old one's place: at no moment, power cuts among them, is there none or half of one."""
+"""Swapping libraries: a new library replaces the old one in one step, so a power cut leaves one of them whole."""
 
 from __future__ import annotations
 
@@ -8,59 +8,67 @@ import fcntl
 import os
 import shutil
 from pathlib import Path
+from typing import Final
 
 from index.errors import LibraryError
 from index.library import backup_folder
 from index.manifest import ITEMS_FILE, LIBRARY_ENTRY_PATTERN, PICTURE_NAME_PATTERN, PICTURES_FOLDER, listed_files
 from models.text import printable
 
+AT_FDCWD: Final = -100
+"""Stands for the working folder, to which paths are relative (fcntl.h)."""
+
+RENAME_EXCHANGE: Final = 2
+"""The flag of renameat2(2) that exchanges two names."""
+
 
 def check_replaceable(out: Path) -> None:
-    """Only a library or an empty folder gives way: nobody's photos are lost by a slip in the command.
+    """Check that `out` is missing, empty or a library, so that a mistyped command deletes no photos.
 
-    A library is what has a manifest, of whatever version, or where that is damaged the rest. Raises LibraryError.
+    A folder is a library if it has a library's manifest, of any version, or without one only a library's other files.
+    Raises LibraryError.
     """
     if not os.path.lexists(out):
         return
     if not out.is_dir():
         raise LibraryError(f"{printable(out)} is a file: name a folder for the library.")
-    names, claimed = set(os.listdir(out)), listed_files(out)
-    strays = {name for name in names if not LIBRARY_ENTRY_PATTERN.fullmatch(name)} - (claimed or set())
+    names, listed = set(os.listdir(out)), listed_files(out)
+    strays = {name for name in names if not LIBRARY_ENTRY_PATTERN.fullmatch(name)} - (listed or set())
     if (out / PICTURES_FOLDER).is_dir():
         strays |= {
             f"{PICTURES_FOLDER}/{name}"
             for name in os.listdir(out / PICTURES_FOLDER)
             if not PICTURE_NAME_PATTERN.fullmatch(name)
         }
-    if (
-        names
-        and claimed is None
-        and (strays or not any(name == ITEMS_FILE or name.endswith(".annoy") for name in names))
-    ):
+    # Files such as manifest.json or report.html alone prove nothing: other programs use these names too.
+    has_library_files = any(name == ITEMS_FILE or name.endswith(".annoy") for name in names)
+    if names and listed is None and (strays or not has_library_files):
         raise LibraryError(
-            f"{printable(out)} holds {printable(min(strays or names))}, so it is no library and is not replaced: "
+            f"{printable(out)} holds {printable(min(strays or names))}, so it is not a library and is not replaced: "
             "name a new folder."
         )
     if strays:
         raise LibraryError(
-            f"{printable(out)} holds {printable(min(strays))} beside a library, which would be lost: move it elsewhere."
+            f"{printable(out)} is a library but also holds {printable(min(strays))}, which would be lost: "
+            "move it elsewhere."
         )
 
 
 def lock_folder(folder: Path) -> int:
-    """An empty folder locked for this process, and the descriptor that locks it. Raises LibraryError when it is taken.
+    """Create or empty a folder and lock it for this process. Returns the descriptor that holds the lock.
 
-    What a build that was killed has left there is removed: its lock went with it.
+    A killed build leaves files behind but no lock, so its files are removed. Raises LibraryError when another process
+    holds the lock.
     """
     folder.mkdir(exist_ok=True)
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for left in folder.iterdir():
-            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        for entry in folder.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     except BlockingIOError as error:
         os.close(lock)
-        raise LibraryError(f"Another build is writing {printable(folder)}: wait for it, or stop it.") from error
+        raise LibraryError(f"Another build is writing {printable(folder)}: wait for it or stop it.") from error
     except BaseException:
         os.close(lock)
         raise
@@ -68,18 +76,18 @@ def lock_folder(folder: Path) -> int:
 
 
 def sync_to_disk(folder: Path) -> None:
-    """Brings all to the disk: everything at once, then each file, which is quick by then and tells of errors."""
-    os.sync()
-    for place, _, names in os.walk(folder):
+    """Write all files of a folder to the disk. Raises OSError when the disk fails."""
+    os.sync()  # writes everything at once; then fsync is quick, and reports errors
+    for directory, _, names in os.walk(folder):
         for name in [*names, "."]:
-            _fsync(Path(place) / name)
+            _fsync(Path(directory) / name)
 
 
 def swap_library(new: Path, out: Path) -> None:
-    """Puts the new library in the old one's place by one rename, so that at no moment there is none.
+    """Replace the library at `out` by the new one in one step.
 
-    Linux exchanges two names at once on its own file systems. Where it cannot (FAT, some network file systems) the
-    old one is set aside first; a power cut between the two renames leaves it there, where `whereabouts` finds it.
+    Linux can exchange two names at once on its own file systems. On others (FAT, some network file systems) the old
+    library is renamed first. A power cut between the two renames leaves it there, where `current_folder` finds it.
     """
     old = new
     if not os.path.lexists(out):
@@ -92,22 +100,21 @@ def swap_library(new: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Lets two folders change names (renameat2(2) with RENAME_EXCHANGE); False where that is not known."""
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange the names of two folders (renameat2(2) with RENAME_EXCHANGE); False where that is not supported."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         return False
-    at_working_folder, exchange = -100, 2
-    if renameat2(at_working_folder, os.fsencode(one), at_working_folder, os.fsencode(other), exchange) == 0:
+    if renameat2(AT_FDCWD, os.fsencode(first), AT_FDCWD, os.fsencode(second), RENAME_EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
     if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV):
         return False
-    raise OSError(code, os.strerror(code), str(other))
+    raise OSError(code, os.strerror(code), str(second))
 
 
 def recover_interrupted_swap(out: Path) -> None:
-    """Clears up after a power cut in the midst of a swap by two renames."""
+    """Complete or undo a swap by two renames that a power cut interrupted."""
     if backup_folder(out).is_dir():
         if out.exists():
             shutil.rmtree(backup_folder(out), ignore_errors=True)
@@ -115,8 +122,8 @@ def recover_interrupted_swap(out: Path) -> None:
             os.rename(backup_folder(out), out)
 
 
-def _fsync(name: Path) -> None:
-    descriptor = os.open(name, os.O_RDONLY)
+def _fsync(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -595,7 +595,7 @@ def test_whoever_has_the_old_library_open_can_tell_that_it_was_replaced(library)
 
 
 def test_where_names_cannot_be_exchanged_two_renames_do(library, monkeypatch):
-    monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(swap, "_exchange", lambda first, second: False)
     write_library(items(10), library)
     assert verify_library(library).items == 10
     assert [file.name for file in library.parent.iterdir()] == ["library"]
@@ -670,11 +670,11 @@ def test_two_builds_of_one_library_do_not_meet(tmp_path):
 def test_a_folder_that_is_no_library_is_not_replaced(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "grandmother.jpg").write_bytes(b"dear")
-    with pytest.raises(LibraryError, match=r"grandmother\.jpg, so it is no library"):
+    with pytest.raises(LibraryError, match=r"grandmother\.jpg, so it is not a library"):
         write_library(items(1), tmp_path / "photos")
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / MANIFEST_FILE).write_text('{"name": "an app"}')
-    with pytest.raises(LibraryError, match="no library"):
+    with pytest.raises(LibraryError, match="not a library"):
         write_library(items(1), tmp_path / "web")
     with pytest.raises(LibraryError, match="is a file"):
         write_library(items(1), tmp_path / "photos" / "grandmother.jpg")
@@ -687,7 +687,7 @@ def test_a_folder_with_names_like_ours_is_not_replaced(tmp_path, names, folder):
     (tmp_path / "mine" / folder).mkdir(parents=True)
     for name in names:
         (tmp_path / "mine" / name).write_text("mine")
-    with pytest.raises(LibraryError, match="so it is no library and is not replaced"):
+    with pytest.raises(LibraryError, match="so it is not a library and is not replaced"):
         write_library(items(1), tmp_path / "mine")
     assert all((tmp_path / "mine" / name).read_text() == "mine" for name in names)
 

@@ -1,8 +1,12 @@
-"""Which poses a library covers."""
+"""Coverage: which poses a library has, and their drawings."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import get_args
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from index.agreement import agreement
@@ -16,127 +20,119 @@ from index.build.coverage import (
     measure_coverage,
     render_coverage,
 )
-from index.build.reference import reference_poses
+from index.build.reference import ReferencePose, reference_poses
 from models.figures.movement import Kind
-from models.pose import MIRROR_ORDER
+from models.pose import MIRROR_ORDER, Floats
 from tests.support.sample_poses import sample_people
 
 WEIGHTS = np.zeros(17, np.float32)
 WEIGHTS[BODY] = 1
 
+MIRROR = np.array([-1, 1, 1], np.float32)
+
+
+def people_in(poses: tuple[ReferencePose, ...]) -> Floats:
+    return np.array([np.column_stack([pose.keypoints, np.ones(17)]) for pose in poses], np.float32)
+
 
 @pytest.fixture(scope="module")
-def library():
-    """Made-up people, and some in each tenth reference pose, some of whose points are hidden."""
-    made = sample_people(300, seed=3)
-    posed = np.array([np.column_stack([one.keypoints, np.ones(17)]) for one in reference_poses()[::10]], np.float32)
-    posed = np.repeat(posed, 3, 0)
+def library() -> Floats:
+    """Random people, and three in every tenth reference pose, some with hidden key points."""
+    posed = np.repeat(people_in(reference_poses()[::10]), 3, 0)
     posed[:, :, :2] += np.random.default_rng(1).normal(0, 8, posed[:, :, :2].shape)
     posed[1::3, [0, 9]] = 0
-    return np.concatenate([made, posed])
+    return np.concatenate([sample_people(300, seed=3), posed])
 
 
-def counts(keypoints) -> list[int]:
-    return [one.people for one in measure_coverage(keypoints).poses]
+def counts(keypoints: Floats) -> list[int]:
+    return [pose.people for pose in measure_coverage(keypoints).poses]
 
 
-def test_every_pose_counts_whoever_agrees_with_it_or_its_mirror_image(library):
-    covered = measure_coverage(library)
-    swapped = library[:, MIRROR_ORDER] * np.array([-1, 1, 1], np.float32)
-    for one in covered.poses[::7]:
-        found = np.maximum(
-            *(
-                agreement(one.reference.keypoints, WEIGHTS, each[:, :, :2], each[:, :, 2] > 0)
-                for each in (library, swapped)
-            )
+def test_counts_people_who_match_straight_or_mirrored(library: Floats) -> None:
+    mirrored = library[:, MIRROR_ORDER] * MIRROR
+    for pose in measure_coverage(library).poses[::7]:
+        query = pose.reference.keypoints
+        agreements = np.maximum(
+            *(agreement(query, WEIGHTS, people[:, :, :2], people[:, :, 2] > 0) for people in (library, mirrored))
         )
-        assert one.people == (found >= MIN_AGREEMENT).sum()
-        assert one.best_agreement == pytest.approx(found.max(), abs=1e-3) or found.max() < MIN_AGREEMENT
+        assert pose.people == (agreements >= MIN_AGREEMENT).sum()
+        best = agreements.max()
+        assert pose.best_agreement == pytest.approx(best, abs=1e-3) or best < MIN_AGREEMENT
 
 
-def test_each_reference_pose_is_covered_by_itself():
-    alone = np.array([np.column_stack([one.keypoints, np.ones(17)]) for one in reference_poses()], np.float32)
-    assert all(one.people >= 1 and one.best_agreement > 0.999 for one in measure_coverage(alone).poses)
+def test_each_reference_pose_covers_itself() -> None:
+    poses = measure_coverage(people_in(reference_poses())).poses
+    assert all(pose.people >= 1 and pose.best_agreement > 0.999 for pose in poses)
 
 
-def test_a_library_and_its_mirror_image_are_covered_alike(library):
-    swapped = library[:, MIRROR_ORDER] * np.array([-1, 1, 1], np.float32) + np.array([640, 0, 0], np.float32)
-    assert counts(swapped) == counts(library)
+def test_a_mirrored_library_has_the_same_coverage(library: Floats) -> None:
+    mirrored = library[:, MIRROR_ORDER] * MIRROR + np.array([640, 0, 0], np.float32)
+    assert counts(mirrored) == counts(library)
 
 
-def test_coverage_is_blind_to_place_and_size(library):
+def test_place_and_size_do_not_change_coverage(library: Floats) -> None:
     assert counts(library * np.array([3, 3, 1], np.float32) + np.array([90, -40, 0], np.float32)) == counts(library)
 
 
-def test_coverage_in_parts_is_the_whole_s(library, monkeypatch):
-    whole = measure_coverage(library)
+def test_batches_do_not_change_coverage(library: Floats, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = measure_coverage(library)
     monkeypatch.setattr("index.build.coverage.BATCH_SIZE", 170)
-    parts = measure_coverage(library)
-    assert [one.people for one in parts.poses] == [one.people for one in whole.poses]
-    assert (parts.full_body, parts.upper_body) == (whole.full_body, whole.upper_body)
+    in_batches = measure_coverage(library)
+    assert [pose.people for pose in in_batches.poses] == [pose.people for pose in at_once.poses]
+    assert (in_batches.full_body, in_batches.upper_body) == (at_once.full_body, at_once.upper_body)
 
 
-def test_of_very_many_people_some_count_for_all(library, monkeypatch):
-    everybody = measure_coverage(np.repeat(library, 3, 0))
+def test_samples_a_very_large_library(library: Floats, monkeypatch: pytest.MonkeyPatch) -> None:
+    tripled = np.repeat(library, 3, 0)
+    exact = measure_coverage(tripled)
     monkeypatch.setattr("index.build.coverage.MAX_SAMPLE", len(library))
-    sampled = measure_coverage(np.repeat(library, 3, 0))
-    assert [one.people for one in sampled.poses] == [one.people for one in everybody.poses]
-    assert (sampled.people, sampled.full_body, sampled.upper_body) == (
-        everybody.people,
-        everybody.full_body,
-        everybody.upper_body,
-    )
+    sampled = measure_coverage(tripled)
+    assert [pose.people for pose in sampled.poses] == [pose.people for pose in exact.poses]
+    assert (sampled.people, sampled.full_body, sampled.upper_body) == (exact.people, exact.full_body, exact.upper_body)
 
 
-def test_people_are_told_by_how_much_of_them_is_seen():
-    shown = np.repeat(sample_people(1), 4, 0)
-    shown[1, 13:] = 0
-    shown[2, 15:] = 0
-    shown[3] = 0
-    covered = measure_coverage(shown)
-    assert (covered.people, covered.full_body, covered.upper_body) == (4, 1, 1)
+def test_counts_full_and_upper_bodies() -> None:
+    people = np.repeat(sample_people(1), 4, 0)
+    people[1, 13:] = 0
+    people[2, 15:] = 0
+    people[3] = 0
+    coverage = measure_coverage(people)
+    assert (coverage.people, coverage.full_body, coverage.upper_body) == (4, 1, 1)
 
 
 @pytest.mark.parametrize("keypoints", [np.zeros((0, 17, 3)), np.zeros((3, 17, 3)), np.ones((2, 17, 3))])
-def test_nobody_who_shows_a_pose_covers_none(keypoints):
-    covered = measure_coverage(keypoints.astype(np.float32))
-    assert not any(one.people for one in covered.poses)
-    assert "there is nobody yet" in render_coverage(covered)
+def test_people_without_a_pose_cover_nothing(keypoints: npt.NDArray[np.float64]) -> None:
+    coverage = measure_coverage(keypoints.astype(np.float32))
+    assert not any(pose.people for pose in coverage.poses)
+    assert "Nobody matches" in render_coverage(coverage)
 
 
-def test_every_kind_of_movement_has_a_heading():
-    assert {one.kind for one in reference_poses()} == set(KIND_HEADINGS) == set(Kind.__args__)
+def test_every_kind_of_movement_has_a_heading() -> None:
+    assert {pose.kind for pose in reference_poses()} == set(KIND_HEADINGS) == set(get_args(Kind))
 
 
-def test_levels_go_from_nobody_to_the_richest():
-    one = reference_poses()[0]
-    assert [
-        PoseCoverage(one, count, 0).level
-        for count in (0, LEVEL_THRESHOLDS[0], LEVEL_THRESHOLDS[1] - 1, LEVEL_THRESHOLDS[-1], 10**6)
-    ] == [
-        0,
-        1,
-        1,
-        5,
-        5,
-    ]
+@pytest.mark.parametrize(
+    ("people", "level"),
+    [(0, 0), (LEVEL_THRESHOLDS[0], 1), (LEVEL_THRESHOLDS[1] - 1, 1), (LEVEL_THRESHOLDS[-1], 5), (10**6, 5)],
+)
+def test_levels_rise_from_nobody_to_the_richest(people: int, level: int) -> None:
+    assert PoseCoverage(reference_poses()[0], people, 0).level == level
 
 
-def test_a_drawing_names_each_pose_escaped_and_lies_within_its_tile():
-    pose = reference_poses()[0]
-    odd = type(pose)("<b>&", pose.kind, pose.keypoints, pose.joints)
-    drawn = render_coverage(Coverage(1, 1, 0, (PoseCoverage(odd, 1, 0.9),)))
-    assert "&lt;b&gt;&amp;" in drawn
-    assert "<b>" not in drawn
-    for one in reference_poses():
-        places = np.array(
-            [
-                float(number)
-                for number in " ".join(paths(render_coverage(Coverage(0, 0, 0, (PoseCoverage(one, 0, 0),))))).split()
-            ]
-        )
-        assert 0 <= places.min() <= places.max() <= 100, one.title
+def test_escapes_titles_in_drawings() -> None:
+    pose = replace(reference_poses()[0], title="<b>&")
+    html = render_coverage(Coverage(1, 1, 0, (PoseCoverage(pose, 1, 0.9),)))
+    assert "&lt;b&gt;&amp;" in html
+    assert "<b>" not in html
 
 
-def paths(drawn: str) -> list[str]:
-    return [part.partition('"')[0].translate(str.maketrans("MLZ", "   ")) for part in drawn.split(' d="')[1:]]
+def test_drawings_fit_into_their_tiles() -> None:
+    for pose in reference_poses():
+        html = render_coverage(Coverage(0, 0, 0, (PoseCoverage(pose, 0, 0),)))
+        coordinates = np.array([float(number) for number in " ".join(paths(html)).split()])
+        assert 0 <= coordinates.min() <= coordinates.max() <= 100, pose.title
+
+
+def paths(html: str) -> list[str]:
+    """The coordinates in the SVG paths of a page."""
+    return [part.partition('"')[0].translate(str.maketrans("MLZ", "   ")) for part in html.split(' d="')[1:]]

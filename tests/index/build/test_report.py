@@ -1,4 +1,4 @@
-"""The page that a build leaves."""
+"""The report page: what it shows of a library, and that it is one safe file."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ NASTY = "</style><script>alert(1)</script>\"'&\ud800\x00\u202e.jpg"
 FACTS = ReportFacts(people=3, indexed=2, pictures=2, scanned=9, sources=("Photos",), models=(("posenet", "0"),))
 
 
-def jpeg(width: int = 160, height: int = 120) -> bytes:
-    made = io.BytesIO()
-    Pillow.new("RGB", (width, height), "teal").save(made, "JPEG")
-    return made.getvalue()
+def make_jpeg(width: int = 160, height: int = 120) -> bytes:
+    buffer = io.BytesIO()
+    Pillow.new("RGB", (width, height), "teal").save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
-def made(count: int, kind: str = "blurred", name: str = "a.jpg", thumbnail: bytes | None = None) -> SkipSummary:
-    examples = SkipSummary()
+def make_summary(count: int, kind: str = "blurred", name: str = "a.jpg", thumbnail: bytes | None = None) -> SkipSummary:
+    summary = SkipSummary()
     for _ in range(count):
-        examples.add(Skipped(name, kind, f"{name}: so it is.", thumbnail))
-    return examples
+        summary.add(Skipped(name, kind, f"{name}: for a reason.", thumbnail))
+    return summary
+
+
+def make_item(number: int, picture: Path | None, title: str) -> Item:
+    return Item(number, picture, 320, 240, (0, 0, 1, 1), title, None, None, None, None)
 
 
 class Page(HTMLParser):
@@ -44,26 +48,26 @@ class Page(HTMLParser):
         html.encode("utf-8")
         self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
 
 
 @pytest.fixture
-def items(tmp_path) -> list[Item]:
-    """Two people in each of some hundred pictures, the third of which is damaged."""
-    found = []
+def items(tmp_path: Path) -> list[Item]:
+    """Two people in each of some hundred pictures. The fourth picture is damaged."""
+    items = []
     for number in range(2 * (MAX_THUMBNAILS + 50)):
         file = tmp_path / f"{number // 2}.jpg"
         if not number % 2:
-            file.write_bytes(b"" if number == 6 else jpeg(320, 240))
-        found.append(Item(number, file, 320, 240, (0, 0, 1, 1), f"Picture {number // 2}", *[None] * 4))
-    return found
+            file.write_bytes(b"" if number == 6 else make_jpeg(320, 240))
+        items.append(make_item(number, file, f"Picture {number // 2}"))
+    return items
 
 
-def test_the_contact_sheet_is_spread_evenly_and_lays_people_on_the_thumbnails(items):
+def test_spreads_the_contact_sheet_over_the_library(items: list[Item]) -> None:
     keypoints = sample_people(len(items))
     sheet = contact_sheet(items, keypoints, len(items) // 2)
     assert MAX_THUMBNAILS - 1 <= len(sheet) <= MAX_THUMBNAILS
@@ -72,20 +76,18 @@ def test_the_contact_sheet_is_spread_evenly_and_lays_people_on_the_thumbnails(it
     np.testing.assert_allclose(sheet[0].people, keypoints[:2] * (0.5, 0.5, 1), atol=0.01)
 
 
-def test_a_library_of_poses_alone_has_no_contact_sheet():
-    item = Item(0, None, 0, 0, (0, 0, 1, 1), "a pose", *[None] * 4)
-    assert contact_sheet([item], sample_people(1), 0) == []
-    shown = Page(
-        render_report("poses", ReportFacts(people=1, indexed=1, pictures=0, scanned=1), [], "<p>coverage</p>", {})
-    )
-    assert "Pictures" not in shown.text
-    assert "coverage" in shown.text
-    assert "Nothing was skipped" in shown.text
+def test_poses_without_pictures_have_no_contact_sheet() -> None:
+    assert contact_sheet([make_item(0, None, "a pose")], sample_people(1), 0) == []
+    facts = ReportFacts(people=1, indexed=1, pictures=0, scanned=1)
+    page = Page(render_report("poses", facts, [], "<p>coverage</p>", {}))
+    assert "Pictures" not in page.text
+    assert "coverage" in page.text
+    assert "Nothing was skipped" in page.text
 
 
-def test_the_page_needs_nothing_from_elsewhere(items):
+def test_needs_no_other_file(items: list[Item]) -> None:
     sheet = contact_sheet(items[:8], sample_people(8), 4)
-    html = render_report("library", FACTS, sheet, "", {"blurred": made(3, thumbnail=jpeg())})
+    html = render_report("library", FACTS, sheet, "", {"blurred": make_summary(3, thumbnail=make_jpeg())})
     for tag, attributes in Page(html).tags:
         assert tag not in ("script", "link", "iframe", "object", "base")
         assert all((value or "").startswith("data:image/jpeg;") for name, value in attributes.items() if name == "src")
@@ -94,44 +96,35 @@ def test_the_page_needs_nothing_from_elsewhere(items):
     assert "@import" not in html
 
 
-def test_whatever_is_in_names_stays_text():
+def test_escapes_names() -> None:
     facts = ReportFacts(people=1, indexed=1, pictures=1, scanned=2, sources=(NASTY,), models=((NASTY, "0"),))
-    tile = report.Thumbnail(jpeg(), 160, 120, sample_people(1), NASTY)
-    skipped = {NASTY: made(1, NASTY, NASTY), "blurred": made(1, "blurred", f"/a/{NASTY}/", jpeg())}
-    shown = Page(render_report(NASTY, facts, [tile], "", skipped))
-    assert "script" not in {tag for tag, _ in shown.tags}
-    assert shown.text.count("alert(1)") >= 6
+    thumbnail = report.Thumbnail(make_jpeg(), 160, 120, sample_people(1), NASTY)
+    skipped = {NASTY: make_summary(1, NASTY, NASTY), "blurred": make_summary(1, "blurred", f"/a/{NASTY}/", make_jpeg())}
+    page = Page(render_report(NASTY, facts, [thumbnail], "", skipped))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.text.count("alert(1)") >= 6
 
 
-def test_each_kind_of_skipped_picture_has_its_count_some_examples_and_what_to_do():
-    skipped = {"blurred": made(2), "crowd": made(5000, "crowd", thumbnail=jpeg())}
-    shown = Page(render_report("library", FACTS, [], "", skipped))
-    assert shown.text.index("Crowd") < shown.text.index("Blurred")
-    assert "5,000" in shown.text
-    assert f"and {5000 - MAX_EXAMPLES:,} more" in shown.text
-    assert report.ADVICE["crowd"] in shown.text
-    assert report.ADVICE["blurred"] in shown.text
-    assert sum(tag == "img" for tag, _ in shown.tags) == MAX_EXAMPLES
+def test_shows_counts_examples_and_advice_of_skipped() -> None:
+    skipped = {"blurred": make_summary(2), "crowd": make_summary(5000, "crowd", thumbnail=make_jpeg())}
+    page = Page(render_report("library", FACTS, [], "", skipped))
+    assert page.text.index("Crowd") < page.text.index("Blurred")
+    assert "5,000" in page.text
+    assert f"and {5000 - MAX_EXAMPLES:,} more" in page.text
+    assert report.ADVICE["crowd"] in page.text
+    assert report.ADVICE["blurred"] in page.text
+    assert sum(tag == "img" for tag, _ in page.tags) == MAX_EXAMPLES
 
 
-def test_every_kind_of_reason_is_explained():
-    said = Path(report.__file__).parents[1]
+def test_every_kind_of_reason_has_advice() -> None:
     kinds = set(REASONS) | {"duplicate", "near-duplicate", "taken down", "other licence", "wrong size", "damaged"}
     assert kinds <= set(report.ADVICE)
-    sources = "".join(file.read_text() for file in said.rglob("*.py") if file.name != "report.py")
-    assert [kind for kind in report.ADVICE if f'"{kind}"' not in sources] == []
+    package = Path(report.__file__).parents[1]
+    code = "".join(file.read_text() for file in package.rglob("*.py") if file.name != "report.py")
+    assert [kind for kind in report.ADVICE if f'"{kind}"' not in code] == []
 
 
-def test_the_time_is_told_only_where_it_is_given():
-    timed = ReportFacts(people=1, indexed=1, pictures=1, scanned=100, seconds=20, workers=2, resumed=60)
-    shown = Page(render_report("library", timed, [], "", {})).text
-    assert "20 s" in shown
-    assert "2.0 a second" in shown
-    assert "by 2 processes" in shown
-    assert "a second" not in Page(render_report("library", FACTS, [], "", {})).text
-
-
-def test_a_full_page_is_small_enough_to_send(items):
+def test_a_full_page_is_small_enough_to_send(items: list[Item]) -> None:
     sheet = contact_sheet(items, sample_people(len(items)), len(items) // 2)
-    skipped = {kind: made(MAX_EXAMPLES, kind, thumbnail=jpeg()) for kind in report.ADVICE}
+    skipped = {kind: make_summary(MAX_EXAMPLES, kind, thumbnail=make_jpeg()) for kind in report.ADVICE}
     assert len(render_report("library", FACTS, sheet, "", skipped)) < 3_000_000
