@@ -45,7 +45,7 @@ THROTTLE_FLAGS: Final = {
 """The low bits of the firmware's `get_throttled`. The same bits 16 places up mean that it happened since power-on."""
 
 CAMERA_TIMEOUT: Final = 5.0
-"""Seconds to wait for the camera's first frame: a Pi camera needs one or two to start."""
+"""Seconds to wait for the camera's first frame: a camera needs a while to start."""
 
 COMMAND_TIMEOUT: Final = 5.0
 """Seconds to wait for `vcgencmd`, which answers at once unless the firmware hangs."""

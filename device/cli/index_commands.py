@@ -109,7 +109,7 @@ def info(args: argparse.Namespace) -> int:
         )
     print(f"{printable(args.library)}: {_format_counts(manifest)}")
     rows = {
-        "searchable": f"{manifest.indexed:,} people, {whole_bodies:,} of them seen from shoulders to ankles",
+        "can be found": f"{manifest.indexed:,} people, {whole_bodies:,} of them seen from shoulders to ankles",
         "found by": ", ".join(printable(name) for name, _ in manifest.models) or "people who labelled the key points",
         "licences": ", ".join(f"{licence} {count:,}" for licence, count in licences.most_common()),
         "taken down": _format_pictures(taken_down) if taken_down else "",
@@ -153,7 +153,7 @@ def merge(args: argparse.Namespace) -> int:
     with progress_reporter() as progress:
         result = edit.merge([args.library, *args.others], args.out, progress)
     manifest, skipped = result.manifest, sum(result.skip_counts.values())
-    print(f"{printable(args.out)}: {_format_counts(manifest)}, {manifest.indexed:,} of the people are searchable.")
+    print(f"{printable(args.out)}: {_format_counts(manifest)}, {manifest.indexed:,} of the people can be found.")
     print(f"Skipped {_format_pictures(skipped)}:" if skipped else "No picture was skipped.")
     for kind, count in result.skip_counts.items():
         print(f"  {count:,} {kind}")

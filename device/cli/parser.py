@@ -247,7 +247,7 @@ def _add_poses(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "device.cli.model_commands:poses",
         "find the people in pictures",
         "Finds the people in pictures and prints the score of each, and where their key points are, in pixels. A "
-        "picture that cannot be read is reported, and the others are still done; the exit status is then 1.",
+        "picture that cannot be read is reported and skipped; the exit status is then 1.",
         "pose-mirror poses couple.jpg",
         "pose-mirror poses ~/Photos/*.jpg --json > poses.json",
     )

@@ -88,10 +88,10 @@ def test_query_finds_each_pose_by_its_row(keypoints: Path, tmp_path: Path, capsy
     library = tmp_path / "library"
     build(keypoints, library)
     out, err = output_of(["index", "query", library, "--keypoints", keypoints, "--top", 2, "--json"], capsys)
-    answers = json.loads(out)
-    assert [answer["query"] for answer in answers] == [0, 1]
-    assert [answer["matches"][0]["item"] for answer in answers] == [0, 1]
-    assert answers[0]["matches"][0]["agreement"] == pytest.approx(1, abs=1e-4)
+    results = json.loads(out)
+    assert [result["query"] for result in results] == [0, 1]
+    assert [result["matches"][0]["item"] for result in results] == [0, 1]
+    assert results[0]["matches"][0]["agreement"] == pytest.approx(1, abs=1e-4)
     assert err.strip().splitlines()[-1].startswith("median ")
     assert " ms, p95 " in err
 
@@ -100,7 +100,7 @@ def test_query_prints_the_agreement(keypoints: Path, tmp_path: Path, capsys: pyt
     library = tmp_path / "library"
     build(keypoints, library)
     out, _ = output_of(["index", "query", library, "--keypoints", keypoints, "--top", 4, "--json"], capsys)
-    (best, *_), _ = (answer["matches"] for answer in json.loads(out))
+    (best, *_), _ = (result["matches"] for result in json.loads(out))
     people = np.load(keypoints)["keypoints"]
     expected = agreement(people[0, :, :2], people[0, :, 2], people[best["item"], None, :, :2], np.ones((1, 17), bool))
     assert best["agreement"] == pytest.approx(float(expected[0]), abs=1e-4)
@@ -110,7 +110,7 @@ def test_info_and_verify_count_people(keypoints: Path, tmp_path: Path, capsys: p
     library = tmp_path / "library"
     build(keypoints, library)
     info, _ = output_of(["index", "info", library], capsys)
-    assert "  searchable    2 people, 2 of them seen from shoulders to ankles\n" in info
+    assert "  can be found  2 people, 2 of them seen from shoulders to ankles\n" in info
     assert "  found by      people who labelled the key points\n" in info
     assert output_of(["index", "verify", library], capsys)[0].startswith("Every file is intact: 2 people")
 
@@ -248,10 +248,10 @@ def test_poses_prints_json(posenet: Path, shared_data: Path) -> None:
     couple = shared_data / "reference" / "test_couple.jpg"
     result = run("poses", couple, "--model", posenet, "--json")
     assert result.returncode == 0, result.stderr
-    (answer,) = json.loads(result.stdout)
-    assert answer["image"] == str(couple)
-    assert len(answer["people"]) == 2
-    for person in answer["people"]:
+    (picture,) = json.loads(result.stdout)
+    assert picture["image"] == str(couple)
+    assert len(picture["people"]) == 2
+    for person in picture["people"]:
         assert 0.5 < person["score"] <= 1
         assert len(person["keypoints"]) == len(KEYPOINT_NAMES)
 
@@ -263,9 +263,9 @@ def test_poses_skips_a_damaged_picture(home: Path, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "broken.jpg" in result.stderr
     assert POSENET_MISSING_NOTE in result.stderr
-    (answer,) = json.loads(result.stdout)
-    assert answer["image"] == str(tmp_path / "somebody.png")
-    assert len(answer["people"]) == 1
+    (picture,) = json.loads(result.stdout)
+    assert picture["image"] == str(tmp_path / "somebody.png")
+    assert len(picture["people"]) == 1
 
 
 def test_models_list_marks_the_model_in_use(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

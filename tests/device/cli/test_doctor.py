@@ -97,7 +97,9 @@ def test_counts_a_library_and_names_its_report(settings: Config, tmp_path: Path)
     picture = np.full((240, 320, 3), 90, np.uint8)
     with LibraryWriter(tmp_path / "library") as writer:
         for left in (0, 100):
-            add_item(writer, NewItem(picture, np.column_stack([STANDING / 2 + (left, 0), np.ones(17)]).astype(np.float32)))
+            add_item(
+                writer, NewItem(picture, np.column_stack([STANDING / 2 + (left, 0), np.ones(17)]).astype(np.float32))
+            )
         writer.write_page(REPORT_FILE, "<!doctype html>")
         writer.finish()
     settings = replace(settings, library=replace(settings.library, folder=str(tmp_path / "library")))
