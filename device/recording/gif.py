@@ -1,7 +1,7 @@
-"""A recording becomes a looping GIF: one palette for all of it, held photos stored once, small enough to be sent.
+"""Encoding a recording as a looping GIF: one palette for all frames, each photo stored once, small enough to send.
 
-Pillow quantizes and compresses (LZW); the blocks around that are written here, because its own writer decides frame by
-frame whether there is a colour table, and looks at every pixel again where only a skeleton moved.
+Pillow quantizes the colours and compresses (LZW). The blocks around that are written here, because Pillow's own writer
+chooses a colour table for each frame, and checks every pixel again when only a skeleton moved.
 Source: Graphics Interchange Format, version 89a (CompuServe, 1990), and Netscape's extension for loops.
 """
 
@@ -26,36 +26,38 @@ from device.display.draw import INK, LEFT_COLOUR, MIDDLE_COLOUR, RIGHT_COLOUR, d
 from models.pose import Image, Pose
 
 Indices = npt.NDArray[np.uint8]
-"""H×W, numbers of colours in the palette."""
+"""H×W uint8: indices into the palette."""
 
 MAX_PALETTE_SAMPLES: Final = 16_000
-"""Pixels of a recording, at most, that its palette is made from: more make it little better, and take far longer."""
+"""Pixels that a palette is made from at most: more improve it little, and take far longer."""
 
 SKELETON_THICKNESS: Final = 0.01
-"""The skeleton's thickness, as a share of the picture's short side."""
+"""Thickness of the skeleton, as a share of the picture's short side."""
 
 INSET_AREA: Final = 0.06
-"""The camera picture's share of the picture's area, as on the screen."""
+"""Area of the inset, as a share of the picture's area: the same as on the screen."""
 
 MAX_INSET_SIDE: Final = 0.9
-"""Of the picture's width and height, which a camera picture much wider or higher than it may take."""
+"""Width and height of the inset at most, as a share of the picture's: for very wide or high camera pictures."""
 
 MARGIN: Final = 0.03
-"""Of the picture's short side, between its edges and the camera picture."""
+"""Space between the inset and the picture's edges, as a share of its short side."""
 
 ESTIMATE_SAFETY_FACTOR: Final = 0.97
-"""A size foretold from a sample must stay under this share of the limit: it is a few per cent out."""
+"""Share of the limit that a size estimated from a sample must stay under: estimates are wrong by a few per cent."""
 
 
 class GifError(ValueError):
-    """A recording that no GIF within the limit can be made of."""
+    """A recording is empty, or makes no GIF small enough."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Still:
-    """One frame of a recording: which photo, the visitor's pose in its pixels, their own picture, and when.
+    """What the screen showed at one moment of a recording.
 
-    `at` is in seconds since the recording began; `camera_image` (H×W×3) is as large as `inset_size` says, or None.
+    `photo_index` is the photo's index in the recording, `visitor` the visitor's pose in the photo's pixels.
+    `camera_image` is the camera picture (H×W×3) at the size of `inset_size`, or None. `at` is in seconds since the
+    recording started.
     """
 
     photo_index: int
@@ -66,7 +68,7 @@ class Still:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """What was on the screen: photos (all H×W×3 of one size), the stills that show them in order, seconds in all."""
+    """What the screen showed: photos (H×W×3, all of one size), the stills in order, and the total seconds."""
 
     photos: tuple[Image, ...]
     stills: tuple[Still, ...]
@@ -74,7 +76,7 @@ class Recording:
 
 
 class Gif(NamedTuple):
-    """A whole GIF file, and what was chosen so that it fits: colours at most, frames, width and height."""
+    """A GIF file's content, and what was chosen to keep it small: colours, frames, and (width, height)."""
 
     data: bytes
     colours: int
@@ -83,7 +85,7 @@ class Gif(NamedTuple):
 
 
 class QualityLevel(NamedTuple):
-    """How much a GIF holds: colours, frames a second at most, and its sides as a share of the recording's."""
+    """How much detail a GIF keeps: colours, frames per second at most, and its sides as a share of the recording's."""
 
     colours: int
     fps: float
@@ -95,14 +97,15 @@ QUALITY_LEVELS: Final = (
     *(QualityLevel(64, rate, 1.0) for rate in (8.0, 6.0)),
     *(QualityLevel(64, 6.0, scale) for scale in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2)),
 )
-"""From the best to the smallest: first fewer colours, which dithering hides longest, then fewer frames, then pixels."""
+"""From the best to the smallest: first fewer colours, which dithering hides well, then fewer frames, then fewer
+pixels."""
 
 
 def encode(recording: Recording, max_bytes: int) -> Gif:
-    """The recording as a GIF of at most `max_bytes` bytes, the best of `QUALITY_LEVELS` that fits.
+    """Encode a recording at the best of `QUALITY_LEVELS` that fits into `max_bytes`.
 
-    Where the best does not, a few photos tell which will, so that hardly ever more than two are made whole.
-    Raises GifError when not even the last fits, or nothing was recorded.
+    If the best level does not fit, a sample of the photos tells which will. So hardly ever more than two GIFs are
+    encoded completely. Raises GifError when nothing was recorded, or when not even the last level fits.
     """
     if not recording.stills:
         raise GifError("nothing was recorded")
@@ -111,30 +114,34 @@ def encode(recording: Recording, max_bytes: int) -> Gif:
     if len(gif.data) <= max_bytes:
         return gif
 
-    def foretold(rung: QualityLevel) -> float:
-        sample, share = _sample_photos(recording, rung.fps)
-        return len(_encode_at_level(sample, rung, palette(rung.colours)).data) / share
+    def estimated_size(level: QualityLevel) -> float:
+        sample, share = _sample_photos(recording, level.fps)
+        return len(_encode_at_level(sample, level, palette(level.colours)).data) / share
 
-    bearable = ESTIMATE_SAFETY_FACTOR * max_bytes * foretold(QUALITY_LEVELS[0]) / len(gif.data)
+    # The sample is corrected by what it said about the level whose size is known.
+    limit = ESTIMATE_SAFETY_FACTOR * max_bytes * estimated_size(QUALITY_LEVELS[0]) / len(gif.data)
     first = bisect_left(
-        QUALITY_LEVELS, True, lo=1, hi=len(QUALITY_LEVELS) - 1, key=lambda rung: foretold(rung) <= bearable
+        QUALITY_LEVELS, True, lo=1, hi=len(QUALITY_LEVELS) - 1, key=lambda level: estimated_size(level) <= limit
     )
-    for rung in QUALITY_LEVELS[first:]:
-        gif = _encode_at_level(recording, rung, palette(rung.colours))
+    for level in QUALITY_LEVELS[first:]:
+        gif = _encode_at_level(recording, level, palette(level.colours))
         if len(gif.data) <= max_bytes:
             return gif
-    raise GifError(f"the smallest GIF of this recording has {len(gif.data)} bytes, and {max_bytes} are allowed")
+    raise GifError(
+        f"the smallest GIF of this recording has {len(gif.data)} bytes, but only {max_bytes} are allowed: record fewer "
+        "seconds, or raise megabytes under [gif] in the configuration"
+    )
 
 
 def inset_size(camera: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
-    """Width and height at which a camera picture is laid into a canvas; both sizes are (width, height) too."""
+    """Return the inset's (width, height) for a camera picture and a canvas of these (width, height)."""
     scale = (INSET_AREA * canvas[0] * canvas[1] / (camera[0] * camera[1])) ** 0.5
     scale = min(scale, *(MAX_INSET_SIDE * c / own for c, own in zip(canvas, camera, strict=True)))
     return max(round(camera[0] * scale), 1), max(round(camera[1] * scale), 1)
 
 
 class Palette:
-    """The colours of all frames, N×3 uint8: those of the photos, then the skeleton's. Index N is transparent."""
+    """The colours of all frames, N×3 uint8: the photos' colours, then the skeleton's. Index N is transparent."""
 
     def __init__(self, colours: npt.NDArray[np.uint8]) -> None:
         self.colours = colours
@@ -144,26 +151,26 @@ class Palette:
 
     @classmethod
     def from_recording(cls, recording: Recording, count: int) -> Palette:
-        """At most `count` colours, one of them transparent, that serve all of a recording.
+        """Choose at most `count` colours, one of them transparent, for a whole recording.
 
-        Pillow's maximum coverage spans the colours there are, so that dithering can mix each of them; its k-means then
-        draws them to where they are needed. Dithered, 20 COCO photos differ from the originals, as a blurring eye sees
-        both, by 43 dB (its median cut: 35, fast octree: 40), in the smallest files but for coverage alone, which is
-        coarse (27 dB pixel by pixel, this 30).
+        Pillow's maximum coverage spans the range of the colours, so that dithering can mix all of them; its k-means
+        then moves them to where they are needed. Measured on 20 dithered COCO photos, both blurred as the eye sees
+        them: 43 dB from the originals (median cut: 35, fast octree: 40). The files are the smallest, except for those
+        of coverage alone, which is coarse (27 dB pixel by pixel; this one: 30).
         """
-        drawn = np.array((INK, LEFT_COLOUR, RIGHT_COLOUR, MIDDLE_COLOUR), np.uint8)
+        skeleton = np.array((INK, LEFT_COLOUR, RIGHT_COLOUR, MIDDLE_COLOUR), np.uint8)
         pixels = _sample_pixels(recording)
-        found = Pillow.fromarray(pixels[None]).quantize(
-            count - len(drawn) - 1, method=Pillow.Quantize.MAXCOVERAGE, kmeans=100
+        quantized = Pillow.fromarray(pixels[None]).quantize(
+            count - len(skeleton) - 1, method=Pillow.Quantize.MAXCOVERAGE, kmeans=100
         )
-        return cls(np.concatenate([np.array(found.getpalette(), np.uint8).reshape(-1, 3), drawn]))
+        return cls(np.concatenate([np.array(quantized.getpalette(), np.uint8).reshape(-1, 3), skeleton]))
 
     def dither(self, picture: Image) -> Indices:
-        """A photo's pixels in these colours, what each leaves over passed on to its neighbours (Floyd–Steinberg)."""
+        """Return a photo in these colours, dithered (Floyd–Steinberg)."""
         return self._indices(picture, Pillow.Dither.FLOYDSTEINBERG)
 
     def quantize(self, picture: Image) -> Indices:
-        """The nearest colours: of lines, which are crisp so."""
+        """Return a picture in the nearest of these colours, which keeps lines crisp."""
         return self._indices(picture, Pillow.Dither.NONE)
 
     def _indices(self, picture: Image, dither: Pillow.Dither) -> Indices:
@@ -171,7 +178,7 @@ class Palette:
 
 
 def _sample_pixels(recording: Recording) -> Image:
-    """At most `MAX_PALETTE_SAMPLES` pixels (N×3), or one a picture, from all over a recording."""
+    """Return at most `MAX_PALETTE_SAMPLES` pixels (N×3) from all over a recording, and at least one per picture."""
     pictures = [
         *recording.photos,
         *(still.camera_image for still in recording.stills if still.camera_image is not None),
@@ -180,20 +187,23 @@ def _sample_pixels(recording: Recording) -> Image:
     return np.concatenate([picture[::step, ::step].reshape(-1, 3) for picture in pictures])
 
 
-def _sample_photos(recording: Recording, rate: float, photos: int = 8) -> tuple[Recording, float]:
-    """A few photos from all over a recording of `fps` stills a second, each with all its stills, and their share."""
-    held = [list(stills) for _, stills in groupby(_thin_out(recording.stills, rate), lambda still: still.photo_index)]
-    chosen = held[:: -(-len(held) // photos)]
-    return replace(recording, stills=tuple(chain.from_iterable(chosen))), len(chosen) / len(held)
+def _sample_photos(recording: Recording, fps: float, count: int = 8) -> tuple[Recording, float]:
+    """Return a recording of at most `count` photos from all over, with their stills at `fps`, and its share of all."""
+    by_photo = [
+        list(stills) for _, stills in groupby(_thin_out(recording.stills, fps), lambda still: still.photo_index)
+    ]
+    sample = by_photo[:: -(-len(by_photo) // count)]
+    return replace(recording, stills=tuple(chain.from_iterable(sample))), len(sample) / len(by_photo)
 
 
-def _encode_at_level(recording: Recording, rung: QualityLevel, palette: Palette) -> Gif:
-    height, width = (max(round(side * rung.scale), 1) for side in recording.photos[0].shape[:2])
+def _encode_at_level(recording: Recording, level: QualityLevel, palette: Palette) -> Gif:
+    """Encode a recording at one level. A still that looks like the one before makes no frame, but a longer delay."""
+    height, width = (max(round(side * level.scale), 1) for side in recording.photos[0].shape[:2])
     size = width, height
     times: list[float] = []
     images: list[bytes] = []
     shown: Indices | None = None
-    stills = _thin_out(recording.stills, rung.fps)
+    stills = _thin_out(recording.stills, level.fps)
     for still, canvas in zip(stills, _canvases(recording.photos, stills, size, palette), strict=True):
         image = _image_block(canvas, shown, palette.transparent_index)
         if image is not None:
@@ -205,13 +215,13 @@ def _encode_at_level(recording: Recording, rung: QualityLevel, palette: Palette)
     return Gif(b"".join((_header(size, palette), *blocks, b";")), palette.transparent_index + 1, len(images), size)
 
 
-def _thin_out(stills: Sequence[Still], rate: float) -> list[Still]:
-    """At most `fps` stills a second."""
-    return [next(slot) for _, slot in groupby(stills, lambda still: int(still.at * rate))]
+def _thin_out(stills: Sequence[Still], fps: float) -> list[Still]:
+    """Return at most `fps` stills per second."""
+    return [next(slot) for _, slot in groupby(stills, lambda still: int(still.at * fps))]
 
 
 def _delays(times: Sequence[float], end: float) -> list[int]:
-    """How long each frame is shown, in hundredths of a second; browsers take less than 2 for 10."""
+    """Return how long each frame is shown, in hundredths of a second, at least 2: browsers show a delay of 1 for 10."""
     ticks = [round(100 * time) for time in (*times, max(end, times[-1]))]
     return [min(max(after - before, 2), 0xFFFF) for before, after in pairwise(ticks)]
 
@@ -219,14 +229,14 @@ def _delays(times: Sequence[float], end: float) -> list[int]:
 def _canvases(
     photos: Sequence[Image], stills: Sequence[Still], size: tuple[int, int], palette: Palette
 ) -> Iterator[Indices]:
-    """Each still in the palette's colours. A photo is dithered once: as long as it is held its pixels stay the same."""
-    for number, held in groupby(stills, lambda still: still.photo_index):
-        photo = _resize(photos[number], size)
-        plain = palette.dither(photo)
-        for still in held:
-            canvas = plain.copy()
+    """Yield each still in the palette's colours. Dither each photo once, so that its pixels do not change."""
+    for index, stills_of_photo in groupby(stills, lambda still: still.photo_index):
+        photo = _resize(photos[index], size)
+        dithered = palette.dither(photo)
+        for still in stills_of_photo:
+            canvas = dithered.copy()
             if still.visitor is not None:
-                scale = size[0] / photos[number].shape[1], size[1] / photos[number].shape[0]
+                scale = size[0] / photos[index].shape[1], size[1] / photos[index].shape[0]
                 _overlay_skeleton(canvas, photo, still.visitor.scaled(*scale), palette)
             if still.camera_image is not None:
                 _overlay_inset(canvas, still.camera_image, palette)
@@ -240,18 +250,19 @@ def _resize(picture: Image, size: tuple[int, int]) -> Image:
 
 
 def _overlay_skeleton(canvas: Indices, photo: Image, visitor: Pose, palette: Palette) -> None:
+    """Draw the skeleton on a canvas: draw it on the photo, and quantize only the pixels that this changed."""
     drawn = photo.copy()
     draw_skeleton(drawn, visitor, max(min(photo.shape[:2]) * SKELETON_THICKNESS, 2.0))
     bits = drawn ^ photo
     changed = (bits[..., 0] | bits[..., 1] | bits[..., 2]) != 0
     x, y, width, height = cv2.boundingRect(changed.view(np.uint8))
     if width:
-        there = slice(y, y + height), slice(x, x + width)
-        canvas[there] = np.where(changed[there], palette.quantize(np.ascontiguousarray(drawn[there])), canvas[there])
+        box = slice(y, y + height), slice(x, x + width)
+        canvas[box] = np.where(changed[box], palette.quantize(np.ascontiguousarray(drawn[box])), canvas[box])
 
 
 def _overlay_inset(canvas: Indices, camera: Image, palette: Palette) -> None:
-    """The camera picture in the lower left corner, within a thin line, as on the screen."""
+    """Draw the camera picture with a thin border into the lower left corner, as on the screen."""
     height, width = canvas.shape
     framed = _resize(camera, inset_size((camera.shape[1], camera.shape[0]), (width, height))).copy()
     cv2.rectangle(framed, (0, 0), (framed.shape[1] - 1, framed.shape[0] - 1), MIDDLE_COLOUR, 1)
@@ -261,22 +272,23 @@ def _overlay_inset(canvas: Indices, camera: Image, palette: Palette) -> None:
 
 
 def _image_block(canvas: Indices, shown: Indices | None, transparent: int) -> bytes | None:
-    """The image block that makes `canvas` of what is `shown`, without a colour table; None when they are the same."""
+    """Return the image block that turns what is `shown` into `canvas`; None when they are the same."""
     patch, x, y = canvas, 0, 0
     if shown is not None:
         changed = canvas != shown
         x, y, width, height = cv2.boundingRect(changed.view(np.uint8))
         if not width:
             return None
-        there = slice(y, y + height), slice(x, x + width)
-        patch = canvas[there]
-        if changed[there].mean() < 0.5:  # where a whole photo changed, the few pixels that stayed only break its runs
-            patch = np.where(changed[there], patch, np.uint8(transparent))
+        box = slice(y, y + height), slice(x, x + width)
+        patch = canvas[box]
+        # After a new photo nearly every pixel changed. Making the few others transparent would only break runs in LZW.
+        if changed[box].mean() < 0.5:
+            patch = np.where(changed[box], patch, np.uint8(transparent))
     return b"".join(getdata(Pillow.fromarray(patch), (x, y)))
 
 
 def _header(size: tuple[int, int], palette: Palette) -> bytes:
-    """Signature, screen descriptor, the global colour table, and the extension that says: for ever."""
+    """Return signature, screen descriptor, global colour table, and the extension for an endless loop."""
     bits = max(palette.transparent_index.bit_length(), 2)
     screen = struct.pack("<6sHHBBB", b"GIF89a", *size, 0x80 | 0x70 | bits - 1, 0, 0)
     table = palette.colours.tobytes().ljust(3 << bits, b"\0")
@@ -284,5 +296,5 @@ def _header(size: tuple[int, int], palette: Palette) -> bytes:
 
 
 def _control_block(delay: int, transparent: int) -> bytes:
-    """The block before an image: leave it in place, which index is transparent, and for how many hundredths."""
+    """Return the block before an image: keep it in place, its transparent index, and its delay in hundredths."""
     return struct.pack("<3sBHBB", b"!\xf9\x04", 1 << 2 | 1, delay, transparent, 0)

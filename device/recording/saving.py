@@ -1,7 +1,7 @@
-"""Writing GIFs: a short-lived process of low priority for each, and a file that is there whole or not at all.
+"""Writing GIFs: a short-lived process of low priority makes each, and writes the file completely or not at all.
 
-The process is a plain `python -c` that reads the recording from a pipe, as multiprocessing's would import the parent's
-main module first. No picture touches the disk but in the GIF, which gets its name when it is complete.
+The process is a plain `python -c` that reads the recording from a pipe: a process of multiprocessing would import the
+parent's main module first. The only picture on the disk is the GIF, which gets its name when it is complete.
 """
 
 from __future__ import annotations
@@ -33,35 +33,39 @@ from models.estimator.child import disable_core_dumps
 from models.processes import ignore_stop_signals, raise_oom_score, spawn_python
 
 FILE_PREFIX: Final = "pose-mirror-"
+"""How the name of every GIF starts."""
+
 PARTIAL_SUFFIX: Final = ".part"
+"""How the name of an incomplete file ends."""
 
 MIN_FREE_BYTES: Final = 50_000_000
-"""Bytes that stay free on the disk: a full one stops more than GIFs."""
+"""Bytes that stay free on the disk: a full disk stops more than GIFs."""
 
 NICENESS: Final = 5
-"""How far the process steps back for the mirror, which goes on meanwhile: at 10 a busy machine leaves it no time."""
+"""How much the process yields to the mirror, which keeps running: at 10, a busy machine would leave it no time."""
 
 WRITE_TIMEOUT: Final = 60.0
-"""Seconds after which a process that still has not finished is taken to hang; on a Raspberry Pi it takes some ten."""
+"""Seconds after which a process counts as hanging. A GIF takes about ten on a Raspberry Pi."""
 
 FAILURE_PREFIX: Final = "The GIF could not be written: "
+"""How every notice of a failure starts."""
 
 log = logging.getLogger(__name__)
 
 
 class SaveError(OSError):
-    """A GIF that could not be written; the message goes on after 'The GIF could not be written: '."""
+    """A GIF could not be written. The message continues the sentence of `FAILURE_PREFIX`."""
 
 
 class Outcome(NamedTuple):
-    """How a GIF's writing ended: its file, None when there is none, and a sentence for the screen."""
+    """How it ended: the GIF's file (None after a failure), and a sentence for the screen."""
 
     path: Path | None
     sentence: str
 
 
 class Job(NamedTuple):
-    """What the process is to do: the recording, how many bytes the GIF may have, and where it goes."""
+    """What the process has to do: the recording, the GIF's bytes at most, and its folder and name."""
 
     recording: Recording
     max_bytes: int
@@ -70,9 +74,9 @@ class Job(NamedTuple):
 
 
 class GifWriter:
-    """Makes GIFs in `folder` (made when missing), one at a time, of at most `megabytes` each. A context manager.
+    """Makes GIFs of at most `megabytes` in `folder` (created when missing), one at a time. A context manager.
 
-    Entering removes what a killed process left half-written in the folder; leaving lets a GIF under way be finished.
+    Entering it removes incomplete files that a killed process left behind. Leaving it waits for a GIF under way.
     """
 
     def __init__(self, folder: Path, *, megabytes: float = 3.0) -> None:
@@ -92,40 +96,40 @@ class GifWriter:
 
     @property
     def pid(self) -> int | None:
-        """The process that writes now."""
+        """The id of the process that is making a GIF; None if there is none."""
         return self._process.pid if self._process else None
 
     def start(self, recording: Recording) -> None:
-        """Begin to write; returns at once, and whatever goes wrong is an `poll_outcome`. Not while one is under way."""
+        """Start to make a GIF, and return at once. `poll_outcome` tells what went wrong. One GIF at a time."""
         name = f"{FILE_PREFIX}{datetime.now():%Y%m%d-%H%M%S}.gif"
         jobs = [Job(recording, self._limit, self._folder, name)]
         self._thread = threading.Thread(target=self._write, args=(jobs,), name="gif", daemon=True)
         self._thread.start()
 
     def poll_outcome(self) -> Outcome | None:
-        """How it ended, told once; None before."""
+        """Return once how it ended; None before and after."""
         try:
             return self._outcomes.get_nowait()
         except queue.Empty:
             return None
 
     def close(self, timeout: float = 3.0) -> None:
-        """Let a GIF under way be finished for so many seconds, then end its process; nothing half-written stays."""
+        """Wait up to `timeout` seconds for a GIF under way, then kill its process. Incomplete files are removed."""
         if self._thread is None:
             return
         self._thread.join(timeout)
         if self._process is not None:
             self._process.kill()
-        self._thread.join(1.0)  # a disk that hangs keeps even a killed process
+        self._thread.join(1.0)  # when the disk hangs, even a killed process stays
         self._thread = None
 
     def _write(self, jobs: list[Job]) -> None:
-        """In a thread: have a process do the one job, and tell how it ended, whatever happens."""
+        """Run the thread: have a process do the one job, and put the outcome in the queue, whatever happens."""
         try:
             with _start_process() as self._process:
                 outcome = _run_job(self._process, jobs.pop())
         except Exception as error:
-            log.exception("no GIF")
+            log.exception("The GIF could not be made")
             outcome = Outcome(None, f"{FAILURE_PREFIX}{error}; press again.")
         self._process = None
         if outcome.path is None:
@@ -136,7 +140,7 @@ class GifWriter:
 
 
 def _start_process() -> subprocess.Popen[bytes]:
-    """A process that runs `main`."""
+    """Start a process that runs `main`."""
     return spawn_python(
         f"import os; os.nice({NICENESS}); from device.recording.saving import main; main()",
         stdin=subprocess.PIPE,
@@ -146,13 +150,14 @@ def _start_process() -> subprocess.Popen[bytes]:
 
 
 def _run_job(process: subprocess.Popen[bytes], job: Job) -> Outcome:
-    """Hand the job over, a photo at a time, and wait for the answer. A process that hangs is ended."""
+    """Send the job to the process, and wait for its answer. A process that hangs is killed."""
     assert process.stdin is not None
     assert process.stdout is not None
     watchdog = threading.Timer(WRITE_TIMEOUT, process.kill)
     watchdog.start()
     try:
-        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # broken: it is dead, as its answer tells
+        # A broken pipe means that the process has died, which the missing answer shows too.
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
             pickle.dump(job, pipe, protocol=5)
         answer = process.stdout.read()
         status = process.wait()
@@ -160,35 +165,36 @@ def _run_job(process: subprocess.Popen[bytes], job: Job) -> Outcome:
         watchdog.cancel()
     if status or not answer:
         return Outcome(None, f"{FAILURE_PREFIX}{_exit_reason(status)}; press again.")
-    told = json.loads(answer)
-    if "fault" in told:
-        return Outcome(None, f"{FAILURE_PREFIX}{told['fault']}.")
-    path = Path(told["path"])
-    log.info("saved %s: %s", path, told["as"])
+    report = json.loads(answer)
+    if "fault" in report:
+        return Outcome(None, f"{FAILURE_PREFIX}{report['fault']}.")
+    path = Path(report["path"])
+    log.info("saved %s: %s", path, report["as"])
     return Outcome(path, f"Your GIF is saved as {path.name}.")
 
 
 def _exit_reason(status: int) -> str:
+    """Return how a process without an answer ended, from its exit status."""
     if status >= 0:
-        return f"its process ended by itself (status {status})"
+        return f"its process ended unexpectedly (status {status})"
     with contextlib.suppress(ValueError):
         return f"its process was stopped ({signal.Signals(-status).name})"
     return f"its process was stopped (signal {-status})"
 
 
 def main() -> None:
-    """The process's life: one job from standard input, one answer (JSON) to standard output.
+    """Run the process: read one job from standard input, write one answer (JSON) to standard output.
 
-    It leaves stopping to its parent, which ends it with a SIGKILL when it wants no GIF any more.
+    It ignores signals to stop, so that a GIF under way is finished. Its parent kills it when that takes too long.
     """
     ignore_stop_signals()
     disable_core_dumps()
-    raise_oom_score(800)  # a visitor can press again; the estimator is missed sooner
+    raise_oom_score(800)  # before the estimator: a visitor can press again
     cv2.setNumThreads(1)
     try:
         job: Job = pickle.load(sys.stdin.buffer)
     except (EOFError, pickle.UnpicklingError):
-        sys.exit("pose-mirror: the recording ended in the middle, as the mirror did")
+        sys.exit("pose-mirror: the recording is incomplete, because the mirror ended")
     try:
         gif = encode(job.recording, job.max_bytes)
         path = write_atomically(gif.data, job.folder, job.name)
@@ -196,42 +202,42 @@ def main() -> None:
         print(json.dumps({"fault": str(error)}))
     else:
         width, height = gif.size
-        chosen = f"{len(gif.data) / 1e6:.2f} MB, {width}×{height}, {gif.frames} frames, {gif.colours} colours"
-        print(json.dumps({"path": str(path), "as": chosen}))
+        details = f"{len(gif.data) / 1e6:.2f} MB, {width}×{height}, {gif.frames} frames, {gif.colours} colours"
+        print(json.dumps({"path": str(path), "as": details}))
 
 
 def write_atomically(data: bytes, folder: Path, name: str, *, min_free: int = MIN_FREE_BYTES) -> Path:
-    """Write a file into `folder`, made when missing: complete and on the disk, or not at all. Returns its path.
+    """Write a file into `folder` (created when missing), complete and synced to disk or not at all; return its path.
 
-    It is named otherwise where there is such a file. Raises SaveError.
+    If the name is taken, a number is added. `min_free` bytes must stay free. Raises SaveError.
     """
-    unfinished = folder / f".{FILE_PREFIX}{os.getpid()}{PARTIAL_SUFFIX}"
+    partial = folder / f".{FILE_PREFIX}{os.getpid()}{PARTIAL_SUFFIX}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_free_space(folder, len(data) + min_free)
-        with unfinished.open("xb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # `remove_partial_files` leaves it alone for as long as this process lives
+        with partial.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # while this process lives, `remove_partial_files` must not remove it
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             path = _unused_path(folder / name)
-            unfinished.rename(path)
+            partial.rename(path)
         _sync_folder(folder)
     except OSError as error:
         with contextlib.suppress(OSError):
-            unfinished.unlink()
+            partial.unlink()
         raise error if isinstance(error, SaveError) else SaveError(_explain(error, folder)) from error
     return path
 
 
 def remove_partial_files(folder: Path) -> int:
-    """Remove what killed processes left half-written in `folder`, and say how many files that were."""
+    """Remove the incomplete files of killed processes from `folder`; return how many they were."""
     removed = 0
-    with contextlib.suppress(OSError):  # a card that is dying may not even list its files
-        for unfinished in folder.glob(f".{FILE_PREFIX}*{PARTIAL_SUFFIX}"):
-            with contextlib.suppress(OSError), unfinished.open("rb") as file:
+    with contextlib.suppress(OSError):  # a failing memory card may not even list its files
+        for partial in folder.glob(f".{FILE_PREFIX}*{PARTIAL_SUFFIX}"):
+            with contextlib.suppress(OSError), partial.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                unfinished.unlink()
+                partial.unlink()
                 removed += 1
     return removed
 
@@ -240,22 +246,23 @@ def _check_free_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise SaveError(
-            f"only {free / 1e6:.0f} MB are free on the disk of {folder}, and {needed / 1e6:.0f} MB must be: "
-            "delete what is not needed there"
+            f"only {free / 1e6:.0f} MB are free on the disk of {folder}, but {needed / 1e6:.0f} MB are needed: "
+            "delete files there"
         )
 
 
 def _unused_path(path: Path) -> Path:
-    """The path, or where there is such a file the same with the first number that there is none of.
+    """Return the path, or if it exists, the path with the first free number added.
 
-    Two GIFs may be of one second: a Raspberry Pi's clock goes on from where it stood when it is switched on again.
+    Two GIFs may have the same second: without a network, a Raspberry Pi's clock continues from where it stopped when
+    the Pi was switched off.
     """
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
     return next(unused for unused in itertools.chain([path], numbered) if not unused.exists())
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the file's new name on the disk too; some file systems cannot promise it, and the file is whole anyway."""
+    """Sync the file's new name to disk too. Some file systems cannot; the file is complete anyway."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -267,10 +274,12 @@ def _sync_folder(folder: Path) -> None:
 def _explain(error: OSError, folder: Path) -> str:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return f"the disk of {folder} is full: delete what is not needed there"
+            return f"the disk of {folder} is full: delete files there"
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return f"{folder} may not be written to: allow it, or name another folder under [gif] in the configuration"
+            return (
+                f"{folder} is not writable: allow writing there, or set another folder under [gif] in the configuration"
+            )
         case errno.EEXIST | errno.ENOTDIR:
-            return f"{folder} is no folder, or lies in none: name another under [gif] in the configuration"
+            return f"{folder} is not a folder, or is inside a file: set another folder under [gif] in the configuration"
         case _:
             return f"{folder}: {error.strerror or error}"

@@ -232,7 +232,7 @@ def test_no_more_is_given_up_than_must_be(each: int, share: float) -> None:
 
 
 def test_what_cannot_fit_is_refused_with_the_size_it_would_have() -> None:
-    with pytest.raises(GifError, match=r"has \d+ bytes, and 500 are allowed"):
+    with pytest.raises(GifError, match=r"has \d+ bytes, but only 500 are allowed: record fewer"):
         encode(recording(), 500)
 
 

@@ -111,9 +111,9 @@ def test_a_second_press_while_busy_says_wait_and_changes_nothing(desk: Desk, now
     recorder.press(now)
     assert recorder.phase == phase
     assert recorder.notice is not None
-    assert recorder.notice.startswith("Wait: ")
+    assert recorder.notice.startswith("Please wait: ")
     recorder.update(photo, SOMEBODY, None, now + WAIT_NOTICE_SECONDS + 0.01)
-    assert not (recorder.notice or "").startswith("Wait: ")
+    assert not (recorder.notice or "").startswith("Please wait: ")
     assert len(desk.given) <= 1
 
 
@@ -123,7 +123,7 @@ def test_the_outcome_is_said_for_a_while_and_the_next_press_begins_again(
 ) -> None:
     recorder = Recorder(desk)
     recorded(desk, recorder, [canvas()])
-    assert recorder.notice == "Your GIF is being made …"
+    assert recorder.notice == "Making your GIF …"
     desk.answer = outcome
     recorder.update(None, None, None, 20)
     assert (recorder.phase, recorder.notice) == ("idle", outcome.sentence)

@@ -147,8 +147,8 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(mounted: Callable[[str], P
     [
         (errno.ENOSPC, "is full"),
         (errno.EDQUOT, "is full"),
-        (errno.EROFS, "may not be written to"),
-        (errno.EACCES, "may not be written to"),
+        (errno.EROFS, "is not writable"),
+        (errno.EACCES, "is not writable"),
         (errno.EIO, "Input/output error"),
     ],
 )
@@ -174,7 +174,7 @@ def test_a_disk_that_is_nearly_full_is_left_alone_and_the_sentence_says_how_much
         outcome = wait(writer)
     assert outcome.path is None
     assert re.match(
-        r"The GIF could not be written: only 2\d MB are free on the disk of .*, and 50 MB must be: delete",
+        r"The GIF could not be written: only 2\d MB are free on the disk of .*, but 50 MB are needed: delete",
         outcome.sentence,
     )
     assert names(folder) == []
@@ -187,7 +187,7 @@ def test_a_folder_that_is_read_only_is_a_sentence(mounted: Callable[[str], Path]
         writer.start(recording())
         outcome = wait(writer)
     assert outcome.path is None
-    assert outcome.sentence.startswith(f"The GIF could not be written: {folder} may not be written to: allow it")
+    assert outcome.sentence.startswith(f"The GIF could not be written: {folder} is not writable: allow")
 
 
 @pytest.mark.parametrize("below", [False, True])
@@ -198,7 +198,7 @@ def test_a_folder_that_is_a_file_is_a_sentence(tmp_path: Path, below: bool) -> N
         writer.start(recording())
         outcome = wait(writer)
     assert outcome.path is None
-    assert "is no folder, or lies in none: name another under [gif]" in outcome.sentence
+    assert "is not a folder, or is inside a file: set another folder under [gif]" in outcome.sentence
     assert file.read_text() == "not a folder"
 
 
@@ -207,7 +207,7 @@ def test_a_recording_that_cannot_fit_is_a_sentence(tmp_path: Path) -> None:
         writer.start(recording())
         outcome = wait(writer)
     assert outcome.path is None
-    assert re.search(r"has \d+ bytes, and 500 are allowed\.$", outcome.sentence)
+    assert re.search(r"has \d+ bytes, but only 500 are allowed: .*\.$", outcome.sentence)
     assert names(tmp_path) == []
 
 
