@@ -1,1 +1,2 @@
-"""Programs that print figures; run each with `python -m benchmarks.NAME`."""
+"""Programs that print the figures in the documents; run each as `python -m benchmarks.NAME` from the project's
+folder."""

@@ -1,13 +1,15 @@
-"""How many photos a second a build looks at, beside the bare model in as many processes, on the same photos.
+"""Measure how many photos a second a build scans, compared with the bare model on the same photos.
 
     python -m benchmarks.build_speed FOLDER MODEL.tflite [--workers N] [--photos N] [--times N]
 
-The bare model has the decoded pictures in memory before the clock starts: once the network alone (`heads`), once with
-its decoder (`estimate`). The build reads and decodes the files, finds and judges the people, stores the pictures,
-indexes, and writes the report; its clock also covers the start of its processes. Of a large build the start and the end
-are a small part: `looking` is the time from the first photo asked for to the last one looked at. Bare and build take
-turns, so that whatever else the machine does falls on both; processor time is printed too, as it is steadier than the
-clock.
+It needs a folder of photos and a model. With the defaults it takes a few minutes for each number of workers.
+
+The bare model runs in as many processes, with the decoded photos in memory before the clock starts: once the network
+alone (`heads`), once with its decoder (`estimate`). The build reads and decodes the files, finds and judges the
+people, stores the pictures, indexes them, and writes the report; its clock also covers the start of its processes.
+In a large build the start and the end are a small part, so `scanning` is the time from the first photo to the last
+scan. Bare model and build take turns, so that other work of the machine affects both. Processor time is printed too,
+as it is steadier than the clock.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import NamedTuple
@@ -33,46 +36,56 @@ from models.pose import Image
 
 
 class Throughput(NamedTuple):
-    """Photos a second by the clock, and milliseconds of processor time a photo."""
+    """Photos a second by the clock, and milliseconds of processor time per photo."""
 
     rate: float
     cpu: float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="from 1 up to so many")
-    parser.add_argument("--photos", type=int, default=1000, help="at most")
-    parser.add_argument("--times", type=int, default=3, help="how often each is measured")
-    asked = parser.parse_args()
-    files = [file for file in sorted(asked.folder.iterdir()) if is_readable(file)][: asked.photos]
-    print(f"{len(files)} photos; {asked.times} times, medians; photos a second (ms of processor time a photo)")
-    print("workers   bare heads      bare estimate   build           of heads  of estimate   looking   of heads")
-    for workers in range(1, asked.workers + 1):
-        heads, estimates, builds, looking = [], [], [], []
-        for _ in range(asked.times):
-            network, whole = measure_bare(files, asked.model, workers)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.build_speed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder of photos")
+    parser.add_argument("model", type=Path, metavar="MODEL.tflite")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument(
+        "--workers", type=int, default=cores, metavar="N", help="measure with 1 to N processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--photos", type=int, default=1000, metavar="N", help="use N photos at most (default: %(default)s)"
+    )
+    parser.add_argument("--times", type=int, default=3, metavar="N", help="repeat N times (default: %(default)s)")
+    args = parser.parse_args()
+    files = [file for file in sorted(args.folder.iterdir()) if is_readable(file)][: args.photos]
+    print(f"{len(files)} photos, medians of {args.times} runs: photos a second (ms of processor time per photo)")
+    print("workers   bare heads      bare estimate   build           of heads  of estimate  scanning   of heads")
+    for workers in range(1, args.workers + 1):
+        heads, estimates, builds, scans = [], [], [], []
+        for _ in range(args.times):
+            network, estimate = measure_bare(files, args.model, workers)
             heads.append(network)
-            estimates.append(whole)
-            whole_build, while_looking = measure_build(files, asked.model, workers)
-            builds.append(whole_build)
-            looking.append(while_looking)
+            estimates.append(estimate)
+            build_run, scan_run = measure_build(files, args.model, workers)
+            builds.append(build_run)
+            scans.append(scan_run)
         shown = "   ".join(
             f"{statistics.median(run.rate for run in runs):6.1f} ({statistics.median(run.cpu for run in runs):4.1f})"
             for runs in (heads, estimates, builds)
         )
-        of_heads, of_estimate = (rate_ratio(builds, others) for others in (heads, estimates))
-        rate, of_looking = statistics.median(run.rate for run in looking), rate_ratio(looking, heads)
+        of_heads, of_estimate = (rate_ratio(builds, baseline) for baseline in (heads, estimates))
+        rate, of_scanning = statistics.median(run.rate for run in scans), rate_ratio(scans, heads)
         print(
-            f"{workers:7}   {shown}   {of_heads:8.3f}   {of_estimate:10.3f}   {rate:7.1f}   {of_looking:8.3f}",
+            f"{workers:7}   {shown}   {of_heads:8.3f}   {of_estimate:10.3f}   {rate:7.1f}   {of_scanning:8.3f}",
             flush=True,
         )
 
 
-def rate_ratio(some: list[Throughput], others: list[Throughput]) -> float:
-    return statistics.median(one.rate / other.rate for one, other in zip(some, others, strict=True))
+def rate_ratio(runs: list[Throughput], baseline: list[Throughput]) -> float:
+    """Return the median of the ratios between runs that took turns."""
+    return statistics.median(run.rate / base.rate for run, base in zip(runs, baseline, strict=True))
 
 
 def is_readable(file: Path) -> bool:
@@ -84,47 +97,51 @@ def is_readable(file: Path) -> bool:
 
 
 def measure_build(files: list[Path], model: Path, workers: int) -> tuple[Throughput, Throughput]:
-    """A build of the photos, from the call to the library on the disk; and the part of it in which it looks at them."""
-    looking: list[float] = []
+    """Time a build from the call to the library on disk, and the part of it that scans photos."""
+    scan_times: list[float] = []
 
-    def told(done: int, total: int | None, what: str) -> None:
-        if what == "Scanning photos":
-            looking.append(time.perf_counter())
+    def note_progress(done: int, total: int | None, step: str) -> None:
+        if step == "Scanning photos":
+            scan_times.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         photos.mkdir()
         for file in files:
             (photos / file.name).symlink_to(file.resolve())
-        start, used = time.perf_counter(), cpu_seconds()
+        start, cpu_start = time.perf_counter(), cpu_seconds()
         finder = estimator_factory(model)
         library = Path(folder) / "library"
         count = build(
-            [photos], library, ScanSettings(finder, ("m", "0" * 64)), BuildOptions(workers=workers), progress=told
+            [photos],
+            library,
+            ScanSettings(finder, ("m", "0" * 64)),
+            BuildOptions(workers=workers),
+            progress=note_progress,
         ).scanned
-        seconds, cpu = time.perf_counter() - start, (cpu_seconds() - used) / count * 1000
-        return Throughput(count / seconds, cpu), Throughput(count / (looking[-1] - looking[0]), cpu)
+        seconds, cpu = time.perf_counter() - start, (cpu_seconds() - cpu_start) / count * 1000
+        return Throughput(count / seconds, cpu), Throughput(count / (scan_times[-1] - scan_times[0]), cpu)
 
 
 def measure_bare(files: list[Path], model: Path, processes: int) -> tuple[Throughput, Throughput]:
-    """The network alone and with its decoder, in so many processes at once, each with its share of the photos."""
+    """Time the network alone and with its decoder, in several processes at once, each with its share of the photos."""
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(processes), context.SimpleQueue()
-    started = [
+    workers = [
         context.Process(target=run_worker, args=(files[number::processes], model, barrier, answers))
         for number in range(processes)
     ]
-    for process in started:
+    for process in workers:
         process.start()
-    told = [answers.get() for _ in started]
-    for process in started:
+    worker_times = [answers.get() for _ in workers]
+    for process in workers:
         process.join()
-    heads, estimate = ([times[kind] for times in told] for kind in range(2))
+    heads, estimate = ([times[kind] for times in worker_times] for kind in range(2))
     return combine_times(heads, len(files)), combine_times(estimate, len(files))
 
 
 class Times(NamedTuple):
-    """Seconds by the clock and of processor time that one process took for its photos."""
+    """Seconds by the clock, and of processor time, that one process took for its photos."""
 
     photos: int
     clock: float
@@ -132,10 +149,14 @@ class Times(NamedTuple):
 
 
 def combine_times(times: list[Times], photos: int) -> Throughput:
-    return Throughput(sum(one.photos / one.clock for one in times), sum(one.cpu for one in times) / photos * 1000)
+    """Return the throughput of processes that ran at the same time."""
+    return Throughput(
+        sum(worker.photos / worker.clock for worker in times), sum(worker.cpu for worker in times) / photos * 1000
+    )
 
 
-def run_worker(files: list[Path], model: Path, barrier: Barrier, answers: multiprocessing.SimpleQueue) -> None:
+def run_worker(files: list[Path], model: Path, barrier: Barrier, answers: SimpleQueue[list[Times]]) -> None:
+    """Load the photos, then time the network alone and with its decoder, and put both `Times` into `answers`."""
     images = [pictures.load_picture(file, pictures.LONG_SIDE).image for file in files]
     with Estimator(model, threads=1) as estimator:
         estimator.estimate(images[0])
@@ -143,15 +164,16 @@ def run_worker(files: list[Path], model: Path, barrier: Barrier, answers: multip
 
 
 def time_calls(call: Callable[[Image], object], images: list[Image], barrier: Barrier) -> Times:
+    """Wait for the other processes, then time a call for each image."""
     barrier.wait()
-    start, used = time.perf_counter(), time.process_time()
+    start, cpu_start = time.perf_counter(), time.process_time()
     for image in images:
         call(image)
-    return Times(len(images), time.perf_counter() - start, time.process_time() - used)
+    return Times(len(images), time.perf_counter() - start, time.process_time() - cpu_start)
 
 
 def cpu_seconds() -> float:
-    """Of this process and of those that it has waited for."""
+    """Return the processor time of this process and of the children it has waited for."""
     return sum(
         usage.ru_utime + usage.ru_stime
         for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))

@@ -1,10 +1,14 @@
-"""Print the tables of docs/explanation/finding-people.md: how well and how quickly PoseNet finds people here.
+"""Print the tables of docs/explanation/finding-people.md: how well and how fast PoseNet finds people.
 
-.venv/bin/python -m benchmarks.estimator_accuracy        (needs ../shared/data; a minute on two cores)
+    python -m benchmarks.estimator_accuracy
+
+It compares the program's decoder with Coral's, on labelled COCO photos. It needs ../shared/data, and takes a minute
+on two cores.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from functools import partial
@@ -30,51 +34,59 @@ from tests.support.paths import SHARED
 
 MODELS = SHARED / "models"
 SIZES = ((193, 257), (257, 353), (353, 481), (481, 641), (721, 1281))
+"""Heights and widths at which the speed is measured."""
 
 
 def main() -> None:
-    everything = list(load_photos(SHARED))
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.estimator_accuracy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    photos = list(load_photos(SHARED))
     with Estimator(MODELS / f"{DEFAULT_MODEL}.tflite") as estimator:
-        print(f"{estimator.runtime}, {len(everything)} photos\n")
-        print_accuracy(estimator, everything)
+        print(f"{estimator.runtime}, {len(photos)} photos\n")
+        print_accuracy(estimator, photos)
         print()
         print_speed(estimator)
 
 
-def print_accuracy(estimator: Estimator, everything: list[Photo]) -> None:
-    people = {photo.name: photo.people for photo in everything}
-    theirs = coral_poses(SHARED)
+def print_accuracy(estimator: Estimator, photos: list[Photo]) -> None:
+    """Print a row for each decoder and size of the model."""
+    people = {photo.name: photo.people for photo in photos}
+    coral = coral_poses(SHARED)
 
-    def row(what: str, found: dict[str, list[Pose]], share: str) -> None:
+    def row(label: str, found: dict[str, list[Pose]], share: str) -> None:
         all_people, large = (mean_best_oks(people, found, large=large) for large in (False, True))
         precision, count = average_precision(people, found), sum(map(len, found.values()))
-        print(f"| {what} | {share} | {large:.3f} | {all_people:.3f} | {precision:.3f} | {count} |", flush=True)
+        print(f"| {label} | {share} | {large:.3f} | {all_people:.3f} | {precision:.3f} | {count} |", flush=True)
 
     print("| | within 4 px | OKS, large people | OKS, all | AP | people found |\n|---|---|---|---|---|---|")
-    in_photos = {photo.name: _scale_to_photo(theirs[photo.name], photo, (353, 481)) for photo in everything}
+    in_photos = {photo.name: _scale_to_photo(coral[photo.name], photo, (353, 481)) for photo in photos}
     row("353×481, Coral's decoder (C++)", in_photos, "1.0000")
     for size in ((353, 481), (481, 641)):
         estimator.resize(size)
-        heads = {photo.name: estimator.heads(stretch(photo.image, size)) for photo in everything}
-        for what, root_refinement, hidden in (
+        heads = {photo.name: estimator.heads(stretch(photo.image, size)) for photo in photos}
+        for suffix, root_refinement, hidden in (
             (" as Coral's", 0.0, 1.0),
             ("", posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR),
         ):
             found = {name: _decode_with(heads[name], root_refinement, hidden) for name in heads}
-            share = f"{share_within(4, theirs, found):.4f}" if size == (353, 481) else "–"
-            in_photos = {photo.name: _scale_to_photo(found[photo.name], photo, size) for photo in everything}
-            row(f"{size[0]}×{size[1]}, our decoder{what}", in_photos, share)
-        shaped = {photo.name: _estimate_in_shape(estimator, photo, size) for photo in everything}
+            share = f"{share_within(4, coral, found):.4f}" if size == (353, 481) else "–"
+            in_photos = {photo.name: _scale_to_photo(found[photo.name], photo, size) for photo in photos}
+            row(f"{size[0]}×{size[1]}, our decoder{suffix}", in_photos, share)
+        shaped = {photo.name: _estimate_in_shape(estimator, photo, size) for photo in photos}
         row(f"about {size[0]}×{size[1]}, in each photo's shape", shaped, "–")
 
 
 def _decode_with(heads: posenet.Heads, root_refinement: float, hidden: float) -> list[Pose]:
-    kept = posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR
+    """Decode with other constants than the decoder's own."""
+    constants = posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR
     posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR = root_refinement, hidden  # type: ignore[misc]
     try:
         return posenet.decode(heads)
     finally:
-        posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR = kept  # type: ignore[misc]
+        posenet.ROOT_REFINEMENT, posenet.UNSHARED_SCORE_FACTOR = constants  # type: ignore[misc]
 
 
 def _scale_to_photo(found: list[Pose], photo: Photo, size: tuple[int, int]) -> list[Pose]:
@@ -83,23 +95,25 @@ def _scale_to_photo(found: list[Pose], photo: Photo, size: tuple[int, int]) -> l
 
 
 def _estimate_in_shape(estimator: Estimator, photo: Photo, like: tuple[int, int]) -> list[Pose]:
+    """Estimate in the photo's own shape, with about as many pixels as `like`."""
     height, width = photo.image.shape[:2]
     estimator.resize(size_for(width, height, like))
     return estimator.estimate(photo.image)
 
 
 def print_speed(estimator: Estimator) -> None:
+    """Print how long a picture takes at each size, and how much of that is decoding."""
     couple = np.asarray(pillow.open(SHARED / "reference" / "test_couple.jpg").convert("RGB"))
     print("| model's size | grid | people | a picture of that size, ms | of it decoding, ms |\n|---|---|---|---|---|")
     for size in SIZES:
         estimator.resize(size)
         picture = stretch(couple, size)
         heads = estimator.heads(picture)
-        whole = _median_ms(partial(estimator.estimate, picture))
+        total = _median_ms(partial(estimator.estimate, picture))
         decoding = _median_ms(partial(posenet.decode, heads))
         grid = "×".join(map(str, heads.heat_maps.shape[:2]))
         print(
-            f"| {size[0]}×{size[1]} | {grid} | {len(posenet.decode(heads))} | {whole:.1f} | {decoding:.2f} |",
+            f"| {size[0]}×{size[1]} | {grid} | {len(posenet.decode(heads))} | {total:.1f} | {decoding:.2f} |",
             flush=True,
         )
 

@@ -1,10 +1,14 @@
-"""Print the figures of docs/explanation/following-and-choosing.md: which person is followed, how late, how steadily.
+"""Print figures of docs/explanation/following-and-choosing.md: how well the mirror follows a visitor.
 
-.venv/bin/python -m benchmarks.following        (needs ../shared/data; five minutes on two cores)
+    python -m benchmarks.following
+
+Passers-by are pasted into films of one person. It prints how often the mirror loses the visitor to them, and how
+late and how steady the followed pose is. It needs ../shared/data, and takes five minutes on two cores.
 """
 
 from __future__ import annotations
 
+import argparse
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +26,11 @@ WIDE, WIDE_SMALL, HIGH, HIGH_SMALL = (353, 481), (257, 353), (481, 257), (353, 1
 
 
 class Scene(NamedTuple):
-    """Some of a film's frames, and those who walk past: from which frame, how high and where, in pixels, and how many
-    of their heights a second."""
+    """Part of a film, and people who walk past in it.
+
+    `start` is the frame at which they enter, `heights` are theirs in pixels, `floor` is the row of their feet,
+    `speeds` are in body heights a second, and `size` is the model's.
+    """
 
     film: str
     part: slice
@@ -42,7 +49,7 @@ TUNING_SCENES = (
     Scene(TAI_CHI, slice(90, 250), 20, (200, 230, 260), 250, (0.65, 1.1), WIDE),
     Scene(TAI_CHI, slice(180, 300), 10, (200, 230, 260), 250, (0.65, 1.1), WIDE),
 )
-"""The scenes that the constants of device/follow.py were chosen on."""
+"""The scenes on which the constants of device/follow.py were chosen."""
 
 OTHER_SCENES = (
     Scene(ONE, slice(300, 360), 9, (330, 400), 425, (0.5, 0.9, 1.4), WIDE_SMALL),
@@ -51,16 +58,22 @@ OTHER_SCENES = (
     Scene(SQUAT, slice(20, None), 6, (850, 1000), 1200, (0.6, 1.0), HIGH_SMALL),
     Scene(TAI_CHI, slice(0, 150), 25, (180, 215, 245), 250, (0.9, 1.4), WIDE_SMALL),
 )
+"""Scenes that no constant was chosen on."""
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.following",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     films = {name: read_film(SHARED / "videos" / name) for name in (ONE, GYM, SQUAT, TAI_CHI)}
     with Estimator(SHARED / "models" / f"{DEFAULT_MODEL}.tflite") as estimator:
         print("| | films | visitor lost or changed | on the wrong person or place |\n|---|---|---|---|")
-        for what, scenes in (("tuned on", TUNING_SCENES), ("other", OTHER_SCENES)):
-            wrong = [seconds for scene in scenes for seconds in measure_passings(scene, films, estimator)]
-            lost, seconds = sum(changed for changed, _ in wrong), sum(seconds for _, seconds in wrong)
-            print(f"| {what} | {len(wrong)} | {lost} | {seconds:.1f} s |", flush=True)
+        for label, scenes in (("tuned on", TUNING_SCENES), ("other", OTHER_SCENES)):
+            passings = [seconds for scene in scenes for seconds in measure_passings(scene, films, estimator)]
+            lost, seconds = sum(changed for changed, _ in passings), sum(seconds for _, seconds in passings)
+            print(f"| {label} | {len(passings)} | {lost} | {seconds:.1f} s |", flush=True)
         print("\n| | lag | of the trembling is left |\n|---|---|---|")
         for name in (TAI_CHI, SQUAT, GYM, ONE):
             estimator.resize(HIGH if name == SQUAT else WIDE)
@@ -70,7 +83,8 @@ def main() -> None:
 def measure_passings(
     scene: Scene, films: dict[str, tuple[float, list[Image]]], estimator: Estimator
 ) -> list[tuple[bool, float]]:
-    """For each who walks past: whether the visitor became another, and for how many seconds the pose was not theirs."""
+    """For each passer-by, return whether the visitor became another, and for how many seconds the pose was not
+    theirs."""
     rate, pictures = films[scene.film]
     part, steps = pictures[scene.part], walker_steps(films[ONE][1])
     estimator.resize(scene.size)
@@ -88,19 +102,21 @@ def measure_passings(
 
 
 def find_people(estimator: Estimator, picture: Image) -> list[Pose]:
+    """Return the people in a BGR frame."""
     return estimator.estimate(np.ascontiguousarray(picture[:, :, ::-1]))
 
 
 def follow_film(found: list[list[Pose]], shape: tuple[int, ...], rate: float) -> list[FollowState]:
+    """Return the follower's state after each frame."""
     state, states = FollowState(), []
-    for i, each in enumerate(found):
-        state = follow(state, each, (shape[1], shape[0]), i / rate, FollowSettings())
+    for i, people in enumerate(found):
+        state = follow(state, people, (shape[1], shape[0]), i / rate, FollowSettings())
         states.append(state)
     return states
 
 
 def is_elsewhere(state: FollowState, alone: FollowState) -> bool:
-    """Whether the visitor is not where they are followed when nobody walks past, to a fifth of their height."""
+    """Return whether the visitor is over a fifth of their height from where they are followed without passers-by."""
     if alone.visitor is None:
         return False
     if state.visitor is None:
@@ -111,35 +127,39 @@ def is_elsewhere(state: FollowState, alone: FollowState) -> bool:
 
 
 def print_smoothing(name: str, rate: float, pictures: list[Image], estimator: Estimator) -> None:
-    """Against the estimator's own key points, over 0.5 in three frames: how late those faster than 0.2 body heights a
-    second are, and how much of the trembling of those slower than 0.05 is left."""
+    """Compare the followed key points with the estimator's own, where these score over 0.5 in three frames.
+
+    It prints how late those are that move faster than 0.2 body heights a second, and how much trembling is left of
+    those slower than 0.05.
+    """
     found = [find_people(estimator, picture) for picture in pictures]
     states = follow_film(found, pictures[0].shape, rate)
-    pairs = [(nearest_pose(state.visitor, each), state.visitor) for state, each in zip(states, found, strict=True)]
+    pairs = [(nearest_pose(state.visitor, people), state.visitor) for state, people in zip(states, found, strict=True)]
     nobody = Pose(np.full((17, 2), np.nan, np.float32), np.zeros(17, np.float32), 0.0)
-    raw, smooth = (np.stack([(pair[k] if pair[0] else nobody).xy for pair in pairs]) for k in (0, 1))
-    scores = np.stack([(pair[0] or nobody).scores for pair in pairs])
-    height = np.median([body_height(pair[0]) for pair in pairs if pair[0]])
+    raw = np.stack([(found or nobody).xy for found, _ in pairs])
+    smooth = np.stack([(visitor if found and visitor else nobody).xy for found, visitor in pairs])
+    scores = np.stack([(found or nobody).scores for found, _ in pairs])
+    height = np.median([body_height(found) for found, _ in pairs if found])
     sure = np.minimum(np.minimum(scores[:-2], scores[1:-1]), scores[2:]) > 0.5
     velocity = (raw[2:] - raw[:-2]) * rate / 2
     speed = np.hypot(velocity[..., 0], velocity[..., 1]) / height
-    late = (raw - smooth)[1:-1]
-    fast = sure & (speed > 0.2) & (speed < 4) & (np.hypot(late[..., 0], late[..., 1]) < 0.5 * height)
-    lag = float((late[fast] * velocity[fast]).sum() / (velocity[fast] ** 2).sum())
+    delay = (raw - smooth)[1:-1]
+    fast = sure & (speed > 0.2) & (speed < 4) & (np.hypot(delay[..., 0], delay[..., 1]) < 0.5 * height)
+    lag = float((delay[fast] * velocity[fast]).sum() / (velocity[fast] ** 2).sum())
     still = sure & (speed < 0.05)
     left = jitter(smooth, still) / jitter(raw, still)
     print(f"| {name}, {rate:.0f} frames a second | {1000 * lag:.0f} ms | {100 * left:.0f} % |", flush=True)
 
 
-def nearest_pose(visitor: Pose | None, each: list[Pose]) -> Pose | None:
-    """What the estimator said about the visitor."""
-    if visitor is None or not each:
+def nearest_pose(visitor: Pose | None, people: list[Pose]) -> Pose | None:
+    """Return the estimator's pose of the visitor, or None."""
+    if visitor is None or not people:
         return None
-    return min(each, key=lambda pose: float(np.median(np.hypot(*(pose.xy - visitor.xy).T))))
+    return min(people, key=lambda pose: float(np.median(np.hypot(*(pose.xy - visitor.xy).T))))
 
 
 def jitter(xy: Floats, still: np.ndarray) -> float:
-    """The median by which a key point is off the middle of where it was a frame before and is a frame later."""
+    """Return the median distance of a key point from the middle between its places one frame before and one after."""
     return float(np.nanmedian(np.abs(np.diff(xy, 2, axis=0)[still])))
 
 

@@ -1,10 +1,12 @@
-"""Print tables of docs/explanation/finding-the-photo.md: how much of the best agreement is found, and how fast.
+"""Print tables of docs/explanation/finding-the-photo.md: how good and how fast the matcher is on real people.
 
     python -m benchmarks.matching PEOPLE.npz [--library complete|all] [--queries N] [--vptree] [--photos FOLDER]
 
-PEOPLE.npz holds people of COCO: `keypoints` N×17×3, `image_id`, and `is_val`, who are asked for; the others are the
-library. `--vptree` asks Move Mirror's tree the same in turns with ours (Node, and `npm install` in benchmarks/vptree).
-`--photos` asks for the people whom PoseNet finds in a folder of COCO's photos, instead of for labelled ones.
+It compares what the matcher finds with the best agreement in the library. PEOPLE.npz holds people of COCO:
+`keypoints` N×17×3, `image_id`, and `is_val`, which marks the queries; the rest are the library. `--vptree` also asks
+Move Mirror's tree, in turns with the matcher (it needs Node, and `npm install` in benchmarks/vptree). `--photos`
+asks for the people whom PoseNet finds in a folder of COCO's photos, instead of for labelled ones. It takes about
+four minutes.
 """
 
 from __future__ import annotations
@@ -31,17 +33,18 @@ from models.seen import LIBRARY_SCORE
 from tests.support.libraries import NewItem, write_library
 
 MIN_BOX_SIZE = 60.0
-"""Pixels, the root of the points' box: the points of smaller people are labelled too roughly to compare."""
+"""Pixels, as the root of the area of the key points' box. The key points of smaller people are labelled too roughly.
+"""
 
 MIN_POSE_SCORE = 0.25
-"""The score from which PoseNet found somebody, as the mirror has it."""
+"""The score from which PoseNet has found a person, as in the mirror."""
 
 QUERIES_PER_TURN = 100
-"""Queries that one asks before it is the other's turn."""
+"""Queries that the matcher or the tree answers before it is the other's turn."""
 
 
 class Queries(NamedTuple):
-    """Of one kind: the poses, and the best agreement that there is for each."""
+    """The queries of one kind: the poses, and the best agreement in the library for each."""
 
     kind: str
     poses: list[Pose]
@@ -49,46 +52,59 @@ class Queries(NamedTuple):
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("people", type=Path)
-    arguments.add_argument("--library", choices=("complete", "all"), default="complete")
-    arguments.add_argument("--queries", type=int, default=10_000, help="of each kind, at most")
-    arguments.add_argument("--rounds", type=int, default=3, help="in which all queries are asked")
-    arguments.add_argument("--vptree", action="store_true", help="ask Move Mirror's tree as well")
-    arguments.add_argument("--photos", type=Path, metavar="FOLDER", help="ask for whom PoseNet finds in these photos")
-    asked = arguments.parse_args()
-    with np.load(asked.people) as people:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.matching", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("people", type=Path, metavar="PEOPLE.npz", help="people of COCO")
+    parser.add_argument(
+        "--library",
+        choices=("complete", "all"),
+        default="complete",
+        help="people in the library (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--queries", type=int, default=10_000, metavar="N", help="most queries of each kind (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="ask all queries N times (default: %(default)s)"
+    )
+    parser.add_argument("--vptree", action="store_true", help="ask Move Mirror's tree as well")
+    parser.add_argument(
+        "--photos", type=Path, metavar="FOLDER", help="ask for the people PoseNet finds in these photos"
+    )
+    args = parser.parse_args()
+    with np.load(args.people) as people:
         keypoints, held_out = people["keypoints"].astype(np.float32), people["is_val"].astype(bool)
         images = people["image_id"]
     seen = keypoints[:, :, 2] > 0
-    chosen = ~held_out & (seen[:, 5:].all(1) if asked.library == "complete" else seen.any(1))
-    if asked.photos:
-        poses = estimate_queries(asked.photos, set(images[chosen].tolist()))
+    in_library = ~held_out & (seen[:, 5:].all(1) if args.library == "complete" else seen.any(1))
+    if args.photos:
+        poses = estimate_queries(args.photos, set(images[in_library].tolist()))
     else:
         poses = {
-            kind: [Pose.from_keypoints(one) for one in keypoints[held_out & those]]
-            for kind, those in classify_people(keypoints, seen).items()
+            kind: [Pose.from_keypoints(person) for person in keypoints[held_out & is_kind]]
+            for kind, is_kind in classify_people(keypoints, seen).items()
         }
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        size = write_library((NewItem(None, one) for one in keypoints[chosen]), Path(folder) / "library")
+        size = write_library((NewItem(None, person) for person in keypoints[in_library]), Path(folder) / "library")
         built = time.perf_counter()
         with Library.open(Path(folder) / "library") as library:
             megabytes = sum(file.bytes for file in library.manifest.files.values()) / 1e6
             print(f"{size} people: built in {built - start:.1f} s, {megabytes:.0f} MB, ", end="")
             print(f"opened in {time.perf_counter() - built:.2f} s\n", flush=True)
             queries = [
-                Queries(kind, some, np.array([find_exhaustively(library, pose, 1)[0].agreement for pose in some]))
-                for kind, some in ((kind, every[: asked.queries]) for kind, every in poses.items())
+                Queries(kind, queried, np.array([find_exhaustively(library, pose, 1)[0].agreement for pose in queried]))
+                for kind, queried in ((kind, all_poses[: args.queries]) for kind, all_poses in poses.items())
             ]
-            if asked.vptree:
-                print_comparison(library, keypoints[chosen], queries, asked.rounds)
+            if args.vptree:
+                print_comparison(library, keypoints[in_library], queries, args.rounds)
             else:
-                print_report(library, queries, asked.rounds)
+                print_report(library, queries, args.rounds)
 
 
 def classify_people(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
-    """Which people are whole, shown to the waist, and shown in parts."""
+    """Return which people are whole, which are visible down to the waist, and which in part."""
     points = np.where(seen[:, :, None], keypoints[:, :, :2], np.nan)
     points[~seen.any(1)] = 0
     large = np.sqrt(np.prod(np.nanmax(points, 1) - np.nanmin(points, 1), 1)) > MIN_BOX_SIZE
@@ -101,21 +117,21 @@ def classify_people(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.nda
 
 
 def estimate_queries(folder: Path, known: set[int]) -> dict[str, list[Pose]]:
-    """Whom PoseNet finds in the photos of a folder, by kind; those that are of somebody in the library are left out."""
-    found: list[Pose] = []
+    """Return the people whom PoseNet finds in a folder's photos, by kind, without photos of people in the library."""
+    poses: list[Pose] = []
     with Estimator(find_model(DEFAULT_MODEL)) as estimator:
         for file in sorted(folder.glob("*.jpg")):
             if int(file.stem) not in known:
                 image = np.asarray(pillow.open(file).convert("RGB"))
                 estimator.resize(size_for(image.shape[1], image.shape[0]))
-                found += [pose for pose in estimator.estimate(image) if pose.score >= MIN_POSE_SCORE]
-    keypoints = np.array([pose.keypoints for pose in found])
+                poses += [pose for pose in estimator.estimate(image) if pose.score >= MIN_POSE_SCORE]
+    keypoints = np.array([pose.keypoints for pose in poses])
     of_kind = classify_people(keypoints, keypoints[:, :, 2] >= LIBRARY_SCORE)
-    return {kind: [found[i] for i in np.flatnonzero(those)] for kind, those in of_kind.items()}
+    return {kind: [poses[i] for i in np.flatnonzero(is_kind)] for kind, is_kind in of_kind.items()}
 
 
 def print_report(library: Library, queries: Sequence[Queries], rounds: int) -> None:
-    """Asks all queries, and prints how well and how fast."""
+    """Ask all queries, and print how good and how fast the answers are."""
     print("| | queries | found | best | found ÷ best | median, ms | p95, ms |\n|---|---|---|---|---|---|---|")
     for kind, poses, best in queries:
         times, found = zip(*(run_matcher(library, poses) for _ in range(rounds)), strict=True)
@@ -128,13 +144,13 @@ def print_report(library: Library, queries: Sequence[Queries], rounds: int) -> N
 
 
 def print_comparison(library: Library, people: Floats, queries: Sequence[Queries], rounds: int) -> None:
-    """Asks ours and Move Mirror's tree the same in turns, and prints how fast both are and what they find."""
-    theirs = pose_vectors(np.concatenate([people, mirrored(people)]))
+    """Ask the matcher and Move Mirror's tree the same in turns, and print how fast both are and what they find."""
+    vectors = pose_vectors(np.concatenate([people, mirrored(people)]))
     poses = [pose for some in queries for pose in some.poses]
     best = np.concatenate([some.best for some in queries])
-    asked = pose_vectors(np.array([pose.keypoints for pose in poses]))
-    with Tree(theirs, asked) as tree:
-        print(f"vptree: {len(theirs)} poses, built in {tree.built:.1f} s\n", flush=True)
+    query_vectors = pose_vectors(np.array([pose.keypoints for pose in poses]))
+    with Tree(vectors, query_vectors) as tree:
+        print(f"vptree: {len(vectors)} poses, built in {tree.built:.1f} s\n", flush=True)
         our_times, their_times = [np.empty((rounds, len(poses))) for _ in range(2)]
         found, nearest = np.empty(len(poses)), np.empty(len(poses), np.intp)
         for i in range(rounds):
@@ -143,10 +159,10 @@ def print_comparison(library: Library, people: Floats, queries: Sequence[Queries
                 our_times[i, turn], found[turn] = run_matcher(library, poses[turn])
                 their_times[i, turn], nearest[turn] = tree.ask(turn.start, turn.stop)
     weighted = [
-        nearest_weighted(vector, pose.scores.astype(np.float64), theirs)
-        for vector, pose in zip(asked, poses, strict=True)
+        nearest_weighted(vector, pose.scores.astype(np.float64), vectors)
+        for vector, pose in zip(query_vectors, poses, strict=True)
     ]
-    agreed = found, agreements_of(people, poses, nearest), agreements_of(people, poses, weighted)
+    agreements = found, agreements_of(people, poses, nearest), agreements_of(people, poses, weighted)
     print(
         "| | queries | median, ms | p95, ms | vptree's median | p95 | of it, median | p95 |"
         " found ÷ best | vptree's, cosine | weighted |\n|---|---|---|---|---|---|---|---|---|---|---|"
@@ -156,7 +172,7 @@ def print_comparison(library: Library, people: Floats, queries: Sequence[Queries
     for kind, part in [*parts, ("all", slice(None))]:
         median, late = percentiles(our_times[:, part])
         their_median, their_late = percentiles(their_times[:, part])
-        shares = " | ".join(f"{one[part].mean() / best[part].mean():.4f}" for one in agreed)
+        shares = " | ".join(f"{found[part].mean() / best[part].mean():.4f}" for found in agreements)
         print(
             f"| {kind} | {len(best[part])} | {median:.2f} | {late:.2f} | {their_median:.2f} | {their_late:.2f} | "
             f"{median / their_median:.3f} | {late / their_late:.3f} | {shares} |"
@@ -164,7 +180,7 @@ def print_comparison(library: Library, people: Floats, queries: Sequence[Queries
 
 
 def run_matcher(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np.ndarray]:
-    """How many milliseconds the matcher takes for each query, and how well what it finds agrees."""
+    """Return how many milliseconds the matcher takes for each query, and the agreement of what it finds."""
     matcher, milliseconds, found = Matcher(library), [], []
     for pose in poses:
         start = time.perf_counter()
@@ -174,17 +190,18 @@ def run_matcher(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np
 
 
 def agreements_of(people: Floats, poses: Sequence[Pose], numbers: Sequence[int] | np.ndarray) -> np.ndarray:
-    """How well each query's pose of the library agrees; after all people come their mirror images."""
-    found = []
+    """Return the agreement of each query with a pose of the library; numbers beyond the people are their mirror
+    images."""
+    agreements = []
     for pose, number in zip(poses, numbers, strict=True):
-        one = people[number % len(people)][None]
-        one = mirrored(one) if number >= len(people) else one
-        found.append(agreement(pose.xy, pose.scores, one[:, :, :2], one[:, :, 2] > 0)[0])
-    return np.array(found)
+        person = people[number % len(people)][None]
+        person = mirrored(person) if number >= len(people) else person
+        agreements.append(agreement(pose.xy, pose.scores, person[:, :, :2], person[:, :, 2] > 0)[0])
+    return np.array(agreements)
 
 
 def percentiles(rounds: Sequence[np.ndarray] | np.ndarray) -> tuple[float, float]:
-    """Of each round's times the median and the 95th percentile, of which each the median of all rounds."""
+    """Return the median and the 95th percentile of each round's times, as the medians over all rounds."""
     median, late = np.median([np.percentile(times, (50, 95)) for times in rounds], axis=0)
     return float(median), float(late)
 

@@ -1,8 +1,7 @@
-"""The measures of benchmarks/model_accuracy.py: how well a model reads people, in real photos and in the demo's world.
+"""The measures of benchmarks/model_accuracy.py: how well a model reads people in photos and in drawn pictures.
 
-Each takes an estimator, and gives its figures by what they are called. Wherever somebody may be read several times, the
-reading counts that is best for them; who is not found at all counts 0. `measure_drawn` takes pictures of any sort of which the
-true poses are known.
+Each takes an estimator and returns its figures by name. If a person may be read several times, the best reading
+counts; a person who is not found counts 0. `measure_drawn` takes any pictures whose true poses are known.
 """
 
 from __future__ import annotations
@@ -42,99 +41,101 @@ Figures = dict[str, float]
 Flags = npt.NDArray[np.bool_]
 
 PHOTO_SIZE: Final = (353, 481)
-"""Height and width that photos are stretched to, or about whose pixels they get in their own shape."""
+"""Height and width that photos are stretched to, or whose number of pixels they get in their own shape."""
 
 PCK_THRESHOLD: Final = 0.2
-"""Parts of the torso that a key point may be away from where it is; the torso goes from the left hip to the right
-shoulder (Sapp & Taskar, MODEC, 2013)."""
+"""How far a key point may be from its place, as a share of the torso from the left hip to the right shoulder (Sapp &
+Taskar, MODEC, 2013)."""
 
 LSPET_KEYPOINTS: Final = (16, 14, 12, 11, 13, 15, 10, 8, 6, 5, 7, 9)
-"""COCO's number of each of the first joints of Leeds Sports Poses; after them come neck and head top, which COCO has
-not."""
+"""COCO's number of each of the first joints of Leeds Sports Poses; the neck and the top of the head, which follow,
+are not in COCO."""
 
 PAIRED_KEYPOINTS: Final = {"shoulders": 5, "elbows": 7, "wrists": 9, "hips": 11, "knees": 13, "ankles": 15}
-"""The left one's number; the right one's is the next."""
+"""The number of the left one; the right one's is the next."""
 
 LIBRARY_SIZE: Final = 3000
-"""Starter pictures, by their numbers from 0, that photos are found in …"""
+"""Starter pictures, numbered from 0, in the library that answers …"""
 FIRST_UNKNOWN: Final = 900_000
-"""… and the first number of those that are read: they are in no library."""
+"""… and the first number of those that are read, which no library holds."""
 PICTURE_COUNT: Final = 200
-"""Pictures of the film and of the others that are read."""
+"""Pictures of the film, and starter pictures, that are read."""
 FILM_SIZE: Final = 480, 640
 """Height and width of the film, as a camera gives it to the mirror."""
 
 SCENE_COUNT: Final = 300
-"""Scenes of training's kind that are read …"""
+"""Scenes like training's that are read …"""
 SCENE_SIDE: Final = 353
-"""… and the pixels of their sides."""
+"""… and the side of each in pixels."""
 HELD_OUT_SEED: Final = 1 << 31
-"""What scenes are drawn by, with one at the end: training draws by three numbers, and its studios by smaller ones."""
+"""Seeds scenes, with a 1 at the end. Training seeds with three numbers, and its scene generators with smaller ones.
+"""
 NOBODY_OKS: Final = 0.1
-"""Whoever is found, and is less similar than this to everybody who is there, is not there."""
+"""A found person whose OKS with everybody is below this counts as found where nobody is."""
 
 MIN_POSE_SCORE: Final = 0.25
-"""The score from which the mirror answers somebody …"""
+"""The score from which the mirror answers a person."""
 
 
 class Truth(NamedTuple):
-    """Somebody in a picture, 17×3, and who of those found there reads them best; None where nobody was found."""
+    """A person in a picture, 17×3, and the pose found that reads them best; None if nobody was found."""
 
     labelled: Floats
     best: Pose | None
 
 
 def measure_whole_photos(estimator: Estimator, photos: Sequence[Photo]) -> Figures:
-    """Photos as they are, each stretched to `PHOTO_SIZE`, as in docs/estimator.md."""
+    """Measure on photos as they are, each stretched to `PHOTO_SIZE`, as in docs/explanation/finding-people.md."""
     estimator.resize(PHOTO_SIZE)
     found = {photo.name: estimator.estimate(photo.image) for photo in photos}
     people = {photo.name: photo.people for photo in photos}
     truths = [find_best(found[photo.name], person) for photo in photos for person in photo.people]
-    every = np.array([_oks(truth) for truth in truths])
-    large = every[[is_large(truth.labelled) for truth in truths]]
-    cut = every[[measure.is_croppable(truth.labelled) for truth in truths]]
+    all_oks = np.array([_oks(truth) for truth in truths])
+    large_oks = all_oks[[is_large(truth.labelled) for truth in truths]]
+    crop_oks = all_oks[[measure.is_croppable(truth.labelled) for truth in truths]]
     return {
-        f"OKS, {len(large)} large people": float(large.mean()),
-        f"OKS, the {len(cut)} people who are cut out below": float(cut.mean()),
-        "over 0.5 of them": _hit_rate(cut),
-        f"OKS, all {len(every)} people": float(every.mean()),
+        f"OKS, {len(large_oks)} large people": float(large_oks.mean()),
+        f"OKS, the {len(crop_oks)} people who are cropped below": float(crop_oks.mean()),
+        "over 0.5 of them": _hit_rate(crop_oks),
+        f"OKS, all {len(all_oks)} people": float(all_oks.mean()),
         "AP": average_precision(people, found),
     }
 
 
 def measure_crops(estimator: Estimator, people: Sequence[measure.Crop]) -> Figures:
-    """People cut out of their photos, `measure.crops`."""
-    read, alone = [], []
+    """Measure on people cropped out of their photos (`models.train.measure.load_crops`)."""
+    decoded, by_cells = [], []
     for image, labelled in people:
         estimator.resize((image.shape[0], image.shape[1]))
         heads = estimator.heads(image)
-        read.append(_oks(find_best(decode(heads), labelled)))
-        alone.append(measure.oks(measure.likeliest_keypoints(measure.dequantize_heads(heads))[0], labelled))
+        decoded.append(_oks(find_best(decode(heads), labelled)))
+        by_cells.append(measure.oks(measure.likeliest_keypoints(measure.dequantize_heads(heads))[0], labelled))
     return {
-        "OKS": float(np.mean(read)),
-        "over 0.5": _hit_rate(read),
-        "OKS, likeliest cells": float(np.mean(alone)),
-        "over 0.5, likeliest cells": _hit_rate(alone),
+        "OKS": float(np.mean(decoded)),
+        "over 0.5": _hit_rate(decoded),
+        "OKS, likeliest cells": float(np.mean(by_cells)),
+        "over 0.5, likeliest cells": _hit_rate(by_cells),
     }
 
 
 def measure_one_pose(people: Sequence[measure.Crop]) -> Figures:
-    """What answering every crop with the same pose, each point's median, would be worth."""
+    """Measure the same answer for all crops, the median of each point: what a model must be better than."""
     labelled = np.array([person for _, person in people])
     median = np.nanmedian(np.where(labelled[:, :, 2:] > 0, labelled[:, :, :2], np.nan), 0).astype(np.float32)
-    similar = [measure.oks(median, person) for person in labelled]
-    return {"OKS": float(np.mean(similar)), "over 0.5": _hit_rate(similar)}
+    similarities = [measure.oks(median, person) for person in labelled]
+    return {"OKS": float(np.mean(similarities)), "over 0.5": _hit_rate(similarities)}
 
 
 def measure_lspet(estimator: Estimator, photos: Iterable[tuple[Image, Floats]]) -> Figures:
-    """Sports photos with 12 joints of one person each, in each photo's shape."""
-    right = np.array([_correct_keypoints(_estimate(estimator, image), labelled) for image, labelled in photos])
-    limbs = {f"PCK, {name}": float(right[:, left : left + 2].mean()) for name, left in PAIRED_KEYPOINTS.items()}
-    return {"PCK": float(right[:, LSPET_KEYPOINTS].mean()), **limbs}
+    """Measure on photos of sports with 12 joints of one person each, in each photo's shape."""
+    is_correct = np.array([_correct_keypoints(_estimate(estimator, image), labelled) for image, labelled in photos])
+    limbs = {f"PCK, {name}": float(is_correct[:, left : left + 2].mean()) for name, left in PAIRED_KEYPOINTS.items()}
+    return {"PCK": float(is_correct[:, LSPET_KEYPOINTS].mean()), **limbs}
 
 
 def load_lspet_photos(folder: Path, limit: int | None) -> Iterator[tuple[Image, Floats]]:
-    """Leeds Sports Poses, extended: each photo and its person's 17×3; those without a torso are left out."""
+    """Yield each photo of Leeds Sports Poses, extended, and its person's 17×3; photos without a labelled torso are
+    skipped."""
     joints = json.loads((folder / "joints.json").read_text(encoding="utf-8"))
     for name, rows in list(joints.items())[:limit]:
         labelled = np.zeros((17, 3), np.float32)
@@ -144,14 +145,14 @@ def load_lspet_photos(folder: Path, limit: int | None) -> Iterator[tuple[Image, 
 
 
 class Answers:
-    """A library of the starter pictures' poses, asked as the mirror asks; photos are judged by the true pose."""
+    """A library of the starter pictures' poses that answers as the mirror does; the true pose judges the answer."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
         self._matcher = Matcher(library)
 
     def agreement(self, true: Pose, found: Pose | None) -> float:
-        """How well the photo found for a pose agrees with the true one; 0 for somebody whom the mirror passes over."""
+        """Return the agreement of the true pose with the answer to a found pose; 0 for a person the mirror ignores."""
         if found is None or found.score < MIN_POSE_SCORE:
             return 0.0
         matches = self._matcher.find(found.thresholded(AGREEMENT_SCORE), 1)
@@ -163,57 +164,58 @@ class Answers:
         return float(agreement(true.xy, true.scores, photo.xy[None], photo.scores[None] > 0)[0])
 
 
-def measure_drawn(estimator: Estimator, made: Sequence[Picture], answers: Answers | None = None) -> Figures:
-    """Pictures with true poses, in each one's shape: of those of whom at least `starter.SEEN` key points are seen.
+def measure_drawn(estimator: Estimator, pictures: Sequence[Picture], answers: Answers | None = None) -> Figures:
+    """Measure on pictures with true poses, in each one's shape, for people with enough visible key points.
 
-    With `answers` also what the photos found for the people are worth, in parts of those found for the true poses.
+    Enough are `index.build.starter.MIN_KEYPOINTS`. With `answers` it also measures the answers to the found poses,
+    relative to the answers to the true poses.
     """
-    similar, right, from_found, from_true = [], [], [], []
-    for picture in made:
+    similarities, is_correct, from_found, from_true = [], [], [], []
+    for picture in pictures:
         people = _estimate(estimator, picture.image)
         for pose in picture.poses:
             labelled = pose.keypoints
             if pose.scores.sum() < starter.MIN_KEYPOINTS:
                 continue
             truth = find_best(people, labelled)
-            similar.append(_oks(truth))
-            right.append(_correct_keypoints(people, labelled)[pose.scores > 0])
+            similarities.append(_oks(truth))
+            is_correct.append(_correct_keypoints(people, labelled)[pose.scores > 0])
             if answers is not None:
                 from_found.append(answers.agreement(pose, truth.best))
                 from_true.append(answers.agreement(pose, pose))
-    figures = {f"OKS, {len(similar)} people": float(np.mean(similar)), "over 0.5": _hit_rate(similar)}
-    figures["PCK"] = float(np.concatenate(right).mean())
+    figures = {f"OKS, {len(similarities)} people": float(np.mean(similarities)), "over 0.5": _hit_rate(similarities)}
+    figures["PCK"] = float(np.concatenate(is_correct).mean())
     if answers is not None:
         figures["agreement, of the true pose's"] = float(np.sum(from_found) / np.sum(from_true))
     return figures
 
 
-def measure_hard_scenes(estimator: Estimator, made: Sequence[Scene]) -> Figures:
-    """Scenes as they are: of people of whom at least `measure.FEWEST` key points are seen and who are not too small.
+def measure_hard_scenes(estimator: Estimator, scenes: Sequence[Scene]) -> Figures:
+    """Measure on scenes, for people who are large enough and have enough visible key points.
 
-    What of them is hidden but in the picture counts too, as in COCO's labels.
+    Their hidden key points count too, as in COCO's labels.
     """
-    similar, right, nobody = [], [], 0
-    for image, everybody in made:
+    similarities, is_correct, nobody = [], [], 0
+    for image, everybody in scenes:
         estimator.resize((image.shape[0], image.shape[1]))
         people = estimator.estimate(image)
         nobody += sum(_is_nobody(pose, everybody) for pose in people if pose.score >= MIN_POSE_SCORE)
         for labelled in everybody:
             if measure.is_croppable(np.where(labelled[:, 2:] > 1, labelled, 0)):
-                similar.append(_oks(find_best(people, labelled)))
-                right.append(_correct_keypoints(people, labelled)[labelled[:, 2] > 0])
+                similarities.append(_oks(find_best(people, labelled)))
+                is_correct.append(_correct_keypoints(people, labelled)[labelled[:, 2] > 0])
     return {
-        f"OKS, {len(similar)} people": float(np.mean(similar)),
-        "over 0.5": _hit_rate(similar),
-        "PCK": float(np.concatenate(right).mean()),
-        "found where nobody is, a scene": nobody / len(made),
+        f"OKS, {len(similarities)} people": float(np.mean(similarities)),
+        "over 0.5": _hit_rate(similarities),
+        "PCK": float(np.concatenate(is_correct).mean()),
+        "found where nobody is, a scene": nobody / len(scenes),
     }
 
 
 def make_scenes(count: int = SCENE_COUNT) -> list[Scene]:
-    """Scenes of the training's kind, with clutter, crops and several people, none of which was ever trained on.
+    """Return scenes like training's, with clutter, crops and several people, that training never draws.
 
-    Their people are in poses that the program has names for. Needs numba.
+    The people are in named poses. Needs numba.
     """
     from models.train.bank import Bank
     from models.train.studio import SceneGenerator
@@ -223,22 +225,22 @@ def make_scenes(count: int = SCENE_COUNT) -> list[Scene]:
 
 
 def film_pictures(count: int = PICTURE_COUNT) -> list[Picture]:
-    """The performer as the mirror sees them, from the third time that the film is shown on: nothing quite repeats."""
+    """Return pictures of the performer as the mirror sees them, from the third showing on: nothing quite repeats."""
     height, width = FILM_SIZE
-    made = []
+    film = []
     for number in range(count):
         image, pose = perform(CYCLE_SECONDS * (2 + (number + 0.5) / count), width, height)
-        made.append(Picture(np.ascontiguousarray(image[:, ::-1]), [pose.mirrored(width)], "the performer"))
-    return made
+        film.append(Picture(np.ascontiguousarray(image[:, ::-1]), [pose.mirrored(width)], "the performer"))
+    return film
 
 
 def unknown_pictures(count: int = PICTURE_COUNT) -> list[Picture]:
-    """Starter pictures that no library holds."""
+    """Return starter pictures that no library holds."""
     return [pictures.draw_picture(FIRST_UNKNOWN + number) for number in range(count)]
 
 
 def write_starter_library(folder: Path, count: int = LIBRARY_SIZE) -> Library:
-    """A library at `folder` of the poses that the starter library has; to be closed."""
+    """Write a library of the starter pictures' poses at `folder`, and return it open."""
     write_library(
         (
             NewItem(None, pose.keypoints)
@@ -252,7 +254,7 @@ def write_starter_library(folder: Path, count: int = LIBRARY_SIZE) -> Library:
 
 
 def starter_poses(number: int) -> list[Pose]:
-    """The poses of a starter picture, which is itself painted only as far as it takes to know what is seen."""
+    """Return the poses of a starter picture, painted only as far as needed to know what is visible."""
     rng = np.random.Generator(np.random.PCG64([pictures.SEED, number]))
     movement = pictures.choose_movement(number)
     view = choose_view(rng, movement)
@@ -266,7 +268,7 @@ def starter_poses(number: int) -> list[Pose]:
 
 
 def find_best(people: Sequence[Pose], labelled: Floats) -> Truth:
-    """Who of those found is most similar to somebody."""
+    """Return a person's labels with the most similar pose found."""
     return Truth(labelled, max(people, key=lambda pose: measure.oks(pose.xy, labelled), default=None))
 
 
@@ -276,10 +278,10 @@ def _estimate(estimator: Estimator, image: Image) -> list[Pose]:
 
 
 def _correct_keypoints(people: Sequence[Pose], labelled: Floats) -> Flags:
-    """Which of somebody's labelled key points the one of those found has within reach who has most of them."""
+    """Return which of a person's labelled key points are right, for the pose found that has most of them right."""
     reach = PCK_THRESHOLD * float(np.hypot(*(labelled[LEFT_HIP] - labelled[RIGHT_SHOULDER])[:2]))
-    right = [(np.hypot(*(pose.xy - labelled[:, :2]).T) <= reach) & (labelled[:, 2] > 0) for pose in people]
-    return max(right, key=np.count_nonzero, default=np.zeros(17, bool))
+    is_correct = [(np.hypot(*(pose.xy - labelled[:, :2]).T) <= reach) & (labelled[:, 2] > 0) for pose in people]
+    return max(is_correct, key=np.count_nonzero, default=np.zeros(17, bool))
 
 
 def _oks(truth: Truth) -> float:
@@ -290,10 +292,10 @@ def _is_nobody(pose: Pose, everybody: Floats) -> bool:
     return all(measure.oks(pose.xy, one) < NOBODY_OKS for one in everybody if one[:, 2].any())
 
 
-def _hit_rate(similar: Sequence[float] | npt.NDArray[np.float64]) -> float:
-    return float(np.mean(np.asarray(similar) > measure.HIT_OKS))
+def _hit_rate(similarities: Sequence[float] | npt.NDArray[np.float64]) -> float:
+    return float(np.mean(np.asarray(similarities) > measure.HIT_OKS))
 
 
 def _halve_centre(centre: tuple[float, float]) -> tuple[float, float]:
-    """Pixel centres lie at whole numbers."""
+    """Return the centre in a picture of half the size; pixel centres are at whole numbers."""
     return (centre[0] + 0.5) / 2 - 0.5, (centre[1] + 0.5) / 2 - 0.5

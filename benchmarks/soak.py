@@ -1,9 +1,11 @@
-"""Watches the mirror for an hour while faults are thrown at it, and prints a verdict on each thing that must hold.
+"""Run the mirror for an hour, inject faults, and print a verdict on everything that must hold.
 
-make soak        (one hour; `make soak MINUTES=6 SEED=3` is shorter, with the faults in another order)
+    python -m benchmarks.soak [--minutes N] [--seed N] [--only PATTERN] [--keep FOLDER]
+    make soak MINUTES=6 SEED=3      the same, shorter, with the faults in another order
 
-The mirror runs as a process of its own, all of it, before a film in a loop: of ../shared/data/videos where that is,
-else of the drawn performer. As root a small disk is mounted for the GIFs, so that it can be filled.
+The mirror is a complete process in front of a film in a loop: one of ../shared/data/videos if that exists, else the
+drawn performer. As root it mounts a small disk for the GIFs, so that the disk can be filled. The jumping clock needs
+a C compiler. The exit status is 1 when anything fails.
 """
 
 from __future__ import annotations
@@ -33,109 +35,118 @@ from benchmarks.soak_run import PRESS_SECOND, QUIET_SECONDS, Soak
 from benchmarks.soak_verdict import Shutdown, print_verdicts, save_logs
 from benchmarks.soak_watch import Reports, is_well, take_sample
 from index.build.starter import ensure_starter_library
-from models.estimator.fetch import select_model
+from models.estimator.model_files import select_model
 from models.figures import perform
 from tests.support.jumping_clock import JumpingClock
 from tests.support.paths import SHARED
 
 VIDEO = SHARED / "videos" / "ta_chi.mp4"
 FILM_SECONDS, FILM_FPS = 10, 30
-"""Of the film: so short that a film that is gone is soon missed."""
+"""Seconds and frames a second of the film. It is short, so that a film that is gone is soon noticed."""
 
 FOREIGN_PREFIX = "lttng-"
-"""In /dev/shm: made by a QEMU that was started meanwhile."""
+"""Files in /dev/shm with this prefix belong to a QEMU that was started meanwhile."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="the order of the faults")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="throw only the faults whose names it fits")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="write the log and each second's figures there")
-    asked = parser.parse_args()
-    print(f"{asked.minutes:g} minutes, seed {asked.seed}; the mirror is being set up …", flush=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, metavar="N", help="how long (default: %(default)g)")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(10_000), metavar="N", help="the order of the faults"
+    )
+    parser.add_argument("--only", default="", metavar="PATTERN", help="inject only faults whose names match")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the log and each second's figures there")
+    args = parser.parse_args()
+    print(f"{args.minutes:g} minutes, seed {args.seed}; setting up the mirror …", flush=True)
     with ExitStack() as stack:
-        place = stack.enter_context(prepare_workspace())
-        shared = set(os.listdir("/dev/shm"))
-        with (place.folder / "log").open("w") as log:
-            soak = stack.enter_context(run_mirror(place, asked.minutes, log))
+        workspace = stack.enter_context(prepare_workspace())
+        shared_before = set(os.listdir("/dev/shm"))
+        with (workspace.folder / "log").open("w") as log:
+            soak = stack.enter_context(run_mirror(workspace, args.minutes, log))
             try:
-                watch(soak, select_faults(place, asked.only), random.Random(asked.seed))
+                watch(soak, select_faults(workspace, args.only), random.Random(args.seed))
             except KeyboardInterrupt:
                 print("\nStopped early.", flush=True)
             finally:
                 soak.stopped.set()
-            ended = stop_mirror(soak)
-        left = sorted(name for name in set(os.listdir("/dev/shm")) - shared if not name.startswith(FOREIGN_PREFIX))
-        good = print_verdicts(soak, ended, left)
-        if asked.keep:
-            save_logs(soak, asked.keep)
-    return 0 if good else 1
+            shutdown = stop_mirror(soak)
+        shared_left = sorted(
+            name for name in set(os.listdir("/dev/shm")) - shared_before if not name.startswith(FOREIGN_PREFIX)
+        )
+        passed = print_verdicts(soak, shutdown, shared_left)
+        if args.keep:
+            save_logs(soak, args.keep)
+    return 0 if passed else 1
 
 
 @contextmanager
 def prepare_workspace() -> Iterator[Workspace]:
-    """A folder with all that the mirror needs: film, two libraries, model, display, disk and clock."""
+    """Prepare a folder with all that the mirror needs: film, two libraries, model, display, disk and clock."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
-        place = Workspace(folder, None, False)
+        workspace = Workspace(folder, None, False)
         for name in ("gifs", "tmp", "clock"):
             (folder / name).mkdir()
         try:
-            place.clock = JumpingClock(folder / "clock")
+            workspace.clock = JumpingClock(folder / "clock")
         except FileNotFoundError as error:
-            print(f"The clock does not jump: {error}.")
-        mounting = ["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs", str(place.gifs)]
+            print(f"The clock does not jump: {error}")
+        mounting = ["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs", str(workspace.gifs)]
         if os.geteuid() == 0 and subprocess.run(mounting, capture_output=True).returncode == 0:
-            place.mounted = True
-            stack.callback(subprocess.run, ["umount", "-l", str(place.gifs)], check=True)
-        write_film(place.film, film_frames())
-        ensure_starter_library(place.library, count=150)
+            workspace.mounted = True
+            stack.callback(subprocess.run, ["umount", "-l", str(workspace.gifs)], check=True)
+        write_film(workspace.film, film_frames())
+        ensure_starter_library(workspace.library, count=150)
         ensure_starter_library(folder / "other", count=100)
-        shutil.copy(select_model("auto").file, place.model)
-        place.set_display(True)
+        shutil.copy(select_model("auto").file, workspace.model)
+        workspace.set_display(True)
         (folder / "mirror.toml").write_text(
-            f'[camera]\nsource = "{place.film}"\n[estimator]\nmodel = "{place.model}"\ndevice = "cpu"\n'
-            f'[library]\nfolder = "{place.library}"\n[screen]\ndisplay = "kiosk"\n'
-            f'[button]\npin = 0\n[gif]\nfolder = "{place.gifs}"\n'
+            f'[camera]\nsource = "{workspace.film}"\n[estimator]\nmodel = "{workspace.model}"\ndevice = "cpu"\n'
+            f'[library]\nfolder = "{workspace.library}"\n[screen]\ndisplay = "kiosk"\n'
+            f'[button]\npin = 0\n[gif]\nfolder = "{workspace.gifs}"\n'
         )
-        yield place
+        yield workspace
 
 
 def film_frames() -> Iterator[np.ndarray]:
-    """Some seconds of somebody who moves, H×W×3 RGB."""
+    """Yield some seconds of a person who moves, H×W×3 RGB."""
     if not VIDEO.exists():
         for number in range(FILM_SECONDS * FILM_FPS):
             yield perform(number / FILM_FPS, 640, 480)[0]
         return
     film = cv2.VideoCapture(str(VIDEO))
     for _ in range(FILM_SECONDS * FILM_FPS):
-        whole, picture = film.read()
-        if not whole:
+        ok, picture = film.read()
+        if not ok:
             break
         yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     film.release()
 
 
-def select_faults(place: Workspace, pattern: str) -> list[Fault]:
-    """The faults that are asked for, less what cannot be brought about here."""
-    asked = [one for one in FAULTS if re.search(pattern, one.name)]
-    if place.can_fill_disk:
-        return asked
-    print("No disk can be filled: root may not mount one here, and writes into any folder.")
-    return [one for one in asked if one.inject is not disk_full]
+def select_faults(workspace: Workspace, pattern: str) -> list[Fault]:
+    """Return the faults whose names match, without those that cannot be injected here."""
+    faults = [fault for fault in FAULTS if re.search(pattern, fault.name)]
+    if workspace.can_fill_disk:
+        return faults
+    print("The full disk is skipped: root may not mount a disk here, and can write to any folder.")
+    return [fault for fault in faults if fault.inject is not disk_full]
 
 
 @contextmanager
-def run_mirror(place: Workspace, minutes: float, log: TextIO) -> Iterator[Soak]:
-    """The mirror, started and well, in a session of its own: Ctrl-C is for who watches it. It never outlives this."""
+def run_mirror(workspace: Workspace, minutes: float, log: TextIO) -> Iterator[Soak]:
+    """Start the mirror, wait until it is well, and kill it at the end.
+
+    It is in a session of its own, because Ctrl-C is meant for this program.
+    """
     environment = {
         **os.environ,
-        **(place.clock.environment if place.clock else {}),
-        "TMPDIR": str(place.folder / "tmp"),
+        **(workspace.clock.environment if workspace.clock else {}),
+        "TMPDIR": str(workspace.folder / "tmp"),
         "PYGAME_HIDE_SUPPORT_PROMPT": "1",
     }
-    command = [sys.executable, "-m", "benchmarks.soak_mirror", place.folder / "mirror.toml", place.drm]
+    command = [sys.executable, "-m", "benchmarks.soak_mirror", workspace.folder / "mirror.toml", workspace.drm]
     mirror = subprocess.Popen(
         [str(word) for word in command],
         stdout=subprocess.PIPE,
@@ -145,40 +156,41 @@ def run_mirror(place: Workspace, minutes: float, log: TextIO) -> Iterator[Soak]:
         start_new_session=True,
     )
     try:
-        place.pid = mirror.pid
+        workspace.pid = mirror.pid
         reports = Reports(mirror)
         if reports.wait(is_well, 0.0, 60) is None:
-            sys.exit(f"The mirror did not begin:\n{(place.folder / 'log').read_text()}")
-        yield Soak(place, mirror, reports, minutes, time.monotonic())
+            sys.exit(f"The mirror did not start:\n{(workspace.folder / 'log').read_text()}")
+        yield Soak(workspace, mirror, reports, minutes, time.monotonic())
     finally:
         mirror.kill()
         mirror.wait()
 
 
 def watch(soak: Soak, faults: list[Fault], rng: random.Random) -> None:
-    """Look each second, press each minute, say how it goes each minute."""
-    throwing = threading.Thread(target=soak.inject_all, args=(faults, rng), name="throwing", daemon=True)
+    """Take a sample each second, press the button each minute, and print the progress each minute."""
+    injector = threading.Thread(target=soak.inject_all, args=(faults, rng), name="faults", daemon=True)
     minute = pressed = 0
     while soak.elapsed < 60 * soak.minutes and soak.mirror.poll() is None:
         now = time.monotonic()
         sample = take_sample(soak.mirror.pid, now)
         if sample is not None:
             soak.samples.append(sample)
-        if soak.elapsed > QUIET_SECONDS and throwing.ident is None:
-            throwing.start()
-        due = 60 * pressed + PRESS_SECOND <= soak.elapsed < 60 * soak.minutes - QUIET_SECONDS
-        if due and soak.press():
+        if soak.elapsed > QUIET_SECONDS and injector.ident is None:
+            injector.start()
+        is_due = 60 * pressed + PRESS_SECOND <= soak.elapsed < 60 * soak.minutes - QUIET_SECONDS
+        if is_due and soak.press():
             pressed += 1
         if soak.elapsed >= 60 * (minute + 1):
             minute += 1
             print_progress(soak, minute)
         time.sleep(max(0.0, 1.0 - (time.monotonic() - now)))
     soak.stopped.set()
-    if throwing.ident is not None:
-        throwing.join(60)
+    if injector.ident is not None:
+        injector.join(60)
 
 
 def print_progress(soak: Soak, minute: int) -> None:
+    """Print the last minute's memory, and the counts so far."""
     recent = [sample for sample in soak.samples if sample.at > time.monotonic() - 60]
     if not recent:
         return
@@ -195,23 +207,23 @@ def print_progress(soak: Soak, minute: int) -> None:
 
 
 def stop_mirror(soak: Soak) -> Shutdown:
-    """SIGTERM, in the middle of a recording: only after Ctrl-C the mirror may be at something else."""
+    """End the mirror by SIGTERM in the middle of a recording; only after Ctrl-C it may be doing something else."""
     phase = soak.start_recording()
-    family = process_tree(soak.mirror.pid)
-    asked = time.monotonic()
+    processes = process_tree(soak.mirror.pid)
+    start = time.monotonic()
     soak.mirror.send_signal(signal.SIGTERM)
     try:
         status: int | None = soak.mirror.wait(10)
     except subprocess.TimeoutExpired:
         status = None
         soak.mirror.kill()
-    seconds = time.monotonic() - asked
-    left = [pid for pid in family if Path(f"/proc/{pid}").exists() and pid != soak.mirror.pid]
+    seconds = time.monotonic() - start
+    processes_left = [pid for pid in processes if Path(f"/proc/{pid}").exists() and pid != soak.mirror.pid]
     gifs = soak.workspace.gifs
-    files = [str(path) for path in (soak.workspace.folder / "tmp").iterdir()]
-    files += [str(path) for path in gifs.iterdir() if not re.fullmatch(r"pose-mirror-[\d-]+\.gif", path.name)]
-    files += [str(path) for path in soak.workspace.folder.glob(".*")]
-    return Shutdown(phase, status, seconds, left, files)
+    files_left = [str(path) for path in (soak.workspace.folder / "tmp").iterdir()]
+    files_left += [str(path) for path in gifs.iterdir() if not re.fullmatch(r"pose-mirror-[\d-]+\.gif", path.name)]
+    files_left += [str(path) for path in soak.workspace.folder.glob(".*")]
+    return Shutdown(phase, status, seconds, processes_left, files_left)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What `soak.py` does to a running mirror: each fault strikes on entering its context, and is mended on leaving it."""
+"""The faults that `soak.py` injects into a running mirror: each strikes on entering its context, and ends on leaving
+it."""
 
 from __future__ import annotations
 
@@ -18,13 +19,15 @@ import numpy as np
 from tests.support.jumping_clock import YEAR_SECONDS, JumpingClock
 
 CONNECTOR: Final = "card1-HDMI-A-1"
+"""The display's connector in the stand-in for /sys/class/drm."""
 DISPLAY_SIZES: Final = ("1280x720", "720x1280")
-"""Displays that are plugged in by turns: as large as each other, as that decides how much memory is needed."""
+"""Displays that are plugged in by turns. Both have as many pixels, because these decide how much memory is needed.
+"""
 
 
 @dataclass
 class Workspace:
-    """All that the mirror under test lives on, below one folder; `pid` is its process."""
+    """All that the mirror under test needs, in one folder; `pid` is its process."""
 
     folder: Path
     clock: JumpingClock | None
@@ -35,7 +38,7 @@ class Workspace:
 
     @property
     def can_fill_disk(self) -> bool:
-        """Whether GIFs can be kept from being written: root writes also into a folder that may not be written to."""
+        """Whether writing GIFs can be made to fail: root can write even to a folder without write permission."""
         return self.mounted or os.geteuid() != 0
 
     @property
@@ -59,7 +62,7 @@ class Workspace:
         return self.folder / "drm"
 
     def set_display(self, connected: bool) -> None:
-        """The display's cable; each time another display hangs on it."""
+        """Plug the display in or out; each time another display is plugged in."""
         connector = self.drm / CONNECTOR
         connector.mkdir(parents=True, exist_ok=True)
         if connected:
@@ -70,10 +73,10 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault: how it is thrown, for how many seconds it lasts (least, most), and what is to be said of it.
+    """One kind of fault: how it is injected, and for how many seconds it lasts (least, most).
 
-    `message_pattern` is a pattern of the sentence that must be on the screen; `needs_press`: the button is pressed a second before;
-    `may_spoil_gif`: there may be a sentence instead of a GIF.
+    `message_pattern` matches the sentence that must be on the screen. With `needs_press` the button is pressed a
+    second before. With `may_spoil_gif` a sentence may replace a GIF.
     """
 
     name: str
@@ -85,57 +88,57 @@ class Fault:
 
 
 def process_tree(pid: int) -> dict[int, str]:
-    """A process and all below it, by their numbers: what each is there for."""
-    found = {pid: _role(pid)}
+    """Return a process and all its descendants by their numbers, with the role of each."""
+    roles = {pid: _role(pid)}
     for task in Path(f"/proc/{pid}/task").glob("*"):
         try:
             children = (task / "children").read_text().split()
         except OSError:
             continue
         for child in children:
-            found.update(process_tree(int(child)))
-    return found
+            roles.update(process_tree(int(child)))
+    return roles
 
 
 def _role(pid: int) -> str:
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return "gone"
     roles = {b"models.estimator.child": "estimator", b"device.recording.saving": "gif", b"soak_mirror": "mirror"}
-    return next((role for sign, role in roles.items() if sign in words), "other")
+    return next((role for module, role in roles.items() if module in command), "other")
 
 
-def wait_for_process(place: Workspace, role: str, timeout: float = 20.0) -> int | None:
-    """The process that is there for this, waited for."""
+def wait_for_process(workspace: Workspace, role: str, timeout: float = 20.0) -> int | None:
+    """Wait for a process with this role, and return its number, or None after `timeout` seconds."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
-        for pid, found in process_tree(place.pid).items():
-            if found == role:
+        for pid, found_role in process_tree(workspace.pid).items():
+            if found_role == role:
                 return pid
         time.sleep(0.02)
     return None
 
 
 def send_signal(role: str, number: signal.Signals) -> Callable[[Workspace], AbstractContextManager[None]]:
-    """One of the mirror's processes gets a signal."""
+    """Return a fault that sends a signal to one of the mirror's processes."""
 
     @contextmanager
-    def throw(place: Workspace) -> Iterator[None]:
-        pid = wait_for_process(place, role)
+    def inject(workspace: Workspace) -> Iterator[None]:
+        pid = wait_for_process(workspace, role)
         if pid is not None:
             os.kill(pid, number)
         yield
 
-    return throw
+    return inject
 
 
-def move_away(what: Callable[[Workspace], Path]) -> Callable[[Workspace], AbstractContextManager[None]]:
-    """A file or folder is gone, and is put back."""
+def move_away(path_of: Callable[[Workspace], Path]) -> Callable[[Workspace], AbstractContextManager[None]]:
+    """Return a fault that moves a file or folder away, and back."""
 
     @contextmanager
-    def throw(place: Workspace) -> Iterator[None]:
-        path = what(place)
+    def inject(workspace: Workspace) -> Iterator[None]:
+        path = path_of(workspace)
         aside = path.with_name(f"aside-{path.name}")
         path.rename(aside)
         try:
@@ -143,12 +146,12 @@ def move_away(what: Callable[[Workspace], Path]) -> Callable[[Workspace], Abstra
         finally:
             aside.rename(path)
 
-    return throw
+    return inject
 
 
 @contextmanager
 def film_damaged(place: Workspace) -> Iterator[None]:
-    """The camera gives what is no picture at all."""
+    """The camera's file holds no picture at all."""
     with move_away(lambda place: place.film)(place):
         place.film.write_bytes(os.urandom(200_000))
         try:
@@ -159,7 +162,7 @@ def film_damaged(place: Workspace) -> Iterator[None]:
 
 @contextmanager
 def film_of_noise(place: Workspace) -> Iterator[None]:
-    """The camera gives rubbish: noise, black pictures, pictures of which half is missing."""
+    """The camera gives noise, black pictures, and pictures that are half missing."""
     noise = place.folder / "noise.avi"
     if not noise.exists():
         write_film(noise, _noise_frames())
@@ -180,20 +183,20 @@ def _noise_frames() -> Iterator[np.ndarray]:
 
 
 def write_film(path: Path, pictures: Iterator[np.ndarray], fps: float = 30.0) -> None:
-    """H×W×3 RGB pictures of one size as a film."""
+    """Write H×W×3 RGB pictures of one size as a film."""
     writer = None
     for picture in pictures:
         if writer is None:
             size = picture.shape[1], picture.shape[0]
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    assert writer is not None, "a film has a picture at least"
+    assert writer is not None, "a film needs at least one picture"
     writer.release()
 
 
 @contextmanager
 def library_damaged(place: Workspace) -> Iterator[None]:
-    """Another library takes the place of the one in use, and is damaged."""
+    """A damaged library replaces the one in use."""
     with move_away(lambda place: place.library)(place):
         shutil.copytree(place.folder / "aside-library", place.library)
         index = next(place.library.glob("*.annoy"))
@@ -206,7 +209,7 @@ def library_damaged(place: Workspace) -> Iterator[None]:
 
 @contextmanager
 def library_replaced(place: Workspace) -> Iterator[None]:
-    """Another library, and a whole one, takes the place of the one in use."""
+    """Another intact library replaces the one in use."""
     other, between = place.folder / "other", place.folder / "between"
     place.library.rename(between)
     other.rename(place.library)
@@ -216,28 +219,28 @@ def library_replaced(place: Workspace) -> Iterator[None]:
 
 @contextmanager
 def model_damaged(place: Workspace) -> Iterator[None]:
-    """The model's file is cut short, and the estimator started anew."""
-    whole = place.model.read_bytes()
-    _replace_file(place.model, whole[: len(whole) // 2])
+    """The model's file is cut short, and the estimator restarted."""
+    content = place.model.read_bytes()
+    _replace_file(place.model, content[: len(content) // 2])
     pid = wait_for_process(place, "estimator")
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
     try:
         yield
     finally:
-        _replace_file(place.model, whole)
+        _replace_file(place.model, content)
 
 
 def _replace_file(path: Path, data: bytes) -> None:
-    """As who replaces a file well does it: the old one stays whole for those who have it open."""
-    beside = path.with_suffix(".new")
-    beside.write_bytes(data)
-    beside.rename(path)
+    """Replace a file as a careful program does: those who have the old file open keep it intact."""
+    new = path.with_suffix(".new")
+    new.write_bytes(data)
+    new.rename(path)
 
 
 @contextmanager
 def disk_full(place: Workspace) -> Iterator[None]:
-    """The disk of the GIFs is full, or where it cannot be filled, it may not be written to (see `Workspace.can_fill_disk`)."""
+    """The disk of the GIFs is full; if it cannot be filled, the folder gets no write permission."""
     filler = place.gifs / "filler"
     if place.mounted:
         with filler.open("wb") as file:
@@ -252,17 +255,17 @@ def disk_full(place: Workspace) -> Iterator[None]:
 
 
 def jump_clock(years: float) -> Callable[[Workspace], AbstractContextManager[None]]:
-    """The time of day is years from what it was, and later right again."""
+    """Return a fault that moves the time of day by some years, and back."""
 
     @contextmanager
-    def throw(place: Workspace) -> Iterator[None]:
-        if place.clock is not None:
-            place.clock.jump(years * YEAR_SECONDS)
+    def inject(workspace: Workspace) -> Iterator[None]:
+        if workspace.clock is not None:
+            workspace.clock.jump(years * YEAR_SECONDS)
         yield
-        if place.clock is not None:
-            place.clock.jump(0)
+        if workspace.clock is not None:
+            workspace.clock.jump(0)
 
-    return throw
+    return inject
 
 
 @contextmanager
@@ -294,7 +297,7 @@ FAULTS: Final = (
     Fault("library damaged", library_damaged, (7, 10), r"\.annoy"),
     Fault("library replaced", library_replaced),
     Fault("camera gone", move_away(lambda place: place.film), (16, 20), "film.avi", may_spoil_gif=True),
-    Fault("camera damaged", film_damaged, (16, 20), "neither a film nor a picture", may_spoil_gif=True),
+    Fault("camera damaged", film_damaged, (16, 20), "neither a video nor a picture", may_spoil_gif=True),
     Fault("camera gives noise", film_of_noise, (16, 20), may_spoil_gif=True),
     Fault(
         "disk of the GIFs full",
@@ -309,3 +312,4 @@ FAULTS: Final = (
     Fault("clock 30 years back", jump_clock(-30), (14, 16), needs_press=True),
     Fault("display unplugged", display_away, (3, 8)),
 )
+"""All faults. The patterns are parts of the mirror's own sentences."""

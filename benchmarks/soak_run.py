@@ -1,4 +1,4 @@
-"""A run of `soak.py`: the mirror's process, its presses, and the faults that are thrown at it, one after the other."""
+"""A run of `soak.py`: the mirror's process, its presses, and the faults that are injected, one after the other."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from benchmarks.soak_faults import Fault, Workspace
 from benchmarks.soak_watch import Reports, Sample, is_well
 
 QUIET_SECONDS = 30.0
-"""Seconds without a fault at the beginning and at the end, when what there is is counted."""
+"""Seconds without a fault at the beginning and at the end, in which processes, files and memory are counted."""
 
 GAP_SECONDS = (4.0, 15.0)
-"""Seconds between two faults, at least and at most."""
+"""Fewest and most seconds between two faults."""
 
 PRESS_SECOND = 30.0
 """The second of each minute at which the button is pressed."""
 
 RECORDING_SECONDS = 1.5
-"""Seconds of the five of a recording in which the mirror is ended."""
+"""Seconds of the recording after which the mirror is ended; a recording takes five."""
 
 
 @dataclass
 class FaultRecord:
-    """One fault as it went: when, what was said, and how many seconds until the mirror was well again (None: never)."""
+    """How a fault went: when it struck, what was shown, and how many seconds until the mirror was well again (None:
+    never)."""
 
     fault: Fault
     started: float
@@ -40,7 +41,7 @@ class FaultRecord:
 
 @dataclass
 class Soak:
-    """A run: the mirror's process, what was seen of it and done to it."""
+    """A run: the mirror's process, the samples of it, and what was done to it."""
 
     workspace: Workspace
     mirror: subprocess.Popen[str]
@@ -58,9 +59,10 @@ class Soak:
         return time.monotonic() - self.started
 
     def press(self, *, expect_gif: bool = True) -> bool:
-        """The space bar, by a signal that the mirror's witness makes one of; False while the last is not done with.
+        """Press the space bar by a signal, which the mirror's witness turns into a key; return False while a
+        recording is going on.
 
-        Of a press that `expect_gif` a GIF is to come, or a sentence why not.
+        With `expect_gif` the press must lead to a GIF, or to a sentence that says why not.
         """
         if self.reports.phase != "idle":
             return False
@@ -70,15 +72,15 @@ class Soak:
         return True
 
     def start_recording(self) -> str:
-        """Get into the middle of a recording, of which nothing is to come; what the recorder is at then."""
+        """Get into the middle of a recording that needs no result, and return the recorder's phase."""
         pressed = time.monotonic()
         if self.mirror.poll() is None and self.press(expect_gif=False):
-            self.reports.wait(lambda one: one["phase"] == "recording", pressed, 10)
+            self.reports.wait(lambda report: report["phase"] == "recording", pressed, 10)
             time.sleep(RECORDING_SECONDS)
         return self.reports.phase
 
     def inject_all(self, faults: list[Fault], rng: random.Random) -> None:
-        """The thread: one fault after the other, each kind as often, until it is time for the quiet end."""
+        """Inject one fault after the other, each kind as often, until the quiet end. Runs in a thread."""
         bag: list[Fault] = []
         try:
             while faults and not self.stopped.wait(rng.uniform(*GAP_SECONDS)):
@@ -95,40 +97,44 @@ class Soak:
             raise
 
     def _wait_between_presses(self) -> bool:
-        """Wait until the last press of the minute is over and the next is far; False when the run is over."""
+        """Wait until the minute's press is over and the next is far; return False when the run ends."""
         while not 50 <= self.elapsed % 60 < 55:
             if self.stopped.wait(0.5):
                 return False
         return True
 
     def _inject(self, fault: Fault, seconds: float) -> None:
-        struck = time.monotonic()
+        start = time.monotonic()
         if fault.needs_press:
             while not self.press() and not self.stopped.wait(0.2):
                 pass
             self.stopped.wait(1.0)
-        thrown = FaultRecord(fault, struck)
-        self.fault_records.append(thrown)
+        record = FaultRecord(fault, start)
+        self.fault_records.append(record)
         with fault.inject(self.workspace):
             self.stopped.wait(seconds)
             if fault.message_pattern:
                 pattern = re.compile(fault.message_pattern)
-                thrown.was_announced = (
-                    self.reports.wait(lambda one: any(map(pattern.search, _sentences(one))), struck, 25) is not None
+                record.was_announced = (
+                    self.reports.wait(lambda report: any(map(pattern.search, _sentences(report))), start, 25)
+                    is not None
                 )
-        mended = time.monotonic()
-        self.stopped.wait(1.5)  # for a fault that nobody would notice, the mirror goes on all the same
-        again = self.reports.wait(is_well, mended if seconds else self._last_unwell(struck, mended), 40)
-        thrown.recovery_seconds = None if again is None else max(again["at"] - (mended if seconds else struck), 0.0)
-        thrown.sentences, thrown.ended = self.reports.sentences_since(struck), time.monotonic()
+        end = time.monotonic()
+        self.stopped.wait(1.5)  # a fault may have no effect on the screen at all
+        well_report = self.reports.wait(is_well, end if seconds else self._last_unwell(start, end), 40)
+        record.recovery_seconds = (
+            None if well_report is None else max(well_report["at"] - (end if seconds else start), 0.0)
+        )
+        record.sentences, record.ended = self.reports.sentences_since(start), time.monotonic()
 
     def _last_unwell(self, struck: float, mended: float) -> float:
-        """When the mirror was last seen unwell since the fault; where it never was, when that was clear."""
-        unwell = self.reports.wait(lambda one: not is_well(one), struck, 0)
-        return mended if unwell is None else unwell["at"]
+        """Return when the mirror was first unwell since the fault, or `mended` if it never was."""
+        report = self.reports.wait(lambda candidate: not is_well(candidate), struck, 0)
+        return mended if report is None else report["at"]
 
 
 def _sentences(report: dict[str, object]) -> list[str]:
+    """Return the sentences on the screen."""
     faults = report["faults"]
     assert isinstance(faults, list)
     return [*faults, str(report["notice"] or "")]

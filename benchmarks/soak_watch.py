@@ -1,4 +1,5 @@
-"""What `soak.py` sees of the mirror from outside: its processes' memory, threads and files, and its screen's words."""
+"""What `soak.py` sees of the mirror from outside: memory, threads and files of its processes, and what its screen
+shows."""
 
 from __future__ import annotations
 
@@ -15,14 +16,16 @@ from typing import Any, NamedTuple
 
 from benchmarks.soak_faults import process_tree
 
-OUTCOME_PATTERN = re.compile(r"^(Your GIF is saved as|The GIF could not be written|Nobody was in the mirror)")
+OUTCOME_PATTERN = re.compile(r"^(Your GIF is saved as|The GIF could not be written|Nobody was in front of the mirror)")
+"""Matches the notices that end a recording."""
 
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc")
-"""Files that stay open: each size of letters that was ever drawn, 64 at most."""
+"""Fonts stay open, one file for each size of letters that was drawn, 64 at most; they do not count as left behind.
+"""
 
 
 class Sample(NamedTuple):
-    """One look at the mirror's processes: megabytes by role, and how many there are of each thing that may be left."""
+    """One sample of the mirror's processes: megabytes by role, and counts of all that may be left behind."""
 
     at: float
     rss: dict[str, float]
@@ -34,19 +37,19 @@ class Sample(NamedTuple):
 
     @property
     def resident(self) -> float:
-        """MB of the mirror and its estimator; a GIF's process comes and goes."""
+        """MB of the mirror and its estimator; the process of a GIF comes and goes."""
         return self.rss.get("mirror", 0.0) + self.rss.get("estimator", 0.0)
 
 
 def take_sample(pid: int, now: float) -> Sample | None:
-    """A sample; None while the estimator is being exchanged, or the mirror is gone."""
-    found = process_tree(pid)
+    """Return a sample, or None while the estimator is being replaced or when the mirror has ended."""
+    processes = process_tree(pid)
     rss: dict[str, float] = {}
     pss = 0.0
     try:
-        for one, role in found.items():
-            rss[role] = rss.get(role, 0.0) + _read_megabytes(Path(f"/proc/{one}/status"), "VmRSS")
-            pss += _read_megabytes(Path(f"/proc/{one}/smaps_rollup"), "Pss")
+        for process, role in processes.items():
+            rss[role] = rss.get(role, 0.0) + _read_megabytes(Path(f"/proc/{process}/status"), "VmRSS")
+            pss += _read_megabytes(Path(f"/proc/{process}/smaps_rollup"), "Pss")
         links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
         threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     except (OSError, ValueError):
@@ -55,21 +58,21 @@ def take_sample(pid: int, now: float) -> Sample | None:
         return None
     memories = sum(link.startswith("/memfd:") for link in links)
     links = [link for link in links if not link.endswith(FONT_SUFFIXES)]
-    return Sample(now, rss, pss, threads, len(links), memories, len(found) - 1)
+    return Sample(now, rss, pss, threads, len(links), memories, len(processes) - 1)
 
 
 def _read_megabytes(file: Path, name: str) -> float:
-    """A line of /proc's in kilobytes, as megabytes."""
-    found = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(), re.MULTILINE)
-    if found is None:
+    """Return a figure of a file in /proc, which is in kilobytes, as megabytes."""
+    match = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(), re.MULTILINE)
+    if match is None:
         raise ValueError(f"{file} has no {name}")
-    return int(found[1]) / 1000
+    return int(match[1]) / 1000
 
 
 def medians(
     samples: list[Sample], start: float, seconds: float, value_of: Callable[[Sample], float]
 ) -> dict[int, float]:
-    """The median over each span of so many seconds, by the span's number; less those looked at for under a third."""
+    """Return the median over each span of `seconds`, by the span's number, without spans sampled for under a third."""
     spans: dict[int, list[float]] = {}
     for sample in samples:
         spans.setdefault(int((sample.at - start) // seconds), []).append(value_of(sample))
@@ -77,7 +80,7 @@ def medians(
 
 
 class Reports:
-    """What the mirror's witness tells, read by a thread of its own until the mirror ends."""
+    """The reports of the mirror's witness, read by a thread until the mirror ends."""
 
     def __init__(self, mirror: subprocess.Popen[str]) -> None:
         self._mirror = mirror
@@ -100,7 +103,7 @@ class Reports:
         before = self._all[-1]["notice"] if self._all else None
         if report["notice"] != before and OUTCOME_PATTERN.match(report["notice"] or ""):
             self.outcomes.append((report["at"], report["notice"]))
-        if self._all:  # the first follows the start, which takes its time
+        if self._all:  # the first report follows the start, which takes long
             self.longest_stop = max(self.longest_stop, report["longest"])
         self.oldest_frame = max(self.oldest_frame, report["oldest"])
         self.pictures += report["pictures"]
@@ -109,27 +112,31 @@ class Reports:
 
     @property
     def phase(self) -> str:
-        """What the recorder was at when it was last told."""
+        """The recorder's phase in the latest report."""
         with self._changed:
             return str(self._all[-1]["phase"]) if self._all else "idle"
 
     def wait(self, condition: Callable[[dict[str, Any]], bool], since: float, timeout: float) -> dict[str, Any] | None:
-        """The first report from `since` on of which something holds; None when it does not in `timeout` seconds."""
+        """Return the first report from `since` on that meets a condition, or None after `timeout` seconds."""
         end = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = next((one for one in self._all if one["at"] >= since and condition(one)), None)
-                if found is not None or (left := end - time.monotonic()) <= 0 or self._mirror.poll() is not None:
-                    return found
+                match = next((one for one in self._all if one["at"] >= since and condition(one)), None)
+                if match is not None or (left := end - time.monotonic()) <= 0 or self._mirror.poll() is not None:
+                    return match
                 self._changed.wait(min(left, 1.0))
 
     def sentences_since(self, since: float) -> list[str]:
-        """The sentences on the screen from then on, each once."""
+        """Return the sentences on the screen from then on, each once."""
         with self._changed:
-            shown = [one for one in self._all if one["at"] >= since]
-        return list(dict.fromkeys(s for one in shown for s in (*one["faults"], one["notice"]) if s))
+            shown = [report for report in self._all if report["at"] >= since]
+        return list(
+            dict.fromkeys(
+                sentence for report in shown for sentence in (*report["faults"], report["notice"]) if sentence
+            )
+        )
 
 
 def is_well(report: dict[str, Any]) -> bool:
-    """Whether the mirror is one: it shows who is before it, and has nothing to complain of."""
+    """Return whether the mirror works: it shows the camera's picture, and no fault."""
     return bool(report["live"]) and not report["faults"] and not report["dark"]
