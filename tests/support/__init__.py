@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: stand-ins, made-up poses, real films and photos, and where these are."""
+"""What tests and benchmarks share: stand-ins, made-up poses, real films and photos, and the paths to these."""

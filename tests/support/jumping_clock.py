@@ -1,7 +1,8 @@
-"""A clock on the wall that jumps by years, for a whole process and its children: what NTP does to a board without one.
+"""A wall clock that jumps by years for a process and its children, as when NTP sets the clock of a board without
+one.
 
-A small library, loaded before the C library (LD_PRELOAD), adds seconds from a file to every time of day that a program
-asks for. Clocks that never go back stay as they are.
+A small library, loaded before the C library (LD_PRELOAD), adds seconds from a file to every time of day that a
+program asks for. Monotonic clocks stay as they are.
 """
 
 from __future__ import annotations
@@ -64,12 +65,12 @@ time_t time(time_t *result) {
 
 
 class JumpingClock:
-    """The clock of the processes that are started with `environment`; raises FileNotFoundError without a C compiler."""
+    """The clock of processes started with `environment`. Raises FileNotFoundError without a C compiler."""
 
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("cc")
         if compiler is None:
-            raise FileNotFoundError("there is no C compiler (cc) to build the jumping clock with")
+            raise FileNotFoundError("building the jumping clock needs a C compiler (cc): install gcc.")
         self._offset, library, source = folder / "offset", folder / "clock.so", folder / "clock.c"
         source.write_text(C_SOURCE)
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
@@ -77,6 +78,6 @@ class JumpingClock:
         self.environment = {"LD_PRELOAD": str(library), "JUMPING_CLOCK": str(self._offset)}
 
     def jump(self, seconds: float) -> None:
-        """From now on it is so many seconds later than it is; less than none: earlier."""
+        """Set the time of day to this many seconds after the real one; negative seconds set it back."""
         with self._offset.open("r+b" if self._offset.exists() else "wb") as file:
             file.write(struct.pack("=q", round(seconds)))

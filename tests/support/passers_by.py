@@ -1,4 +1,4 @@
-"""Films of real people, and a person cut out of one of them who walks past the people of another."""
+"""Films of real people, and a person cut out of one film who walks past the people of another."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 from models.pose import Image
 
 WALKING_FRAMES = (184, 185, 186, 187, 189, 187, 186, 185)
-"""Frames of the film named below in which the first person is seen whole and walks."""
+"""Frames of the film named below in which the first person is whole and walking."""
 WALKER_HEIGHT = 330
 """Pixels from that person's head to their feet."""
 
 
 def read_film(film: Path) -> tuple[float, list[Image]]:
-    """A film's frames a second and its frames, BGR."""
+    """Return a film's frames per second and its frames, BGR."""
     capture = cv2.VideoCapture(str(film))
-    pictures = []
+    pictures: list[Image] = []
     while True:
-        good, picture = capture.read()
-        if not good:
+        ok, picture = capture.read()
+        if not ok:
             return capture.get(cv2.CAP_PROP_FPS), pictures
-        pictures.append(picture)
+        pictures.append(np.asarray(picture, np.uint8))
 
 
 def walker_steps(pictures: list[Image]) -> list[tuple[Image, Image]]:
-    """Somebody's steps, each cut out with its mask, of the frames of `one-by-one-person-detection.mp4`."""
+    """Return a person's steps, each cut out with its mask, from the frames of `one-by-one-person-detection.mp4`."""
     empty = np.median(pictures[212:222:2], axis=0).astype(np.uint8)
     return [cut_out(pictures[i], empty) for i in WALKING_FRAMES]
 
@@ -36,7 +36,10 @@ def walker_steps(pictures: list[Image]) -> list[tuple[Image, Image]]:
 def add_passer_by(
     pictures: list[Image], steps: list[tuple[Image, Image]], *, start: int, step: float, floor: int, height: float
 ) -> Iterator[Image]:
-    """The film with the walker in front, who comes in after `start` frames, from the left for a `step` above 0."""
+    """Yield the film's frames with the walker in front, who enters after `start` frames.
+
+    The walker moves by `step` pixels a frame, from the left if that is above 0.
+    """
     for i, picture in enumerate(pictures):
         begin = -0.45 * height if step > 0 else picture.shape[1] + 0.45 * height
         person, mask = steps[i % len(steps)]
@@ -44,20 +47,23 @@ def add_passer_by(
 
 
 def cut_out(picture: Image, empty: Image) -> tuple[Image, Image]:
-    """The one person in a picture of a place that is known empty, and the mask of where they are."""
-    other = cv2.absdiff(picture, empty).max(2)
-    mask = (cv2.GaussianBlur(other, (7, 7), 0) > 28).astype(np.uint8)
+    """Return the only person in a picture, and their mask, given the same place without anybody."""
+    difference = cv2.absdiff(picture, empty).max(2)
+    mask = (cv2.GaussianBlur(difference, (7, 7), 0) > 28).astype(np.uint8)
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8))
     _, labels, blobs, _ = cv2.connectedComponentsWithStats(mask)
     largest = 1 + int(np.argmax(blobs[1:, cv2.CC_STAT_AREA]))
     x, y, width, height = blobs[largest, :4]
-    at = np.s_[y : y + height, x : x + width]
-    return picture[at], (labels[at] == largest).astype(np.uint8)
+    box = np.s_[y : y + height, x : x + width]
+    return picture[box], (labels[box] == largest).astype(np.uint8)
 
 
 def paste(picture: Image, person: Image, mask: Image, middle: float, floor: int, scale: float) -> Image:
-    """The picture with the cut-out person in front, as far as they are inside it."""
-    person, mask = (cv2.resize(part, None, fx=scale, fy=scale, interpolation=0) for part in (person, mask))
+    """Return the picture with the cut-out person in front, as far as they are inside it."""
+    person, mask = (
+        np.asarray(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST), np.uint8)
+        for part in (person, mask)
+    )
     (height, width), (below, beyond) = mask.shape, picture.shape[:2]
     y, x = floor - height, round(middle - width / 2)
     top, left, bottom, right = max(y, 0), max(x, 0), min(floor, below), min(x + width, beyond)

@@ -1,4 +1,4 @@
-"""Where the project and the data beside it are."""
+"""The paths of the project and of the data next to it."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 """The project's folder."""
 
 SHARED: Final = ROOT.parent / "shared" / "data"
-"""Real photos, films, poses and models, which are not in this repository."""
+"""Real photos, films, poses and models, which are not in the repository."""
