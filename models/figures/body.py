@@ -47,7 +47,7 @@ class _Cover(NamedTuple):
 
 
 class FigureBuilder:
-    """Adds one person's solids to a scene's.
+    """Adds the solids of one person to those of a scene.
 
     `material_offset` is added to each material's number. A `fine` figure has four fingers on each hand, others two.
     """

@@ -66,7 +66,8 @@ class Solids:
         **shape: Unpack[Shape],
     ) -> None:
         """Add a solid with the `radii` of its balls at start and end."""
-        axes = shape.get("frame", np.eye(3))
+        frame = shape.get("frame")
+        axes = np.eye(3) if frame is None else frame
         self.starts.append(start)
         self.ends.append(end)
         self.radii.append(radii)
