@@ -22,8 +22,9 @@ import numpy as np
 from index import library, vector
 from index.build import credits
 from index.build.writer import LibraryWriter
+from index.errors import LibraryError
 from index.library import RemovedPicture
-from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, MANIFEST_FILE, SHAPE_FILE, LibraryError, _dump, index_file
+from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, MANIFEST_FILE, SHAPE_FILE, _dump, index_file
 from index.match import Matcher
 from models.pose import Pose
 from tests.fuzz import odd
@@ -50,9 +51,8 @@ UNVOUCHED_FILES: Final = (
 INPUT_NAMES: Final = (*(f"{name} lying" for name in VOUCHED_FILES), *UNVOUCHED_FILES)
 
 DICTIONARY: Final = (
-    *INPUT_NAMES, *library.ITEM_COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models", "sha256",
-    "files",
-    "bytes", "\\x93NUMPY", "{'descr': '<f4', 'fortran_order': False, 'shape': (", "'|O'", "CREATE TABLE item", "PK",
+    *INPUT_NAMES, *library.ITEM_COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models",
+    "sha256", "files", "bytes", "\\x93NUMPY", "{'descr': '<f4', 'fortran_order': False, 'shape': (", "'|O'", "CREATE TABLE item", "PK",
     "fingerprint", "removed", "SQLite format 3",
 )  # fmt: skip
 
@@ -161,7 +161,8 @@ def _sample_library(folder: Path) -> Path:
             writer.add_removed(RemovedPicture("0" * 64 + ".jpg", bytes(32), "gone"))
             for number, pose in enumerate(sample_people(9, 3)):
                 picture = np.full((40, 48, 3), 40 * number, np.uint8) if number < 3 else None
-                add_item(writer, NewItem(picture, pose, f"Photo {number}", "Ann", "CC BY 4.0", "http://cc.example", None))
+                credit = f"Photo {number}", "Ann", "CC BY 4.0", "http://cc.example"
+                add_item(writer, NewItem(picture, pose, *credit))
             writer.finish([("posenet", "ab12")])
     return sample
 

@@ -1,6 +1,6 @@
 """Faults end to end: the real program meets each fault that several parts must handle together.
 
-How one part handles its own faults is tested with that part. docs/explanation/faults.md lists all faults and their tests.
+How one part handles its own faults is tested with that part; docs/explanation/faults.md lists all of them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from device.cameras import film
 from device.cameras.performer import Performance
 from device.display import panel, screen
 from device.display.panel import DisplayKind, HotplugDisplay
-from device.mirror import Moment, run_mirror
+from device.mirror import MirrorParts, Moment, run_mirror
 from device.recording import saving
-from device.start import MirrorParts, open_mirror
+from device.start import open_mirror
 from models.figures import perform
 from tests.models.estimator.test_watched import wait_until
 from tests.support.held import child_pids
@@ -195,7 +195,7 @@ def pump(parts: MirrorParts, shown: list[tuple[Moment, float]], until: Callable[
     end = time.monotonic() + limit
     while not until():
         assert time.monotonic() < end, f"the condition never held; shown last: {shown[-1] if shown else None}"
-        run_mirror(*parts, fps=30, seconds=0.2, callbacks=[lambda moment, now: shown.append((moment, now))])
+        run_mirror(parts, fps=30, seconds=0.2, callbacks=[lambda moment, now: shown.append((moment, now))])
 
 
 def test_broken_pictures_do_not_keep_the_next_visitor_waiting(
@@ -320,10 +320,10 @@ import sys
 from pathlib import Path
 import numpy as np
 from tests.support.failing_estimators import EXHAUST_MEMORY, SUCCEED, FailingEstimator
-from models.estimator.watched import EstimatorUnavailable, EstimatorProcess
+from models.estimator.watched import EstimatorOptions, EstimatorProcess, EstimatorUnavailable
 image = np.zeros((48, 64, 3), np.uint8)
 held = np.ones(200_000_000, np.uint8)  # larger than the estimator: by size alone the kernel would kill this process
-with EstimatorProcess(Path(sys.argv[1]), device="cpu", factory=FailingEstimator) as process:
+with EstimatorProcess(Path(sys.argv[1]), options=EstimatorOptions(device="cpu"), factory=FailingEstimator) as process:
     process.wait_until_ready()
     image[0, 0] = EXHAUST_MEMORY, 1, 0
     try:
@@ -382,7 +382,7 @@ def test_the_memory_limit_kills_the_estimator_not_the_mirror(tmp_path: Path) -> 
             [sys.executable, "-c", f"{join}\n{EXHAUSTS_MEMORY}", tmp_path / "model"],
             env=env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-    assert result.stdout.splitlines() == ["The estimator stopped (SIGKILL) and is being started again.", "1"], (
+    assert result.stdout.splitlines() == ["The estimator stopped (SIGKILL) and is restarting.", "1"], (
         result.stderr
     )
 
