@@ -1,7 +1,11 @@
-"""The contract of `device.cameras.base`, to which every driver is held; and the one place where a picture is flipped."""
+"""The contract of `device.cameras.base`, tested with every driver; and mirroring, which happens in one place.
+
+A new driver needs an entry in `RIGS`, and one in `DEVICES` if it reads hardware.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import re
 import sys
 import threading
@@ -17,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from device.cameras import film, live, performer, pi, usb, v4l2
+from device.cameras import film, live, performer, pi, usb
 from device.cameras.base import Camera, CameraError, CameraSilent, CameraStuck, Frame, mirror_frame
 from device.cameras.opening import open_camera
 from models.pose import Image
@@ -34,21 +38,23 @@ from tests.support.stand_ins import (
 SIZE = 640, 480
 SMALL = 353, 481
 SLACK = 0.1
-"""Seconds that a busy machine may add to whatever is timed here."""
+"""Seconds that a busy machine may add to any time that is measured here."""
 
 
 @dataclass
 class Rig:
-    """A driver with a camera to drive. `hardware`: what can be done to it, of those that are devices."""
+    """A driver and its camera. `hardware` is the stand-in of a device, to unplug it or let it hang."""
 
     open: Callable[[], Camera]
     fps: float
     size: tuple[int, int] = SIZE
     hardware: CameraHardware | None = None
-    another_scene: bool = False
+    own_scene: bool = False
+    """Whether it shows something else than `camera_picture`."""
 
     @property
     def device(self) -> CameraHardware:
+        """The hardware of a driver that has some."""
         assert self.hardware is not None
         return self.hardware
 
@@ -59,7 +65,7 @@ def usb_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     path.touch()
     patch.setattr(FakeCapture, "hardware", hardware, raising=False)
     patch.setattr(cv2, "VideoCapture", FakeCapture)
-    patch.setattr(v4l2.fcntl, "ioctl", fake_ioctl({path: pack_capability("uvcvideo")}, hardware))
+    patch.setattr(fcntl, "ioctl", fake_ioctl({path: pack_capability("uvcvideo")}, hardware))
     return Rig(lambda: usb.open_usb(path, SIZE, SMALL), hardware.fps, hardware=hardware)
 
 
@@ -87,7 +93,7 @@ def pictures_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
 
 
 def performer_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
-    return Rig(lambda: performer.open_performer(SIZE, SMALL, real_time=True), performer.FPS, another_scene=True)
+    return Rig(lambda: performer.open_performer(SIZE, SMALL, real_time=True), performer.FPS, own_scene=True)
 
 
 DEVICES = {"usb": usb_rig, "pi": pi_rig}
@@ -106,7 +112,7 @@ def device(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
-    """Every test here leaves no thread and no open file that it did not find."""
+    """Check that a test leaves no thread and no open file behind."""
     before = held_resources()
     yield
     deadline = time.monotonic() + 2
@@ -115,8 +121,8 @@ def _nothing_left_open() -> Iterator[None]:
     assert held_resources() - before == Counter()
 
 
-def failure(camera: Camera, timeout: float = 2.0) -> CameraError:
-    """What the camera raises in the end."""
+def wait_for_error(camera: Camera, timeout: float = 2.0) -> CameraError:
+    """Ask for frames until the camera raises an error, and return it."""
     while True:
         try:
             camera.latest(timeout)
@@ -124,7 +130,7 @@ def failure(camera: Camera, timeout: float = 2.0) -> CameraError:
             return error
 
 
-def test_frames_are_rgb_bytes_of_the_sizes_asked_for(rig: Rig) -> None:
+def test_frames_are_rgb_bytes_of_the_wanted_sizes(rig: Rig) -> None:
     with rig.open() as camera:
         for _ in range(3):
             frame = camera.latest()
@@ -135,9 +141,9 @@ def test_frames_are_rgb_bytes_of_the_sizes_asked_for(rig: Rig) -> None:
                 assert image.flags.c_contiguous
 
 
-def test_red_is_first_and_on_the_side_the_frame_says(rig: Rig) -> None:
-    if rig.another_scene:
-        return  # the performer's picture has a test of its own
+def test_colours_and_sides_are_right(rig: Rig) -> None:
+    if rig.own_scene:
+        return  # the performer has a test of its own
     with rig.open() as camera:
         frame = camera.latest()
     for image in (frame.image, frame.small):
@@ -146,12 +152,12 @@ def test_red_is_first_and_on_the_side_the_frame_says(rig: Rig) -> None:
         corners = seen[[height // 8, height // 8, -height // 8, -height // 8], [width // 8, -width // 8] * 2]
         expected = [(220, 20, 20), (20, 200, 20), (20, 20, 220), (230, 230, 230)]
         np.testing.assert_allclose(corners, expected, atol=16)
-        # The view is the same in both, to the pixel: its middle is in their middles.
+        # Both show the same view to the pixel: its middle is in the middle of each.
         assert abs(int(np.argmax(seen[height // 8, :, 1] > 110)) - width / 2) <= 1
         assert abs(int(np.argmax(seen[:, width // 8, 2] > 110)) - height / 2) <= 1
 
 
-def test_frames_are_captured_one_after_the_other_and_never_in_the_future(rig: Rig) -> None:
+def test_capture_times_rise_and_are_never_in_the_future(rig: Rig) -> None:
     with rig.open() as camera:
         last = -1.0
         for _ in range(8):
@@ -160,15 +166,15 @@ def test_frames_are_captured_one_after_the_other_and_never_in_the_future(rig: Ri
             last = frame.captured_at
 
 
-def test_no_frame_is_returned_twice(rig: Rig) -> None:
+def test_returns_no_frame_twice(rig: Rig) -> None:
     with rig.open() as camera:
-        asked = time.monotonic()
+        before = time.monotonic()
         frames = [camera.latest() for _ in range(6)]
         assert len({frame.captured_at for frame in frames}) == 6
-        assert time.monotonic() - asked > 4 / rig.fps - SLACK
+        assert time.monotonic() - before > 4 / rig.fps - SLACK
 
 
-def test_whoever_was_slow_gets_the_newest_frame_and_no_backlog(rig: Rig) -> None:
+def test_a_slow_caller_gets_the_newest_frame(rig: Rig) -> None:
     with rig.open() as camera:
         camera.latest()
         for _ in range(2):
@@ -177,17 +183,17 @@ def test_whoever_was_slow_gets_the_newest_frame_and_no_backlog(rig: Rig) -> None
             assert age < 2 / rig.fps + SLACK
 
 
-def test_no_frame_in_time_is_an_error_that_leaves_the_camera_as_it_was(rig: Rig) -> None:
+def test_a_timeout_raises_and_leaves_the_camera_open(rig: Rig) -> None:
     with rig.open() as camera:
         for _ in range(3):
             camera.latest()
-            error = failure(camera, timeout=0.0)
+            error = wait_for_error(camera, timeout=0.0)
             assert isinstance(error, CameraSilent)
             assert " has sent no picture for " in str(error)
         camera.latest()
 
 
-def test_a_closed_camera_says_so_and_closes_again_in_peace(rig: Rig) -> None:
+def test_a_closed_camera_says_so_and_can_be_closed_again(rig: Rig) -> None:
     camera = rig.open()
     camera.latest()
     camera.close()
@@ -196,29 +202,29 @@ def test_a_closed_camera_says_so_and_closes_again_in_peace(rig: Rig) -> None:
         camera.latest(timeout=0.1)
 
 
-def test_a_camera_opens_again_after_it_was_closed(rig: Rig) -> None:
+def test_opens_again_after_closing(rig: Rig) -> None:
     for _ in range(3):
         with rig.open() as camera:
             camera.latest()
 
 
-def test_silence_of_two_seconds_is_an_error_that_says_so(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raises_after_two_seconds_of_silence(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "select_timeout", 2.5)
     monkeypatch.setattr(pi, "CAPTURE_TIMEOUT", 2.5)
     with device.open() as camera:
         camera.latest()
         device.device.silent = True
-        error = failure(camera)
+        error = wait_for_error(camera)
         assert isinstance(error, CameraSilent)
         assert error.seconds == pytest.approx(2.0, abs=0.2)
         assert re.search(r"camera .*has sent no picture for 2(\.1)? s\.$", str(error))
 
 
-def test_a_camera_that_was_pulled_out_is_an_error_now_and_later_and_lets_go(device: Rig) -> None:
+def test_raises_after_unplugging_and_releases_the_device(device: Rig) -> None:
     with device.open() as camera:
         camera.latest()
         device.device.plugged = False
-        assert re.search("plug|cable", str(failure(camera, timeout=1.0)))
+        assert re.search("plug|cable", str(wait_for_error(camera, timeout=1.0)))
         with pytest.raises(CameraError, match=r"plug|cable"):
             camera.latest()
     assert device.device.open_count == 0
@@ -227,16 +233,18 @@ def test_a_camera_that_was_pulled_out_is_an_error_now_and_later_and_lets_go(devi
         camera.latest()
 
 
-def test_a_missing_camera_is_a_sentence_and_leaks_nothing_however_often_it_is_tried(device: Rig) -> None:
+def test_explains_a_missing_camera_and_leaks_nothing(device: Rig) -> None:
     device.device.plugged = False
     before = held_resources()
     for _ in range(5):
-        with pytest.raises(CameraError, match=r"^(No Pi camera found|The camera .*): .*\.$|^OpenCV cannot open the camera "):
+        with pytest.raises(
+            CameraError, match=r"^(No Pi camera found|The camera .*): .*\.$|^OpenCV cannot open the camera "
+        ):
             device.open()
     assert held_resources() == before
 
 
-def test_a_camera_in_use_is_a_sentence_and_leaks_nothing_however_often_it_is_tried(device: Rig) -> None:
+def test_explains_a_camera_in_use_and_leaks_nothing(device: Rig) -> None:
     device.device.busy = True
     before = held_resources()
     for _ in range(5):
@@ -245,7 +253,7 @@ def test_a_camera_in_use_is_a_sentence_and_leaks_nothing_however_often_it_is_tri
     assert held_resources() == before
 
 
-def test_a_camera_that_opens_and_gives_nothing_is_a_sentence(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explains_a_camera_that_sends_nothing(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     device.device.silent = True
     monkeypatch.setattr(live.LiveCamera.__init__, "__defaults__", (0.2,))
     with pytest.raises(CameraError, match=r"sent no picture within 0\.2 s: check its cable\.$"):
@@ -253,11 +261,11 @@ def test_a_camera_that_opens_and_gives_nothing_is_a_sentence(device: Rig, monkey
     assert device.device.open_count == 0
 
 
-def test_closing_wakes_whoever_waits_for_a_frame(device: Rig) -> None:
+def test_closing_ends_a_wait_for_a_frame(device: Rig) -> None:
     camera = device.open()
     device.device.silent = True
     errors: list[CameraError] = []
-    waiting = threading.Thread(target=lambda: errors.append(failure(camera, timeout=10)))
+    waiting = threading.Thread(target=lambda: errors.append(wait_for_error(camera, timeout=10)))
     waiting.start()
     time.sleep(0.15)
     camera.close()
@@ -265,7 +273,7 @@ def test_closing_wakes_whoever_waits_for_a_frame(device: Rig) -> None:
     assert str(errors[0]).endswith("is closed.")
 
 
-def test_a_driver_that_hangs_does_not_hang_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_driver_does_not_hang_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = pi_rig(tmp_path, monkeypatch)
     monkeypatch.setattr(live, "CLOSE_TIMEOUT", 0.3)
     camera = rig.open()
@@ -277,16 +285,14 @@ def test_a_driver_that_hangs_does_not_hang_the_mirror(tmp_path: Path, monkeypatc
         rig.device.stuck = False
 
 
-def test_what_a_driver_raises_unforeseen_ends_its_camera_with_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unexpected_error_of_a_driver_ends_its_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = usb_rig(tmp_path, monkeypatch)
     with rig.open() as camera:
         monkeypatch.setattr(FakeCapture, "retrieve", lambda self: 1 / 0)
-        assert str(failure(camera)).endswith("video0 failed: division by zero.")
+        assert str(wait_for_error(camera)).endswith("video0 failed: division by zero.")
 
 
-def test_a_picture_that_nobody_fetched_in_time_is_not_passed_off_as_the_newest(device: Rig) -> None:
+def test_an_old_frame_does_not_count_as_the_newest(device: Rig) -> None:
     with device.open() as camera:
         camera.latest()
         time.sleep(0.15)
@@ -298,21 +304,19 @@ def test_a_picture_that_nobody_fetched_in_time_is_not_passed_off_as_the_newest(d
             camera.latest()
 
 
-def letter() -> Image:
-    """A picture that is another in each of the eight ways it can be turned and mirrored."""
+def asymmetric_picture() -> Image:
+    """Return a picture that looks different in each of the eight ways to turn and mirror it."""
     return np.random.default_rng(1).integers(0, 256, (3, 5, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
-@pytest.mark.parametrize("flipped_by_the_driver", [False, True])
-def test_as_in_a_mirror_is_upright_and_mirrored_once_however_the_camera_is_mounted(
-    rotate: int, flipped_by_the_driver: bool
-) -> None:
-    upright = letter()
-    # A camera that is turned clockwise sees the world turned the other way; then its driver flips that, or does not.
+@pytest.mark.parametrize("mirrored_by_device", [False, True])
+def test_frames_become_upright_and_mirrored_once(rotate: int, mirrored_by_device: bool) -> None:
+    upright = asymmetric_picture()
+    # A camera that is turned clockwise sees the world turned anticlockwise. Some devices then mirror that.
     seen = np.rot90(upright, rotate // 90)
-    seen = np.ascontiguousarray(seen[:, ::-1] if flipped_by_the_driver else seen)
-    frame = mirror_frame(Frame(seen, seen, 1.5, flipped_by_the_driver), rotate)
+    seen = np.ascontiguousarray(seen[:, ::-1] if mirrored_by_device else seen)
+    frame = mirror_frame(Frame(seen, seen, 1.5, mirrored_by_device), rotate)
     np.testing.assert_array_equal(frame.image, upright[:, ::-1])
     assert frame.image.flags.c_contiguous
     assert frame.small is frame.image
@@ -322,7 +326,7 @@ def test_as_in_a_mirror_is_upright_and_mirrored_once_however_the_camera_is_mount
     np.testing.assert_array_equal(again.image, frame.image)
 
 
-def test_both_pictures_of_a_frame_are_turned_alike() -> None:
+def test_turns_both_pictures_of_a_frame_alike() -> None:
     image, small = camera_picture(64, 48), camera_picture(32, 24)
     frame = mirror_frame(Frame(image, small, 0.0, False), 90)
     np.testing.assert_array_equal(frame.image[::2, ::2], frame.small)
@@ -330,7 +334,7 @@ def test_both_pictures_of_a_frame_are_turned_alike() -> None:
 
 
 def test_the_visitors_right_hand_is_on_the_right() -> None:
-    """A visitor who raises the right hand has it on the left of what a camera sees, and on the right of a mirror."""
+    """A camera sees a raised right hand on the left; a mirror shows it on the right."""
     seen = np.zeros((100, 100, 3), np.uint8)
     seen[10:30, 10:30] = 255
     hand = np.argwhere(mirror_frame(Frame(seen, seen, 0.0, False)).image[:, :, 0]).mean(0)
@@ -339,7 +343,7 @@ def test_the_visitors_right_hand_is_on_the_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "sentence"),
+    ("source", "sentence"),
     [
         ("/dev/video97", "No camera found at /dev/video97: plug one in."),
         ("usb:97", "No camera found at /dev/video97: plug one in."),
@@ -349,13 +353,13 @@ def test_the_visitors_right_hand_is_on_the_right() -> None:
         ("", "There is no camera '': use auto"),
     ],
 )
-def test_a_choice_that_is_not_there_is_a_sentence(choice: str, sentence: str) -> None:
+def test_explains_an_unknown_source(source: str, sentence: str) -> None:
     with pytest.raises(CameraError) as caught:
-        open_camera(choice, size=SIZE)
+        open_camera(source, size=SIZE)
     assert str(caught.value).startswith(sentence)
 
 
-def test_auto_takes_the_pis_camera_before_a_usb_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_prefers_the_pi_camera_to_usb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usb_rig(tmp_path, monkeypatch)
     monkeypatch.setattr(usb, "find_cameras", lambda: [tmp_path / "video0"])
     with open_camera("auto", size=SIZE, small_shape=SMALL) as camera:
@@ -370,7 +374,7 @@ def test_auto_takes_the_pis_camera_before_a_usb_one(tmp_path: Path, monkeypatch:
         assert not camera.latest().mirrored
 
 
-def test_auto_says_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_says_when_there_is_no_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     monkeypatch.setattr(usb, "find_cameras", list)
     with pytest.raises(CameraError, match=r"^No camera found: plug in a USB camera"):

@@ -12,7 +12,7 @@ from device.cameras.performer import FPS
 from models.figures import perform
 
 
-def test_the_picture_shown_is_the_performance_at_the_time_it_says() -> None:
+def test_shows_the_performance_at_the_frames_time() -> None:
     with open_camera("performer", size=(320, 240)) as camera:
         first = camera.latest()
         time.sleep(0.3)
@@ -22,10 +22,10 @@ def test_the_picture_shown_is_the_performance_at_the_time_it_says() -> None:
     assert len(numbers) == 1
     assert numbers[0] / FPS == pytest.approx(later.captured_at - first.captured_at, abs=0.1)
     assert numbers[0] >= 8
-    assert not first.mirrored, "the performer raises the hand that a camera sees"
+    assert not first.mirrored, "the performer looks as a camera sees it"
 
 
-def test_as_fast_as_possible_the_performance_goes_on_picture_by_picture() -> None:
+def test_shows_every_picture_when_not_in_real_time() -> None:
     with open_camera("performer", size=(160, 120), small_shape=(97, 129), real_time=False) as camera:
         frames = [camera.latest() for _ in range(5)]
     assert np.diff([frame.captured_at for frame in frames]) == pytest.approx([1 / FPS] * 4)
@@ -35,8 +35,6 @@ def test_as_fast_as_possible_the_performance_goes_on_picture_by_picture() -> Non
 
 
 @pytest.mark.parametrize(("size", "shape"), [((1920, 1080), (360, 640, 3)), ((1080, 1920), (640, 360, 3))])
-def test_a_large_picture_of_the_performer_is_drawn_smaller_in_its_shape(
-    size: tuple[int, int], shape: tuple[int, int, int]
-) -> None:
+def test_draws_a_large_picture_smaller(size: tuple[int, int], shape: tuple[int, int, int]) -> None:
     with open_camera("performer", size=size) as camera:
         assert camera.latest().image.shape == shape

@@ -1,8 +1,9 @@
-"""USB cameras: which of the video devices are cameras, why one cannot be used, and what is asked of OpenCV."""
+"""USB cameras: which video devices are cameras, why one cannot be opened, and what OpenCV is asked for."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import time
 from pathlib import Path
@@ -16,8 +17,10 @@ from device.cameras.base import CameraError
 from tests.support.stand_ins import CameraHardware, FakeCapture, fake_ioctl, pack_capability
 
 METADATA = 0x04A00000
-"""What the second node of a webcam can do: capture metadata."""
+"""Capabilities of a webcam's second node, which captures metadata."""
+
 MEMORY_TO_MEMORY = 0x04008000
+"""Capabilities of a decoder."""
 
 
 @pytest.fixture
@@ -28,21 +31,22 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> CameraHardware:
     return hardware
 
 
-def plugged(
+def plug_in(
     folder: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware, devices: dict[str, bytes]
 ) -> dict[str, Path]:
+    """Create device files in a folder, which answer with these capabilities; return their paths."""
     paths = {name: folder / name for name in devices}
     for path in paths.values():
         path.touch()
-    answers = {paths[name]: answer for name, answer in devices.items()}
-    monkeypatch.setattr(v4l2.fcntl, "ioctl", fake_ioctl(answers, hardware))
+    capabilities = {paths[name]: capability for name, capability in devices.items()}
+    monkeypatch.setattr(fcntl, "ioctl", fake_ioctl(capabilities, hardware))
     return paths
 
 
-def test_of_a_pis_many_video_devices_only_cameras_are_found_in_their_order(
+def test_finds_only_cameras_among_a_pis_video_devices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
-    plugged(
+    plug_in(
         tmp_path,
         monkeypatch,
         hardware,
@@ -60,16 +64,16 @@ def test_of_a_pis_many_video_devices_only_cameras_are_found_in_their_order(
             "video-index0": pack_capability("uvcvideo", "not a number"),
         },
     )
-    (tmp_path / "video30").touch()  # answers no ioctl
+    (tmp_path / "video30").touch()  # does not answer
     assert v4l2.find_cameras(tmp_path) == [tmp_path / "video2", tmp_path / "video3"]
 
 
-def test_a_folder_without_devices_has_no_cameras(tmp_path: Path) -> None:
+def test_finds_no_cameras_without_devices(tmp_path: Path) -> None:
     assert v4l2.find_cameras(tmp_path) == []
     assert v4l2.find_cameras(tmp_path / "nowhere") == []
 
 
-def test_a_capability_is_read_as_the_kernel_writes_it() -> None:
+def test_reads_a_capability_as_the_kernel_writes_it() -> None:
     """The 104 bytes of a real webcam's struct v4l2_capability, field by field as in linux/videodev2.h."""
     answer = (
         b"uvcvideo".ljust(16, b"\0") + b"HD Pro Webcam C920".ljust(32, b"\0") + b"usb-0000:01:00.0-1.2".ljust(32, b"\0")
@@ -79,7 +83,7 @@ def test_a_capability_is_read_as_the_kernel_writes_it() -> None:
     assert v4l2.parse_capability(answer) == v4l2.Device("uvcvideo", "HD Pro Webcam C920", True)
 
 
-def test_an_old_driver_that_does_not_tell_its_nodes_apart_is_taken_at_its_word() -> None:
+def test_believes_an_old_driver_without_node_capabilities() -> None:
     assert v4l2.parse_capability(pack_capability("gspca", capabilities=0x05000001, node=0)).can_capture
     assert not v4l2.parse_capability(pack_capability("gspca", capabilities=0x00000001, node=0)).can_capture, (
         "it cannot stream"
@@ -97,45 +101,50 @@ def test_an_old_driver_that_does_not_tell_its_nodes_apart_is_taken_at_its_word()
         (errno.EIO, "The camera {} does not answer (Input/output error): unplug it and plug it in again."),
     ],
 )
-def test_why_a_camera_cannot_be_opened_is_a_sentence(
+def test_explains_why_a_camera_cannot_be_opened(
     number: int, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: Any) -> int:
+    def refuse(*_: Any) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(v4l2.os, "open", refused)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(CameraError) as caught:
         v4l2.require_camera(tmp_path / "video0")
     assert str(caught.value) == sentence.format(tmp_path / "video0")
 
 
-def test_a_decoder_is_named_as_what_it_is(
+def test_names_a_decoder_that_is_not_a_camera(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
     answer = pack_capability("bcm2835-codec", "bcm2835-codec-decode", node=MEMORY_TO_MEMORY)
-    paths = plugged(tmp_path, monkeypatch, hardware, {"video10": answer})
+    paths = plug_in(tmp_path, monkeypatch, hardware, {"video10": answer})
     with pytest.raises(CameraError, match=r"is not a camera but bcm2835-codec-decode: choose another device\.$"):
         usb.open_usb(paths["video10"], (640, 480), None)
 
 
-def test_mjpeg_is_asked_for_before_the_size_and_the_rate(
+def test_asks_for_mjpeg_before_size_and_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
-    paths = plugged(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
-    asked: list[int] = []
-    plainly = FakeCapture.set
-    monkeypatch.setattr(FakeCapture, "set", lambda self, name, value: asked.append(name) or plainly(self, name, value))
-    source = usb.UsbDevice(paths["video0"], (1300, 700), None)
-    assert source.mode == "1280×720 MJPG, 30 a second"
-    source.release()
-    assert asked[0] == cv2.CAP_PROP_FOURCC
-    assert {cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS} < set(asked)
+    paths = plug_in(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
+    requests: list[int] = []
+    set_property = FakeCapture.set
+
+    def record(self: FakeCapture, name: int, value: float) -> bool:
+        requests.append(name)
+        return set_property(self, name, value)
+
+    monkeypatch.setattr(FakeCapture, "set", record)
+    device = usb.UsbDevice(paths["video0"], (1300, 700), None)
+    assert device.mode == "1280×720 MJPG, 30 a second"
+    device.release()
+    assert requests[0] == cv2.CAP_PROP_FOURCC
+    assert {cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS} < set(requests)
 
 
-def test_the_camera_gives_the_size_it_has_when_it_has_not_the_one_asked_for(
+def test_delivers_the_nearest_size_of_the_camera(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
-    paths = plugged(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
+    paths = plug_in(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
     with usb.open_usb(paths["video0"], (600, 400), (200, 201)) as camera:
         frame = camera.latest()
     assert frame.image.shape == (480, 640, 3)
@@ -143,49 +152,47 @@ def test_the_camera_gives_the_size_it_has_when_it_has_not_the_one_asked_for(
 
 
 @pytest.mark.parametrize("error", [-3600.0, -5.0, 0.5, 1e9])
-def test_a_camera_whose_clock_is_wrong_gives_pictures_taken_when_they_came(
+def test_uses_the_arrival_time_when_the_clock_is_wrong(
     error: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
-    paths = plugged(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
+    paths = plug_in(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
     monkeypatch.setattr(CameraHardware, "frame_time", lambda self, number: self.started + number / self.fps + error)
     last = 0.0
     with usb.open_usb(paths["video0"], (640, 480), None) as camera:
         for _ in range(5):
-            taken = camera.latest().captured_at
-            assert time.monotonic() - 0.5 < taken <= time.monotonic()
-            assert last < taken
-            last = taken
+            captured_at = camera.latest().captured_at
+            assert time.monotonic() - 0.5 < captured_at <= time.monotonic()
+            assert last < captured_at
+            last = captured_at
 
 
-def test_a_camera_whose_clock_is_right_is_believed(
+def test_believes_a_camera_whose_clock_is_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
-    paths = plugged(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
+    paths = plug_in(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
     with usb.open_usb(paths["video0"], (640, 480), None) as camera:
         numbers = [(camera.latest().captured_at - hardware.started) * hardware.fps for _ in range(4)]
     assert numbers == pytest.approx([round(number) for number in numbers], abs=1e-3)
 
 
-def test_a_picture_damaged_on_its_way_is_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
-) -> None:
-    paths = plugged(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
-    whole = FakeCapture.retrieve
-    monkeypatch.setattr(FakeCapture, "retrieve", lambda self: whole(self) if self.number % 2 else (False, None))
+def test_drops_a_damaged_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware) -> None:
+    paths = plug_in(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})
+    retrieve = FakeCapture.retrieve
+    monkeypatch.setattr(FakeCapture, "retrieve", lambda self: retrieve(self) if self.number % 2 else (False, None))
     with usb.open_usb(paths["video0"], (640, 480), None) as camera:
         numbers = [round((camera.latest().captured_at - hardware.started) * hardware.fps) for _ in range(4)]
     assert all(number % 2 for number in numbers)
 
 
-def test_a_camera_that_stops_though_it_is_there_is_told_from_one_that_was_pulled_out(
+def test_tells_a_hanging_camera_from_an_unplugged_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
-    path = plugged(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})["video0"]
-    source = usb.UsbDevice(path, (640, 480), None)
+    path = plug_in(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})["video0"]
+    device = usb.UsbDevice(path, (640, 480), None)
     hardware.plugged = False
     with pytest.raises(CameraError, match="sends no pictures: unplug it and plug it in again"):
-        source.grab()
+        device.grab()
     path.unlink()
     with pytest.raises(CameraError, match="was unplugged: plug it in again"):
-        source.grab()
-    source.release()
+        device.grab()
+    device.release()
