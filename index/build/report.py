@@ -224,7 +224,7 @@ def _make_thumbnail(people: Sequence[Item], keypoints: Floats) -> Thumbnail | No
 
 
 def _render_facts(facts: ReportFacts) -> str:
-    numbers = {"people": facts.people, "of them can be found": facts.indexed}
+    numbers = {"people": facts.people, "people who can be found": facts.indexed}
     if facts.pictures:
         numbers = {"pictures": facts.pictures, **numbers}
     if facts.scanned:

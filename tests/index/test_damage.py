@@ -1,7 +1,7 @@
-"""Damage of any kind to a library: from every command that opens one a sentence and status 1, or the right answer.
+"""Damaged libraries and the commands: each command prints one sentence and exits with 1, or gives the right result.
 
-Annoy maps its files and believes them, so damage that is not told would end the program by a signal. The commands run
-in children of one process that has everything imported: starting Python anew for each would take minutes.
+Annoy maps its files and trusts them, so undetected damage would crash the program by a signal. The commands run in
+children of one process that has imported everything, because starting Python for each of them would take minutes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,15 +32,16 @@ from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
 
 POSES = 520
-"""Without pictures: with those a library of more than are searched through, so that Annoy's indexes are asked."""
+"""People without a picture. With the others they are more than `EXHAUSTIVE_LIMIT`, so that Annoy's indexes are used."""
 
 PHOTOS = 5
 
 PART = st.integers(0, 999_999).map(lambda millionths: millionths / 1_000_000)
+"""A position from 0 to below 1."""
 
 
 def examples_of(count: int) -> settings:
-    """So many examples, each of which runs some commands."""
+    """Settings for a number of examples, each of which runs several commands."""
     return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -65,29 +66,29 @@ def mirror(folder, count):
         return 1
     return 0
 
-def run(words):
-    said, told = io.StringIO(), io.StringIO()
-    with redirect_stdout(said), redirect_stderr(told):
+def run(args):
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
         try:
-            status = mirror(*words[1:]) if words[0] == "mirror" else cli.main(words)
+            status = mirror(*args[1:]) if args[0] == "mirror" else cli.main(args)
         except BaseException:
             status = 70
             traceback.print_exc()
-    return status, said.getvalue(), told.getvalue()
+    return status, out.getvalue(), err.getvalue()
 
 for line in sys.stdin:
     child = os.fork()
     if not child:
-        signal.alarm(30)  # who waits for somebody to write to a pipe ends by this signal
-        for words in json.loads(line):
-            print(json.dumps(run(words)), flush=True)
+        signal.alarm(30)  # ends a command that waits for a writer to a pipe
+        for args in json.loads(line):
+            print(json.dumps(run(args)), flush=True)
         os._exit(0)
     print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])), flush=True)
 """
 
 
-class Said(NamedTuple):
-    """What came of one command."""
+class Result(NamedTuple):
+    """The exit status and output of one command."""
 
     status: int
     out: str
@@ -96,37 +97,37 @@ class Said(NamedTuple):
 
 @dataclass
 class Place:
-    """A library to be damaged, another one of the same size, and the process that runs commands on them."""
+    """A library to damage, another one of the same size, and the process that runs commands on them."""
 
     folder: Path
     whole: Path
     other: Path
     poses: Path
     runner: subprocess.Popen[str]
-    right: list[Said] = field(default_factory=list)
+    expected: list[Result] = field(default_factory=list)
 
-    def renewed(self) -> Path:
-        """The library whole again, as links: damage replaces files, and changes none that are linked."""
-        for left in (self.folder, self.merged):
-            if left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left)
-            left.unlink(missing_ok=True)
+    def renew(self) -> Path:
+        """Restore the library by hard links: the tests replace files, and never change a linked one."""
+        for folder in (self.folder, self.merged):
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder)
+            folder.unlink(missing_ok=True)
         shutil.copytree(self.whole, self.folder, copy_function=os.link)
         return self.folder
 
-    def run(self, *commands: list[object]) -> list[Said]:
-        """What each command said; a signal fails the test."""
+    def run(self, *commands: list[object]) -> list[Result]:
+        """Run commands and return their results; a command that ends by a signal fails the test."""
         assert self.runner.stdin is not None
         assert self.runner.stdout is not None
-        print(json.dumps([[str(word) for word in words] for words in commands]), file=self.runner.stdin, flush=True)
-        answers: list[Said] = []
-        while isinstance(answer := json.loads(self.runner.stdout.readline()), list):
-            answers.append(Said(*answer))
-        assert answer == 0, f"{commands[len(answers)]} ended by signal {-answer}"
-        return answers
+        print(json.dumps([[str(arg) for arg in args] for args in commands]), file=self.runner.stdin, flush=True)
+        results: list[Result] = []
+        while isinstance(line := json.loads(self.runner.stdout.readline()), list):
+            results.append(Result(*line))
+        assert line == 0, f"{commands[len(results)]} ended by signal {-line}"
+        return results
 
-    def reading(self) -> list[list[object]]:
-        """The commands that open a library and leave it as it is; `mirror` is as `run` opens it."""
+    def reading_commands(self) -> list[list[object]]:
+        """The commands that read the library; `mirror` opens it as the mirror does."""
         return [
             ["index", "verify", self.folder],
             ["index", "info", self.folder],
@@ -134,8 +135,8 @@ class Place:
             ["mirror", self.folder, PHOTOS],
         ]
 
-    def changing(self) -> list[list[object]]:
-        """The others."""
+    def changing_commands(self) -> list[list[object]]:
+        """The commands that write the library or a new one."""
         return [
             ["index", "merge", self.other, self.folder, "--out", self.merged],
             ["index", "remove", self.folder, f"{URL}0"],
@@ -143,12 +144,12 @@ class Place:
 
     @property
     def merged(self) -> Path:
-        """Where a merged library goes."""
+        """The folder of a merged library."""
         return self.folder.parent / "merged"
 
 
-def written(folder: Path, seed: int) -> Path:
-    """A library of two shards with some pictures and both pages."""
+def write(folder: Path, seed: int) -> Path:
+    """Write a library of two shards with some pictures and both pages."""
     with LibraryWriter(folder, shard_size=300) as writer:
         for number in range(PHOTOS):
             add_item(writer, photo(number + seed)[0])
@@ -175,47 +176,48 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             )
         )
         stack.callback(runner.kill)
-        whole, other = written(home / "whole", 0), written(home / "other", 100)
-        found = Place(home / "library", whole, other, home / "poses.npz", runner)
-        found.renewed()
-        found.right = found.run(*found.reading())
-        yield found
+        whole, other = write(home / "whole", 0), write(home / "other", 100)
+        place = Place(home / "library", whole, other, home / "poses.npz", runner)
+        place.renew()
+        place.expected = place.run(*place.reading_commands())
+        yield place
 
 
-def check(place: Place, *, may_be_right: bool = False) -> None:
-    """Whether verify tells of the damage, and the other commands do or answer as if there were none."""
-    for words, said, right in zip(place.reading(), place.run(*place.reading()), place.right, strict=True):
-        if said.status:
-            check_sentence(said)
-        elif not may_be_right:
-            assert words[:2] != ["index", "verify"], "the damage was not told"
-            assert words[:2] != ["index", "query"] or said.out == right.out
-            assert words[0] != "mirror" or said.out.split()[::2] == right.out.split()[::2], "but for pictures"
+def check(place: Place, *, may_be_valid: bool = False) -> None:
+    """Check that verify reports the damage, and that the other commands report it or give the right result."""
+    commands = place.reading_commands()
+    for args, result, expected in zip(commands, place.run(*commands), place.expected, strict=True):
+        if result.status:
+            check_error(result)
+        elif not may_be_valid:
+            assert args[:2] != ["index", "verify"], "the damage was not reported"
+            assert args[:2] != ["index", "query"] or result.out == expected.out
+            assert args[0] != "mirror" or result.out.split()[::2] == expected.out.split()[::2], "except for pictures"
 
 
-def check_sentence(said: Said) -> None:
-    assert said.status == 1, said
-    assert said.err.startswith("pose-mirror: "), said
-    assert said.err.endswith(".\n"), said
-    assert len(said.err.splitlines()) == 1, said
-    assert len(said.err) < 1000, said
+def check_error(result: Result) -> None:
+    assert result.status == 1, result
+    assert result.err.startswith("pose-mirror: "), result
+    assert result.err.endswith(".\n"), result
+    assert len(result.err.splitlines()) == 1, result
+    assert len(result.err) < 1000, result
 
 
-def test_the_commands_answer_when_nothing_is_damaged(place):
-    assert [one.err for one in place.right if one.status] == []
-    assert place.right[3].out == f"{POSES + PHOTOS} {PHOTOS} 1.0\n"
+def test_commands_succeed_without_damage(place: Place) -> None:
+    assert [result.err for result in place.expected if result.status] == []
+    assert place.expected[3].out == f"{POSES + PHOTOS} {PHOTOS} 1.0\n"
 
 
 # One damaged file
 
 
-def part_of(some: list[Any], where: float) -> Any:
-    """The one that lies `where`, 0 to 1, among some."""
-    return some[int(where * len(some))]
+def pick(values: Sequence[Any], where: float) -> Any:
+    """Return the value at a position from 0 to 1."""
+    return values[int(where * len(values))]
 
 
 def flip(data: bytes, where: float, bit: int) -> bytes:
-    """One bit of a file, the last one at `where` 1."""
+    """Flip one bit of a file."""
     at = min(int(where * len(data)), len(data) - 1)
     return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
 
@@ -229,11 +231,11 @@ def lengthen(data: bytes, where: float, bit: int) -> bytes:
 
 
 def overwrite(data: bytes, where: float, bit: int) -> bytes:
-    """A block of zeros or ones, as a disk that fails gives."""
+    """Overwrite a block with zeros or ones, as a failing disk does."""
     at = int(where * (len(data) - 1))
     block = bytes([(0, 255)[bit % 2]]) * len(data[at : at + 512])
-    found = data[:at] + block + data[at + 512 :]
-    return found if found != data else flip(data, where, bit)
+    damaged = data[:at] + block + data[at + 512 :]
+    return damaged if damaged != data else flip(data, where, bit)
 
 
 def remove(file: Path) -> None: ...
@@ -251,17 +253,17 @@ def make_link(file: Path) -> None:
     file.symlink_to("nowhere")
 
 
-NO_FILES = (remove, make_empty, make_folder, os.mkfifo, make_link)
+REPLACEMENTS = (remove, make_empty, make_folder, os.mkfifo, make_link)
 
 
 @examples_of(45)
-@given(PART, st.sampled_from([flip, flip, flip, cut, lengthen, overwrite, *NO_FILES]), PART, st.integers(0, 7))
-def test_any_damage_to_any_file_is_told(place: Place, which: float, damage: Any, where: float, bit: int) -> None:
-    folder = place.renewed()
-    file = part_of(sorted(file for file in folder.rglob("*") if file.is_file()), which)
+@given(PART, st.sampled_from([flip, flip, flip, cut, lengthen, overwrite, *REPLACEMENTS]), PART, st.integers(0, 7))
+def test_detects_any_damage_to_any_file(place: Place, which: float, damage: Any, where: float, bit: int) -> None:
+    folder = place.renew()
+    file = pick(sorted(file for file in folder.rglob("*") if file.is_file()), which)
     data = file.read_bytes()
     file.unlink()
-    if damage in NO_FILES:
+    if damage in REPLACEMENTS:
         damage(file)
     else:
         file.write_bytes(damage(data, where, bit))
@@ -270,24 +272,25 @@ def test_any_damage_to_any_file_is_told(place: Place, which: float, damage: Any,
 
 @pytest.mark.parametrize("damage", [flip, remove])
 @pytest.mark.parametrize("name", [MANIFEST_FILE, REPORT_FILE, "legs-1.annoy", "picture"])
-def test_a_damaged_library_is_merged_or_changed_rightly_or_not_at_all(place, name, damage):
-    """Pages are written anew; a damaged picture can be taken down, and stays out of a merged library with a word."""
-    folder = place.renewed()
+def test_never_writes_a_damaged_library(place: Place, name: str, damage: Any) -> None:
+    """Pages are written again, so their damage does not matter. A damaged picture can be taken down."""
+    folder = place.renew()
     with Library.open(folder) as library:
         file = library.item(0).picture if name == "picture" else folder / name
+    assert file is not None
     data = file.read_bytes()
     file.unlink()
-    if damage in NO_FILES:
+    if damage in REPLACEMENTS:
         damage(file)
     else:
         file.write_bytes(damage(data, 0.5, 3))
-    merged, removed = place.run(*place.changing())
+    merged, removed = place.run(*place.changing_commands())
     assert (merged.status, removed.status) == {REPORT_FILE: (0, 0), "picture": (1, 0)}.get(name, (1, 1))
-    for said, written_anew in ((merged, place.merged), (removed, folder)):
-        if said.status:
-            check_sentence(said)
+    for result, written in ((merged, place.merged), (removed, folder)):
+        if result.status:
+            check_error(result)
         else:
-            verify_library(written_anew)
+            verify_library(written)
     assert place.merged.exists() == (not merged.status)
 
 
@@ -296,10 +299,10 @@ def test_a_damaged_library_is_merged_or_changed_rightly_or_not_at_all(place, nam
 
 @examples_of(20)
 @given(PART, PART)
-def test_two_files_in_each_other_s_place_are_told(place: Place, one: float, other: float) -> None:
-    folder = place.renewed()
+def test_detects_swapped_files(place: Place, one: float, other: float) -> None:
+    folder = place.renew()
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    first, second = part_of(files, one), part_of(files, other)
+    first, second = pick(files, one), pick(files, other)
     if first.read_bytes() != second.read_bytes():
         first.rename(folder / "x")
         second.rename(first)
@@ -307,34 +310,34 @@ def test_two_files_in_each_other_s_place_are_told(place: Place, one: float, othe
         check(place)
 
 
-def test_a_file_of_another_library_is_told(place):
+def test_detects_a_file_of_another_library(place: Place) -> None:
     for file in place.other.iterdir():
         if file.is_file() and file.read_bytes() != (place.whole / file.name).read_bytes():
-            folder = place.renewed()
+            folder = place.renew()
             (folder / file.name).unlink()
             shutil.copy(file, folder)
             check(place)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", f"{PICTURES_FOLDER}/{'0' * 64}.jpg", ".hidden", "whole-7.annoy", "x/y"])
-def test_a_file_that_does_not_belong_there_is_told(place, name):
-    stray = place.renewed() / name
+def test_detects_a_foreign_file(place: Place, name: str) -> None:
+    stray = place.renew() / name
     stray.parent.mkdir(exist_ok=True)
     stray.write_bytes(b"x")
     check(place)
 
 
 @pytest.mark.parametrize("put", [remove, make_empty, os.mkfifo, make_link])
-def test_a_folder_of_pictures_that_is_none_is_told(place, put):
-    folder = place.renewed()
+def test_detects_a_missing_folder_of_pictures(place: Place, put: Callable[[Path], None]) -> None:
+    folder = place.renew()
     shutil.rmtree(folder / PICTURES_FOLDER)
     put(folder / PICTURES_FOLDER)
     check(place)
 
 
-@pytest.mark.parametrize("put", NO_FILES)
-def test_a_library_that_is_none_at_all_is_told(place, put):
-    shutil.rmtree(place.renewed())
+@pytest.mark.parametrize("put", REPLACEMENTS)
+def test_detects_a_missing_library(place: Place, put: Callable[[Path], None]) -> None:
+    shutil.rmtree(place.renew())
     put(place.folder)
     check(place)
 
@@ -342,8 +345,8 @@ def test_a_library_that_is_none_at_all_is_told(place, put):
 # Manifests
 
 
-def signed(document: Any) -> bytes:
-    """A manifest that vouches for itself, whatever it says."""
+def sign(document: Any) -> bytes:
+    """Return a manifest with the right checksum of itself, whatever it says."""
     document = {key: value for key, value in document.items() if key != "sha256"}
     text = json.dumps(document, indent=2) + "\n"
     document["sha256"] = hashlib.sha256(text.encode()).hexdigest()
@@ -355,12 +358,12 @@ def put_manifest(folder: Path, data: bytes) -> None:
     (folder / MANIFEST_FILE).write_bytes(data)
 
 
-def manifest_of(folder: Path) -> dict[str, Any]:
+def read_document(folder: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
     return document
 
 
-NONSENSE = st.recursive(
+GARBAGE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
     | st.sampled_from(["pose-mirror library", 2, "manifest.json", "../x", "\0", "a\nb", "\ud800", 10**400]),
     lambda inner: st.lists(inner, max_size=3)
@@ -370,58 +373,57 @@ NONSENSE = st.recursive(
 
 
 @examples_of(20)
-@given(NONSENSE, st.booleans())
-def test_a_manifest_of_nonsense_is_told(place: Place, nonsense: Any, called_a_library: bool) -> None:
-    folder = place.renewed()
-    if called_a_library and isinstance(nonsense, dict):
-        nonsense = {"format": "pose-mirror library", "version": 2, "vectors": {"version": 1}, **nonsense}
-        put_manifest(folder, signed(nonsense))
+@given(GARBAGE, st.booleans())
+def test_detects_a_manifest_of_garbage(place: Place, garbage: Any, claims_a_library: bool) -> None:
+    folder = place.renew()
+    if claims_a_library and isinstance(garbage, dict):
+        garbage = {"format": "pose-mirror library", "version": 2, "vectors": {"version": 1}, **garbage}
+        put_manifest(folder, sign(garbage))
     else:
-        put_manifest(folder, json.dumps(nonsense).encode())
+        put_manifest(folder, json.dumps(garbage).encode())
     check(place)
 
 
 @pytest.mark.parametrize("key", ["items", "indexed", "pictures", "shards", "vectors", "models", "files"])
 @pytest.mark.parametrize("value", [None, -1, [], {"name": 1}])
-def test_a_manifest_whose_values_are_of_another_kind_is_told(place, key, value):
-    folder = place.renewed()
-    put_manifest(folder, signed({**manifest_of(folder), key: value}))
-    check(place, may_be_right=key == "models" and value in ([], {}))
+def test_detects_manifest_values_of_wrong_types(place: Place, key: str, value: Any) -> None:
+    folder = place.renew()
+    put_manifest(folder, sign({**read_document(folder), key: value}))
+    check(place, may_be_valid=key == "models" and value in ([], {}))
 
 
 @examples_of(30)
-@given(st.lists(PART, min_size=2, max_size=3), st.none() | NONSENSE.map(lambda value: [value]))
-def test_a_manifest_that_lies_and_vouches_for_itself_is_told_or_does_no_harm(
-    place: Place, way: list[float], other: list[Any] | None
-) -> None:
-    """Any one of its values is another or gone. It may be right all the same: the number of trees is for people."""
-    folder = place.renewed()
-    document = inner = manifest_of(folder)
+@given(st.lists(PART, min_size=2, max_size=3), st.none() | GARBAGE.map(lambda value: [value]))
+def test_a_false_manifest_does_no_harm(place: Place, way: list[float], other: list[Any] | None) -> None:
+    """One of its values is changed or removed. Some values may be: the number of trees is only for people."""
+    folder = place.renew()
+    document = read_document(folder)
+    inner: Any = document
     *outer, last = way
     for where in outer:
-        found: Any = inner[part_of(list(inner) if isinstance(inner, dict) else range(len(inner)), where)]
-        if not found or not isinstance(found, dict | list):
+        value = inner[pick(list(inner) if isinstance(inner, dict) else range(len(inner)), where)]
+        if not value or not isinstance(value, dict | list):
             break
-        inner = found
-    key = part_of(list(inner) if isinstance(inner, dict) else range(len(inner)), last)
+        inner = value
+    key = pick(list(inner) if isinstance(inner, dict) else range(len(inner)), last)
     if other is None:
         del inner[key]
     else:
         inner[key] = other[0]
-    put_manifest(folder, signed(document))
-    check(place, may_be_right=True)
+    put_manifest(folder, sign(document))
+    check(place, may_be_valid=True)
 
 
 @pytest.mark.parametrize("version", [1, 3, 2.5, "2", None, 10**30, "x" * 10_000, "\n"])
-def test_another_version_s_library_is_told(place, version):
-    folder = place.renewed()
-    put_manifest(folder, signed({**manifest_of(folder), "version": version}))
+def test_detects_another_version(place: Place, version: Any) -> None:
+    folder = place.renew()
+    put_manifest(folder, sign({**read_document(folder), "version": version}))
     check(place)
 
 
 @pytest.mark.parametrize("depth", [100, 900, 960, 980, 990, 100_000])
-def test_a_manifest_that_is_deep_is_told(place, depth):
-    folder = place.renewed()
+def test_detects_a_deeply_nested_manifest(place: Place, depth: int) -> None:
+    folder = place.renew()
     deep = '{"format": "pose-mirror library", "version": 2, "vectors": {"version": 1}, "files": '
     put_manifest(folder, (deep + "[" * depth + "]" * depth + "}").encode())
     check(place)

@@ -1,4 +1,4 @@
-"""From a pose to the photographs that show it best, held against a search through all of them."""
+"""Matching, compared with an exhaustive search."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import match
+from index.agreement import agreement
 from index.library import Library
 from index.match import EXHAUSTIVE_LIMIT, Matcher, find_exhaustively
-from models.pose import MIRROR_ORDER, Pose
+from models.pose import MIRROR_ORDER, Floats, Pose
 from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
 
@@ -24,14 +25,18 @@ ROUNDING = 1e-6
 
 
 def poses(count: int, seed: int, hidden: tuple[int, ...] = ()) -> list[Pose]:
-    some = sample_people(count, seed)
-    some[:, list(hidden)] = 0
-    return [Pose.from_keypoints(one) for one in some]
+    people = sample_people(count, seed)
+    people[:, list(hidden)] = 0
+    return [Pose.from_keypoints(person) for person in people]
+
+
+def all_but(seen: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(set(range(17)) - set(seen))
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory) -> Iterator[Library]:
-    """4,000 people, a tenth of whose points are unseen."""
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """4,000 people, with a tenth of their key points unseen."""
     folder = tmp_path_factory.mktemp("match") / "library"
     write_library((NewItem(None, one) for one in sample_people(4000, 1, unseen_share=0.1)), folder)
     with Library.open(folder) as opened:
@@ -39,7 +44,7 @@ def library(tmp_path_factory) -> Iterator[Library]:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Iterator[Library]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     folder = tmp_path_factory.mktemp("match") / "small"
     write_library((NewItem(None, one) for one in sample_people(EXHAUSTIVE_LIMIT, 1)), folder)
     with Library.open(folder) as opened:
@@ -57,10 +62,10 @@ def small(tmp_path_factory) -> Iterator[Library]:
         ((0, 7, 12, 15), 0.97),
     ],
 )
-def test_the_shortlist_misses_little_of_the_best_there_is(library, hidden, share):
-    matcher, asked = Matcher(library), poses(60, 77, hidden)
-    found = [matcher.find(pose, 1)[0].agreement for pose in asked]
-    best = [find_exhaustively(library, pose, 1)[0].agreement for pose in asked]
+def test_the_shortlist_misses_little(library: Library, hidden: tuple[int, ...], share: float) -> None:
+    matcher, queries = Matcher(library), poses(60, 77, hidden)
+    found = [matcher.find(pose, 1)[0].agreement for pose in queries]
+    best = [find_exhaustively(library, pose, 1)[0].agreement for pose in queries]
     assert all(f <= b + ROUNDING for f, b in zip(found, best, strict=True))
     assert np.mean(found) >= share * np.mean(best)
 
@@ -70,7 +75,7 @@ hidden_points = st.sets(st.integers(0, 16), max_size=14).map(tuple)
 
 @given(seed=st.integers(0, 1000), hidden=hidden_points)
 @settings(deadline=None, max_examples=50)
-def test_nothing_is_found_that_is_better_than_the_best_there_is(library, seed, hidden):
+def test_never_beats_exhaustive_search(library: Library, seed: int, hidden: tuple[int, ...]) -> None:
     pose = poses(1, seed, hidden)[0]
     found, best = Matcher(library).find(pose, 5), find_exhaustively(library, pose, 5)
     assert all(f.agreement <= b.agreement + ROUNDING for f, b in zip(found, best, strict=True))
@@ -83,7 +88,9 @@ def test_nothing_is_found_that_is_better_than_the_best_there_is(library, seed, h
     shift=st.tuples(*[st.floats(-2e3, 2e3)] * 2),
 )
 @settings(deadline=None, max_examples=50)
-def test_whatever_the_pixels_scale_as_good_a_photo_is_found(library, seed, hidden, scale, shift):
+def test_scale_and_shift_hardly_change_the_agreement(
+    library: Library, seed: int, hidden: tuple[int, ...], scale: float, shift: tuple[float, float]
+) -> None:
     pose = poses(1, seed, hidden)[0]
     moved = replace(pose, xy=(pose.xy * scale + shift).astype(np.float32))
     before, after = (Matcher(library).find(one, 1)[0].agreement for one in (pose, moved))
@@ -92,7 +99,7 @@ def test_whatever_the_pixels_scale_as_good_a_photo_is_found(library, seed, hidde
 
 @given(seed=st.integers(0, 1000), hidden=hidden_points)
 @settings(deadline=None, max_examples=50)
-def test_a_mirror_image_finds_the_same_photo_the_other_way_round(library, seed, hidden):
+def test_a_mirrored_pose_finds_the_same_photo_mirrored(library: Library, seed: int, hidden: tuple[int, ...]) -> None:
     pose = poses(1, seed, hidden)[0]
     straight, turned = Matcher(library).find(pose, 1)[0], Matcher(library).find(pose.mirrored(640), 1)[0]
     assert turned.agreement == pytest.approx(straight.agreement, abs=2e-3)
@@ -100,9 +107,7 @@ def test_a_mirror_image_finds_the_same_photo_the_other_way_round(library, seed, 
         assert turned.mirrored != straight.mirrored
 
 
-def test_exhaustive_looks_at_everyone_as_they_are_and_mirrored(small):
-    from index.agreement import agreement
-
+def test_exhaustive_search_tries_everyone_mirrored_too(small: Library) -> None:
     pose = poses(1, 5)[0]
     expected = []
     for number in range(len(small)):
@@ -114,46 +119,47 @@ def test_exhaustive_looks_at_everyone_as_they_are_and_mirrored(small):
     assert first.agreement == pytest.approx(expected[best], abs=1e-5)
 
 
-def test_a_small_library_is_searched_through(small):
+def test_searches_a_small_library_exhaustively(small: Library) -> None:
     for pose in poses(5, 6, tuple(LEGS)):
         assert Matcher(small).find(pose) == find_exhaustively(small, pose)
 
 
-def test_somebody_in_the_library_is_found_as_they_are(library):
+def test_finds_a_person_of_the_library_straight(library: Library) -> None:
     for number in (0, 1234, 3999):
-        assert Matcher(library).find(library.pose(number), 1)[0] == (number, False, pytest.approx(1, abs=1e-5))
+        found = Matcher(library).find(library.pose(number), 1)[0]
+        assert found[:2] == (number, False)
+        assert found.agreement == pytest.approx(1, abs=1e-5)
 
 
-def test_somebody_s_mirror_image_is_found_mirrored(library):
+def test_finds_a_mirror_image_mirrored(library: Library) -> None:
     for number in (0, 1234, 3999):
-        asked = library.pose(number).mirrored(640)
-        found = Matcher(library).find(asked, 1)[0]
-        assert found == (number, True, pytest.approx(1, abs=1e-5))
+        query = library.pose(number).mirrored(640)
+        found = Matcher(library).find(query, 1)[0]
+        assert found[:2] == (number, True)
+        assert found.agreement == pytest.approx(1, abs=1e-5)
         shown = library.pose(found.item).mirrored(library.item(found.item).width)
-        raised, wanted = shown.xy[9] - shown.xy[10], asked.xy[9] - asked.xy[10]
-        assert raised == pytest.approx(wanted, abs=0.01), "the same hand is up, on the same side"
+        raised, expected = shown.xy[9] - shown.xy[10], query.xy[9] - query.xy[10]
+        assert raised == pytest.approx(expected, abs=0.01), "the same hand is up, on the same side"
 
 
-def test_matches_are_the_best_first_each_item_once(library):
+def test_matches_are_sorted_and_unique(library: Library) -> None:
     found = Matcher(library).find(poses(1, 9)[0], 32)
     assert len(found) == 32
     assert len({one.item for one in found}) == 32
     assert [one.agreement for one in found] == sorted((one.agreement for one in found), reverse=True)
 
 
-def test_the_agreement_told_is_the_agreement_there_is(library):
-    from index.agreement import agreement
-
+def test_matches_state_their_true_agreement(library: Library) -> None:
     pose = poses(1, 10)[0]
     for one in Matcher(library).find(pose, 10):
         shown = library.pose(one.item)
         shown = shown.mirrored(library.item(one.item).width) if one.mirrored else shown
-        assert agreement(pose.xy, pose.scores, shown.xy[None], shown.scores[None])[0] == pytest.approx(
+        assert agreement(pose.xy, pose.scores, shown.xy[None], shown.scores[None] > 0)[0] == pytest.approx(
             one.agreement, abs=1e-4
         )
 
 
-def test_people_alike_come_by_their_numbers(tmp_path):
+def test_orders_equal_people_by_number(tmp_path: Path) -> None:
     crowd = sample_people(EXHAUSTIVE_LIMIT + 100, 3)
     crowd[40:60] = crowd[40]
     write_library((NewItem(None, one) for one in crowd), tmp_path / "library")
@@ -162,85 +168,91 @@ def test_people_alike_come_by_their_numbers(tmp_path):
         assert [one.item for one in Matcher(opened).find(opened.pose(50), 3)] == [40, 41, 42]
 
 
-def test_the_same_question_has_the_same_answer(library):
+def test_results_are_reproducible(library: Library) -> None:
     for pose in poses(5, 11):
         assert Matcher(library).find(pose) == Matcher(library).find(pose)
 
 
-def test_place_and_size_of_the_visitor_do_not_count(library):
+def test_ignores_the_visitors_place_and_size(library: Library) -> None:
     for pose in poses(5, 12):
-        moved = replace(pose, xy=pose.xy * 4 + np.float32((1000, 50)))
+        moved = replace(pose, xy=pose.xy * 4 + np.array((1000, 50), np.float32))
         assert [m[:2] for m in Matcher(library).find(moved, 3)] == [m[:2] for m in Matcher(library).find(pose, 3)]
 
 
-def test_points_the_estimator_guessed_hardly_count(library):
-    """A wild guess with a score of 0.02 leaves the same person found."""
+def test_points_with_low_scores_hardly_count(library: Library) -> None:
+    """A wild guess with a score of 0.02 does not change who is found."""
     pose = library.pose(321)
     scores, xy = pose.scores * np.float32(0.9), pose.xy.copy()
     scores[16], xy[16] = 0.02, (600, 10)
     assert Matcher(library).find(Pose(xy, scores, 0.8), 1)[0].item == 321
 
 
-def test_more_may_be_asked_for_than_there_are(small):
+def test_top_may_exceed_the_library(small: Library) -> None:
     found = Matcher(small).find(poses(1, 13)[0], 10_000)
     assert len(found) == EXHAUSTIVE_LIMIT
     assert len({one.item for one in found}) == EXHAUSTIVE_LIMIT
 
 
 @pytest.mark.parametrize("seen", [(), (3,), (3, 9)])
-def test_of_two_points_nothing_is_found(library, small, seen):
-    pose = poses(1, 14, tuple(set(range(17)) - set(seen)))[0]
+def test_finds_nothing_from_two_points(library: Library, small: Library, seen: tuple[int, ...]) -> None:
+    pose = poses(1, 14, all_but(seen))[0]
     assert Matcher(library).find(pose) == []
     assert Matcher(small).find(pose) == []
 
 
 @pytest.mark.parametrize("seen", [(0, 1, 2), (5, 7, 9), (14, 15, 16), (1, 9, 15)])
-def test_of_three_points_something_is(library, seen):
-    pose = poses(1, 15, tuple(set(range(17)) - set(seen)))[0]
+def test_finds_something_from_three_points(library: Library, seen: tuple[int, ...]) -> None:
+    pose = poses(1, 15, all_but(seen))[0]
     assert Matcher(library).find(pose, 1)[0].agreement > 0.5
 
 
-def test_points_all_in_one_place_find_nothing(library, small):
+def test_finds_nothing_from_points_in_one_place(library: Library, small: Library) -> None:
     pose = Pose(np.full((17, 2), 50, np.float32), np.ones(17, np.float32), 1.0)
     assert Matcher(library).find(pose) == []
     assert Matcher(small).find(pose) == []
 
 
 @pytest.mark.parametrize(("which", "value"), [("xy", np.nan), ("xy", np.inf), ("xy", 1e20), ("scores", np.nan)])
-def test_a_pose_that_is_no_number_is_refused(library, small, which, value):
+def test_rejects_a_pose_that_is_not_finite(library: Library, small: Library, which: str, value: float) -> None:
     pose = poses(1, 16)[0]
     numbers = getattr(pose, which).copy()
     numbers.flat[4] = value
-    for asked in (library, small):
+    for searched in (library, small):
         with pytest.raises(ValueError, match="not a finite number"):
-            Matcher(asked).find(replace(pose, **{which: numbers}))
+            Matcher(searched).find(replace(pose, **{which: numbers}))
 
 
-def test_annoy_is_what_is_asked_of_a_large_library(library, monkeypatch):
+def test_searches_a_large_library_by_annoy(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(match, "find_exhaustively", None)
     assert Matcher(library).find(library.pose(5), 1)[0].item == 5
 
 
-def test_mirror_images_are_found_as_well_as_people(library):
-    asked = poses(60, 78)
-    mirrored = [replace(p, xy=p.xy[MIRROR_ORDER] * np.float32((-1, 1)), scores=p.scores[MIRROR_ORDER]) for p in asked]
-    straight, turned = (np.mean([Matcher(library).find(p, 1)[0].agreement for p in some]) for some in (asked, mirrored))
+def test_finds_mirror_images_as_well_as_people(library: Library) -> None:
+    people = poses(60, 78)
+    flip = np.array((-1, 1), np.float32)
+    mirrored = [replace(p, xy=p.xy[MIRROR_ORDER] * flip, scores=p.scores[MIRROR_ORDER]) for p in people]
+    matcher = Matcher(library)
+    straight, turned = (np.mean([matcher.find(p, 1)[0].agreement for p in queries]) for queries in (people, mirrored))
     assert turned == pytest.approx(straight, rel=0.005)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "share"), [("whole", 0.995), ("upper", 0.98), ("partial", 0.97)])
-def test_real_people_find_nearly_the_best_photo(coco_library, kind, share):
+def test_real_people_find_nearly_the_best_photo(
+    coco_library: tuple[Library, dict[str, Floats]], kind: str, share: float
+) -> None:
     library, queries = coco_library
-    matcher, asked = Matcher(library), [Pose.from_keypoints(one) for one in queries[kind]]
-    found = np.mean([matcher.find(pose, 1)[0].agreement for pose in asked])
-    best = np.mean([find_exhaustively(library, pose, 1)[0].agreement for pose in asked])
+    matcher, people = Matcher(library), [Pose.from_keypoints(person) for person in queries[kind]]
+    found = np.mean([matcher.find(pose, 1)[0].agreement for pose in people])
+    best = np.mean([find_exhaustively(library, pose, 1)[0].agreement for pose in people])
     assert found >= share * best
 
 
 @pytest.fixture(scope="module")
-def coco_library(shared_data: Path, tmp_path_factory) -> Iterator[tuple[Library, dict[str, np.ndarray]]]:
-    """8,000 of COCO's people whose bodies are labelled, and 60 others of each kind of query."""
+def coco_library(
+    shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Library, dict[str, Floats]]]:
+    """8,000 of COCO's people with a labelled body, and 60 other people for each kind of query."""
     with np.load(shared_data / "poses" / "coco2017_people.npz") as coco:
         keypoints, held_out = coco["keypoints"].astype(np.float32), coco["is_val"].astype(bool)
     seen = keypoints[:, :, 2] > 0
@@ -248,11 +260,11 @@ def coco_library(shared_data: Path, tmp_path_factory) -> Iterator[tuple[Library,
     write_library((NewItem(None, one) for one in keypoints[~held_out & seen[:, 5:].all(1)][:8_000]), folder)
     size = np.where(seen[:, :, None], keypoints[:, :, :2], -np.inf).max(1)
     size = size - np.where(seen[:, :, None], keypoints[:, :, :2], np.inf).min(1)
-    asked = held_out & (size > 0).all(1) & (np.abs(np.prod(size, 1)) > 60**2)
+    queries = held_out & (size > 0).all(1) & (np.abs(np.prod(size, 1)) > 60**2)
     of_kind = {
         "whole": seen[:, 5:].all(1),
         "upper": seen[:, 5:9].all(1) & ~seen[:, 13:].any(1),
         "partial": (seen.sum(1) >= 8) & (seen.sum(1) <= 13) & seen[:, 5:7].any(1) & seen[:, 11:].any(1),
     }
     with Library.open(folder) as opened:
-        yield opened, {kind: keypoints[asked & those][:60] for kind, those in of_kind.items()}
+        yield opened, {kind: keypoints[queries & mask][:60] for kind, mask in of_kind.items()}

@@ -16,8 +16,8 @@ from index.errors import LibraryError
 from index.library import Library, verify_library
 from index.manifest import MANIFEST_FILE, index_file, mapped_files, members_file
 from models.pose import Floats
-from tests.index.test_library import sign_again, write_manifest
 from tests.support.libraries import NewItem, add_item
+from tests.support.sample_library import sign_again, write_manifest
 from tests.support.sample_poses import sample_people
 
 COUNT = 330

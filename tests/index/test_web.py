@@ -1,4 +1,4 @@
-"""Pictures by URL, from a real server on this machine that does all that servers do."""
+"""Pictures by URL, from a real server on this machine that can misbehave in every way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from index.web import is_url
 
 
 class Server(ThreadingHTTPServer):
-    """Answers by path; counts the requests for each and remembers who asked."""
+    """Answers by path, and records the requests and their user agents."""
 
     def __init__(self) -> None:
         picture = io.BytesIO()
@@ -83,7 +83,7 @@ class Answer(BaseHTTPRequestHandler):
                 self.wfile.write(b"x")
                 time.sleep(0.02)
         except OSError:
-            pass  # nobody waits for the rest
+            pass  # the client has hung up
 
     def large(self) -> None:
         self.answer(200, bytes(5000))
@@ -112,7 +112,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+def no_retry_delay(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     monkeypatch.setattr(web, "RETRY_DELAY_SECONDS", 0.0)
     server.requests.clear()
 
@@ -130,19 +130,19 @@ def failure(url: str) -> PictureError:
 
 
 @pytest.mark.parametrize("path", ["/good", "/good?a=1&b=ü x", "/good/My photo (1) ж.jpg", "/moved", "/good#part"])
-def test_a_picture_comes_from_the_web(server, path):
+def test_reads_a_picture_from_the_web(server: Server, path: str) -> None:
     picture = load_picture(at(server, path), None)
     assert (picture.width, picture.height) == (80, 60)
     assert server.agents == {web.USER_AGENT}
 
 
-def test_a_server_that_is_busy_is_asked_once_more(server):
+def test_retries_a_busy_server(server: Server) -> None:
     assert read_bytes(at(server, "/busy_once")) == server.picture
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
-    ("path", "fault", "said", "requests"),
+    ("path", "kind", "message", "requests"),
     [
         ("/missing", "cannot be read", "the server answers 404 Not Found", 1),
         ("/broken", "cannot be read", "the server answers 500 Internal Server Error", 2),
@@ -152,29 +152,29 @@ def test_a_server_that_is_busy_is_asked_once_more(server):
         ("/page", "not a picture", "is not a picture, or has a format that is not supported", 1),
     ],
 )
-def test_what_a_server_does_wrong_is_told(server, path, fault, said, requests):
+def test_reports_errors_of_a_server(server: Server, path: str, kind: str, message: str, requests: int | None) -> None:
     error = failure(at(server, path))
-    assert error.kind == fault
-    assert any(part in str(error) for part in said.split("|"))
+    assert error.kind == kind
+    assert any(part in str(error) for part in message.split("|"))
     assert requests is None or len(server.requests) == requests
 
 
-def test_a_server_that_says_nothing_is_left(server, monkeypatch):
+def test_gives_up_on_a_silent_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "TIMEOUT_SECONDS", 0.1)
     assert "timed out" in str(failure(at(server, "/silent")))
 
 
-def test_a_server_that_never_ends_is_left(server, monkeypatch):
+def test_gives_up_on_an_endless_download(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "MAX_DOWNLOAD_SECONDS", 0.1)
     assert "the download did not finish within 0.1 s" in str(failure(at(server, "/slow")))
 
 
-def test_what_is_too_large_is_left(server, monkeypatch):
+def test_gives_up_on_a_file_that_is_too_large(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "MAX_BYTES", 4000)
     assert failure(at(server, "/large")).kind == "too large"
 
 
-def test_a_server_that_is_not_there_is_told():
+def test_reports_an_unreachable_server() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/a.jpg"
@@ -184,12 +184,12 @@ def test_a_server_that_is_not_there_is_told():
 @pytest.mark.parametrize(
     "url", ["http://", "http://[", "https://a b/", "http://x:port/", "http:///a.jpg", "http://\0/"]
 )
-def test_what_is_no_url_is_told(url):
+def test_rejects_an_invalid_url(url: str) -> None:
     with pytest.raises(PictureError, match=r"cannot be read \((not a valid URL|no host|the server cannot)"):
         load_picture(url, None)
 
 
-def test_files_have_urls_too(tmp_path):
+def test_reads_file_urls(tmp_path: Path) -> None:
     Pillow.new("RGB", (80, 60)).save(tmp_path / "a b.png")
     assert load_picture(f"file://{tmp_path}/a%20b.png", None).width == 80
     assert load_picture(f"file://localhost{tmp_path}/a%20b.png", None).width == 80
@@ -197,7 +197,7 @@ def test_files_have_urls_too(tmp_path):
     assert "not of elsewhere" in str(failure("file://elsewhere/a.png"))
 
 
-def test_shared_storage_is_read_by_fsspec():
+def test_reads_shared_storage_by_fsspec() -> None:
     with fsspec.open("memory://photos/a.png", "wb") as file:
         Pillow.new("RGB", (80, 60)).save(file, "PNG")
     assert load_picture("memory://photos/a.png", None).width == 80
@@ -205,7 +205,7 @@ def test_shared_storage_is_read_by_fsspec():
     assert "nonsense" in str(failure("nonsense://bucket/a.png"))
 
 
-def test_without_fsspec_it_is_told_how_to_have_it(monkeypatch):
+def test_says_how_to_install_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *rest: Any) -> Any:
@@ -217,6 +217,6 @@ def test_without_fsspec_it_is_told_how_to_have_it(monkeypatch):
     assert "s3:// needs fsspec: pip install 'pose-mirror[dask]'" in str(failure("s3://bucket/a.jpg"))
 
 
-def test_urls_are_told_from_files():
+def test_distinguishes_urls_from_files() -> None:
     assert all(map(is_url, ["http://a", "HTTPS://a", "s3://a", "git+ssh://a"]))
     assert not any(map(is_url, ["a.jpg", "c://a.jpg", "C:\\a.jpg", "/http://a", "mailto:a", "", str(Path("http://a"))]))

@@ -1,4 +1,4 @@
-"""Licences by patterns: what is not known to be free is not taken for free."""
+"""Licence patterns: a licence that is not known to match is not allowed."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from index.build.licences import deed_url, matches_licence
         ("No known copyright restrictions", "http://flickr.com/commons/usage/", "No known*", True),
     ],
 )
-def test_a_licence_fits_by_its_name_its_url_or_its_short_name(licence, url, pattern, fits):
+def test_matches_by_name_url_or_short_name(licence: str | None, url: str | None, pattern: str, fits: bool) -> None:
     assert matches_licence(licence, [pattern], url) is fits
 
 
-def test_one_pattern_of_several_is_enough():
+def test_one_matching_pattern_is_enough() -> None:
     assert matches_licence("CC0", ["CC BY*", "CC0*"])
     assert not matches_licence("CC0", [])
 
@@ -51,5 +51,5 @@ def test_one_pattern_of_several_is_enough():
         ("", ""),
     ],
 )
-def test_creative_commons_licences_are_explained_by_their_deeds(licence, url):
+def test_finds_the_deeds_of_creative_commons(licence: str, url: str) -> None:
     assert deed_url(licence) == url
