@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from index.library import Item, Library, LibraryError, current_folder
+from index.errors import LibraryError
+from index.library import Item, Library, current_folder
 from index.match import Match, Matcher
 from models.pose import Floats, Image, Pose
 

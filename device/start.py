@@ -1,4 +1,4 @@
-"""From a configuration to a running mirror: opens each part, shows how far it is, and closes all of them again."""
+"""From a configuration to a running mirror: open each part, show the progress, and close everything at the end."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Final
 
 import cv2
 
-from device import collection, config
-from device import folders as places
+from device import collection, config, folders
 from device.button import Button, ButtonError
 from device.cameras.watch import ReconnectingCamera
 from device.collection import Collection
@@ -32,27 +31,31 @@ from device.system.starter_growth import grow_in_background
 from device.system.systemd import Heartbeat, Notifier
 from index.build.starter import ensure_starter_library
 from index.errors import LibraryError
+from index.library import Library
 from models.estimator import model_files
 from models.estimator.catalogue import edgetpu_variant
 from models.estimator.child import disable_core_dumps
 from models.estimator.estimator import fit_size, size_for
 from models.estimator.model_files import SelectedModel
 from models.estimator.watched import EstimatorOptions, EstimatorProcess
+from models.progress import ProgressCallback
 
 DEMO_FOLDER: Final = Path("pose-mirror-demo")
 """Where a demo without a display writes its pictures and its GIF."""
 
 DEMO_SECONDS: Final = 30.0
-DEMO_PRESS_AFTER: Final = 8.0
-"""How long a demo without a display lasts, and when it presses the button, unless it is to be shorter."""
+"""How long a demo without a display lasts by default: enough for a countdown, a recording and its GIF."""
 
-STARTING_NOTICE: Final = "The mirror is being started …"
+DEMO_PRESS_AFTER: Final = 8.0
+"""Seconds after which a demo without a display presses the button; a quarter of a demo shorter than four times this."""
+
+STARTING_NOTICE: Final = "The mirror is starting …"
 
 log = logging.getLogger(__name__)
 
 
 def run(args: argparse.Namespace) -> int:
-    """The mirror with the configured camera, until it is closed."""
+    """Run the mirror with the configured camera until it is closed. Return the exit status."""
     settings = _load_config(args)
     if args.camera is not None:
         settings = replace(settings, camera=replace(settings.camera, source=args.camera))
@@ -63,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    """The mirror with the performer and the starter library; without a display, its pictures and a GIF."""
+    """Run the mirror with the performer and the starter library. Return the exit status.
+
+    Without a display, pictures of the screen and a GIF are written to a folder.
+    """
     settings = _load_config(args)
     settings = replace(
         settings,
@@ -78,26 +84,24 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def _run_until_closed(settings: Config, args: argparse.Namespace) -> None:
-    """Opens the mirror and shows it until it is closed; as a service, systemd hears how it does."""
+    """Open the mirror and show it until it is closed. If it is a service, systemd is notified of its state."""
     notifier = Notifier.from_environ()
     with open_mirror(settings) as parts:
-        watching: list[Callable[[Moment, float], None]] = [
-            Heartbeat(notifier, lambda: parts.sense.device, lambda: parts.screen.display_missing).on_drawn
-        ]
+        heartbeat = Heartbeat(notifier, lambda: parts.sense.device, lambda: parts.screen.display_missing)
+        callbacks: list[Callable[[Moment, float], None]] = [heartbeat.on_drawn]
         if args.screenshots:
-            watching.append(_screenshot_writer(parts.screen, args.screenshots))
+            callbacks.append(_screenshot_writer(parts.screen, args.screenshots))
         try:
-            run_mirror(parts, fps=settings.screen.fps, seconds=args.seconds, callbacks=watching)
+            run_mirror(parts, fps=settings.screen.fps, seconds=args.seconds, callbacks=callbacks)
         finally:
             notifier.notify_stopping()
 
 
 def _run_headless_demo(settings: Config, folder: Path, seconds: float) -> int:
-    """Presses the button by itself, and writes everything to `folder`."""
+    """Run the mirror for some seconds, press the button once, and write pictures and the GIF to `folder`."""
     settings = replace(settings, gif=replace(settings.gif, folder=str(folder)))
     log.info("No display: %.0f seconds of the mirror are written to %s.", seconds, folder.absolute())
     with open_mirror(settings, grow=False) as parts:
-        shoot = _screenshot_writer(parts.screen, folder)
         press_at: float | None = time.monotonic() + min(DEMO_PRESS_AFTER, seconds / 4)
 
         def press(moment: Moment, now: float) -> None:
@@ -106,96 +110,74 @@ def _run_headless_demo(settings: Config, folder: Path, seconds: float) -> int:
                 press_at = None
                 parts.recorder.press(now)
 
-        run_mirror(parts, fps=settings.screen.fps, seconds=seconds, callbacks=[shoot, press])
+        callbacks = [_screenshot_writer(parts.screen, folder), press]
+        run_mirror(parts, fps=settings.screen.fps, seconds=seconds, callbacks=callbacks)
     pictures, gifs = len(list(folder.glob("screen-*.png"))), sorted(folder.glob("*.gif"))
     log.info("%d pictures of the screen are in %s.", pictures, folder.absolute())
-    for gif in gifs[-1:]:
-        log.info("The GIF: %s", gif.absolute())
+    if gifs:
+        log.info("The GIF: %s", gifs[-1].absolute())
     return 0
 
 
 @contextmanager
 def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]:
-    """Every part of the mirror, open and running; with `grow`, the starter library grows where it is in use."""
-    shown, asked, gif = settings.screen, settings.camera, settings.gif
+    """Open every part of the mirror, run the sense thread, and close everything at the end.
+
+    With `grow`, the rest of the starter library is drawn in the background if that library is in use.
+    """
     disable_core_dumps()
     heap.configure()
     with ExitStack() as stack:
-        screen = stack.enter_context(Screen.open(shown.display, _display_size(settings), shown.rotate))
+        screen = stack.enter_context(
+            Screen.open(settings.screen.display, _display_size(settings), settings.screen.rotate)
+        )
         screen.draw(View(visitor_present=True, notice=STARTING_NOTICE), time.monotonic())
-        model, twin = select_models(settings)
+        model, edgetpu_model = select_models(settings)
         model.log_warnings()
-        estimator = stack.enter_context(start_estimator(settings, model.file, twin))
+        estimator = stack.enter_context(start_estimator(settings, model.file, edgetpu_model))
         estimator.wait_until_ready()
         library = stack.enter_context(open_collection(settings.library.folder, _screen_progress_reporter(screen)))
         growth = stack.enter_context(ExitStack())
-        if grow and library.folder == places.starter_folder():
-            growth.enter_context(grow_in_background(places.starter_folder()))
-        camera = stack.enter_context(
-            ReconnectingCamera(
-                asked.source, size=(asked.width, asked.height), small_shape=_estimator_input_size(settings)
-            )
+        if grow and library.folder == folders.starter_folder():
+            growth.enter_context(grow_in_background(folders.starter_folder()))
+        camera = stack.enter_context(_open_camera(settings))
+        writer = stack.enter_context(
+            GifWriter(folders.gif_folder(settings.gif.folder), megabytes=settings.gif.megabytes)
         )
-        writer = stack.enter_context(GifWriter(places.gif_folder(gif.folder), megabytes=gif.megabytes))
         button = stack.enter_context(open_button(settings.button.pin))
-        pipeline = Pipeline(
-            camera,
-            estimator,
-            library,
-            PipelineSettings(
-                rotate=asked.rotate,
-                follow=settings.follow,
-                choose=settings.choose,
-                opening_note=None
-                if asked.source == "performer"
-                else model.note,  # the bundled model knows drawn people
-            ),
-        )
-        sense = Sense(pipeline, screen.size)
+        sense = Sense(Pipeline(camera, estimator, library, _pipeline_settings(settings, model)), screen.size)
+        # close them all at once, and before the contexts do it one after another
         stack.callback(close_all, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
-        stack.callback(sense.stop)  # a signal may come when its thread has just been started
-        recorder = Recorder(
-            writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, include_camera=gif.camera
-        )
+        stack.callback(sense.stop)  # a signal may arrive before `with sense` is entered, but after its thread started
         with sense:
-            yield MirrorParts(screen, sense, recorder, button)
+            yield MirrorParts(screen, sense, _make_recorder(settings, writer), button)
 
 
-def start_estimator(settings: Config, model: Path, twin: Path | None) -> EstimatorProcess:
-    """The estimator's process, being started."""
-    asked = settings.estimator
-    options = EstimatorOptions(device=asked.device, size=asked.height_width, threads=asked.threads or None)
-    return EstimatorProcess(model, twin, options)
+def start_estimator(settings: Config, model: Path, edgetpu_model: Path | None) -> EstimatorProcess:
+    """Start the estimator's process, and return at once."""
+    estimator = settings.estimator
+    options = EstimatorOptions(device=estimator.device, size=estimator.height_width, threads=estimator.threads or None)
+    return EstimatorProcess(model, edgetpu_model, options)
 
 
-def _estimator_input_size(settings: Config) -> tuple[int, int] | None:
-    """The size at which a camera's own processor is to make the estimator's picture; None: of no use to others."""
-    asked = settings.camera
-    if asked.source not in ("auto", "pi"):
-        return None
-    size = settings.estimator.height_width
-    if size is None:
-        return size_for(asked.width, asked.height)
-    return fit_size((size[1], size[0]) if asked.rotate in (90, 270) else size)
+def open_collection(folder: str, progress: ProgressCallback) -> Collection:
+    """Open the library in a folder, or the starter library if `folder` is empty.
 
-
-def open_collection(folder: str, progress: Callable[[int, int | None, str], None]) -> Collection:
-    """The named library, or the starter library in its stead until it can be used."""
+    If the library cannot be used, the starter library stands in for it until it can.
+    """
     if not folder:
-        return Collection(collection.open_library(ensure_starter_library(places.starter_folder(), progress)))
-    wanted = places.library_folder(folder)
+        return Collection(_open_starter_library(progress))
+    wanted = folders.library_folder(folder)
     try:
         return Collection(collection.open_library(wanted))
     except LibraryError as error:
         log.warning("%s", error)
-        return Collection(
-            collection.open_library(ensure_starter_library(places.starter_folder(), progress)), wanted, str(error)
-        )
+        return Collection(_open_starter_library(progress), wanted, str(error))
 
 
 @contextmanager
 def open_button(pin: int) -> Iterator[Button]:
-    """The button on the pin; where there is none, one that is never pressed."""
+    """Open the button on a pin. If it cannot be used, yield a button that is never pressed."""
     try:
         button = Button(pin)
     except ButtonError as error:
@@ -206,14 +188,14 @@ def open_button(pin: int) -> Iterator[Button]:
 
 
 def select_models(settings: Config) -> tuple[SelectedModel, Path | None]:
-    """The configured model, and the file of its twin for the Edge TPU where it is wanted and here.
+    """Return the configured model, and the same model compiled for the Edge TPU if it is wanted and on this machine.
 
-    Raises ModelMissing, and ValueError for a damaged one.
+    Raises ModelNotFoundError, and ValueError for a damaged model.
     """
     model = model_files.select_model(settings.estimator.model)
-    twin = None if settings.estimator.device == "cpu" else edgetpu_variant(model.file.name)
+    edgetpu_name = None if settings.estimator.device == "cpu" else edgetpu_variant(model.file.name)
     try:
-        return model, model_files.find_model(twin) if twin else None
+        return model, model_files.find_model(edgetpu_name) if edgetpu_name else None
     except model_files.ModelNotFoundError:
         if settings.estimator.device == "edgetpu":
             raise
@@ -221,7 +203,7 @@ def select_models(settings: Config) -> tuple[SelectedModel, Path | None]:
 
 
 def _load_config(args: argparse.Namespace) -> Config:
-    """The configuration, with what the command line says over it."""
+    """Return the configuration with the changes from the command line."""
     settings = config.load(args.config)
     if args.display is not None:
         settings = replace(settings, screen=replace(settings.screen, display=args.display))
@@ -235,35 +217,74 @@ def _display_size(settings: Config) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-def _screen_progress_reporter(screen: Screen) -> Callable[[int, int | None, str], None]:
-    """Tells on the screen, to systemd, and in the log at each tenth, how far a long start is."""
-    told, notifier = -1, Notifier.from_environ()
+def _open_starter_library(progress: ProgressCallback) -> Library:
+    return collection.open_library(ensure_starter_library(folders.starter_folder(), progress))
 
-    def tell(done: int, total: int | None, what: str) -> None:
-        nonlocal told
+
+def _open_camera(settings: Config) -> ReconnectingCamera:
+    camera = settings.camera
+    return ReconnectingCamera(
+        camera.source, size=(camera.width, camera.height), small_shape=_estimator_input_size(settings)
+    )
+
+
+def _estimator_input_size(settings: Config) -> tuple[int, int] | None:
+    """Return the (height, width) at which a Pi's image processor should also deliver each frame, for the estimator.
+
+    Other cameras deliver one size only, so there is nothing to gain: None.
+    """
+    camera = settings.camera
+    if camera.source not in ("auto", "pi"):
+        return None
+    size = settings.estimator.height_width
+    if size is None:
+        return size_for(camera.width, camera.height)
+    return fit_size((size[1], size[0]) if camera.rotate in (90, 270) else size)
+
+
+def _pipeline_settings(settings: Config, model: SelectedModel) -> PipelineSettings:
+    # the note warns that the model is weak on real people; the performer is drawn, and every model knows drawn people
+    note = None if settings.camera.source == "performer" else model.note
+    return PipelineSettings(settings.camera.rotate, settings.follow, settings.choose, note)
+
+
+def _make_recorder(settings: Config, writer: GifWriter) -> Recorder:
+    gif = settings.gif
+    return Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, include_camera=gif.camera)
+
+
+def _screen_progress_reporter(screen: Screen) -> ProgressCallback:
+    """Return a callback that shows the progress of a long start: on the screen, to systemd, and each tenth in the log.
+
+    It raises SystemExit if the screen is closed meanwhile.
+    """
+    logged_tenth, notifier = -1, Notifier.from_environ()
+
+    def report(done: int, total: int | None, what: str) -> None:
+        nonlocal logged_tenth
         if Event.QUIT in screen.poll_events():
             raise SystemExit(0)
-        of = f" of {total}" if total else ""
-        screen.draw(View(notice=f"{what}: {done}{of}"), time.monotonic())
-        notifier.notify_starting(f"{what}: {done}{of}")
+        message = f"{what}: {done} of {total}" if total else f"{what}: {done}"
+        screen.draw(View(notice=message), time.monotonic())
+        notifier.notify_starting(message)
         tenth = 10 * done // total if total else 0
-        if tenth != told:
-            told = tenth
-            log.info("%s: %d%s", what, done, of)
+        if tenth != logged_tenth:
+            logged_tenth = tenth
+            log.info("%s", message)
 
-    return tell
+    return report
 
 
 def _screenshot_writer(screen: Screen, folder: Path) -> Callable[[Moment, float], None]:
-    """Writes what the screen shows, a picture a second, to a folder that is made when it is missing."""
+    """Return a callback that writes what the screen shows to `folder`, one picture a second. The folder is created."""
     folder.mkdir(parents=True, exist_ok=True)
-    start, written = time.monotonic(), -1
+    start, last_second = time.monotonic(), -1
 
-    def shoot(moment: Moment, now: float) -> None:
-        nonlocal written
-        if int(now - start) > written:
-            written = int(now - start)
+    def write_screenshot(moment: Moment, now: float) -> None:
+        nonlocal last_second
+        if int(now - start) > last_second:
+            last_second = int(now - start)
             picture = cv2.cvtColor(screen.snapshot(), cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(folder / f"screen-{written:04d}.png"), picture)
+            cv2.imwrite(str(folder / f"screen-{last_second:04d}.png"), picture)
 
-    return shoot
+    return write_screenshot

@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The real photos, videos and poses beside the project; skips where there are none."""
+    """The folder of real photos, videos and poses next to the project. Skips the test if it is missing."""
     if not SHARED.is_dir():
-        pytest.skip("the data beside the project (../shared/data) is not here")
+        pytest.skip("the data next to the project (../shared/data) is missing")
     return SHARED
 
 
 @pytest.fixture(scope="session")
 def models_folder() -> Path:
-    """The downloaded models; skips where there are none."""
-    named = os.environ.get("POSE_MIRROR_MODELS")
-    for folder in ([Path(named)] if named else []) + [SHARED / "models"]:
+    """The folder of downloaded models. Skips the test if it is missing."""
+    variable = os.environ.get("POSE_MIRROR_MODELS")
+    for folder in ([Path(variable)] if variable else []) + [SHARED / "models"]:
         if (folder / POSENET).is_file():
             return folder
-    pytest.skip("the downloaded models are not here: set POSE_MIRROR_MODELS to their folder")
+    pytest.skip("the downloaded models are missing: set POSE_MIRROR_MODELS to their folder")
 
 
 @pytest.fixture(scope="session")
 def posenet(models_folder: Path) -> Path:
-    """The quantized PoseNet for 353×481 pixels, the one that the mirror runs."""
+    """The quantized PoseNet for 353×481 pixels, which the mirror runs if it was downloaded."""
     return models_folder / POSENET
 
 
 @pytest.fixture(scope="session")
 def bundled_posenet() -> Path:
-    """The PoseNet that comes with the program."""
+    """The bundled model."""
     return WEIGHTS_FOLDER / f"{BUNDLED_MODEL}.tflite"
 
 
 @pytest.fixture(scope="session", params=["bundled", "downloaded"])
 def each_posenet(request: pytest.FixtureRequest) -> Path:
-    """Both PoseNets that the mirror may run, one after the other: what follows is to hold for either."""
+    """Each of the two models that the mirror may run; the test runs once with each."""
     file: Path = request.getfixturevalue("bundled_posenet" if request.param == "bundled" else "posenet")
     return file
 
 
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a user who has the first of the starter library, and nothing else: no downloaded model."""
-    from device import folders as places
+    """The environment of a user who has the beginning of the starter library and no downloaded model."""
+    from device.folders import starter_folder
     from index.build.starter import ensure_starter_library
 
     home = tmp_path_factory.mktemp("home")
@@ -73,5 +73,5 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", environment["XDG_DATA_HOME"])
-        ensure_starter_library(places.starter_folder(), count=60)
+        ensure_starter_library(starter_folder(), count=60)
     return environment

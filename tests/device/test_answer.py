@@ -11,9 +11,9 @@ import pytest
 from device.answer import IDLE_PHOTO_SECONDS, Answerer
 from device.choose import ChooseSettings
 from device.collection import Collection
-from index.build.writer import NewItem, write_library
 from index.library import Library
 from tests.device.test_mirror import HEIGHT, LEFT_HAND_UP, WIDTH, person
+from tests.support.libraries import NewItem, write_library
 
 CANVAS = (WIDTH, HEIGHT)
 AT_ONCE = ChooseSettings(hold=0.0)

@@ -1,3 +1,5 @@
+"""The button, on a board that gpiozero simulates."""
+
 from __future__ import annotations
 
 import os
@@ -20,7 +22,7 @@ PIN = 17
 
 @pytest.fixture
 def pin() -> Iterator[MockPin]:
-    """The button's pin on a board that gpiozero plays."""
+    """The button's pin on a simulated board."""
     before, Device.pin_factory = Device.pin_factory, MockFactory()
     try:
         yield Device.pin_factory.pin(PIN)
@@ -31,13 +33,13 @@ def pin() -> Iterator[MockPin]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time that the button sees; its one element is set by the test."""
+    """The time that the button reads, as a list of one element that the test changes."""
     now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("device.button.time.monotonic", lambda: now[0])
     return now
 
 
-def test_each_press_counts_once_and_is_told_once(pin: MockPin, clock: list[float]) -> None:
+def test_counts_each_press_once(pin: MockPin, clock: list[float]) -> None:
     with Button(PIN) as button:
         assert button.pop_presses() == 0
         for _ in range(3):
@@ -49,7 +51,7 @@ def test_each_press_counts_once_and_is_told_once(pin: MockPin, clock: list[float
         assert button.pop_presses() == 0
 
 
-def test_a_contact_that_bounces_is_one_press(pin: MockPin, clock: list[float]) -> None:
+def test_a_bouncing_press_counts_once(pin: MockPin, clock: list[float]) -> None:
     with Button(PIN) as button:
         for drive in (pin.drive_low, pin.drive_high) * 5:
             drive()
@@ -58,7 +60,7 @@ def test_a_contact_that_bounces_is_one_press(pin: MockPin, clock: list[float]) -
         assert button.pop_presses() == 1
 
 
-def test_a_contact_that_bounces_when_it_is_let_go_is_no_press_more(pin: MockPin, clock: list[float]) -> None:
+def test_a_bouncing_release_is_not_a_press(pin: MockPin, clock: list[float]) -> None:
     with Button(PIN) as button:
         pin.drive_low()
         clock[0] += 2
@@ -72,7 +74,7 @@ def test_a_contact_that_bounces_when_it_is_let_go_is_no_press_more(pin: MockPin,
         assert button.pop_presses() == 1
 
 
-def test_a_button_that_is_held_or_stuck_is_one_press(pin: MockPin, clock: list[float]) -> None:
+def test_a_held_button_is_one_press(pin: MockPin, clock: list[float]) -> None:
     with Button(PIN) as button:
         pin.drive_low()
         assert button.pop_presses() == 1
@@ -80,9 +82,9 @@ def test_a_button_that_is_held_or_stuck_is_one_press(pin: MockPin, clock: list[f
         assert button.pop_presses() == 0
 
 
-def test_a_button_that_is_stuck_from_the_start_is_no_press(pin: MockPin) -> None:
+def test_a_button_stuck_from_the_start_is_not_a_press(pin: MockPin) -> None:
     pin.drive_low()
-    pin._pull = "up"  # else the mock lets go when the pull-up is set
+    pin._pull = "up"  # otherwise the simulated pin goes high when the pull-up is set
     pin._set_pull = lambda value: None
     with Button(PIN) as button:
         assert not pin.state
@@ -95,33 +97,31 @@ def test_the_pin_is_pulled_up_and_debounced(pin: MockPin) -> None:
         assert pin.bounce == pytest.approx(0.05)
 
 
-def test_a_press_is_told_at_once_to_who_asked_for_it(pin: MockPin) -> None:
-    told: list[float] = []
-    with Button(PIN, lambda: told.append(time.monotonic())):
+def test_calls_on_press_at_once(pin: MockPin) -> None:
+    pressed_at: list[float] = []
+    with Button(PIN, lambda: pressed_at.append(time.monotonic())):
         pin.drive_low()
-    assert len(told) == 1
+    assert len(pressed_at) == 1
 
 
-def test_presses_from_another_thread_are_neither_lost_nor_doubled(
-    pin: MockPin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loses_and_doubles_no_press_of_another_thread(pin: MockPin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLE_TIME", 0.0)
     presses = 500
 
-    def visitor() -> None:
+    def press_repeatedly() -> None:
         for _ in range(presses):
             pin.drive_low()
             pin.drive_high()
 
     with Button(PIN) as button:
-        thread, counted = threading.Thread(target=visitor), 0
+        thread, counted = threading.Thread(target=press_repeatedly), 0
         thread.start()
         while thread.is_alive():
             counted += button.pop_presses()
         assert counted + button.pop_presses() == presses
 
 
-def test_closing_gives_the_pin_back(pin: MockPin) -> None:
+def test_closing_releases_the_pin(pin: MockPin) -> None:
     with Button(PIN) as button:
         with pytest.raises(ButtonError, match=r"GPIO 17 cannot be used .*end the program that uses it"):
             Button(PIN)
@@ -131,27 +131,27 @@ def test_closing_gives_the_pin_back(pin: MockPin) -> None:
             assert (button.pop_presses(), again.pop_presses()) == (0, 1)
 
 
-@pytest.mark.parametrize("none", [0, None])
-def test_no_pin_is_a_button_that_is_never_pressed(none: int | None) -> None:
-    with Button(none) as button:
+@pytest.mark.parametrize("no_pin", [0, None])
+def test_without_a_pin_it_is_never_pressed(no_pin: int | None) -> None:
+    with Button(no_pin) as button:
         assert button.pop_presses() == 0
     button.close()
 
 
-def test_a_pin_that_the_board_has_not_is_said(pin: MockPin) -> None:
+def test_rejects_a_pin_that_the_board_lacks(pin: MockPin) -> None:
     with pytest.raises(ButtonError, match="GPIO 99 cannot be used"):
         Button(99)
 
 
 @pytest.mark.skipif(bool(list(Path("/dev").glob("gpiochip*"))), reason="this machine has GPIO")
-def test_a_machine_without_gpio_is_said_with_what_to_do() -> None:
+def test_without_gpio_the_error_says_what_to_do() -> None:
     pytest.importorskip("lgpio")
     with pytest.raises(ButtonError, match=r"no GPIO to use here .*set pin = 0"):
         Button(PIN)
 
 
 @pytest.mark.parametrize("missing", ["gpiozero", "lgpio"])
-def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_a_missing_library_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "lgpio")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
@@ -159,7 +159,7 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch: pytest.Mon
         Button(PIN)
 
 
-def test_looking_for_gpio_leaves_no_file_and_no_other_working_folder(tmp_path: Path) -> None:
+def test_opening_gpio_leaves_no_file_and_keeps_the_folder(tmp_path: Path) -> None:
     code = (
         "import os\n"
         "from device.button import Button, ButtonError\n"
@@ -169,7 +169,7 @@ def test_looking_for_gpio_leaves_no_file_and_no_other_working_folder(tmp_path: P
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": os.pathsep.join(sys.path)}
     (tmp_path / "tmp").mkdir()
     (tmp_path / "here").mkdir()
-    said = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-c", code],
         cwd=tmp_path / "here",
         env=environment,
@@ -177,5 +177,5 @@ def test_looking_for_gpio_leaves_no_file_and_no_other_working_folder(tmp_path: P
         text=True,
         check=True,
     )
-    assert said.stdout.split() == [str(tmp_path / "here"), "None"]
+    assert finished.stdout.split() == [str(tmp_path / "here"), "None"]
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["here", "tmp"]

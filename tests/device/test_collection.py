@@ -1,4 +1,4 @@
-"""The library in use, and how a newer one on the disk takes its place under a running mirror."""
+"""The library in use, and how a newer one on the disk takes its place while the mirror runs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support.libraries import NewItem, write_library
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_check_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHECK_INTERVAL", 0.1)
 
 
 def build(folder: Path, *titles: str) -> None:
-    """A library of somebody standing, once for each title, in pictures of their own."""
+    """Write a library with one picture of a standing person for each title."""
     items = []
     for number, title in enumerate(titles):
         picture = np.full((HEIGHT, WIDTH, 3), 40 + 20 * number + sum(map(ord, title)) % 100, np.uint8)
@@ -38,26 +38,28 @@ def build(folder: Path, *titles: str) -> None:
 
 
 def damage(folder: Path) -> None:
+    """Change one bit of the library's key points."""
     file = folder / "keypoints.npy"
-    held = bytearray(file.read_bytes())
-    held[-1] ^= 1
-    file.unlink()  # as rsync and an editor do it; whoever has it mapped keeps the old one
-    file.write_bytes(held)
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.unlink()  # like rsync and editors do: a process that has mapped the file keeps the old content
+    file.write_bytes(content)
 
 
-def look_until(collection: Collection, what: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Looks as the sense thread does, until something holds; whether another library came into use."""
-    until, taken = time.monotonic() + seconds, False
-    while not what():
-        assert time.monotonic() < until, f"{collection.folder} is in use; {collection.faults}"
-        taken |= collection.refresh(time.monotonic())
+def refresh_until(collection: Collection, condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Refresh as the sense thread does until the condition holds. Return whether another library came into use."""
+    deadline, changed = time.monotonic() + seconds, False
+    while not condition():
+        assert time.monotonic() < deadline, f"{collection.folder} is in use; {collection.faults}"
+        changed |= collection.refresh(time.monotonic())
         time.sleep(0.01)
-    return taken
+    return changed
 
 
-def look_for(collection: Collection, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    return look_until(collection, lambda: time.monotonic() >= until)
+def refresh_for(collection: Collection, seconds: float) -> bool:
+    """Refresh for some seconds. Return whether another library came into use."""
+    end = time.monotonic() + seconds
+    return refresh_until(collection, lambda: time.monotonic() >= end)
 
 
 def titles(collection: Collection) -> list[str | None]:
@@ -72,36 +74,36 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def collection(folder: Path) -> Iterator[Collection]:
-    with Collection(Library.open(folder)) as in_use:
-        yield in_use
+    with Collection(Library.open(folder)) as opened:
+        yield opened
 
 
-def test_a_rebuilt_library_is_taken_up(collection: Collection, folder: Path) -> None:
+def test_uses_a_rebuilt_library(collection: Collection, folder: Path) -> None:
     build(folder, "new", "newer", "newest")
-    assert look_until(collection, lambda: len(collection.keypoints) == 3)
+    assert refresh_until(collection, lambda: len(collection.keypoints) == 3)
     assert titles(collection) == ["new", "newer", "newest"]
     assert collection.picture(2) is not None
     assert collection.faults == ()
 
 
-def test_a_library_that_stays_is_not_opened_again(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opens_an_unchanged_library_once(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "open_library", lambda _: pytest.fail("opened again"))
-    assert not look_for(collection, 0.6)
+    assert not refresh_for(collection, 0.6)
 
 
-def test_a_picture_that_went_with_the_old_library_is_no_error(
+def test_a_picture_of_a_replaced_library_is_not_an_error(
     collection: Collection, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = time.monotonic()
     collection.refresh(now)
     build(folder, "new")
     assert collection.picture(0) is None
-    assert not collection.refresh(now), "it is looked at once, not only after a while"
-    assert look_until(collection, lambda: titles(collection) == ["new"])
+    assert not collection.refresh(now), "the folder is checked at once, not after a while"
+    assert refresh_until(collection, lambda: titles(collection) == ["new"])
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_what_is_found_leaves_out_items_whose_picture_cannot_be_read(collection: Collection) -> None:
+def test_finds_no_item_with_an_unreadable_picture(collection: Collection) -> None:
     picture = collection.item(0).picture
     assert picture is not None
     picture.unlink()
@@ -110,49 +112,49 @@ def test_what_is_found_leaves_out_items_whose_picture_cannot_be_read(collection:
     assert {match.item for match in collection.find(person(), 10)} == {1}
 
 
-def test_a_damaged_new_library_is_said_once_and_the_old_one_stays(
+def test_keeps_the_old_library_if_the_new_one_is_damaged(
     collection: Collection, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     build(tmp_path / "new", "new")
     damage(tmp_path / "new")
     folder.rename(tmp_path / "aside")
     (tmp_path / "new").rename(folder)
-    look_until(collection, lambda: bool(collection.faults))
-    assert not look_for(collection, 0.5)
+    refresh_until(collection, lambda: bool(collection.faults))
+    assert not refresh_for(collection, 0.5)
     assert titles(collection) == ["old", "older"]
     assert collection.picture(1) is not None
     assert "keypoints.npy" in collection.faults[0]
     assert caplog.text.count("keypoints.npy") == 1
 
 
-def test_a_library_repaired_by_one_file_is_taken_up(collection: Collection, folder: Path, tmp_path: Path) -> None:
-    shutil.copy(folder / "keypoints.npy", tmp_path / "whole.npy")
+def test_uses_a_library_repaired_by_one_file(collection: Collection, folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "keypoints.npy", tmp_path / "undamaged.npy")
     damage(folder)
-    look_until(collection, lambda: bool(collection.faults))
-    (tmp_path / "whole.npy").replace(folder / "keypoints.npy")
-    assert look_until(collection, lambda: not collection.faults)
+    refresh_until(collection, lambda: bool(collection.faults))
+    (tmp_path / "undamaged.npy").replace(folder / "keypoints.npy")
+    assert refresh_until(collection, lambda: not collection.faults)
 
 
-def test_a_library_that_is_gone_is_said_until_it_is_back(collection: Collection, folder: Path, tmp_path: Path) -> None:
+def test_a_missing_library_is_a_fault_until_it_is_back(collection: Collection, folder: Path, tmp_path: Path) -> None:
     folder.rename(tmp_path / "unplugged")
-    look_until(collection, lambda: bool(collection.faults))
+    refresh_until(collection, lambda: bool(collection.faults))
     assert str(folder) in collection.faults[0]
     (tmp_path / "unplugged").rename(folder)
-    assert look_until(collection, lambda: not collection.faults)
+    assert refresh_until(collection, lambda: not collection.faults)
     assert titles(collection) == ["old", "older"]
 
 
-def test_the_wanted_library_is_taken_up_when_it_appears_and_its_fault_forgotten(folder: Path, tmp_path: Path) -> None:
+def test_uses_the_wanted_library_once_it_appears(folder: Path, tmp_path: Path) -> None:
     wanted = tmp_path / "wanted"
-    with Collection(Library.open(folder), wanted, "There is none.") as collection:
-        assert not look_for(collection, 0.4)
-        assert collection.faults == ("There is none.",)
+    with Collection(Library.open(folder), wanted, "There is no such library.") as collection:
+        assert not refresh_for(collection, 0.4)
+        assert collection.faults == ("There is no such library.",)
         build(wanted, "wanted")
-        assert look_until(collection, lambda: not collection.faults)
+        assert refresh_until(collection, lambda: not collection.faults)
         assert collection.folder == wanted
 
 
-def test_a_library_being_copied_is_left_alone_until_it_is_whole(
+def test_waits_until_a_library_is_copied(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHECK_INTERVAL", 0.4)
@@ -169,69 +171,69 @@ def test_a_library_being_copied_is_left_alone_until_it_is_whole(
             (shutil.copytree if source.is_dir() else shutil.copy)(source, wanted / name)
             time.sleep(0.03)
 
-    with Collection(Library.open(folder), wanted, "There is none.") as collection:
+    with Collection(Library.open(folder), wanted, "There is no such library.") as collection:
         copying = threading.Thread(target=copy_slowly)
         copying.start()
-        assert look_until(collection, lambda: collection.folder == wanted)
+        assert refresh_until(collection, lambda: collection.folder == wanted)
         copying.join()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_in_the_wanted_librarys_stead_a_starter_library_that_grew_is_taken_up(folder: Path, tmp_path: Path) -> None:
-    with Collection(Library.open(folder), tmp_path / "wanted", "There is none.") as collection:
+def test_uses_a_stand_in_library_that_grew(folder: Path, tmp_path: Path) -> None:
+    with Collection(Library.open(folder), tmp_path / "wanted", "There is no such library.") as collection:
         build(folder, "one", "two", "three")
-        assert look_until(collection, lambda: len(collection.keypoints) == 3)
-        assert collection.faults == ("There is none.",)
+        assert refresh_until(collection, lambda: len(collection.keypoints) == 3)
+        assert collection.faults == ("There is no such library.",)
 
 
-def test_a_library_of_poses_alone_is_not_taken_up(collection: Collection, folder: Path) -> None:
+def test_refuses_a_library_without_pictures(collection: Collection, folder: Path) -> None:
     write_library([NewItem(None, person().keypoints)], folder)
-    look_until(collection, lambda: bool(collection.faults))
+    refresh_until(collection, lambda: bool(collection.faults))
     assert "poses alone" in collection.faults[0]
     assert titles(collection) == ["old", "older"]
 
 
-def test_while_a_library_is_checked_the_one_in_use_answers(
+def test_answers_while_a_new_library_is_checked(
     collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on = threading.Event()
+    may_open = threading.Event()
 
-    def slow(folder: Path) -> Library:
-        go_on.wait(5)
+    def open_slowly(folder: Path) -> Library:
+        may_open.wait(5)
         return Library.open(folder)
 
-    monkeypatch.setattr(module, "open_library", slow)
+    monkeypatch.setattr(module, "open_library", open_slowly)
     build(folder, "new")
-    began = time.monotonic()
+    start = time.monotonic()
     for _ in range(50):
         assert not collection.refresh(time.monotonic() + 10)
         assert len(collection.find(person(), 10)) == 2
-    assert time.monotonic() - began < 2
-    go_on.set()
-    assert look_until(collection, lambda: titles(collection) == ["new"])
+    assert time.monotonic() - start < 2
+    may_open.set()
+    assert refresh_until(collection, lambda: titles(collection) == ["new"])
 
 
-def test_a_library_that_is_opened_as_the_mirror_ends_is_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on, closed = threading.Event(), threading.Event()
+def test_closes_a_library_opened_while_the_mirror_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_open, closed = threading.Event(), threading.Event()
 
-    class Slow(Library):
+    class NotingLibrary(Library):
         def close(self) -> None:
             super().close()
             closed.set()
 
-    def slow(folder: Path) -> Library:
-        go_on.wait(5)
-        return Slow.open(folder)
+    def open_slowly(folder: Path) -> Library:
+        may_open.wait(5)
+        return NotingLibrary.open(folder)
 
     with Collection(Library.open(folder)) as collection:
-        monkeypatch.setattr(module, "open_library", slow)
+        monkeypatch.setattr(module, "open_library", open_slowly)
         build(folder, "new")
         collection.refresh(time.monotonic() + 10)
-    go_on.set()
+    may_open.set()
     assert closed.wait(5)
 
 
-def test_a_running_mirror_goes_over_to_the_new_library_with_a_photo_on_the_screen_all_along(folder: Path) -> None:
+def test_a_swap_leaves_a_photo_on_the_screen(folder: Path) -> None:
     shown: list[Moment] = []
     with (
         Collection(Library.open(folder)) as collection,
@@ -241,15 +243,15 @@ def test_a_running_mirror_goes_over_to_the_new_library_with_a_photo_on_the_scree
         for name in ("new", "newer", "newest"):
             writing = threading.Thread(target=build, args=(folder, f"{name} 1", f"{name} 2"))
             writing.start()
-            until = time.monotonic() + 5
+            deadline = time.monotonic() + 5
             while not shown or shown[-1].photo is None or not shown[-1].photo.credit.startswith(f"{name} "):
                 shown.append(sense.latest_moment())
-                assert time.monotonic() < until
+                assert time.monotonic() < deadline
                 time.sleep(0.005)
             writing.join()
     assert all(moment.photo is not None and not moment.faults for moment in shown)
 
 
-def test_a_library_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_missing_library(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="There is no library"):
         module.open_library(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""The configuration: its defaults, and how a mistake in a file is told."""
+"""The configuration: its defaults, and the error for each mistake in a file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from device.config import CHOICES, DEFAULTS_FILE, RANGES, Config, ConfigError
 from device.follow import FollowSettings
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     file = folder / "mirror.toml"
     file.write_text(text, encoding="utf-8")
     return file
 
 
-def test_defaults_hold_every_key_of_every_section() -> None:
+def test_defaults_have_every_key_of_every_section() -> None:
     loaded = config.load(search_paths=())
     template = tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8"))
     assert loaded.file is None
@@ -33,13 +33,13 @@ def test_defaults_hold_every_key_of_every_section() -> None:
         assert {field.name: getattr(settings, field.name) for field in fields(settings)} == keys
 
 
-def test_defaults_are_those_that_following_and_choosing_were_measured_with() -> None:
+def test_defaults_equal_those_of_the_settings_classes() -> None:
     loaded = config.load(search_paths=())
     assert loaded.follow == FollowSettings()
     assert loaded.choose == ChooseSettings()
 
 
-def test_every_key_is_commented() -> None:
+def test_every_key_has_a_comment() -> None:
     above = ""
     for line in DEFAULTS_FILE.read_text(encoding="utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
@@ -47,7 +47,7 @@ def test_every_key_is_commented() -> None:
         above = line
 
 
-def test_defaults_are_within_what_is_allowed() -> None:
+def test_defaults_are_allowed_values() -> None:
     template = tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8"))
     for name, (low, high) in RANGES.items():
         section, key = name.split(".")
@@ -57,8 +57,8 @@ def test_defaults_are_within_what_is_allowed() -> None:
         assert template[section][key] in choices
 
 
-def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
-    file = written(tmp_path, "[screen]\nrotate = 90\n[gif]\nseconds = 4\n")
+def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
+    file = write_config(tmp_path, "[screen]\nrotate = 90\n[gif]\nseconds = 4\n")
     loaded = config.load(file)
     assert (loaded.screen.rotate, loaded.gif.seconds) == (90, 4.0)
     assert isinstance(loaded.gif.seconds, float)
@@ -66,13 +66,13 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert loaded.file == file
 
 
-def test_the_first_place_with_a_file_counts(tmp_path: Path) -> None:
-    file = written(tmp_path, "[screen]\nfps = 25\n")
+def test_reads_the_first_file_that_exists(tmp_path: Path) -> None:
+    file = write_config(tmp_path, "[screen]\nfps = 25\n")
     assert config.load(search_paths=(tmp_path / "none.toml", file)).screen.fps == 25
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[screen]\nrotat = 90", "[screen] has no key 'rotat'; did you mean 'rotate'?"),
         ("[scren]\nrotate = 90", "there is no section [scren]; did you mean 'screen'?"),
@@ -97,17 +97,17 @@ def test_the_first_place_with_a_file_counts(tmp_path: Path) -> None:
         ('["a\\nb"]', "there is no section [a�b]; there are camera"),
     ],
 )
-def test_a_mistake_is_told_by_file_section_and_key(tmp_path: Path, text: str, told: str) -> None:
-    file = written(tmp_path, text)
+def test_an_error_names_file_section_and_key(tmp_path: Path, text: str, message: str) -> None:
+    file = write_config(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         config.load(file)
     assert str(caught.value).startswith(f"{file}: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
-def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
+def test_rejects_a_missing_file_and_bytes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         config.load(tmp_path / "none.toml")
     (tmp_path / "bytes.toml").write_bytes(b"[gif]\n\xff\xfe")
@@ -116,20 +116,18 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 9999), st.integers(1, 9999))
-def test_a_size_is_read_as_it_is_written(height: int, width: int) -> None:
+def test_reads_a_size_as_it_is_written(height: int, width: int) -> None:
     assert config.parse_size(f"{height}x{width}") == (height, width)
 
 
 @given(st.text(max_size=40))
-def test_any_text_as_a_file_is_a_configuration_or_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
+def test_any_text_is_a_configuration_or_an_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     file = tmp_path_factory.mktemp("config") / "any.toml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
         loaded = config.load(file)
     except ConfigError as error:
-        told = str(error)
-        assert told.startswith(str(file))
+        message = str(error)
+        assert message.startswith(str(file))
     else:
         assert math.isfinite(loaded.gif.seconds)
