@@ -6,7 +6,8 @@ In reading order, from an angle to a picture:
 - `daily`, `life`, `sports`, `stage`: the repertoire, 367 named movements.
 - `skeleton`: from a stance to the 3-D places of the joints, with the figure on the floor.
 - `look`, `wardrobe`: skin, hair and clothes.
-- `body`, `head`, `props`, `rides`: the solids of a dressed person and of what they hold, sit on or stand on.
+- `figure_builder`, `body`, `head`, `props`, `rides`: the solids of a dressed person, and of what they hold, sit on or
+  stand on.
 - `projection`: the camera. `forms` projects solids, and `solids` draws them into a depth buffer.
 - `shade`, `face`, `edges`, `shadow`: light, faces, contours and shadows, in one of the `styles`.
 - `brush`, `indoors`, `outdoors`: backgrounds.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Final, NamedTuple, Unpack
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.figures.look import Look, Material
-from models.figures.skeleton import SIDES, Frame, Skeleton, Vector, about_x, about_z
-from models.figures.solids import Shape, Solids
+from models.figures.figure_builder import TRUNK_MELT, FigureBuilder
+from models.figures.look import Material
+from models.figures.skeleton import SIDES, Frame, Vector, about_x, about_z
 
 Profile = tuple[tuple[float, float, float], ...]
 """Places along a bone (0 to 1), each with the radius there and how far the flesh bulges backwards, in metres."""
@@ -22,9 +22,6 @@ LEG_PROFILES: Final[tuple[Profile, Profile]] = (
     ((0.0, 0.083, 0.0), (1.0, 0.054, -0.004)),
     ((0.0, 0.053, -0.004), (0.32, 0.053, 0.014), (1.0, 0.034, 0.004)),
 )
-LIMB_MELT: Final = 0.02
-TRUNK_MELT: Final = 0.04
-"""Metres of depth over which the surfaces of a limb, and of the trunk, melt into each other."""
 
 
 class _Limb(NamedTuple):
@@ -46,39 +43,6 @@ class _Cover(NamedTuple):
     """Metres by which the cloth is wider at the limb's end."""
 
 
-class FigureBuilder:
-    """Adds the solids of one person to those of a scene.
-
-    `material_offset` is added to each material's number. A `fine` figure has four fingers on each hand, others two.
-    """
-
-    def __init__(self, solids: Solids, skeleton: Skeleton, look: Look, material_offset: int, fine: bool) -> None:
-        self.solids, self.look, self.material_offset, self.fine = solids, look, material_offset, fine
-        self.skeleton, self.points, self.frames = skeleton, skeleton.points, skeleton.frames
-        self.scale = skeleton.build.scale
-
-    def add(
-        self, material: Material, start: Vector, end: Vector, radii: tuple[float, float], **shape: Unpack[Shape]
-    ) -> None:
-        """Add one solid; see `Solids.add`."""
-        self.solids.add(self.material_offset + int(material), start, end, radii, **shape)
-
-    def add_ellipsoid(
-        self,
-        material: Material,
-        bone: str,
-        centre: Vector,
-        place: tuple[float, float, float],
-        size: tuple[float, float, float],
-        melt: float = 0.02,
-    ) -> None:
-        """Add an ellipsoid with the half axes `size` at a place in a bone's axes, relative to `centre`."""
-        at = centre + self.frames[bone] @ (np.array(place) * self.scale)
-        radius = max(size) * self.scale
-        squash = (size[0] / max(size), size[1] / max(size), size[2] / max(size))
-        self.add(material, at, at, (radius, radius), frame=self.frames[bone], squash=squash, melt=melt * self.scale)
-
-
 def add_body(builder: FigureBuilder) -> None:
     """Add everything below the head."""
     look = builder.look
@@ -92,16 +56,16 @@ def add_body(builder: FigureBuilder) -> None:
         _add_skirt(builder)
 
 
-def _add_trunk(t: FigureBuilder) -> None:
-    _add_hips(t)
-    _add_chest(t)
-    points, u = t.points, t.scale
-    up, thick = t.frames["neck"][:, 1], t.skeleton.build.limbs**0.5
-    head = points["head"] + t.frames["head"] @ (0, -0.04 * u, -0.014 * u)
-    t.add(Material.SKIN, points["neck"] - up * 0.04 * u, head, (0.060 * u * thick, 0.050 * u * thick))
-    forward = t.frames["neck"] @ np.array([0.0, 0.93, 0.37])
+def _add_trunk(builder: FigureBuilder) -> None:
+    _add_hips(builder)
+    _add_chest(builder)
+    points, u = builder.points, builder.scale
+    up, thick = builder.frames["neck"][:, 1], builder.skeleton.build.limbs**0.5
+    head = points["head"] + builder.frames["head"] @ (0, -0.04 * u, -0.014 * u)
+    builder.add(Material.SKIN, points["neck"] - up * 0.04 * u, head, (0.060 * u * thick, 0.050 * u * thick))
+    forward = builder.frames["neck"] @ np.array([0.0, 0.93, 0.37])
     collar = (forward, float(forward @ points["neck"]) + 0.014 * u)
-    t.add(
+    builder.add(
         Material.TOP,
         points["neck"] - up * 0.05 * u,
         points["neck"] + up * 0.03 * u,
@@ -111,26 +75,30 @@ def _add_trunk(t: FigureBuilder) -> None:
     )
 
 
-def _add_hips(t: FigureBuilder) -> None:
+def _add_hips(builder: FigureBuilder) -> None:
     """Add trousers from the legs to the waist, the shirt's hem over them, and a belt."""
-    points, build, u, frame = t.points, t.skeleton.build, t.scale, t.frames["pelvis"]
-    up, cloth = frame[:, 1], 0.006 + 0.012 * t.look.fit
-    bottom = Material.TOP if t.look.legs == "dress" else Material.BOTTOM
-    seat, middle = _seat_radius(t), _waist_radius(t)
+    points, build, u, frame = builder.points, builder.skeleton.build, builder.scale, builder.frames["pelvis"]
+    up, cloth = frame[:, 1], 0.006 + 0.012 * builder.look.fit
+    bottom = Material.TOP if builder.look.legs == "dress" else Material.BOTTOM
+    seat, middle = _seat_radius(builder), _waist_radius(builder)
     low = points["pelvis"] - up * 0.05 * u
     flat = (1.0, 0.42, 0.68)
-    t.add(bottom, low, points["waist"], (seat, middle), frame=frame, squash=flat, melt=TRUNK_MELT * u)
-    t.add(bottom, low - up * 0.045 * u, low, (seat * 0.62, seat * 0.93), frame=frame, squash=flat, melt=TRUNK_MELT * u)
-    if t.look.legs in ("dress", "skirt"):
-        t.add(Material.BOTTOM, low - up * 0.10 * u, low, (seat, seat), frame=frame, squash=flat, melt=TRUNK_MELT * u)
-    if t.look.legs == "dress":
+    builder.add(bottom, low, points["waist"], (seat, middle), frame=frame, squash=flat, melt=TRUNK_MELT * u)
+    builder.add(
+        bottom, low - up * 0.045 * u, low, (seat * 0.62, seat * 0.93), frame=frame, squash=flat, melt=TRUNK_MELT * u
+    )
+    if builder.look.legs in ("dress", "skirt"):
+        builder.add(
+            Material.BOTTOM, low - up * 0.10 * u, low, (seat, seat), frame=frame, squash=flat, melt=TRUNK_MELT * u
+        )
+    if builder.look.legs == "dress":
         return
-    for sign in (1, -1) if t.look.legs != "skirt" else ():
+    for sign in (1, -1) if builder.look.legs != "skirt" else ():
         size = (0.082 * build.seat, 0.085 * build.seat, 0.075 * build.seat)
-        t.add_ellipsoid(bottom, "pelvis", points["pelvis"], (sign * 0.056, -0.080, -0.044), size, TRUNK_MELT)
-    hem = (-up, float(-up @ (points["pelvis"] - up * (0.035 + 0.03 * t.look.fit) * u)))
+        builder.add_ellipsoid(bottom, "pelvis", points["pelvis"], (sign * 0.056, -0.080, -0.044), size, TRUNK_MELT)
+    hem = (-up, float(-up @ (points["pelvis"] - up * (0.035 + 0.03 * builder.look.fit) * u)))
     low = points["pelvis"] - up * 0.09 * u
-    t.add(
+    builder.add(
         Material.TOP,
         low,
         points["waist"],
@@ -140,10 +108,10 @@ def _add_hips(t: FigureBuilder) -> None:
         cut=hem,
         melt=TRUNK_MELT * u,
     )
-    if t.look.belt:
+    if builder.look.belt:
         belt = points["pelvis"] + up * 0.05 * u
         tied = (up, float(up @ (belt + up * 0.022 * u)))
-        t.add(
+        builder.add(
             Material.BELT,
             belt - up * 0.03 * u,
             belt + up * 0.03 * u,
@@ -154,31 +122,41 @@ def _add_hips(t: FigureBuilder) -> None:
         )
 
 
-def _seat_radius(t: FigureBuilder) -> float:
-    return (t.skeleton.build.hips + 0.070 * t.skeleton.build.seat + 0.005 * t.look.fit) * t.scale
+def _seat_radius(builder: FigureBuilder) -> float:
+    return (
+        builder.skeleton.build.hips + 0.070 * builder.skeleton.build.seat + 0.005 * builder.look.fit
+    ) * builder.scale
 
 
-def _waist_radius(t: FigureBuilder) -> float:
-    return (0.126 * t.skeleton.build.belly + 0.006 + 0.012 * t.look.fit) * t.scale
+def _waist_radius(builder: FigureBuilder) -> float:
+    return (0.126 * builder.skeleton.build.belly + 0.006 + 0.012 * builder.look.fit) * builder.scale
 
 
-def _add_chest(t: FigureBuilder) -> None:
-    points, frames, build, u = t.points, t.frames, t.skeleton.build, t.scale
-    top, chest, cloth = Material.TOP, frames["chest"], 0.006 + 0.012 * t.look.fit
+def _add_chest(builder: FigureBuilder) -> None:
+    points, frames, build, u = builder.points, builder.frames, builder.skeleton.build, builder.scale
+    top, chest, cloth = Material.TOP, frames["chest"], 0.006 + 0.012 * builder.look.fit
     ribs = (build.shoulders * 0.84 * build.chest + cloth) * u
     deep = (1.0, 0.42, min(0.70 * build.belly**0.6, 0.95))
     high = points["chest"] + chest[:, 1] * 0.05 * u
     yoke = points["neck"] - chest[:, 1] * 0.06 * u
-    t.add(top, points["waist"], high, (_waist_radius(t), ribs), frame=frames["waist"], squash=deep, melt=TRUNK_MELT * u)
-    t.add(top, high, yoke, (ribs, ribs * 0.64), frame=chest, squash=(1.0, 0.42, 0.70), melt=TRUNK_MELT * u)
+    builder.add(
+        top,
+        points["waist"],
+        high,
+        (_waist_radius(builder), ribs),
+        frame=frames["waist"],
+        squash=deep,
+        melt=TRUNK_MELT * u,
+    )
+    builder.add(top, high, yoke, (ribs, ribs * 0.64), frame=chest, squash=(1.0, 0.42, 0.70), melt=TRUNK_MELT * u)
     if build.belly > 1.1:
         size = (0.12 * build.belly, 0.11, 0.09 * build.belly)
-        t.add_ellipsoid(top, "waist", points["waist"], (0, 0.01, 0.045), size, TRUNK_MELT)
+        builder.add_ellipsoid(top, "waist", points["waist"], (0, 0.01, 0.045), size, TRUNK_MELT)
     for side, sign in (("left", 1), ("right", -1)):
         if build.bust:
             above = points["chest"] + chest @ (np.array([sign * 0.050, 0.125, 0.014]) * u)
             below = points["chest"] + chest @ (np.array([sign * 0.055, 0.038, 0.040]) * u)
-            t.add(
+            builder.add(
                 top,
                 above,
                 below,
@@ -189,44 +167,51 @@ def _add_chest(t: FigureBuilder) -> None:
             )
         shoulder, round_ = points[f"{side}_shoulder"], (0.052 + cloth) * build.limbs * u
         neck = points["neck"] + chest @ (sign * 0.020 * u, 0.008 * u, -0.014 * u)
-        t.add(top, neck, shoulder, (0.040 * u, round_ * 0.94), melt=TRUNK_MELT * u)
+        builder.add(top, neck, shoulder, (0.040 * u, round_ * 0.94), melt=TRUNK_MELT * u)
         middle = points["neck"] - chest[:, 1] * 0.062 * u
-        t.add(top, middle, shoulder, (0.082 * u, round_), melt=TRUNK_MELT * u)
+        builder.add(top, middle, shoulder, (0.082 * u, round_), melt=TRUNK_MELT * u)
         flank = points["chest"] + chest @ (sign * 0.072 * build.chest * u, -0.02 * u, -0.022 * u)
-        t.add(top, shoulder, flank, (round_, 0.070 * build.chest * u), melt=TRUNK_MELT * u)
+        builder.add(top, shoulder, flank, (round_, 0.070 * build.chest * u), melt=TRUNK_MELT * u)
 
 
-def _add_arm(t: FigureBuilder, side: str) -> None:
-    joints = [t.points[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")]
-    bones = [t.frames[f"{side}_{name}"] for name in ("upper_arm", "forearm")]
-    arm, reach = _Limb(joints, bones, ARM_PROFILES), t.look.sleeves
-    _add_limb(t, Material.SKIN, arm, _Cover(0.0 if reach < 0.1 else reach - 0.08, 2.0))
+def _add_arm(builder: FigureBuilder, side: str) -> None:
+    joints = [builder.points[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")]
+    bones = [builder.frames[f"{side}_{name}"] for name in ("upper_arm", "forearm")]
+    arm, reach = _Limb(joints, bones, ARM_PROFILES), builder.look.sleeves
+    _add_limb(builder, Material.SKIN, arm, _Cover(0.0 if reach < 0.1 else reach - 0.08, 2.0))
     if reach >= 0.1:
-        _add_limb(t, Material.SLEEVES, arm, _Cover(0.0, reach, 0.006 + 0.013 * t.look.fit, 0.010 * t.look.fit))
+        _add_limb(
+            builder,
+            Material.SLEEVES,
+            arm,
+            _Cover(0.0, reach, 0.006 + 0.013 * builder.look.fit, 0.010 * builder.look.fit),
+        )
 
 
-def _add_leg(t: FigureBuilder, side: str) -> None:
-    joints = [t.points[f"{side}_{name}"] for name in ("hip", "knee", "ankle")]
-    bones = [t.frames[f"{side}_{name}"] for name in ("thigh", "shank")]
-    skirt = t.look.legs in ("skirt", "dress")
-    covered = max(t.look.hem - 0.3, 0.2) if skirt else t.look.hem
+def _add_leg(builder: FigureBuilder, side: str) -> None:
+    joints = [builder.points[f"{side}_{name}"] for name in ("hip", "knee", "ankle")]
+    bones = [builder.frames[f"{side}_{name}"] for name in ("thigh", "shank")]
+    skirt = builder.look.legs in ("skirt", "dress")
+    covered = max(builder.look.hem - 0.3, 0.2) if skirt else builder.look.hem
     leg = _Limb(joints, bones, LEG_PROFILES)
-    _add_limb(t, Material.SKIN, leg, _Cover(covered - 0.08, 2.0))
-    if t.look.socks and 2 - t.look.socks > covered - 0.3:
-        _add_limb(t, Material.SOCKS, leg, _Cover(2 - t.look.socks, 2.0, 0.004))
+    _add_limb(builder, Material.SKIN, leg, _Cover(covered - 0.08, 2.0))
+    if builder.look.socks and 2 - builder.look.socks > covered - 0.3:
+        _add_limb(builder, Material.SOCKS, leg, _Cover(2 - builder.look.socks, 2.0, 0.004))
     if skirt:
         return
-    tight, loose = (0.003, 0.0), (0.007 + 0.01 * t.look.loose, 0.028 * t.look.loose)
-    _add_limb(t, Material.BOTTOM, leg, _Cover(0.0, covered, *(tight if t.look.legs == "leggings" else loose)))
+    tight, loose = (0.003, 0.0), (0.007 + 0.01 * builder.look.loose, 0.028 * builder.look.loose)
+    _add_limb(
+        builder, Material.BOTTOM, leg, _Cover(0.0, covered, *(tight if builder.look.legs == "leggings" else loose))
+    )
 
 
-def _add_limb(t: FigureBuilder, material: Material, limb: _Limb, cover: _Cover) -> None:
+def _add_limb(builder: FigureBuilder, material: Material, limb: _Limb, cover: _Cover) -> None:
     """Add the solids of one material along a limb."""
-    thick, (since, until, distance, flare) = t.scale * t.skeleton.build.limbs, cover
+    thick, (since, until, distance, flare) = builder.scale * builder.skeleton.build.limbs, cover
     for number, (profile, bone) in enumerate(zip(limb.profiles, limb.bones, strict=True)):
         start, end = limb.joints[number], limb.joints[number + 1]
         if number == 0 and limb.profiles is LEG_PROFILES:  # the thigh's flesh begins a little inside its joint
-            start = start * 0.9 + t.points["pelvis"] * 0.1
+            start = start * 0.9 + builder.points["pelvis"] * 0.1
         for (t0, r0, b0), (t1, r1, b1) in pairwise(profile):
             at0, at1 = number + t0, number + t1
             if at1 <= since or at0 >= until - 0.02:
@@ -238,24 +223,24 @@ def _add_limb(t: FigureBuilder, material: Material, limb: _Limb, cover: _Cover) 
             if until < at1 + 0.02 and until < 1.99:
                 axis = -bone[:, 1]
                 cut = (axis, float(axis @ (start + (end - start) * (until - number))))
-            back = -bone[:, 2] * t.scale
+            back = -bone[:, 2] * builder.scale
             cloth0, cloth1 = (distance + flare * max(at - 0.4, 0.0) / 1.6 for at in (at0, at1))
-            t.add(
+            builder.add(
                 material,
                 start + (end - start) * t0 + back * b0,
                 start + (end - start) * t1 + back * b1,
-                (r0 * thick + cloth0 * t.scale, r1 * thick + cloth1 * t.scale),
+                (r0 * thick + cloth0 * builder.scale, r1 * thick + cloth1 * builder.scale),
                 cut=cut,
                 caps=(at0 <= since, cut is None),
             )
 
 
-def _add_hand(t: FigureBuilder, side: str) -> None:
+def _add_hand(builder: FigureBuilder, side: str) -> None:
     sign = 1.0 if side == "left" else -1.0
-    frame, u = t.frames[f"{side}_hand"], t.scale * t.skeleton.build.limbs**0.5
-    wrist, knuckles = t.points[f"{side}_wrist"], t.points[f"{side}_hand"]
+    frame, u = builder.frames[f"{side}_hand"], builder.scale * builder.skeleton.build.limbs**0.5
+    wrist, knuckles = builder.points[f"{side}_wrist"], builder.points[f"{side}_hand"]
     palm = (0.42, 1.0, 1.0)
-    t.add(
+    builder.add(
         Material.SKIN,
         wrist - frame[:, 1] * 0.012 * u,
         knuckles,
@@ -264,41 +249,43 @@ def _add_hand(t: FigureBuilder, side: str) -> None:
         squash=palm,
         melt=0.012,
     )
-    grip = t.skeleton.grips[side]
+    grip = builder.skeleton.grips[side]
     curl = 12 + 92 * grip
-    fingers = (0.030, 0.010, -0.010, -0.029) if t.fine else (0.020, -0.018)
+    fingers = (0.030, 0.010, -0.010, -0.029) if builder.fine else (0.020, -0.018)
     for number, across in enumerate(fingers):
         fan = (across / 0.03) * 7 * (1 - grip)
-        length = (0.036, 0.040, 0.037, 0.029)[number] if t.fine else 0.037
-        radius = 0.0098 if t.fine else 0.018
+        length = (0.036, 0.040, 0.037, 0.029)[number] if builder.fine else 0.037
+        radius = 0.0098 if builder.fine else 0.018
         root = knuckles + frame @ (0, 0.006 * u, across * u)
         bone = frame @ _mirror_for_side(side, about_z(-curl * 0.55)) @ about_x(-fan)
         middle = root - bone[:, 1] * length * 1.15 * u
         tip = middle - (bone @ _mirror_for_side(side, about_z(-curl * 0.75)))[:, 1] * length * 1.05 * u
-        t.add(Material.SKIN, root, middle, (radius * u, radius * u * 0.95), melt=0.006)
-        t.add(Material.SKIN, middle, tip, (radius * u * 0.95, radius * u * 0.8), melt=0.006)
+        builder.add(Material.SKIN, root, middle, (radius * u, radius * u * 0.95), melt=0.006)
+        builder.add(Material.SKIN, middle, tip, (radius * u * 0.95, radius * u * 0.8), melt=0.006)
     heel = wrist + frame @ (-sign * 0.006 * u, -0.025 * u, 0.022 * u)
     out = about_x(-38 + 12 * grip) @ _mirror_for_side(side, about_z(-20 - 40 * grip))
     thumb = heel - (frame @ out)[:, 1] * 0.045 * u
     tip = thumb - (frame @ about_x(-18 + 8 * grip) @ _mirror_for_side(side, about_z(-25 - 60 * grip)))[:, 1] * 0.032 * u
-    t.add(Material.SKIN, heel, thumb, (0.017 * u, 0.0125 * u), melt=0.008)
-    t.add(Material.SKIN, thumb, tip, (0.0125 * u, 0.009 * u), melt=0.006)
+    builder.add(Material.SKIN, heel, thumb, (0.017 * u, 0.0125 * u), melt=0.008)
+    builder.add(Material.SKIN, thumb, tip, (0.0125 * u, 0.009 * u), melt=0.006)
 
 
 def _mirror_for_side(side: str, turn: Vector) -> Vector:
     return turn if side == "left" else turn * np.outer([-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0])
 
 
-def _add_foot(t: FigureBuilder, side: str) -> None:
-    frame, u = t.frames[f"{side}_foot"], t.scale
-    ankle, heel, ball, toe = (t.points[f"{side}_{name}"] for name in ("ankle", "heel", "ball", "toe"))
-    shod = t.look.shoes is not None
+def _add_foot(builder: FigureBuilder, side: str) -> None:
+    frame, u = builder.frames[f"{side}_foot"], builder.scale
+    ankle, heel, ball, toe = (builder.points[f"{side}_{name}"] for name in ("ankle", "heel", "ball", "toe"))
+    shod = builder.look.shoes is not None
     upper = Material.SHOES if shod else Material.SKIN
     more = 1.12 if shod else 0.95
     instep = ankle + frame @ (0, -0.012 * u, 0.03 * u)
-    t.add(upper, heel + frame[:, 1] * 0.012 * u, instep, (0.036 * u * more, 0.036 * u * more), frame=frame, melt=0.012)
-    t.add(upper, instep, ball, (0.038 * u * more, 0.041 * u * more), frame=frame, squash=(1, 0.8, 1), melt=0.012)
-    t.add(
+    builder.add(
+        upper, heel + frame[:, 1] * 0.012 * u, instep, (0.036 * u * more, 0.036 * u * more), frame=frame, melt=0.012
+    )
+    builder.add(upper, instep, ball, (0.038 * u * more, 0.041 * u * more), frame=frame, squash=(1, 0.8, 1), melt=0.012)
+    builder.add(
         upper,
         ball,
         toe + frame[:, 2] * 0.004 * u,
@@ -307,16 +294,16 @@ def _add_foot(t: FigureBuilder, side: str) -> None:
         squash=(1.02, 0.72, 1),
         melt=0.012,
     )
-    t.add(upper, heel, ball, (0.034 * u * more, 0.041 * u * more), frame=frame, squash=(1, 0.8, 1), melt=0.012)
+    builder.add(upper, heel, ball, (0.034 * u * more, 0.041 * u * more), frame=frame, squash=(1, 0.8, 1), melt=0.012)
     if shod:
         down = -frame[:, 1] * 0.022 * u
-        t.add(Material.SOLES, heel + down, ball + down, (0.041 * u, 0.047 * u), frame=frame, squash=(1, 0.32, 1))
-        t.add(Material.SOLES, ball + down, toe + down, (0.047 * u, 0.036 * u), frame=frame, squash=(1, 0.32, 1))
+        builder.add(Material.SOLES, heel + down, ball + down, (0.041 * u, 0.047 * u), frame=frame, squash=(1, 0.32, 1))
+        builder.add(Material.SOLES, ball + down, toe + down, (0.047 * u, 0.036 * u), frame=frame, squash=(1, 0.32, 1))
 
 
-def _add_skirt(t: FigureBuilder) -> None:
+def _add_skirt(builder: FigureBuilder) -> None:
     """Add a skirt's cloth: seven solids from the left leg to the right one, which follow the legs."""
-    points, frames, u, look = t.points, t.frames, t.scale, t.look
+    points, frames, u, look = builder.points, builder.frames, builder.scale, builder.look
     ways = []
     for side in SIDES:
         upper, lower = points[f"{side}_knee"] - points[f"{side}_hip"], points[f"{side}_ankle"] - points[f"{side}_knee"]
@@ -336,7 +323,7 @@ def _add_skirt(t: FigureBuilder) -> None:
         way = way + hip - root
         axis = middle if parallel else way / float(np.linalg.norm(way))
         end = (points["left_hip"] + points["right_hip"]) / 2 + middle * length if parallel else root + way
-        t.add(
+        builder.add(
             Material.BOTTOM,
             root,
             root + way * 1.08,

@@ -6,7 +6,7 @@ from typing import Final, TypedDict, Unpack
 
 import numpy as np
 
-from models.figures.body import LIMB_MELT, FigureBuilder
+from models.figures.figure_builder import LIMB_MELT, FigureBuilder
 from models.figures.look import Material
 from models.figures.skeleton import Vector
 

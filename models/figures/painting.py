@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.figures.body import FigureBuilder, add_body
+from models.figures.body import add_body
 from models.figures.edges import antialias, blur_edges, darken_layers, draw_contours
 from models.figures.face import paint_face, paint_stripes
+from models.figures.figure_builder import FigureBuilder
 from models.figures.head import add_head
 from models.figures.look import MATERIALS_PER_PERSON, Look
 from models.figures.movement import Prop

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.figures.body import FigureBuilder
+from models.figures.figure_builder import FigureBuilder
 from models.figures.look import Material
 from models.figures.movement import Prop
 from models.figures.skeleton import SIDES, Skeleton, Vector
@@ -49,22 +49,22 @@ def prop_outline(body: Skeleton, props: Sequence[Prop]) -> Vector:
     return np.array(places).reshape(-1, 3)
 
 
-def add_held_prop(t: FigureBuilder, prop: Prop) -> None:
+def add_held_prop(builder: FigureBuilder, prop: Prop) -> None:
     """Add a prop that hangs from a hand or is upright in it."""
-    hand, frame = t.points["right_hand"], t.frames["right_hand"]
-    ahead = _level_axes(t.frames["pelvis"][:, 2])
-    grip = hand + frame @ np.array([0.022, -0.012, 0.0]) * t.scale
+    hand, frame = builder.points["right_hand"], builder.frames["right_hand"]
+    ahead = _level_axes(builder.frames["pelvis"][:, 2])
+    grip = hand + frame @ np.array([0.022, -0.012, 0.0]) * builder.scale
     if prop == "cup":
-        t.add(ACCENT, grip - UP * 0.04, grip + UP * 0.055, (0.030, 0.038), cut=(UP, float(grip[1]) + 0.055))
-        t.add(MAIN, grip - UP * 0.028, grip + UP * 0.022, (0.034, 0.039), cut=(UP, float(grip[1]) + 0.022))
+        builder.add(ACCENT, grip - UP * 0.04, grip + UP * 0.055, (0.030, 0.038), cut=(UP, float(grip[1]) + 0.055))
+        builder.add(MAIN, grip - UP * 0.028, grip + UP * 0.022, (0.034, 0.039), cut=(UP, float(grip[1]) + 0.022))
     elif prop == "frisbee":
         centre = hand - frame[:, 1] * 0.13
-        t.add(MAIN, centre, centre, (0.135, 0.135), frame=frame, squash=(0.15, 1.0, 1.0))
-        t.add(ACCENT, centre, centre, (0.075, 0.075), frame=frame, squash=(0.34, 1.0, 1.0))
+        builder.add(MAIN, centre, centre, (0.135, 0.135), frame=frame, squash=(0.15, 1.0, 1.0))
+        builder.add(ACCENT, centre, centre, (0.075, 0.075), frame=frame, squash=(0.34, 1.0, 1.0))
     elif prop == "umbrella":
         top = grip + UP * 0.78
-        t.add(ACCENT, grip - UP * 0.12, top + UP * 0.06, (0.009, 0.009))
-        t.add(
+        builder.add(ACCENT, grip - UP * 0.12, top + UP * 0.06, (0.009, 0.009))
+        builder.add(
             MAIN,
             top - UP * 0.16,
             top - UP * 0.16,
@@ -74,101 +74,105 @@ def add_held_prop(t: FigureBuilder, prop: Prop) -> None:
         )
     elif prop == "case":
         foot = grip * (1, 0, 1) - ahead[:, 2] * 0.10
-        t.add(ACCENT, grip, foot + UP * 0.55, (0.012, 0.012))
-        t.add(MAIN, foot + UP * 0.19, foot + UP * 0.45, (0.17, 0.17), frame=ahead, squash=(1.0, 0.8, 0.62))
+        builder.add(ACCENT, grip, foot + UP * 0.55, (0.012, 0.012))
+        builder.add(MAIN, foot + UP * 0.19, foot + UP * 0.45, (0.17, 0.17), frame=ahead, squash=(1.0, 0.8, 0.62))
         for x in (-0.11, 0.11):
             wheel = foot + ahead[:, 0] * x + UP * 0.04
-            t.add(ACCENT, wheel, wheel, (0.04, 0.04))
+            builder.add(ACCENT, wheel, wheel, (0.04, 0.04))
     else:
         for side in ("left", "right") if prop == "bags" else ("right",):
-            held = t.points[f"{side}_hand"] - t.frames[f"{side}_hand"][:, 1] * 0.02
+            held = builder.points[f"{side}_hand"] - builder.frames[f"{side}_hand"][:, 1] * 0.02
             for place in (-0.07, 0.07):
-                t.add(ACCENT, held, held - UP * 0.17 + ahead[:, 2] * place, (0.008, 0.008))
-            t.add(MAIN, held - UP * 0.24, held - UP * 0.36, (0.11, 0.135), frame=ahead, squash=(0.5, 0.6, 1.0))
+                builder.add(ACCENT, held, held - UP * 0.17 + ahead[:, 2] * place, (0.008, 0.008))
+            builder.add(MAIN, held - UP * 0.24, held - UP * 0.36, (0.11, 0.135), frame=ahead, squash=(0.5, 0.6, 1.0))
 
 
-def add_support(t: FigureBuilder, prop: Prop) -> None:
+def add_support(builder: FigureBuilder, prop: Prop) -> None:
     """Add a prop that carries the person's weight."""
     if prop == "skis":
-        _add_skis(t)
+        _add_skis(builder)
     elif prop in ("skateboard", "board", "surfboard"):
-        _add_board(t, prop)
+        _add_board(builder, prop)
     elif prop == "stool":
-        _add_stool(t)
+        _add_stool(builder)
     elif prop == "chair":
-        _add_chair(t)
+        _add_chair(builder)
     else:
-        _add_wheelchair(t)
+        _add_wheelchair(builder)
 
 
-def _seat_centre(t: FigureBuilder) -> Vector:
-    seat: Vector = t.points["pelvis"] - (0, 0.165 * t.scale, 0) - t.frames["pelvis"][:, 2] * 0.02 * t.scale
+def _seat_centre(builder: FigureBuilder) -> Vector:
+    seat: Vector = (
+        builder.points["pelvis"] - (0, 0.165 * builder.scale, 0) - builder.frames["pelvis"][:, 2] * 0.02 * builder.scale
+    )
     return seat
 
 
-def _add_stool(t: FigureBuilder) -> None:
-    u, top = t.scale, _seat_centre(t)
-    t.add(MAIN, top, top, (0.20 * u, 0.20 * u), squash=(1.0, 0.16, 1.0))
+def _add_stool(builder: FigureBuilder) -> None:
+    u, top = builder.scale, _seat_centre(builder)
+    builder.add(MAIN, top, top, (0.20 * u, 0.20 * u), squash=(1.0, 0.16, 1.0))
     for x, z in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
         foot = np.array([top[0] + x * 0.17 * u, 0.01, top[2] + z * 0.17 * u])
-        t.add(ACCENT, top + np.array([x * 0.11, -0.02, z * 0.11]) * u, foot, (0.017 * u, 0.014 * u))
+        builder.add(ACCENT, top + np.array([x * 0.11, -0.02, z * 0.11]) * u, foot, (0.017 * u, 0.014 * u))
 
 
-def _add_chair(t: FigureBuilder) -> None:
-    u, top, axes = t.scale, _seat_centre(t), _level_axes(t.frames["pelvis"][:, 2])
+def _add_chair(builder: FigureBuilder) -> None:
+    u, top, axes = builder.scale, _seat_centre(builder), _level_axes(builder.frames["pelvis"][:, 2])
 
     def at(x: float, y: float, z: float) -> Vector:
         point: Vector = top + axes @ (np.array([x, y, z]) * u)
         return point
 
-    t.add(
+    builder.add(
         MAIN, at(-0.09, -0.01, 0.05), at(0.09, -0.01, 0.05), (0.20 * u, 0.20 * u), frame=axes, squash=(0.6, 0.16, 1.0)
     )
     for x in (-0.18, 0.18):
-        t.add(ACCENT, at(x, 0, -0.16), at(x, 0.52, -0.25), (0.017 * u, 0.015 * u))
+        builder.add(ACCENT, at(x, 0, -0.16), at(x, 0.52, -0.25), (0.017 * u, 0.015 * u))
         for z in (-0.14, 0.20):
             foot = at(x * 1.06, 0, z * 1.1)
             foot[1] = 0.012
-            t.add(ACCENT, at(x * 0.94, -0.03, z), foot, (0.019 * u, 0.014 * u))
+            builder.add(ACCENT, at(x * 0.94, -0.03, z), foot, (0.019 * u, 0.014 * u))
     for y in (0.22, 0.34, 0.46):
         z = -0.17 - 0.15 * y
-        t.add(MAIN, at(-0.17, y, z), at(0.17, y, z), (0.045 * u, 0.045 * u), frame=axes, squash=(1.0, 0.8, 0.3))
+        builder.add(MAIN, at(-0.17, y, z), at(0.17, y, z), (0.045 * u, 0.045 * u), frame=axes, squash=(1.0, 0.8, 0.3))
 
 
-def _add_wheelchair(t: FigureBuilder) -> None:
-    u, top, axes = t.scale, _seat_centre(t), _level_axes(t.frames["pelvis"][:, 2])
+def _add_wheelchair(builder: FigureBuilder) -> None:
+    u, top, axes = builder.scale, _seat_centre(builder), _level_axes(builder.frames["pelvis"][:, 2])
     floor = float(top[1])
 
     def at(x: float, y: float, z: float) -> Vector:
         point: Vector = top + axes @ (np.array([x, y, z]) * u)
         return point
 
-    t.add(
+    builder.add(
         MAIN, at(-0.08, -0.01, 0.06), at(0.08, -0.01, 0.06), (0.20 * u, 0.20 * u), frame=axes, squash=(0.6, 0.14, 1.0)
     )
     for x in (-0.19, 0.19):
-        t.add(ACCENT, at(x, -0.02, -0.17), at(x, 0.46, -0.21), (0.014 * u, 0.014 * u))
-        t.add(ACCENT, at(x, -0.05, 0.20), at(x * 0.8, 0.09 - floor / u, 0.42), (0.014 * u, 0.012 * u))
+        builder.add(ACCENT, at(x, -0.02, -0.17), at(x, 0.46, -0.21), (0.014 * u, 0.014 * u))
+        builder.add(ACCENT, at(x, -0.05, 0.20), at(x * 0.8, 0.09 - floor / u, 0.42), (0.014 * u, 0.012 * u))
         caster = at(x * 0.9, 0.06 - floor / u, 0.30)
-        t.add(ACCENT, caster, caster, (0.06, 0.06), frame=axes, squash=(0.35, 1.0, 1.0))
+        builder.add(ACCENT, caster, caster, (0.06, 0.06), frame=axes, squash=(0.35, 1.0, 1.0))
         out = axes[:, 0] * np.sign(x) * u
         hub = at(x * 1.22, 0.0, -0.06)
         hub[1] = 0.30
-        t.add(MAIN, hub, hub, (0.30, 0.30), frame=axes, squash=(0.06, 1.0, 1.0))
-        t.add(ACCENT, hub, hub, (0.265, 0.265), frame=axes, squash=(0.09, 1.0, 1.0))
-        t.add(MAIN, hub - out * 0.02, hub + out * 0.02, (0.045, 0.045))
-    t.add(
+        builder.add(MAIN, hub, hub, (0.30, 0.30), frame=axes, squash=(0.06, 1.0, 1.0))
+        builder.add(ACCENT, hub, hub, (0.265, 0.265), frame=axes, squash=(0.09, 1.0, 1.0))
+        builder.add(MAIN, hub - out * 0.02, hub + out * 0.02, (0.045, 0.045))
+    builder.add(
         MAIN, at(-0.17, 0.30, -0.20), at(0.17, 0.30, -0.20), (0.15 * u, 0.15 * u), frame=axes, squash=(1.0, 1.0, 0.16)
     )
     rest = at(0, 0.09 - floor / u, 0.44)
-    t.add(ACCENT, rest - axes[:, 0] * 0.14, rest + axes[:, 0] * 0.14, (0.05, 0.05), frame=axes, squash=(1.0, 0.3, 1.0))
+    builder.add(
+        ACCENT, rest - axes[:, 0] * 0.14, rest + axes[:, 0] * 0.14, (0.05, 0.05), frame=axes, squash=(1.0, 0.3, 1.0)
+    )
 
 
-def _add_board(t: FigureBuilder, prop: Prop) -> None:
-    balls = [(t.points[f"{side}_ball"] + t.points[f"{side}_heel"]) / 2 for side in SIDES]
+def _add_board(builder: FigureBuilder, prop: Prop) -> None:
+    balls = [(builder.points[f"{side}_ball"] + builder.points[f"{side}_heel"]) / 2 for side in SIDES]
     middle, way = (balls[0] + balls[1]) / 2, balls[0] - balls[1]
     if float(np.linalg.norm(way * (1, 0, 1))) < 0.12:
-        way = t.frames["pelvis"][:, 2]
+        way = builder.frames["pelvis"][:, 2]
     if prop != "board":  # a snowboard is strapped to the feet; the others stay level
         way, middle = way * (1, 0, 1), middle * (1, 0, 1) + UP * min(float(ball[1]) for ball in balls)
     along = way / np.linalg.norm(way)
@@ -179,32 +183,45 @@ def _add_board(t: FigureBuilder, prop: Prop) -> None:
                          "surfboard": (1.05, 0.27, 0.09)}[prop]  # fmt: skip
     deck = middle - axes[:, 1] * 0.048
     if prop == "surfboard":
-        t.add(MAIN, deck, deck, (long, long), frame=axes, squash=(wide / long, 0.028, 1.0))
-        t.add(ACCENT, deck, deck, (long, long), frame=axes, squash=(0.02, 0.034, 0.99))
+        builder.add(MAIN, deck, deck, (long, long), frame=axes, squash=(wide / long, 0.028, 1.0))
+        builder.add(ACCENT, deck, deck, (long, long), frame=axes, squash=(0.02, 0.034, 0.99))
         return
     ends = [deck - along * (long - wide), deck + along * (long - wide)]
-    t.add(MAIN, ends[0], ends[1], (wide, wide), frame=axes, squash=(1.0, thick, 1.0))
+    builder.add(MAIN, ends[0], ends[1], (wide, wide), frame=axes, squash=(1.0, thick, 1.0))
     if prop == "skateboard":
         for place in (-0.24, 0.24):
             for out in (-0.075, 0.075):
                 wheel = deck + along * place + side * out - axes[:, 1] * 0.045
-                t.add(ACCENT, wheel, wheel, (0.034, 0.034))
+                builder.add(ACCENT, wheel, wheel, (0.034, 0.034))
 
 
-def _add_skis(t: FigureBuilder) -> None:
+def _add_skis(builder: FigureBuilder) -> None:
     for side in SIDES:
-        foot = t.frames[f"{side}_foot"]
-        under = (t.points[f"{side}_ball"] + t.points[f"{side}_heel"]) / 2 - foot[:, 1] * 0.045
+        foot = builder.frames[f"{side}_foot"]
+        under = (builder.points[f"{side}_ball"] + builder.points[f"{side}_heel"]) / 2 - foot[:, 1] * 0.045
         ahead = foot[:, 2]
-        t.add(MAIN, under - ahead * 0.62, under + ahead * 0.80, (0.048, 0.048), frame=foot, squash=(1.0, 0.22, 1.0))
-        t.add(MAIN, under + ahead * 0.80, under + ahead * 0.95 + foot[:, 1] * 0.07, (0.048, 0.02), frame=foot,
-              squash=(1.0, 0.3, 1.0))  # fmt: skip
-        grip = t.points[f"{side}_hand"] - t.frames[f"{side}_hand"][:, 1] * 0.02
-        down = t.frames[f"{side}_forearm"] @ np.array([0.0, -0.55, -0.80]) - UP * 0.7
+        builder.add(
+            MAIN, under - ahead * 0.62, under + ahead * 0.80, (0.048, 0.048), frame=foot, squash=(1.0, 0.22, 1.0)
+        )
+        builder.add(
+            MAIN,
+            under + ahead * 0.80,
+            under + ahead * 0.95 + foot[:, 1] * 0.07,
+            (0.048, 0.02),
+            frame=foot,
+            squash=(1.0, 0.3, 1.0),
+        )
+        grip = builder.points[f"{side}_hand"] - builder.frames[f"{side}_hand"][:, 1] * 0.02
+        down = builder.frames[f"{side}_forearm"] @ np.array([0.0, -0.55, -0.80]) - UP * 0.7
         down = down / float(np.linalg.norm(down))
         long = min(1.15, float(grip[1]) / max(-float(down[1]), 0.3))
-        t.add(ACCENT, grip - down * 0.06, grip + down * long, (0.011, 0.008))
+        builder.add(ACCENT, grip - down * 0.06, grip + down * long, (0.011, 0.008))
         basket = grip + down * max(long - 0.08, 0.1)
-        t.add(
-            MAIN, basket, basket, (0.045, 0.045), frame=_level_axes(t.frames["pelvis"][:, 2]), squash=(1.0, 0.25, 1.0)
+        builder.add(
+            MAIN,
+            basket,
+            basket,
+            (0.045, 0.045),
+            frame=_level_axes(builder.frames["pelvis"][:, 2]),
+            squash=(1.0, 0.25, 1.0),
         )

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.figures.body import FigureBuilder, add_body
+from models.figures.body import add_body
+from models.figures.figure_builder import FigureBuilder
 from models.figures.head import add_head
 from models.figures.look import Look, Material
 from models.figures.movement import Kind, Movement

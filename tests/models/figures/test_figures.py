@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from models.estimator.estimator import Estimator
 from models.figures import REPERTOIRE, draw_picture, perform
-from models.figures.body import FigureBuilder, add_body
+from models.figures.body import add_body
 from models.figures.edges import antialias
+from models.figures.figure_builder import FigureBuilder
 from models.figures.life import COMMON_MOVEMENTS
 from models.figures.look import Look
 from models.figures.movement import Prop
