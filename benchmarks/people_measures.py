@@ -190,7 +190,7 @@ def measure_drawn(estimator: Estimator, pictures: Sequence[Picture], answers: An
     return figures
 
 
-def measure_hard_scenes(estimator: Estimator, scenes: Sequence[Scene]) -> Figures:
+def measure_hard_scenes(estimator: Estimator, scenes: Sequence[tuple[Image, Floats]]) -> Figures:
     """Measure on scenes, for people who are large enough and have enough visible key points.
 
     Their hidden key points count too, as in COCO's labels.

@@ -1,4 +1,4 @@
-"""Backdrops for training scenes and what a camera makes of them."""
+"""Backdrops for training scenes, and what a camera makes of them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def backdrops() -> BackdropPainter:
     return BackdropPainter(3)
 
 
-def test_the_same_chance_paints_the_same_picture(backdrops: BackdropPainter) -> None:
-    one, other = (backdrops.paint(np.random.default_rng(8), 193, 129, None) for _ in range(2))
-    assert np.array_equal(one, other)
-    assert not np.array_equal(one, backdrops.paint(np.random.default_rng(9), 193, 129, None))
+def test_a_generator_seed_repeats_a_backdrop(backdrops: BackdropPainter) -> None:
+    first, second = (backdrops.paint(np.random.default_rng(8), 193, 129, None) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, backdrops.paint(np.random.default_rng(9), 193, 129, None))
 
 
-def test_backdrops_of_the_same_seed_paint_the_same(backdrops: BackdropPainter) -> None:
-    one, other = (each.paint(np.random.default_rng(8), 193, 193, 60.0) for each in (backdrops, BackdropPainter(3)))
-    assert np.array_equal(one, other)
+def test_a_painter_seed_repeats_a_backdrop(backdrops: BackdropPainter) -> None:
+    first, second = (
+        painter.paint(np.random.default_rng(8), 193, 193, 60.0) for painter in (backdrops, BackdropPainter(3))
+    )
+    assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_a_backdrop_has_the_size_asked_for_wherever_the_horizon_is(
-    backdrops: BackdropPainter, width: int, height: int
-) -> None:
+def test_a_backdrop_has_the_given_size_at_any_horizon(backdrops: BackdropPainter, width: int, height: int) -> None:
     rng = np.random.default_rng(width)
     for horizon in (None, -900.0, -1.0, 0.0, 33.3, height / 2, height + 50.0, 5000.0) * 3:
         picture = backdrops.paint(rng, width, height, horizon)
@@ -43,7 +43,7 @@ def test_a_backdrop_has_the_size_asked_for_wherever_the_horizon_is(
         assert picture.max() <= 255
 
 
-def test_backdrops_are_about_as_bright_and_as_colourful_as_photos(backdrops: BackdropPainter) -> None:
+def test_backdrops_are_as_bright_and_colourful_as_photos(backdrops: BackdropPainter) -> None:
     rng = np.random.default_rng(5)
     pictures = np.array([backdrops.paint(rng, 129, 129, None) for _ in range(120)])
     means = pictures.mean((1, 2, 3))
@@ -53,30 +53,30 @@ def test_backdrops_are_about_as_bright_and_as_colourful_as_photos(backdrops: Bac
     assert np.median(pictures.std((1, 2))) > 20
 
 
-def test_what_stands_before_people_is_what_the_mask_says(backdrops: BackdropPainter) -> None:
+def test_the_mask_shows_what_objects_cover(backdrops: BackdropPainter) -> None:
     rng, shares = np.random.default_rng(6), []
     for _ in range(60):
         before = rng.random((193, 161, 3), np.float32) * 255
         after = before.copy()
-        hidden = backdrops.occlude(rng, after, None)
-        assert hidden.shape == (193, 161)
-        assert hidden.dtype == np.bool_
-        assert np.array_equal(before[~hidden], after[~hidden])
+        covered = backdrops.occlude(rng, after, None)
+        assert covered.shape == (193, 161)
+        assert covered.dtype == np.bool_
+        assert np.array_equal(before[~covered], after[~covered])
         assert after.min() >= 0
         assert after.max() <= 255
-        shares.append(hidden.mean())
+        shares.append(covered.mean())
     assert max(shares) <= MAX_COVERED_SHARE
     assert np.mean(shares) > 0.04
 
 
-def test_nothing_stands_before_what_is_kept(backdrops: BackdropPainter) -> None:
-    kept = np.zeros((193, 193), np.uint8)
-    kept[60:190, 40:150] = 1
+def test_objects_spare_protected_pixels(backdrops: BackdropPainter) -> None:
+    protected = np.zeros((193, 193), np.uint8)
+    protected[60:190, 40:150] = 1
     for seed in range(30):
         picture = np.full((193, 193, 3), 77, np.float32)
-        hidden = backdrops.occlude(np.random.default_rng(seed), picture, kept)
-        assert not hidden[kept > 0].any()
-        assert (picture[kept > 0] == 77).all()
+        covered = backdrops.occlude(np.random.default_rng(seed), picture, protected)
+        assert not covered[protected > 0].any()
+        assert (picture[protected > 0] == 77).all()
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -89,12 +89,12 @@ def test_a_photo_has_its_pictures_shape(width: int, height: int) -> None:
         assert photo.dtype == np.uint8
 
 
-def test_the_same_chance_takes_the_same_photo() -> None:
+def test_a_seed_repeats_a_photo() -> None:
     picture = np.random.default_rng(1).random((129, 129, 3), np.float32) * 255
-    kept = picture.copy()
-    one, other = (expose(np.random.default_rng(4), picture) for _ in range(2))
-    assert np.array_equal(one, other)
-    assert np.array_equal(picture, kept)
+    original = picture.copy()
+    first, second = (expose(np.random.default_rng(4), picture) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert np.array_equal(picture, original)
 
 
 def test_photos_are_mostly_mild() -> None:

@@ -1,4 +1,4 @@
-"""What the network is to say of a scene: exact targets, which the decoder reads back as the people that they are of."""
+"""The targets of a scene: decoding them gives back the people they were made from."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ STANDING = np.array(
 )  # fmt: skip
 """x and y of 17 key points, in pixels."""
 ENDS = (3, 4, 9, 10, 15, 16)
-"""Key points that the skeleton does not lead on from."""
+"""Key points where the skeleton ends."""
 
 
 def somebody(seed: int, x: float = 128, y: float = 110) -> Floats:
-    """17×3 about a place, in a pose of their own, all seen."""
+    """Return 17×3 around a place, in a random pose, all visible."""
     rng = np.random.default_rng(seed)
     points = STANDING * rng.uniform(0.7, 1.1) + rng.normal(0, 6, (17, 2)) + (x, y)
     return np.column_stack([points, np.full(17, 2)]).astype(np.float32)
 
 
-def of(*people: Floats) -> Targets:
-    """Of one scene: 17×h×w, 98×h×w and 98×h×w."""
+def scene_targets(*people: Floats) -> Targets:
+    """Return the targets of one scene: 17×h×w, 98×h×w and 98×h×w."""
     return Targets(*(part[0] for part in targets(np.stack(people)[None], SIZE)))
 
 
@@ -43,116 +43,115 @@ def quantized(values: Floats, scale: Quantization) -> np.ndarray[tuple[int, ...]
     return np.clip(np.round(values.transpose(1, 2, 0) / scale.scale + scale.zero_point), 0, 255).astype(np.uint8)
 
 
-def heads(made: Targets) -> Heads:
-    """What a network says that has learned all of it."""
+def heads(exact: Targets) -> Heads:
+    """Return the heads of a network that has learned the targets exactly."""
     return Heads(
-        quantized(16 * made.heat - 8, LOGITS),
-        quantized(made.offsets[:SHORT_CHANNELS] * STRIDE, NEAR),
-        quantized(made.offsets[SHORT_CHANNELS:] * STRIDE, LONG),
+        quantized(16 * exact.heat - 8, LOGITS),
+        quantized(exact.offsets[:SHORT_CHANNELS] * STRIDE, NEAR),
+        quantized(exact.offsets[SHORT_CHANNELS:] * STRIDE, LONG),
         (LOGITS, NEAR, LONG),
     )
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled() -> None:
-    """Compiling takes seconds where it was not done before: no test's time is to be taken up by it."""
-    of(somebody(0))
+    """Compiling takes seconds, which must not count towards a test's time limit."""
+    scene_targets(somebody(0))
 
 
 @given(st.integers(0, 10**6), st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_the_decoder_finds_in_exact_targets_the_people_that_they_are_of(seed: int, alone: bool) -> None:
+def test_decoding_exact_targets_returns_the_people(seed: int, alone: bool) -> None:
     people = [somebody(seed)] if alone else [somebody(seed, 60), somebody(seed + 1, 195)]
-    found = sorted(decode(heads(of(*people))), key=lambda pose: float(pose.xy[:, 0].mean()))
+    found = sorted(decode(heads(scene_targets(*people))), key=lambda pose: float(pose.xy[:, 0].mean()))
     assert len(found) == len(people)
     for pose, person in zip(found, people, strict=True):
-        off = np.abs(pose.xy - person[:, :2]).max(1)
-        assert (
-            off[0] < HEAT_RADIUS
-        )  # the decoder's way from the left eye to the nose is not the shortest (`posenet._paths`)
-        assert off[1:].max() < 3
+        distances = np.abs(pose.xy - person[:, :2]).max(1)
+        # The decoder's path from the left eye to the nose is not the shortest (`posenet._paths`).
+        assert distances[0] < HEAT_RADIUS
+        assert distances[1:].max() < 3
         assert pose.scores.min() > 0.5
 
 
-def test_the_decoder_is_sure_of_no_key_point_that_is_not_to_be_seen() -> None:
+def test_decoding_gives_absent_key_points_a_low_score() -> None:
     person = somebody(3)
     person[ENDS, 2] = 0
-    (pose,) = decode(heads(of(person)))
+    (pose,) = decode(heads(scene_targets(person)))
     rest = np.setdiff1d(np.arange(1, 17), ENDS)
     assert np.abs(pose.xy[rest] - person[rest, :2]).max() < 3
     assert pose.scores[list(ENDS)].max() < 0.01
 
 
-def test_heat_is_1_just_where_a_key_point_is_near() -> None:
+def test_heat_is_1_only_near_a_key_point() -> None:
     people = [somebody(4, 60), somebody(5, 190)]
     people[1][7, 2] = 0
-    heat, shown = of(*people).heat, np.stack(people)
-    away = np.hypot(shown[..., 0, None, None] - X, shown[..., 1, None, None] - Y)
-    away[shown[..., 2] == 0] = np.inf
-    assert np.array_equal(heat, away.min(0) < HEAT_RADIUS)
+    heat, points = scene_targets(*people).heat, np.stack(people)
+    distances = np.hypot(points[..., 0, None, None] - X, points[..., 1, None, None] - Y)
+    distances[points[..., 2] == 0] = np.inf
+    assert np.array_equal(heat, distances.min(0) < HEAT_RADIUS)
     assert heat.sum((1, 2)).min() > 0
 
 
-def test_short_offsets_lead_from_each_cell_within_reach_to_the_key_point() -> None:
+def test_short_offsets_point_to_the_key_point() -> None:
     person = somebody(6)
-    made = of(person)
+    exact = scene_targets(person)
     dy, dx = person[:, 1, None, None] - Y, person[:, 0, None, None] - X
     near = np.hypot(dy, dx) < OFFSET_RADIUS
-    for channels, way in ((slice(0, KEYPOINT_COUNT), dy), (slice(KEYPOINT_COUNT, SHORT_CHANNELS), dx)):
-        assert np.array_equal(made.weights[channels] > 0, near)
-        assert np.allclose(made.offsets[channels], np.where(near, way / STRIDE, 0), atol=1e-5)
+    for channels, offset in ((slice(0, KEYPOINT_COUNT), dy), (slice(KEYPOINT_COUNT, SHORT_CHANNELS), dx)):
+        assert np.array_equal(exact.weights[channels] > 0, near)
+        assert np.allclose(exact.offsets[channels], np.where(near, offset / STRIDE, 0), atol=1e-5)
 
 
 @pytest.mark.parametrize("edge", range(16))
 @pytest.mark.parametrize("backward", [False, True])
-def test_mid_offsets_lead_from_around_one_key_point_to_the_next(edge: int, backward: bool) -> None:
+def test_mid_offsets_point_to_the_next_key_point(edge: int, backward: bool) -> None:
     person = somebody(7)
-    made = of(person)
+    exact = scene_targets(person)
     start, end = EDGES[edge][::-1] if backward else EDGES[edge]
     near = np.hypot(person[start, 0] - X, person[start, 1] - Y) < OFFSET_RADIUS
     channel = SHORT_CHANNELS + 32 * backward + edge
-    for offset, weight, way in (
-        (made.offsets[channel], made.weights[channel], person[end, 1] - Y),
-        (made.offsets[channel + 16], made.weights[channel + 16], person[end, 0] - X),
+    for offset, weight, expected in (
+        (exact.offsets[channel], exact.weights[channel], person[end, 1] - Y),
+        (exact.offsets[channel + 16], exact.weights[channel + 16], person[end, 0] - X),
     ):
         assert near.any()
         assert np.array_equal(weight > 0, near)
-        assert np.allclose(offset, np.where(near, way / STRIDE, 0), atol=1e-5)
+        assert np.allclose(offset, np.where(near, expected / STRIDE, 0), atol=1e-5)
 
 
-def test_long_ways_count_less() -> None:
+def test_long_mid_offsets_weigh_less() -> None:
     person = somebody(8)
-    weights = of(person).weights[SHORT_CHANNELS:]
-    ways = np.abs(of(person).offsets[SHORT_CHANNELS:])
+    weights = scene_targets(person).weights[SHORT_CHANNELS:]
+    lengths = np.abs(scene_targets(person).offsets[SHORT_CHANNELS:])
     counted = weights > 0
     assert 0 < weights[counted].min() < weights[counted].max() <= 1
-    assert weights[counted & (ways > 4)].max() <= 0.5
+    assert weights[counted & (lengths > 4)].max() <= 0.5
 
 
-def test_no_mid_offset_leads_to_or_from_what_is_not_to_be_seen() -> None:
+def test_absent_key_points_have_no_mid_offsets() -> None:
     person = somebody(9)
     person[13, 2] = 0
-    weights = of(person).weights
+    weights = scene_targets(person).weights
     for edge, ends in enumerate(EDGES):
         channels = [SHORT_CHANNELS + edge + more for more in (0, 16, 32, 48)]
         assert (weights[channels].max() == 0) == (13 in ends)
 
 
-def test_where_two_people_are_a_cell_speaks_of_the_nearer_one() -> None:
-    one, other = somebody(10), somebody(10)
-    other[:, 0] += 20
-    made = of(one, other)
-    row, column = np.round(one[0, 1::-1] / STRIDE).astype(int)
+def test_a_cell_belongs_to_the_nearer_person() -> None:
+    first, second = somebody(10), somebody(10)
+    second[:, 0] += 20
+    exact = scene_targets(first, second)
+    row, column = np.round(first[0, 1::-1] / STRIDE).astype(int)
     x = column * STRIDE
-    nearer = one if abs(one[0, 0] - x) < abs(other[0, 0] - x) else other
-    assert made.offsets[KEYPOINT_COUNT, row, column] * STRIDE + x == pytest.approx(nearer[0, 0], abs=1e-3)
+    nearer = first if abs(first[0, 0] - x) < abs(second[0, 0] - x) else second
+    assert exact.offsets[KEYPOINT_COUNT, row, column] * STRIDE + x == pytest.approx(nearer[0, 0], abs=1e-3)
 
 
-def test_targets_of_people_in_a_mirror_are_their_targets_in_a_mirror() -> None:
+def test_mirrored_people_have_mirrored_targets() -> None:
     people = [somebody(11, 60), somebody(12, 195)]
     people[0][9, 2] = 0
-    turned = [person[MIRROR_ORDER] * (-1, 1, 1) + (SIZE - 1, 0, 0) for person in people]
-    plain, mirrored = of(*people), of(*(person.astype(np.float32) for person in turned))
+    flipped = [person[MIRROR_ORDER] * (-1, 1, 1) + (SIZE - 1, 0, 0) for person in people]
+    plain, mirrored = scene_targets(*people), scene_targets(*(person.astype(np.float32) for person in flipped))
     edges = [EDGES.index((int(MIRROR_ORDER[a]), int(MIRROR_ORDER[b]))) for a, b in EDGES]
     order = [
         *MIRROR_ORDER,
@@ -168,13 +167,13 @@ def test_targets_of_people_in_a_mirror_are_their_targets_in_a_mirror() -> None:
     assert np.allclose(mirrored.offsets, plain.offsets[order][:, :, ::-1] * sign[:, None, None], atol=1e-5)
 
 
-def test_scenes_of_a_batch_have_nothing_to_do_with_each_other() -> None:
+def test_scenes_of_a_batch_are_independent() -> None:
     nobody = np.zeros((17, 3), np.float32)
     batch = np.stack([np.stack([somebody(13), nobody]), np.stack([nobody, nobody]), np.stack([nobody, somebody(14)])])
-    made = targets(batch, SIZE)
-    assert made.heat.shape == (3, 17, 17, 17)
-    assert made.offsets.shape == made.weights.shape == (3, 98, 17, 17)
-    for whole, first, last in zip(made, of(somebody(13)), of(somebody(14)), strict=True):
-        assert np.array_equal(whole[0], first)
-        assert not whole[1].any()
-        assert np.array_equal(whole[2], last)
+    exact = targets(batch, SIZE)
+    assert exact.heat.shape == (3, 17, 17, 17)
+    assert exact.offsets.shape == exact.weights.shape == (3, 98, 17, 17)
+    for part, first, last in zip(exact, scene_targets(somebody(13)), scene_targets(somebody(14)), strict=True):
+        assert np.array_equal(part[0], first)
+        assert not part[1].any()
+        assert np.array_equal(part[2], last)
