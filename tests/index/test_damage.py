@@ -299,10 +299,10 @@ def test_never_writes_a_damaged_library(place: Place, name: str, damage: Any) ->
 
 @examples_of(20)
 @given(PART, PART)
-def test_detects_swapped_files(place: Place, one: float, other: float) -> None:
+def test_detects_swapped_files(place: Place, here: float, there: float) -> None:
     folder = place.renew()
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    first, second = pick(files, one), pick(files, other)
+    first, second = pick(files, here), pick(files, there)
     if first.read_bytes() != second.read_bytes():
         first.rename(folder / "x")
         second.rename(first)

@@ -57,9 +57,9 @@ def test_key_points_are_read_only(built: Path) -> None:
 
 def test_scales_a_picture_with_its_key_points(tmp_path: Path) -> None:
     wide = np.zeros((100, 400, 3), np.uint8)
-    one = np.zeros((17, 3), np.float32)
-    one[5:9] = (0, 0, 1), (399, 0, 1), (399, 99, 1), (199.5, 49.5, 1)
-    write_library([NewItem(wide, one)], tmp_path / "small", long_side=200)
+    person = np.zeros((17, 3), np.float32)
+    person[5:9] = (0, 0, 1), (399, 0, 1), (399, 99, 1), (199.5, 49.5, 1)
+    write_library([NewItem(wide, person)], tmp_path / "small", long_side=200)
     with Library.open(tmp_path / "small") as library:
         assert (library.item(0).width, library.item(0).height) == (200, 50)
         assert library.picture(0).shape == (50, 200, 3)
@@ -73,7 +73,7 @@ def test_scales_a_picture_with_its_key_points(tmp_path: Path) -> None:
 
 
 def test_stores_the_picture_of_two_people_once(tmp_path: Path) -> None:
-    write_library([NewItem(picture(0), one) for one in sample_people(2)], tmp_path / "library")
+    write_library([NewItem(picture(0), person) for person in sample_people(2)], tmp_path / "library")
     assert len(list((tmp_path / "library" / PICTURES_FOLDER).iterdir())) == 1
 
 
@@ -90,21 +90,21 @@ def test_yields_items_in_order(built: Path) -> None:
 
 
 def test_reads_items_while_writing(tmp_path: Path) -> None:
-    some = sample_people(BATCH_SIZE + 5)
+    people = sample_people(BATCH_SIZE + 5)
     with LibraryWriter(tmp_path / "library") as writer:
         assert writer.keypoints().shape == (0, 17, 3)
-        for i, one in enumerate(some):
-            add_item(writer, NewItem(picture(0) if i == 3 else None, one, f"Item {i}"))
+        for i, person in enumerate(people):
+            add_item(writer, NewItem(picture(0) if i == 3 else None, person, f"Item {i}"))
             if i == BATCH_SIZE + 2:
                 assert len(writer) == BATCH_SIZE + 3
-                assert (writer.keypoints() == some[: BATCH_SIZE + 3]).all()
-        assert writer.keypoints().shape == some.shape
+                assert (writer.keypoints() == people[: BATCH_SIZE + 3]).all()
+        assert writer.keypoints().shape == people.shape
         written = list(writer.items())
         assert written[3].picture is not None
         assert written[3].picture.is_file()
         writer.finish()
     with Library.open(tmp_path / "library") as library:
-        assert (library.keypoints == some).all()
+        assert (library.keypoints == people).all()
         assert [item.title for item in library.items()] == [item.title for item in written]
         assert (
             library.item(BATCH_SIZE + 1).box
@@ -120,8 +120,8 @@ def test_remembers_removed_pictures(tmp_path: Path) -> None:
     ]
     with LibraryWriter(tmp_path / "library") as writer:
         add_item(writer, items(1)[0])
-        for one in (*gone, gone[0]):
-            writer.add_removed(one)
+        for removed in (*gone, gone[0]):
+            writer.add_removed(removed)
         writer.finish()
     with Library.open(tmp_path / "library") as library:
         assert library.removed_pictures() == gone[::-1]
@@ -146,7 +146,7 @@ def test_only_verify_checks_pages(tmp_path: Path) -> None:
 
 
 def test_poses_without_pictures_have_no_credits_page(tmp_path: Path) -> None:
-    write_library([NewItem(None, one) for one in sample_people(2)], tmp_path / "library")
+    write_library([NewItem(None, person) for person in sample_people(2)], tmp_path / "library")
     assert not (tmp_path / "library" / CREDITS_FILE).exists()
 
 
@@ -166,18 +166,18 @@ def test_the_same_items_give_the_same_bytes(built: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("count", [1, 2, 3, 30])
 def test_a_library_may_be_small(tmp_path: Path, count: int) -> None:
-    write_library([NewItem(None, one) for one in sample_people(count)], tmp_path / "library")
+    write_library([NewItem(None, person) for person in sample_people(count)], tmp_path / "library")
     with Library.open(tmp_path / "library") as library:
         assert [m.item for m in Matcher(library).find(library.pose(count - 1), 1)] == [count - 1]
 
 
 def test_stores_people_who_cannot_be_found(tmp_path: Path) -> None:
-    some = sample_people(3)
-    some[1, 2:] = 0
-    write_library([NewItem(None, one) for one in some], tmp_path / "library")
+    people = sample_people(3)
+    people[1, 2:] = 0
+    write_library([NewItem(None, person) for person in people], tmp_path / "library")
     assert (load_manifest(tmp_path / "library").items, load_manifest(tmp_path / "library").indexed) == (3, 2)
     with pytest.raises(LibraryError, match="of 1 people, nobody shows 3 key points"):
-        write_library([NewItem(None, some[1])], tmp_path / "nobody")
+        write_library([NewItem(None, people[1])], tmp_path / "nobody")
     with pytest.raises(LibraryError, match="of 0 people"):
         write_library([], tmp_path / "nobody")
     assert [file.name for file in tmp_path.iterdir()] == ["library"]
@@ -185,10 +185,10 @@ def test_stores_people_who_cannot_be_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
 def test_rejects_a_coordinate_outside_any_picture(tmp_path: Path, value: float) -> None:
-    one = sample_people(1)[0]
-    one[3, 0] = value
+    person = sample_people(1)[0]
+    person[3, 0] = value
     with pytest.raises(ValueError, match="cannot be a pixel"):
-        write_library([NewItem(None, one)], tmp_path / "library")
+        write_library([NewItem(None, person)], tmp_path / "library")
 
 
 def test_close_may_be_called_twice(built: Path) -> None:

@@ -82,7 +82,7 @@ def test_rejects_a_damaged_picture(library: Path, damage: Callable[[Path], None]
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_rejects_a_file_of_another_library(library: Path, tmp_path: Path, name: str) -> None:
-    write_library([NewItem(None, one) for one in sample_people(COUNT, 1, unseen_share=0.2)], tmp_path / "other")
+    write_library([NewItem(None, person) for person in sample_people(COUNT, 1, unseen_share=0.2)], tmp_path / "other")
     shutil.copy(tmp_path / "other" / name, library / name)
     with pytest.raises(LibraryError, match=name):
         Library.open(library)

@@ -38,7 +38,7 @@ def all_but(seen: tuple[int, ...]) -> tuple[int, ...]:
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """4,000 people, with a tenth of their key points unseen."""
     folder = tmp_path_factory.mktemp("match") / "library"
-    write_library((NewItem(None, one) for one in sample_people(4000, 1, unseen_share=0.1)), folder)
+    write_library((NewItem(None, person) for person in sample_people(4000, 1, unseen_share=0.1)), folder)
     with Library.open(folder) as opened:
         yield opened
 
@@ -46,7 +46,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     folder = tmp_path_factory.mktemp("match") / "small"
-    write_library((NewItem(None, one) for one in sample_people(EXHAUSTIVE_LIMIT, 1)), folder)
+    write_library((NewItem(None, person) for person in sample_people(EXHAUSTIVE_LIMIT, 1)), folder)
     with Library.open(folder) as opened:
         yield opened
 
@@ -145,27 +145,27 @@ def test_finds_a_mirror_image_mirrored(library: Library) -> None:
 def test_matches_are_sorted_and_unique(library: Library) -> None:
     found = Matcher(library).find(poses(1, 9)[0], 32)
     assert len(found) == 32
-    assert len({one.item for one in found}) == 32
-    assert [one.agreement for one in found] == sorted((one.agreement for one in found), reverse=True)
+    assert len({match.item for match in found}) == 32
+    assert [match.agreement for match in found] == sorted((match.agreement for match in found), reverse=True)
 
 
 def test_matches_state_their_true_agreement(library: Library) -> None:
     pose = poses(1, 10)[0]
-    for one in Matcher(library).find(pose, 10):
-        shown = library.pose(one.item)
-        shown = shown.mirrored(library.item(one.item).width) if one.mirrored else shown
+    for match in Matcher(library).find(pose, 10):
+        shown = library.pose(match.item)
+        shown = shown.mirrored(library.item(match.item).width) if match.mirrored else shown
         assert agreement(pose.xy, pose.scores, shown.xy[None], shown.scores[None] > 0)[0] == pytest.approx(
-            one.agreement, abs=1e-4
+            match.agreement, abs=1e-4
         )
 
 
 def test_orders_equal_people_by_number(tmp_path: Path) -> None:
     crowd = sample_people(EXHAUSTIVE_LIMIT + 100, 3)
     crowd[40:60] = crowd[40]
-    write_library((NewItem(None, one) for one in crowd), tmp_path / "library")
+    write_library((NewItem(None, person) for person in crowd), tmp_path / "library")
     with Library.open(tmp_path / "library") as opened:
-        assert [one.item for one in Matcher(opened).find(opened.pose(50), 20)] == list(range(40, 60))
-        assert [one.item for one in Matcher(opened).find(opened.pose(50), 3)] == [40, 41, 42]
+        assert [match.item for match in Matcher(opened).find(opened.pose(50), 20)] == list(range(40, 60))
+        assert [match.item for match in Matcher(opened).find(opened.pose(50), 3)] == [40, 41, 42]
 
 
 def test_results_are_reproducible(library: Library) -> None:
@@ -190,7 +190,7 @@ def test_points_with_low_scores_hardly_count(library: Library) -> None:
 def test_top_may_exceed_the_library(small: Library) -> None:
     found = Matcher(small).find(poses(1, 13)[0], 10_000)
     assert len(found) == EXHAUSTIVE_LIMIT
-    assert len({one.item for one in found}) == EXHAUSTIVE_LIMIT
+    assert len({match.item for match in found}) == EXHAUSTIVE_LIMIT
 
 
 @pytest.mark.parametrize("seen", [(), (3,), (3, 9)])
@@ -257,7 +257,7 @@ def coco_library(
         keypoints, held_out = coco["keypoints"].astype(np.float32), coco["is_val"].astype(bool)
     seen = keypoints[:, :, 2] > 0
     folder = tmp_path_factory.mktemp("coco") / "library"
-    write_library((NewItem(None, one) for one in keypoints[~held_out & seen[:, 5:].all(1)][:8_000]), folder)
+    write_library((NewItem(None, person) for person in keypoints[~held_out & seen[:, 5:].all(1)][:8_000]), folder)
     size = np.where(seen[:, :, None], keypoints[:, :, :2], -np.inf).max(1)
     size = size - np.where(seen[:, :, None], keypoints[:, :, :2], np.inf).min(1)
     queries = held_out & (size > 0).all(1) & (np.abs(np.prod(size, 1)) > 60**2)
