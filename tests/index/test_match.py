@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import match
+from index import match as matching
 from index.agreement import agreement
 from index.library import Library
 from index.match import EXHAUSTIVE_LIMIT, Matcher, find_exhaustively
@@ -223,7 +223,7 @@ def test_rejects_a_pose_that_is_not_finite(library: Library, small: Library, whi
 
 
 def test_searches_a_large_library_by_annoy(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(match, "find_exhaustively", None)
+    monkeypatch.setattr(matching, "find_exhaustively", None)
     assert Matcher(library).find(library.pose(5), 1)[0].item == 5
 
 
