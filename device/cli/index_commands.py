@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from device.cli.progress import progress_reporter
+from device.cli.progress_reporter import progress_reporter
 from index.library import Item, Library, verify_library
 from index.manifest import PAGES, Manifest
 from models.pose import Pose

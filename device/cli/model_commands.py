@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rich.progress import DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
 
-from device.cli.progress import progress_bar
+from device.cli.progress_reporter import progress_bar
 from models.pose import KEYPOINT_NAMES, Pose
 
 MIN_PRINTED_SCORE: Final = 0.5

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 import device.notices
 from device import config, start
 from device.cli import main as cli
-from device.cli.progress import LineReporter
+from device.cli.progress_reporter import LineReporter
 from index.agreement import agreement
 from index.library import load_manifest
 from models.estimator.catalogue import BUNDLED_MODEL, catalogue
