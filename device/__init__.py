@@ -1,5 +1,6 @@
-"""The mirror itself: camera, screen, button, and the loops between them."""
+"""The mirror as an appliance: camera, display, button, and the loops between them."""
 
 import os
 
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on stdout, where commands print their answers
+# otherwise pygame prints a greeting to stdout, where commands print their answers
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
