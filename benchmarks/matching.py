@@ -5,7 +5,7 @@
 It compares what the matcher finds with the best agreement in the library. PEOPLE.npz holds people of COCO:
 `keypoints` N×17×3, `image_id`, and `is_val`, which marks the queries; the rest are the library. `--vptree` also asks
 Move Mirror's tree, in turns with the matcher (it needs Node, and `npm install` in benchmarks/vptree). `--photos`
-asks for the people whom PoseNet finds in a folder of COCO's photos, instead of for labelled ones. It takes about
+asks for the people that PoseNet finds in a folder of COCO's photos, instead of for labelled ones. It takes about
 four minutes.
 """
 
@@ -117,7 +117,7 @@ def classify_people(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.nda
 
 
 def estimate_queries(folder: Path, known: set[int]) -> dict[str, list[Pose]]:
-    """Return the people whom PoseNet finds in a folder's photos, by kind, without photos of people in the library."""
+    """Return the people that PoseNet finds in a folder's photos, by kind, without photos of people in the library."""
     poses: list[Pose] = []
     with Estimator(find_model(DEFAULT_MODEL)) as estimator:
         for file in sorted(folder.glob("*.jpg")):

@@ -87,7 +87,7 @@ def _select_spread(readings: Sequence[Reading]) -> Iterator[Reading]:
 
 
 def _make_tile(reading: Reading) -> Image:
-    """Return the whole picture in a tile, with the people drawn in whom the mirror would answer."""
+    """Return the whole picture in a tile, with the skeletons of the people that the mirror would answer."""
     height, width = reading.image.shape[:2]
     scale = TILE_SIDE / max(height, width)
     size = round(width * scale), round(height * scale)

@@ -167,7 +167,7 @@ class Answers:
 def measure_drawn(estimator: Estimator, pictures: Sequence[Picture], answers: Answers | None = None) -> Figures:
     """Measure on pictures with true poses, in each one's shape, for people with enough visible key points.
 
-    Enough are `index.build.starter.MIN_KEYPOINTS`. With `answers` it also measures the answers to the found poses,
+    Enough are `index.build.starter.MIN_KEYPOINTS_OF_ITEM`. With `answers` it also measures the answers to the found poses,
     relative to the answers to the true poses.
     """
     similarities, is_correct, from_found, from_true = [], [], [], []
@@ -175,7 +175,7 @@ def measure_drawn(estimator: Estimator, pictures: Sequence[Picture], answers: An
         people = _estimate(estimator, picture.image)
         for pose in picture.poses:
             labelled = pose.keypoints
-            if pose.scores.sum() < starter.MIN_KEYPOINTS:
+            if pose.scores.sum() < starter.MIN_KEYPOINTS_OF_ITEM:
                 continue
             truth = find_best(people, labelled)
             similarities.append(_oks(truth))
@@ -246,7 +246,7 @@ def write_starter_library(folder: Path, count: int = LIBRARY_SIZE) -> Library:
             NewItem(None, pose.keypoints)
             for poses in map(starter_poses, range(count))
             for pose in poses
-            if pose.scores.sum() >= min(starter.MIN_KEYPOINTS, max(one.scores.sum() for one in poses))
+            if pose.scores.sum() >= min(starter.MIN_KEYPOINTS_OF_ITEM, max(pose.scores.sum() for pose in poses))
         ),
         folder,
     )
@@ -260,7 +260,10 @@ def starter_poses(number: int) -> list[Pose]:
     view = choose_view(rng, movement)
     people = pictures.choose_people(rng, movement, view)
     camera = aim_camera(
-        rng, [one.skeleton for one in people], view, [prop_outline(one.skeleton, one.props) for one in people]
+        rng,
+        [person.skeleton for person in people],
+        view,
+        [prop_outline(person.skeleton, person.props) for person in people],
     )
     half = Camera(camera.rotation, camera.target, camera.distance, camera.focal / 2, _halve_centre(camera.centre))
     ground = np.zeros((view.height // 2, view.width // 2, 3), np.uint8)
@@ -289,7 +292,7 @@ def _oks(truth: Truth) -> float:
 
 
 def _is_nobody(pose: Pose, everybody: Floats) -> bool:
-    return all(measure.oks(pose.xy, one) < NOBODY_OKS for one in everybody if one[:, 2].any())
+    return all(measure.oks(pose.xy, person) < NOBODY_OKS for person in everybody if person[:, 2].any())
 
 
 def _hit_rate(similarities: Sequence[float] | npt.NDArray[np.float64]) -> float:

@@ -121,7 +121,7 @@ class Reports:
         end = time.monotonic() + timeout
         with self._changed:
             while True:
-                match = next((one for one in self._all if one["at"] >= since and condition(one)), None)
+                match = next((report for report in self._all if report["at"] >= since and condition(report)), None)
                 if match is not None or (left := end - time.monotonic()) <= 0 or self._mirror.poll() is not None:
                     return match
                 self._changed.wait(min(left, 1.0))

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from numba import njit
 
 from models.train.landscapes import Outdoors, SportsGround
-from models.train.material import NO_MASK, TextureStock
+from models.train.material import TextureStock
 from models.train.palette import Dice, Floats, scale_colour
 from models.train.place import Place
 from models.train.rooms import Room
-from models.train.stroke_kernel import paint
+from models.train.stroke_kernel import NO_MASK, paint
 from models.train.strokes import Brush, Bytes
 
 MAX_COVERED_SHARE: Final = 0.35

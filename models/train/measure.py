@@ -28,7 +28,7 @@ from models.pose import BODY_TO_BOX_RATIO, SIGMAS, Floats, Image
 if TYPE_CHECKING:
     from torch import nn
 
-MIN_KEYPOINTS: Final = 8
+MIN_KEYPOINTS_TO_CROP: Final = 8
 """People with fewer labelled key points are not cropped …"""
 MIN_BOX_SIDE: Final = 60.0
 """… nor are people whose labelled key points have a box with a shorter side, in pixels: they are labelled too
@@ -114,7 +114,7 @@ def resize_for_estimator(image: Image) -> Image:
 def is_croppable(person: Floats) -> bool:
     """Return whether enough key points of a person (17×3) are labelled, and the person is large enough."""
     points = person[person[:, 2] > 0, :2]
-    return len(points) >= MIN_KEYPOINTS and float(np.ptp(points, axis=0).min()) >= MIN_BOX_SIDE
+    return len(points) >= MIN_KEYPOINTS_TO_CROP and float(np.ptp(points, axis=0).min()) >= MIN_BOX_SIDE
 
 
 def oks(xy: Floats, labelled: Floats) -> float:

@@ -17,6 +17,8 @@ from models.train.strokes import BYTES_PER_TEXTURE, TEXTURE_SIDE, Bytes
 TextureLine = npt.NDArray[np.float64]
 """One row of a stroke in its texture, as `_set_texture_line` sets it."""
 
+NO_MASK: Final = np.zeros((0, 0), np.uint8)
+"""Stands for a mask that is not used."""
 MIN_COVERAGE: Final = 0.04
 """Coverage below which nothing is painted: it would hardly show."""
 

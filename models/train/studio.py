@@ -170,8 +170,8 @@ def _sample_framing(rng: np.random.Generator, count: int) -> Framing:
     draw = rng.random()
     if draw < 0.40:
         return "close"
-    whole = 0.56 if count > 1 else 0.72  # with a group, leave room for the people next to the first
-    return "whole" if draw < whole else "free"
+    whole_below = 0.56 if count > 1 else 0.72  # with a group, leave room for the people next to the first
+    return "whole" if draw < whole_below else "free"
 
 
 def _sample_share_and_offset(rng: np.random.Generator, framing: Framing) -> tuple[float, Vector]:

@@ -67,7 +67,7 @@ def share_within(pixels: float, coral: Mapping[str, Sequence[Pose]], own: Mappin
             if pose.score <= 0.3 or not sure.any():
                 continue
             points += int(sure.sum())
-            distances = [np.hypot(*(one.xy - pose.xy)[sure].T) for one in own_poses]
+            distances = [np.hypot(*(candidate.xy - pose.xy)[sure].T) for candidate in own_poses]
             near += max((int((d <= pixels).sum()) for d in distances), default=0)
     return near / points
 

@@ -56,7 +56,7 @@ from models.train.studio import (
 SIZE = 161
 PLAIN = Look(hair_style="cropped", socks=0.4)
 DRESSED = Look(hair_style="bob", legs="dress", hem=0.9)
-MOVEMENTS = {one.title: one for one in REPERTOIRE}
+MOVEMENTS = {movement.title: movement for movement in REPERTOIRE}
 STANDING = make_stance()
 NOSE, EYES = 0, [1, 2]
 TRUNK_AND_LIMBS = [5, 6, 7, 8, 11, 12, 13, 14]
