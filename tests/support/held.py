@@ -1,6 +1,6 @@
-"""What this process holds on to, for tests that nothing is left behind.
+"""The threads, processes and files of this process, for tests that nothing is left behind.
 
-Earlier tests' garbage may be let go of at any time. So a test asks what is held that was not, never how much there is.
+Garbage of earlier tests may be collected at any time. So tests compare what is new, never how much there is.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from pathlib import Path
 
 
 def held_resources() -> Counter[str]:
-    """This process's threads, children and open files, by name; `held() - before` is what came and stayed."""
-    holds = Counter(f"thread {thread.name} ({id(thread)})" for thread in threading.enumerate())
+    """Return this process's threads, children and open files; `held_resources() - before` is what is new."""
+    resources = Counter(f"thread {thread.name} ({id(thread)})" for thread in threading.enumerate())
     for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # the listing's own
-            holds[f"file {os.readlink(f'/proc/self/fd/{number}')}"] += 1
-    holds.update(f"child {pid}" for pid in child_pids())
-    return holds
+        with contextlib.suppress(FileNotFoundError):  # the file of the listing itself
+            resources[f"file {os.readlink(f'/proc/self/fd/{number}')}"] += 1
+    resources.update(f"child {pid}" for pid in child_pids())
+    return resources
 
 
 def child_pids() -> set[int]:
-    """The processes that this one has started and not waited for."""
-    found: set[int] = set()
+    """Return the processes that this one has started and not waited for."""
+    pids: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # a thread that ends meanwhile hands its children to another
-            found.update(map(int, (task / "children").read_text().split()))
-    return found
+        with contextlib.suppress(OSError):  # a thread that has just ended passes its children on
+            pids.update(map(int, (task / "children").read_text().split()))
+    return pids

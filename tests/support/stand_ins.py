@@ -1,6 +1,6 @@
-"""Cameras that are not there: what picamera2, libcamera, OpenCV's V4L2 and the kernel do, as far as the drivers see it.
+"""Stand-ins for cameras: they behave like picamera2, libcamera, OpenCV's V4L2 and the kernel towards a driver.
 
-For tests alone. Written after picamera2 0.3.38's source, linux/videodev2.h and OpenCV's cap_v4l.cpp.
+Written after picamera2 0.3.38's source, linux/videodev2.h and OpenCV's cap_v4l.cpp.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from device.cameras import v4l2
 from models.pose import Image
 
 IMX708 = "/base/soc/i2c0mux/i2c@1/imx708@1a"
-"""What libcamera calls a Pi's own camera."""
+"""libcamera's name for a Pi's own camera."""
 
 
 def camera_picture(width: int, height: int) -> Image:
-    """What every camera here looks at: red, green / blue, white, and none of it the same in a mirror."""
+    """Return what every camera here sees: red and green above blue and white, so that each turn and mirroring shows."""
     picture = np.zeros((height, width, 3), np.uint8)
     half, middle = height // 2, width // 2
     picture[:half, :middle] = 220, 20, 20
@@ -39,7 +39,7 @@ def camera_picture(width: int, height: int) -> Image:
 
 @dataclass
 class CameraHardware:
-    """One camera on its cable, and what can happen to it."""
+    """A camera on its cable, and what can happen to it."""
 
     fps: float = 40.0
     plugged: bool = True
@@ -48,25 +48,27 @@ class CameraHardware:
     stuck: bool = False
     sizes: tuple[tuple[int, int], ...] = ((320, 240), (640, 480), (1280, 720))
     open_count: int = 0
-    """How many have it open now."""
+    """How many drivers have it open now."""
+
     started: float = field(default_factory=time.monotonic)
 
     def frame_number(self) -> int:
-        """Pictures taken since it was switched on."""
+        """Return the number of pictures since it was switched on."""
         return int((time.monotonic() - self.started) * self.fps)
 
     def frame_time(self, number: int) -> float:
+        """Return when a picture was taken, in seconds of time.monotonic()."""
         return self.started + number / self.fps
 
 
 class FakeCapture:
-    """cv2.VideoCapture(path, cv2.CAP_V4L2) on one camera: some buffers, filled in turn and left when all are full."""
+    """cv2.VideoCapture(path, cv2.CAP_V4L2): buffers fill in turn, and when all are full, pictures are lost."""
 
     hardware: CameraHardware
     select_timeout = 0.4
 
     def __init__(self, path: str, api: int) -> None:
-        assert api == cv2.CAP_V4L2, "a USB camera is V4L2's, whatever else would open it"
+        assert api == cv2.CAP_V4L2, "a USB camera must be opened by V4L2"
         self.open = self.hardware.plugged and not self.hardware.busy
         self.hardware.open_count += self.open
         self.properties: dict[int, float] = {cv2.CAP_PROP_BUFFERSIZE: 4}
@@ -90,14 +92,14 @@ class FakeCapture:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The size it has nearest to the one it is asked for."""
-        asked = self.properties.get(cv2.CAP_PROP_FRAME_WIDTH, 640)
-        return min(self.hardware.sizes, key=lambda size: abs(size[0] - asked))
+        """The camera's size nearest to the wanted one."""
+        wanted_width = self.properties.get(cv2.CAP_PROP_FRAME_WIDTH, 640)
+        return min(self.hardware.sizes, key=lambda size: abs(size[0] - wanted_width))
 
     def grab(self) -> bool:
-        assert self.open, "grabbed from a camera that is not open: OpenCV would crash"
-        give_up = time.monotonic() + self.select_timeout
-        while self.hardware.plugged and time.monotonic() < give_up:
+        assert self.open, "OpenCV would crash: the camera is not open"
+        deadline = time.monotonic() + self.select_timeout
+        while self.hardware.plugged and time.monotonic() < deadline:
             if not self.full and not self.hardware.silent:
                 newest = min(self.hardware.frame_number(), self.last + int(self.properties[cv2.CAP_PROP_BUFFERSIZE]))
                 self.full = list(range(self.last + 1, newest + 1))
@@ -118,7 +120,7 @@ class FakeCapture:
 
 
 def fake_ioctl(devices: dict[Path, bytes], hardware: CameraHardware) -> Callable[[int, int, bytes], bytes]:
-    """fcntl.ioctl for video devices: what each file says it can do, and whether it is free."""
+    """Return a stand-in for fcntl.ioctl: device files with their capabilities, all of one camera that may be busy."""
 
     def ioctl(device: int, request: int, argument: bytes) -> bytes:
         path = Path(os.readlink(f"/proc/self/fd/{device}"))
@@ -139,18 +141,20 @@ def fake_ioctl(devices: dict[Path, bytes], hardware: CameraHardware) -> Callable
 def pack_capability(
     driver: str, card: str = "a camera", capabilities: int = 0x84200001, node: int = 0x04200001
 ) -> bytes:
-    """A struct v4l2_capability, as a webcam's first node fills it unless told otherwise."""
+    """Return a struct v4l2_capability, by default that of a webcam's first node."""
     return v4l2.CAPABILITY.pack(driver.encode(), card.encode(), b"usb-1.2", 0x060C00, capabilities, node)
 
 
 class Job:
+    """A request for a picture that is waiting."""
+
     def __init__(self) -> None:
         self.future: Future[Request] = Future()
         self.future.set_running_or_notify_cancel()
 
 
 class Request:
-    """A CompletedRequest: pictures in the camera's own buffers, which are one fewer until it is released."""
+    """A CompletedRequest: it holds one of the camera's buffers until it is released."""
 
     def __init__(self, camera: Picamera2, number: int) -> None:
         self.camera, self.number, self.released = camera, number, False
@@ -180,26 +184,29 @@ class Request:
 
 
 def padded_yuv(picture: Image, stride: int) -> Image:
-    """RGB as 1½·h rows of YUV 4:2:0, each of its three planes' rows filled up with rubbish to the hardware's stride."""
+    """Convert RGB to 1½·h rows of YUV 4:2:0. The rows of its three planes are padded with rubbish to the stride."""
     height, width = picture.shape[:2]
     flat = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420).reshape(-1)
-    planes, at = [], 0
-    for rows, columns, wide in ((height, width, stride), *[(height // 2, width // 2, stride // 2)] * 2):
-        plane = np.full((rows, wide), 77, np.uint8)
-        plane[:, :columns] = flat[at : at + rows * columns].reshape(rows, columns)
+    planes, start = [], 0
+    for rows, columns, padded in ((height, width, stride), *[(height // 2, width // 2, stride // 2)] * 2):
+        plane = np.full((rows, padded), 77, np.uint8)
+        plane[:, :columns] = flat[start : start + rows * columns].reshape(rows, columns)
         planes.append(plane.reshape(-1))
-        at += rows * columns
+        start += rows * columns
     return np.concatenate(planes).reshape(height * 3 // 2, stride)
 
 
 class Picamera2:
-    """picamera2.Picamera2, with its event loop in a thread, its jobs, and its way of failing."""
+    """picamera2.Picamera2, with its event loop in a thread, its jobs, and its errors."""
 
     hardware: CameraHardware
     models: tuple[str, ...] = ()
     boot_time = False
+    """Whether time stamps are by CLOCK_BOOTTIME instead of CLOCK_MONOTONIC."""
+
     one_stream = False
-    """Whether it is one of those that libcamera has for its own tests: a single picture, and no flip."""
+    """Whether it has a single stream and no flip, like the cameras for libcamera's own tests."""
+
     _cm: Any = SimpleNamespace(reset=lambda: None)
 
     @staticmethod
@@ -229,24 +236,21 @@ class Picamera2:
         self.loop: threading.Thread | None = None
 
     def create_video_configuration(
-        self,
-        main: dict[str, Any] = {},  # noqa: B006
-        lores: dict[str, Any] | None = None,
-        transform: Any = None,
-        colour_space: Any = None,
-        buffer_count: int = 6,
-        controls: dict[str, Any] = {},  # noqa: B006
-        queue: bool = True,
+        self, main: dict[str, Any], lores: dict[str, Any] | None = None, **settings: Any
     ) -> dict[str, Any]:
-        return {
+        defaults: dict[str, Any] = {
+            "transform": None,
+            "colour_space": None,
+            "buffer_count": 6,
+            "queue": True,
+            "controls": {},
+        }
+        assert set(settings) <= set(defaults)
+        streams = {
             "main": {"format": "XBGR8888", "size": (1280, 720)} | main,
             "lores": None if lores is None else {"format": "YUV420", "size": main["size"]} | lores,
-            "transform": transform,
-            "colour_space": colour_space,
-            "buffer_count": buffer_count,
-            "queue": queue,
-            "controls": controls,
         }
+        return streams | defaults | settings
 
     def configure(self, configuration: dict[str, Any]) -> None:
         for name in configuration["controls"]:
@@ -285,12 +289,12 @@ class Picamera2:
                 if number == last or not self.free or self.hardware.silent or not self.hardware.plugged:
                     continue
                 last = number
-                if self.jobs:  # without one, the picture is dropped: queue=False
+                if self.jobs:  # without a job the picture is dropped, because of queue=False
                     self.free -= 1
                     self.jobs.pop(0).future.set_result(Request(self, number))
 
     def capture_request(self, wait: float) -> Request:
-        """As there, one that waited in vain stays in the list, and keeps the next picture for nobody."""
+        """Wait for a picture. As in picamera2, a job that timed out stays in the list and takes the next picture."""
         job = Job()
         with self.lock:
             self.jobs.append(job)
@@ -320,15 +324,16 @@ class Picamera2:
 
 @dataclass(frozen=True)
 class Transform:
+    """libcamera.Transform."""
+
     hflip: int = 0
     vflip: int = 0
 
 
 def fake_pi_modules(hardware: CameraHardware) -> dict[str, ModuleType]:
-    """picamera2 and libcamera, for sys.modules."""
+    """Return stand-ins for the modules picamera2 and libcamera, for sys.modules."""
     picamera2, libcamera = ModuleType("picamera2"), ModuleType("libcamera")
     Picamera2.hardware, Picamera2.models, Picamera2.boot_time = hardware, (IMX708,), False
-    picamera2.Picamera2 = Picamera2  # type: ignore[attr-defined]
-    libcamera.Transform = Transform  # type: ignore[attr-defined]
-    libcamera.ColorSpace = SimpleNamespace(Smpte170m=lambda: "smpte170m")  # type: ignore[attr-defined]
+    vars(picamera2).update(Picamera2=Picamera2)
+    vars(libcamera).update(Transform=Transform, ColorSpace=SimpleNamespace(Smpte170m=lambda: "smpte170m"))
     return {"picamera2": picamera2, "libcamera": libcamera}

@@ -50,7 +50,7 @@ class Rig:
     size: tuple[int, int] = SIZE
     hardware: CameraHardware | None = None
     own_scene: bool = False
-    """Whether it shows something else than `camera_picture`."""
+    """Whether it shows something other than `camera_picture`."""
 
     @property
     def device(self) -> CameraHardware:

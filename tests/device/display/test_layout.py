@@ -1,8 +1,9 @@
-"""Where a photo lies on the display: laws for any sizes and poses, and what it looks like in cases one can picture."""
+"""Where a photo lies on the display: rules for any sizes and poses, and examples."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from device.display.layout import (
     visible_share,
 )
 from index.agreement import Alignment
-from models.pose import LEFT_SHOULDER, NOSE, RIGHT_SHOULDER, Floats, Image, Pose
+from models.pose import LEFT_SHOULDER, NOSE, RIGHT_SHOULDER, Image, Pose
 
 STANDING = np.array(
     [
@@ -30,7 +31,9 @@ STANDING = np.array(
     ],
     np.float32,
 )  # fmt: skip
-"""A person with the right hand raised, 17×2, about (0, 0) and 176 pixels high."""
+"""A person with the right hand raised, around (0, 0) and 176 pixels high (17×2)."""
+
+Floats64 = npt.NDArray[np.float64]
 
 sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 
@@ -41,15 +44,15 @@ def person(x: float, y: float, scale: float = 1.0) -> Pose:
 
 @st.composite
 def poses_in(draw: st.DrawFn, size: Size) -> Pose:
-    """Any 17 points in a picture, each seen, guessed or unseen."""
+    """Return any pose in a picture, its key points seen, guessed or unseen."""
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     xy = random.random((17, 2)) * np.array(size) - 0.5
     scores = draw(st.sampled_from([np.ones(17), random.random(17), (random.random(17) > 0.8) * 1.0, np.zeros(17)]))
     return Pose(xy.astype(np.float32), scores.astype(np.float32), 1.0)
 
 
-def edges(photo: Size, placement: Alignment) -> tuple[Floats, Floats]:
-    """Where the photo's upper left and lower right corners lie on the display."""
+def edges(photo: Size, placement: Alignment) -> tuple[Floats64, Floats64]:
+    """Return where the photo's upper left and lower right corners are on the display."""
     shift = np.array(placement[1:])
     return shift - 0.5 * placement.scale, shift + placement.scale * (np.array(photo) - 0.5)
 
@@ -63,13 +66,13 @@ def test_a_photo_always_fills_the_display(photo: Size, display: Size, data: st.D
     slack = 1e-6 * placement.scale * max(photo) + 1e-6
     assert (first <= -0.5 + slack).all()
     assert (last >= np.array(display) - 0.5 - slack).all()
-    least = cover(photo, display).scale
-    assert least * (1 - 1e-9) <= placement.scale <= MAX_ZOOM * least * (1 + 1e-9)
+    smallest = cover(photo, display).scale
+    assert smallest * (1 - 1e-9) <= placement.scale <= MAX_ZOOM * smallest * (1 + 1e-9)
 
 
 @settings(deadline=None)
 @given(sizes, sizes, st.data())
-def test_a_mirrored_photo_lies_where_the_mirror_image_would(photo: Size, display: Size, data: st.DataObject) -> None:
+def test_places_a_mirrored_photo_like_its_mirror_image(photo: Size, display: Size, data: st.DataObject) -> None:
     assume(min(*photo, *display) > 20)
     pose, visitor = data.draw(poses_in(photo)), data.draw(poses_in(display))
     placement = place(photo, display, pose, visitor)
@@ -82,7 +85,7 @@ def test_a_mirrored_photo_lies_where_the_mirror_image_would(photo: Size, display
 
 @settings(deadline=None)
 @given(sizes, sizes, st.floats(1.01, MAX_ZOOM - 0.01), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**32))
-def test_where_the_photo_reaches_its_person_lies_on_the_visitor(
+def test_lays_the_person_on_the_visitor_if_possible(
     photo: Size, display: Size, zoom: float, across: float, down: float, seed: int
 ) -> None:
     assume(min(*photo, *display) > 20)
@@ -93,26 +96,26 @@ def test_where_the_photo_reaches_its_person_lies_on_the_visitor(
     ]
     visitor_xy = (0.1 + 0.8 * np.random.default_rng(seed).random((17, 2))) * np.array(display)
     seen = np.ones(17, np.float32)
-    seen[[LEFT_SHOULDER, RIGHT_SHOULDER]] = 0  # else a crown is expected, anywhere
+    seen[[LEFT_SHOULDER, RIGHT_SHOULDER]] = 0  # else a crown is estimated, which may be anywhere
     pose = Pose(((visitor_xy - shift) / scale).astype(np.float32), seen, 1.0)
-    found = place(photo, display, pose, Pose(visitor_xy.astype(np.float32), np.ones(17, np.float32), 1.0))
-    assert transform_pose(pose, found).xy == pytest.approx(visitor_xy, abs=2e-3 * max(display))
+    placement = place(photo, display, pose, Pose(visitor_xy.astype(np.float32), np.ones(17, np.float32), 1.0))
+    assert transform_pose(pose, placement).xy == pytest.approx(visitor_xy, abs=2e-3 * max(display))
 
 
 @settings(deadline=None)
 @given(sizes, sizes)
-def test_covering_is_centred_and_exact_in_one_direction(picture: Size, display: Size) -> None:
+def test_cover_is_centred_and_exact_in_one_direction(picture: Size, display: Size) -> None:
     first, last = edges(picture, cover(picture, display))
     assert first + last == pytest.approx(np.array(display) - 1, rel=1e-6, abs=1e-6)
     assert min(last - first - np.array(display)) == pytest.approx(0, abs=1e-6 * max(display))
 
 
-def test_the_mirror_is_the_camera_picture_laid_over_the_display() -> None:
-    seen = camera_to_display(person(320, 240), (640, 480), (1280, 720))
-    assert seen.xy[NOSE] == pytest.approx([640.5, (240 - 62 + 0.5) * 2 - 0.5 - 120], abs=0.01)
+def test_lays_the_camera_picture_over_the_display() -> None:
+    reflection = camera_to_display(person(320, 240), (640, 480), (1280, 720))
+    assert reflection.xy[NOSE] == pytest.approx([640.5, (240 - 62 + 0.5) * 2 - 0.5 - 120], abs=0.01)
 
 
-def test_a_photo_without_a_point_in_common_is_centred() -> None:
+def test_centres_a_photo_without_common_key_points() -> None:
     unseen = Pose(STANDING, np.zeros(17, np.float32), 0.0)
     assert place((400, 300), (1280, 720), unseen, person(600, 300)) == cover((400, 300), (1280, 720))
 
@@ -128,17 +131,17 @@ def test_a_single_key_point_does_not_enlarge_the_photo(photo: Size, display: Siz
     assert placement.scale == cover(photo, display).scale
 
 
-def test_guessed_points_of_the_visitor_move_nothing() -> None:
+def test_guessed_key_points_move_nothing() -> None:
     visitor = person(700, 380, 2)
-    guess = Pose(visitor.xy.copy(), visitor.scores.copy(), 1.0)
-    guess.scores[13:], guess.xy[13:] = 0.1, 0.0
-    legless = Pose(visitor.xy, guess.scores * (guess.scores > 0.2), 1.0)
+    guessed = Pose(visitor.xy.copy(), visitor.scores.copy(), 1.0)
+    guessed.scores[13:], guessed.xy[13:] = 0.1, 0.0
+    legless = Pose(visitor.xy, guessed.scores * (guessed.scores > 0.2), 1.0)
     pose = person(300, 200)
-    assert place((600, 400), (1280, 720), pose, guess) == place((600, 400), (1280, 720), pose, legless)
+    assert place((600, 400), (1280, 720), pose, guessed) == place((600, 400), (1280, 720), pose, legless)
 
 
-def test_a_visitor_near_the_camera_gets_a_nearer_person() -> None:
-    """Of somebody near the display only the upper body is seen, and large: so it is of the photo's person."""
+def test_a_near_visitor_gets_a_larger_person() -> None:
+    """Only the upper body of a near visitor is seen, and it is large: the photo's person must look the same."""
     pose, far = person(400, 300), person(640, 360, 2)
     near = person(640, 560, 4.5)
     near.scores[13:] = 0
@@ -146,18 +149,18 @@ def test_a_visitor_near_the_camera_gets_a_nearer_person() -> None:
     assert place(*sizes, pose, near).scale > 1.5 * place(*sizes, pose, far).scale
 
 
-def test_the_photo_is_enlarged_a_little_to_reach_the_visitor_and_no_more() -> None:
+def test_enlarges_a_photo_a_little_to_reach_the_visitor() -> None:
     pose, display = person(640, 360), (1280, 720)
-    there = place(display, display, pose, person(640, 360))
+    central = place(display, display, pose, person(640, 360))
     aside = place(display, display, pose, person(1100, 360))
-    assert there == pytest.approx((1, 0, 0), abs=1e-3)
+    assert central == pytest.approx((1, 0, 0), abs=1e-3)
     assert 1 < aside.scale <= MAX_PERSON_SCALE
     assert transform_pose(pose, aside).xy[NOSE, 0] > 700
 
 
 @pytest.mark.parametrize("display", [(1280, 720), (720, 1280), (1080, 1080)])
 @pytest.mark.parametrize("upside_down", [False, True])
-def test_the_head_stays_on_the_display_where_the_person_does_not_fit(display: Size, upside_down: bool) -> None:
+def test_keeps_the_head_on_the_display(display: Size, upside_down: bool) -> None:
     photo, pose = (200, 400), person(100, 200, 2)
     if upside_down:
         pose = Pose(np.array([200, 400], np.float32) - pose.xy, pose.scores, 1.0)
@@ -166,8 +169,8 @@ def test_the_head_stays_on_the_display_where_the_person_does_not_fit(display: Si
     assert (shown.xy[NOSE] < np.array(display) * (1 - EDGE_MARGIN)).all()
 
 
-def test_a_person_wider_than_the_display_fills_it_wherever_the_visitor_stands() -> None:
-    """Half of them would be off the display otherwise, as their head alone has room at its edge."""
+def test_a_person_wider_than_the_display_fills_it() -> None:
+    """Otherwise half of the person would be off the display, with only the head at its edge."""
     pose = person(500, 200, 2)
     for x in (-400, 100, 700):
         shown = transform_pose(pose, place((1000, 400), (480, 1920), pose, person(x, 900, 3)))
@@ -176,16 +179,16 @@ def test_a_person_wider_than_the_display_fills_it_wherever_the_visitor_stands() 
         assert 0 < shown.xy[NOSE, 0] < 480
 
 
-def blob(width: int, height: int, x: float, y: float) -> Image:
-    """A round bright spot on grey, in red alone."""
+def spot_picture(width: int, height: int, x: float, y: float) -> Image:
+    """Return a grey picture with a round bright spot in the red channel."""
     across, down = np.arange(width)[None, :] - x, np.arange(height)[:, None] - y
     picture = np.full((height, width, 3), 60, np.uint8)
     picture[..., 0] = 60 + 180 * np.exp(-(across**2 + down**2) / (2 * (width * 0.02) ** 2))
     return picture
 
 
-def spot(picture: Image) -> tuple[float, float, float, float]:
-    """Where the spot is (x, y), and its spread across and down."""
+def measure_spot(picture: Image) -> tuple[float, float, float, float]:
+    """Return the spot's centre (x, y), and its spread across and down."""
     weight = picture[..., 0].astype(float) - 60
     weight[weight < 4] = 0
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
@@ -197,9 +200,7 @@ def spot(picture: Image) -> tuple[float, float, float, float]:
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("zoom", [1.0, 1.37, 2.9])
 @pytest.mark.parametrize("photo", [(300, 200), (641, 480), (1999, 1333), (3001, 2501)])
-def test_a_prepared_photo_lies_where_it_was_placed_and_is_not_stretched(
-    photo: Size, zoom: float, mirrored: bool
-) -> None:
+def test_a_prepared_photo_is_in_place_and_not_stretched(photo: Size, zoom: float, mirrored: bool) -> None:
     display = (640, 360)
     scale = cover(photo, display).scale * zoom
     x, y = photo[0] * 0.55, photo[1] * 0.48
@@ -207,10 +208,10 @@ def test_a_prepared_photo_lies_where_it_was_placed_and_is_not_stretched(
         scale, *((d - 1 - scale * (p - 1)) / 2 + zoom - 1 for p, d in zip(photo, display, strict=True))
     )
     target = scale * x + placement.x, scale * y + placement.y
-    source = blob(*photo, photo[0] - 1 - x if mirrored else x, y)
-    found = spot(prepare(source, placement, display, mirrored))
-    assert found[:2] == pytest.approx(target, abs=0.35)
-    assert found[2] == pytest.approx(found[3], rel=0.04)
+    source = spot_picture(*photo, photo[0] - 1 - x if mirrored else x, y)
+    x, y, spread_x, spread_y = measure_spot(prepare(source, placement, display, mirrored))
+    assert (x, y) == pytest.approx(target, abs=0.35)
+    assert spread_x == pytest.approx(spread_y, rel=0.04)
 
 
 @settings(max_examples=60, deadline=None)
@@ -225,20 +226,20 @@ def test_a_prepared_photo_has_no_seam_at_any_size(
 ) -> None:
     placement = place(photo, display, data.draw(poses_in(photo)), data.draw(poses_in(display)))
     picture = np.full((photo[1], photo[0], 3), (10, 200, 90), np.uint8)
-    laid = prepare(picture, placement, display, mirrored)
-    assert laid.shape == (display[1], display[0], 3)
-    assert np.abs(laid.astype(int) - (10, 200, 90)).max() <= 1
+    prepared = prepare(picture, placement, display, mirrored)
+    assert prepared.shape == (display[1], display[0], 3)
+    assert np.abs(prepared.astype(int) - (10, 200, 90)).max() <= 1
 
 
-def test_fine_detail_shrinks_to_its_mean_and_not_to_a_pattern() -> None:
+def test_fine_detail_shrinks_to_its_mean() -> None:
     stripes = np.zeros((1200, 1600, 3), np.uint8)
     stripes[:, ::2] = 255
-    laid = prepare(stripes, cover((1600, 1200), (320, 240)), (320, 240))
-    assert laid.min() > 90
-    assert laid.max() < 165
+    prepared = prepare(stripes, cover((1600, 1200), (320, 240)), (320, 240))
+    assert prepared.min() > 90
+    assert prepared.max() < 165
 
 
-def test_reducing_keeps_the_top_left_and_leaves_out_the_rest() -> None:
+def test_downscale_drops_the_remainder_at_the_edges() -> None:
     picture = np.arange(7 * 5 * 3, dtype=np.uint8).reshape(5, 7, 3)
     small = downscale(picture, 2)
     assert small.shape == (2, 3, 3)
@@ -246,17 +247,17 @@ def test_reducing_keeps_the_top_left_and_leaves_out_the_rest() -> None:
     assert downscale(picture, 1) is picture
 
 
-def test_a_tall_photo_on_a_wide_display_has_room_for_a_strip_of_its_person() -> None:
+def test_a_tall_photo_shows_a_strip_on_a_wide_display() -> None:
     points = np.zeros((1, 17, 2), np.float32)
-    points[0, :, 1] = np.linspace(100, 900, 17)  # somebody who stands, 800 of 1000 pixels high
+    points[0, :, 1] = np.linspace(100, 900, 17)  # a standing person, 800 of 1000 pixels high
     seen = np.ones((1, 17), bool)
     assert visible_share(points, seen, np.array([[500, 1000]]), (500, 1000))[0] == 1
     assert visible_share(points, seen, np.array([[500, 1000]]), (1000, 500))[0] == pytest.approx(500 / 1600)
 
 
-def test_only_the_points_that_count_need_room() -> None:
+def test_only_key_points_that_count_need_room() -> None:
     points = np.zeros((1, 17, 2), np.float32)
     points[0, :, 1] = np.linspace(100, 900, 17)
-    bust = np.arange(17)[None] < 5  # 200 pixels of it
+    bust = np.arange(17)[None] < 5  # 200 pixels of the person
     assert visible_share(points, bust, np.array([[500, 1000]]), (1000, 500))[0] == 1
     assert visible_share(points, np.zeros((1, 17), bool), np.array([[500, 1000]]), (1000, 500))[0] == 1

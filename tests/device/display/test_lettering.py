@@ -1,4 +1,4 @@
-"""Words on the screen: broken into lines that fit, in any script, and never a fault."""
+"""Words on the screen: broken into lines that fit, in any script, without errors."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def ink(surface: pygame.Surface) -> int:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=80), st.integers(1, 60), st.integers(20, 400))
-def test_lines_are_never_wider_than_asked_for_more_than_one_character(
-    lettering: TextRenderer, text: str, size: int, width: int
-) -> None:
+def test_lines_are_never_too_wide(lettering: TextRenderer, text: str, size: int, width: int) -> None:
     text = clean(text)
     lines = lettering.wrap(text, size, width)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
@@ -40,14 +38,14 @@ def test_lines_are_never_wider_than_asked_for_more_than_one_character(
     assert lettering.render_block(text, size, width).get_width() <= max(width, size * 3) + 1
 
 
-def test_a_sentence_is_broken_at_its_spaces_and_a_long_word_inside(lettering: TextRenderer) -> None:
+def test_breaks_at_spaces_and_inside_long_words(lettering: TextRenderer) -> None:
     lines = lettering.wrap(SENTENCE, 20, 330)
     assert " ".join(lines) == SENTENCE
     assert len(lines) == 2
     assert len(lettering.wrap("x" * 100, 20, 200)) == 5
 
 
-def test_what_has_no_room_becomes_an_ellipsis(lettering: TextRenderer) -> None:
+def test_replaces_what_does_not_fit_by_an_ellipsis(lettering: TextRenderer) -> None:
     lines = lettering.wrap(SENTENCE, 20, 300, max_lines=2)
     assert len(lines) == 2
     assert lines[1].endswith("…")
@@ -55,22 +53,22 @@ def test_what_has_no_room_becomes_an_ellipsis(lettering: TextRenderer) -> None:
     assert lettering.wrap("short", 20, 300, max_lines=2) == ["short"]
 
 
-def test_letters_are_set_as_widely_small_as_large(lettering: TextRenderer) -> None:
+def test_small_letters_are_spaced_like_large_ones(lettering: TextRenderer) -> None:
     small, large = (lettering.render_line(SENTENCE, size).get_width() / size for size in (11, 200))
     assert small == pytest.approx(large, rel=0.03)
 
 
-def test_tight_words_have_no_air_around_them(lettering: TextRenderer) -> None:
+def test_tight_words_have_no_margin(lettering: TextRenderer) -> None:
     alpha = pygame.surfarray.array_alpha(lettering.render_line("3", 100, tight=True))
     assert all(edge.any() for edge in (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]))
 
 
-def test_words_drawn_before_are_not_drawn_again(lettering: TextRenderer) -> None:
+def test_does_not_draw_the_same_words_twice(lettering: TextRenderer) -> None:
     assert lettering.render_line("again", 20) is lettering.render_line("again", 20)
     assert lettering.render_line("again", 20) is not lettering.render_line("again", 21)
 
 
-def test_control_characters_halves_and_overrides_are_no_words() -> None:
+def test_removes_what_cannot_be_drawn() -> None:
     assert clean(" a\tb\nc\0d\ud800\u202ee ") == "a b c d? e"
     assert clean("e\u0301") == "é"
     assert len(clean("x" * 5000)) == 600
@@ -82,26 +80,26 @@ def test_any_text_makes_a_surface(lettering: TextRenderer, text: str) -> None:
     assert lettering.render_block(text, 20, 100).get_height() >= 1
 
 
-def test_a_charset_is_read_as_fontconfig_writes_it() -> None:
+def test_reads_a_charset_as_fontconfig_writes_it() -> None:
     font = parse_charset("a.ttf", "20-7e a0 1ab-1b9 1f600")
     assert [font.has(c) for c in (" ", "~", "\x7f", "\xa0", "\u01b0", "😀")] == [True, True, False, True, True, True]
     assert not SystemFont("none", [], []).has("a")
 
 
 def fonts_with(*charsets: str) -> Fonts:
-    """Fonts of which the first is one that opens: pygame's own, said to have these characters."""
+    """Return fonts that claim to have these characters, all of them pygame's own file."""
     pygame.font.init()
     path = str(Path(pygame.font.__file__).parent / pygame.font.get_default_font())
     return Fonts([parse_charset(path, charset) for charset in charsets])
 
 
-def test_a_script_that_the_bundled_font_lacks_is_drawn_with_a_font_that_has_it() -> None:
+def test_draws_other_scripts_with_a_system_font() -> None:
     fonts = fonts_with("10a0-10ff", "530-58f")
     path = fonts._fallbacks[0].path
     assert list(fonts.runs("Ab ქარ xyz")) == [Run(None, "", "Ab "), Run(path, "", "ქარ "), Run(None, "", "xyz")]
 
 
-def test_letters_that_join_are_one_run_with_the_spaces_between_them_and_brackets_are_not() -> None:
+def test_letters_that_join_are_one_run() -> None:
     fonts = fonts_with("20 590-5ff 600-6ff")
     path = fonts._fallbacks[0].path
     assert list(fonts.runs("مرحبا بالعالم (עברית) 12")) == [
@@ -112,34 +110,34 @@ def test_letters_that_join_are_one_run_with_the_spaces_between_them_and_brackets
     ]
 
 
-def test_a_symbol_that_no_font_has_is_left_out_and_a_letter_is_not() -> None:
+def test_drops_unknown_symbols_but_not_letters() -> None:
     fonts = fonts_with()
     assert "".join(run.text for run in fonts.runs("beach 🏖 day")) == "beach  day"
     assert "".join(run.text for run in fonts.runs("漢字")) == "漢字"
 
 
-def test_a_font_file_that_does_not_open_is_passed_over(tmp_path: Path) -> None:
+def test_skips_a_damaged_font_file(tmp_path: Path) -> None:
     broken = tmp_path / "broken.ttf"
-    broken.write_bytes(b"no font")
+    broken.write_bytes(b"not a font")
     pygame.font.init()
     fonts = Fonts([parse_charset(str(broken), "10a0-10ff"), parse_charset(str(tmp_path / "gone.ttf"), "10a0-10ff")])
     assert list(fonts.runs("ქ")) == [Run(None, "", "ქ")]
 
 
-def test_the_system_without_fontconfig_has_no_further_fonts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_finds_no_system_fonts_without_fontconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert system_fonts.__wrapped__() == ()
 
 
-def test_arabic_letters_join_where_the_system_has_a_font_for_them(lettering: TextRenderer) -> None:
-    """Joined they take less room than each alone."""
+def test_arabic_letters_join(lettering: TextRenderer) -> None:
+    """Joined letters need less room than single ones."""
     if not any(font.has("م") for font in system_fonts()):
-        pytest.skip("no font of this system has Arabic letters")
+        pytest.skip("no font on this machine has Arabic letters")
     word = "بالعالم"
     assert lettering.width(word, 60) < 0.9 * sum(lettering.width(letter, 60) for letter in word)
 
 
-def test_colours_are_kept(lettering: TextRenderer) -> None:
+def test_keeps_colours(lettering: TextRenderer) -> None:
     for size in (20, 120):
         line = lettering.render_line("colour", size, (255, 0, 0))
         seen = pygame.surfarray.array3d(line)[pygame.surfarray.array_alpha(line) > 250]

@@ -1,4 +1,4 @@
-"""What is on the screen: from the camera to the pixels, turned and sized in every way, and what each state adds."""
+"""The screen: from the camera to the display's pixels, at any rotation and size, and what each state shows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pygame
@@ -25,7 +26,7 @@ from index.match import Matcher
 from models.pose import LEFT_WRIST, RIGHT_WRIST, Floats, Image, Pose
 
 LATER = 100.0
-"""Seconds after which every fade is over."""
+"""Seconds after which every fade and movement is over."""
 
 RED, BLUE, GREEN = (220, 20, 20), (20, 20, 220), (20, 220, 20)
 
@@ -36,7 +37,7 @@ STANDING = np.array(
     ],
     np.float32,
 )  # fmt: skip
-"""A person who faces the camera with the left hand raised, which is on the right of a picture of them. 17×2."""
+"""A person who faces the camera and raises the left hand, which is on the right of the picture (17×2)."""
 
 SENTENCE = "The camera is not answering: is it unplugged? Plug it in again; the mirror goes on by itself."
 
@@ -56,7 +57,7 @@ def plain(size: Size, colour: tuple[int, int, int] = (90, 90, 90)) -> Image:
 
 
 def quarters(size: Size) -> Image:
-    """A picture of which no turn and no mirror image is the same."""
+    """Return a picture that looks different in each of the eight ways to turn and mirror it."""
     picture = plain(size)
     width, height = size
     for (x, y), colour in zip([(0, 0), (1, 0), (0, 1)], [RED, GREEN, BLUE], strict=True):
@@ -65,21 +66,21 @@ def quarters(size: Size) -> Image:
 
 
 def shown(screen: Screen, view: View, now: float = LATER) -> Image:
-    """The canvas when everything that fades or glides has arrived."""
+    """Return the canvas after all fades and movements are over."""
     screen.draw(view, now - LATER)
     screen.draw(view, now)
     return screen.snapshot()
 
 
-def where(picture: Image, colour: tuple[int, int, int], reach: int = 60) -> Floats:
-    """The middle (x, y) of all that has about this colour."""
-    y, x = np.nonzero((np.abs(picture.astype(int) - colour) < reach).all(-1))
-    assert len(x), f"nothing of the colour {colour} is on the picture"
+def find_colour(picture: Image, colour: tuple[int, int, int], tolerance: int = 60) -> Floats:
+    """Return the centre (x, y) of all pixels of about this colour."""
+    y, x = np.nonzero((np.abs(picture.astype(int) - colour) < tolerance).all(-1))
+    assert len(x), f"no pixel of the picture has the colour {colour}"
     return np.array([x.mean(), y.mean()], np.float32)
 
 
 class OnePhoto:
-    """A library of one person with one hand raised, as far as matching asks."""
+    """A stand-in for a library with a single item."""
 
     def __init__(self, pose: Pose) -> None:
         self.keypoints = pose.keypoints[None]
@@ -90,41 +91,42 @@ class OnePhoto:
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
 @pytest.mark.parametrize("raised", ["left", "right"])
-def test_a_raised_left_hand_is_on_the_left_from_camera_to_screen(raised: str, rotate: Rotation) -> None:
-    """The visitor's left hand is on the screen's left, and so is the hand that the photo's person raises for it.
+def test_a_raised_left_hand_is_on_the_left_of_the_screen(raised: str, rotate: Rotation) -> None:
+    """The visitor's left hand is on the left of the screen, and so is the raised hand of the photo's person.
 
-    A photo of somebody with the left hand raised shows it on the right, so it must be shown mirrored; one with the
-    right hand raised shows it on the left and stays as it is.
+    A photo of a person who raises the left hand shows it on the right, so the photo must be mirrored. With the right
+    hand raised, it is on the left already.
     """
-    pictured = person(320, 260, 2)
-    seen = plain((640, 480))
-    _dot(seen, pictured.xy[LEFT_WRIST], GREEN)
-    frame = mirror_frame(make_frame(seen, None, 0.0))
-    visitor = pictured.mirrored(640)  # what an estimator finds in the mirrored frame
-    assert where(frame.image, GREEN)[0] < 320
+    unmirrored = person(320, 260, 2)
+    camera_picture = plain((640, 480))
+    _dot(camera_picture, unmirrored.xy[LEFT_WRIST], GREEN)
+    frame = mirror_frame(make_frame(camera_picture, None, 0.0))
+    visitor = unmirrored.mirrored(640)  # what an estimator finds in the mirrored frame
+    assert find_colour(frame.image, GREEN)[0] < 320
 
-    photo, found = plain((800, 600)), person(380, 290, 2.4)
-    found = found if raised == "left" else found.mirrored(800)
+    photo, answer = plain((800, 600)), person(380, 290, 2.4)
+    answer = answer if raised == "left" else answer.mirrored(800)
     up, down = (LEFT_WRIST, RIGHT_WRIST) if raised == "left" else (RIGHT_WRIST, LEFT_WRIST)
-    _dot(photo, found.xy[up], RED)
-    _dot(photo, found.xy[down], BLUE)
-    (match,) = Matcher(OnePhoto(found)).find(visitor)  # type: ignore[arg-type]
+    _dot(photo, answer.xy[up], RED)
+    _dot(photo, answer.xy[down], BLUE)
+    library: Any = OnePhoto(answer)
+    (match,) = Matcher(library).find(visitor)
     assert match.mirrored == (raised == "left")
     assert match.agreement > 0.99
 
     with Screen.open("headless", (640, 360), rotate) as screen:
         width, height = screen.size
-        pose = found.mirrored(800) if match.mirrored else found
-        stands = camera_to_display(visitor, (640, 480), screen.size)
-        placement = place((800, 600), screen.size, pose, stands)
-        laid = prepare(photo, placement, screen.size, match.mirrored)
-        picture = shown(screen, View(PreparedPhoto(laid), 1.0, frame.image, visitor, visitor_present=True))
+        pose = answer.mirrored(800) if match.mirrored else answer
+        reflection = camera_to_display(visitor, (640, 480), screen.size)
+        placement = place((800, 600), screen.size, pose, reflection)
+        prepared = prepare(photo, placement, screen.size, match.mirrored)
+        picture = shown(screen, View(PreparedPhoto(prepared), 1.0, frame.image, visitor, visitor_present=True))
     wrist = transform_pose(pose, placement).xy[RIGHT_WRIST]
-    assert where(picture, RED) == pytest.approx(wrist, abs=3)
-    assert where(picture, RED)[0] < min(where(picture, BLUE)[0], width / 2)
-    wide, high = inset_size(frame.image, (width, height))
+    assert find_colour(picture, RED) == pytest.approx(wrist, abs=3)
+    assert find_colour(picture, RED)[0] < min(find_colour(picture, BLUE)[0], width / 2)
+    inset_width, inset_height = inset_size(frame.image, (width, height))
     left, bottom = round(MARGIN * min(width, height)), height - round(MARGIN * min(width, height))
-    assert where(picture[bottom - high : bottom, left : left + wide], GREEN)[0] < wide / 2
+    assert find_colour(picture[bottom - inset_height : bottom, left : left + inset_width], GREEN)[0] < inset_width / 2
 
 
 def _dot(picture: Image, at: Floats, colour: tuple[int, int, int], radius: int = 22) -> None:
@@ -132,12 +134,12 @@ def _dot(picture: Image, at: Floats, colour: tuple[int, int, int], radius: int =
     picture[(x - at[0]) ** 2 + (y - at[1]) ** 2 < radius**2] = colour
 
 
-def test_the_photo_is_shown_as_it_is_when_the_fade_is_over(screen: Screen) -> None:
+def test_shows_the_photo_unchanged_after_the_fade(screen: Screen) -> None:
     photo = quarters(screen.size)
     assert (shown(screen, View(PreparedPhoto(photo), visitor_present=True)) == photo).all()
 
 
-def test_another_photo_is_faded_to_and_a_third_takes_over_without_a_jump(screen: Screen) -> None:
+def test_fades_between_photos_without_a_jump(screen: Screen) -> None:
     first, second, third = (
         View(PreparedPhoto(plain(screen.size, (v, v, v))), visitor_present=True) for v in (40, 200, 120)
     )
@@ -156,16 +158,18 @@ def test_another_photo_is_faded_to_and_a_third_takes_over_without_a_jump(screen:
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
-def test_the_picture_is_turned_clockwise_on_the_display(rotate: Rotation) -> None:
+def test_turns_the_picture_clockwise_on_the_display(rotate: Rotation) -> None:
     with Screen.open("headless", (200, 100), rotate) as screen:
         assert screen.size == ((200, 100) if rotate % 180 == 0 else (100, 200))
         photo = quarters(screen.size)
         assert (shown(screen, View(PreparedPhoto(photo), visitor_present=True)) == photo).all()
-        panel = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
-    assert (panel == np.rot90(photo, -rotate // 90)).all()
+        surface = pygame.display.get_surface()
+        assert surface is not None
+        display = pygame.surfarray.array3d(surface).swapaxes(0, 1)
+    assert (display == np.rot90(photo, -rotate // 90)).all()
 
 
-def test_a_photo_made_for_another_size_still_fills_a_resized_window() -> None:
+def test_an_old_photo_fills_a_resized_window() -> None:
     with Screen.open("window", (300, 200)) as screen:
         view = View(PreparedPhoto(plain(screen.size, (10, 200, 30))), visitor_present=True)
         shown(screen, view)
@@ -174,7 +178,7 @@ def test_a_photo_made_for_another_size_still_fills_a_resized_window() -> None:
         assert (shown(screen, view) == (10, 200, 30)).all()
 
 
-def test_what_is_kept_for_a_display_goes_with_it() -> None:
+def test_resizing_clears_the_caches() -> None:
     with Screen.open("window", (300, 200)) as screen:
         view = View(PreparedPhoto(plain((300, 200))), 0.5, faults=(SENTENCE,), visitor_present=True, countdown=3)
         for tick in range(24):
@@ -185,17 +189,17 @@ def test_what_is_kept_for_a_display_goes_with_it() -> None:
         assert draw.arc.cache_info().currsize <= 3
 
 
-def test_nobody_there_is_invited_by_words_that_wander(screen: Screen) -> None:
+def test_invites_with_words_that_wander(screen: Screen) -> None:
     view = View(PreparedPhoto(plain(screen.size)))
     first, later = shown(screen, view, LATER), shown(screen, view, LATER + 40)
-    assert (first[0, 0] < 60).all()  # the photo stands back
+    assert (first[0, 0] < 60).all(), "the photo is dimmed"
     bright = [(picture > 200).all(-1) for picture in (first, later)]
     assert all(0.005 < lit.mean() < 0.2 for lit in bright)
     assert (bright[0] & bright[1]).sum() < 0.6 * bright[0].sum()
     assert not (shown(screen, replace(view, visitor_present=True)) > 200).any()
 
 
-def test_photos_change_slowly_while_nobody_is_there(screen: Screen) -> None:
+def test_photos_fade_slowly_while_nobody_is_there(screen: Screen) -> None:
     shown(screen, View(PreparedPhoto(plain(screen.size, (50, 50, 50)))))
     other = View(PreparedPhoto(plain(screen.size, (250, 250, 250))))
     screen.draw(other, LATER)
@@ -205,69 +209,70 @@ def test_photos_change_slowly_while_nobody_is_there(screen: Screen) -> None:
     assert early < 45 < screen.snapshot()[0, 0, 0]
 
 
-STATES = {
-    "a fault": {"faults": (SENTENCE,)},
-    "two faults": {"faults": (SENTENCE, "The disk is full: free some space.")},
-    "a notice": {"notice": "Saved."},
-    "a countdown": {"countdown": 3},
-    "the start of a recording": {"recording_progress": 0.0},
-    "the end of a recording": {"recording_progress": 1.0},
-    "an agreement": {"agreement": 0.5},
-    "a full agreement": {"agreement": 1.0},
-    "the camera": {"camera_image": plain((64, 48))},
-    "the visitor": {"camera_image": plain((64, 48)), "visitor": person(32, 24, 0.2)},
-    "a credit": {"photo": PreparedPhoto(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")},
+STATES: dict[str, View] = {
+    "a fault": View(faults=(SENTENCE,)),
+    "two faults": View(faults=(SENTENCE, "The disk is full: free some space.")),
+    "a notice": View(notice="Saved."),
+    "a countdown": View(countdown=3),
+    "the start of a recording": View(recording_progress=0.0),
+    "the end of a recording": View(recording_progress=1.0),
+    "an agreement": View(agreement=0.5),
+    "a full agreement": View(agreement=1.0),
+    "the camera": View(camera_image=plain((64, 48))),
+    "the visitor": View(camera_image=plain((64, 48)), visitor=person(32, 24, 0.2)),
+    "a credit": View(photo=PreparedPhoto(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")),
 }
 
 
-def test_each_thing_to_be_said_is_seen_and_none_looks_like_another(screen: Screen) -> None:
+def test_every_state_looks_different(screen: Screen) -> None:
     view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
-    pictures = {name: shown(screen, replace(view, **change)) for name, change in STATES.items()}
+    pictures = {
+        name: shown(screen, replace(state, photo=state.photo or view.photo, visitor_present=True))
+        for name, state in STATES.items()
+    }
     pictures["nothing"] = shown(screen, view)
     names = list(pictures)
-    same = [
+    alike = [
         (a, b)
         for i, a in enumerate(names)
         for b in names[:i]
         if np.abs(pictures[a].astype(int) - pictures[b]).max() < 60
     ]
-    assert not same
+    assert not alike
 
 
-@pytest.mark.parametrize("somebody", [False, True])
-def test_a_fault_can_be_read_whether_or_not_somebody_is_there(screen: Screen, somebody: bool) -> None:
-    """White words on a dark card: much of both, and wholly on the display."""
+@pytest.mark.parametrize("present", [False, True])
+def test_a_fault_is_readable_with_and_without_a_visitor(screen: Screen, present: bool) -> None:
+    """The card is dark and complete, and the words on it are white."""
     picture = shown(
-        screen, View(PreparedPhoto(plain(screen.size, (250, 250, 250))), visitor_present=somebody, faults=(SENTENCE,))
+        screen, View(PreparedPhoto(plain(screen.size, (250, 250, 250))), visitor_present=present, faults=(SENTENCE,))
     )
-    card = (picture < 70).all(-1) if somebody else (picture < 50).all(-1)
+    card = (picture < 70).all(-1) if present else (picture < 50).all(-1)
     columns, rows = np.flatnonzero(card.mean(0) > 0.05), np.flatnonzero(card.mean(1) > 0.3)
     assert len(columns) > 0.4 * screen.size[0]
     inside = picture[rows[0] : rows[-1], columns[0] : columns[-1]]
     assert 0.04 < (inside > 190).all(-1).mean() < 0.4
 
 
-def test_many_faults_are_set_smaller_so_that_all_fit() -> None:
+def test_many_faults_are_smaller_so_that_all_fit() -> None:
     with Screen.open("headless", (320, 240)) as screen:
-        few, many = (
-            shown(screen, View(faults=tuple(f"{number}. {SENTENCE}" for number in range(count)))) for count in (1, 5)
-        )
-    fault_colour = [(np.abs(picture.astype(int) - draw.FAULT_COLOUR) < 25).all(-1) for picture in (few, many)]
-    assert not fault_colour[1][[0, -1]].any()
-    assert 4 <= np.count_nonzero(np.diff(fault_colour[1].any(1).astype(int)) == 1) <= 5
+        many = shown(screen, View(faults=tuple(f"{number}. {SENTENCE}" for number in range(5))))
+    bars = np.asarray((np.abs(many.astype(int) - draw.FAULT_COLOUR) < 25).all(-1))
+    assert not bars[[0, -1]].any(), "no card is cut off"
+    assert 4 <= np.count_nonzero(np.diff(bars.any(axis=1).astype(int)) == 1) <= 5
 
 
 def test_the_ring_closes_as_the_agreement_grows(screen: Screen) -> None:
     view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
-    drawn = [
+    ring_areas = [
         (np.abs(shown(screen, replace(view, agreement=share)).astype(int) - draw.GOOD_COLOUR) < 12).all(-1).sum()
         for share in (0.1, 0.5, 0.9)
     ]
-    assert drawn[1] / drawn[0] == pytest.approx(5, rel=0.35)
-    assert drawn[2] / drawn[1] == pytest.approx(1.8, rel=0.15)
+    assert ring_areas[1] / ring_areas[0] == pytest.approx(5, rel=0.35)
+    assert ring_areas[2] / ring_areas[1] == pytest.approx(1.8, rel=0.15)
 
 
-def test_the_credit_stays_as_long_as_the_photo_does(screen: Screen) -> None:
+def test_shows_the_credit_as_long_as_the_photo(screen: Screen) -> None:
     with_credit = View(PreparedPhoto(plain(screen.size), "Somebody · CC BY 4.0"))
     without = View(with_credit.photo and PreparedPhoto(with_credit.photo.picture))
     corner = slice(-40, None), slice(-200, None)
@@ -275,12 +280,12 @@ def test_the_credit_stays_as_long_as_the_photo_does(screen: Screen) -> None:
     assert not (shown(screen, without)[corner] > 200).any()
 
 
-def test_a_skeleton_leaves_out_what_is_a_guess_and_tells_left_from_right() -> None:
+def test_skeleton_omits_guesses_and_colours_the_sides() -> None:
     pose = person(100, 100, 1)
     picture = plain((200, 200), (0, 0, 0))
     draw.draw_skeleton(picture, pose)
-    assert where(picture, draw.LEFT_COLOUR, 30)[0] > 105
-    assert where(picture, draw.RIGHT_COLOUR, 30)[0] < 95
+    assert find_colour(picture, draw.LEFT_COLOUR, 30)[0] > 105
+    assert find_colour(picture, draw.RIGHT_COLOUR, 30)[0] < 95
     guessed = Pose(pose.xy, np.where(np.arange(17) >= 13, 0.29, 0.9).astype(np.float32), 1.0)
     legless = plain((200, 200), (0, 0, 0))
     draw.draw_skeleton(legless, guessed)
@@ -288,7 +293,7 @@ def test_a_skeleton_leaves_out_what_is_a_guess_and_tells_left_from_right() -> No
     assert not legless[130:].any()
 
 
-def test_a_skeleton_far_outside_its_picture_is_no_fault() -> None:
+def test_draws_a_skeleton_far_outside_its_picture() -> None:
     picture = plain((50, 40))
     wild = Pose(np.full((17, 2), 1e9, np.float32), np.ones(17, np.float32), 1.0)
     wild.xy[3] = np.nan
@@ -305,17 +310,25 @@ def test_a_skeleton_far_outside_its_picture_is_no_fault() -> None:
     st.text(max_size=60),
     st.tuples(st.integers(1, 500), st.integers(1, 500)),
 )
-def test_anything_is_drawn_on_a_display_of_any_size(
-    size: Size, rotate: Rotation, state: str, somebody: bool, words: str, camera: Size
+def test_draws_any_view_at_any_size(
+    size: Size, rotate: Rotation, state: str, present: bool, words: str, camera: Size
 ) -> None:
     with Screen.open("headless", size, rotate) as screen:
         photo = PreparedPhoto(prepare(plain((30, 20)), cover((30, 20), screen.size), screen.size), words)
-        view = View(
-            photo, 0.7, plain(camera), person(camera[0] / 2, camera[1] / 2, 1), somebody, (words,), words, 1, 0.5
+        everything = View(
+            photo,
+            agreement=0.7,
+            camera_image=plain(camera),
+            visitor=person(camera[0] / 2, camera[1] / 2, 1),
+            visitor_present=present,
+            faults=(words,),
+            notice=words,
+            failed=True,
+            countdown=1,
+            recording_progress=0.5,
         )
-        assert shown(screen, view).shape == (screen.size[1], screen.size[0], 3)
-        change = {**STATES[state], "photo": photo}
-        assert shown(screen, replace(View(visitor_present=somebody), **change)).shape == (*screen.size[::-1], 3)
+        for view in (everything, replace(STATES[state], photo=photo, visitor_present=present)):
+            assert shown(screen, view).shape == (*screen.size[::-1], 3)
 
 
 def key(code: int, mod: int = 0) -> pygame.event.Event:
@@ -330,7 +343,7 @@ finger = pygame.event.Event(pygame.FINGERDOWN, touch_id=1, finger_id=1, x=0.5, y
 
 
 @pytest.mark.parametrize(
-    ("posted", "meant"),
+    ("posted", "expected"),
     [
         ([key(pygame.K_SPACE)], [Event.PRESS]),
         ([key(pygame.K_RETURN)], [Event.PRESS]),
@@ -346,17 +359,17 @@ finger = pygame.event.Event(pygame.FINGERDOWN, touch_id=1, finger_id=1, x=0.5, y
         ([key(pygame.K_SPACE), finger], [Event.PRESS]),
     ],
 )
-def test_keys_clicks_and_touches_mean_press_or_quit(
-    screen: Screen, posted: list[pygame.event.Event], meant: list[Event]
+def test_keys_clicks_and_touches_are_events(
+    screen: Screen, posted: list[pygame.event.Event], expected: list[Event]
 ) -> None:
     screen.poll_events()
     for event in posted:
         pygame.event.post(event)
-    assert screen.poll_events() == meant
+    assert screen.poll_events() == expected
     assert screen.poll_events() == []
 
 
-def test_a_visitor_cannot_close_the_kiosk_by_its_keyboard() -> None:
+def test_a_visitor_cannot_close_a_kiosk() -> None:
     with Screen.open("kiosk", (320, 240)) as screen:
         screen.poll_events()
         for event in (key(pygame.K_ESCAPE), key(pygame.K_q), key(pygame.K_q, pygame.KMOD_CTRL)):
@@ -367,8 +380,8 @@ def test_a_visitor_cannot_close_the_kiosk_by_its_keyboard() -> None:
         assert not pygame.mouse.get_visible()
 
 
-def test_sigterm_is_a_request_to_quit() -> None:
-    program = """
+def test_sigterm_is_a_quit_event() -> None:
+    code = """
 import time
 from device.display.screen import Event, Screen
 with Screen.open("headless", (64, 48)) as screen:
@@ -378,7 +391,7 @@ with Screen.open("headless", (64, 48)) as screen:
         time.sleep(0.01)
     raise SystemExit(0 if time.monotonic() < end else 3)
 """
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.strip() == "open":
@@ -394,7 +407,7 @@ def test_a_closed_screen_says_so() -> None:
         screen.draw(View(), 0.0)
 
 
-def test_opening_headless_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_headless_restores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
     monkeypatch.delenv("DISPLAY", raising=False)
     with Screen.open("headless") as screen:

@@ -1,3 +1,5 @@
+"""Writing GIFs: completely or not at all, in a process that may fail, and with a sentence when it does."""
+
 from __future__ import annotations
 
 import errno
@@ -17,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from PIL.GifImagePlugin import GifImageFile
 
 from device.recording import saving
 from device.recording.gif import Recording, Still
@@ -43,20 +46,21 @@ def recording(photos: int = 3, size: tuple[int, int] = (64, 48)) -> Recording:
 
 
 def long_recording() -> Recording:
-    """One that takes a process some seconds, time enough to do something to it."""
+    """Return a recording that takes a process some seconds, time enough to disturb it."""
     return recording(60, (640, 640))
 
 
-def wait(writer: GifWriter, timeout: float = 60.0) -> Outcome:
-    return until(writer.poll_outcome, timeout)
+def wait_for_outcome(writer: GifWriter, timeout: float = 60.0) -> Outcome:
+    return wait_for(writer.poll_outcome, timeout)
 
 
-def until(look: Callable[[], T | None], timeout: float = 60.0) -> T:
-    end = time.monotonic() + timeout
-    while (found := look()) is None:
-        assert time.monotonic() < end, "it did not happen in time"
+def wait_for(get: Callable[[], T | None], timeout: float = 60.0) -> T:
+    """Return the first value that is not None."""
+    deadline = time.monotonic() + timeout
+    while (value := get()) is None:
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
-    return found
+    return value
 
 
 def names(folder: Path) -> list[str]:
@@ -65,15 +69,15 @@ def names(folder: Path) -> list[str]:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a small file system in memory, with these options, for as long as the test takes."""
+    """Return a function that mounts a small file system in memory with these options, until the test ends."""
     folders: list[Path] = []
 
     def mount(options: str) -> Path:
         folder = tmp_path / f"mounted-{len(folders)}"
         folder.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
-        if done.returncode:
-            pytest.skip("a file system can be mounted only as root, outside most containers")
+        result = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
+        if result.returncode:
+            pytest.skip("only root can mount a file system, and not in most containers")
         folders.append(folder)
         return folder
 
@@ -82,32 +86,33 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_recording_becomes_a_whole_gif_named_by_the_time_and_nothing_else(tmp_path: Path) -> None:
+def test_a_recording_becomes_a_gif_named_by_the_time(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "there yet"
     with GifWriter(folder) as writer:
         before = datetime.now().replace(microsecond=0)
         writer.start(recording())
-        outcome = wait(writer)
+        outcome = wait_for_outcome(writer)
         assert outcome.path is not None
         assert names(folder) == [outcome.path.name]
         assert outcome.path.name in outcome.sentence
         stamp = datetime.strptime(outcome.path.name, "pose-mirror-%Y%m%d-%H%M%S.gif")
         assert before <= stamp <= datetime.now()
         with Pillow.open(outcome.path) as file:
-            assert (file.size, file.n_frames) == ((64, 48), 3)  # type: ignore[attr-defined]
+            assert isinstance(file, GifImageFile)
+            assert (file.size, file.n_frames) == ((64, 48), 3)
         assert writer.poll_outcome() is None
 
 
 def test_starting_returns_at_once(tmp_path: Path) -> None:
     film = long_recording()
     with GifWriter(tmp_path) as writer:
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         writer.start(film)
-        assert time.perf_counter() - began < 0.3, "the GIF takes seconds"
+        assert time.perf_counter() - started_at < 0.3, "making the GIF takes seconds"
         writer.close(timeout=0)
 
 
-def test_two_gifs_of_one_second_get_two_names(tmp_path: Path) -> None:
+def test_gifs_of_the_same_second_get_different_names(tmp_path: Path) -> None:
     paths = [write_atomically(bytes([number]), tmp_path, NAME) for number in range(4)]
     assert [path.name for path in paths] == [
         NAME,
@@ -118,22 +123,20 @@ def test_two_gifs_of_one_second_get_two_names(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in paths] == [b"\0", b"\1", b"\2", b"\3"]
 
 
-def test_the_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_syncs_the_file_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[tuple[bool, list[str]]] = []
-    plain = os.fsync
+    real_fsync = os.fsync
 
     def fsync(handle: int) -> None:
         synced.append((stat.S_ISDIR(os.fstat(handle).st_mode), [name for name in names(tmp_path) if name[0] != "."]))
-        plain(handle)
+        real_fsync(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    write_atomically(b"all of it", tmp_path, NAME)
+    write_atomically(b"content", tmp_path, NAME)
     assert synced == [(False, []), (True, [NAME])]
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(mounted: Callable[[str], Path]) -> None:
+def test_explains_a_full_disk_and_leaves_nothing(mounted: Callable[[str], Path]) -> None:
     folder = mounted("size=1m")
     with pytest.raises(SaveError, match=r"^the disk of .* is full: delete"):
         write_atomically(bytes(2_000_000), folder, NAME, min_free=-10_000_000)
@@ -153,25 +156,25 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(mounted: Callable[[str], P
     ],
 )
 @pytest.mark.parametrize("step", ["fsync", "rename"])
-def test_a_fault_at_any_step_is_a_sentence_and_leaves_nothing(
+def test_explains_an_error_at_any_step_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str, step: str
 ) -> None:
-    def fails(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(*((os, "fsync", fails) if step == "fsync" else (Path, "rename", fails)))
+    monkeypatch.setattr(*((os, "fsync", fail) if step == "fsync" else (Path, "rename", fail)))
     with pytest.raises(SaveError, match=sentence):
-        write_atomically(b"some of it", tmp_path, NAME)
+        write_atomically(b"content", tmp_path, NAME)
     assert names(tmp_path) == []
 
 
-def test_a_disk_that_is_nearly_full_is_left_alone_and_the_sentence_says_how_much_must_be_free(
+def test_keeps_some_of_a_nearly_full_disk_free(
     mounted: Callable[[str], Path],
 ) -> None:
     folder = mounted("size=20m")
     with GifWriter(folder) as writer:
         writer.start(recording())
-        outcome = wait(writer)
+        outcome = wait_for_outcome(writer)
     assert outcome.path is None
     assert re.match(
         r"The GIF could not be written: only 2\d MB are free on the disk of .*, but 50 MB are needed: delete",
@@ -181,96 +184,94 @@ def test_a_disk_that_is_nearly_full_is_left_alone_and_the_sentence_says_how_much
     assert MIN_FREE_BYTES == 50_000_000
 
 
-def test_a_folder_that_is_read_only_is_a_sentence(mounted: Callable[[str], Path]) -> None:
+def test_explains_a_read_only_folder(mounted: Callable[[str], Path]) -> None:
     folder = mounted("size=100m,ro")
     with GifWriter(folder) as writer:
         writer.start(recording())
-        outcome = wait(writer)
+        outcome = wait_for_outcome(writer)
     assert outcome.path is None
     assert outcome.sentence.startswith(f"The GIF could not be written: {folder} is not writable: allow")
 
 
 @pytest.mark.parametrize("below", [False, True])
-def test_a_folder_that_is_a_file_is_a_sentence(tmp_path: Path, below: bool) -> None:
+def test_explains_a_folder_that_is_a_file(tmp_path: Path, below: bool) -> None:
     file = tmp_path / "gifs"
     file.write_text("not a folder")
     with GifWriter(file / "here" if below else file) as writer:
         writer.start(recording())
-        outcome = wait(writer)
+        outcome = wait_for_outcome(writer)
     assert outcome.path is None
     assert "is not a folder, or is inside a file: set another folder under [gif]" in outcome.sentence
     assert file.read_text() == "not a folder"
 
 
-def test_a_recording_that_cannot_fit_is_a_sentence(tmp_path: Path) -> None:
+def test_explains_a_recording_that_cannot_fit(tmp_path: Path) -> None:
     with GifWriter(tmp_path, megabytes=0.0005) as writer:
         writer.start(recording())
-        outcome = wait(writer)
+        outcome = wait_for_outcome(writer)
     assert outcome.path is None
     assert re.search(r"has \d+ bytes, but only 500 are allowed: .*\.$", outcome.sentence)
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_process_that_is_killed_is_a_sentence_leaves_nothing_and_the_next_gif_is_made(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_recovers_from_a_killed_process(tmp_path: Path, number: signal.Signals) -> None:
     with GifWriter(tmp_path) as writer:
         writer.start(long_recording())
-        os.kill(until(lambda: writer.pid), number)
-        outcome = wait(writer)
+        os.kill(wait_for(lambda: writer.pid), number)
+        outcome = wait_for_outcome(writer)
         assert outcome == (
             None,
             f"The GIF could not be written: its process was stopped ({number.name}); press again.",
         )
         assert names(tmp_path) == []
         writer.start(recording())
-        assert wait(writer).path is not None
+        assert wait_for_outcome(writer).path is not None
 
 
-def test_a_process_killed_while_it_writes_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_killed_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow_disk = (
         "import os, time; os.fsync = lambda handle: time.sleep(60); from device.recording.saving import main; main()"
     )
-    plain = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: plain([*words[:-1], slow_disk], **more))
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda args, **kwargs: popen([*args[:-1], slow_disk], **kwargs))
     with GifWriter(tmp_path) as writer:
         writer.start(recording())
-        until(lambda: names(tmp_path) or None)
+        wait_for(lambda: names(tmp_path) or None)
         assert names(tmp_path) == [f".pose-mirror-{writer.pid}.part"]
         assert remove_partial_files(tmp_path) == 0, "a file that is being written must be left alone"
         os.kill(writer.pid or 0, signal.SIGKILL)
-        assert wait(writer).path is None
+        assert wait_for_outcome(writer).path is None
         assert names(tmp_path) == []
 
 
-def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kills_a_process_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saving, "WRITE_TIMEOUT", 0.5)
     with GifWriter(tmp_path) as writer:
         writer.start(long_recording())
-        os.kill(until(lambda: writer.pid), signal.SIGSTOP)
-        assert "SIGKILL" in wait(writer, 10).sentence
+        os.kill(wait_for(lambda: writer.pid), signal.SIGSTOP)
+        assert "SIGKILL" in wait_for_outcome(writer, 10).sentence
 
 
-def test_a_process_that_cannot_be_started_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explains_a_process_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
     with GifWriter(tmp_path) as writer:
         writer.start(recording())
-        outcome = wait(writer)
+        outcome = wait_for_outcome(writer)
     assert outcome.path is None
     assert outcome.sentence.startswith("The GIF could not be written: ")
 
 
-def test_closing_waits_for_a_gif_under_way_even_when_the_service_manager_stops_all_processes(tmp_path: Path) -> None:
+def test_closing_waits_for_a_gif_despite_stop_signals(tmp_path: Path) -> None:
     with GifWriter(tmp_path) as writer:
         writer.start(recording())
-        pid = until(lambda: writer.pid)
-        until(lambda: True if _ignores(pid, signal.SIGTERM) else None)
+        pid = wait_for(lambda: writer.pid)
+        wait_for(lambda: True if _ignores(pid, signal.SIGTERM) else None)
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGINT)
         writer.close(timeout=30)
         assert len(names(tmp_path)) == 1
-        assert wait(writer).path is not None
+        assert wait_for_outcome(writer).path is not None
 
 
 def _ignores(pid: int, number: signal.Signals) -> bool:
@@ -279,29 +280,31 @@ def _ignores(pid: int, number: signal.Signals) -> bool:
     return bool(int(ignored[1], 16) >> (number - 1) & 1)
 
 
-def test_closing_ends_a_process_that_takes_too_long_and_leaves_nothing(tmp_path: Path) -> None:
+def test_closing_kills_a_process_that_takes_too_long(tmp_path: Path) -> None:
     writer = GifWriter(tmp_path)
     with writer:
         writer.start(long_recording())
-        pid = until(lambda: writer.pid)
-        began = time.monotonic()
+        pid = wait_for(lambda: writer.pid)
+        started_at = time.monotonic()
         writer.close(timeout=0.2)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started_at < 5
     assert not Path(f"/proc/{pid}").exists()
     assert names(tmp_path) == []
 
 
-def test_the_process_steps_back_for_the_mirror(tmp_path: Path) -> None:
+def test_the_process_has_a_low_priority(tmp_path: Path) -> None:
     with GifWriter(tmp_path) as writer:
         writer.start(long_recording())
-        pid = until(lambda: writer.pid)
-        own = os.getpriority(os.PRIO_PROCESS, 0)
-        until(lambda: True if os.getpriority(os.PRIO_PROCESS, pid) == min(own + saving.NICENESS, 19) else None)
-        until(lambda: True if Path(f"/proc/{pid}/oom_score_adj").read_text() == "800\n" else None)
+        pid = wait_for(lambda: writer.pid)
+        own_niceness = os.getpriority(os.PRIO_PROCESS, 0)
+        wait_for(
+            lambda: True if os.getpriority(os.PRIO_PROCESS, pid) == min(own_niceness + saving.NICENESS, 19) else None
+        )
+        wait_for(lambda: True if Path(f"/proc/{pid}/oom_score_adj").read_text() == "800\n" else None)
         writer.close(timeout=0)
 
 
-def test_a_mirror_that_is_killed_meanwhile_leaves_no_process_and_nothing_half_written(tmp_path: Path) -> None:
+def test_a_killed_mirror_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "from pathlib import Path\nfrom tests.device.recording.test_saving import long_recording\n"
@@ -315,11 +318,11 @@ def test_a_mirror_that_is_killed_meanwhile_leaves_no_process_and_nothing_half_wr
         assert mirror.stdout is not None
         pid = int(mirror.stdout.readline().split()[-1])
         mirror.kill()
-    until(lambda: None if Path(f"/proc/{pid}").exists() else True)
+    wait_for(lambda: None if Path(f"/proc/{pid}").exists() else True)
     assert not [name for name in names(tmp_path) if name.startswith(".")]
 
 
-def test_entering_sweeps_what_a_killed_process_left_and_nothing_else(tmp_path: Path) -> None:
+def test_entering_removes_only_partial_files(tmp_path: Path) -> None:
     kept = [NAME, ".hidden", ".pose-mirror-notes", "pose-mirror-1.part", "holiday.gif"]
     for name in [*kept, ".pose-mirror-123.part", ".pose-mirror-4567.part"]:
         (tmp_path / name).write_bytes(b"GIF89a")
@@ -328,22 +331,22 @@ def test_entering_sweeps_what_a_killed_process_left_and_nothing_else(tmp_path: P
 
 
 @pytest.mark.parametrize("folder", ["missing", "file"])
-def test_sweeping_where_there_is_no_folder_does_nothing(tmp_path: Path, folder: str) -> None:
+def test_removing_partial_files_needs_no_folder(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").write_text("")
     assert remove_partial_files(tmp_path / folder) == 0
 
 
 @pytest.mark.slow
-def test_no_picture_touches_the_disk_but_in_the_gif(tmp_path: Path) -> None:
-    """strace sees every file that is opened for writing by the process and the one that starts it."""
+def test_only_the_gif_is_written_to_disk(tmp_path: Path) -> None:
+    """strace reports every file that the process, and the one that starts it, open for writing."""
     if subprocess.run(["which", "strace"], capture_output=True).returncode:
         pytest.skip("strace is not installed")
     code = (
         "import sys, time\n"
-        "from pathlib import Path\nfrom tests.device.recording.test_saving import recording, wait\n"
+        "from pathlib import Path\nfrom tests.device.recording.test_saving import recording, wait_for_outcome\n"
         "from device.recording.saving import GifWriter\n"
         f"with GifWriter(Path({str(tmp_path / 'gifs')!r})) as writer:\n"
-        "    writer.start(recording()); assert wait(writer).path\n"
+        "    writer.start(recording()); assert wait_for_outcome(writer).path\n"
     )
     log = tmp_path / "calls"
     subprocess.run(
@@ -373,7 +376,7 @@ def test_no_picture_touches_the_disk_but_in_the_gif(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_gif_of_five_lively_seconds_is_made_while_the_screen_loses_few_of_its_frames(
+def test_making_a_gif_hardly_slows_the_screen(
     tmp_path: Path,
 ) -> None:
     random = np.random.default_rng(1)
@@ -384,25 +387,30 @@ def test_a_gif_of_five_lively_seconds_is_made_while_the_screen_loses_few_of_its_
         tuple(photos), tuple(Still(k // 3, visitor.scaled(1, 1 - k / 99), None, k / 12) for k in range(60)), 5
     )
 
-    def pictures_a_second(over: Callable[[], bool]) -> float:
-        """A screen's loop at 30 a second that has 10 ms to do for each."""
-        count, began = 0, time.perf_counter()
-        while not over():
+    def measure_fps(is_over: Callable[[], bool]) -> float:
+        """Run a screen's loop at 30 frames a second, 10 ms of work for each; return the rate that it reached."""
+        count, started_at = 0, time.perf_counter()
+        while not is_over():
             start = time.perf_counter()
             while time.perf_counter() - start < 0.01:
                 pass
             time.sleep(max(0.0, 1 / 30 - (time.perf_counter() - start)))
             count += 1
-        return count / (time.perf_counter() - began)
+        return count / (time.perf_counter() - started_at)
 
     end = time.perf_counter() + 2
-    alone = pictures_a_second(lambda: time.perf_counter() > end)
+    alone = measure_fps(lambda: time.perf_counter() > end)
     outcomes: list[Outcome] = []
     with GifWriter(tmp_path) as writer:
-        began = time.perf_counter()
+
+        def is_finished() -> bool:
+            outcomes.extend(filter(None, [writer.poll_outcome()]))
+            return bool(outcomes)
+
+        started_at = time.perf_counter()
         writer.start(film)
-        beside = pictures_a_second(lambda: bool(outcomes.extend(filter(None, [writer.poll_outcome()])) or outcomes))
-        assert time.perf_counter() - began < 20, "three at most where nothing else runs"
-    assert beside > 0.8 * alone
+        meanwhile = measure_fps(is_finished)
+        assert time.perf_counter() - started_at < 20, "three seconds at most on a quiet machine"
+    assert meanwhile > 0.8 * alone
     assert outcomes[0].path is not None
     assert outcomes[0].path.stat().st_size <= 3_000_000
