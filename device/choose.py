@@ -84,7 +84,7 @@ def _pick_candidate(matches: Sequence[Match], recent: tuple[int, ...], remember:
 
 
 def _find_agreement(shown: Match, matches: Sequence[Match]) -> float:
-    agreements = (match.agreement for match in matches if match[:2] == shown[:2])
+    agreements = (match.agreement for match in matches if match.is_same_candidate(shown))
     return next(agreements, 0.0)
 
 

@@ -174,7 +174,7 @@ class Library:
         """
         name = self._row(number)[0]
         if name is None:
-            raise LibraryError(f"{printable(self.folder)} holds poses alone, so there is no picture of item {number}.")
+            raise LibraryError(f"Item {number} of {printable(self.folder)} is a pose without a picture.")
         with as_library_error(self.folder / PICTURES_FOLDER / name, self.folder):
             file = _descriptor_path(self._descriptor) / PICTURES_FOLDER / name
             manifests.regular_file_size(file, self.folder / PICTURES_FOLDER / name, self.folder)
@@ -282,7 +282,7 @@ def verify_library(folder: Path, progress: ProgressCallback | None = None) -> Ma
 
 
 def _check_strays(path: Path, folder: Path, names: set[str]) -> None:
-    """Raises LibraryError when the folder at `path`, called `folder` in messages, holds other names."""
+    """Raise LibraryError if the folder at `path`, called `folder` in messages, contains anything not in `names`."""
     strays = set(os.listdir(path)) - names
     if strays:
         raise LibraryError(f"{printable(folder / min(strays))} does not belong to the library: move it elsewhere.")

@@ -17,7 +17,7 @@ from index import vector
 from index.checksum import Checksum, sha256_of
 from index.errors import LibraryError, remedy
 from models.progress import ProgressCallback
-from models.text import printable
+from models.text import format_people, format_pictures, printable
 
 FORMAT: Final = "pose-mirror library"
 VERSION: Final = 2
@@ -102,6 +102,15 @@ class Manifest:
         return _dump({**document, "sha256": hashlib.sha256(_dump(document)).hexdigest()})
 
 
+def describe_people(items: int, indexed: int, pictures: int) -> str:
+    """Return in sentences how many people a library has, and how many of them are indexed, so that they can match."""
+    count = f"{format_people(items)} in {format_pictures(pictures)}."
+    if indexed == items:
+        return count
+    rest = "the other shows" if items - indexed == 1 else "the others show"
+    return f"{count} The mirror can match {indexed:,} of the people; {rest} too few key points."
+
+
 def read_manifest(path: Path, folder: Path) -> Manifest:
     """Read the manifest of the library at `path`; error messages name `folder`. Raises LibraryError."""
     if not path.is_dir():
@@ -134,7 +143,7 @@ def has_library_manifest(folder: Path) -> bool:
 
 
 def listed_files(folder: Path) -> set[str] | None:
-    """Return the files that a folder's manifest lists; None when it is not that of a library (of any version)."""
+    """Return the files that a folder's manifest lists; None if it has no library's manifest (of any version)."""
     file = folder / MANIFEST_FILE
     try:
         document = json.loads(file.read_bytes()) if file.is_file() else None
@@ -147,7 +156,7 @@ def listed_files(folder: Path) -> set[str] | None:
 
 
 def verify_mapped_files(path: Path, folder: Path, manifest: Manifest, progress: ProgressCallback | None = None) -> None:
-    """Check every file that is going to be mapped. Raises LibraryError for the first that has changed."""
+    """Check every file that will be mapped. Raises LibraryError for the first that has changed."""
     verify_files(path, folder, {name: manifest.files[name] for name in mapped_files(manifest.shards)}, progress)
 
 
@@ -196,7 +205,7 @@ def regular_file_size(path: Path, file: Path, folder: Path) -> int:
 
 
 def _read_content(path: Path, file: Path) -> bytes | None:
-    """Return the content of a manifest, None when it is missing. Raises LibraryError when it cannot be one."""
+    """Return the content of a manifest, None when it is missing. Raises LibraryError when the file cannot be one."""
     folder = file.parent
     if not path.exists():
         return None
@@ -212,20 +221,19 @@ def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> No
     version = document.get("version")
     if version != VERSION:
         raise LibraryError(
-            f"{printable(file)} is of format version {version!r:.40}, and this program's is {VERSION}: "
-            f"{remedy(folder)}."
+            f"{printable(file)} has format version {version!r:.40}, but this program reads {VERSION}: {remedy(folder)}."
         )
     vectors = document.get("vectors")
     version = vectors.get("version") if isinstance(vectors, dict) else None
     if version != vector.VERSION:
         raise LibraryError(
-            f"{printable(file)} is of vector version {version!r:.40}, "
-            f"and this program's is {vector.VERSION}: {remedy(folder)}."
+            f"{printable(file)} has vector version {version!r:.40}, but this program reads {vector.VERSION}: "
+            f"{remedy(folder)}."
         )
 
 
 def _decode(document: Mapping[str, Any]) -> Manifest:
-    """Raises ValueError, and AttributeError, KeyError or TypeError, for a document of another shape."""
+    """Return the manifest in a document. Raises ValueError, AttributeError, KeyError or TypeError for another shape."""
     counts = [document[name] for name in ("items", "indexed", "pictures", "shards")] + [document["vectors"]["trees"]]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError(f"counts {counts}")

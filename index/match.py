@@ -16,16 +16,17 @@ from models.seen import SHORTLIST_SHARE
 Indices = npt.NDArray[np.intp]
 
 NEIGHBOURS_PER_QUERY = 60
-"""Items on the shortlist for each region searched, both for the pose and for its mirror image."""
+"""Items on the shortlist for each region (see `index.vector`), and again for its mirror image."""
 
 SEARCH_K = 250
 """About how many vectors Annoy compares for each region."""
 
 EXHAUSTIVE_LIMIT = 500
-"""Maximum number of items that are all compared: up to there that is as quick as a shortlist, and exact."""
+"""Number of items up to which all are compared: below this, comparing all is as quick as a shortlist, and exact."""
 
-MIN_KEYPOINTS = 3
-"""Minimum number of seen key points of a pose to search for: any two points fit any other two exactly."""
+MIN_KEYPOINTS_TO_SEARCH = 3
+"""Minimum number of seen key points of a pose to search for. Two would be meaningless: after alignment, any two points
+fit any other two exactly."""
 
 BATCH_SIZE = 4096
 """Items compared at a time in an exhaustive search. Their data fits into the processor's cache."""
@@ -38,6 +39,10 @@ class Match(NamedTuple):
     mirrored: bool
     agreement: float
 
+    def is_same_candidate(self, other: Match) -> bool:
+        """Return whether both are the same item shown the same way round, whatever their agreement."""
+        return (self.item, self.mirrored) == (other.item, other.mirrored)
+
 
 class Matcher:
     """Finds the best matches for poses in one opened library."""
@@ -46,7 +51,9 @@ class Matcher:
         self._library = library
 
     def find(self, pose: Pose, top: int = 32) -> list[Match]:
-        """Return the `top` best matches for a pose, best first; none when fewer than 3 key points are seen.
+        """Return the `top` best matches for a pose, best first.
+
+        There are none when fewer than 3 key points are seen, or when all of them are in one place.
 
         The pose may be in pixels of any picture. Each item occurs once, as it is or mirrored, whichever agrees better.
         A `mirrored` match must be shown mirrored: its pose is then `library.pose(i).mirrored(item.width)`. Raises
@@ -62,13 +69,14 @@ class Matcher:
         return _best_matches(items, np.arange(len(items)) >= straight_count, _agreement(pose, rows), top)
 
     def _shortlist(self, pose: Pose) -> tuple[Indices, int]:
-        """Return items near the pose, followed by items near its mirror image, and how many the former are.
+        """Return items near the pose, followed by items near its mirror image, and how many come from the pose itself.
 
         An item can occur several times.
         """
         seen = pose.scores >= SHORTLIST_SHARE * pose.scores.max()
         items: list[int] = []
         straight_count = 0
+        # `queries` yields the pose's own regions first, then those of its mirror image
         for region, mirrored, vector in self._library.shape_model.queries(pose.xy, seen):
             items += self._library.nearest(region, vector, NEIGHBOURS_PER_QUERY, SEARCH_K)
             if not mirrored:
@@ -95,7 +103,7 @@ def _is_searchable(pose: Pose) -> bool:
     if not (np.isfinite(pose.xy).all() and np.isfinite(pose.scores).all()):
         raise ValueError("the query pose has a coordinate or score that is not a finite number")
     seen = pose.xy[pose.scores > 0]
-    return len(seen) >= MIN_KEYPOINTS and bool((seen != seen[0]).any())
+    return len(seen) >= MIN_KEYPOINTS_TO_SEARCH and bool((seen != seen[0]).any())
 
 
 def _transposed(keypoints: Floats) -> Floats:

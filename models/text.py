@@ -1,4 +1,4 @@
-"""Values as text for people: file names and durations."""
+"""Values as text for people: file names, durations and counts."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def format_duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_people(count: int) -> str:
+    """Return a number of people: 1 person, 1,642 people."""
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def format_pictures(count: int) -> str:
+    """Return a number of pictures: 1 picture, 1,600 pictures."""
+    return "1 picture" if count == 1 else f"{count:,} pictures"

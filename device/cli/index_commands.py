@@ -18,9 +18,9 @@ import numpy as np
 
 from device.cli.progress_reporter import progress_reporter
 from index.library import Item, Library, verify_library
-from index.manifest import PAGES, Manifest
+from index.manifest import PAGES, Manifest, describe_people
 from models.pose import Pose
-from models.text import printable
+from models.text import format_people, format_pictures, printable
 
 LABELLED_SUFFIXES: Final = (".npz", ".json")
 """Suffixes of sources that may bring their own key points, so that no model is needed."""
@@ -112,7 +112,7 @@ def info(args: argparse.Namespace) -> int:
         "can be found": f"{manifest.indexed:,} people, {whole_bodies:,} of them seen from shoulders to ankles",
         "found by": ", ".join(printable(name) for name, _ in manifest.models) or "people who labelled the key points",
         "licences": ", ".join(f"{licence} {count:,}" for licence, count in licences.most_common()),
-        "taken down": _format_pictures(taken_down) if taken_down else "",
+        "taken down": format_pictures(taken_down) if taken_down else "",
         "pages": ", ".join(name for name in PAGES if name in manifest.files),
         "on disk": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:,.1f} MB of indexes and key points"
         + (f", {size / 1e6:,.1f} MB of pictures" if size else ""),
@@ -153,8 +153,8 @@ def merge(args: argparse.Namespace) -> int:
     with progress_reporter() as progress:
         result = edit.merge([args.library, *args.others], args.out, progress)
     manifest, skipped = result.manifest, sum(result.skip_counts.values())
-    print(f"{printable(args.out)}: {_format_counts(manifest)}, {manifest.indexed:,} of the people can be found.")
-    print(f"Skipped {_format_pictures(skipped)}:" if skipped else "No picture was skipped.")
+    print(f"{printable(args.out)}: {describe_people(manifest.items, manifest.indexed, manifest.pictures)}")
+    print(f"Skipped {format_pictures(skipped)}:" if skipped else "No picture was skipped.")
     for kind, count in result.skip_counts.items():
         print(f"  {count:,} {kind}")
     if manifest.pictures:
@@ -192,9 +192,4 @@ def _first_item_per_picture(library: Library) -> Iterator[Item]:
 
 
 def _format_counts(manifest: Manifest) -> str:
-    people = "1 person" if manifest.items == 1 else f"{manifest.items:,} people"
-    return f"{people} in {_format_pictures(manifest.pictures)}"
-
-
-def _format_pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"
+    return f"{format_people(manifest.items)} in {format_pictures(manifest.pictures)}"

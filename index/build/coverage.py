@@ -21,7 +21,7 @@ MIN_AGREEMENT: Final = 0.7
 BODY: Final = slice(5, 17)
 """The key points compared: those below the head, because a pose is the same wherever a person looks."""
 
-MIN_KEYPOINTS: Final = 9
+MIN_KEYPOINTS_TO_COMPARE: Final = 9
 """Minimum number of these key points that a person must show: with fewer, `MIN_AGREEMENT` is out of reach."""
 
 BATCH_SIZE: Final = 8_000
@@ -132,7 +132,8 @@ def _squared_errors(queries: Floats, people: Floats) -> Floats:
     """Return Q×N errors of N people (17×3) from Q poses (17×2) after the best scale and shift, over seen key points.
 
     An error is the sum of squared distances as a share of the area that agreement is measured by. It is infinite for
-    people who show fewer than `MIN_KEYPOINTS`. Five matrix products give all of them, which is why this is fast.
+    people who show fewer than `MIN_KEYPOINTS_TO_COMPARE`. Five matrix products give all of them, which is why this is
+    fast.
     """
     body = queries[:, BODY]
     area = BODY_TO_BOX_RATIO * np.ptp(body, axis=1).prod(1)
@@ -147,7 +148,7 @@ def _squared_errors(queries: Floats, people: Floats) -> Floats:
     for axis in range(2):
         errors -= (body[:, :, axis] @ seen.T) ** 2 / np.maximum(count, 1)
     errors -= covariance**2 / spread
-    errors[:, count < MIN_KEYPOINTS] = np.inf
+    errors[:, count < MIN_KEYPOINTS_TO_COMPARE] = np.inf
     return errors
 
 

@@ -43,7 +43,7 @@ TREES_PER_INDEX: Final = 12
 SEED: Final = 20180719
 """Seed of Annoy's random splits. With it and a single build job, the same items give the same bytes."""
 
-MIN_KEYPOINTS: Final = 3
+MIN_KEYPOINTS_TO_INDEX: Final = 3
 """Minimum number of seen key points of a person who is indexed: fewer fit anybody."""
 
 MIN_SEEN_SHARE: Final = 2 / 3
@@ -69,7 +69,7 @@ def findable(keypoints: Floats) -> Flags:
     """Return which of N×17×3 people can be found: they show enough key points, and not all in one place."""
     points, seen = keypoints[:, :, :2], keypoints[:, :, 2:] > 0
     extent = (np.where(seen, points, -np.inf).max(1) - np.where(seen, points, np.inf).min(1)).max(-1)
-    return np.asarray((seen.sum((1, 2)) >= MIN_KEYPOINTS) & (extent > 0))
+    return np.asarray((seen.sum((1, 2)) >= MIN_KEYPOINTS_TO_INDEX) & (extent > 0))
 
 
 def count_findable(keypoints: Floats) -> int:

@@ -18,7 +18,7 @@ from models.seen import LIBRARY_SCORE
 MIN_PERSON_SCORE = 0.4
 """Pose score of a person. Poses below it are often folds or shadows; PoseNet reports scores down to 0.2."""
 
-MIN_KEYPOINTS, MIN_BODY_KEYPOINTS = 8, 6
+MIN_KEYPOINTS_TO_KEEP, MIN_BODY_KEYPOINTS_TO_KEEP = 8, 6
 """Seen key points a person needs: of all 17, and of the 12 below the head, such as shoulders, arms and hips. Fewer do
 not show a pose."""
 
@@ -150,7 +150,7 @@ def _is_person(pose: Pose) -> bool:
 
 def _has_enough_keypoints(pose: Pose) -> bool:
     seen = pose.scores >= LIBRARY_SCORE
-    return int(seen.sum()) >= MIN_KEYPOINTS and int(seen[5:].sum()) >= MIN_BODY_KEYPOINTS
+    return int(seen.sum()) >= MIN_KEYPOINTS_TO_KEEP and int(seen[5:].sum()) >= MIN_BODY_KEYPOINTS_TO_KEEP
 
 
 def _size(pose: Pose) -> float:

@@ -40,6 +40,8 @@ NO_CREDIT: Final = Credit()
 class Photo:
     """A picture or video to scan: its file or URL, and its credit.
 
+    Throughout a build "photo" includes videos; `index.build.scan.is_video` tells them apart.
+
     `people` are the key points (N×17×3) of the people whom somebody labelled in it, in pixels of a picture of `size`
     (width, height). Without labels it is None, and the estimator finds the people.
     """

@@ -36,10 +36,10 @@ SORT_BATCH_SIZE: Final = 1024
 """Photos that are sorted by their shape at a time, so that a build of millions need not open all files first."""
 
 MAX_ATTEMPTS: Final = 2
-"""How often a photo is scanned if the worker crashes: the first time, memory may just have been short."""
+"""Times a photo is tried before it is blamed for crashing its worker: the first crash may just be a lack of memory."""
 
 MAX_CRASHES: Final = 6
-"""Crashes in a row, without a photo scanned between them, after which the photos are not to blame."""
+"""Crashes in a row, without a photo scanned between them, after which something other than the photos must be wrong."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,9 +85,9 @@ class PhotoWorkers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in self._running:
-            if kind is not None:
+            if kind is not None:  # its results are no longer wanted, and a photo may take long
                 worker.process.kill()
-            worker.connection.close()  # the worker ends when it has no more photos to wait for
+            worker.connection.close()  # an idle worker then closes its estimator and ends
         for worker in self._running:
             worker.process.join()
         self._running.clear()
@@ -95,12 +95,15 @@ class PhotoWorkers:
     def scan(self, photos: Iterable[tuple[int, Photo]]) -> Generator[tuple[int, ScanResult], None, None]:
         """Scan numbered photos and yield each number with its result, in any order.
 
-        Skips a photo that crashes the worker twice, as a decoder can. Raises what the estimator raises if it cannot be
-        opened, LibraryError if workers crash whatever the photo, and OSError if a picture cannot be saved.
+        Skips a photo that crashes the worker twice (a damaged file can crash its decoder). Raises what the estimator
+        raises if it cannot be opened, LibraryError if workers crash whatever the photo, and OSError if a picture cannot
+        be saved.
         """
         tasks = (_Task(number, photo) for number, photo in _sort_by_shape(photos))
         next_task = next(tasks, None)
         while True:
+            # Send photos until no worker has room. `next_task` then waits for a free worker; None when none is left.
+            # Photos that a crash put back go first, so that they are not kept until the end.
             while next_task is not None and (worker := self._pick_worker(next_task)) is not None:
                 self._send(worker, next_task)
                 next_task = self._requeued.popleft() if self._requeued else next(tasks, None)
@@ -111,7 +114,7 @@ class PhotoWorkers:
                 answer = self._receive(busy[connection])  # type: ignore[index]
                 if answer is not None:
                     yield answer
-            if next_task is None and self._requeued:
+            if next_task is None and self._requeued:  # the last photos were sent, but a crash put some back
                 next_task = self._requeued.popleft()
 
     def _pick_worker(self, task: _Task) -> _PhotoWorker | None:
@@ -147,7 +150,7 @@ class PhotoWorkers:
         return task.number, result
 
     def _handle_crash(self, worker: _PhotoWorker) -> tuple[int, ScanResult] | None:
-        """Queue a crashed worker's photos again. The first of them crashed it: that one has `MAX_ATTEMPTS`."""
+        """Queue a crashed worker's photos again. The first of them crashed it: it is retried until `MAX_ATTEMPTS`."""
         self._running.remove(worker)
         worker.connection.close()
         worker.process.kill()
@@ -197,7 +200,7 @@ def _to_picklable(error: Exception) -> Exception:
 
 
 def _sort_by_shape(photos: Iterable[tuple[int, Photo]]) -> Iterator[tuple[int, Photo]]:
-    """Put photos of one shape after each other, because PoseNet takes a moment to change its input's shape."""
+    """Group photos of the same shape, because PoseNet takes a moment to change its input's shape."""
     waiting = iter(photos)
     while batch := list(itertools.islice(waiting, SORT_BATCH_SIZE)):
         yield from sorted(batch, key=lambda task: _input_size(task[1]))

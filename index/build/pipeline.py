@@ -30,7 +30,7 @@ from index.build.sources import Entry, Poses, read_sources
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import read_removed_pictures
-from index.manifest import REPORT_FILE
+from index.manifest import REPORT_FILE, describe_people
 from index.pictures import PictureError
 from models.progress import ProgressCallback
 from models.text import printable
@@ -103,8 +103,7 @@ class BuildResult:
         per_second = f", {rate:,.1f} per second" if rate >= 1 else ""  # a video takes minutes
         resumed = f" ({self.resumed:,} of them by an earlier build)" if self.resumed else ""
         lines = [
-            f"{printable(self.out)}: {self.items:,} people in {self.pictures:,} pictures, "
-            f"{self.indexed:,} of them can be found.",
+            f"{printable(self.out)}: {describe_people(self.items, self.indexed, self.pictures)}",
             f"{self.scanned:,} scanned{resumed} in {self.seconds:.1f} s{per_second}; "
             f"{sum(self.skip_counts.values()):,} skipped.",
         ]
@@ -131,7 +130,7 @@ def build(
     how many photos an earlier build scanned.
 
     Raises SourceError if a source cannot be used at all, LibraryError if nobody was found or `out` holds something
-    else than a library, and WriteError if the library cannot be written.
+    other than a library, and WriteError if the library cannot be written.
     """
     start = time.monotonic()
     report_progress = _ThrottledProgress(progress)

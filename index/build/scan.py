@@ -1,7 +1,6 @@
 """Scan a photo or video: find its people and keep those that it shows well.
 
-The result is the same for the same file, labels and settings, on whatever machine and in whatever order photos are
-scanned.
+The result is the same for the same file, labels and settings, on any machine and in whatever order photos are scanned.
 """
 
 from __future__ import annotations
@@ -87,18 +86,24 @@ def scan_photo(
         return people
     height, width = picture.image.shape[:2]
     prominent = select_prominent(people, width, height)
-    if not isinstance(prominent, str):
-        prominent = [person for person in prominent if is_sharp(picture.image, person)] or "blurred"
     if isinstance(prominent, str):
-        return Skipped(name, prominent, f"{name}: {REASONS[prominent]}.")
+        return _skip(name, reason=prominent)
+    sharp = [person for person in prominent if is_sharp(picture.image, person)]
+    if not sharp:
+        return _skip(name, reason="blurred")
     saved = save_picture(NewPicture.encode(picture.image, long_side=long_side))
     credit = photo.credit._replace(author=photo.credit.author or picture.author)
-    return [replace(saved, people=prominent, credit=credit)]
+    return [replace(saved, people=sharp, credit=credit)]
 
 
 def is_video(photo: Photo) -> bool:
     """Return whether a photo is a video, by its name. A file with labels is a picture, whatever its name."""
     return isinstance(photo.file, Path) and photo.people is None and photo.file.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _skip(name: str, reason: str) -> Skipped:
+    """Return a photo without usable people as skipped; `reason` is a key of `REASONS`."""
+    return Skipped(name, reason, f"{name}: {REASONS[reason]}.")
 
 
 def _find_people(photo: Photo, picture: Picture, estimator: PoseEstimator | None) -> list[Pose] | Skipped:
@@ -110,7 +115,7 @@ def _find_people(photo: Photo, picture: Picture, estimator: PoseEstimator | None
     ratio = labelled_width * picture.height / (labelled_height * picture.width)
     if abs(ratio - 1) > ASPECT_RATIO_TOLERANCE:
         name, size = printable(photo.file), f"{picture.width}×{picture.height}"
-        reason = f"{name} has {size} pixels and was labelled with {labelled_width}×{labelled_height}."
+        reason = f"{name} is {size} pixels, but its labels are for a {labelled_width}×{labelled_height} picture."
         return Skipped(name, "wrong size", reason)
     height, width = picture.image.shape[:2]
     scale = width / labelled_width, height / labelled_height

@@ -31,8 +31,8 @@ def read_sources(
     """Return what folders, pictures, videos, tables, COCO json files and key-point files hold.
 
     `images` is the folder of a COCO file's pictures. With `licences`, pictures under any other licence are skipped.
-    Raises SourceError if a source is missing or cannot be read, or if it has pictures without labels and there is no
-    estimator to find the people.
+    Raises SourceError if a source other than a video is missing or cannot be read, or if it has pictures without
+    labels and there is no estimator to find the people.
     """
     entries: list[Entry] = []
     for source in sources:
@@ -49,6 +49,7 @@ def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
     suffix = source.suffix.lower()
     if source.is_dir():
         yield from read_folder(source)
+    # A missing video is one photo less, and its scan reports it. Any other missing source may be a whole folder.
     elif suffix not in VIDEO_SUFFIXES and not source.exists():
         raise SourceError(
             f"{printable(source)} does not exist: name a folder, a picture, a video, a .csv, .tsv or .jsonl, a .json "
@@ -65,7 +66,10 @@ def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
 
 
 def _read_coco(source: Path, images: Path | None) -> Iterator[Entry]:
-    """Yield a COCO file's pictures; or its poses as one entry, if it comes without its pictures."""
+    """Yield a COCO file's pictures; or its poses as one entry, if it comes without its pictures.
+
+    `read_coco` yields either poses or photos, never both. The filters here only tell the type checker so.
+    """
     stream = read_coco(source, images)
     first = next(stream, None)
     if isinstance(first, NewPose):
@@ -77,13 +81,16 @@ def _read_coco(source: Path, images: Path | None) -> Iterator[Entry]:
 
 
 def _filter_by_licence(entry: Entry, licences: Sequence[str]) -> Entry:
-    """Return the entry, or skip it if its licence matches none of `licences`."""
+    """Return the entry, or skip it if its licence matches none of `licences`.
+
+    Poses without pictures are dropped one by one, and the report does not count them as skipped.
+    """
     if isinstance(entry, Poses):
         return Poses(pose for pose in entry.items if _matches(pose.credit, licences))
     if isinstance(entry, Skipped) or _matches(entry.credit, licences):
         return entry
     name, licence = printable(entry.file), entry.credit.licence or entry.credit.licence_url
-    problem = f"is under {printable(licence)}" if licence else "is under an unknown licence"
+    problem = f"is under {printable(licence)}" if licence else "has no known licence"
     return Skipped(name, "other licence", f"{name} {problem}.")
 
 

@@ -51,7 +51,7 @@ LICENCE: Final = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 JPEG_QUALITY: Final = 82
 """JPEG quality of the pictures: a complete library stays well below 150 MB."""
 
-MIN_KEYPOINTS: Final = 6
+MIN_KEYPOINTS_OF_ITEM: Final = 6
 """Seen key points that make a drawn person an item. The fullest person in a picture is always one."""
 
 CHUNK_SIZE: Final = 4
@@ -66,7 +66,7 @@ def ensure_starter_library(
 ) -> Path:
     """Return the folder of the starter library, after drawing its first pictures if it has none of this program.
 
-    Raises LibraryError if the folder holds something else than a library, or cannot be written to.
+    Raises LibraryError if the folder holds something other than a library, or cannot be written to.
     """
     if not count_drawn(folder):
         grow(folder, count, progress)
@@ -125,7 +125,7 @@ def draw_new_picture(number: int) -> NewPicture:
     """Return a drawn picture with the people in it who become items, at least one."""
     drawing = draw_picture(number)
     fullest = max(drawing.poses, key=_count_seen)
-    people = [pose.keypoints for pose in drawing.poses if pose is fullest or _count_seen(pose) >= MIN_KEYPOINTS]
+    people = [pose.keypoints for pose in drawing.poses if pose is fullest or _count_seen(pose) >= MIN_KEYPOINTS_OF_ITEM]
     picture = NewPicture.encode(drawing.image, quality=JPEG_QUALITY)
     return replace(picture, people=people, credit=Credit(drawing.title, AUTHOR, *LICENCE))
 

@@ -49,7 +49,7 @@ class LibraryWriter:
     def __init__(self, out: Path, *, shard_size: int = indexes.SHARD_SIZE) -> None:
         """Start a library in which every `shard_size` items share a set of indexes.
 
-        Raises LibraryError if `out` holds something else than a library, or if another build is writing it.
+        Raises LibraryError if `out` holds something other than a library, or if another build is writing it.
         """
         self.out = Path(os.path.realpath(out))  # a link to a library stays: what it points to is replaced
         self._shard_size = shard_size
@@ -75,7 +75,7 @@ class LibraryWriter:
         return self._flushed + len(self._keypoints)
 
     def add(self, picture: NewPicture) -> None:
-        """Add a picture with the people in it, each as an item. Raises OSError, or ValueError for odd key points.
+        """Add a picture with the people in it, each as an item. Raises OSError, or ValueError for invalid key points.
 
         A picture may be added again with other people; its file is stored once.
         """
@@ -89,7 +89,7 @@ class LibraryWriter:
             self._add_item(person, picture.name, (picture.width, picture.height), picture.credit)
 
     def add_pose(self, pose: NewPose) -> None:
-        """Add a person without a picture. Raises OSError, or ValueError for odd key points."""
+        """Add a person without a picture. Raises OSError, or ValueError for invalid key points."""
         keypoints = _clean_keypoints(pose.keypoints)
         self._add_item(keypoints, None, pose.size or _fitting_size(keypoints), pose.credit)
 
@@ -132,10 +132,7 @@ class LibraryWriter:
             self._folder, len(self), shard_size=self._shard_size, progress=progress
         )
         if not indexed:
-            raise LibraryError(
-                f"No library was written to {printable(self.out)}: of {len(self)} people, nobody shows "
-                f"{indexes.MIN_KEYPOINTS} key points."
-            )
+            raise LibraryError(f"No library was written to {printable(self.out)}: {self._explain_unindexed()}.")
         files = checksums(self._folder, [*mapped_files(shard_count), *self._pages])
         picture_count, trees = len(self._picture_names), indexes.TREES_PER_INDEX
         manifest = Manifest(len(self), indexed, picture_count, shard_count, trees, tuple(models), files)
@@ -175,6 +172,12 @@ class LibraryWriter:
         self._flushed += len(keypoints)
         self._keypoints.clear()
         self._rows.clear()
+
+    def _explain_unindexed(self) -> str:
+        """Return why no item is in an index, as the end of a sentence."""
+        if len(self) == 1:
+            return f"its only person does not show at least {indexes.MIN_KEYPOINTS_TO_INDEX} key points"
+        return f"none of the {len(self):,} people shows at least {indexes.MIN_KEYPOINTS_TO_INDEX} key points"
 
     def _write_credits(self) -> None:
         self._pages.add(CREDITS_FILE)

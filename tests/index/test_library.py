@@ -40,7 +40,7 @@ def test_reads_what_was_written(built: Path) -> None:
         assert item.picture.is_file()
         assert np.abs(library.picture(3).astype(int) - picture(3)).mean() < 4
         assert library.item(100).picture is None
-        with pytest.raises(LibraryError, match="poses alone"):
+        with pytest.raises(LibraryError, match="is a pose without a picture"):
             library.picture(100)
         for nobody in (COUNT, -1):
             with pytest.raises(IndexError, match="no item"):
@@ -176,9 +176,9 @@ def test_stores_people_who_cannot_be_found(tmp_path: Path) -> None:
     people[1, 2:] = 0
     write_library([NewItem(None, person) for person in people], tmp_path / "library")
     assert (load_manifest(tmp_path / "library").items, load_manifest(tmp_path / "library").indexed) == (3, 2)
-    with pytest.raises(LibraryError, match="of 1 people, nobody shows 3 key points"):
+    with pytest.raises(LibraryError, match="its only person does not show at least 3 key points"):
         write_library([NewItem(None, people[1])], tmp_path / "nobody")
-    with pytest.raises(LibraryError, match="of 0 people"):
+    with pytest.raises(LibraryError, match="none of the 0 people"):
         write_library([], tmp_path / "nobody")
     assert [file.name for file in tmp_path.iterdir()] == ["library"]
 

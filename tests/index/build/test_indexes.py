@@ -92,5 +92,5 @@ def test_findable_people_have_a_region_and_a_box(keypoints: Floats) -> None:
     for person, person_found in zip(keypoints, found, strict=True):
         box = Pose.from_keypoints(person).box()
         extends = box is not None and (box[2] > box[0] or box[3] > box[1])
-        assert person_found == (extends and (person[:, 2] > 0).sum() >= indexes.MIN_KEYPOINTS)
+        assert person_found == (extends and (person[:, 2] > 0).sum() >= indexes.MIN_KEYPOINTS_TO_INDEX)
     assert indexes.count_findable(keypoints) == found.sum()

@@ -280,7 +280,7 @@ def test_skips_pictures_under_other_licences(photos: Path, tmp_path: Path) -> No
     assert (report.items, report.skip_counts) == (1, {"other licence": 2})
     assert [skipped.reason.partition("photo_")[2] for skipped in report.skipped] == [
         "4.png is under CC BY-NC 2.0.",
-        "6.png is under an unknown licence.",
+        "6.png has no known licence.",
     ]
 
 

@@ -205,7 +205,7 @@ def test_rejects_and_replaces_a_library_of_version_1(library: Path) -> None:
     document = json.loads((library / MANIFEST_FILE).read_bytes())
     names = [file.name for file in library.iterdir() if file.is_file() and file.name != MANIFEST_FILE]
     write_manifest(library, {**document, "version": 1, "files": dict.fromkeys(names)})
-    with pytest.raises(LibraryError, match="is of format version 1, and this program's is 2: build it again"):
+    with pytest.raises(LibraryError, match="has format version 1, but this program reads 2: build it again"):
         Library.open(library)
     damaged = Path(shutil.copytree(library, library.parent / "damaged"))
     (damaged / MANIFEST_FILE).unlink()
