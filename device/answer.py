@@ -23,6 +23,9 @@ IDLE_PHOTO_SECONDS: Final = 7.0
 """Seconds that each photo is shown while there is no visitor: long enough to look at, short enough to catch the eye of
 somebody who walks past."""
 
+SPARE_MATCHES: Final = 4
+"""Matches beyond twice `[choose] remember` that are searched for, so that there is a choice even if it is 0."""
+
 
 class Answer(NamedTuple):
     """The photo on the screen, and how well its person agrees with the visitor now (0 to 1)."""
@@ -52,7 +55,7 @@ class Answerer:
         another photo.
         """
         if self._collection.refresh(now):
-            self._choice = Choice()  # its item numbers are those of the library before
+            self._choice = Choice()  # its item numbers are those of the previous library
         if visitor is not None:
             visitor = visitor.thresholded(AGREEMENT_SCORE)
         choice = self._choose(visitor, canvas, now)
@@ -68,19 +71,27 @@ class Answerer:
         if visitor is None:
             return choose(self._choice, None, now, self._settings)
         shown = self._choice.shown
-        matches = _find_matches(self._collection, visitor, canvas, top=2 * self._settings.remember + 4)
+        # `remember` of the matches may have been shown recently. As many again are left to choose from, because some of
+        # the best may agree less once they are cropped to the canvas.
+        top = 2 * self._settings.remember + SPARE_MATCHES
+        matches = _find_matches(self._collection, visitor, canvas, top)
         agreement_shown = None if shown is None else _agreement_on_canvas(self._collection, shown, visitor, canvas)
         return choose(self._choice, matches, now, self._settings, shown_agreement=agreement_shown)
 
     def _photo_for(self, match: Match, visitor: Pose, canvas: Size) -> PlacedPhoto | None:
         """The photo of a match: the one on the screen while the match stays the same, else a new one."""
         shown, photo = self._choice.shown, self._answer.photo
-        if shown is not None and shown[:2] == match[:2] and photo is not None and photo.canvas == canvas:
+        stays = shown is not None and shown.is_same_candidate(match)
+        if stays and photo is not None and photo.canvas == canvas:
             return photo
         return place_photo(self._collection, match, canvas, visitor)
 
     def _show_idle_photo(self, canvas: Size, now: float) -> None:
-        """Go on to a random photo when the last one has been shown for long enough."""
+        """Show a random photo if the last one appeared at least `IDLE_PHOTO_SECONDS` ago, or on another canvas.
+
+        So the photo that answered a visitor is replaced at once if the visitor stayed for longer than that, and
+        otherwise stays for the rest of the time.
+        """
         shown = self._answer.photo
         if shown is not None and shown.canvas == canvas and now - self._idle_since < IDLE_PHOTO_SECONDS:
             return

@@ -91,8 +91,8 @@ def _open_gpio_button(pin: int) -> Any:
         ) from error
     except Exception as error:  # the errors of gpiozero, lgpio and the system have no common base
         raise ButtonError(
-            f"the button on GPIO {pin} cannot be reached, because there is no GPIO to use here ({error}): on a "
-            "Raspberry Pi, add this user to the group gpio; elsewhere, set pin = 0 under [button]"
+            f"this machine has no usable GPIO pins ({error}). On a Pi, add your user to the group gpio; elsewhere set "
+            "pin = 0 under [button]"
         ) from error
     try:
         return GpioButton(pin, pull_up=True, bounce_time=BOUNCE_TIME, pin_factory=factory)

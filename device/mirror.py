@@ -1,4 +1,6 @@
-"""The mirror: how a frame becomes a photo on the screen. Start reading here.
+"""The mirror: how a frame becomes a photo on the screen.
+
+Start reading here, and then in `device.start`, where all the parts are opened.
 
 Two loops run at the same time:
 
@@ -55,7 +57,7 @@ class Moment:
 
     `frame` is the camera's newest, mirrored. `visitor` is the pose followed, in the frame's pixels. `photo` is laid on
     a canvas of `canvas` pixels; `agreement`, 0 to 1, says how well its person agrees with the visitor. `faults` are
-    sentences that are true now; `note` is one to show for some seconds.
+    current problems, one sentence each; `note` is a message to show for a few seconds.
     """
 
     canvas: Size
@@ -91,7 +93,7 @@ class PipelineSettings:
     opening_note: str | None = None
 
 
-class Pipeline:
+class FramePipeline:
     """Takes one frame after another all the way: camera → estimator → follow → answer."""
 
     def __init__(
@@ -111,8 +113,9 @@ class Pipeline:
     def next_moment(self, before: Moment, canvas: Size) -> Moment:
         """Wait for the camera's next frame and return the moment that it makes, on a canvas of this size.
 
-        A lost camera or estimator is a fault of the moment. Raises EndOfVideo after the last frame, and CameraStuck
-        for a camera that only a new process can open again.
+        If the camera or estimator is lost, the returned moment says so in `faults`. Without the camera it has no frame
+        and no visitor; without the estimator it keeps the visitor and photo of `before`. Raises EndOfVideo after the
+        last frame, and CameraStuck for a camera that only a new process can open again.
         """
         try:
             frame = mirror_frame(self._camera.latest(), self._settings.rotate)
@@ -123,6 +126,7 @@ class Pipeline:
         try:
             people = self._estimator.estimate(frame.small)
         except EstimatorUnavailable as fault:
+            # keep the visitor and the photo: the estimator is usually back within a second
             return replace(before, frame=frame, faults=(*self._answerer.faults, str(fault)))
         return self._moment_of(frame, people, canvas, time.monotonic())
 
@@ -148,7 +152,7 @@ class Pipeline:
 class Sense:
     """Runs a pipeline in a thread and keeps its newest moment; a context manager."""
 
-    def __init__(self, pipeline: Pipeline, canvas: Size) -> None:
+    def __init__(self, pipeline: FramePipeline, canvas: Size) -> None:
         self._pipeline = pipeline
         self._canvas = canvas
         self._newest = Moment(canvas)
@@ -204,7 +208,7 @@ class Sense:
 
 
 class MirrorParts(NamedTuple):
-    """The parts that `run_mirror` joins, each of them open."""
+    """The parts that `run_mirror` connects, each of them open."""
 
     screen: Screen
     sense: Sense
@@ -244,7 +248,10 @@ def run_mirror(
 
 
 def recordable_parts(moment: Moment) -> tuple[Image | None, Pose | None, Image | None]:
-    """Return what a GIF may hold of a moment: the photo, the visitor's pose laid on its person, the camera picture."""
+    """Return the parts of a moment that a GIF may record; three Nones unless there is a photo, a visitor and a frame.
+
+    They are the photo, the visitor's pose laid on the photo's person, and the camera picture.
+    """
     if moment.photo is None or moment.visitor is None or moment.frame is None:
         return None, None, None
     return moment.photo.picture, moment.aligned_visitor, moment.frame.image

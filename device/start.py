@@ -22,7 +22,7 @@ from device.config import Config
 from device.display.panel import resolve_display
 from device.display.scene import View
 from device.display.screen import Event, Screen
-from device.mirror import MirrorParts, Moment, Pipeline, PipelineSettings, Sense, run_mirror
+from device.mirror import FramePipeline, MirrorParts, Moment, PipelineSettings, Sense, run_mirror
 from device.recording.recorder import Recorder
 from device.recording.saving import GifWriter
 from device.system import heap
@@ -145,7 +145,7 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
             GifWriter(folders.gif_folder(settings.gif.folder), megabytes=settings.gif.megabytes)
         )
         button = stack.enter_context(open_button(settings.button.pin))
-        sense = Sense(Pipeline(camera, estimator, library, _pipeline_settings(settings, model)), screen.size)
+        sense = Sense(FramePipeline(camera, estimator, library, _pipeline_settings(settings, model)), screen.size)
         # close them all at once, and before the contexts do it one after another
         stack.callback(close_all, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
         stack.callback(sense.stop)  # a signal may arrive before `with sense` is entered, but after its thread started

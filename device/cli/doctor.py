@@ -1,4 +1,4 @@
-"""Check every part of the mirror in the order a frame passes through them, and say what to do about faults."""
+"""Check every part of the mirror, one line each, and say what to do about faults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -27,11 +27,12 @@ from index.errors import LibraryError
 from index.manifest import REPORT_FILE
 from models.estimator.estimator import EdgeTpuError, Estimator, list_edge_tpus, runtime
 from models.estimator.model_files import ModelNotFoundError
+from models.text import format_people, format_pictures
 
 State = Literal["ok", "note", "bad"]
 
 MIN_FREE_BYTES: Final = 200_000_000
-"""Bytes that should be free on the disk for GIFs: room for 66 of the largest, of 3 MB."""
+"""Bytes that should be free on the disk for GIFs: room for 66 GIFs of 3 MB, the largest size."""
 
 THROTTLE_CELSIUS: Final = 80.0
 """°C at which a Pi starts to slow itself down."""
@@ -44,6 +45,9 @@ THROTTLE_FLAGS: Final = {
 }
 """The low bits of the firmware's `get_throttled`. The same bits 16 places up mean that it happened since power-on."""
 
+UNDER_VOLTAGE, TOO_HOT = THROTTLE_FLAGS[0], THROTTLE_FLAGS[3]
+"""The flags whose cause is certain. The firmware raises the other two for either cause."""
+
 CAMERA_TIMEOUT: Final = 5.0
 """Seconds to wait for the camera's first frame: a camera needs a while to start."""
 
@@ -53,7 +57,7 @@ COMMAND_TIMEOUT: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check: `ok`, a `note` that does no harm, or `bad`; and a sentence, with the remedy if any."""
+    """The result of one check: `ok`, a harmless `note`, or `bad`; and a sentence, with the remedy if any."""
 
     state: State
     sentence: str
@@ -67,6 +71,8 @@ EDGE_TPU: Final = "Edge TPU"
 
 IN_USE: Final = Finding("ok", "In use by the mirror that runs as a service.")
 
+INSTEAD_OF_BUTTON: Final = "Press space or enter, click, or touch the screen instead."
+
 Check = Callable[[Config], Finding]
 
 
@@ -76,13 +82,14 @@ def doctor(args: argparse.Namespace) -> int:
     print(f"configuration: {config.file or 'no file, all defaults'}")
     any_bad = False
     for name, finding in run_checks(config):
+        # systemd/install.sh reads these lines: keep the columns
         print(f"{finding.state:>4}  {name:<12} {finding.sentence}", flush=True)
         any_bad |= finding.state == "bad"
     return int(any_bad)
 
 
 def run_checks(config: Config) -> Iterator[tuple[str, Finding]]:
-    """Yield each part's name and what its check found, in the order a frame passes through them.
+    """Yield each part's name and what its check found, in the order of `CHECKS`.
 
     What the running service has open is not opened a second time: it counts as `IN_USE`.
     """
@@ -95,6 +102,7 @@ def _parts_held_by(service: ServiceStatus | None) -> tuple[str, ...]:
     """Return the exclusive parts that a running service has open."""
     if service is None or service.state != "active":
         return ()
+    # the status that the mirror reports (`device.system.systemd`) says in these words where it estimates
     return (*EXCLUSIVE_PARTS, EDGE_TPU) if describe_device("edgetpu") in service.status_text else EXCLUSIVE_PARTS
 
 
@@ -160,8 +168,7 @@ def _check_library(config: Config) -> Finding:
         return Finding("note", "The mirror draws the starter library when it starts the first time, in under a minute.")
     try:
         with open_library(folder) as library:
-            pictures = library.manifest.pictures
-            holds = f"{folder} holds {len(library):,} people in {pictures:,} picture{'s' * (pictures != 1)}"
+            people, pictures = len(library), library.manifest.pictures
             report = f" Its report is {folder / REPORT_FILE}." if REPORT_FILE in library.manifest.files else ""
     except LibraryError as error:
         remedy = (
@@ -170,9 +177,12 @@ def _check_library(config: Config) -> Finding:
         return Finding("bad", f"{_as_sentence(error)} {remedy}")
     if is_starter and count_drawn(folder) < PICTURE_COUNT:
         return Finding(
-            "note", f"{holds}; the mirror draws the rest while it runs, or `pose-mirror index starter` does now."
+            "note",
+            f"{folder} holds {format_people(people)} in {pictures:,} of {format_pictures(PICTURE_COUNT)}. The mirror "
+            "draws the rest while it runs; to draw them now, run `pose-mirror index starter`.",
         )
-    return Finding("ok", f"{holds}, and its indexes are complete.{report}")
+    counts = f"{format_people(people)} in {format_pictures(pictures)}"
+    return Finding("ok", f"{folder} holds {counts}, and its indexes are complete.{report}")
 
 
 def _check_display(config: Config) -> Finding:
@@ -197,12 +207,12 @@ def _check_display(config: Config) -> Finding:
 
 def _check_button(config: Config) -> Finding:
     if not config.button.pin:
-        return Finding("ok", "No button is configured. Space, enter, a click or a touch does the same.")
+        return Finding("ok", f"No button is configured. {INSTEAD_OF_BUTTON}")
     try:
         with Button(config.button.pin):
             return Finding("ok", f"The button on GPIO {config.button.pin} is ready.")
     except ButtonError as error:
-        return Finding("note", f"{_as_sentence(error)} Space, enter, a click or a touch does the same.")
+        return Finding("note", f"{_as_sentence(error)} {INSTEAD_OF_BUTTON}")
 
 
 def _as_sentence(error: Exception) -> str:
@@ -216,7 +226,8 @@ def _check_disk(config: Config) -> Finding:
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Finding(
             "bad",
-            f"GIFs cannot be saved in {folder}, because {existing} cannot be written to: set [gif] folder to another.",
+            f"GIFs cannot be saved in {folder}, because {existing} cannot be written to: set `folder` under [gif] to "
+            "one you can write to.",
         )
     free = shutil.disk_usage(existing).free
     if free < MIN_FREE_BYTES:
@@ -230,13 +241,11 @@ def _check_temperature(config: Config, *, zone: Path = Path("/sys/class/thermal/
     if not zone.is_file():
         return Finding("ok", "This machine does not report its temperature.")
     degrees = int(zone.read_text()) / 1000
-    problems = describe_throttling(_read_throttle_bits())
+    bits = _read_throttle_bits()
+    problems = describe_throttling(bits or 0)
     if problems or degrees >= THROTTLE_CELSIUS:
-        return Finding(
-            "bad",
-            f"{', '.join([f'{degrees:.0f} °C', *problems])}: cool the machine, and use the power supply made for it.",
-        )
-    return Finding("ok", f"{degrees:.0f} °C, not throttled.")
+        return Finding("bad", f"{', '.join([f'{degrees:.0f} °C', *problems])}: {throttling_remedy(problems, degrees)}.")
+    return Finding("ok", f"{degrees:.0f} °C." if bits is None else f"{degrees:.0f} °C, not throttled.")
 
 
 def describe_throttling(bits: int) -> list[str]:
@@ -248,15 +257,27 @@ def describe_throttling(bits: int) -> list[str]:
     return now + earlier
 
 
-def _read_throttle_bits() -> int:
-    """Return the bits of `vcgencmd get_throttled`; 0 on a machine without that firmware."""
+def throttling_remedy(problems: Sequence[str], degrees: float) -> str:
+    """Return what to do about what `describe_throttling` reports at a temperature in °C."""
+    text = ", ".join(problems)
+    weak_supply = UNDER_VOLTAGE in text
+    remedies = []
+    if degrees >= THROTTLE_CELSIUS or TOO_HOT in text or not weak_supply:  # what else but heat, without under-voltage?
+        remedies.append("cool the machine")
+    if weak_supply:
+        remedies.append("use the power supply made for this machine")
+    return ", and ".join(remedies)
+
+
+def _read_throttle_bits() -> int | None:
+    """Return the bits of `vcgencmd get_throttled`; None on a machine without that firmware."""
     try:
         result = subprocess.run(
             ["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=True
         )
         return int(result.stdout.strip().partition("=")[2], 16)
     except (OSError, ValueError, subprocess.SubprocessError):
-        return 0
+        return None
 
 
 def _check_service(config: Config) -> Finding:

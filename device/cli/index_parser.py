@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from device.cli.options import Subparsers, add_command, add_group, add_model_option, add_size_option, positive_int
+from device.cli.options import (
+    SCALED_TO_MODEL,
+    Subparsers,
+    add_command,
+    add_group,
+    add_model_option,
+    add_size_option,
+    positive_int,
+)
 
 
 def add_index(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -34,9 +42,9 @@ def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "build",
         "device.cli.index_commands:build",
         "build a library from your own photos",
-        "Finds the people in photos and builds a library from them, with a report page that says what became of "
-        "each photo. A library that is already in DIR stays in use until the new one is complete. If the build is "
-        "stopped, run the same command again: it resumes where it was.",
+        "Finds the people in photos and builds a library from them, with a report page: which poses it has, "
+        "and how many photos were skipped and why. A library that is already in DIR stays in use until the new one is "
+        "complete. If the build is stopped, run the same command again: it picks up where it left off.",
         "pose-mirror index build ~/Photos holiday.mp4 --out ~/pose-library",
         "pose-mirror index build commons.csv --licence 'CC BY*' --licence CC0 --out ~/pose-library",
     )
@@ -45,15 +53,15 @@ def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
         nargs="+",
         type=Path,
         metavar="SOURCE",
-        help="a folder of photos, a video, a table of pictures and their credits (.csv, .tsv, .jsonl), a COCO file "
-        "(.json), or key points (.npz)",
+        help="a folder of photos, a picture, a video, a table of pictures and their credits (.csv, .tsv, .jsonl), a "
+        "COCO file (.json), or key points (.npz)",
     )
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="the library's folder")
     build.add_argument(
         "--workers",
         type=positive_int,
         metavar="N",
-        help="photo workers that scan at the same time (default: one a core)",
+        help="photo workers that scan at the same time (default: one per core)",
     )
     build.add_argument(
         "--dask",
@@ -80,7 +88,7 @@ def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "--fresh", action="store_true", help="scan every photo again instead of resuming a build that was stopped"
     )
     add_model_option(build)
-    add_size_option(build, "each photo's shape, at about as many pixels as the model's own size")
+    add_size_option(build, f"keeps each photo's {SCALED_TO_MODEL}")
 
 
 def _add_info(actions: Subparsers[argparse.ArgumentParser]) -> None:

@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # Only `run` and `demo` set this status to 0 (`device.cli.parser`). They need a time limit: a driver may hang, and
+    # a service that systemd has to kill counts as failed. Other commands may tidy up for as long as they need.
     is_mirror = args.sigterm_status == 0
     with exit_on_sigterm(args.sigterm_status, EXIT_TIMEOUT if is_mirror else None):
         return _run_command(args)
@@ -61,7 +63,10 @@ def _load_command(function: str) -> Command:
 
 
 def _is_own_error(error: BaseException) -> bool:
-    """Return whether the project raised this error on purpose. Any other error is a bug, and shows its traceback."""
+    """Return whether the project raised this error on purpose.
+
+    Of the others, only system errors such as a full disk get a sentence; the rest are bugs and show a traceback.
+    """
     return type(error).__module__.partition(".")[0] in ("models", "index", "device")
 
 

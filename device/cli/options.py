@@ -17,6 +17,9 @@ MIN_HELP_WIDTH: Final = 40
 
 BEST_MODEL: Final = "PoseNet if it is downloaded, else the bundled model"
 
+SCALED_TO_MODEL: Final = "aspect ratio, scaled to about the pixel count the model was made for"
+"""The end of the default of `--size` in help, after "keeps the picture's"."""
+
 
 def add_command(
     commands: Subparsers[argparse.ArgumentParser], name: str, function: str, summary: str, about: str, *examples: str

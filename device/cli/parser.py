@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from device.cli.index_parser import add_index
 from device.cli.options import (
+    BEST_MODEL,
+    SCALED_TO_MODEL,
     Subparsers,
     add_command,
     add_config_option,
@@ -25,9 +27,6 @@ from device.cli.options import (
 )
 
 DISPLAYS: Final = ("auto", "kiosk", "window", "headless")
-
-FRAME_SIZE: Final = "the picture's shape, at about as many pixels as the model's own size"
-"""The size at which a model runs unless `--size` sets one."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -115,7 +114,8 @@ def _add_run(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "run",
         "device.start:run",
         "run the mirror with your camera",
-        "Runs the mirror with your camera until it is closed. Options take the place of what the configuration says.",
+        "Runs the mirror with your camera until you close the window or press Esc (in full screen: Ctrl+Q). Options "
+        "override the configuration.",
         "pose-mirror run",
         "pose-mirror run --library ~/pose-library --display window",
         "pose-mirror run --camera dance.mp4 --seconds 60",
@@ -124,16 +124,17 @@ def _add_run(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "--camera",
         metavar="SOURCE",
         help="where frames come from: auto (a Pi camera, else a USB camera), pi, usb, usb:N (/dev/videoN), "
-        "performer (a drawn figure that moves), or a video, a picture or a folder of pictures (default: [camera] "
-        "source, which is auto)",
+        "performer (a drawn figure that moves), or a video, a picture or a folder of pictures (default: "
+        "`source` under [camera]; auto unless you change it)",
     )
     run.add_argument(
         "--library",
         type=Path,
         metavar="DIR",
-        help="a library that `pose-mirror index build` made (default: [library] folder, else the starter library)",
+        help="a library that `pose-mirror index build` made (default: `folder` under [library], else the starter "
+        "library)",
     )
-    _add_mirror_options(run, "until it is closed", "none")
+    _add_mirror_options(run, "run until closed", "none")
 
 
 def _add_demo(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -149,7 +150,7 @@ def _add_demo(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     _add_mirror_options(
         demo,
-        "until it is closed; 30 without a display",
+        "run until closed; 30 without a display",
         "none; ./pose-mirror-demo without a display",
     )
 
@@ -162,9 +163,9 @@ def _add_mirror_options(parser: argparse.ArgumentParser, seconds: str, screensho
         "--display",
         choices=DISPLAYS,
         help="where to draw: kiosk (the full screen, without a desktop), window, headless (nowhere), or auto, which "
-        "takes what this machine has (default: [screen] display, which is auto)",
+        "takes what this machine has (default: `display` under [screen]; auto unless you change it)",
     )
-    add_model_option(parser, "[estimator] model, which is PoseNet if it is downloaded, else the bundled model")
+    add_model_option(parser, f"`model` under [estimator]; unless you change it, {BEST_MODEL}")
     parser.add_argument(
         "--seconds", type=positive_float, metavar="S", help=f"end after this many seconds (default: {seconds})"
     )
@@ -182,9 +183,9 @@ def _add_doctor(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "doctor",
         "device.cli.doctor:doctor",
         "check every part of the mirror",
-        "Checks every part of the mirror in the order a frame passes through them: model, camera, library, display "
-        "and so on. Each line says ok, note (works, but you may want to know), or bad, with what to do. Exit status "
-        "1 when anything is bad. Nothing is changed.",
+        "Checks every part of the mirror, one line each: model, camera, library, display and so on. A line says ok, "
+        "note (works, but you may want to know), or bad, with what to do. Exit status 1 when anything is bad. Nothing "
+        "is changed.",
         "pose-mirror doctor",
         "sudo -u pose-mirror pose-mirror doctor     # on a kiosk",
     )
@@ -269,4 +270,4 @@ def _add_bench(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "pose-mirror bench --size 257x353",
     )
     add_model_option(bench)
-    add_size_option(bench, FRAME_SIZE)
+    add_size_option(bench, f"keeps the picture's {SCALED_TO_MODEL}")

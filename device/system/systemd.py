@@ -23,10 +23,10 @@ WATCHDOG_INTERVAL: Final = 1.0
 """Seconds between two messages to the watchdog, which restarts a mirror after 15 s without one (WatchdogSec)."""
 
 STATUS_INTERVAL: Final = 5.0
-"""Seconds between two status texts, and over which each averages."""
+"""Seconds between status texts; each reports the average since the last."""
 
 START_TIMEOUT: Final = 30.0
-"""Seconds that a long start asks for with each message: far more than drawing one starter picture takes."""
+"""How much more time each "still starting" message requests, in seconds: far more than one starter picture takes."""
 
 QUERY_TIMEOUT: Final = 5.0
 """Seconds to wait for `systemctl`, which answers at once unless systemd hangs."""
@@ -57,7 +57,7 @@ class Notifier:
             sender.sendto(message.encode(), self._address)
 
     def notify_starting(self, status: str, seconds: float = START_TIMEOUT) -> None:
-        """Say that the start takes longer: `status` is being done, and the next message comes within `seconds`."""
+        """Ask for more time to start; `status` says what is being done. The next message must come within `seconds`."""
         self.notify(STATUS=status, EXTEND_TIMEOUT_USEC=f"{seconds * 1e6:.0f}")
 
     def notify_stopping(self) -> None:
@@ -93,7 +93,7 @@ class Heartbeat:
         if not self._ready:
             self._ready = True
             self._status_at = self._watchdog_at = now
-            self._notifier.notify(READY="1", STATUS="The first picture is on the display.")
+            self._notifier.notify(READY="1", STATUS="The mirror is running.")
         if moment.frame is not None:
             self._frames += 1
             self._latency += now - moment.frame.captured_at
@@ -115,7 +115,10 @@ class Heartbeat:
 
 
 def describe_device(device: str) -> str:
-    """Return where poses are estimated, in the words of the status."""
+    """Return where poses are estimated, in the words of the status.
+
+    The doctor (`device.cli.doctor`) looks for these words in the service's status.
+    """
     return f"estimated on the {({'cpu': 'CPU', 'edgetpu': 'Edge TPU'}).get(device, device)}"
 
 
@@ -146,7 +149,7 @@ def query_service(name: str = SERVICE_NAME) -> ServiceStatus | None:
 
 
 def write_last_words(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Leave the message that ends the service's mirror, so that `systemd/say-why` can show it on the display."""
+    """Save the error that ended the service, so that `systemd/say-why` can show it on the display."""
     folder = environ.get("RUNTIME_DIRECTORY", "") if environ.get("NOTIFY_SOCKET") else ""
     if folder:
         with contextlib.suppress(OSError):

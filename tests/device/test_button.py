@@ -146,7 +146,7 @@ def test_rejects_a_pin_that_the_board_lacks(pin: MockPin) -> None:
 @pytest.mark.skipif(bool(list(Path("/dev").glob("gpiochip*"))), reason="this machine has GPIO")
 def test_without_gpio_the_error_says_what_to_do() -> None:
     pytest.importorskip("lgpio")
-    with pytest.raises(ButtonError, match=r"no GPIO to use here .*set pin = 0"):
+    with pytest.raises(ButtonError, match=r"no usable GPIO pins .*set pin = 0"):
         Button(PIN)
 
 

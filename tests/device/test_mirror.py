@@ -20,7 +20,7 @@ from device.mirror import (
     Estimator,
     MirrorParts,
     Moment,
-    Pipeline,
+    FramePipeline,
     PipelineSettings,
     Sense,
     make_view,
@@ -136,7 +136,7 @@ def make_sense(
     """A sense thread, not yet started, whose camera follows a script and whose estimator finds these people."""
     camera = script if isinstance(script, ScriptedCamera) else ScriptedCamera(script)
     estimator = FakeEstimator(lambda _: list(people)) if isinstance(people, Sequence) else people
-    return Sense(Pipeline(camera, estimator, collection, settings), CANVAS)
+    return Sense(FramePipeline(camera, estimator, collection, settings), CANVAS)
 
 
 def frames(count: int) -> list[None]:

@@ -178,7 +178,7 @@ def test_every_page_can_be_reached() -> None:
 
 
 def is_defined(name: str) -> bool:
-    """Whether a dotted name is a module, or a name in one such as `device.mirror.Pipeline.next_moment`."""
+    """Whether a dotted name is a module, or a name in one such as `device.mirror.FramePipeline.next_moment`."""
     parts = name.split(".")
     value: object = import_module(parts[0])
     for depth, part in enumerate(parts[1:], 2):

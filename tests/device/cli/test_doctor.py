@@ -10,7 +10,7 @@ import pytest
 
 from device import config, folders
 from device.cli import doctor
-from device.cli.doctor import describe_throttling
+from device.cli.doctor import describe_throttling, throttling_remedy
 from device.config import Config
 from device.system.systemd import describe_device
 from index.build.starter import ensure_starter_library
@@ -36,7 +36,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     )
 
 
-def test_checks_parts_in_the_order_of_a_frame() -> None:
+def test_checks_every_part() -> None:
     assert list(doctor.CHECKS) == [
         "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "disk", "temperature", "service",
     ]  # fmt: skip
@@ -119,7 +119,7 @@ def test_notes_that_the_starter_library_still_grows(settings: Config, monkeypatc
     ensure_starter_library(folders.starter_folder(), count=2)
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "note"
-    assert "in 2 pictures; the mirror draws the rest" in finding.sentence
+    assert "2 people in 2 of 3,000 pictures. The mirror draws the rest" in finding.sentence
     monkeypatch.setattr(doctor, "PICTURE_COUNT", 2)
     assert doctor.CHECKS["library"](settings).state == "ok"
 
@@ -148,6 +148,21 @@ def test_does_not_make_the_gif_folder(settings: Config, tmp_path: Path) -> None:
 )
 def test_describes_what_the_firmware_reports(bits: int, problems: list[str]) -> None:
     assert describe_throttling(bits) == problems
+
+
+@pytest.mark.parametrize(
+    ("bits", "degrees", "supply", "cooling"),
+    [
+        (0x50005, 60.0, True, False),
+        (0x50005, 85.0, True, True),
+        (0x4, 79.0, False, True),
+        (0x90009, 70.0, True, True),
+        (0x0, 85.0, False, True),
+    ],
+)
+def test_the_remedy_fits_the_flag(bits: int, degrees: float, supply: bool, cooling: bool) -> None:
+    remedy = throttling_remedy(describe_throttling(bits), degrees)
+    assert ("power supply" in remedy, "cool the machine" in remedy) == (supply, cooling)
 
 
 def install_service(
