@@ -32,9 +32,9 @@ usage() {
     cat <<EOF
 Usage: sudo systemd/install.sh [--check | --uninstall [--purge] | --help]
 
-Without options: install Pose Mirror as a service that has the display from power on, or upgrade it.
+Without options: install Pose Mirror as a service that takes over the display at power-on, or upgrade it.
 
-  --check       check that everything is in its place and the mirror is up; exit status 1 if not
+  --check       check that everything is in its place and the mirror is running; exit status 1 if not
   --uninstall   remove the service, but keep configuration, libraries and GIFs
   --purge       with --uninstall: also delete configuration, libraries, GIFs and the service's user
   --help        print this help
@@ -44,11 +44,12 @@ Files:
   $CONFIG     your configuration; upgrades keep it
   $STATE      libraries, models and GIFs
 
-Without a network: pip follows PIP_NO_INDEX and PIP_FIND_LINKS, and a PoseNet file in $STATE/models is used.
+Without a network: name the folder of the packages, as below. A PoseNet file in $STATE/models is used.
 
 Examples:
   sudo systemd/install.sh
   sudo systemd/install.sh --check
+  sudo PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR systemd/install.sh
 EOF
 }
 
@@ -57,6 +58,7 @@ fail() {
     printf 'install.sh: %s\n' "$*" >&2
     exit 1
 }
+# Return whether systemd runs this system. It does not in a chroot, such as when a disk image is built.
 booted() { [ -d /run/systemd/system ]; }
 as_mirror() { (cd "$STATE" && runuser -u pose-mirror -- env "${FOLDERS[@]}" "$@"); }
 
@@ -108,7 +110,7 @@ install_all() {
     fi
     hide_boot_text
     sync # from now on, a power cut does no harm
-    step "Done: the mirror has the display whenever this machine starts$(booted && echo ', and now')."
+    step "Done. The mirror $(! booted || echo 'is running, and ')starts whenever this machine does."
 }
 
 check_system() {
@@ -190,7 +192,8 @@ version() {
     echo "$number-${digest:0:12}"
 }
 
-# Print pip's constraints. Bookworm's picamera2 was built for NumPy 1, so there everything uses NumPy 1.
+# Print pip's constraints. Bookworm's picamera2 was built for NumPy 1, so there everything must use NumPy 1.
+# constraints.txt cannot be used with it: it pins NumPy 2, and versions of other packages that need NumPy 2.
 constraints() {
     if python3 -c 'import picamera2, numpy; exit(numpy.__version__ >= "2")' 2>/dev/null; then
         echo 'numpy<2'
@@ -209,13 +212,13 @@ build() {
     # shellcheck disable=SC2064
     trap "rm -rf '$copy' '$new'" EXIT
     (cd "$SOURCE" && cp -r "${PARTS[@]}" "$copy") # pip leaves files in the folder it builds from
-    constraints >"$copy/limits"
+    constraints >"$copy/constraints"
     python3 -m venv --system-site-packages "$new"
     # On a PC, Annoy would be compiled for this very processor. With these options it runs on any, in case the disk is
     # moved to another machine. --no-cache-dir: a cached Annoy may have been compiled without them.
     ANNOY_COMPILER_ARGS=-fpermissive,-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD \
         "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-        --constraint "$copy/limits" "${copy}[pi]" ||
+        --constraint "$copy/constraints" "${copy}[pi]" ||
         fail "pip cannot install what the mirror needs: check the network, or see --help for installing without one"
     cp -r "$SOURCE/systemd" "$new/systemd"
     ln -s "$(cd / && "$new/bin/python" -c 'import device; print(device.__path__[0])')/default.toml" "$new/default.toml"
@@ -231,13 +234,13 @@ fetch_model_and_draw() {
     step "Looking for PoseNet, which finds people better than the bundled model."
     as_mirror "$program" models fetch ||
         step "Without PoseNet the mirror uses the bundled model. To try again, run this again at any time."
-    step "Drawing what the starter library lacks."
+    step "Drawing the missing starter pictures."
     as_mirror "$program" index starter || step "The mirror draws the rest while it runs."
 }
 
 # Switch from one version to another, and back if its doctor finds new faults or it is not READY in time.
 switch_version() {
-    local before=$1 new=$2 was is worse
+    local before=$1 new=$2 report new_faults
     if [ -n "$before" ]; then
         # Another version may draw other pictures. Keep the old ones, in case the old version comes back.
         rm -rf "$STARTER.before"
@@ -249,11 +252,10 @@ switch_version() {
     trap '' HUP INT TERM PIPE # finish this even if the terminal goes: half a switch would leave no mirror
     if booted && [ -n "$before" ]; then
         systemctl stop pose-mirror || true # both doctors need its camera and display
-        was=$(bad "$before")
-        is=$(bad "$new")
-        worse=$(comm -13 <(echo "$was") <(echo "$is"))
-        [ -z "$worse" ] || fail "$(printf 'the doctor finds faults in %s that %s does not have:\n%s' \
-            "${new##*/}" "${before##*/}" "$(doctor "$new" | grep '^ bad')")"
+        report=$(doctor "$new")
+        new_faults=$(comm -13 <(doctor "$before" | faulty_parts) <(faulty_parts <<<"$report"))
+        [ -z "$new_faults" ] ||
+            fail "$(printf '%s has new faults:\n%s' "${new##*/}" "$(grep -F "$new_faults" <<<"$report")")"
     fi
     step "${new##*/} takes over."
     activate "$new"
@@ -274,8 +276,10 @@ roll_back() {
     ! booted || start_mirror || true
 }
 
+# Print the doctor's report on a version: a line for each part, which device/cli/doctor.py writes.
 doctor() { as_mirror timeout --kill-after 5 180 "$1/bin/pose-mirror" doctor 2>/dev/null || true; }
-bad() { doctor "$1" | sed -nE 's/^ bad  (.{12}).*/\1/p' | LC_ALL=C sort; }
+# Of the doctor's report on stdin, print the beginning of each bad line, with the part's name (12 columns) but no more.
+faulty_parts() { sed -nE 's/^( bad  .{12}).*/\1/p' | LC_ALL=C sort; }
 
 # Copy a version's files into their places, and move the link to it. After a power cut, one of the versions starts.
 activate() {
@@ -294,7 +298,7 @@ activate() {
 # Return whether this systemd can keep lines out of the journal.
 can_filter_journal() { [ "$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p')" -ge 253 ]; }
 
-# Start the mirror. Return when it is READY, with its first picture on the display; fail if that takes too long.
+# Start the mirror. Return when it is READY: it shows what the camera sees, or a fault. Fail if that takes too long.
 start_mirror() {
     step "Starting the mirror."
     systemctl restart pose-mirror
@@ -315,7 +319,7 @@ hide_boot_text() {
     local options option
     options=$(cat "$BOOT_FILE")
     for option in $BOOT_OPTIONS; do
-        has "$options" "$option" || options="$options $option"
+        has_word "$options" "$option" || options="$options $option"
     done
     [ "$options" != "$(cat "$BOOT_FILE")" ] || return 0
     step "Hiding the text that the kernel shows at start: changing $BOOT_FILE, with a copy in $BOOT_BACKUP."
@@ -326,17 +330,18 @@ hide_boot_text() {
 # Remove the kernel options that were added, and keep what somebody changed since.
 restore_boot_text() {
     [ -e "$BOOT_BACKUP" ] || return 0
-    local now before options="" option
-    now=$(cat "$BOOT_FILE") before=$(cat "$BOOT_BACKUP")
-    for option in $now; do
-        if has "$BOOT_OPTIONS" "$option" && ! has "$before" "$option"; then continue; fi
+    local current original options="" option
+    current=$(cat "$BOOT_FILE") original=$(cat "$BOOT_BACKUP")
+    for option in $current; do
+        if has_word "$BOOT_OPTIONS" "$option" && ! has_word "$original" "$option"; then continue; fi
         options="$options $option"
     done
     write_boot_options "${options# }"
     rm -f "$BOOT_BACKUP"
 }
 
-has() { case " $1 " in *" $2 "*) true ;; *) false ;; esac }
+# has_word TEXT WORD
+has_word() { case " $1 " in *" $2 "*) true ;; *) false ;; esac }
 
 # Without this file a Pi does not start, and its boot partition has no journal to repair it.
 write_boot_options() {
@@ -349,31 +354,31 @@ write_boot_options() {
 check() {
     local faults=0 current
     current=$(readlink -e "$CURRENT" || true)
-    expect() { # TEXT COMMAND...: print whether the command succeeds
-        local text=$1
+    expect() { # NAME COMMAND...: print whether what is named passes the command
+        local name=$1
         shift
-        if "$@" >/dev/null 2>&1; then printf '  ok  %s\n' "$text"; else
-            printf ' bad  %s\n' "$text"
+        if "$@" >/dev/null 2>&1; then printf '  ok  %s\n' "$name"; else
+            printf ' bad  %s\n' "$name"
             faults=1
         fi
     }
-    expect "a version is installed: ${current:-none}" test -e "$current/whole"
-    expect "it was built from these files" test "$current" = "$VERSIONS/$(version)"
-    expect "the program starts" as_mirror "$CURRENT/bin/pose-mirror" --help
-    expect "the command ${COMMAND##*/} is installed" cmp "$COMMAND" "$CURRENT/systemd/pose-mirror"
-    expect "the configuration $CONFIG can be read" test -r "$CONFIG"
-    expect "the user pose-mirror may use display, camera, button and Coral" in_groups video render input gpio plugdev
-    expect "the user can write to $STATE" as_mirror test -w "$STATE/gifs"
-    expect "the unit belongs to this version" cmp "$UNIT" "$CURRENT/systemd/pose-mirror.service"
+    expect "installed version: ${current:-none}" test -e "$current/whole"
+    expect "comparison of the installed version with the files in $SOURCE" test "$current" = "$VERSIONS/$(version)"
+    expect "start of the program" as_mirror "$CURRENT/bin/pose-mirror" --help
+    expect "command $COMMAND" cmp "$COMMAND" "$CURRENT/systemd/pose-mirror"
+    expect "configuration $CONFIG" test -r "$CONFIG"
+    expect "access of pose-mirror to display, camera, button and Coral" in_groups video render input gpio plugdev
+    expect "write access of pose-mirror to $STATE" as_mirror test -w "$STATE/gifs"
+    expect "unit $UNIT, compared with this version's" cmp "$UNIT" "$CURRENT/systemd/pose-mirror.service"
     ! can_filter_journal ||
-        expect "camera warnings stay out of the journal" cmp "$JOURNAL" "$CURRENT/systemd/quiet-journal.conf"
-    expect "systemd accepts the unit" systemd-analyze verify "$UNIT"
-    expect "the user is declared to systemd" cmp "$SYSUSERS" "$CURRENT/systemd/pose-mirror.sysusers"
-    expect "the user's folders are declared to systemd" cmp "$TMPFILES" "$CURRENT/systemd/pose-mirror.tmpfiles"
-    expect "the device rules are installed" cmp "$RULES" "$CURRENT/systemd/60-pose-mirror.rules"
-    expect "it starts with the machine" systemctl is-enabled pose-mirror
+        expect "journal filter for camera warnings $JOURNAL" cmp "$JOURNAL" "$CURRENT/systemd/quiet-journal.conf"
+    expect "systemd's own check of the unit" systemd-analyze verify "$UNIT"
+    expect "user declaration $SYSUSERS" cmp "$SYSUSERS" "$CURRENT/systemd/pose-mirror.sysusers"
+    expect "folder declaration $TMPFILES" cmp "$TMPFILES" "$CURRENT/systemd/pose-mirror.tmpfiles"
+    expect "device rules $RULES" cmp "$RULES" "$CURRENT/systemd/60-pose-mirror.rules"
+    expect "start at power-on" systemctl is-enabled pose-mirror
     if booted; then
-        expect "the mirror is up: $(systemctl show -P StatusText pose-mirror)" systemctl is-active pose-mirror
+        expect "running mirror: $(systemctl show -P StatusText pose-mirror)" systemctl is-active pose-mirror
         as_mirror "$CURRENT/bin/pose-mirror" doctor || faults=1
     fi
     return $faults
