@@ -123,7 +123,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "gif.pixels": (64, 640),
     "gif.megabytes": (0.1, 3),
 }
-"""The least and the greatest value of a number."""
+"""The smallest and the largest value that a number may have."""
 
 
 def load(file: Path | None = None, *, search_paths: tuple[Path, ...] = SEARCH_PATHS) -> Config:
@@ -156,7 +156,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Return the height and width in pixels of a size such as "353x481". Raises ValueError for any other text."""
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise ValueError(f"a size is written HEIGHTxWIDTH, as 353x481, not {_short_repr(text)}")
+        raise ValueError(f"a size is written HEIGHTxWIDTH, such as 353x481, not {_short_repr(text)}")
     return int(parts[0]), int(parts[1])
 
 
@@ -191,7 +191,7 @@ def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> No
 
 
 def _validate(where: str, name: str, value: object, default: object) -> object:
-    """Return a value as its default's type. Raises ConfigError if its type or the value is not allowed.
+    """Return a value, converted to its default's type. Raises ConfigError if its type or the value is not allowed.
 
     `where` begins the error message; `name` is "section.key".
     """
@@ -230,6 +230,6 @@ def _short_repr(value: object) -> str:
 
 
 def _suggestion(name: str, known: Mapping[str, object]) -> str:
-    """End an error message about an unknown name: with the nearest known name, or else with all of them."""
+    """Return the end of an error message about an unknown name: the nearest known name, or else all of them."""
     similar = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(known)}"

@@ -1,7 +1,7 @@
 """Follow one visitor: everybody the estimator finds goes in, one steady visitor comes out.
 
-Every person in the picture has a track, not only the visitor. So the people who walk past claim what the estimator
-finds of them, and leave the visitor's key points to the visitor. Pure: times are arguments.
+Every person in the picture has a track, not only the visitor. So what the estimator finds of people who walk past goes
+to their own tracks, not to the visitor's. All functions are pure: times are arguments.
 
 docs/explanation/following-and-choosing.md has the measurements behind the constants.
 """
@@ -43,10 +43,10 @@ POINT_SIGMA: Final = 0.08
 """Body heights; the standard deviation of a key point from where it is expected."""
 
 SIGMA_GROWTH: Final = 1.5
-"""How much larger that deviation becomes, as a share of it, for each second since the person was last found."""
+"""Growth of `POINT_SIGMA`, as a share of it, for each second since the person was last found."""
 
 CROWD_SIGMA_GROWTH: Final = 0.3
-"""The same for what a track remembers from before other people came near."""
+"""The same for the state that a track remembers from before other people came near."""
 
 LOG_HEIGHT_SIGMA: Final = 0.15
 """The standard deviation of the logarithm of a body height, where height tells people apart."""
@@ -63,7 +63,7 @@ TAKEOVER_RATIO: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class FollowSettings:
-    """Who counts as present, and how steady they are made.
+    """Who counts as present, and how strongly their key points are smoothed.
 
     - `min_score`: the estimator's score from which a person is present, 0 to 1.
     - `gone_after`: seconds without being found after which a person is gone.
@@ -81,7 +81,7 @@ class FollowSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FollowState:
-    """Everybody in the picture, and who of them is followed.
+    """Everybody in the picture, and which of them is the visitor.
 
     `visitor_number` is the number of the visitor's track; the next visitor has another number. `rival_number` is the
     track that has been far more prominent than the visitor for `rival_seconds`.
@@ -129,9 +129,9 @@ def follow(
 def _strength(person: Pose) -> float:
     """Return the score of a person, or 0 for one to ignore.
 
-    Ignored are a person with a coordinate that is not a number, and a second reading of a likelier person. PoseNet's
+    A person is ignored if a coordinate is not a number, or if they are a second reading of a likelier person. PoseNet's
     score for a person leaves out the key points that are also a likelier person's, so a second reading has a low score
-    but high scores of its key points.
+    although its key points have high scores.
     """
     is_second_reading = person.score < float(person.scores.mean()) / 2
     return 0.0 if is_second_reading or not np.isfinite(person.xy).all() else person.score
@@ -148,7 +148,7 @@ def _continue_track(track: Track, person: Pose, settings: FollowSettings) -> Tra
 
 
 def _max_missed_seconds(track: Track, settings: FollowSettings) -> float:
-    """Seconds that a track outlives the last sight of its person."""
+    """Return for how many seconds a track is kept after its person was last found."""
     return settings.gone_after if track.is_confirmed else ENTER_AFTER
 
 
@@ -206,9 +206,9 @@ def _fit(track: Track, people: Floats, log_heights: npt.NDArray[np.float64] | No
     """Return how well each of N people fits a track: Dice's share of the key points that are where they are expected.
 
     The expectation becomes less certain by `growth` for each second since the person was found. The result is a
-    density, so that a track that may be anywhere does not outbid one that knows; it is 0 below `MIN_OVERLAP`. Left and
-    right may be mistaken for each other. With `log_heights`, the height must fit too: a person who passes in front is
-    nearer, and so larger.
+    density, so that a track whose person may be anywhere does not win over one whose person was just found; it is 0
+    below `MIN_OVERLAP`. Left and right may be mistaken for each other. With `log_heights`, the height must fit too: a
+    person who passes in front is nearer, and so larger.
     """
     xy, scores = people[:, :, :2], people[:, :, 2]
     known = recently_seen(track) * track.pose.scores

@@ -1,4 +1,4 @@
-"""A track: one person over time, with smoothed key points. Pure: times are arguments.
+"""A track: one person over time, with smoothed key points. All functions are pure: times are arguments.
 
 Distances are in body heights, so that a track behaves the same near and far and at any resolution.
 """
@@ -42,7 +42,7 @@ MAX_JUMP: Final = 0.08
 """Body heights that a key point may be off its course in one frame and still be believed."""
 
 MAX_ACCELERATION: Final = 80.0
-"""Body heights per second, per second, by which a key point may also change its course.
+"""Body heights per second² by which a key point may change its speed, which adds to `MAX_JUMP`.
 
 At 30 frames a second this adds 4 % of the height. At 10 it lets nearly everything pass, because by then a wrist may
 really be anywhere.
@@ -71,6 +71,7 @@ BONE_LENGTH_RATIOS: Final = np.array(
 class Track:
     """One person over time.
 
+    - `number`: identifies the track, and is never used again.
     - `pose`: the smoothed pose.
     - `velocity`: 17×2, pixels a second.
     - `unseen_seconds`: 17, seconds since each key point was last seen and believed.
@@ -190,7 +191,7 @@ def body_height(pose: Pose) -> float:
 
 
 def _find_jumps(track: Track, person: Pose) -> npt.NDArray[np.bool_]:
-    """Return which key points moved as no body does.
+    """Return which key points moved further than a body can.
 
     The estimator mistakes left for right, or another person's wrist for this one's, mostly for a single frame. A key
     point that is where it was last rejected is believed.

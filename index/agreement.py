@@ -1,7 +1,7 @@
 """Agreement: how well a photo's pose matches a visitor's pose. Every ranking and percentage uses it.
 
 Agreement is COCO's object key-point similarity (https://cocodataset.org/#keypoints-eval) after the best uniform scale
-and shift. So place, size and the person's build do not count. Rotation does: a headstand does not match standing.
+and shift. So a person's place and size do not count. Rotation does: a headstand does not match standing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MIN_SCALE = 1e-6
 badly."""
 
 EPSILON = 1e-9
-"""Smallest divisor. It gives poses that share no key point, or lie in one place, an agreement of 0."""
+"""Smallest divisor. It gives poses that share no key point, or have all of them in one place, an agreement of 0."""
 
 MAX_COORDINATE = 1e7
 """Largest coordinate of a pose, in pixels. No picture is larger, and squares of larger numbers lose precision in
@@ -55,10 +55,10 @@ def agreement(query: Floats, weights: Floats, candidates: Floats, seen: npt.NDAr
 
     `query` is 17×2; `weights` is 17 (an estimator's scores; for a labelled pose 1 where seen and 0 elsewhere);
     `candidates` is N×17×2 and `seen` N×17. A key point that the query has and a candidate lacks counts as missed.
-    Raises ValueError when the query has no weight or is not finite.
+    Raises ValueError when the query has no weight, is not finite, or exceeds `MAX_COORDINATE`.
     """
     if not (np.abs(query).max() < MAX_COORDINATE and np.isfinite(weights).all()):
-        raise ValueError("the query pose has a coordinate or weight that is not a finite number")
+        raise ValueError("the query pose has a coordinate or weight that is too large or not a finite number")
     total = float(weights.sum())
     if total <= 0:
         raise ValueError("the query pose has no key point with a weight")

@@ -2,8 +2,8 @@
 
 Two poses match when their key points do after the best scale and shift, and only the key points that the query has
 count. But a vector needs all its numbers. So each of several regions of the body has an index of its own. A query
-searches the regions it covers best, and the few key points it lacks there are guessed from the others, by how the
-people in the library hold themselves.
+searches the regions it covers best. The few key points that it lacks there are guessed from the rest, by how the people
+in the library hold themselves.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ MAX_SAMPLE = 20_000
 """Maximum number of poses that the shape model is fitted to: the covariance of 34 numbers needs no more."""
 
 PRIOR_POSES = 20.0
-"""Number of poses that the standing figure counts as: it decides alone in a library of a few pictures."""
+"""Number of poses that the standing figure counts as: in a library of a few pictures it decides nearly alone."""
 
 PRIOR_VARIANCE = 0.05
 """Variance of the standing figure's key points. The unit is the root mean square of their distances from their mean."""
@@ -75,7 +75,7 @@ MAX_CACHED_PATTERNS: Final = 100
 for many frames, and computing its results takes a sixth of a millisecond."""
 
 EPSILON = 1e-9
-"""Smallest size and length that is divided by."""
+"""Smallest size and length to divide by."""
 
 
 class RegionQuery(NamedTuple):
@@ -163,7 +163,7 @@ class ShapeModel:
         parts += tuple((region, True) for region in choose_regions(seen[MIRROR_ORDER]))
         known, regression = np.repeat(seen, 2), self._regression(seen)
         projection, ends = _stack_projections(parts)
-        # The guessed key points are linear in the known ones, so their part of the projection folds into that of those.
+        # The guessed key points are linear in the known ones, so one matrix for the known key points does for both.
         combined = projection[known] + regression @ projection[~known]
         guessed = (self.mean[~known] - self.mean[known] @ regression) @ projection[~known]
         mean = self.mean[known].reshape(-1, 2)

@@ -4,8 +4,9 @@ The smallest modules first; the packages build on them:
 
 - `pose`: a pose is 17 key points with a score each. Nearly every other module uses it.
 - `seen`: the scores from which a key point counts as seen.
-- `processes`: how the program starts processes of its own, and ends them with itself.
-- `progress`, `text`: how work reports its progress, and values as text for people.
+- `processes`: start processes of the program, and end them when the program ends.
+- `progress`: how long work reports its progress.
+- `text`: format values for people to read.
 - `estimator`: from a picture to the people in it.
 - `figures`: drawn people: the demo's performer and the starter library.
 - `train`: how the bundled model was trained. The mirror does not import it.

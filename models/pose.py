@@ -106,7 +106,7 @@ class Pose:
         return Pose(self.xy, np.where(self.scores < min_score, 0, self.scores).astype(np.float32), self.score)
 
     def box(self, threshold: float = 0.0) -> tuple[float, float, float, float] | None:
-        """Return left, top, right and bottom of the key points with scores above `threshold`; None without any."""
+        """Return left, top, right, bottom of the key points with scores above `threshold`; None if there are none."""
         seen = self.xy[self.scores > threshold]
         if not len(seen):
             return None

@@ -57,8 +57,8 @@ class EndOfVideo(EOFError):
 class Frame:
     """One picture from a camera, in two sizes.
 
-    `image` is H×W×3 RGB for the screen. `small` is h×w×3 RGB for the estimator: the same view at the size that was
-    asked for, or the same object as `image` when no size was. Its aspect ratio may differ a little, so x and y scale
+    `image` is H×W×3 RGB for the screen. `small` is h×w×3 RGB for the estimator: the same view at the requested size, or
+    the same object as `image` when no size was requested. Its aspect ratio may differ a little, so x and y scale
     separately. Both arrays are uint8 and contiguous. `captured_at` is the time of capture in seconds of
     time.monotonic(). `mirrored` tells whether left and right are already exchanged, as in a mirror.
     """
@@ -101,10 +101,10 @@ class Camera(Protocol):
 def mirror_frame(frame: Frame, rotate: int = 0) -> Frame:
     """Return the frame upright and mirrored: the visitor's right hand is on the right.
 
-    No other function mirrors a camera's picture, except where the device did it itself (`frame.mirrored`).
-    `rotate` (0, 90, 180 or 270) tells how the camera is mounted: the degrees clockwise by which it is turned, seen from
-    behind. The picture is turned clockwise by as much to stand upright. Mirroring swaps clockwise and anticlockwise, so
-    a picture that is already mirrored is turned the other way.
+    No other code mirrors a camera's picture, but a device may have done so itself (`frame.mirrored`). `rotate` (0, 90,
+    180 or 270) tells how the camera is mounted: the degrees clockwise by which it is turned, seen from behind. The
+    picture is turned clockwise by the same angle to stand upright. Mirroring swaps clockwise and anticlockwise, so a
+    picture that is already mirrored is turned the other way.
     """
     turn = (_TURN_MIRRORED if frame.mirrored else _TURN_AND_MIRROR)[rotate]
     image = np.asarray(turn(frame.image), np.uint8)
@@ -140,7 +140,8 @@ def make_frame(image: Image, small_shape: tuple[int, int] | None, captured_at: f
 def resize(image: Image, width: int, height: int) -> Image:
     """Scale an image, edge to edge. When it shrinks, each new pixel averages all the pixels it covers.
 
-    OpenCV averages fast only by whole factors. So a shrink by more than half goes first to a multiple of the new size.
+    OpenCV averages fast only by whole factors. So before a shrink by more than half, the image is scaled to a multiple
+    of the new size.
     """
     step = min(image.shape[1] // width, image.shape[0] // height)
     scaled = cv2.resize(image, (width * max(step, 1), height * max(step, 1)), interpolation=cv2.INTER_LINEAR)

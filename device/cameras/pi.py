@@ -26,7 +26,7 @@ FRAME_MICROSECONDS: Final = (33_333, 66_667)
 """Shortest and longest time per picture: 30 a second, down to 15 in poor light, so that pictures are not dark."""
 
 MAX_FRAME_AGE: Final = 1.0
-"""Seconds that a picture can take from its time stamp to its arrival. An older time stamp is by another clock."""
+"""Seconds that a picture can take from its time stamp to its arrival. An older time stamp is from another clock."""
 
 CAPTURE_TIMEOUT: Final = 4.0
 """Seconds to wait for a picture before the camera counts as lost."""
@@ -68,7 +68,7 @@ def find_camera() -> int | None:
             return None
         raise PiCameraUnusable(f"picamera2 does not work ({error}): install python3-picamera2 with apt.") from error
     except Exception as error:
-        # Built for another NumPy, it raises ValueError on import. libcamera may raise anything.
+        # On import, a picamera2 that was built for another NumPy raises ValueError. libcamera may raise anything.
         raise PiCameraUnusable(f"picamera2 does not work ({error}): check that it runs outside the mirror.") from error
     # libcamera also lists USB cameras, which `usb` reads.
     return next((number for number, camera in enumerate(cameras) if "usb" not in camera["Id"].lower()), None)
@@ -151,7 +151,7 @@ class PiDevice:
             streams["lores"] = {"size": lores, "format": "YUV420"}  # the only format a Pi 4 has for it
         try:
             self._configure(streams)
-        except Exception as error:  # a camera with one stream alone makes picamera2 fail
+        except Exception as error:  # picamera2 fails for a camera that has only one stream
             if streams.pop("lores", None) is None:
                 raise
             log.info("%s delivers one picture size, not two (%s): the mirror scales the second.", NAME, error)

@@ -25,7 +25,7 @@ CLOSE_TIMEOUT: Final = 3.0
 
 STEADY_AFTER: Final = 10.0
 """Seconds after which an open camera counts as working, so that its next failure starts again at the first delay. A
-camera with a loose plug opens and fails every few seconds: it must not be tried ever faster."""
+camera with a loose plug opens and fails every few seconds: it must not be tried more and more often."""
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class ReconnectingCamera(Camera):
         except EndOfVideo:
             raise
         except Exception as error:
-            # A picture in an unexpected format. Opening the camera again may bring it back to the right one.
+            # A picture in an unexpected format. Opening the camera again may restore the right one.
             fault = CameraError(f"The camera's picture cannot be used: {error}.")
             self._drop_camera(camera, fault, error)
             raise fault from error
@@ -110,7 +110,7 @@ class ReconnectingCamera(Camera):
             log.error("The camera hangs while it is opened or closed: the kernel closes it when the mirror ends.")
 
     def _drop_camera(self, camera: Camera, error: CameraError, bug: Exception | None = None) -> None:
-        """Have the thread close the camera and open it again. The caller raises `error`, so `latest` need not."""
+        """Have the thread close and reopen the camera. The caller raises `error`, so the next `latest` does not."""
         with self._changed:
             if self._camera is camera:
                 self._camera = None
@@ -132,7 +132,7 @@ class ReconnectingCamera(Camera):
                 lost_at = time.monotonic()
 
     def _open_once(self, lost_at: float | None) -> float:
-        """Open the camera and keep it until it is lost or closed; return for how many seconds it was open (0: not)."""
+        """Open the camera and keep it until it is lost or closed; return for how many seconds it was open."""
         try:
             camera = self._open()
         except CameraStuck:

@@ -1,4 +1,4 @@
-"""Where a photo lies on the display: filling it, never stretched, its person standing where the visitor stands.
+"""Place a photo on the display: it fills the display unstretched, and its person stands where the visitor stands.
 
 Pixel centres are at whole numbers, so a picture `w` pixels wide reaches from −½ to w − ½. Sizes are (width, height).
 """
@@ -21,7 +21,7 @@ Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
 
 MAX_ZOOM: Final = 3.0
-"""How many times larger than needed to fill the display a photo may be: beyond that, single pixels show."""
+"""How many times larger a photo may be than it must be to fill the display: beyond that, single pixels show."""
 
 MAX_PERSON_SCALE: Final = 1.25
 """How many times larger than the visitor the photo's person may be, so that the photo can reach the visitor's place."""
@@ -59,7 +59,7 @@ def place(photo: Size, display: Size, pose: Pose, visitor: Pose, max_zoom: float
     `visitor` is in display pixels; the pose of a mirrored photo is that of its mirror image. Among the placements that
     fill the display, at most `max_zoom` times larger than needed, this is the one with the least squared distance
     between the key points seen in both, weighted by both scores. It is then moved to keep these key points of the
-    photo's person on the display as far as the photo allows, and the head above all. With a single key point in common
+    photo's person, and above all the head, on the display as far as the photo allows. With a single key point in common
     the photo is not enlarged, and with none it is centred.
     """
     weights = _weights(visitor, pose)
@@ -67,18 +67,18 @@ def place(photo: Size, display: Size, pose: Pose, visitor: Pose, max_zoom: float
     smallest = cover(photo, display)
     if total <= 0:
         return smallest
-    centre, target = weights @ pose.xy / total, weights @ visitor.xy / total  # the best fit lays one on the other
+    centre, target = weights @ pose.xy / total, weights @ visitor.xy / total  # the best fit lays centre on target
     crown = _crown(pose)
     outline = np.vstack([pose.xy[weights > 0], crown])
     axes = [_Axis(photo[i], display[i], float(centre[i]), float(target[i]), outline[:, i]) for i in (0, 1)]
     if np.count_nonzero(weights) == 1:
-        # One key point tells no scale. A fit would choose one by its rounding errors.
+        # A single key point determines no scale: a fit would return rounding errors.
         return _framed(smallest.scale, axes, crown)
     ideal_scale = align(visitor.xy, weights, pose.xy, pose.scores > 0).scale
     spread = float(weights @ ((pose.xy - centre) ** 2).sum(-1)) / total
 
     def slope(scale: float) -> float:
-        """Return the derivative of the squared distance, halved, at a scale. It rises, so its zero is the best."""
+        """Return the derivative of half the squared distance at a scale. It rises, so its zero is the best scale."""
         return spread * (scale - ideal_scale) + sum(axis.slope(scale) for axis in axes)
 
     limit = min(smallest.scale * max_zoom, ideal_scale * MAX_PERSON_SCALE, *(axis.max_fitting_scale for axis in axes))
@@ -89,7 +89,7 @@ def place(photo: Size, display: Size, pose: Pose, visitor: Pose, max_zoom: float
 class _Axis:
     """One direction of a placement: lays `length` photo pixels over `room` display pixels.
 
-    `source` in the photo is to lie on `target` on the display. `outline` (K) holds the person's points in the photo.
+    `source` in the photo should be on `target` on the display. `outline` (K) holds the person's points in the photo.
     """
 
     def __init__(self, length: int, room: int, source: float, target: float, outline: Floats) -> None:
@@ -113,9 +113,9 @@ class _Axis:
         return miss * (self.source - edge)
 
     def framed_shift(self, scale: float, crown: Floats) -> float:
-        """Return that shift, moved so that the whole person is on the display, or fills it, and their crown is on it.
+        """Return `shift(scale)`, moved so that the person is on the display or fills it, and their crown is on it.
 
-        `crown` holds no or one coordinate.
+        `crown` holds at most one coordinate.
         """
         shift = self.shift(scale)
         # The crown comes last, because it matters most.

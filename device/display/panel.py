@@ -195,7 +195,7 @@ class HotplugDisplay:
         return True
 
     def handle_error(self, error: pygame.error, now: float) -> None:
-        """Treat the display as lost after SDL failed to show a picture. Raises `error` if it is not watched."""
+        """Treat the display as lost after SDL failed to show a picture. Raises `error` if no display is watched."""
         if self._connected is None:
             raise error
         self._lose(now, f"The display accepts no more pictures (SDL says: {error}): the mirror opens it again.")
@@ -249,7 +249,7 @@ def _mode(kind: DisplayKind, size: Size | None) -> tuple[Size, int]:
 
 
 def _restore(before: Mapping[str, str | None]) -> None:
-    """Set environment variables back: child processes should not inherit what was meant for SDL."""
+    """Restore environment variables: child processes should not inherit what was meant for SDL."""
     for name, value in before.items():
         if value is None:
             os.environ.pop(name, None)

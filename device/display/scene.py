@@ -45,7 +45,7 @@ SNAP_DISTANCE: Final = 0.004
 class PreparedPhoto:
     """A photo ready for the screen: `picture` is H×W×3 of the canvas's size (see `layout.prepare`), and its credit.
 
-    A different `picture` object counts as a different photo, and is faded to.
+    A different `picture` object counts as a different photo, and the screen fades to it.
     """
 
     picture: Image
@@ -58,8 +58,9 @@ class View:
 
     `agreement` (0 to 1) tells how well the photo matches the visitor's pose. `camera_image` is the mirrored camera
     picture (H×W×3), and `visitor` the pose in its pixels. `visitor_present` decides between answering and inviting.
-    `faults` are sentences that stay as long as they are true. `notice` is a sentence for some seconds, about a failure
-    if `failed`. `countdown` is the numeral to show, `recording_progress` the share that is recorded, 0 to 1.
+    `faults` are sentences that stay as long as they are true. `notice` is a sentence for some seconds, and `failed`
+    whether it is about a failure. `countdown` is the numeral to show, `recording_progress` the share that is recorded,
+    0 to 1.
     """
 
     photo: PreparedPhoto | None = None
@@ -112,7 +113,7 @@ class Scene:
         draw.clear_caches()
 
     def _draw_credit(self, canvas: pygame.Surface, credit: str) -> None:
-        """Draw the photo's credit in the lower right corner, on a strip that darkens.
+        """Draw the photo's credit in the lower right corner, on a strip that darkens downwards.
 
         Licences require it for as long as the photo is shown.
         """
@@ -191,7 +192,7 @@ class Scene:
         return y + pill_height
 
     def _draw_messages(self, canvas: pygame.Surface, view: View, now: float) -> None:
-        """Draw the sentences as cards below each other: the notice, then the faults.
+        """Draw the sentences as cards, one below the other: the notice, then the faults.
 
         While nobody is there, the faults replace the invitation in the middle, and wander like it.
         """
@@ -243,7 +244,7 @@ class SmoothedValue:
 
 
 def _stack_cards(canvas: pygame.Surface, cards: list[pygame.Surface], middle: float, top: float, gap: float) -> float:
-    """Draw cards below each other, centred on `middle`; return where the next card would start."""
+    """Draw cards one below the other, centred on `middle`; return where the next card would start."""
     for card in cards:
         draw.blit(canvas, card, (middle - card.get_width() / 2, top))
         top += card.get_height() + gap

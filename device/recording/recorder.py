@@ -24,7 +24,7 @@ MAX_STILLS: Final = 180
 """Stills of a recording at most: each may bring a photo, and all are in memory. A long recording has fewer a second."""
 
 MAX_GAP_SECONDS: Final = 0.5
-"""Seconds of the GIF at most while there is nothing to record: it should not stand still for long."""
+"""Maximum seconds between two stills of the GIF: where nothing was recorded, it should not stand still for long."""
 
 WAIT_NOTICE_SECONDS: Final = 2.0
 SAVED_NOTICE_SECONDS: Final = 5.0
@@ -38,10 +38,10 @@ class RecordingWriter(Protocol):
     """Makes a GIF of a recording in the background: `device.recording.saving.GifWriter`, or a stand-in in a test."""
 
     def start(self, recording: Recording) -> None:
-        """Start to make a GIF, and return at once."""
+        """Start making a GIF, and return at once."""
 
     def poll_outcome(self) -> Outcome | None:
-        """Return once how it ended; None before and after."""
+        """Return how the GIF ended, in the first call after its end; None in every other call."""
 
 
 class Recorder:
@@ -68,7 +68,7 @@ class Recorder:
         self._since = self._now = -math.inf
         self._builder = RecordingBuilder(pixels)
         self._slot = 0  # the next interval that needs a still
-        self._notice: tuple[str, float] = "", -math.inf  # and until when it is shown
+        self._notice: tuple[str, float] = "", -math.inf  # the sentence, and the time until which it is shown
         self._failed = False
 
     @property
@@ -166,7 +166,7 @@ class RecordingBuilder:
         self._newest: Image | None = None
         self._photos: list[Image] = []
         self._stills: list[Still] = []
-        self._last_at = self._time = 0.0
+        self._last_at = self._time = 0.0  # of the last still: in the recording, and in the GIF
 
     @property
     def has_visitor(self) -> bool:
@@ -206,7 +206,7 @@ def _fit_size(photo: Image, pixels: int) -> tuple[int, int]:
 
 
 def _shrink(picture: Image, size: tuple[int, int]) -> Image:
-    """Return a copy of a picture at `size` (width, height): the screen's memory is used again for the next frame."""
+    """Return a copy of a picture at `size` (width, height): the screen's memory is reused for the next frame."""
     if size == (picture.shape[1], picture.shape[0]):
         return picture.copy()
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""Writing GIFs: a short-lived process of low priority makes each, and writes the file completely or not at all.
+"""Write GIFs: a short-lived, low-priority process makes each one, and writes the file completely or not at all.
 
 The process is a plain `python -c` that reads the recording from a pipe: a process of multiprocessing would import the
 parent's main module first. The only picture on the disk is the GIF, which gets its name when it is complete.
@@ -58,7 +58,7 @@ class SaveError(OSError):
 
 
 class Outcome(NamedTuple):
-    """How it ended: the GIF's file (None after a failure), and a sentence for the screen."""
+    """How the making of a GIF ended: its file (None after a failure), and a sentence for the screen."""
 
     path: Path | None
     sentence: str
@@ -100,14 +100,15 @@ class GifWriter:
         return self._process.pid if self._process else None
 
     def start(self, recording: Recording) -> None:
-        """Start to make a GIF, and return at once. `poll_outcome` tells what went wrong. One GIF at a time."""
+        """Start making a GIF, and return at once. `poll_outcome` reports how it ended. Make one GIF at a time."""
         name = f"{FILE_PREFIX}{datetime.now():%Y%m%d-%H%M%S}.gif"
+        # A list that the thread empties: as a plain argument, the recording would stay in memory until the thread ends.
         jobs = [Job(recording, self._limit, self._folder, name)]
         self._thread = threading.Thread(target=self._write, args=(jobs,), name="gif", daemon=True)
         self._thread.start()
 
     def poll_outcome(self) -> Outcome | None:
-        """Return once how it ended; None before and after."""
+        """Return how the GIF ended, in the first call after its end; None in every other call."""
         try:
             return self._outcomes.get_nowait()
         except queue.Empty:
@@ -124,7 +125,7 @@ class GifWriter:
         self._thread = None
 
     def _write(self, jobs: list[Job]) -> None:
-        """Run the thread: have a process do the one job, and put the outcome in the queue, whatever happens."""
+        """Run the thread: have a process do the only job, and put the outcome in the queue, whatever happens."""
         try:
             with _start_process() as self._process:
                 outcome = _run_job(self._process, jobs.pop())
@@ -189,7 +190,7 @@ def main() -> None:
     """
     ignore_stop_signals()
     disable_core_dumps()
-    raise_oom_score(800)  # before the estimator: a visitor can press again
+    raise_oom_score(800)  # killed before the estimator when memory runs out: a visitor can press again
     cv2.setNumThreads(1)
     try:
         job: Job = pickle.load(sys.stdin.buffer)
@@ -231,7 +232,7 @@ def write_atomically(data: bytes, folder: Path, name: str, *, min_free: int = MI
 
 
 def remove_partial_files(folder: Path) -> int:
-    """Remove the incomplete files of killed processes from `folder`; return how many they were."""
+    """Remove the incomplete files of killed processes from `folder`; return their number."""
     removed = 0
     with contextlib.suppress(OSError):  # a failing memory card may not even list its files
         for partial in folder.glob(f".{FILE_PREFIX}*{PARTIAL_SUFFIX}"):
@@ -254,8 +255,8 @@ def _check_free_space(folder: Path, needed: int) -> None:
 def _unused_path(path: Path) -> Path:
     """Return the path, or if it exists, the path with the first free number added.
 
-    Two GIFs may have the same second: without a network, a Raspberry Pi's clock continues from where it stopped when
-    the Pi was switched off.
+    Two GIFs may be named after the same second: without a network, a Raspberry Pi's clock continues from where it
+    stopped when the Pi was switched off.
     """
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
     return next(unused for unused in itertools.chain([path], numbered) if not unused.exists())

@@ -30,7 +30,7 @@ MAX_EXAMPLES: Final = 12
 """Maximum number of skipped photos shown for each kind of reason."""
 
 MAX_THUMBNAILS: Final = 200
-"""Maximum number of pictures on the contact sheet. With it the page stays small enough to send by mail."""
+"""Maximum number of pictures on the contact sheet. It keeps the page small enough to send by mail."""
 
 ADVICE: Final = {
     "no person": "No people were found. People who are upside down, half hidden or very small are easily missed.",
@@ -107,9 +107,10 @@ p { max-width: 46rem; margin: .4rem 0 }
 class ReportFacts:
     """The facts at the top of the page.
 
-    `people` in `pictures` pictures, `indexed` of whom can be found; `scanned` counts the photos and frames they are
-    from, 0 for a library that was changed and not built. `sources` are names for display. `models` are the name and
-    sha256 of each estimator that found the people, empty where all were labelled.
+    `people` counts the people in the `pictures` pictures, and `indexed` those of them who can be found. `scanned`
+    counts the photos and frames that the build scanned; it is 0 for a library that was changed, not built. `sources`
+    are names for display. `models` are the name and sha256 of each estimator that found the people, empty where all
+    were labelled.
     """
 
     people: int
@@ -128,7 +129,7 @@ class SkipSummary:
     examples: list[Skipped] = field(default_factory=list)
 
     def add(self, skipped: Skipped) -> None:
-        """Count one more, and keep it if there are fewer than `MAX_EXAMPLES`."""
+        """Count one more photo, and keep it if there are fewer than `MAX_EXAMPLES`."""
         self.count += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(skipped)

@@ -47,7 +47,7 @@ CHANNELS: Final = (17, 34, 64)
 """The channels of heat maps, short offsets and mid offsets, by which the outputs are told apart."""
 
 MIN_SIDE, MAX_SIDE = 65, 2049
-"""Pixels on a side of the model's input, at least and at most: grids of 5 to 129 cells."""
+"""Smallest and largest side of the model's input, in pixels: grids of 5 to 129 cells."""
 
 
 class EdgeTpuError(OSError):
@@ -57,13 +57,13 @@ class EdgeTpuError(OSError):
 class Estimator:
     """A loaded PoseNet, for one thread; a context manager that cannot be used again once it is closed.
 
-    `model` is a PoseNet .tflite file, with or without Coral's decoder. `size` is the (height, width) in pixels at which
-    pictures enter the model, only on the CPU: it is rounded to one more than a multiple of 16, from 65 to 2049. By
-    default each picture keeps its shape, at about as many pixels as the file's own size (`size_for`). `threads` is for
-    the CPU; the default is the number of cores, but at most 4.
+    `model` is a PoseNet .tflite file, with or without Coral's decoder. `size` is the (height, width) in pixels to which
+    pictures are resized, and works only on the CPU: each side is rounded to one more than a multiple of 16, from 65 to
+    2049. By default each picture keeps its shape, at about as many pixels as the file's own size (`size_for`).
+    `threads` is for the CPU; the default is the number of cores, but at most 4.
 
-    Raises ModelError if the file is damaged, not a PoseNet, or for the other device; EdgeTpuError; ValueError for an
-    impossible size.
+    Raises ModelError if the file is damaged, is not a PoseNet, or is not for `device`; EdgeTpuError if no Edge TPU can
+    be used; ValueError for a size that the model cannot have.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Estimator:
             _read_model(model, device), threads or min(len(os.sched_getaffinity(0)), 4)
         )
         self._size = self._check_input()
+        # The size whose number of pixels every picture is resized to, in its own shape; None when the size is fixed.
         self._like = self._size if size is None and device == "cpu" else None
         if size is not None and fit_size(size) != self._size:
             self.resize(size)
@@ -180,6 +181,7 @@ class Estimator:
         self._outputs, self._scales = self._check_outputs()
 
     def _check_input(self) -> tuple[int, int]:
+        """Check the model's input, and return its height and width in the file."""
         details = self._interpreter.get_input_details()
         shape = [int(side) for side in details[0]["shape"]] if len(details) == 1 else []
         if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or details[0]["dtype"] != np.uint8:
@@ -205,7 +207,7 @@ class Estimator:
         return [head["index"] for head in heads], (heat, short, mid)
 
     def _load_error(self, error: Exception) -> ModelError | EdgeTpuError:
-        """Return the error for a model that the runtime rejects although the file is undamaged."""
+        """Return the error for a model that the runtime rejects, with what to do about it."""
         if self._device == "edgetpu":
             return EdgeTpuError(
                 f"The Edge TPU cannot run {self._model.name} ({_first_line(error)}): "
@@ -237,7 +239,7 @@ def size_for(width: int, height: int, like: tuple[int, int] = (353, 481)) -> tup
 
 
 def check_image(image: Image) -> None:
-    """Raise ValueError unless this is a picture."""
+    """Raise ValueError unless `image` is a picture: H×W×3 of uint8, and not empty."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f"a picture must be H×W×3 of uint8, not {'×'.join(map(str, image.shape))} of {image.dtype}")
 

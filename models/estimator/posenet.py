@@ -2,15 +2,15 @@
 
 For each cell of a grid, 16 pixels apart, the network says how likely each key point is near (heat maps, as logits), how
 far the key point is from the cell (short offsets), and how far each of its neighbours in the skeleton is (mid offsets).
-The likeliest key point that does not belong to a person yet starts a new one. From there the mid offsets lead along the
-skeleton, and at each joint the short offsets correct the point.
+The likeliest key point that does not belong to a person yet starts a new person. From there the mid offsets lead along
+the skeleton, and at each joint the short offsets correct the point.
 
 Papandreou et al., PersonLab, 2018, https://arxiv.org/abs/1803.08225. Where the paper leaves a choice, this is Coral's
 decoder (google-coral/libcoral, coral/posenet/posenet_decoder.cc), except for `ROOT_REFINEMENT` and
 `UNSHARED_SCORE_FACTOR`; docs/explanation/finding-people.md compares the two.
 
 The heads stay quantized, and are read as Python integers from `bytes`. The decoder reads a few thousand of a hundred
-thousand numbers, one after the other, and no array returns single numbers as fast.
+thousand numbers, one at a time, and `bytes` returns single numbers faster than an array does.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ STRIDE: Final = 16
 """Pixels of the model's input from one cell to the next; cell 0 is on pixel 0."""
 
 MAX_REFINEMENTS: Final = 5
-"""Corrections of a point by the short offsets, at most."""
+"""Maximum number of times that the short offsets correct a point."""
 
 CONVERGED_BELOW: Final = 0.01
 """Cells: a point that moves less than this needs no further correction."""
 
 ROOT_REFINEMENT: Final = 0.2
-"""Cells by which the key point that starts a person is corrected at most. Coral's decoder does not correct it."""
+"""Maximum correction, in cells, of the key point that starts a person. Coral's decoder does not correct it."""
 
 UNSHARED_SCORE_FACTOR: Final = 0.5
 """The share of the score threshold that a person must reach without the points shared with a likelier person."""
@@ -49,7 +49,7 @@ EDGES: Final = (
 """The 16 edges in the order of the mid offsets' channels: a tree, so one path leads from any point to any other."""
 
 FIRST_BACKWARD_CHANNEL: Final = 32
-"""Channels 0 to 31 hold y, then x along the edges, 32 to 63 y, then x against them."""
+"""Channels 0 to 31 lead along the edges: 16 of y, then 16 of x. Channels 32 to 63 lead against them in the same way."""
 
 
 class Quantization(NamedTuple):
@@ -73,10 +73,10 @@ class Heads(NamedTuple):
 
 
 class _Root(int):
-    """A key point that may start a person: minus its quantized score, and its index in the flat heat maps.
+    """A key point that may start a person: minus its quantized score, with its `index` in the flat heat maps.
 
-    It is compared only by its score, so that a heap returns equals in the same order as Coral's `std::priority_queue`
-    (both sift alike). Equals are common among scores of 8 bits, and another order gives other poses.
+    Only scores are compared, so that a heap returns equal scores in the same order as Coral's `std::priority_queue`
+    (both sift alike). Equal scores are common with 8 bits, and another order gives other poses.
     """
 
     index: int
@@ -144,7 +144,8 @@ def _trace_skeleton(root: int, y: float, x: float, heat: _HeatMaps, short: _Offs
 def _rank(people: list[_Candidate], near: float, threshold: float) -> list[Pose]:
     """Return the people with a score of at least `threshold`, best first.
 
-    A key point that several people share only counts in the score of the likeliest.
+    A key point that several people share counts only in the score of the likeliest. People share one if theirs are at
+    most `near` apart, in squared cells.
     """
     people.sort(key=lambda person: -sum(person.scores))
     yx = np.array([(person.ys, person.xs) for person in people])
@@ -160,10 +161,10 @@ def _rank(people: list[_Candidate], near: float, threshold: float) -> list[Pose]
 class _HeatMaps:
     """Heat maps, interpolated between the cells."""
 
-    def __init__(self, values: Quantized, scale: Quantization) -> None:
+    def __init__(self, values: Quantized, quantization: Quantization) -> None:
         _, self._width, self._kinds = values.shape
         self._data = _pad(values)
-        self._scale, self._zero = scale
+        self._scale, self._zero = quantization
 
     def quantized(self, score: float) -> float:
         """Return the quantized number (unrounded) for a score between 0 and 1."""
@@ -185,17 +186,17 @@ class _HeatMaps:
 class _Offsets:
     """Offsets, interpolated between the cells."""
 
-    def __init__(self, values: Quantized, scale: Quantization) -> None:
+    def __init__(self, values: Quantized, quantization: Quantization) -> None:
         height, self._width, self._channels = values.shape
         self._data = _pad(values)
-        self._scale = scale.scale / STRIDE
-        self._zero = scale.zero_point * self._scale
+        self._scale = quantization.scale / STRIDE
+        self._zero = quantization.zero_point * self._scale
         self._bottom, self._right = height - 1.0, self._width - 1.0
 
     def follow(self, y: float, x: float, channel_y: int, channel_x: int, max_steps: int) -> tuple[float, float]:
         """Follow the offsets from a point of the grid up to `max_steps` times, without leaving the grid.
 
-        This loop is most of the decoder's time, so it is written out instead of being split into functions.
+        The decoder spends most of its time in this loop, so it is written out instead of being split into functions.
         """
         data, across, scale, zero = self._data, self._channels, self._scale, self._zero
         bottom, right, down = self._bottom, self._right, self._width * self._channels
@@ -230,7 +231,7 @@ class _Offsets:
 
 
 def _pad(values: Quantized) -> bytes:
-    """Return the numbers and one more row and cell: interpolation reads them next to the last ones, with weight 0."""
+    """Return the numbers, then a row and a cell of zeros, which interpolation at the last cells reads with weight 0."""
     _, width, channels = values.shape
     return values.tobytes() + bytes((width + 1) * channels)
 

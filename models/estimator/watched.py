@@ -1,8 +1,8 @@
 """`EstimatorProcess`: an estimator in a process that is replaced when it dies or hangs, so that the mirror goes on.
 
 libedgetpu aborts its whole process when a USB Coral is unplugged, and segfaults if it does not match the runtime. In a
-process of its own, either is only an event. `models.estimator.supervision` decides what happens next;
-`models.estimator.child` is the process.
+separate process, such a crash costs the mirror only the poses of a moment. `models.estimator.supervision` decides what
+happens next; `models.estimator.child` is the process.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class EstimatorUnavailable(RuntimeError):
 class EstimatorOptions:
     """Where and how an `EstimatorProcess` runs.
 
-    `device` "auto" uses an Edge TPU while one is attached. "edgetpu" also tries one that is not listed, and "cpu" never
-    searches for one; with either of the first two, poses are estimated on the CPU while there is no Edge TPU.
+    `device` "auto" uses an Edge TPU while one is attached. "edgetpu" also tries to open one that the system does not
+    list. Both use the CPU while there is no Edge TPU. "cpu" never searches for one.
 
     `size` (height, width) and `threads` are those of `Estimator`, for the model on the CPU. A call of `estimate` may
     take `timeout` seconds and a start `start_timeout`; after that the process counts as hung. While there is no Edge
@@ -56,8 +56,8 @@ class EstimatorProcess:
 
     Only one thread may use it, but another may close it: a call that is under way then raises EstimatorUnavailable.
 
-    `model` runs on the CPU, `edgetpu_model` on the Edge TPU at the size it was compiled for. There is no thread that
-    watches the processes: each call of `estimate` first does what has become due since the last call.
+    `model` runs on the CPU, `edgetpu_model` on the Edge TPU at the size it was compiled for. No thread watches the
+    processes: each call of `estimate` first does what has become due since the last call.
 
     `factory` creates the estimator in the child, so it must be a function or class of a module; `list_attached` returns
     the Edge TPUs that are plugged in.
@@ -120,7 +120,7 @@ class EstimatorProcess:
 
     @property
     def note(self) -> str | None:
-        """A sentence to show once, and again when it changes, while the preferred device is not in use."""
+        """A sentence while the preferred device is not in use, to show once, and again when it changes."""
         return self._plan.note
 
     @property
@@ -222,6 +222,7 @@ class EstimatorProcess:
             self._failure = failure
             self._set_plan(supervision.after_failure(self._plan, now, now - self._ready_at if was_ready else 0.0))
             _log_failure(failure)
+        # Without a child, the start itself has just failed. The next call tries again.
         if child is not None and now >= self._plan.start_at:
             self._start(now)
 

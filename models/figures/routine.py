@@ -37,7 +37,7 @@ CAMERA_DISTANCE: Final = 3.2
 CAMERA_HEIGHT: Final = 1.12
 """Metres from the floor to the camera."""
 MIN_VISIBLE_SIZE: Final = (2.05, 2.42)
-"""Width and height in metres, at the performer's place, that are in the picture at least."""
+"""Width and height in metres, at the performer's place, that every picture shows at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,7 @@ def _stance_at(seconds: float) -> tuple[Stance, float, float]:
     held = since - cue.transition
     envelope = _smootherstep(min(max(held, 0) / 0.3, 1.0)) * _smootherstep(min(max(cue.hold - held, 0) / 0.3, 1.0))
     for order, (name, swing) in enumerate(cue.sway):
+        # In a pair of angles, the right one swings against the left one.
         phase = math.pi if name.startswith("right") and order else 0.0
         stance[ANGLE_INDEX[name]] += envelope * swing * math.sin(2 * math.pi * cue.rate * held + phase)
     return stance, x, z

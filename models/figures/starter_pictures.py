@@ -1,4 +1,4 @@
-"""The starter library's pictures: people in named poses. A number gives the same picture on every machine."""
+"""The starter library's pictures: people in named poses. The same number gives the same picture on every machine."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REPERTOIRE: Final[tuple[Movement, ...]] = (*COMMON_MOVEMENTS, *RARE_MOVEMENTS)
 """Every named pose."""
 
 ROUNDS_FOR_ALL: Final = 3
-"""Rounds until each rare movement is in a picture. Each single round has every common movement once."""
+"""Rounds in which each rare movement appears once. Each common movement appears once in every round."""
 
 SEED: Final = 20_250_101
 """The seed of all pictures; another seed gives another library."""
@@ -81,7 +81,7 @@ SCENES_BY_KIND: Final[dict[Kind, tuple[ScenePainter, ...]]] = {
     "fight": (paint_dojo, paint_dojo, paint_gym, paint_mountains, paint_sunset, paint_studio),
     "acting": (paint_stage, paint_stage, paint_studio, paint_town, paint_room, paint_sunset),
 }
-"""The scenes of each kind of movement, equally likely; a scene that is listed twice is twice as likely."""
+"""The scenes of each kind of movement; a scene that is listed twice is twice as likely."""
 
 SCENES_BY_PROP: Final[dict[Prop, tuple[ScenePainter, ...]]] = {
     "skis": (paint_snow,),
@@ -114,7 +114,7 @@ class Picture(NamedTuple):
 
 
 def draw_picture(number: int) -> Picture:
-    """Return the picture of a number from 0 on. Raises ValueError for a negative number."""
+    """Return a picture by its number, from 0 upwards. Raises ValueError for a negative number."""
     if number < 0:
         raise ValueError(f"pictures are numbered from 0, so there is no picture {number}")
     rng = np.random.Generator(np.random.PCG64([SEED, number]))
@@ -157,7 +157,7 @@ def draw_background(
         add_haze(picture, rng)
         picture = style_background(style, picture, palette, rng)
     picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    # A crisp style comes after enlarging, so that its edges are sharp.
+    # A crisp style is applied after enlarging, so that its edges are sharp.
     return style_background(style, picture, palette, rng) if style.crisp else picture
 
 

@@ -24,19 +24,19 @@ from models.train.variety import sample_lights
 BATCH_SIZE: Final = 32
 """Scenes in each step."""
 SIZE_SCHEDULE: Final = ((0.4, 129), (0.9, 193), (0.94, 257), (1.0, 321))
-"""Up to which share of the training scenes have which side, in pixels. Small scenes teach most for their time; only
-large ones show a whole person as large as in a picture."""
+"""Pairs of a share of the training, and the side of the scenes in pixels until then. Small scenes teach most for their
+time; only large ones show a whole person as large as in a picture."""
 LEARNING_RATE: Final = 2.5e-3
 """The highest learning rate."""
 WARMUP_STEPS: Final = 400
 """Steps in which the learning rate rises to its highest."""
 DECAY_START: Final = 0.55
-"""Share of the training from which the learning rate falls as a cosine, down to `FINAL_RATE_SHARE` of itself."""
+"""Share of the training from which the learning rate falls as a cosine, down to `FINAL_RATE_SHARE` of its highest."""
 FINAL_RATE_SHARE: Final = 0.01
 WEIGHT_DECAY: Final = 0.02
 """AdamW's decay of weights; biases and normalization have none."""
 EMA_DECAY: Final = 0.998
-"""Share of the weights' running mean that each step keeps. The mean is what is measured and exported."""
+"""Share of the weights' running mean that each step keeps. The mean, not the weights, is measured and exported."""
 SHORT_LOSS_WEIGHT, MID_LOSS_WEIGHT = 1.0, 0.4
 """Weights of the offsets' losses; the loss of heat maps has a weight of 1."""
 CHECKPOINT_SECONDS: Final = 150.0
@@ -97,6 +97,7 @@ class Learner:
 
     @torch.no_grad()
     def _update_ema(self) -> None:
+        # Early steps count for more, so that the mean soon forgets the random weights that it starts from.
         share = 1 - min(EMA_DECAY, 1 - 1 / (self.steps / 8 + 1))
         for mean, now in zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True):
             if mean.dtype.is_floating_point:
@@ -124,7 +125,7 @@ class Learner:
 
 
 def fit(plan: TrainingPlan) -> Learner:
-    """Train until the plan's scenes were seen, or resume training; any end writes a checkpoint."""
+    """Train on as many scenes as planned, from the last checkpoint on if there is one. Save a checkpoint at any end."""
     torch.manual_seed(plan.seed)
     learner = Learner(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = plan.folder / "checkpoint.pt"
@@ -152,7 +153,7 @@ def fit(plan: TrainingPlan) -> Learner:
 
 
 class TrainingProgress:
-    """Reports the progress of training now and then: a line on the screen, and a row of curves.csv."""
+    """Reports every `images_per_report` scenes: a line on the screen, and a row of curves.csv."""
 
     def __init__(self, plan: TrainingPlan, learner: Learner) -> None:
         self._plan, self._learner = plan, learner

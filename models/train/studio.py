@@ -1,4 +1,4 @@
-"""Generates training scenes: where people stand, what is behind them, the light, and how a camera frames them."""
+"""Generate training scenes: where people stand, what is behind them, the light, and how a camera frames them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Framing = Literal["close", "whole", "free"]
 """How large the first person is: a part of them, the whole person filling the picture, or any size anywhere."""
 
 GALLERY_SHARE: Final = 0.25
-"""Share of scenes that are crops of the gallery's pictures …"""
+"""Share of scenes that are crops of the gallery's pictures."""
 PHOTOGRAPHED_SHARE: Final = 0.5
-"""… and the share of those that go through the camera's effects."""
+"""Share of those crops that go through the camera's effects."""
 MAX_PEOPLE: Final = 4
-"""Most people in a scene."""
+"""Maximum number of people in a scene."""
 COUNT_THRESHOLDS: Final = (0.03, 0.62, 0.86, 0.96)
 """Share of scenes with nobody, with at most one person, and so on."""
 OCCLUSION_SHARE: Final = 0.3
@@ -39,9 +39,9 @@ SHADOW_SHARE: Final = 0.65
 """Share of scenes in which people cast a shadow on the floor."""
 
 HIDING_DISTANCE: Final = 0.28
-"""Metres that something must be in front of a joint to hide it: more than a body is thick …"""
+"""Metres that something must be in front of a joint to hide it: more than a body is thick."""
 FACE_HIDING_DISTANCE: Final = 0.07
-"""… and in front of nose, eyes and ears."""
+"""The same in front of nose, eyes and ears, which are on the body's surface."""
 FACE: Final = slice(0, 5)
 """Nose, eyes and ears. People who label photos mark these only where they are visible, so scenes do the same."""
 
@@ -51,7 +51,7 @@ CLOSE_UPS: Final = (
 )  # fmt: skip
 """Key points that close-ups show: bust, chest, waist, hands too, down to the knees."""
 MIN_EXTENT: Final = 0.28
-"""Fewest metres that fill a picture. Seen from above, a person's key points may be closer together than that."""
+"""Metres; the camera zooms in on nothing smaller. Seen from above, a person's key points may be closer together."""
 
 
 class Scene(NamedTuple):
@@ -114,7 +114,7 @@ def _scene_from_gallery(gallery: Gallery, rng: np.random.Generator, size: int) -
 
 
 def place_people(rng: np.random.Generator, cast: Sequence[Figure]) -> list[PlacedFigure]:
-    """Place people on the floor of a scene. The first is in its middle, and the picture is of that person."""
+    """Place people on the floor of a scene. The first is in the middle, where the camera aims."""
     together = rng.random() < 0.5
     facing = _sample_angle(rng, 0.68, 0.7)
     placed: list[PlacedFigure] = []
@@ -132,7 +132,7 @@ def place_people(rng: np.random.Generator, cast: Sequence[Figure]) -> list[Place
 
 
 def _sample_angle(rng: np.random.Generator, share: float, spread: float) -> float:
-    """Return a random turn in radians from the camera to the left: around 0 for a share of people, any for the rest."""
+    """Return how far a person turns left from the camera, in radians: near 0 for a share of people, else any angle."""
     return float(rng.normal(0, spread) if rng.random() < share else rng.uniform(-math.pi, math.pi))
 
 
@@ -196,7 +196,7 @@ def _fit_camera(trial: Camera, shown: Vector, share: float, off: Vector, size: i
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Return a number between two, each octave being equally likely."""
+    """Return a random number from `low` to `high`, with every octave equally likely."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
@@ -235,7 +235,7 @@ def mark_hidden(people: Floats, covered: npt.NDArray[np.bool_]) -> None:
 def _ambient_light(depth: Floats) -> Floats:
     """Return the share of the ambient light that reaches each pixel (S×S, 0.4 to 1).
 
-    It is less where the surroundings, a few times four pixels wide, are nearer (Luft et al., Image enhancement by
+    It is less where the surroundings, averaged by a blur, are nearer to the camera (Luft et al., Image enhancement by
     unsharp masking the depth buffer, 2006).
     """
     size = len(depth)

@@ -85,7 +85,7 @@ def test_reads_the_first_file_that_exists(tmp_path: Path) -> None:
         ("[gif]\nseconds = true", "[gif] seconds must be a number, not True"),
         ("[gif]\nseconds = nan", "[gif] seconds must be from 0.5 to 30, not nan"),
         ("[button]\npin = 2.5", "[button] pin must be a whole number, not 2.5"),
-        ("[estimator]\nsize = '353'", "[estimator] size: a size is written HEIGHTxWIDTH, as 353x481, not '353'"),
+        ("[estimator]\nsize = '353'", "[estimator] size: a size is written HEIGHTxWIDTH, such as 353x481, not '353'"),
         ("[screen", "is not TOML"),
         ("[gif]\nseconds = " + "9" * 400, "[gif] seconds must be from 0.5 to 30, not 999"),
         ("[gif]\nseconds = " + "9" * 5000, "is not TOML: Exceeds the limit (4300 digits)"),

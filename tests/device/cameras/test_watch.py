@@ -111,7 +111,7 @@ def test_delays_are_short_again_after_a_camera_worked(uptimes: list[float]) -> N
         if uptime >= watch.STEADY_AFTER:
             assert back_off.delay == 0.5
         else:
-            assert back_off.delay >= before.delay, "a camera with a loose plug must not be tried ever faster"
+            assert back_off.delay >= before.delay, "a camera with a loose plug must not be tried more and more often"
 
 
 def test_passes_frames_through(opener: Opener) -> None:

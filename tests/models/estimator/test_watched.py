@@ -35,6 +35,7 @@ REPLACED_WITHIN = 3.0
 
 
 def picture(order: int = failing.SUCCEED, people: int = 1, size: tuple[int, int] = (48, 64)) -> Image:
+    """Return a picture that gives `FailingEstimator` its order, and the number of people to find."""
     image = np.random.default_rng(order + people).integers(0, 256, (*size, 3), np.uint8)
     image[0, 0, :2] = order, people
     return image
@@ -77,7 +78,7 @@ def one_edge_tpu() -> list[str]:
 
 
 def seconds_until_poses(process: EstimatorProcess, image: Image, limit: float = 10.0) -> float:
-    """How long a loop that keeps asking, as the mirror does, gets no poses."""
+    """Ask for poses in a loop, as the mirror does, and return how many seconds it gets none."""
     began = time.monotonic()
     while time.monotonic() < began + limit:
         try:
