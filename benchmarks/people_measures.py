@@ -167,8 +167,8 @@ class Answers:
 def measure_drawn(estimator: Estimator, pictures: Sequence[Picture], answers: Answers | None = None) -> Figures:
     """Measure on pictures with true poses, in each one's shape, for people with enough visible key points.
 
-    Enough are `index.build.starter.MIN_KEYPOINTS_OF_ITEM`. With `answers` it also measures the answers to the found poses,
-    relative to the answers to the true poses.
+    Enough are `index.build.starter.MIN_KEYPOINTS_OF_ITEM`. With `answers` it also measures the answers to the found
+    poses, relative to the answers to the true poses.
     """
     similarities, is_correct, from_found, from_true = [], [], [], []
     for picture in pictures:

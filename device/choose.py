@@ -54,9 +54,9 @@ def choose(
 ) -> Choice:
     """Return what to show at `now` (seconds of a monotonic clock) to a visitor with these matches, best first.
 
-    `matches` is None if there is no visitor: then no photo is shown. It is empty if there is a visitor of whom too
-    little is seen to compare: then the photo stays. Pass at least twice `settings.remember` matches, so that there is
-    something to turn to.
+    `matches` is None if there is no visitor: then no photo is shown. It is empty if too little of the visitor
+    is seen to compare: then the photo stays. Pass at least twice `settings.remember` matches, so that there is always
+    a photo that was not shown lately.
 
     `shown_agreement` is how well the photo on the screen agrees with the visitor now. By default it is looked up in the
     matches, and is 0 for a photo that is not among them. A photo and its mirror image count as one photo.

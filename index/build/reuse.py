@@ -11,7 +11,7 @@ from index.library import Item, Library
 def reuse_picture(
     library: Library, items: Sequence[Item], fingerprints: Mapping[str, bytes], *, check: bool = False
 ) -> NewPicture:
-    """Return a picture of an open library with the people of these items, all of whom are in it.
+    """Return a picture of an open library with the people of these items; all of them must be in it.
 
     `fingerprints` are those of the library's pictures by name. Raises LibraryError if the picture's file is missing or,
     with `check`, damaged.

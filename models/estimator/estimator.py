@@ -44,7 +44,7 @@ EDGE_TPU_USB_IDS: Final = {"1a6e:089a": "not used since it was plugged in", "18d
 """A Coral USB Accelerator's ids: they change at its first use, when its firmware is loaded."""
 
 CHANNELS: Final = (17, 34, 64)
-"""The channels of heat maps, short offsets and mid offsets, by which the outputs are told apart."""
+"""The channels of heat maps, short offsets and mid offsets. An output is recognised by its number of channels."""
 
 MIN_SIDE, MAX_SIDE = 65, 2049
 """Smallest and largest side of the model's input, in pixels: grids of 5 to 129 cells."""

@@ -21,9 +21,9 @@ from models.processes import init_worker
 from models.train.variety import similarity_transform, warp
 
 BANK_SIZE: Final = 10_000
-"""People in each process's bank, once it is full …"""
+"""People in each process's bank, once it is full."""
 RENEWED_PER_BATCH: Final = 6
-"""… of whom this many are replaced with each batch."""
+"""People of a full bank that are replaced with each batch."""
 GALLERY_SIZE: Final = 1_200
 """Pictures in each process's gallery."""
 ADDED_PER_BATCH: Final = 40
@@ -31,11 +31,11 @@ ADDED_PER_BATCH: Final = 40
 MAX_QUEUED: Final = 8
 """Most batches that wait for training in the queue."""
 USES_PER_BATCH: Final = 4
-"""How often training uses a batch …"""
+"""How often training uses a batch."""
 POOL_LIMITS: Final = (40, 160)
-"""… of a pool with at least and at most this many batches, so that a batch is not used twice in a row."""
+"""The least and the most batches in the pool that training picks from, so that no batch is used twice in a row."""
 NICENESS: Final = 19
-"""Drawing gives way to training, whose threads wait for each other; it continues while training waits for it."""
+"""Drawing runs at the lowest priority: training's threads wait for each other, so a delay of one delays them all."""
 
 
 class Batch(NamedTuple):

@@ -252,7 +252,7 @@ SYSTEM = (
     *("/etc/x", "/usr/x", "/opt/pose-mirror/x", "/var/x", "/boot/x"),
     *("/sys/power/state", "/proc/sys/kernel/panic"),
 )
-"""Paths that are read-only for the mirror, whoever owns them."""
+"""Paths that are read-only for the mirror, even those that its user owns."""
 
 PROBE = """
 import errno, json, os, socket, sys

@@ -18,9 +18,9 @@ from device.display.screen import Screen
 from device.mirror import (
     STALE_AFTER,
     Estimator,
+    FramePipeline,
     MirrorParts,
     Moment,
-    FramePipeline,
     PipelineSettings,
     Sense,
     make_view,

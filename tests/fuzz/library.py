@@ -52,8 +52,8 @@ INPUT_NAMES: Final = (*(f"{name} lying" for name in VOUCHED_FILES), *UNVOUCHED_F
 
 DICTIONARY: Final = (
     *INPUT_NAMES, *library.ITEM_COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models",
-    "sha256", "files", "bytes", "\\x93NUMPY", "{'descr': '<f4', 'fortran_order': False, 'shape': (", "'|O'", "CREATE TABLE item", "PK",
-    "fingerprint", "removed", "SQLite format 3",
+    "sha256", "files", "bytes", "\\x93NUMPY", "{'descr': '<f4', 'fortran_order': False, 'shape': (", "'|O'", "PK",
+    "CREATE TABLE item", "fingerprint", "removed", "SQLite format 3",
 )  # fmt: skip
 
 STATEMENTS: Final = (

@@ -382,9 +382,7 @@ def test_the_memory_limit_kills_the_estimator_not_the_mirror(tmp_path: Path) -> 
             [sys.executable, "-c", f"{join}\n{EXHAUSTS_MEMORY}", tmp_path / "model"],
             env=env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-    assert result.stdout.splitlines() == ["The estimator stopped (SIGKILL) and is restarting.", "1"], (
-        result.stderr
-    )
+    assert result.stdout.splitlines() == ["The estimator stopped (SIGKILL) and is restarting.", "1"], result.stderr
 
 
 def test_the_table_of_faults_names_existing_tests() -> None:
