@@ -7,15 +7,13 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.progress import DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
 
 from device.cli.progress_reporter import progress_bar
 from models.pose import KEYPOINT_NAMES, Pose
-
-MIN_PRINTED_SCORE: Final = 0.5
-"""Score from which a key point is printed as text. JSON has all of them."""
+from models.seen import PRINTED_SCORE
 
 
 def poses(args: argparse.Namespace) -> int:
@@ -55,7 +53,7 @@ def _print_people(result: dict[str, Any]) -> None:
         seen = [
             f"{name} {x:.0f},{y:.0f}"
             for name, (x, y, score) in zip(KEYPOINT_NAMES, person["keypoints"], strict=True)
-            if score >= MIN_PRINTED_SCORE
+            if score >= PRINTED_SCORE
         ]
         print(f"  {person['score']:.2f}  {'  '.join(seen)}")
 
