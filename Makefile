@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-# One worker runs all tests of a file. Many tests wait for child processes, so more workers than cores pay off.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# One worker runs all tests of a file. Tests often wait for child processes, so one worker more than cores pays off.
+PARALLEL := --numprocesses $(shell echo $$(($$(nproc) + 1))) --maxprocesses 4 --dist loadfile
 
 # apt installs picamera2 and lgpio outside any virtual environment. Where one of them is installed, the environment sees
 # the system's packages, too. Bookworm's picamera2 was built for NumPy 1, so the environment then keeps to NumPy 1.

@@ -55,6 +55,7 @@ def test_a_photo_stays_for_the_hold(visit: list[tuple[list[Match] | None, float]
         state, now = after, now + step
 
 
+@pytest.mark.slow
 @given(visits)
 def test_a_recent_photo_returns_only_if_no_other_is_near(
     visit: list[tuple[list[Match] | None, float]],
@@ -72,6 +73,7 @@ def test_a_recent_photo_returns_only_if_no_other_is_near(
         state, now = after, now + step
 
 
+@pytest.mark.slow
 @given(visits)
 def test_a_new_photo_agrees_better_by_the_margin(visit: list[tuple[list[Match] | None, float]]) -> None:
     state, now = Choice(), 0.0
@@ -82,12 +84,14 @@ def test_a_new_photo_agrees_better_by_the_margin(visit: list[tuple[list[Match] |
         state, now = after, now + step
 
 
+@pytest.mark.slow
 @given(visits)
 def test_the_same_frames_give_the_same_choices(visit: list[tuple[list[Match] | None, float]]) -> None:
     found = [frame for frame, _ in visit]
     assert play(found) == play(found)
 
 
+@pytest.mark.slow
 @given(visits, st.floats(-1e6, 1e6))
 def test_only_the_time_between_frames_counts(visit: list[tuple[list[Match] | None, float]], hours: float) -> None:
     state, later, now = Choice(), Choice(), 0.0

@@ -185,6 +185,7 @@ def passing(speed: float, height: float, *, hides: bool) -> Scene:
     return scene
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hides", [False, True])
 @pytest.mark.parametrize("height", [240.0, 300.0, 420.0])
 @pytest.mark.parametrize(
@@ -440,6 +441,7 @@ seeds = st.integers(0, 10_000)
 counts = st.integers(1, 4)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(seeds, counts)
 def test_the_same_frames_give_the_same_visitor(seed: int, count: int) -> None:
@@ -447,6 +449,7 @@ def test_the_same_frames_give_the_same_visitor(seed: int, count: int) -> None:
     assert same(visitors(frames, times), visitors(frames, times), 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(seeds, counts)
 def test_mirrored_frames_give_the_mirrored_visitor(seed: int, count: int) -> None:
@@ -459,6 +462,7 @@ def test_mirrored_frames_give_the_mirrored_visitor(seed: int, count: int) -> Non
     assert same(visitors(frames, times), back, 0.05)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(seeds, counts, st.sampled_from([0.5, 2.0, 3.0]))
 def test_another_resolution_gives_the_same_visitor(seed: int, count: int, scale: float) -> None:
@@ -475,6 +479,7 @@ def test_another_resolution_gives_the_same_visitor(seed: int, count: int, scale:
     assert same(visitors(frames, times), back, 0.05)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(seeds, st.floats(0.001, 0.01), st.floats(0.02, 0.1))
 def test_a_still_visitor_trembles_less_than_the_estimate(seed: int, share: float, step: float) -> None:

@@ -191,6 +191,7 @@ def test_the_frame_is_mirrored_once(collection: Collection) -> None:
     assert moment.frame.image[0, 0, 0] == 10
 
 
+@pytest.mark.slow
 def test_shows_the_opening_note_and_each_change_for_a_while(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +209,7 @@ def test_shows_the_opening_note_and_each_change_for_a_while(
         assert sense.latest_moment().note is None
 
 
+@pytest.mark.slow
 def test_a_lost_camera_is_a_fault_until_it_is_back(collection: Collection) -> None:
     script = [*frames(100), *[CameraError("The camera is unplugged.")] * 60, *frames(200)]
     with make_sense(script, [person()], collection) as sense:
@@ -286,6 +288,7 @@ def test_the_mirror_ends_with_the_video(collection: Collection) -> None:
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.slow
 def test_a_press_records_what_was_shown(collection: Collection) -> None:
     writer = FakeWriter()
     recorder = Recorder(writer, countdown=1, seconds=0.6)

@@ -69,6 +69,7 @@ def quiet(read: Reader) -> Reader:
     return reading
 
 
+@pytest.mark.slow
 def test_seeds_are_valid_and_short_enough(loaded: Loaded) -> None:
     assert len(set(loaded.seeds)) >= 5
     for seed in loaded.seeds:
@@ -76,6 +77,7 @@ def test_seeds_are_valid_and_short_enough(loaded: Loaded) -> None:
         loaded.read(seed)
 
 
+@pytest.mark.slow
 def test_changed_seeds_break_no_promise(loaded: Loaded) -> None:
     rng = random.Random(loaded.name)
     changed = 0
@@ -182,6 +184,7 @@ def commands_about(folder: Path) -> list[str]:
     return [line for line in lines if str(folder) in line]
 
 
+@pytest.mark.slow
 def test_an_old_find_counts_only_when_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for script, status in ((FINDING, 1), (FINDING, 1), ("exit 0", 0)):
         with fuzzer(script, tmp_path), start_runs(["config"], 60, tmp_path) as runs:

@@ -256,6 +256,7 @@ def make_link(file: Path) -> None:
 REPLACEMENTS = (remove, make_empty, make_folder, os.mkfifo, make_link)
 
 
+@pytest.mark.slow
 @examples_of(45)
 @given(PART, st.sampled_from([flip, flip, flip, cut, lengthen, overwrite, *REPLACEMENTS]), PART, st.integers(0, 7))
 def test_detects_any_damage_to_any_file(place: Place, which: float, damage: Any, where: float, bit: int) -> None:
@@ -270,6 +271,7 @@ def test_detects_any_damage_to_any_file(place: Place, which: float, damage: Any,
     check(place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [flip, remove])
 @pytest.mark.parametrize("name", [MANIFEST_FILE, REPORT_FILE, "legs-1.annoy", "picture"])
 def test_never_writes_a_damaged_library(place: Place, name: str, damage: Any) -> None:
@@ -310,6 +312,7 @@ def test_detects_swapped_files(place: Place, here: float, there: float) -> None:
         check(place)
 
 
+@pytest.mark.slow
 def test_detects_a_file_of_another_library(place: Place) -> None:
     for file in place.other.iterdir():
         if file.is_file() and file.read_bytes() != (place.whole / file.name).read_bytes():
@@ -372,6 +375,7 @@ GARBAGE = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @examples_of(20)
 @given(GARBAGE, st.booleans())
 def test_detects_a_manifest_of_garbage(place: Place, garbage: Any, claims_a_library: bool) -> None:
@@ -392,6 +396,7 @@ def test_detects_manifest_values_of_wrong_types(place: Place, key: str, value: A
     check(place, may_be_valid=key == "models" and value in ([], {}))
 
 
+@pytest.mark.slow
 @examples_of(30)
 @given(st.lists(PART, min_size=2, max_size=3), st.none() | GARBAGE.map(lambda value: [value]))
 def test_a_false_manifest_does_no_harm(place: Place, way: list[float], other: list[Any] | None) -> None:

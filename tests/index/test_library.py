@@ -89,6 +89,7 @@ def test_yields_items_in_order(built: Path) -> None:
         assert list(library.items()) == [library.item(i) for i in range(COUNT)]
 
 
+@pytest.mark.slow
 def test_reads_items_while_writing(tmp_path: Path) -> None:
     people = sample_people(BATCH_SIZE + 5)
     with LibraryWriter(tmp_path / "library") as writer:

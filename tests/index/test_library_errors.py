@@ -46,6 +46,7 @@ def test_an_error_names_the_damaged_file(library: Path, name: str, damage: Calla
         assert "\n" not in sentence
 
 
+@pytest.mark.slow
 def test_verify_detects_any_flipped_bit(built: Path, tmp_path: Path) -> None:
     library = Path(shutil.copytree(built, tmp_path / "library"))
     files = sorted(file for file in library.rglob("*") if file.is_file())
@@ -80,6 +81,7 @@ def test_rejects_a_damaged_picture(library: Path, damage: Callable[[Path], None]
         assert opened.picture((number + 1) % 5).shape == (96, 128, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKED)
 def test_rejects_a_file_of_another_library(library: Path, tmp_path: Path, name: str) -> None:
     write_library([NewItem(None, person) for person in sample_people(COUNT, 1, unseen_share=0.2)], tmp_path / "other")

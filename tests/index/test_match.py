@@ -51,6 +51,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         yield opened
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "share"),
     [
@@ -73,6 +74,7 @@ def test_the_shortlist_misses_little(library: Library, hidden: tuple[int, ...], 
 hidden_points = st.sets(st.integers(0, 16), max_size=14).map(tuple)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000), hidden=hidden_points)
 @settings(deadline=None, max_examples=50)
 def test_never_beats_exhaustive_search(library: Library, seed: int, hidden: tuple[int, ...]) -> None:

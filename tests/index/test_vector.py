@@ -64,6 +64,7 @@ def test_nearer_poses_agree_better() -> None:
     assert nearest[:40].mean() > nearest[40:400].mean() > nearest[400:].mean()
 
 
+@pytest.mark.slow
 def test_completing_keeps_seen_points(shape: ShapeModel) -> None:
     poses = sample_people(500, 7, unseen_share=0.4)
     seen = poses[:, :, 2] > 0
@@ -72,6 +73,7 @@ def test_completing_keeps_seen_points(shape: ShapeModel) -> None:
     assert np.isfinite(completed).all()
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000), seen=SEEN_FLAGS, size=st.sampled_from([0.0, 1.0, 1e4]))
 @settings(deadline=None)
 def test_completes_any_points(shape: ShapeModel, seed: int, seen: Flags, size: float) -> None:

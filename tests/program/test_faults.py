@@ -134,6 +134,7 @@ def test_sigterm_ends_the_program_cleanly_at_any_moment(moment: str, demo_home: 
             opened.seek(opened.n_frames - 1)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_more_sigterms_do_not_disturb_the_exit(demo_home: dict[str, str], tmp_path: Path) -> None:
     args = ("run", "--camera", "performer", "--display", "headless")
     with started(*args, env=demo_home, log=tmp_path / "log") as process:
@@ -198,6 +199,7 @@ def pump(parts: MirrorParts, shown: list[tuple[Moment, float]], until: Callable[
         run_mirror(parts, fps=30, seconds=0.2, callbacks=[lambda moment, now: shown.append((moment, now))])
 
 
+@pytest.mark.slow
 def test_broken_pictures_do_not_keep_the_next_visitor_waiting(
     demo_home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -231,6 +233,7 @@ def test_broken_pictures_do_not_keep_the_next_visitor_waiting(
     assert re.search(r"d-torn\.png .*skipped", caplog.text)
 
 
+@pytest.mark.slow
 def test_survives_unplugging_and_fills_another_display(
     demo_home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +274,7 @@ def test_survives_unplugging_and_fills_another_display(
         pump(parts, shown, lambda: any((tmp_path / "gifs").glob("*.gif")))
 
 
+@pytest.mark.slow
 def test_exits_in_time_when_every_part_hangs(
     demo_home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -372,6 +376,7 @@ def _removed(group: Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_the_memory_limit_kills_the_estimator_not_the_mirror(tmp_path: Path) -> None:
     """Even when the mirror uses more memory than the estimator."""
     (tmp_path / "model").write_text("")

@@ -60,6 +60,7 @@ def trace(demo_home: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     return folder / "out", log.read_text(errors="replace")
 
 
+@pytest.mark.slow
 def test_the_demo_ran_and_saved_its_gif(trace: tuple[Path, str]) -> None:
     assert list(trace[0].glob("*.gif")), "without a GIF the other tests prove nothing"
 

@@ -174,6 +174,7 @@ def test_returns_no_frame_twice(rig: Rig) -> None:
         assert time.monotonic() - before > 4 / rig.fps - SLACK
 
 
+@pytest.mark.slow
 def test_a_slow_caller_gets_the_newest_frame(rig: Rig) -> None:
     with rig.open() as camera:
         camera.latest()
@@ -183,6 +184,7 @@ def test_a_slow_caller_gets_the_newest_frame(rig: Rig) -> None:
             assert age < 2 / rig.fps + SLACK
 
 
+@pytest.mark.slow
 def test_a_timeout_raises_and_leaves_the_camera_open(rig: Rig) -> None:
     with rig.open() as camera:
         for _ in range(3):
@@ -208,6 +210,7 @@ def test_opens_again_after_closing(rig: Rig) -> None:
             camera.latest()
 
 
+@pytest.mark.slow
 def test_raises_after_two_seconds_of_silence(device: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "select_timeout", 2.5)
     monkeypatch.setattr(pi, "CAPTURE_TIMEOUT", 2.5)

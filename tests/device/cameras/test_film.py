@@ -74,6 +74,7 @@ def test_plays_frames_when_due_and_drops_late_ones(ramp: Path) -> None:
         assert level(camera) in range(110, 191, 20), "four frames were due meanwhile, and are dropped"
 
 
+@pytest.mark.slow
 def test_continues_where_it_was_after_a_long_break(ramp: Path) -> None:
     with open_camera(str(write_video(ramp.with_name("long.avi"), [100] * 300, fps=100)), size=SIZE) as camera:
         camera.latest()
@@ -85,6 +86,7 @@ def test_continues_where_it_was_after_a_long_break(ramp: Path) -> None:
         assert camera.latest().captured_at > frame.captured_at
 
 
+@pytest.mark.slow
 def test_ends_after_playing_once(ramp: Path) -> None:
     with open_camera(str(ramp), size=SIZE, loop=False) as camera:
         started_at = time.monotonic()

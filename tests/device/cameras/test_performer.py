@@ -12,6 +12,7 @@ from device.cameras.performer import FPS
 from models.figures import perform
 
 
+@pytest.mark.slow
 def test_shows_the_performance_at_the_frames_time() -> None:
     with open_camera("performer", size=(320, 240)) as camera:
         first = camera.latest()

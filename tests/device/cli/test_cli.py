@@ -244,6 +244,7 @@ def test_formats_the_time_left(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
+@pytest.mark.slow
 def test_poses_prints_json(posenet: Path, shared_data: Path) -> None:
     couple = shared_data / "reference" / "test_couple.jpg"
     result = run("poses", couple, "--model", posenet, "--json")
@@ -256,6 +257,7 @@ def test_poses_prints_json(posenet: Path, shared_data: Path) -> None:
         assert len(person["keypoints"]) == len(KEYPOINT_NAMES)
 
 
+@pytest.mark.slow
 def test_poses_skips_a_damaged_picture(home: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"not a picture")
     Pillow.fromarray(perform(1.5, 640, 480)[0]).save(tmp_path / "somebody.png")
@@ -301,6 +303,7 @@ def test_models_fetch_finds_the_bundled_model(
     assert output_of(["models", "path"], capsys)[0] == f"{bundled_posenet}\n"
 
 
+@pytest.mark.slow
 def test_build_notes_that_it_uses_the_bundled_model(
     home: Path, keypoints: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

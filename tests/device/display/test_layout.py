@@ -197,6 +197,7 @@ def measure_spot(picture: Image) -> tuple[float, float, float, float]:
     return mean[0], mean[1], float(spread[0]), float(spread[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("zoom", [1.0, 1.37, 2.9])
 @pytest.mark.parametrize("photo", [(300, 200), (641, 480), (1999, 1333), (3001, 2501)])

@@ -301,6 +301,7 @@ def test_draws_a_skeleton_far_outside_its_picture() -> None:
     draw.draw_skeleton(picture, Pose(-wild.xy, wild.scores, 1.0))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     st.tuples(st.integers(1, 900), st.integers(1, 900)),

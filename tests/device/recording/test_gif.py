@@ -181,6 +181,7 @@ def test_delays_suit_browsers_and_do_not_drift(times: list[float], after: float)
         assert sum(delays) == pytest.approx(100 * (end - times[0]), abs=1.01)
 
 
+@pytest.mark.slow
 def test_reduces_colours_then_rate_then_size() -> None:
     film = recording(noise=20)
     best = len(encode(film, NO_LIMIT).data)
@@ -195,6 +196,7 @@ def test_reduces_colours_then_rate_then_size() -> None:
     assert list(QUALITY_LEVELS) == sorted(QUALITY_LEVELS, key=lambda level: (-level.scale, -level.fps, -level.colours))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0.06, 1.1), st.integers(0, 40), st.integers(1, 6))
 def test_never_exceeds_the_size_limit(share: float, noise: int, photos: int) -> None:
@@ -209,6 +211,7 @@ def test_never_exceeds_the_size_limit(share: float, noise: int, photos: int) -> 
         assert read(made.data).size == made.size
 
 
+@pytest.mark.slow
 def test_encodes_hardly_more_than_two_gifs_completely(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -227,6 +230,7 @@ def test_encodes_hardly_more_than_two_gifs_completely(
     assert len(complete) <= 2 * len(limits) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", [1, 3])
 @pytest.mark.parametrize("share", [0.85, 0.5, 0.3])
 def test_gives_up_no_more_quality_than_needed(each: int, share: float) -> None:
@@ -257,6 +261,7 @@ def test_draws_the_inset_in_the_lower_left_corner() -> None:
     assert 0.05 < width * height / (SIZE[0] * SIZE[1]) < 0.07
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("camera", [(640, 480), (480, 640), (1920, 100), (10, 4000), (1, 1)])
 @pytest.mark.parametrize("canvas", [(640, 360), (360, 640), (64, 36)])
 def test_an_inset_of_any_shape_fits(camera: tuple[int, int], canvas: tuple[int, int]) -> None:
@@ -306,6 +311,7 @@ def real_recording(shared_data: Path, folder: str, photos: int = 20, seconds: fl
     return Recording(tuple(pictures), tuple(stills), seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["lspet", "coco"])
 def test_twenty_photos_fit_into_three_megabytes(shared_data: Path, folder: str) -> None:
     film = real_recording(shared_data, folder)

@@ -86,6 +86,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_recording_becomes_a_gif_named_by_the_time(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "there yet"
     with GifWriter(folder) as writer:
@@ -103,6 +104,7 @@ def test_a_recording_becomes_a_gif_named_by_the_time(tmp_path: Path) -> None:
         assert writer.poll_outcome() is None
 
 
+@pytest.mark.slow
 def test_starting_returns_at_once(tmp_path: Path) -> None:
     film = long_recording()
     with GifWriter(tmp_path) as writer:
@@ -168,6 +170,7 @@ def test_explains_an_error_at_any_step_and_leaves_nothing(
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_keeps_some_of_a_nearly_full_disk_free(
     mounted: Callable[[str], Path],
 ) -> None:
@@ -184,6 +187,7 @@ def test_keeps_some_of_a_nearly_full_disk_free(
     assert MIN_FREE_BYTES == 50_000_000
 
 
+@pytest.mark.slow
 def test_explains_a_read_only_folder(mounted: Callable[[str], Path]) -> None:
     folder = mounted("size=100m,ro")
     with GifWriter(folder) as writer:
@@ -193,6 +197,7 @@ def test_explains_a_read_only_folder(mounted: Callable[[str], Path]) -> None:
     assert outcome.sentence.startswith(f"The GIF could not be written: {folder} is not writable: allow")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("below", [False, True])
 def test_explains_a_folder_that_is_a_file(tmp_path: Path, below: bool) -> None:
     file = tmp_path / "gifs"
@@ -205,6 +210,7 @@ def test_explains_a_folder_that_is_a_file(tmp_path: Path, below: bool) -> None:
     assert file.read_text() == "not a folder"
 
 
+@pytest.mark.slow
 def test_explains_a_recording_that_cannot_fit(tmp_path: Path) -> None:
     with GifWriter(tmp_path, megabytes=0.0005) as writer:
         writer.start(recording())
@@ -214,6 +220,7 @@ def test_explains_a_recording_that_cannot_fit(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_recovers_from_a_killed_process(tmp_path: Path, number: signal.Signals) -> None:
     with GifWriter(tmp_path) as writer:
@@ -262,6 +269,7 @@ def test_explains_a_process_that_cannot_start(tmp_path: Path, monkeypatch: pytes
     assert outcome.sentence.startswith("The GIF could not be written: ")
 
 
+@pytest.mark.slow
 def test_closing_waits_for_a_gif_despite_stop_signals(tmp_path: Path) -> None:
     with GifWriter(tmp_path) as writer:
         writer.start(recording())
@@ -292,6 +300,7 @@ def test_closing_kills_a_process_that_takes_too_long(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_process_has_a_low_priority(tmp_path: Path) -> None:
     with GifWriter(tmp_path) as writer:
         writer.start(long_recording())
@@ -304,6 +313,7 @@ def test_the_process_has_a_low_priority(tmp_path: Path) -> None:
         writer.close(timeout=0)
 
 
+@pytest.mark.slow
 def test_a_killed_mirror_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"

@@ -59,6 +59,7 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "seconds"), [(["run"], -signal.SIGALRM, 5.0), (["index", "info", "x"], None, 1.5)]
 )
@@ -117,6 +118,7 @@ sys.exit(cli.main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["destructor", "weak_reference", "clears_errors"])
 @pytest.mark.parametrize(("arguments", "status"), [(["run"], 0), (["index", "info", "x"], 128 + signal.SIGTERM)])
 def test_ends_once_although_python_lost_the_signal(arguments: list[str], status: int, place: str) -> None:

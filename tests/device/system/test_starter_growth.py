@@ -70,6 +70,7 @@ def unfinished(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.building"
 
 
+@pytest.mark.slow
 def test_a_library_in_use_grows_at_the_lowest_priority(folder: Path) -> None:
     with Collection(Library.open(folder)) as collection, grow_in_background(folder, count=7, step=2):
         wait_until(lambda: bool(drawing_processes(folder)))
@@ -89,6 +90,7 @@ def test_a_library_in_use_grows_at_the_lowest_priority(folder: Path) -> None:
     assert verify_library(folder).pictures == 7
 
 
+@pytest.mark.slow
 def test_ends_with_the_mirror_and_tidies_up(folder: Path) -> None:
     with grow_in_background(folder, count=3000, step=3000):
         wait_until(unfinished(folder).exists)
@@ -97,6 +99,7 @@ def test_ends_with_the_mirror_and_tidies_up(folder: Path) -> None:
     assert count_drawn(folder) == 3
 
 
+@pytest.mark.slow
 def test_ends_with_a_mirror_that_is_killed(folder: Path) -> None:
     mirror = subprocess.Popen([sys.executable, "-c", MIRROR, folder], cwd=ROOT)
     try:
@@ -138,6 +141,7 @@ def test_draws_nothing_in_a_folder_it_cannot_write(
     assert "cannot be written to" in caplog.text
 
 
+@pytest.mark.slow
 def test_two_mirrors_do_not_draw_the_same_library(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with grow_in_background(folder, count=3000, step=3000):
         wait_until(unfinished(folder).exists)

@@ -168,6 +168,7 @@ def failure(address: str, photos: Iterable[tuple[int, Photo]] = ()) -> str:
     return sentence
 
 
+@pytest.mark.slow
 def test_builds_the_same_library_although_a_worker_is_killed(
     processes: Processes, two_workers: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -197,6 +198,7 @@ def files(library: Path) -> dict[str, str]:
         return pictures | {name: file.sha256 for name, file in opened.manifest.files.items() if name != REPORT_FILE}
 
 
+@pytest.mark.slow
 def test_sends_the_model_to_the_workers(
     processes: Processes, two_workers: list[subprocess.Popen[bytes]], bundled_posenet: Path, tmp_path: Path
 ) -> None:
@@ -213,6 +215,7 @@ def test_sends_the_model_to_the_workers(
         assert comparable(scanner.scan(photos)) == alone
 
 
+@pytest.mark.slow
 def test_labelled_photos_need_no_model(
     processes: Processes, two_workers: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -224,6 +227,7 @@ def test_labelled_photos_need_no_model(
         assert comparable(scanner.scan([(5, labelled)])) == alone
 
 
+@pytest.mark.slow
 def test_cancels_unfinished_chunks_on_leaving(
     processes: Processes, two_workers: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -258,6 +262,7 @@ def test_skips_a_missing_photo(
     assert result.kind == "cannot be read"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preload", "sentence"),
     [
@@ -308,6 +313,7 @@ def test_reports_a_missing_scheduler(address: str, why: str, monkeypatch: pytest
     assert re.search(rf"^There is no Dask scheduler at {address} \(.*({why}).*\): start one with", failure(address))
 
 
+@pytest.mark.slow
 def test_skips_only_the_photo_that_crashes_every_worker(
     processes: Processes, two_workers: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -333,6 +339,7 @@ def _allow_no_failure(dask_scheduler: Any) -> None:
     dask_scheduler.allowed_failures = 0
 
 
+@pytest.mark.slow
 def test_reports_a_lost_cluster(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,6 +368,7 @@ def kill_after_half(photos: list[tuple[int, Photo]], process: subprocess.Popen[b
     yield from photos[half:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("another", [True, False])
 def test_repeats_a_chunk_whose_results_are_lost(
     another: bool, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch

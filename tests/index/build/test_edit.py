@@ -75,6 +75,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 # Removing
 
 
+@pytest.mark.slow
 def test_removes_a_picture_with_its_people_and_its_file(library: Path) -> None:
     name = names(library)["Photo 3"]
     result = edit.remove(library, [name])
@@ -89,6 +90,7 @@ def test_removes_a_picture_with_its_people_and_its_file(library: Path) -> None:
     assert [file.name for file in library.parent.iterdir()] == ["library"]
 
 
+@pytest.mark.slow
 def test_removing_changes_only_the_numbers_of_other_items(library: Path, built: Path) -> None:
     edit.remove(library, [f"{URL}0"])
     with Library.open(built) as old, Library.open(library) as new:
@@ -312,6 +314,7 @@ def test_a_merged_library_may_replace_one_of_its_parts(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]
 
 
+@pytest.mark.slow
 def test_merging_skips_what_any_library_removed(tmp_path: Path) -> None:
     """By name in one library, by look in another, and by the memory of the library that is replaced."""
     one = library_of(tmp_path / "one", photo(0), photo(1), photo(2))

@@ -40,6 +40,7 @@ def library(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "library"))
 
 
+@pytest.mark.slow
 def test_processes_do_not_change_the_bytes(built: Path, library: Path) -> None:
     names = [name for name in mapped_files(1) if name.endswith(".annoy")] + [SHAPE_FILE, members_file(0)]
     for name in names:

@@ -76,6 +76,7 @@ def test_real_photos_are_sharp(photos: list[LabelledPhoto]) -> None:
     assert all(is_sharp(image, person) for image, person in photos)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "blurred",
     [
@@ -155,6 +156,7 @@ COPIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES.keys())
 def test_recognises_copies(copy: Callable[[Image], Image]) -> None:
     assert all(is_near_duplicate(fingerprint(scene(seed)), fingerprint(copy(scene(seed)))) for seed in range(10))

@@ -41,6 +41,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_builds_a_library_with_a_report_from_a_folder(photos: Path, tmp_path: Path) -> None:
     updates: list[tuple[int, int | None, str]] = []
     report = build(
@@ -59,6 +60,7 @@ def test_builds_a_library_with_a_report_from_a_folder(photos: Path, tmp_path: Pa
     assert "6 people in 6 pictures" in str(report)
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_builds_the_same_library(photos: Path, tmp_path: Path) -> None:
     (photos / "broken.jpg").write_bytes(b"x")
     libraries = [tmp_path / str(n) / "library" for n in (1, 2)]
@@ -96,6 +98,7 @@ def write_bad_files(folder: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_skips_and_lists_bad_files_with_reasons(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -134,6 +137,7 @@ def test_reads_turned_cmyk_and_animated_pictures(tmp_path: Path) -> None:
             assert library.item(number).box == pytest.approx((60, 30, 119, 139), abs=3)
 
 
+@pytest.mark.slow
 def test_scales_key_points_with_a_large_picture(tmp_path: Path) -> None:
     marked_scene(1, (3000, 2000), (1000, 500, 2000, 1500)).save(tmp_path / "large.jpg")
     build([tmp_path / "large.jpg"], tmp_path / "library", ScanSettings(MarkFinder, long_side=600))
@@ -142,6 +146,7 @@ def test_scales_key_points_with_a_large_picture(tmp_path: Path) -> None:
         assert library.item(0).box == pytest.approx((200, 100, 400, 300), abs=3)
 
 
+@pytest.mark.slow
 def test_keeps_the_order_of_the_sources(photos: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", keypoints=sample_people(4))
     report = build([tmp_path / "a.npz", photos, tmp_path / "a.npz"], tmp_path / "library", MARKS)
@@ -160,6 +165,7 @@ def test_numbers_items_like_the_rows_of_a_key_point_file(tmp_path: Path) -> None
         assert np.allclose(library.keypoints, people)
 
 
+@pytest.mark.slow
 def test_labelled_pictures_need_no_estimator(tmp_path: Path) -> None:
     standing = np.column_stack([STANDING_POSE * 0.8 + (100, 70), np.full(17, 2)])
     small = np.column_stack([STANDING_POSE * 0.1 + (100, 70), np.full(17, 2)])
@@ -206,6 +212,7 @@ def test_writes_no_library_if_nobody_is_found(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["photos"]
 
 
+@pytest.mark.slow
 def test_skips_only_the_photo_that_crashes_a_worker(photos: Path, tmp_path: Path) -> None:
     picture = np.asarray(marked_scene(9)).copy()
     picture[0, 0] = 0
@@ -245,6 +252,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_ctrl_c_leaves_only_the_old_library(photos: Path, tmp_path: Path, count: int) -> None:
     """The whole process group gets the signal, as from a terminal."""
@@ -272,6 +280,7 @@ def test_ctrl_c_leaves_only_the_old_library(photos: Path, tmp_path: Path, count:
 # Skipped photos
 
 
+@pytest.mark.slow
 def test_skips_pictures_under_other_licences(photos: Path, tmp_path: Path) -> None:
     rows = [("photo_2.png", "CC BY 4.0"), ("photo_4.png", "CC BY-NC 2.0"), ("photo_6.png", "")]
     table = "\n".join(["picture,licence", *(f"{name},{licence}" for name, licence in rows)])
@@ -284,6 +293,7 @@ def test_skips_pictures_under_other_licences(photos: Path, tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.slow
 def test_does_not_bring_back_a_removed_picture(photos: Path, tmp_path: Path) -> None:
     build([photos], tmp_path / "library", MARKS)
     with Library.open(tmp_path / "library") as library:
@@ -297,6 +307,7 @@ def test_does_not_bring_back_a_removed_picture(photos: Path, tmp_path: Path) -> 
             assert [removed.picture for removed in library.removed_pictures()] == [picture.name]
 
 
+@pytest.mark.slow
 def test_counts_all_skipped_photos_and_shows_the_first(photos: Path, tmp_path: Path) -> None:
     for number in range(30):
         Pillow.new("RGB", (200, 160), (0, 0, number)).save(photos / f"nobody_{number:02}.png")

@@ -214,6 +214,7 @@ def test_rejects_and_replaces_a_library_of_version_1(library: Path) -> None:
         assert verify_library(old_library).items == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [4_000, 100_000, 400_000])
 def test_a_full_disk_leaves_the_old_library(library: Path, tmp_path: Path, size: int) -> None:
     script = tmp_path / "script.py"

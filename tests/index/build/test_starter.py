@@ -37,6 +37,7 @@ def copy_library(small: Small, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small[0], tmp_path / "library"))
 
 
+@pytest.mark.slow
 def test_has_pictures_titles_and_exact_key_points(small: Small) -> None:
     folder, _ = small
     with Library.open(folder) as library:
@@ -51,6 +52,7 @@ def test_has_pictures_titles_and_exact_key_points(small: Small) -> None:
         assert np.allclose(library.keypoints[0][seen, :2], first[seen, :2], atol=0.01)
 
 
+@pytest.mark.slow
 def test_progress_counts_to_the_end(small: Small) -> None:
     _, progress = small
     assert (12, 12) in progress
@@ -64,6 +66,7 @@ def test_does_not_draw_a_short_library_again(small: Small, monkeypatch: pytest.M
     assert ensure_starter_library(folder, count=100) == folder
 
 
+@pytest.mark.slow
 def test_steps_of_any_size_draw_the_same_library(small: Small, tmp_path: Path) -> None:
     folder, _ = small
     grow(tmp_path / "grown", 12, step=5, workers=1)
@@ -73,6 +76,7 @@ def test_steps_of_any_size_draw_the_same_library(small: Small, tmp_path: Path) -
     verify_library(tmp_path / "grown")
 
 
+@pytest.mark.slow
 def test_growing_links_the_pictures_it_has(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = copy_library(small, tmp_path)
     drawn: list[int] = []
@@ -90,6 +94,7 @@ def test_growing_links_the_pictures_it_has(small: Small, tmp_path: Path, monkeyp
     assert before.items() <= after.items()
 
 
+@pytest.mark.slow
 def test_a_stopped_step_leaves_a_complete_library(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +112,7 @@ def test_a_stopped_step_leaves_a_complete_library(
     assert [file.name for file in tmp_path.iterdir()] == [folder.name], "no unfinished library is left"
 
 
+@pytest.mark.slow
 def test_draws_the_library_of_another_program_again(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +123,7 @@ def test_draws_the_library_of_another_program_again(
     assert count_drawn(folder) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["keypoints.npy", "a picture"])
 def test_draws_a_damaged_library_again(small: Small, tmp_path: Path, name: str) -> None:
     folder = copy_library(small, tmp_path)
@@ -128,6 +135,7 @@ def test_draws_a_damaged_library_again(small: Small, tmp_path: Path, name: str) 
     assert verify_library(folder).pictures == 13
 
 
+@pytest.mark.slow
 def test_does_not_bring_back_a_removed_picture(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = copy_library(small, tmp_path)
     with Library.open(folder) as library:

@@ -37,6 +37,7 @@ def video(file: Path, boxes: list[tuple[int, int, int, int]], each: int = 10) ->
     return file
 
 
+@pytest.mark.slow
 def test_keeps_a_frame_wherever_the_pose_changes(tmp_path: Path) -> None:
     file = video(tmp_path / "my_dance.avi", [(60, 30, 160, 200), (90, 30, 210, 210), (0, 0, 0, 0), (100, 20, 220, 220)])
     report = build([file], tmp_path / "library", MARKS)
@@ -47,6 +48,7 @@ def test_keeps_a_frame_wherever_the_pose_changes(tmp_path: Path) -> None:
         assert library.picture(1).shape == (240, 320, 3)
 
 
+@pytest.mark.slow
 def test_keeps_one_frame_of_a_still_video(tmp_path: Path) -> None:
     still = Photo(video(tmp_path / "a.avi", [(60, 30, 160, 200)], 60), Credit())
     result = scan_photo(still, MarkFinder(), 1920)
@@ -54,6 +56,7 @@ def test_keeps_one_frame_of_a_still_video(tmp_path: Path) -> None:
     assert len(result) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["写真.avi", "caf\udce9.avi", "a%03d.avi", "http:x.avi", "-i.avi"])
 def test_reads_a_video_of_any_name(tmp_path: Path, name: str) -> None:
     video(tmp_path / "a.avi", [(60, 30, 160, 200)]).rename(tmp_path / name)
@@ -75,6 +78,7 @@ def test_skips_bad_videos(photos: Path, tmp_path: Path) -> None:
     assert report.items >= 7, "frames before the damage are used"
 
 
+@pytest.mark.slow
 def test_keeps_the_order_of_videos_with_several_workers(photos: Path, tmp_path: Path) -> None:
     boxes = [(60, 30, 160, 200), (90, 30, 210, 210), (100, 20, 220, 220)]
     names = ["c.avi", "a.avi", "b.avi"]

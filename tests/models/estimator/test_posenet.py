@@ -234,6 +234,7 @@ def test_people_in_photos_are_found_as_well_as_by_coral(in_photos: InPhotos, lar
         assert ours >= 0.600
 
 
+@pytest.mark.slow
 def test_with_corals_constants_equals_coral(
     shared_data: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

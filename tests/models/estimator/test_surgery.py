@@ -96,6 +96,7 @@ def test_rejects_a_truncated_model(models_folder: Path, part: float) -> None:
         strip_decoder(whole[: int(part * (len(whole) - unused))])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(-FOOTER, HEADER - 1), st.integers(0, 255)), min_size=1, max_size=6))
 @settings(max_examples=250, deadline=None)
 def test_wrong_bytes_never_crash_or_hang(models_folder: Path, wrong: list[tuple[int, int]]) -> None:

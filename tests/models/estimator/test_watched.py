@@ -170,6 +170,7 @@ def test_replaces_a_process_killed_between_frames(model: Path, number: signal.Si
         assert process.pid != first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "sentence"),
     [
@@ -190,6 +191,7 @@ def test_replaces_a_process_that_dies_over_a_frame(model: Path, order: int, sent
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "order", [failing.NO_ROWS, failing.NARROW_ROWS, failing.NAN_ROWS, failing.NO_PICKLE, failing.TOO_LONG]
 )
@@ -223,6 +225,7 @@ def test_logs_the_traceback_of_an_unexpected_error(model: Path, caplog: pytest.L
     assert 'KeyError("an unexpected error")' in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [failing.HANG, failing.HANG_WITH_GIL], ids=["sleeping", "holding the GIL"])
 def test_replaces_a_process_that_hangs(model: Path, order: int) -> None:
     with ready_process(model, options=replace(CPU, timeout=0.4)) as process:
@@ -236,6 +239,7 @@ def test_replaces_a_process_that_hangs(model: Path, order: int) -> None:
         assert not alive(first)
 
 
+@pytest.mark.slow
 def test_replaces_and_ends_a_stopped_process(model: Path) -> None:
     with ready_process(model, options=replace(CPU, timeout=0.4)) as process:
         first = process.pid
@@ -257,6 +261,7 @@ def test_a_hang_costs_five_seconds_by_default(model: Path) -> None:
         assert seconds_until_poses(process, picture()) < 5.0 + REPLACED_WITHIN
 
 
+@pytest.mark.slow
 def test_replaces_a_process_that_does_not_start(model: Path) -> None:
     model.write_text(f"{failing.HANG}\n")
     with EstimatorProcess(model, options=replace(CPU, start_timeout=2.0), factory=FailingEstimator) as process:
@@ -267,6 +272,7 @@ def test_replaces_a_process_that_does_not_start(model: Path) -> None:
         assert 1.0 < seconds_until_poses(process, picture()) < 2.0 + REPLACED_WITHIN
 
 
+@pytest.mark.slow
 def test_tries_a_broken_model_less_and_less_often(model: Path) -> None:
     model.write_text(f"{failing.RAISE_OSERROR}\n" * 1000)
     with EstimatorProcess(model, options=CPU, factory=FailingEstimator) as process:
@@ -309,6 +315,7 @@ def test_uses_the_cpu_when_the_edge_tpu_cannot_be_opened(model: Path, edgetpu_mo
         assert process.estimate(picture())
 
 
+@pytest.mark.slow
 def test_uses_the_cpu_after_three_edge_tpu_crashes_a_minute(
     model: Path, edgetpu_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -323,6 +330,7 @@ def test_uses_the_cpu_after_three_edge_tpu_crashes_a_minute(
     assert [record.getMessage() for record in caplog.records].count(TOO_MANY_FAILURES) == 1
 
 
+@pytest.mark.slow
 def test_uses_the_cpu_when_opening_the_edge_tpu_crashes(model: Path, edgetpu_model: Path) -> None:
     edgetpu_model.write_text(f"{failing.SEGFAULT}\n" * 3)
     with ready_process(model, edgetpu_model, EstimatorOptions(), list_attached=one_edge_tpu) as process:
@@ -330,6 +338,7 @@ def test_uses_the_cpu_when_opening_the_edge_tpu_crashes(model: Path, edgetpu_mod
         assert process.note == TOO_MANY_FAILURES
 
 
+@pytest.mark.slow
 def test_returns_to_a_replugged_edge_tpu_without_losing_a_frame(model: Path, edgetpu_model: Path) -> None:
     devices = ["usb"]
     options = EstimatorOptions(probe_interval=0.2)
@@ -365,6 +374,7 @@ def test_device_cpu_never_searches_for_an_edge_tpu(model: Path, edgetpu_model: P
             time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_twenty_replacements_leak_nothing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "STEADY_AFTER", 0.0)  # every start is at once
     before, shared = held_resources(), set(os.listdir("/dev/shm"))
@@ -383,6 +393,7 @@ def test_twenty_replacements_leak_nothing(model: Path, monkeypatch: pytest.Monke
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["starting", "working", "stopped"])
 def test_close_ends_the_child_in_any_state(model: Path, state: str) -> None:
     process = EstimatorProcess(model, options=CPU, factory=FailingEstimator)
@@ -397,6 +408,7 @@ def test_close_ends_the_child_in_any_state(model: Path, state: str) -> None:
     process.close()
 
 
+@pytest.mark.slow
 def test_close_from_another_thread_ends_a_call(model: Path) -> None:
     before = held_resources()
     with ready_process(model) as process:
@@ -410,6 +422,7 @@ def test_close_from_another_thread_ends_a_call(model: Path) -> None:
     assert held_resources() - before == Counter()
 
 
+@pytest.mark.slow
 def test_answer_of_an_interrupted_call_is_dropped(model: Path) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -467,6 +480,7 @@ def parent(model: Path, order: int) -> Iterator[tuple[subprocess.Popen[str], int
             program.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("state", ["idle", "in a driver", "stopped"])
 def test_child_dies_with_its_parent_in_any_state(model: Path, number: signal.Signals, state: str) -> None:
@@ -495,6 +509,7 @@ def test_a_crash_leaves_no_core_dump(model: Path) -> None:
     assert limit in ("0", "1")
 
 
+@pytest.mark.slow
 def test_answers_as_the_estimator_does_without_a_process(each_posenet: Path) -> None:
     image, _ = perform(1.5, 640, 480)
     with Estimator(each_posenet) as estimator, EstimatorProcess(each_posenet, options=CPU) as process:

@@ -102,6 +102,7 @@ def test_mixtures_of_stances_stay_within_the_limits(first: Stance, second: Stanc
     assert np.allclose(clamp_to_limits(mixed), mixed, atol=1e-6)
 
 
+@pytest.mark.slow
 @given(stances())
 def test_mirrored_stance_gives_the_mirror_image(stance: Stance) -> None:
     assert np.allclose(mirrored(mirrored(stance)), stance)
@@ -384,6 +385,7 @@ def test_rejects_a_negative_number() -> None:
 # The performer
 
 
+@pytest.mark.slow
 def test_performer_moves_smoothly() -> None:
     times = np.arange(0, CYCLE_SECONDS + 1, 1 / 30)
     points = np.array([skeleton_at(float(time)).keypoints() for time in times])
@@ -392,6 +394,7 @@ def test_performer_moves_smoothly() -> None:
     assert np.quantile(jumps, 0.99) < 0.13
 
 
+@pytest.mark.slow
 def test_performer_leaves_once_and_comes_back() -> None:
     visible = np.array([perform(float(time), 160, 120)[1].scores.any() for time in np.arange(0, CYCLE_SECONDS, 0.5)])
     gone = np.flatnonzero(~visible)
@@ -400,6 +403,7 @@ def test_performer_leaves_once_and_comes_back() -> None:
     assert visible[-1]
 
 
+@pytest.mark.slow
 def test_performer_is_usually_completely_in_view() -> None:
     scores = np.array([perform(float(time), 160, 120)[1].scores for time in np.arange(0, CYCLE_SECONDS, 1.0)])
     assert scores[:, 5:].all(1).mean() > 0.7

@@ -18,12 +18,14 @@ def backdrops() -> BackdropPainter:
     return BackdropPainter(3)
 
 
+@pytest.mark.slow
 def test_a_generator_seed_repeats_a_backdrop(backdrops: BackdropPainter) -> None:
     first, second = (backdrops.paint(np.random.default_rng(8), 193, 129, None) for _ in range(2))
     assert np.array_equal(first, second)
     assert not np.array_equal(first, backdrops.paint(np.random.default_rng(9), 193, 129, None))
 
 
+@pytest.mark.slow
 def test_a_painter_seed_repeats_a_backdrop(backdrops: BackdropPainter) -> None:
     first, second = (
         painter.paint(np.random.default_rng(8), 193, 193, 60.0) for painter in (backdrops, BackdropPainter(3))
@@ -31,6 +33,7 @@ def test_a_painter_seed_repeats_a_backdrop(backdrops: BackdropPainter) -> None:
     assert np.array_equal(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_a_backdrop_has_the_given_size_at_any_horizon(backdrops: BackdropPainter, width: int, height: int) -> None:
     rng = np.random.default_rng(width)
@@ -43,6 +46,7 @@ def test_a_backdrop_has_the_given_size_at_any_horizon(backdrops: BackdropPainter
         assert picture.max() <= 255
 
 
+@pytest.mark.slow
 def test_backdrops_are_as_bright_and_colourful_as_photos(backdrops: BackdropPainter) -> None:
     rng = np.random.default_rng(5)
     pictures = np.array([backdrops.paint(rng, 129, 129, None) for _ in range(120)])

@@ -99,12 +99,14 @@ def test_an_untrained_network_finds_nobody() -> None:
     assert torch.sigmoid(heads[:, : CHANNELS[0]]).mean() < 0.1
 
 
+@pytest.mark.slow
 def test_folding_batch_norm_keeps_the_outputs(network: PoseNet) -> None:
     images = as_input(torch.from_numpy(np.array(pictures(50, 2))))
     with torch.inference_mode():
         assert torch.allclose(fold_batch_norm(network)(images), network(images), atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", range(3))
 def test_the_file_outputs_what_the_network_does(differences: list[HeadDifference], head: int) -> None:
     """All 41 layers have eight bits; a random network passes on more of their errors than a trained one."""
@@ -114,6 +116,7 @@ def test_the_file_outputs_what_the_network_does(differences: list[HeadDifference
     assert difference.clipped < 0.01
 
 
+@pytest.mark.slow
 def test_an_offset_of_one_cell_is_sixteen_pixels(network: PoseNet, tmp_path: Path) -> None:
     """With weights of zero, only the head's bias is left, the same in every cell."""
     plain = fold_batch_norm(network)
@@ -135,11 +138,13 @@ def test_an_offset_of_one_cell_is_sixteen_pixels(network: PoseNet, tmp_path: Pat
     assert (np.abs(actual - expected) < 1.01 * steps).all()
 
 
+@pytest.mark.slow
 def test_exporting_twice_gives_the_same_file(network: PoseNet, file: Path, tmp_path: Path) -> None:
     export(network, iter(calibration()), tmp_path / "again.tflite")
     assert (tmp_path / "again.tflite").read_bytes() == file.read_bytes()
 
 
+@pytest.mark.slow
 def test_rejects_no_pictures(network: PoseNet, file: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no pictures to calibrate with"):
         export(network, [], tmp_path / "none.tflite")
@@ -160,6 +165,7 @@ def test_the_estimator_runs_the_file_at_every_size(network: PoseNet, file: Path,
     assert max(difference.mean / difference.std for difference in compare(network, file, [image])) < 0.08
 
 
+@pytest.mark.slow
 def test_the_files_own_size_can_be_set(network: PoseNet, tmp_path: Path) -> None:
     export(network, calibration()[:1], tmp_path / "small.tflite", size=(129, 161))
     with Estimator(tmp_path / "small.tflite") as estimator:
@@ -204,6 +210,7 @@ def test_weights_are_aligned(file: Path) -> None:
         assert (data.ctypes.data - np.frombuffer(content, np.uint8).ctypes.data) % ALIGNMENT_BYTES == 0
 
 
+@pytest.mark.slow
 def test_equalised_channels_have_equal_ranges(network: PoseNet, model: Any, file: Path) -> None:
     """The file has depthwise weights of its own, with which all channels have the same range relative to its scale."""
     plain = fold_batch_norm(network)
@@ -240,6 +247,7 @@ def test_rounds_to_nearest_for_independent_inputs() -> None:
     assert (np.abs(numbers).max(axis=2) == 127).all()
 
 
+@pytest.mark.slow
 def test_constant_and_dead_channels_do_no_harm(network: PoseNet, tmp_path: Path) -> None:
     damaged = PoseNet()
     damaged.load_state_dict(network.state_dict())

@@ -88,6 +88,7 @@ def assert_valid(skeleton: Skeleton) -> None:
     assert skeleton.points["pelvis"][[0, 2]] == pytest.approx(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("movement", REPERTOIRE, ids=TITLES)
 def test_reproduces_named_poses_on_another_build(movement: Movement) -> None:
     original = pose_skeleton(movement.stance)
@@ -225,6 +226,7 @@ def test_names_a_file_that_is_not_motion_capture(tmp_path: Path) -> None:
         assert name in str(raised.value)
 
 
+@pytest.mark.slow
 def test_real_movement_keeps_its_directions(shared_data: Path) -> None:
     files = sorted((shared_data / "mocap").glob("*.npz"))
     if not files:

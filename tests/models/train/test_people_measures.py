@@ -136,6 +136,7 @@ def test_quantizing_heads_is_reversible() -> None:
         assert part.max() <= scale.scale / cell / 2 + 1e-5
 
 
+@pytest.mark.slow
 def test_starter_crops_have_the_estimators_size() -> None:
     numbers = range(900_000, 900_006)
     pictures = [
@@ -152,6 +153,7 @@ def test_starter_crops_have_the_estimators_size() -> None:
         np.testing.assert_array_equal(keypoints[:, 2], whole.poses[0].scores)
 
 
+@pytest.mark.slow
 def test_comparing_an_exact_file_shows_no_loss(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="training needs torch")
     from models.train.export import export
@@ -234,6 +236,7 @@ def test_starter_poses_match_the_pictures() -> None:
             np.testing.assert_array_equal(quick.scores, whole.scores)
 
 
+@pytest.mark.slow
 def test_one_pose_for_all_scores_low(shared_data: Path) -> None:
     crops = measure.load_crops(shared_data / "photos" / "coco")
     assert len(crops) == 271

@@ -138,6 +138,7 @@ def as_figures_draw(movements: list[Movement], by: Camera, apart: float) -> tupl
     return nearness, material
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", [camera(0), camera(70, 20), camera(160, 35, 2.5)], ids=["front", "side", "back"])
 @pytest.mark.parametrize("first", range(0, len(REPERTOIRE), len(REPERTOIRE) // 6))
 def test_draws_solids_as_the_starter_library_does(first: int, by: Camera) -> None:
@@ -156,6 +157,7 @@ def test_draws_solids_as_the_starter_library_does(first: int, by: Camera) -> Non
     assert (np.abs(drawn.depth - nearness)[both] < 0.002).mean() > 0.99  # without melting, a tenth or more would differ
 
 
+@pytest.mark.slow
 def test_normals_have_unit_length_and_face_the_camera(somebody: Figure) -> None:
     buffers = seen(at(somebody), by=camera(30))
     is_person = buffers.tags != NOBODY
@@ -507,6 +509,7 @@ def test_key_points_follow_a_reduced_picture() -> None:
 # Complete scenes
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_scenes(bank: Bank, studio: SceneGenerator) -> None:
     other = SceneGenerator(bank, None, 3)
     studio.rng = rng(1)

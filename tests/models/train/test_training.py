@@ -182,6 +182,7 @@ def test_reports_missing_motion_capture_before_starting(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_reports_a_drawing_process_that_fails() -> None:
     mocap_files = [Path("nowhere.npz")]
     with (
