@@ -2,7 +2,7 @@
 
     python -m benchmarks.following
 
-Passers-by are pasted into films of one person. It prints how often the mirror loses the visitor to them, and how
+Passers-by are pasted into videos of one person. It prints how often the mirror loses the visitor to them, and how
 late and how steady the followed pose is. It needs ../shared/data, and takes five minutes on two cores.
 """
 
@@ -18,7 +18,7 @@ from device.track import body_height
 from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator
 from models.pose import Floats, Image, Pose
-from tests.support.passers_by import add_passer_by, read_film, walker_steps
+from tests.support.passers_by import add_passer_by, read_video, walker_steps
 from tests.support.paths import SHARED
 
 ONE, GYM, SQUAT, TAI_CHI = "one-by-one-person-detection.mp4", "exercise.avi", "pose_squats.mp4", "ta_chi.mp4"
@@ -26,13 +26,13 @@ WIDE, WIDE_SMALL, HIGH, HIGH_SMALL = (353, 481), (257, 353), (481, 257), (353, 1
 
 
 class Scene(NamedTuple):
-    """Part of a film, and people who walk past in it.
+    """Part of a video, and people who walk past in it.
 
     `start` is the frame at which they enter, `heights` are theirs in pixels, `floor` is the row of their feet,
     `speeds` are in body heights a second, and `size` is the model's.
     """
 
-    film: str
+    video: str
     part: slice
     start: int
     heights: tuple[int, ...]
@@ -67,34 +67,34 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    films = {name: read_film(SHARED / "videos" / name) for name in (ONE, GYM, SQUAT, TAI_CHI)}
+    videos = {name: read_video(SHARED / "videos" / name) for name in (ONE, GYM, SQUAT, TAI_CHI)}
     with Estimator(SHARED / "models" / f"{DEFAULT_MODEL}.tflite") as estimator:
-        print("| | films | visitor lost or changed | on the wrong person or place |\n|---|---|---|---|")
+        print("| | videos | visitor lost or changed | on the wrong person or place |\n|---|---|---|---|")
         for label, scenes in (("tuned on", TUNING_SCENES), ("other", OTHER_SCENES)):
-            passings = [seconds for scene in scenes for seconds in measure_passings(scene, films, estimator)]
+            passings = [seconds for scene in scenes for seconds in measure_passings(scene, videos, estimator)]
             lost, seconds = sum(changed for changed, _ in passings), sum(seconds for _, seconds in passings)
             print(f"| {label} | {len(passings)} | {lost} | {seconds:.1f} s |", flush=True)
         print("\n| | lag | of the trembling is left |\n|---|---|---|")
         for name in (TAI_CHI, SQUAT, GYM, ONE):
             estimator.resize(HIGH if name == SQUAT else WIDE)
-            print_smoothing(name, *films[name], estimator)
+            print_smoothing(name, *videos[name], estimator)
 
 
 def measure_passings(
-    scene: Scene, films: dict[str, tuple[float, list[Image]]], estimator: Estimator
+    scene: Scene, videos: dict[str, tuple[float, list[Image]]], estimator: Estimator
 ) -> list[tuple[bool, float]]:
     """For each passer-by, return whether the visitor became another, and for how many seconds the pose was not
     theirs."""
-    rate, pictures = films[scene.film]
-    part, steps = pictures[scene.part], walker_steps(films[ONE][1])
+    rate, pictures = videos[scene.video]
+    part, steps = pictures[scene.part], walker_steps(videos[ONE][1])
     estimator.resize(scene.size)
-    alone = follow_film([find_people(estimator, picture) for picture in part], part[0].shape, rate)
+    alone = follow_video([find_people(estimator, picture) for picture in part], part[0].shape, rate)
     results = []
     for height in scene.heights:
         for speed in scene.speeds:
             for step in (speed * height / rate, -speed * height / rate):
-                film = add_passer_by(part, steps, start=scene.start, step=step, floor=scene.floor, height=height)
-                passed = follow_film([find_people(estimator, picture) for picture in film], part[0].shape, rate)
+                video = add_passer_by(part, steps, start=scene.start, step=step, floor=scene.floor, height=height)
+                passed = follow_video([find_people(estimator, picture) for picture in video], part[0].shape, rate)
                 off = [is_elsewhere(a, b) for a, b in zip(passed, alone, strict=True)]
                 numbers = {state.visitor_number for state in passed} - {None}
                 results.append((len(numbers) > 1 or off[-1], sum(off) / rate))
@@ -106,7 +106,7 @@ def find_people(estimator: Estimator, picture: Image) -> list[Pose]:
     return estimator.estimate(np.ascontiguousarray(picture[:, :, ::-1]))
 
 
-def follow_film(found: list[list[Pose]], shape: tuple[int, ...], rate: float) -> list[FollowState]:
+def follow_video(found: list[list[Pose]], shape: tuple[int, ...], rate: float) -> list[FollowState]:
     """Return the follower's state after each frame."""
     state, states = FollowState(), []
     for i, people in enumerate(found):
@@ -133,7 +133,7 @@ def print_smoothing(name: str, rate: float, pictures: list[Image], estimator: Es
     those slower than 0.05.
     """
     found = [find_people(estimator, picture) for picture in pictures]
-    states = follow_film(found, pictures[0].shape, rate)
+    states = follow_video(found, pictures[0].shape, rate)
     pairs = [(nearest_pose(state.visitor, people), state.visitor) for state, people in zip(states, found, strict=True)]
     nobody = Pose(np.full((17, 2), np.nan, np.float32), np.zeros(17, np.float32), 0.0)
     raw = np.stack([(found or nobody).xy for found, _ in pairs])

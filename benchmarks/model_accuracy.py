@@ -188,7 +188,7 @@ def report_demo(estimators: Estimators, data: Path, limit: int | None) -> None:
     with tempfile.TemporaryDirectory() as folder, people.write_starter_library(Path(folder) / "library") as library:
         answers = people.Answers(library)
         for label, pictures in (
-            ("film", people.film_pictures(count)),
+            ("video", people.video_pictures(count)),
             ("starter pictures", people.unknown_pictures(count)),
         ):
             print_rows(label, [people.measure_drawn(estimator, pictures, answers) for estimator in estimators.values()])

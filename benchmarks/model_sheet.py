@@ -1,4 +1,4 @@
-"""Draw a sheet of what a model finds in photos, training scenes, starter pictures and the performer's film.
+"""Draw a sheet of what a model finds in photos, training scenes, starter pictures and the performer's video.
 
 The number in a tile's corner is the OKS of the person it is about. A sheet that shows photos does not belong in the
 repository.
@@ -52,7 +52,7 @@ def write_sheet(estimator: Estimator, photos: Path, file: Path, *, with_scenes: 
         readings += [
             _estimate(estimator, image, _largest(everybody)) for image, everybody in people.make_scenes(SCENE_COUNT)
         ]
-    for picture in (*people.unknown_pictures(PICTURE_COUNT), *people.film_pictures(FRAME_COUNT)):
+    for picture in (*people.unknown_pictures(PICTURE_COUNT), *people.video_pictures(FRAME_COUNT)):
         readings.append(
             _estimate(estimator, picture.image, _largest(np.array([pose.keypoints for pose in picture.poses])))
         )

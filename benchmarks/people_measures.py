@@ -59,9 +59,9 @@ LIBRARY_SIZE: Final = 3000
 FIRST_UNKNOWN: Final = 900_000
 """… and the first number of those that are read, which no library holds."""
 PICTURE_COUNT: Final = 200
-"""Pictures of the film, and starter pictures, that are read."""
-FILM_SIZE: Final = 480, 640
-"""Height and width of the film, as a camera gives it to the mirror."""
+"""Pictures of the video, and starter pictures, that are read."""
+VIDEO_SIZE: Final = 480, 640
+"""Height and width of the video, as a camera gives it to the mirror."""
 
 SCENE_COUNT: Final = 300
 """Scenes like training's that are read …"""
@@ -224,14 +224,14 @@ def make_scenes(count: int = SCENE_COUNT) -> list[Scene]:
     return [studio.generate(SCENE_SIDE) for _ in range(count)]
 
 
-def film_pictures(count: int = PICTURE_COUNT) -> list[Picture]:
+def video_pictures(count: int = PICTURE_COUNT) -> list[Picture]:
     """Return pictures of the performer as the mirror sees them, from the third showing on: nothing quite repeats."""
-    height, width = FILM_SIZE
-    film = []
+    height, width = VIDEO_SIZE
+    video = []
     for number in range(count):
         image, pose = perform(CYCLE_SECONDS * (2 + (number + 0.5) / count), width, height)
-        film.append(Picture(np.ascontiguousarray(image[:, ::-1]), [pose.mirrored(width)], "the performer"))
-    return film
+        video.append(Picture(np.ascontiguousarray(image[:, ::-1]), [pose.mirrored(width)], "the performer"))
+    return video
 
 
 def unknown_pictures(count: int = PICTURE_COUNT) -> list[Picture]:

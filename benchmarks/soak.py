@@ -3,7 +3,7 @@
     python -m benchmarks.soak [--minutes N] [--seed N] [--only PATTERN] [--keep FOLDER]
     make soak MINUTES=6 SEED=3      the same, shorter, with the faults in another order
 
-The mirror is a complete process in front of a film in a loop: one of ../shared/data/videos if that exists, else the
+The mirror is a complete process in front of a video in a loop: one of ../shared/data/videos if that exists, else the
 drawn performer. As root it mounts a small disk for the GIFs, so that the disk can be filled. The jumping clock needs
 a C compiler. The exit status is 1 when anything fails.
 """
@@ -30,7 +30,7 @@ from typing import TextIO
 import cv2
 import numpy as np
 
-from benchmarks.soak_faults import FAULTS, Fault, Workspace, disk_full, process_tree, write_film
+from benchmarks.soak_faults import FAULTS, Fault, Workspace, disk_full, process_tree, write_video
 from benchmarks.soak_run import PRESS_SECOND, QUIET_SECONDS, Soak
 from benchmarks.soak_verdict import Shutdown, print_verdicts, save_logs
 from benchmarks.soak_watch import Reports, is_well, take_sample
@@ -41,8 +41,8 @@ from tests.support.jumping_clock import JumpingClock
 from tests.support.paths import SHARED
 
 VIDEO = SHARED / "videos" / "ta_chi.mp4"
-FILM_SECONDS, FILM_FPS = 10, 30
-"""Seconds and frames a second of the film. It is short, so that a film that is gone is soon noticed."""
+VIDEO_SECONDS, VIDEO_FPS = 10, 30
+"""Seconds and frames a second of the video. It is short, so that a video that is gone is soon noticed."""
 
 FOREIGN_PREFIX = "lttng-"
 """Files in /dev/shm with this prefix belong to a QEMU that was started meanwhile."""
@@ -83,7 +83,7 @@ def main() -> int:
 
 @contextmanager
 def prepare_workspace() -> Iterator[Workspace]:
-    """Prepare a folder with all that the mirror needs: film, two libraries, model, display, disk and clock."""
+    """Prepare a folder with all that the mirror needs: video, two libraries, model, display, disk and clock."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
         workspace = Workspace(folder, None, False)
@@ -97,32 +97,32 @@ def prepare_workspace() -> Iterator[Workspace]:
         if os.geteuid() == 0 and subprocess.run(mounting, capture_output=True).returncode == 0:
             workspace.mounted = True
             stack.callback(subprocess.run, ["umount", "-l", str(workspace.gifs)], check=True)
-        write_film(workspace.film, film_frames())
+        write_video(workspace.video, video_frames())
         ensure_starter_library(workspace.library, count=150)
         ensure_starter_library(folder / "other", count=100)
         shutil.copy(select_model("auto").file, workspace.model)
         workspace.set_display(True)
         (folder / "mirror.toml").write_text(
-            f'[camera]\nsource = "{workspace.film}"\n[estimator]\nmodel = "{workspace.model}"\ndevice = "cpu"\n'
+            f'[camera]\nsource = "{workspace.video}"\n[estimator]\nmodel = "{workspace.model}"\ndevice = "cpu"\n'
             f'[library]\nfolder = "{workspace.library}"\n[screen]\ndisplay = "kiosk"\n'
             f'[button]\npin = 0\n[gif]\nfolder = "{workspace.gifs}"\n'
         )
         yield workspace
 
 
-def film_frames() -> Iterator[np.ndarray]:
+def video_frames() -> Iterator[np.ndarray]:
     """Yield some seconds of a person who moves, H×W×3 RGB."""
     if not VIDEO.exists():
-        for number in range(FILM_SECONDS * FILM_FPS):
-            yield perform(number / FILM_FPS, 640, 480)[0]
+        for number in range(VIDEO_SECONDS * VIDEO_FPS):
+            yield perform(number / VIDEO_FPS, 640, 480)[0]
         return
-    film = cv2.VideoCapture(str(VIDEO))
-    for _ in range(FILM_SECONDS * FILM_FPS):
-        ok, picture = film.read()
+    video = cv2.VideoCapture(str(VIDEO))
+    for _ in range(VIDEO_SECONDS * VIDEO_FPS):
+        ok, picture = video.read()
         if not ok:
             break
         yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    film.release()
+    video.release()
 
 
 def select_faults(workspace: Workspace, pattern: str) -> list[Fault]:

@@ -42,8 +42,8 @@ class Workspace:
         return self.mounted or os.geteuid() != 0
 
     @property
-    def film(self) -> Path:
-        return self.folder / "film.avi"
+    def video(self) -> Path:
+        return self.folder / "video.avi"
 
     @property
     def library(self) -> Path:
@@ -150,28 +150,28 @@ def move_away(path_of: Callable[[Workspace], Path]) -> Callable[[Workspace], Abs
 
 
 @contextmanager
-def film_damaged(place: Workspace) -> Iterator[None]:
+def video_damaged(place: Workspace) -> Iterator[None]:
     """The camera's file holds no picture at all."""
-    with move_away(lambda place: place.film)(place):
-        place.film.write_bytes(os.urandom(200_000))
+    with move_away(lambda place: place.video)(place):
+        place.video.write_bytes(os.urandom(200_000))
         try:
             yield
         finally:
-            place.film.unlink()
+            place.video.unlink()
 
 
 @contextmanager
-def film_of_noise(place: Workspace) -> Iterator[None]:
+def video_of_noise(place: Workspace) -> Iterator[None]:
     """The camera gives noise, black pictures, and pictures that are half missing."""
     noise = place.folder / "noise.avi"
     if not noise.exists():
-        write_film(noise, _noise_frames())
-    with move_away(lambda place: place.film)(place):
-        shutil.copy(noise, place.film)
+        write_video(noise, _noise_frames())
+    with move_away(lambda place: place.video)(place):
+        shutil.copy(noise, place.video)
         try:
             yield
         finally:
-            place.film.unlink()
+            place.video.unlink()
 
 
 def _noise_frames() -> Iterator[np.ndarray]:
@@ -182,15 +182,15 @@ def _noise_frames() -> Iterator[np.ndarray]:
         yield picture
 
 
-def write_film(path: Path, pictures: Iterator[np.ndarray], fps: float = 30.0) -> None:
-    """Write H×W×3 RGB pictures of one size as a film."""
+def write_video(path: Path, pictures: Iterator[np.ndarray], fps: float = 30.0) -> None:
+    """Write H×W×3 RGB pictures of one size as a video."""
     writer = None
     for picture in pictures:
         if writer is None:
             size = picture.shape[1], picture.shape[0]
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    assert writer is not None, "a film needs at least one picture"
+    assert writer is not None, "a video needs at least one picture"
     writer.release()
 
 
@@ -296,9 +296,9 @@ FAULTS: Final = (
     Fault("library gone", move_away(lambda place: place.library), (7, 10), "no library at"),
     Fault("library damaged", library_damaged, (7, 10), r"\.annoy"),
     Fault("library replaced", library_replaced),
-    Fault("camera gone", move_away(lambda place: place.film), (16, 20), "film.avi", may_spoil_gif=True),
-    Fault("camera damaged", film_damaged, (16, 20), "neither a video nor a picture", may_spoil_gif=True),
-    Fault("camera gives noise", film_of_noise, (16, 20), may_spoil_gif=True),
+    Fault("camera gone", move_away(lambda place: place.video), (16, 20), "video.avi", may_spoil_gif=True),
+    Fault("camera damaged", video_damaged, (16, 20), "neither a video nor a picture", may_spoil_gif=True),
+    Fault("camera gives noise", video_of_noise, (16, 20), may_spoil_gif=True),
     Fault(
         "disk of the GIFs full",
         disk_full,

@@ -7,7 +7,7 @@ Read the modules in this order to follow one frame from a camera to the people i
 2. The drivers:
    - `usb` reads USB cameras, and `v4l2` finds them and explains why one cannot be used;
    - `pi` reads the Raspberry Pi's own camera;
-   - `film` plays videos, pictures and folders of pictures;
+   - `playback` plays videos, pictures and folders of pictures;
    - `performer` plays a drawn figure, for a mirror without a camera.
    A device delivers frames at its own pace, so `live` reads it in a thread. A video is read when its next frame is due,
    which `paced` works out.

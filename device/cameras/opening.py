@@ -62,9 +62,9 @@ def open_camera(
 
         return usb.open_first(size, small_shape) if source == "usb" else usb.open_usb(path, size, small_shape)
     if source and path.exists():
-        from device.cameras import film
+        from device.cameras import playback
 
-        return film.open_video(path, size, small_shape, real_time=real_time, loop=loop)
+        return playback.open_video(path, size, small_shape, real_time=real_time, loop=loop)
     raise CameraError(
         f"There is no camera {source!r}: use auto, pi, usb, usb:N, performer, or the path of a video or pictures."
     )

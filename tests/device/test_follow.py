@@ -1,4 +1,4 @@
-"""Following one visitor: scenes with made-up people, laws for any scene, and films of real people."""
+"""Following one visitor: scenes with made-up people, laws for any scene, and videos of real people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from device.follow import FollowSettings, FollowState, follow
 from device.track import ENTER_AFTER, body_height
 from models.estimator.estimator import Estimator
 from models.pose import LEFT_HIP, LEFT_SHOULDER, LEFT_WRIST, MIRROR_ORDER, RIGHT_HIP, RIGHT_WRIST, Floats, Pose
-from tests.support.passers_by import add_passer_by, read_film, walker_steps
+from tests.support.passers_by import add_passer_by, read_video, walker_steps
 
 SIZE = (640, 480)
 SETTINGS = FollowSettings()
@@ -496,17 +496,17 @@ def test_ignores_a_person_with_a_nan_coordinate(seed: int) -> None:
     assert visitor_numbers(play(lambda _: [broken], 1.0)) == {None}
 
 
-# Films of real people
+# Videos of real people
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("step", "height"), [(27, 420), (-27, 420), (40, 330)])
 def test_a_real_passer_by_does_not_become_the_visitor(shared_data: Path, posenet: Path, step: int, height: int) -> None:
-    _, pictures = read_film(shared_data / "videos" / "one-by-one-person-detection.mp4")
-    film = add_passer_by(pictures[1060:1100], walker_steps(pictures), start=6, step=step, floor=430, height=height)
+    _, pictures = read_video(shared_data / "videos" / "one-by-one-person-detection.mp4")
+    video = add_passer_by(pictures[1060:1100], walker_steps(pictures), start=6, step=step, floor=430, height=height)
     state, off = FollowState(), []
     with Estimator(posenet, size=(353, 481)) as estimator:
-        for i, picture in enumerate(film):
+        for i, picture in enumerate(video):
             people = estimator.estimate(np.ascontiguousarray(picture[:, :, ::-1]))
             state = follow(state, people, (768, 432), i / 10, SETTINGS)
             if i > 5:
@@ -517,9 +517,9 @@ def test_a_real_passer_by_does_not_become_the_visitor(shared_data: Path, posenet
     assert np.sum(np.array(off) > 100) < 10  # hidden behind the walker for most of a second
 
 
-def watch(film: Path, posenet: Path, size: tuple[int, int], every: int) -> list[FollowState]:
-    """The states after every `every`-th frame of a film, mirrored."""
-    capture = cv2.VideoCapture(str(film))
+def watch(video: Path, posenet: Path, size: tuple[int, int], every: int) -> list[FollowState]:
+    """The states after every `every`-th frame of a video, mirrored."""
+    capture = cv2.VideoCapture(str(video))
     rate = capture.get(cv2.CAP_PROP_FPS)
     state, states = FollowState(), []
     with Estimator(posenet, size=size) as estimator:

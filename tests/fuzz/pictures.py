@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageCms
 
-from device.cameras import film
+from device.cameras import playback
 from device.cameras.base import CameraError
 from index import pictures
 from tests.fuzz import odd
@@ -97,7 +97,7 @@ def make_reader(folder: Path) -> Reader:
             warnings.simplefilter("ignore")  # a kiosk logs them
             for long_side in (None, LONG_SIDE):
                 _check_load(file, long_side)
-            _check_film(file)
+            _check_playback(file)
 
     return read
 
@@ -119,10 +119,10 @@ def _check_load(file: Path, long_side: int | None) -> None:
         pictures.make_thumbnail(loaded.image)
 
 
-def _check_film(file: Path) -> None:
-    film._is_picture(file)
+def _check_playback(file: Path) -> None:
+    playback._is_picture(file)
     try:
-        shown = film.Slideshow(file, [file], LONG_SIDE, real_time=False, loop=False)
+        shown = playback.Slideshow(file, [file], LONG_SIDE, real_time=False, loop=False)
     except CameraError as error:
         check_sentence(error, file)
     else:

@@ -23,7 +23,7 @@ import pytest
 from PIL import Image as Pillow
 
 from device import config
-from device.cameras import film
+from device.cameras import playback
 from device.cameras.performer import Performance
 from device.display import panel, screen
 from device.display.panel import DisplayKind, HotplugDisplay
@@ -218,7 +218,7 @@ def test_broken_pictures_do_not_keep_the_next_visitor_waiting(
     for name, picture in pictures.items():
         Pillow.fromarray(picture).save(tmp_path / "camera" / f"{name}.png")
     (tmp_path / "camera" / "d-torn.png").write_bytes((tmp_path / "camera" / "g-person.png").read_bytes()[:3000])
-    monkeypatch.setattr(film, "SECONDS_PER_PICTURE", 0.4)
+    monkeypatch.setattr(playback, "SECONDS_PER_PICTURE", 0.4)
     with running(demo_home, monkeypatch, tmp_path, str(tmp_path / "camera")) as (parts, shown):
         seen: set[tuple[int, ...]] = set()
 

@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: stand-ins, made-up poses, real films and photos, and the paths to these."""
+"""What tests and benchmarks share: stand-ins, made-up poses, real videos and photos, and the paths to these."""

@@ -1,4 +1,4 @@
-"""Films of real people, and a person cut out of one film who walks past the people of another."""
+"""Videos of real people, and a person cut out of one video who walks past the people of another."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from models.pose import Image
 
 WALKING_FRAMES = (184, 185, 186, 187, 189, 187, 186, 185)
-"""Frames of the film named below in which the first person is whole and walking."""
+"""Frames of the video named below in which the first person is whole and walking."""
 WALKER_HEIGHT = 330
 """Pixels from that person's head to their feet."""
 
 
-def read_film(film: Path) -> tuple[float, list[Image]]:
-    """Return a film's frames per second and its frames, BGR."""
-    capture = cv2.VideoCapture(str(film))
+def read_video(video: Path) -> tuple[float, list[Image]]:
+    """Return a video's frames per second and its frames, BGR."""
+    capture = cv2.VideoCapture(str(video))
     pictures: list[Image] = []
     while True:
         ok, picture = capture.read()
@@ -36,7 +36,7 @@ def walker_steps(pictures: list[Image]) -> list[tuple[Image, Image]]:
 def add_passer_by(
     pictures: list[Image], steps: list[tuple[Image, Image]], *, start: int, step: float, floor: int, height: float
 ) -> Iterator[Image]:
-    """Yield the film's frames with the walker in front, who enters after `start` frames.
+    """Yield the video's frames with the walker in front, who enters after `start` frames.
 
     The walker moves by `step` pixels a frame, from the left if that is above 0.
     """

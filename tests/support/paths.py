@@ -9,4 +9,4 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 """The project's folder."""
 
 SHARED: Final = ROOT.parent / "shared" / "data"
-"""Real photos, films, poses and models, which are not in the repository."""
+"""Real photos, videos, poses and models, which are not in the repository."""

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from device.cameras import film, live, performer, pi, usb
+from device.cameras import live, performer, pi, playback, usb
 from device.cameras.base import Camera, CameraError, CameraSilent, CameraStuck, Frame, mirror_frame
 from device.cameras.opening import open_camera
 from models.pose import Image
@@ -77,19 +77,19 @@ def pi_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     return Rig(lambda: pi.open_pi(SIZE, SMALL), hardware.fps, hardware=hardware)
 
 
-def film_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
-    path = folder / "film.avi"
+def video_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
+    path = folder / "video.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 40, (320, 240))
     for _ in range(60):
         writer.write(cv2.cvtColor(camera_picture(320, 240), cv2.COLOR_RGB2BGR))
     writer.release()
-    return Rig(lambda: film.open_video(path, SIZE, SMALL, real_time=True, loop=True), 40, (320, 240))
+    return Rig(lambda: playback.open_video(path, SIZE, SMALL, real_time=True, loop=True), 40, (320, 240))
 
 
 def pictures_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     for number in range(3):
         Pillow.fromarray(camera_picture(1280, 960)).save(folder / f"{number}.png")
-    return Rig(lambda: film.open_video(folder, SIZE, SMALL, real_time=True, loop=True), film.STILL_FPS)
+    return Rig(lambda: playback.open_video(folder, SIZE, SMALL, real_time=True, loop=True), playback.STILL_FPS)
 
 
 def performer_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
@@ -97,7 +97,7 @@ def performer_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
 
 
 DEVICES = {"usb": usb_rig, "pi": pi_rig}
-RIGS = DEVICES | {"film": film_rig, "pictures": pictures_rig, "performer": performer_rig}
+RIGS = DEVICES | {"video": video_rig, "pictures": pictures_rig, "performer": performer_rig}
 
 
 @pytest.fixture(params=RIGS)

@@ -127,9 +127,9 @@ def test_loops_for_ever_and_keeps_each_frame() -> None:
 
 
 def test_each_frame_is_its_photo_with_the_skeleton() -> None:
-    film = recording()
-    for still, (shown, _) in zip(film.stills, frames(encode(film, NO_LIMIT).data), strict=True):
-        expected = film.photos[still.photo_index].copy()
+    sample = recording()
+    for still, (shown, _) in zip(sample.stills, frames(encode(sample, NO_LIMIT).data), strict=True):
+        expected = sample.photos[still.photo_index].copy()
         assert still.visitor is not None
         draw_skeleton(expected, still.visitor, 2.0)
         assert np.abs(blur(shown) - blur(expected)).max() < 36
@@ -145,9 +145,9 @@ def test_the_skeleton_has_the_screens_colours() -> None:
 
 def test_does_not_draw_unseen_key_points() -> None:
     unseen = Pose(pose().xy, np.full(17, 0.29, np.float32), 0.29)
-    film = recording(1, 1)
-    with_skeleton = encode(replace(film, stills=(replace(film.stills[0], visitor=unseen),)), NO_LIMIT)
-    without = encode(replace(film, stills=(replace(film.stills[0], visitor=None),)), NO_LIMIT)
+    sample = recording(1, 1)
+    with_skeleton = encode(replace(sample, stills=(replace(sample.stills[0], visitor=unseen),)), NO_LIMIT)
+    without = encode(replace(sample, stills=(replace(sample.stills[0], visitor=None),)), NO_LIMIT)
     assert with_skeleton.data == without.data
 
 
@@ -158,16 +158,16 @@ def test_stores_a_photo_once_and_then_only_changes() -> None:
 
 
 def test_an_unchanged_still_lengthens_the_delay() -> None:
-    film = recording(1, 12)
-    made = encode(replace(film, stills=tuple(replace(still, visitor=pose()) for still in film.stills)), NO_LIMIT)
+    sample = recording(1, 12)
+    made = encode(replace(sample, stills=tuple(replace(still, visitor=pose()) for still in sample.stills)), NO_LIMIT)
     assert made.frames == 1
     assert read(made.data).delays == [100]
 
 
 def test_a_gif_lasts_as_long_as_the_recording() -> None:
-    film = recording(5, 12)
-    assert sum(read(encode(film, NO_LIMIT).data).delays) == 500
-    assert sum(seconds for _, seconds in frames(encode(film, NO_LIMIT).data)) == pytest.approx(5)
+    sample = recording(5, 12)
+    assert sum(read(encode(sample, NO_LIMIT).data).delays) == 500
+    assert sum(seconds for _, seconds in frames(encode(sample, NO_LIMIT).data)) == pytest.approx(5)
 
 
 @given(st.lists(st.floats(0.0, 30.0), min_size=1, max_size=50), st.floats(0.0, 2.0))
@@ -183,9 +183,9 @@ def test_delays_suit_browsers_and_do_not_drift(times: list[float], after: float)
 
 @pytest.mark.slow
 def test_reduces_colours_then_rate_then_size() -> None:
-    film = recording(noise=20)
-    best = len(encode(film, NO_LIMIT).data)
-    gifs = [encode(film, round(best * share)) for share in (1.0, 0.9, 0.75, 0.4, 0.2, 0.1)]
+    sample = recording(noise=20)
+    best = len(encode(sample, NO_LIMIT).data)
+    gifs = [encode(sample, round(best * share)) for share in (1.0, 0.9, 0.75, 0.4, 0.2, 0.1)]
     assert [made.colours for made in gifs] == sorted((made.colours for made in gifs), reverse=True)
     assert [made.frames for made in gifs] == sorted((made.frames for made in gifs), reverse=True)
     assert [made.size for made in gifs] == sorted((made.size for made in gifs), reverse=True)
@@ -200,10 +200,10 @@ def test_reduces_colours_then_rate_then_size() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0.06, 1.1), st.integers(0, 40), st.integers(1, 6))
 def test_never_exceeds_the_size_limit(share: float, noise: int, photos: int) -> None:
-    film = recording(photos, noise=noise)
-    limit = round(share * len(encode(film, NO_LIMIT).data))
+    sample = recording(photos, noise=noise)
+    limit = round(share * len(encode(sample, NO_LIMIT).data))
     try:
-        made = encode(film, limit)
+        made = encode(sample, limit)
     except GifError:
         assert share < 0.15
     else:
@@ -215,18 +215,18 @@ def test_never_exceeds_the_size_limit(share: float, noise: int, photos: int) -> 
 def test_encodes_hardly_more_than_two_gifs_completely(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    film, complete = recording(12, 3, noise=30), []
+    sample, complete = recording(12, 3, noise=30), []
     encode_at_level = gif._encode_at_level
 
     def count(part: Recording, level: gif.QualityLevel, palette: Palette) -> gif.Gif:
-        if len(part.stills) == len(film.stills):
+        if len(part.stills) == len(sample.stills):
             complete.append(level)
         return encode_at_level(part, level, palette)
 
-    limits = [round(len(encode(film, NO_LIMIT).data) * share) for share in (0.8, 0.6, 0.4, 0.2, 0.1)]
+    limits = [round(len(encode(sample, NO_LIMIT).data) * share) for share in (0.8, 0.6, 0.4, 0.2, 0.1)]
     monkeypatch.setattr(gif, "_encode_at_level", count)
     for limit in limits:
-        encode(film, limit)
+        encode(sample, limit)
     assert len(complete) <= 2 * len(limits) + 1
 
 
@@ -234,9 +234,9 @@ def test_encodes_hardly_more_than_two_gifs_completely(
 @pytest.mark.parametrize("each", [1, 3])
 @pytest.mark.parametrize("share", [0.85, 0.5, 0.3])
 def test_gives_up_no_more_quality_than_needed(each: int, share: float) -> None:
-    film = recording(24, each, noise=30)
-    limit = round(share * len(encode(film, NO_LIMIT).data))
-    made = encode(film, limit)
+    sample = recording(24, each, noise=30)
+    limit = round(share * len(encode(sample, NO_LIMIT).data))
+    made = encode(sample, limit)
     assert 0.6 * limit < len(made.data) <= limit
 
 
@@ -267,14 +267,16 @@ def test_draws_the_inset_in_the_lower_left_corner() -> None:
 def test_an_inset_of_any_shape_fits(camera: tuple[int, int], canvas: tuple[int, int]) -> None:
     width, height = inset_size(camera, canvas)
     inset = np.zeros((height, width, 3), np.uint8)
-    film = Recording((photo(1, canvas),), (Still(0, None, inset, 0.0),), 1.0)
-    assert encode(film, NO_LIMIT).size == canvas
+    sample = Recording((photo(1, canvas),), (Still(0, None, inset, 0.0),), 1.0)
+    assert encode(sample, NO_LIMIT).size == canvas
 
 
 @pytest.mark.parametrize("size", [(640, 360), (360, 640), (1, 1), (7, 333)])
 def test_encodes_pictures_of_any_shape(size: tuple[int, int]) -> None:
-    film = Recording((photo(1, size), photo(2, size)), (Still(0, pose(), None, 0.0), Still(1, pose(), None, 0.5)), 1.0)
-    data = encode(film, NO_LIMIT).data
+    sample = Recording(
+        (photo(1, size), photo(2, size)), (Still(0, pose(), None, 0.0), Still(1, pose(), None, 0.5)), 1.0
+    )
+    data = encode(sample, NO_LIMIT).data
     assert read(data).size == size
     assert len(frames(data)) == 2
 
@@ -286,11 +288,11 @@ def test_encodes_pictures_of_one_colour() -> None:
 
 
 def test_the_transparent_index_is_not_a_colour() -> None:
-    film = recording()
+    sample = recording()
     for count in (256, 64):
-        palette = Palette.from_recording(film, count)
+        palette = Palette.from_recording(sample, count)
         assert palette.transparent_index < count
-        for picture in film.photos:
+        for picture in sample.photos:
             assert palette.dither(picture).max() < palette.transparent_index
             assert palette.quantize(picture).max() < palette.transparent_index
 
@@ -314,16 +316,16 @@ def real_recording(shared_data: Path, folder: str, photos: int = 20, seconds: fl
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["lspet", "coco"])
 def test_twenty_photos_fit_into_three_megabytes(shared_data: Path, folder: str) -> None:
-    film = real_recording(shared_data, folder)
+    sample = real_recording(shared_data, folder)
     started_at = time.process_time()
-    made = encode(film, 3_000_000)
+    made = encode(sample, 3_000_000)
     assert time.process_time() - started_at < 3
     assert len(made.data) <= 3_000_000
     assert made.size == (640, 360)
     assert read(made.data).local_tables == 0
     errors = []
-    for still, (shown, _) in zip(film.stills, frames(made.data), strict=True):
-        expected = film.photos[still.photo_index].copy()
+    for still, (shown, _) in zip(sample.stills, frames(made.data), strict=True):
+        expected = sample.photos[still.photo_index].copy()
         assert still.visitor is not None
         draw_skeleton(expected, still.visitor, 3.6)
         errors.append(((blur(shown) - blur(expected)) ** 2).mean())

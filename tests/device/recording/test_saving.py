@@ -106,10 +106,10 @@ def test_a_recording_becomes_a_gif_named_by_the_time(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_starting_returns_at_once(tmp_path: Path) -> None:
-    film = long_recording()
+    sample = long_recording()
     with GifWriter(tmp_path) as writer:
         started_at = time.perf_counter()
-        writer.start(film)
+        writer.start(sample)
         assert time.perf_counter() - started_at < 0.3, "making the GIF takes seconds"
         writer.close(timeout=0)
 
@@ -393,7 +393,7 @@ def test_making_a_gif_hardly_slows_the_screen(
     patches = [cv2.resize(random.integers(0, 256, (9, 16, 3), np.uint8), (640, 360)) for _ in range(20)]
     photos = [np.clip(patch + random.normal(0, 6, patch.shape), 0, 255).astype(np.uint8) for patch in patches]
     visitor = Pose(random.uniform((0, 0), (640, 360), (17, 2)).astype(np.float32), np.ones(17, np.float32), 1.0)
-    film = Recording(
+    sample = Recording(
         tuple(photos), tuple(Still(k // 3, visitor.scaled(1, 1 - k / 99), None, k / 12) for k in range(60)), 5
     )
 
@@ -418,7 +418,7 @@ def test_making_a_gif_hardly_slows_the_screen(
             return bool(outcomes)
 
         started_at = time.perf_counter()
-        writer.start(film)
+        writer.start(sample)
         meanwhile = measure_fps(is_finished)
         assert time.perf_counter() - started_at < 20, "three seconds at most on a quiet machine"
     assert meanwhile > 0.8 * alone

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image as Pillow
 
 from device.cameras.base import Camera, CameraError, EndOfVideo, fit_within
-from device.cameras.film import STILL_FPS
 from device.cameras.opening import open_camera
 from device.cameras.paced import PacedCamera
+from device.cameras.playback import STILL_FPS
 from models.pose import Image
 from tests.support.stand_ins import camera_picture
 
@@ -186,17 +186,17 @@ def test_shrinks_a_large_video(tmp_path: Path) -> None:
 def test_explains_a_file_that_is_neither_video_nor_picture(
     content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(content)
     with pytest.raises(
-        CameraError, match=r"film\.mp4 is neither a video nor a picture that can be read: choose another\.$"
+        CameraError, match=r"video\.mp4 is neither a video nor a picture that can be read: choose another\.$"
     ):
         open_camera(str(path), size=SIZE)
     assert capfd.readouterr().err == "", "OpenCV and FFmpeg must print nothing"
 
 
 def test_plays_a_truncated_video_as_far_as_it_goes(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "film.avi", [100] * 40)
+    path = write_video(tmp_path / "video.avi", [100] * 40)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     seen = 0
     with open_camera(str(path), size=SIZE, real_time=False, loop=False) as camera:
@@ -245,7 +245,7 @@ def test_plays_a_folder_by_name_and_skips_damaged_files(tmp_path: Path, caplog: 
 
 
 def test_shows_each_picture_of_a_folder_for_two_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device.cameras.film.SECONDS_PER_PICTURE", 0.2)
+    monkeypatch.setattr("device.cameras.playback.SECONDS_PER_PICTURE", 0.2)
     for number, level_ in enumerate((50, 100, 150)):
         Pillow.fromarray(grey(level_)).save(tmp_path / f"{number}.png")
     with open_camera(str(tmp_path), size=SIZE) as camera:
@@ -310,7 +310,7 @@ def test_converts_any_colour_mode_to_rgb(mode: str, tmp_path: Path) -> None:
 
 
 def test_plays_a_gif_that_ends_in_its_second_picture(tmp_path: Path) -> None:
-    path = tmp_path / "film.gif"
+    path = tmp_path / "video.gif"
     Pillow.fromarray(grey(100)).save(path)
     path.write_bytes(path.read_bytes().removesuffix(b";") + b",\x00")
     with open_camera(str(path), size=SIZE, real_time=False) as camera:
@@ -318,7 +318,7 @@ def test_plays_a_gif_that_ends_in_its_second_picture(tmp_path: Path) -> None:
 
 
 def test_plays_an_animated_gif(tmp_path: Path) -> None:
-    path = tmp_path / "film.gif"
+    path = tmp_path / "video.gif"
     frames = [Pillow.fromarray(grey(level_)) for level_ in (50, 100, 150)]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
     with open_camera(str(path), size=SIZE, real_time=False) as camera:
