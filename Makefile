@@ -47,7 +47,7 @@ test-quick: setup ## run the quick tests, in about a minute
 coverage: setup ## run all tests and print how much of the code they cover
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
 
-# Needs root. Installing the virtual machine takes about ten minutes the first time; later runs reuse it.
+# Needs root. Building the virtual machine takes about six minutes the first time; later runs reuse it.
 boot: setup ## boot the kiosk in a virtual machine: from power on to a GIF, faults and power cuts
 	@tools/boot-packages
 	@$(BIN)/python -m tests.boot.image

@@ -1,7 +1,7 @@
 """Train the bundled model on drawn scenes, and write it as a quantized .tflite file.
 
-Drawing and training take hours on two cores, less with a GPU. Ctrl-C keeps what was learned, and the same command
-resumes it. FOLDER then holds checkpoint.pt, curves.csv, curves.png and posenet_drawn.tflite.
+Drawing and training take about an hour and a half on two cores, less with a GPU. Ctrl-C keeps what was learned, and the
+same command resumes it. FOLDER then holds checkpoint.pt, curves.csv, curves.png and posenet_drawn.tflite.
 """
 
 from __future__ import annotations
