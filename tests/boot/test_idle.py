@@ -30,7 +30,7 @@ def kiosk(image: DiskImage) -> Iterator[Kiosk]:
 
 def test_picamera2_finds_a_pi_camera(kiosk: Kiosk) -> None:
     kiosk.wait_for_status("fps", 300)
-    assert "The Pi camera gives" in kiosk.machine.check_output("journalctl -b -u pose-mirror --no-pager -o cat")
+    assert "The Pi camera delivers" in kiosk.machine.check_output("journalctl -b -u pose-mirror --no-pager -o cat")
     assert not shows_console(kiosk.screenshot("picamera2"))
 
 

@@ -144,7 +144,7 @@ def cut_during_merge(kiosk: Kiosk, delay: float, cue: str) -> None:
     machine.check_output("systemctl stop pose-mirror")  # it would only take processor time
     run_in_background(machine, MERGE_LOOP)
     machine.wait_for(f"test -e {MERGE_OUTPUT}", 300, "two libraries are merged")
-    merged = machine.check_output(f"head -1 {MERGE_OUTPUT}").removeprefix(f"{ONE}: ").partition(",")[0]
+    merged = machine.check_output(f"head -1 {MERGE_OUTPUT}").removeprefix(f"{ONE}: ").partition(".")[0]
     cut_power(kiosk, "library", delay, cue, lambda: None)
     verified = machine.run(f"{PROGRAM} index verify {ONE}", 120)
     assert verified.status == 0, verified.stderr
