@@ -95,6 +95,7 @@ def map_array(file: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -
     except Exception as error:  # NumPy parses the header as Python, and a damaged one raises almost anything
         raise ValueError(f"not an array: {error}") from error
     if not isinstance(array, np.ndarray):
+        array.close()  # NumPy returns a zip file open
         raise ValueError("a zip file, not an array")
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
         raise ValueError(f"{array.dtype} numbers of shape {array.shape}, not {dtype} of {shape}")
