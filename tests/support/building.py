@@ -30,7 +30,7 @@ def main(photos: str, out: str, workers: str, moment: str = "") -> None:
 
 
 def print_progress(done: int, total: int | None, step: str) -> None:
-    print(step, done, flush=True)
+    print(f"{step} {done}", flush=True)
 
 
 def kill_around(function: Callable[..., Any], when: str) -> Callable[..., Any]:

@@ -282,8 +282,8 @@ def contents(library: Path) -> dict[str, bytes]:
 
 
 def scanned_counts(lines: list[str]) -> list[int]:
-    """Return the numbers of scanned photos in progress reports."""
-    return [int(line.split()[-1]) for line in lines if line.startswith("Scanning photos ")]
+    """Return the numbers of scanned photos in progress reports. A killed build may leave half a line at the end."""
+    return [int(line.split()[-1]) for line in lines if line.startswith("Scanning photos ") and line.endswith("\n")]
 
 
 @pytest.mark.slow
