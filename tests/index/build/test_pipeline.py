@@ -32,15 +32,6 @@ from tests.support.sample_poses import STANDING_POSE, sample_people
 MARKS = ScanSettings(MarkFinder)
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    (folder / "inner").mkdir(parents=True)
-    for number in range(1, 7):
-        marked_scene(number).save(folder / ("inner" if number % 2 else "") / f"photo_{number}.png")
-    return folder
-
-
 @pytest.mark.slow
 def test_builds_a_library_with_a_report_from_a_folder(photos: Path, tmp_path: Path) -> None:
     updates: list[tuple[int, int | None, str]] = []

@@ -18,15 +18,6 @@ from tests.support.finders import MarkFinder, marked_scene
 MARKS = ScanSettings(MarkFinder)
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    (folder / "inner").mkdir(parents=True)
-    for number in range(1, 7):
-        marked_scene(number).save(folder / ("inner" if number % 2 else "") / f"photo_{number}.png")
-    return folder
-
-
 def video(file: Path, boxes: list[tuple[int, int, int, int]], each: int = 10) -> Path:
     """Write a video with a person in each of the boxes, for `each` frames."""
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
