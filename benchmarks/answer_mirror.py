@@ -111,8 +111,12 @@ class Looks:
         """Return the people in a picture."""
         key = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
         if key not in self._known:
-            self._known[key] = self._stopwatch.timed(step, self._estimator.estimate)(picture)
+            self._known[key] = self._estimate(picture, step)
         return self._known[key]
+
+    def _estimate(self, picture: Image, step: str) -> list[Pose]:
+        people: list[Pose] = self._stopwatch.timed(step, self._estimator.estimate)(picture)
+        return people
 
 
 class EstimatorForOne:
@@ -150,12 +154,21 @@ def _grey_picture(width: int, height: int) -> Image:
     return np.full((height, width, 3), 128, np.uint8)
 
 
-def show_visitor(looks: Looks, visitor: Visitor, collection: Collection, display: Size) -> Moment:
-    """Let the mirror see a visitor's picture for `SECONDS`, and return its last moment."""
+def show_visitor(looks: Looks, visitor: Visitor, collection: Collection, display: Size) -> list[Moment]:
+    """Let the mirror see a visitor's picture for `SECONDS`, and return its moments."""
     clock = Clock()
     camera = RepeatingCamera([visitor.picture], clock, FRAMES_PER_SECOND)
     estimator = EstimatorForOne(looks, camera, visitor.label)
-    return run_frames(camera, estimator, collection, display, clock, round(SECONDS * FRAMES_PER_SECOND))[-1]
+    return run_frames(camera, estimator, collection, display, clock, round(SECONDS * FRAMES_PER_SECOND))
+
+
+def show_pictures(
+    looks: Looks, pictures: Sequence[Image], collection: Collection, display: Size, fps: float = FRAMES_PER_SECOND
+) -> list[Moment]:
+    """Let the mirror see pictures, already mirrored, one after another, and return its moments."""
+    clock = Clock()
+    camera = RepeatingCamera(pictures, clock, fps)
+    return run_frames(camera, EstimatorForOne(looks, camera, None), collection, display, clock, len(pictures))
 
 
 def run_frames(

@@ -62,13 +62,15 @@ class Visitor(NamedTuple):
 class Score(NamedTuple):
     """How good one answer is, each from 0 to 1; all are 0 for a visitor without an answer.
 
-    `whole` tells whether head, hands and feet of the answer's person are on the display.
+    `soon` tells whether the answer came within half a second, and `whole` whether head, hands and feet of the answer's
+    person are on the display.
     """
 
     limbs: float = 0.0
     likeness: float = 0.0
     agreement: float = 0.0
     found: float = 0.0
+    soon: float = 0.0
     whole: float = 0.0
 
 
@@ -104,11 +106,12 @@ def nearest_person(people: Sequence[Pose], label: Pose) -> Pose | None:
     return people[int(np.argmax(similarities))]
 
 
-def rate_answer(label: Pose, person: Pose, display: Size) -> Score:
+def rate_answer(label: Pose, person: Pose, display: Size, *, soon: bool = True) -> Score:
     """Return how good an answer is whose person stands on the display as `person` (pixels of the display)."""
     seen = person.scores > 0
     agreed = agreement(label.xy, label.scores, person.xy[None], seen[None])[0]
-    return Score(limbs_shown(label, person), 0.0, float(agreed), 1.0, float(is_whole(label, person, display)))
+    whole = is_whole(label, person, display)
+    return Score(limbs_shown(label, person), 0.0, float(agreed), 1.0, float(soon), float(whole))
 
 
 def limbs_shown(label: Pose, person: Pose) -> float:

@@ -7,9 +7,11 @@ seconds, and what is then on the display is compared with the label. It needs ..
 
 - limbs: the share of the visitor's labelled limbs (upper arms, forearms, thighs, shins) that the answer shows within
   30°. Like likeness and agreement, it is 0 for a visitor without an answer.
-- found: the share of visitors who get an answer.
+- found: the share of visitors who get an answer; soon: those who get it within half a second.
 - whole: of the answers, the share whose person is on the display with head and hands, and with the feet if the
   visitor's are labelled.
+
+Then it counts phantoms: the share of frames of scenes without people in which the mirror answers somebody.
 
 The library "starter" is the program's own, drawn as far as it is not yet complete, unless `--starter` names another.
 "COCO" is of the 40,055 whole people of COCO's training photos, less those in the visitors' photos. It holds poses
@@ -23,6 +25,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,8 +36,17 @@ import numpy as np
 if __package__ in (None, ""):  # run as a file: the project's folder is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.answer_mirror import Looks, StandInCollection, Stopwatch, answer_label, show_visitor
+from benchmarks.answer_mirror import (
+    FRAMES_PER_SECOND,
+    Looks,
+    StandInCollection,
+    Stopwatch,
+    answer_label,
+    show_pictures,
+    show_visitor,
+)
 from benchmarks.answer_visitors import Score, Visitor, load_visitors, rate_answer
+from benchmarks.phantom_scenes import empty_scenes
 from device.collection import Collection
 from device.display.layout import Size
 from device.folders import starter_folder
@@ -52,6 +64,9 @@ DISPLAYS: Final[tuple[Size, ...]] = ((1920, 1080), (1080, 1920), (800, 480))
 MODELS: Final = {"PoseNet": DEFAULT_MODEL, "the bundled model": BUNDLED_MODEL}
 """What finds the visitors, and the name of each in the catalogue."""
 
+FRAMES_UNTIL_SOON: Final = 1 + round(0.5 * FRAMES_PER_SECOND)
+"""Frames of the first half second, the first included."""
+
 QUICK_STEP: Final = 3
 """With `--quick`, every third visitor is measured."""
 
@@ -63,7 +78,9 @@ def main() -> None:
     parser.add_argument("--starter", type=Path, metavar="FOLDER", help="a complete starter library")
     parser.add_argument("--coco", type=Path, metavar="FOLDER", help="keep the library of COCO's people here")
     parser.add_argument("--quick", action="store_true", help="measure every third visitor")
-    parser.add_argument("--only", metavar="WORD", default="", help="measure only rows that contain this word")
+    parser.add_argument(
+        "--only", metavar="WORD", default="", help="measure only rows that contain this word, or phantoms"
+    )
     args = parser.parse_args()
     visitors = load_visitors(SHARED / "photos" / "coco", QUICK_STEP if args.quick else 1)
     stopwatch = Stopwatch()
@@ -75,6 +92,7 @@ def main() -> None:
         }
         stack.enter_context(stopwatch.watch())
         print_answers(visitors, collections, stopwatch, args.only)
+        print_phantoms(collections["starter"], stopwatch, QUICK_STEP if args.quick else 1, args.only)
     print_times(stopwatch)
 
 
@@ -103,8 +121,8 @@ def print_answers(
 ) -> None:
     """Print a row for each way to ask, library and display."""
     print(f"{len(visitors)} visitors\n")
-    print("| asked with | library | display | limbs | of those found | likeness | agreement | found | whole |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| asked with | library | display | limbs | of those found | likeness | agreement | found | soon | whole |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for asked, looks in askers(stopwatch):
         for library, collection in collections.items():
             for display in DISPLAYS:
@@ -126,12 +144,14 @@ def measure(visitors: Sequence[Visitor], collection: Collection, display: Size, 
     """Return the score of the answer to each visitor on a display."""
     scores = []
     for visitor in visitors:
+        soon, photo = True, None
         if looks is None:
             photo = answer_label(visitor, collection, display)
         else:
-            moment = show_visitor(looks, visitor, collection, display)
-            photo = None if moment.visitor is None else moment.photo
-        scores.append(Score() if photo is None else rate_answer(visitor.label, photo.person, display))
+            moments = show_visitor(looks, visitor, collection, display)
+            soon = any(moment.visitor is not None for moment in moments[:FRAMES_UNTIL_SOON])
+            photo = None if moments[-1].visitor is None else moments[-1].photo
+        scores.append(Score() if photo is None else rate_answer(visitor.label, photo.person, display, soon=soon))
     return scores
 
 
@@ -139,8 +159,24 @@ def figures(scores: Sequence[Score]) -> list[str]:
     """Return the cells of a row: the means of all visitors, and of those found where it says so."""
     mean = Score(*np.nanmean(np.array(scores), axis=0).tolist())
     found = mean.found or 1.0
-    columns = (mean.limbs, mean.limbs / found, mean.likeness, mean.agreement, mean.found, mean.whole / found)
+    columns = (mean.limbs, mean.limbs / found, mean.likeness, mean.agreement, mean.found, mean.soon, mean.whole / found)
     return [f"{column:.3f}" for column in columns]
+
+
+def print_phantoms(collection: Collection, stopwatch: Stopwatch, step: int, only: str) -> None:
+    """Print for each kind of scene without people in how many of its frames the mirror answers somebody."""
+    print("\n| asked with | scenes without people | scenes | frames | with a visitor |\n|---|---|---|---|---|")
+    for asked, looks in askers(stopwatch):
+        if looks is None or only not in f"{asked} phantoms":
+            continue
+        frames: defaultdict[str, list[list[bool]]] = defaultdict(list)
+        for scene in empty_scenes(SHARED, step):
+            moments = show_pictures(looks, scene.frames, collection, DISPLAYS[0])
+            frames[scene.kind].append([moment.visitor is not None for moment in moments])
+        frames["all"] = [answered for scenes in frames.values() for answered in scenes]
+        for kind, scenes in frames.items():
+            answered = np.concatenate(scenes)
+            print(f"| {asked} | {kind} | {len(scenes)} | {len(answered)} | {answered.mean():.2%} |", flush=True)
 
 
 def print_times(stopwatch: Stopwatch) -> None:
