@@ -16,6 +16,10 @@ BUNDLED_MODEL: Final = "posenet_drawn"
 """The model that is shipped with the program, for machines without `DEFAULT_MODEL`."""
 
 
+DEFAULT_CROP_SIDE: Final = 353
+"""The `crop_side` of a model that does not name its own. PoseNet's; see docs/explanation/finding-people.md."""
+
+
 class Model(NamedTuple):
     """A model of the catalogue."""
 
@@ -30,6 +34,8 @@ class Model(NamedTuple):
     edgetpu: str | None
     """The name of the same model compiled for the Edge TPU."""
     about: str
+    crop_side: int = DEFAULT_CROP_SIDE
+    """The side in pixels at which the model reads a square crop around one person best."""
 
     @property
     def file_name(self) -> str:
@@ -50,6 +56,7 @@ def catalogue() -> list[Model]:
             size=(entry["size"][0], entry["size"][1]),
             edgetpu=entry.get("edgetpu"),
             about=entry["about"],
+            crop_side=entry.get("crop_side", DEFAULT_CROP_SIDE),
         )
         for name, entry in tomllib.loads(text).items()
     ]

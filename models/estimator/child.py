@@ -35,6 +35,8 @@ from models.processes import ignore_stop_signals, raise_oom_score, spawn_python
 
 Shape = tuple[int, int, int]
 """Height, width, 3."""
+Size = tuple[int, int]
+"""Height, width."""
 Rows = npt.NDArray[np.float64]
 
 ROW_LENGTH: Final = 52
@@ -53,7 +55,7 @@ class SupportsEstimate(Protocol):
     @property
     def runtime(self) -> str: ...
 
-    def estimate(self, image: Image) -> list[Pose]: ...
+    def estimate(self, image: Image, size: Size | None = None) -> list[Pose]: ...
 
 
 EstimatorFactory = Callable[..., AbstractContextManager[SupportsEstimate]]
@@ -66,7 +68,7 @@ class EstimatorSpec(NamedTuple):
     factory: EstimatorFactory
     model: Path
     device: Device
-    size: tuple[int, int] | None
+    size: Size | None
     threads: int | None
 
 
@@ -159,11 +161,11 @@ class Child:
             self.ready = answer
         return self.ready is not None
 
-    def estimate(self, image: Image, timeout: float) -> list[Pose]:
-        """Return the poses in `image`; raises ChildError after `timeout` seconds at most."""
+    def estimate(self, image: Image, size: Size | None, timeout: float) -> list[Pose]:
+        """Return the poses in `image`, seen at `size`; raises ChildError after `timeout` seconds at most."""
         np.copyto(self._frame.pixels(image.shape), image)
         try:
-            self._requests.send(image.shape)
+            self._requests.send((image.shape, size))
         except OSError:
             raise ChildError(self._exit_message()) from None
         rows = self._receive(timeout)
@@ -244,8 +246,8 @@ def serve(requests_fd: int, answers_fd: int, lifeline_fd: int, frame_fd: int) ->
                 np.zeros((*estimator.size, 3), np.uint8)
             )  # the first is slow, and the likeliest to crash
             answers.send(Ready(estimator.size, estimator.runtime))
-            for image in _receive_frames(requests, SharedFrame(frame_fd)):
-                answers.send(to_rows(estimator.estimate(image)))
+            for image, size in _receive_frames(requests, SharedFrame(frame_fd)):
+                answers.send(to_rows(estimator.estimate(image, size)))
     except Exception as error:
         answers.send(_error_report(error))
 
@@ -273,13 +275,13 @@ def disable_core_dumps() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
-def _receive_frames(requests: Connection[Any, Any], frame: SharedFrame) -> Iterator[Image]:
+def _receive_frames(requests: Connection[Any, Any], frame: SharedFrame) -> Iterator[tuple[Image, Size | None]]:
     while True:
         try:
-            shape: Shape = requests.recv()
+            shape, size = requests.recv()
         except EOFError:
             return
-        yield frame.pixels(shape)
+        yield frame.pixels(shape), size
 
 
 def _error_report(error: Exception) -> ErrorReport:

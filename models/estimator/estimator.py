@@ -19,15 +19,18 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from PIL import Image as pillow
 
+from models.estimator.catalogue import DEFAULT_CROP_SIDE, find_in_catalogue
 from models.estimator.posenet import STRIDE, Heads, Quantization, decode
 from models.estimator.surgery import ModelError, is_for_edge_tpu, strip_decoder
 from models.pose import Image, Pose
 
 __all__ = [
+    "DEFAULT_SIZE",
     "EdgeTpuError",
     "Estimator",
     "ModelError",
     "check_image",
+    "crop_size_for",
     "fit_size",
     "list_edge_tpus",
     "runtime",
@@ -45,6 +48,9 @@ EDGE_TPU_USB_IDS: Final = {"1a6e:089a": "not used since it was plugged in", "18d
 
 CHANNELS: Final = (17, 34, 64)
 """The channels of heat maps, short offsets and mid offsets. An output is recognised by its number of channels."""
+
+DEFAULT_SIZE: Final = (353, 481)
+"""Height and width of the input of the models that the mirror uses by default."""
 
 MIN_SIDE, MAX_SIDE = 65, 2049
 """Smallest and largest side of the model's input, in pixels: grids of 5 to 129 cells."""
@@ -81,7 +87,7 @@ class Estimator:
         self._interpreter: Any = self._load_interpreter(
             _read_model(model, device), threads or min(len(os.sched_getaffinity(0)), 4)
         )
-        self._size = self._check_input()
+        self._size = self._own_size = self._check_input()
         # The size whose number of pixels every picture is resized to, in its own shape; None when the size is fixed.
         self._like = self._size if size is None and device == "cpu" else None
         if size is not None and fit_size(size) != self._size:
@@ -91,7 +97,7 @@ class Estimator:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the model's input, in pixels."""
+        """Height and width of the model's input, in pixels. Pictures of other shapes change it."""
         return self._size
 
     @property
@@ -108,7 +114,8 @@ class Estimator:
         if self._device == "edgetpu":
             raise ValueError(f"{self._model} has a fixed size on the Edge TPU, {self._size[0]}×{self._size[1]}")
         self._like = None
-        self._set_input_size(fit_size(size))
+        self._own_size = fit_size(size)
+        self._set_input_size(self._own_size)
 
     def _set_input_size(self, size: tuple[int, int]) -> None:
         if size != self._size:
@@ -116,24 +123,32 @@ class Estimator:
             self._require_open().resize_tensor_input(self._input, [1, *size, 3])
             self._allocate()
 
-    def estimate(self, image: Image) -> list[Pose]:
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width at which the model reads a crop around one person best."""
+        if self._device == "edgetpu":
+            return self._size
+        return crop_size_for(self._model, self._own_size)
+
+    def estimate(self, image: Image, size: tuple[int, int] | None = None) -> list[Pose]:
         """Return the people in a picture of any size, in its pixels, best first.
 
         The picture is resized to the model's size. If that is fixed (`size`, or an Edge TPU) and has another shape,
-        the picture is stretched, and the key points are found a little less well.
+        the picture is stretched, and the key points are found a little less well. Pass `size` (height, width) to run
+        the model at another size for this one picture; an Edge TPU ignores it.
         """
-        poses = decode(self.heads(image))
+        poses = decode(self.heads(image, size))
         (height, width), (image_height, image_width) = self._size, image.shape[:2]
         if (height, width) == (image_height, image_width):
             return poses
         return [pose.scaled(image_width / width, image_height / height) for pose in poses]
 
-    def heads(self, image: Image) -> Heads:
+    def heads(self, image: Image, size: tuple[int, int] | None = None) -> Heads:
         """Return the network's output for a picture, before it is decoded; copies, not views."""
         interpreter = self._require_open()
         check_image(image)
-        if self._like is not None:
-            self._set_input_size(size_for(image.shape[1], image.shape[0], self._like))
+        if self._device != "edgetpu":
+            self._set_input_size(self._size_for(image) if size is None else fit_size(size))
         interpreter.set_tensor(self._input, _resize(image, self._size)[None])
         try:
             interpreter.invoke()
@@ -145,6 +160,10 @@ class Estimator:
             raise
         heat_maps, short_offsets, mid_offsets = (interpreter.get_tensor(index)[0] for index in self._outputs)
         return Heads(heat_maps, short_offsets, mid_offsets, self._scales)
+
+    def _size_for(self, image: Image) -> tuple[int, int]:
+        """Return the (height, width) at which the model sees a picture."""
+        return self._own_size if self._like is None else size_for(image.shape[1], image.shape[0], self._like)
 
     def close(self) -> None:
         """Free the model's memory and the Edge TPU; do nothing the second time."""
@@ -228,7 +247,7 @@ def fit_size(size: tuple[int, int]) -> tuple[int, int]:
     return fitted
 
 
-def size_for(width: int, height: int, like: tuple[int, int] = (353, 481)) -> tuple[int, int]:
+def size_for(width: int, height: int, like: tuple[int, int] = DEFAULT_SIZE) -> tuple[int, int]:
     """Return the model's (height, width) for a picture: the picture's shape, with about as many pixels as `like`.
 
     The network finds more in a picture that is not stretched; docs/explanation/finding-people.md has the figures.
@@ -236,6 +255,17 @@ def size_for(width: int, height: int, like: tuple[int, int] = (353, 481)) -> tup
     factor = math.sqrt(like[0] * like[1] / (width * height))
     tall, wide = (min(max(_round_side(side * factor), MIN_SIDE), MAX_SIDE) for side in (height, width))
     return tall, wide
+
+
+def crop_size_for(model: Path, own: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) at which a model on the CPU reads a crop around one person best.
+
+    `model` is its file, and `own` the size at which it sees whole pictures. A crop is square, and never larger than
+    that: whoever chose a small size needs speed.
+    """
+    known = find_in_catalogue(model.name)
+    side = min(DEFAULT_CROP_SIDE if known is None else known.crop_side, *own)
+    return fit_size((side, side))
 
 
 def check_image(image: Image) -> None:

@@ -17,7 +17,7 @@ from typing import Self
 
 from models.estimator import supervision
 from models.estimator.child import Child, ChildError, ChildReportedError, EstimatorFactory, EstimatorSpec, SharedFrame
-from models.estimator.estimator import Estimator, check_image, list_edge_tpus
+from models.estimator.estimator import DEFAULT_SIZE, Estimator, check_image, crop_size_for, list_edge_tpus
 from models.estimator.supervision import Device, DevicePreference, Plan
 from models.pose import Image, Pose
 
@@ -151,9 +151,18 @@ class EstimatorProcess:
                 raise EstimatorUnavailable(self._status_message())
             time.sleep(0.01)
 
-    def estimate(self, image: Image) -> list[Pose]:
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width at which a crop around one person is read best on the present device."""
+        if self.device == "edgetpu" and self.size is not None:
+            return self.size
+        cpu = self._specs["cpu"]
+        return crop_size_for(cpu.model, cpu.size or DEFAULT_SIZE)
+
+    def estimate(self, image: Image, size: tuple[int, int] | None = None) -> list[Pose]:
         """Return the people in `image` (H×W×3 uint8, RGB) in its pixels, best first.
 
+        `size` (height, width) is that of the model's input for this picture; an Edge TPU has a fixed one.
         Raises EstimatorUnavailable while no estimator is ready, and if it fails over this image or takes longer than
         the options' `timeout`; ValueError if `image` is not such a picture.
         """
@@ -161,7 +170,7 @@ class EstimatorProcess:
         if not self._poll_ready(time.monotonic()) or (child := self._child) is None:
             raise EstimatorUnavailable(self._status_message())
         try:
-            return child.estimate(image, self._options.timeout)
+            return child.estimate(image, size, self._options.timeout)
         except ChildError as failure:
             self._on_failure(failure, time.monotonic())
             raise EstimatorUnavailable(self._status_message()) from failure

@@ -107,7 +107,7 @@ class FailingEstimator:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def estimate(self, image: Image) -> list[Pose]:
+    def estimate(self, image: Image, size: tuple[int, int] | None = None) -> list[Pose]:
         obey(int(image[0, 0, 0]))
         return [pose_from_picture(image)] * int(image[0, 0, 1])
 
