@@ -12,11 +12,11 @@ import numpy as np
 
 from device.choose import Choice, ChooseSettings, choose
 from device.collection import Collection
-from device.display.layout import Size, visible_share
+from device.display.layout import Size, display_fit
 from device.placed_photo import PlacedPhoto, place_photo
 from index.agreement import agreement
 from index.match import Match
-from models.pose import MIRROR_ORDER, Pose
+from models.pose import Pose
 from models.seen import AGREEMENT_SCORE
 
 IDLE_PHOTO_SECONDS: Final = 7.0
@@ -113,20 +113,13 @@ def _agreement_on_canvas(collection: Collection, shown: Match, visitor: Pose, ca
 
 
 def _adjust_for_canvas(collection: Collection, matches: list[Match], visitor: Pose, canvas: Size) -> list[Match]:
-    """Lower each match's agreement by the share of its person that the canvas has no room for.
-
-    A tall photo that fills a wide display may show no more of its person than a chest.
-    """
+    """Lower each match's agreement a little if its photo suits the canvas less, as a tall photo a wide canvas."""
     if not matches:
         return []
-    keypoints = collection.keypoints[[match.item for match in matches]]
-    scores = np.array([visitor.scores[MIRROR_ORDER] if match.mirrored else visitor.scores for match in matches])
     items = [collection.item(match.item) for match in matches]
     sizes = np.array([(item.width, item.height) for item in items])
-    shares = visible_share(keypoints[:, :, :2], (scores > 0) & (keypoints[:, :, 2] > 0), sizes, canvas)
-    return [
-        match._replace(agreement=match.agreement * float(share)) for match, share in zip(matches, shares, strict=True)
-    ]
+    fits = display_fit(collection.keypoints[[item.number for item in items]], sizes, canvas, visitor).tolist()
+    return [match._replace(agreement=match.agreement * fit) for match, fit in zip(matches, fits, strict=True)]
 
 
 def _agreement_now(collection: Collection, match: Match, visitor: Pose) -> float:

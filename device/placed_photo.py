@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from device.collection import Collection
-from device.display.layout import Size, cover, place, prepare, transform_pose
+from device.display.continuation import prepare
+from device.display.layout import Size, place, transform_pose
 from device.display.scene import PreparedPhoto
 from index.match import Match
 from models.pose import Pose
@@ -27,13 +28,13 @@ def place_photo(collection: Collection, match: Match, canvas: Size, visitor: Pos
     """Return a match's photo, laid on a canvas; None if its picture cannot be read.
 
     The photo's person stands where the `visitor` (a pose in pixels of the canvas) stands. Without a visitor the photo
-    is centred.
+    is centred, as far as its person is whole then.
     """
     picture = collection.picture(match.item)
     if picture is None:
         return None
     pose, size = collection.pose(match), (picture.shape[1], picture.shape[0])
-    placement = cover(size, canvas) if visitor is None else place(size, canvas, pose, visitor)
+    placement = place(size, canvas, pose, visitor)
     return PlacedPhoto(
         prepare(picture, placement, canvas, match.mirrored),
         collection.item(match.item).credit,

@@ -13,7 +13,8 @@ import numpy as np
 
 from device import folders
 from device.cameras.base import Frame, mirror_frame
-from device.display.layout import camera_to_display, place, prepare
+from device.display.continuation import prepare
+from device.display.layout import camera_to_display, place
 from device.display.scene import PreparedPhoto, View
 from device.display.screen import Screen
 from index.errors import LibraryError

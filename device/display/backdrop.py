@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
-from device.display.layout import Size, cover, prepare
+from device.display.continuation import prepare
+from device.display.layout import Size, cover
 from models.pose import Image
 
 Pixels = npt.NDArray[np.uint8]

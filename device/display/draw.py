@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
-from device.display.layout import Size, downscale
+from device.display.continuation import downscale
+from device.display.layout import Size
 from device.display.lettering import WHITE, Colour
 from models.pose import EDGES, KEYPOINT_NAMES, RIGHT_EAR, Floats, Image, Pose
 from models.seen import LAYOUT_SCORE

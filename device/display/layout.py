@@ -1,33 +1,46 @@
-"""Place a photo on the display: it fills the display unstretched, and its person stands where the visitor stands.
+"""Place a photo on the display: its person is whole, and stands where the visitor stands.
+
+The photo fills the display if its person fits then. Otherwise it is smaller, and `continuation` fills the rest.
 
 Pixel centres are at whole numbers, so a picture `w` pixels wide reaches from −½ to w − ½. Sizes are (width, height).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from device.display.outline import Boxes, needed_points, outline
 from index.agreement import Alignment, align
-from models.pose import LEFT_HIP, LEFT_SHOULDER, NOSE, RIGHT_HIP, RIGHT_SHOULDER, Floats, Image, Pose
-from models.seen import LAYOUT_SCORE
+from models.pose import LEFT_ANKLE, RIGHT_ANKLE, Floats, Pose
+from models.seen import AGREEMENT_SCORE, LAYOUT_SCORE
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
 
 MAX_ZOOM: Final = 3.0
-"""How many times larger a photo may be than it must be to fill the display: beyond that, single pixels show."""
+"""How many times larger a photo may be than it must be to fill the display: beyond that, little of its scene is
+left."""
+
+MAX_ENLARGEMENT: Final = 2.5
+"""Display pixels that one photo pixel may become, across and down. Beyond that, a photo looks blurred on a large
+display."""
 
 MAX_PERSON_SCALE: Final = 1.25
 """How many times larger than the visitor the photo's person may be, so that the photo can reach the visitor's place."""
 
 EDGE_MARGIN: Final = 0.03
 """The share of the display along each edge that the photo's person stays out of, if the photo allows it."""
+
+CONTINUATION_COST: Final = 0.15
+"""What a photo would lose in `display_fit` that left all of the display to its continuation."""
+
+SMALLNESS_COST: Final = 0.1
+"""What a photo would lose in `display_fit` whose person were a single point."""
 
 PIXEL_TOLERANCE: Final = 1e-3
 """Accuracy of the scale, in pixels at the photo's far edge: too little to see."""
@@ -53,27 +66,31 @@ def camera_to_display(visitor: Pose, camera: Size, display: Size) -> Pose:
     return transform_pose(visitor, cover(camera, display))
 
 
-def place(photo: Size, display: Size, pose: Pose, visitor: Pose, max_zoom: float = MAX_ZOOM) -> Alignment:
+def place(photo: Size, display: Size, pose: Pose, visitor: Pose | None = None) -> Alignment:
     """Return the alignment from photo pixels to display pixels that lays the photo's `pose` on the `visitor`.
 
-    `visitor` is in display pixels; the pose of a mirrored photo is that of its mirror image. Among the placements that
-    fill the display, at most `max_zoom` times larger than needed, this is the one with the least squared distance
-    between the key points seen in both, weighted by both scores. It is then moved to keep these key points of the
-    photo's person, and above all the head, on the display as far as the photo allows. With a single key point in common
-    the photo is not enlarged, and with none it is centred.
+    `visitor` is in display pixels; the pose of a mirrored photo is that of its mirror image. The person's outline
+    (`device.display.outline`) is on the display, as far as it is in the photo. Among the placements that keep it there
+    and fill the display, this is the one with the least squared distance between the key points seen in both, weighted
+    by both scores. If none of them fills the display, the photo is as large as the outline and `MAX_ENLARGEMENT` allow,
+    and stays whole in the direction in which it is smaller than the display. Without a visitor, or without a key point
+    in common, the photo is centred.
     """
-    weights = _weights(visitor, pose)
+    everything = np.ones(17, bool)
+    needed = everything if visitor is None else needed_points(visitor.scores >= AGREEMENT_SCORE)
+    box = outline(pose.xy[None], pose.scores[None] >= LAYOUT_SCORE, np.array([photo]), needed)
+    largest = float(_largest_scales(box, np.array([photo]), display)[0])
+    smallest = min(cover(photo, display).scale, largest)
+    weights = None if visitor is None else _weights(visitor, pose)
+    if visitor is None or weights is None or not weights.any():
+        middles = [((np.array(size, np.float32) - 1) / 2).astype(np.float32) for size in (photo, display)]
+        return _alignment(smallest, _axes(photo, display, pose, box, middles))
     total = float(weights.sum())
-    smallest = cover(photo, display)
-    if total <= 0:
-        return smallest
     centre, target = weights @ pose.xy / total, weights @ visitor.xy / total  # the best fit lays centre on target
-    crown = _crown(pose)
-    outline = np.vstack([pose.xy[weights > 0], crown])
-    axes = [_Axis(photo[i], display[i], float(centre[i]), float(target[i]), outline[:, i]) for i in (0, 1)]
+    axes = _axes(photo, display, pose, box, (centre, target))
     if np.count_nonzero(weights) == 1:
         # A single key point determines no scale: a fit would return rounding errors.
-        return _framed(smallest.scale, axes, crown)
+        return _alignment(smallest, axes)
     ideal_scale = align(visitor.xy, weights, pose.xy, pose.scores > 0).scale
     spread = float(weights @ ((pose.xy - centre) ** 2).sum(-1)) / total
 
@@ -81,57 +98,129 @@ def place(photo: Size, display: Size, pose: Pose, visitor: Pose, max_zoom: float
         """Return the derivative of half the squared distance at a scale. It rises, so its zero is the best scale."""
         return spread * (scale - ideal_scale) + sum(axis.slope(scale) for axis in axes)
 
-    limit = min(smallest.scale * max_zoom, ideal_scale * MAX_PERSON_SCALE, *(axis.max_fitting_scale for axis in axes))
-    scale = _bisect(slope, smallest.scale, max(smallest.scale, limit), PIXEL_TOLERANCE / max(photo))
-    return _framed(scale, axes, crown)
+    limit = min(smallest * MAX_ZOOM, ideal_scale * MAX_PERSON_SCALE, largest)
+    scale = _bisect(slope, smallest, max(smallest, limit), PIXEL_TOLERANCE / max(photo))
+    return _alignment(scale, axes)
 
 
+def display_fit(keypoints: Floats, sizes: npt.NDArray[np.intp], display: Size, visitor: Pose) -> Floats:
+    """Return how well each of N photos can be shown on a display, 0 to 1: a factor for how well it matches.
+
+    `keypoints` is N×17×3 in photo pixels, `sizes` N×2 the photos' widths and heights, and `visitor` in display pixels.
+    A photo that fills the display, with a person as large as the visitor, has 1. A tall photo on a wide display has
+    less, because much of the display shows its continuation only. So has one whose person is small however much it is
+    enlarged. The factor is mild, because the right pose counts more than the right shape.
+    """
+    needed = needed_points(visitor.scores >= AGREEMENT_SCORE)
+    box = outline(keypoints[..., :2], keypoints[..., 2] >= LAYOUT_SCORE, sizes, needed)
+    wanted = outline(visitor.xy[None], visitor.scores[None] >= AGREEMENT_SCORE, np.array([display]), needed)
+    largest = _largest_scales(box, sizes, display)
+    scales = np.minimum(largest, (np.array(display) / sizes).max(1))
+    filled = np.minimum(scales[:, None] * sizes / np.array(display), 1).prod(1)
+    size = np.minimum(largest * _diagonals(box) / _diagonals(wanted), 1)
+    fits: Floats = (1 - CONTINUATION_COST * (1 - filled) - SMALLNESS_COST * (1 - size)).astype(np.float32)
+    return fits
+
+
+def _diagonals(box: Boxes) -> Floats:
+    """Return the lengths of the boxes' diagonals in pixels (N), at least 1."""
+    lengths: Floats = np.maximum(np.hypot(*(box.high - box.low).T), 1).astype(np.float32)
+    return lengths
+
+
+def _largest_scales(box: Boxes, sizes: npt.NDArray[np.intp], display: Size) -> Floats:
+    """Return the largest scale of each photo (N) at which its person's box is on the display and no pixel too large.
+
+    There is a margin around the box, where the photo has pixels for it.
+    """
+    room, inside = np.array(display), np.maximum(box.high - box.low, 1e-6)
+    margin, before, after = EDGE_MARGIN * room, box.low + 0.5, sizes - 0.5 - box.high
+    # What must be shown is inside · scale + min(margin, before · scale) + min(margin, after · scale). That is the least
+    # of four sums, so the scale is the largest of the four that they allow.
+    fitting = np.maximum.reduce(
+        [
+            (room - 2 * margin) / inside,
+            (room - margin) / (inside + before),
+            (room - margin) / (inside + after),
+            room / sizes,
+        ]
+    )
+    scales: Floats = np.minimum(fitting.min(1), MAX_ENLARGEMENT)
+    return scales
+
+
+@dataclass(frozen=True, slots=True)
 class _Axis:
     """One direction of a placement: lays `length` photo pixels over `room` display pixels.
 
-    `source` in the photo should be on `target` on the display. `outline` (K) holds the person's points in the photo.
+    `laid` is a coordinate in the photo and the one on the display that it should be on. `outline` is the first and last
+    of the photo's coordinates that must be on the display. With `stands_on_edge`, a photo that is smaller than the
+    display ends at the display's end.
     """
 
-    def __init__(self, length: int, room: int, source: float, target: float, outline: Floats) -> None:
-        self.length, self.room, self.source, self.target = length, room, source, target
-        self.first, self.last = float(outline.min()), float(outline.max())
-        self.inside = EDGE_MARGIN * room, (1 - EDGE_MARGIN) * room - 1
-
-    @property
-    def max_fitting_scale(self) -> float:
-        """The largest scale at which the person fits the display."""
-        return max(self.inside[1] - self.inside[0], 0.0) / max(self.last - self.first, 1e-6)
+    length: int
+    room: int
+    laid: tuple[float, float]
+    outline: tuple[float, float]
+    stands_on_edge: bool
 
     def shift(self, scale: float) -> float:
-        """Return the shift that lays source on target, limited so that the photo still reaches both edges."""
-        return self._clamp_shift(scale, self.target - scale * self.source)
+        """Return the shift that lays source on target, as far as the photo's edges and then the outline allow."""
+        shift = self._ideal_shift(scale)
+        if self.stands_on_edge and scale * self.length < self.room:
+            shift = self._flush_shifts(scale)[1]
+        margin, (first, last) = EDGE_MARGIN * self.room, self.outline
+        # The margin ends where the photo ends.
+        low = min(margin, scale * (first + 0.5)) - 0.5 - scale * first
+        high = self.room - 0.5 - min(margin, scale * (self.length - 0.5 - last)) - scale * last
+        return self._clamp_to_photo(scale, min(max(shift, low), high))
 
     def slope(self, scale: float) -> float:
         """Return the derivative by scale of half the squared miss: 0 while source can lie on target."""
-        miss = scale * self.source + self.shift(scale) - self.target
-        edge = -0.5 if miss < 0 else self.length - 0.5
-        return miss * (self.source - edge)
+        source, target = self.laid
+        miss = scale * source + self._ideal_shift(scale) - target
+        # One of the photo's edges is on the display's, and stays there at other scales. If the photo just fills the
+        # display, that is both edges, but only one at larger scales.
+        fills = scale * self.length >= self.room * (1 - 1e-6)
+        fixed_edge = -0.5 if (miss < 0) == fills else self.length - 0.5
+        return miss * (source - fixed_edge)
 
-    def framed_shift(self, scale: float, crown: Floats) -> float:
-        """Return `shift(scale)`, moved so that the person is on the display or fills it, and their crown is on it.
+    def _ideal_shift(self, scale: float) -> float:
+        source, target = self.laid
+        return self._clamp_to_photo(scale, target - scale * source)
 
-        `crown` holds at most one coordinate.
-        """
-        shift = self.shift(scale)
-        # The crown comes last, because it matters most.
-        for first, last in [(self.first, self.last), *((at, at) for at in crown.tolist())]:
-            low, high = sorted((self.inside[0] - scale * first, self.inside[1] - scale * last))
-            shift = min(max(shift, low), high)
-        return self._clamp_shift(scale, shift)
-
-    def _clamp_shift(self, scale: float, shift: float) -> float:
-        low, high = self.room - 0.5 - scale * (self.length - 0.5), (scale - 1) / 2
+    def _clamp_to_photo(self, scale: float, shift: float) -> float:
+        """Limit a shift so that the photo fills this direction, or, if it is too small for that, is whole in it."""
+        low, high = sorted(self._flush_shifts(scale))
         return min(max(shift, low), high)
 
+    def _flush_shifts(self, scale: float) -> tuple[float, float]:
+        """Return the shifts at which the photo's first edge, and its last one, are on the display's."""
+        return (scale - 1) / 2, self.room - 0.5 - scale * (self.length - 0.5)
 
-def _framed(scale: float, axes: Sequence[_Axis], crown: Floats) -> Alignment:
-    """Return the alignment of this scale that keeps the person on the display."""
-    return Alignment(scale, *(axis.framed_shift(scale, crown[:, i]) for i, axis in enumerate(axes)))
+
+def _axes(photo: Size, display: Size, pose: Pose, box: Boxes, laid: Sequence[Floats]) -> list[_Axis]:
+    """Return both axes of a placement; `laid` is a point in the photo, and the point on the display to lay it on.
+
+    Somebody without visible feet is usually cut off by the photo's lower edge. That must be the display's lower edge
+    too, or a person without legs would float.
+    """
+    legless = not (pose.scores[[LEFT_ANKLE, RIGHT_ANKLE]] >= LAYOUT_SCORE).any()
+    (source, target), (low, high) = laid, box
+    return [
+        _Axis(
+            photo[i],
+            display[i],
+            (float(source[i]), float(target[i])),
+            (float(low[0, i]), float(high[0, i])),
+            legless and i == 1,
+        )
+        for i in (0, 1)
+    ]
+
+
+def _alignment(scale: float, axes: Sequence[_Axis]) -> Alignment:
+    return Alignment(scale, *(axis.shift(scale) for axis in axes))
 
 
 def _bisect(rising: Callable[[float], float], low: float, high: float, tolerance: float) -> float:
@@ -151,81 +240,3 @@ def _weights(visitor: Pose, pose: Pose) -> Floats:
     seen = (visitor.scores >= LAYOUT_SCORE) & (pose.scores >= LAYOUT_SCORE)
     weights: Floats = np.where(seen, visitor.scores * pose.scores, 0).astype(np.float32)
     return weights
-
-
-def _crown(pose: Pose) -> Floats:
-    """Estimate the top of the head (1×2) from the shoulders and nose or hips; return 0×2 if they are not seen.
-
-    The factors are usual proportions of a body: no key point marks the crown.
-    """
-    seen = pose.scores >= LAYOUT_SCORE
-    shoulders, hips = [LEFT_SHOULDER, RIGHT_SHOULDER], [LEFT_HIP, RIGHT_HIP]
-    crown: Floats = np.empty((0, 2), np.float32)
-    if seen[shoulders].all():
-        neck = pose.xy[shoulders].mean(0)
-        if seen[NOSE]:
-            crown = (neck + 1.8 * (pose.xy[NOSE] - neck))[None]
-        elif seen[hips].all():
-            crown = (neck + 0.7 * (neck - pose.xy[hips].mean(0)))[None]
-    return crown.astype(np.float32, copy=False)
-
-
-def visible_share(
-    people: Floats, seen: npt.NDArray[np.bool_], photo_sizes: npt.NDArray[np.intp], display: Size
-) -> Floats:
-    """Return how much of each photo's person fits on a display that the photo fills: a share of the area, 0 to 1 (N).
-
-    `people` is N×17×2 in photo pixels, `seen` N×17 tells which key points count, `photo_sizes` is N×2 widths and
-    heights. A tall photo on a wide display shows only a strip, which may be no more than a chest.
-    """
-    low = np.where(seen[..., None], people, np.inf).min(1)
-    high = np.where(seen[..., None], people, -np.inf).max(1)
-    scale = (np.array(display) / photo_sizes).max(1, keepdims=True)
-    needed = np.maximum(scale * (high - low), 1e-6)
-    shares: Floats = np.minimum(np.array(display) / needed, 1).prod(1).astype(np.float32)
-    return shares
-
-
-def prepare(photo: Image, placement: Alignment, display: Size, mirrored: bool = False) -> Image:
-    """Return the picture of the display's size (H×W×3) that a photo makes with the placement of `place`.
-
-    With `mirrored`, the photo is mirrored first. This takes some milliseconds: keep it off the thread that draws.
-    """
-    scale = placement.scale
-    left, right = _visible_range(photo.shape[1], display[0], scale, placement.x)
-    top, bottom = _visible_range(photo.shape[0], display[1], scale, placement.y)
-    columns = slice(photo.shape[1] - right, photo.shape[1] - left) if mirrored else slice(left, right)
-    part = photo[top:bottom, columns]
-    step = max(1, int(1 / scale))
-    if mirrored and (cut := part.shape[1] % step):
-        part = part[:, cut:]  # after mirroring, the right edge is the left one, where the steps must begin
-    part = downscale(part, step)
-    scale_y = scale * step
-    x = placement.x + scale * left + (scale_y - scale) / 2
-    y = placement.y + scale * top + (scale_y - scale) / 2
-    scale_x = scale_y
-    if mirrored:
-        x, scale_x = x + scale_y * (part.shape[1] - 1), -scale_y
-    matrix = np.array([[scale_x, 0, x], [0, scale_y, y]], np.float64)
-    picture = cv2.warpAffine(part, matrix, display, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return picture.astype(np.uint8, copy=False)
-
-
-def downscale(picture: Image, factor: int) -> Image:
-    """Average each `factor`×`factor` pixels into one; drop the remainder at the right and lower edge.
-
-    By a whole factor this takes a tenth of the time of any other averaging. What remains is a shrink by less than half,
-    which interpolation does without skipping a pixel.
-    """
-    if factor == 1:
-        return picture
-    width, height = max(picture.shape[1] // factor, 1), max(picture.shape[0] // factor, 1)
-    cropped = picture[: height * factor, : width * factor]
-    return cv2.resize(cropped, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-
-
-def _visible_range(length: int, room: int, scale: float, shift: float) -> tuple[int, int]:
-    """Return the range of photo pixels shown in one direction, with a few more for interpolation."""
-    first, last = math.floor((-0.5 - shift) / scale) - 2, math.ceil((room - 0.5 - shift) / scale) + 3
-    first = min(max(first, 0), length - 1)
-    return first, min(max(last, first + 1), length)

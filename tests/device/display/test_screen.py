@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from device.cameras.base import make_frame, mirror_frame
 from device.display import draw
-from device.display.layout import Size, camera_to_display, cover, place, prepare, transform_pose
+from device.display.continuation import prepare
+from device.display.layout import Size, camera_to_display, cover, place, transform_pose
 from device.display.panel import ScreenError
 from device.display.scene import FADE_SECONDS, MARGIN, SLOW_FADE_SECONDS, PreparedPhoto, View, inset_size
 from device.display.screen import Event, Rotation, Screen
