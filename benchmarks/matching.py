@@ -2,8 +2,9 @@
 
     python -m benchmarks.matching PEOPLE.npz [--library complete|all] [--queries N] [--vptree] [--photos FOLDER]
 
-It compares what the matcher finds with the best agreement in the library. PEOPLE.npz holds people of COCO:
-`keypoints` N×17×3, `image_id`, and `is_val`, which marks the queries; the rest are the library. `--vptree` also asks
+It compares what the matcher finds with the greatest likeness in the library; the old measure, agreement, is a column.
+PEOPLE.npz holds people of COCO: `keypoints` N×17×3, `image_id`, and `is_val`, which marks the queries; the rest are the
+library. `--vptree` also asks
 Move Mirror's tree, in turns with the matcher (it needs Node, and `npm install` in benchmarks/vptree). `--photos`
 asks for the people that PoseNet finds in a folder of COCO's photos, instead of for labelled ones. It takes about
 four minutes.
@@ -24,6 +25,7 @@ from PIL import Image as pillow
 from benchmarks.vptree.move_mirror import Tree, mirrored, nearest_weighted, pose_vectors
 from index.agreement import agreement
 from index.library import Library
+from index.likeness import likeness
 from index.match import Matcher, find_exhaustively
 from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator, size_for
@@ -44,7 +46,7 @@ QUERIES_PER_TURN = 100
 
 
 class Queries(NamedTuple):
-    """The queries of one kind: the poses, and the best agreement in the library for each."""
+    """The queries of one kind: the poses, and the greatest likeness in the library for each."""
 
     kind: str
     poses: list[Pose]
@@ -93,14 +95,17 @@ def main() -> None:
             megabytes = sum(file.bytes for file in library.manifest.files.values()) / 1e6
             print(f"{size} people: built in {built - start:.1f} s, {megabytes:.0f} MB, ", end="")
             print(f"opened in {time.perf_counter() - built:.2f} s\n", flush=True)
-            queries = [
-                Queries(kind, queried, np.array([find_exhaustively(library, pose, 1)[0].agreement for pose in queried]))
-                for kind, queried in ((kind, all_poses[: args.queries]) for kind, all_poses in poses.items())
-            ]
+            queries = [make_queries(library, kind, some[: args.queries]) for kind, some in poses.items()]
             if args.vptree:
                 print_comparison(library, keypoints[in_library], queries, args.rounds)
             else:
                 print_report(library, queries, args.rounds)
+
+
+def make_queries(library: Library, kind: str, poses: Sequence[Pose]) -> Queries:
+    """Return the poses that show enough to be searched for, with the greatest likeness for each."""
+    best = [(pose, match.likeness) for pose in poses for match in find_exhaustively(library, pose, 1)]
+    return Queries(kind, [pose for pose, _ in best], np.array([greatest for _, greatest in best], np.float32))
 
 
 def classify_people(keypoints: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
@@ -132,13 +137,15 @@ def estimate_queries(folder: Path, known: set[int]) -> dict[str, list[Pose]]:
 
 def print_report(library: Library, queries: Sequence[Queries], rounds: int) -> None:
     """Ask all queries, and print how good and how fast the answers are."""
-    print("| | queries | found | best | found ÷ best | median, ms | p95, ms |\n|---|---|---|---|---|---|---|")
+    print("| | queries | found | best | found ÷ best | agreement | median, ms | p95, ms |")
+    print("|---|---|---|---|---|---|---|---|")
     for kind, poses, best in queries:
         times, found = zip(*(run_matcher(library, poses) for _ in range(rounds)), strict=True)
+        agreements = mean_agreement(library, poses)
         median, late = percentiles(times)
         print(
             f"| {kind} | {len(poses)} | {found[0].mean():.4f} | {best.mean():.4f} | "
-            f"{found[0].mean() / best.mean():.4f} | {median:.2f} | {late:.2f} |",
+            f"{found[0].mean() / best.mean():.4f} | {agreements:.4f} | {median:.2f} | {late:.2f} |",
             flush=True,
         )
 
@@ -162,7 +169,7 @@ def print_comparison(library: Library, people: Floats, queries: Sequence[Queries
         nearest_weighted(vector, pose.scores.astype(np.float64), vectors)
         for vector, pose in zip(query_vectors, poses, strict=True)
     ]
-    agreements = found, agreements_of(people, poses, nearest), agreements_of(people, poses, weighted)
+    likenesses = found, likenesses_of(people, poses, nearest), likenesses_of(people, poses, weighted)
     print(
         "| | queries | median, ms | p95, ms | vptree's median | p95 | of it, median | p95 |"
         " found ÷ best | vptree's, cosine | weighted |\n|---|---|---|---|---|---|---|---|---|---|---|"
@@ -172,7 +179,7 @@ def print_comparison(library: Library, people: Floats, queries: Sequence[Queries
     for kind, part in [*parts, ("all", slice(None))]:
         median, late = percentiles(our_times[:, part])
         their_median, their_late = percentiles(their_times[:, part])
-        shares = " | ".join(f"{found[part].mean() / best[part].mean():.4f}" for found in agreements)
+        shares = " | ".join(f"{found[part].mean() / best[part].mean():.4f}" for found in likenesses)
         print(
             f"| {kind} | {len(best[part])} | {median:.2f} | {late:.2f} | {their_median:.2f} | {their_late:.2f} | "
             f"{median / their_median:.3f} | {late / their_late:.3f} | {shares} |"
@@ -180,24 +187,34 @@ def print_comparison(library: Library, people: Floats, queries: Sequence[Queries
 
 
 def run_matcher(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many milliseconds the matcher takes for each query, and the agreement of what it finds."""
+    """Return how many milliseconds the matcher takes for each query, and the likeness of what it finds."""
     matcher, milliseconds, found = Matcher(library), [], []
     for pose in poses:
         start = time.perf_counter()
-        found.append(matcher.find(pose, 1)[0].agreement)
+        found.append(matcher.find(pose, 1)[0].likeness)
         milliseconds.append((time.perf_counter() - start) * 1000)
     return np.array(milliseconds), np.array(found)
 
 
-def agreements_of(people: Floats, poses: Sequence[Pose], numbers: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Return the agreement of each query with a pose of the library; numbers beyond the people are their mirror
-    images."""
-    agreements = []
+def mean_agreement(library: Library, poses: Sequence[Pose]) -> float:
+    """Return the mean agreement (`index.agreement`) of the queries with what the matcher finds."""
+    matcher, agreements = Matcher(library), []
+    for pose in poses:
+        match = matcher.find(pose, 1)[0]
+        person = library.pose(match.item)
+        person = person.mirrored(0) if match.mirrored else person
+        agreements.append(agreement(pose.xy, pose.scores, person.xy[None], person.scores[None] > 0)[0])
+    return float(np.mean(agreements))
+
+
+def likenesses_of(people: Floats, poses: Sequence[Pose], numbers: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return the likeness of each query to a pose of the library; numbers beyond the people are their mirror images."""
+    likenesses = []
     for pose, number in zip(poses, numbers, strict=True):
         person = people[number % len(people)][None]
         person = mirrored(person) if number >= len(people) else person
-        agreements.append(agreement(pose.xy, pose.scores, person[:, :, :2], person[:, :, 2] > 0)[0])
-    return np.array(agreements)
+        likenesses.append(likeness(pose.xy, pose.visibility, person[:, :, :2], person[:, :, 2] > 0)[0])
+    return np.array(likenesses)
 
 
 def percentiles(rounds: Sequence[np.ndarray] | np.ndarray) -> tuple[float, float]:

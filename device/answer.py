@@ -14,10 +14,8 @@ from device.choose import Choice, ChooseSettings, choose
 from device.collection import Collection
 from device.display.layout import Size, display_fit
 from device.placed_photo import PlacedPhoto, place_photo
-from index.agreement import agreement
 from index.match import Match
 from models.pose import Pose
-from models.seen import AGREEMENT_SCORE
 
 IDLE_PHOTO_SECONDS: Final = 7.0
 """Seconds that each photo is shown while there is no visitor: long enough to look at, short enough to catch the eye of
@@ -28,10 +26,10 @@ SPARE_MATCHES: Final = 4
 
 
 class Answer(NamedTuple):
-    """The photo on the screen, and how well its person agrees with the visitor now (0 to 1)."""
+    """The photo on the screen, and how alike its person and the visitor look now (0 to 1)."""
 
     photo: PlacedPhoto | None = None
-    agreement: float = 0.0
+    likeness: float = 0.0
 
 
 class Answerer:
@@ -56,15 +54,13 @@ class Answerer:
         """
         if self._collection.refresh(now):
             self._choice = Choice()  # its item numbers are those of the previous library
-        if visitor is not None:
-            visitor = visitor.thresholded(AGREEMENT_SCORE)
         choice = self._choose(visitor, canvas, now)
         if visitor is None or choice.shown is None:
             self._choice = choice
             self._show_idle_photo(canvas, now)
         elif (photo := self._photo_for(choice.shown, visitor, canvas)) is not None:
             self._choice = choice
-            self._answer = Answer(photo, _agreement_now(self._collection, choice.shown, visitor))
+            self._answer = Answer(photo, _likeness_now(self._collection, choice.shown, visitor))
         return self._answer
 
     def _choose(self, visitor: Pose | None, canvas: Size, now: float) -> Choice:
@@ -72,11 +68,11 @@ class Answerer:
             return choose(self._choice, None, now, self._settings)
         shown = self._choice.shown
         # `remember` of the matches may have been shown recently. As many again are left to choose from, because some of
-        # the best may agree less once they are cropped to the canvas.
+        # the best may suit the canvas less.
         top = 2 * self._settings.remember + SPARE_MATCHES
         matches = _find_matches(self._collection, visitor, canvas, top)
-        agreement_shown = None if shown is None else _agreement_on_canvas(self._collection, shown, visitor, canvas)
-        return choose(self._choice, matches, now, self._settings, shown_agreement=agreement_shown)
+        likeness_shown = None if shown is None else _likeness_on_canvas(self._collection, shown, visitor, canvas)
+        return choose(self._choice, matches, now, self._settings, shown_likeness=likeness_shown)
 
     def _photo_for(self, match: Match, visitor: Pose, canvas: Size) -> PlacedPhoto | None:
         """The photo of a match: the one on the screen while the match stays the same, else a new one."""
@@ -101,30 +97,27 @@ class Answerer:
 
 
 def _find_matches(collection: Collection, visitor: Pose, canvas: Size, top: int) -> list[Match]:
-    """Return the matches that agree best with a visitor on this canvas, best first; `top` of them at most."""
+    """Return the matches most like a visitor on this canvas, best first; `top` of them at most."""
     matches = _adjust_for_canvas(collection, collection.find(visitor, top), visitor, canvas)
-    return sorted(matches, key=lambda match: match.agreement, reverse=True)
+    return sorted(matches, key=lambda match: match.likeness, reverse=True)
 
 
-def _agreement_on_canvas(collection: Collection, shown: Match, visitor: Pose, canvas: Size) -> float:
-    """How well the shown photo agrees with the visitor now, in what the canvas shows of it."""
-    current = shown._replace(agreement=_agreement_now(collection, shown, visitor))
-    return _adjust_for_canvas(collection, [current], visitor, canvas)[0].agreement
+def _likeness_on_canvas(collection: Collection, shown: Match, visitor: Pose, canvas: Size) -> float:
+    """How alike the shown photo and the visitor look now, adjusted for the canvas."""
+    current = shown._replace(likeness=_likeness_now(collection, shown, visitor))
+    return _adjust_for_canvas(collection, [current], visitor, canvas)[0].likeness
 
 
 def _adjust_for_canvas(collection: Collection, matches: list[Match], visitor: Pose, canvas: Size) -> list[Match]:
-    """Lower each match's agreement a little if its photo suits the canvas less, as a tall photo a wide canvas."""
+    """Lower each match's likeness a little if its photo suits the canvas less, as a tall photo a wide canvas."""
     if not matches:
         return []
     items = [collection.item(match.item) for match in matches]
     sizes = np.array([(item.width, item.height) for item in items])
     fits = display_fit(collection.keypoints[[item.number for item in items]], sizes, canvas, visitor).tolist()
-    return [match._replace(agreement=match.agreement * fit) for match, fit in zip(matches, fits, strict=True)]
+    return [match._replace(likeness=match.likeness * fit) for match, fit in zip(matches, fits, strict=True)]
 
 
-def _agreement_now(collection: Collection, match: Match, visitor: Pose) -> float:
-    """How well a match's whole person agrees with the visitor now; 0 while no key point of the visitor is seen."""
-    if not visitor.scores.any():
-        return 0.0
-    pose = collection.pose(match)
-    return float(agreement(visitor.xy, visitor.scores, pose.xy[None], pose.scores[None] > 0)[0])
+def _likeness_now(collection: Collection, match: Match, visitor: Pose) -> float:
+    """How alike a match's whole person and the visitor look now; 0 while no key point of the visitor is seen."""
+    return collection.likeness(match, visitor) if visitor.scores.any() else 0.0

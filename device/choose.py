@@ -33,7 +33,7 @@ class ChooseSettings:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The photo shown, with its present agreement, and what was shown before it.
+    """The photo shown, with its present likeness, and what was shown before it.
 
     `shown` is None while there is no visitor. `since` is the time at which the photo came. `recent` are the item
     numbers of the photos shown last, the newest at the end.
@@ -50,7 +50,7 @@ def choose(
     now: float,
     settings: ChooseSettings,
     *,
-    shown_agreement: float | None = None,
+    shown_likeness: float | None = None,
 ) -> Choice:
     """Return what to show at `now` (seconds of a monotonic clock) to a visitor with these matches, best first.
 
@@ -58,7 +58,7 @@ def choose(
     is seen to compare: then the photo stays. Pass at least twice `settings.remember` matches, so that there is always
     a photo that was not shown lately.
 
-    `shown_agreement` is how well the photo on the screen agrees with the visitor now. By default it is looked up in the
+    `shown_likeness` is how alike the photo on the screen and the visitor look now. By default it is looked up in the
     matches, and is 0 for a photo that is not among them. A photo and its mirror image count as one photo.
     """
     if matches is None:
@@ -69,9 +69,9 @@ def choose(
     candidate = _pick_candidate(matches, state.recent, settings.remember)
     if state.shown is None:
         return _show(state, candidate, now, settings)
-    agreement = _find_agreement(state.shown, matches) if shown_agreement is None else shown_agreement
-    if now - since < settings.hold or candidate.agreement <= agreement + settings.margin:
-        return replace(state, shown=state.shown._replace(agreement=agreement), since=since)
+    likeness = _find_likeness(state.shown, matches) if shown_likeness is None else shown_likeness
+    if now - since < settings.hold or candidate.likeness <= likeness + settings.margin:
+        return replace(state, shown=state.shown._replace(likeness=likeness), since=since)
     return _show(state, candidate, now, settings)
 
 
@@ -80,12 +80,12 @@ def _pick_candidate(matches: Sequence[Match], recent: tuple[int, ...], remember:
     recent_items = set(recent[-remember:]) if remember else set()
     fresh = next((match for match in matches if match.item not in recent_items), None)
     best = matches[0]
-    return best if fresh is None or fresh.agreement < best.agreement - FRESH_PHOTO_TOLERANCE else fresh
+    return best if fresh is None or fresh.likeness < best.likeness - FRESH_PHOTO_TOLERANCE else fresh
 
 
-def _find_agreement(shown: Match, matches: Sequence[Match]) -> float:
-    agreements = (match.agreement for match in matches if match.is_same_candidate(shown))
-    return next(agreements, 0.0)
+def _find_likeness(shown: Match, matches: Sequence[Match]) -> float:
+    likenesses = (match.likeness for match in matches if match.is_same_candidate(shown))
+    return next(likenesses, 0.0)
 
 
 def _show(state: Choice, match: Match, now: float, settings: ChooseSettings) -> Choice:

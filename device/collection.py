@@ -79,6 +79,10 @@ class Collection:
         """Return the `top` best matches of a pose, best first, without those whose picture could not be read."""
         return [match for match in self._matcher.find(pose, top) if match.item not in self._unreadable]
 
+    def likeness(self, match: Match, pose: Pose) -> float:
+        """Return how alike a pose and a match's person look now, whatever the match says."""
+        return self._matcher.likeness(match, pose)
+
     def random_match(self) -> Match:
         """Return a random item, as a match."""
         return Match(random.randrange(len(self._library)), False, 0.0)

@@ -56,7 +56,7 @@ class Moment:
     """What the mirror knows at one time.
 
     `frame` is the camera's newest, mirrored. `visitor` is the pose followed, in the frame's pixels. `photo` is laid on
-    a canvas of `canvas` pixels; `agreement`, 0 to 1, says how well its person agrees with the visitor. `faults` are
+    a canvas of `canvas` pixels; `likeness`, 0 to 1, says how alike its person and the visitor look. `faults` are
     current problems, one sentence each; `note` is a message to show for a few seconds.
     """
 
@@ -64,7 +64,7 @@ class Moment:
     frame: Frame | None = None
     visitor: Pose | None = None
     photo: PlacedPhoto | None = None
-    agreement: float = 0.0
+    likeness: float = 0.0
     faults: tuple[str, ...] = ()
     note: str | None = None
 
@@ -138,9 +138,9 @@ class FramePipeline:
         )
         visitor = self._followed.visitor
         reflection = None if visitor is None else camera_to_display(visitor, size, canvas)
-        photo, agreement = self._answerer.update(reflection, canvas, now)
+        photo, likeness = self._answerer.update(reflection, canvas, now)
         note = self._notices.update(self._estimator.note, now)
-        return Moment(canvas, frame, visitor, photo, agreement, self._answerer.faults, note)
+        return Moment(canvas, frame, visitor, photo, likeness, self._answerer.faults, note)
 
     def _moment_without_camera(self, fault: str, canvas: Size, now: float) -> Moment:
         """Lose the visitor, but go on with the photos."""
@@ -264,7 +264,7 @@ def make_view(moment: Moment, recorder: Recorder, now: float) -> View:
         frame = None
     return View(
         photo=moment.photo,
-        agreement=moment.agreement if moment.visitor is not None else None,
+        likeness=moment.likeness if moment.visitor is not None else None,
         camera_image=None if frame is None else frame.image,
         visitor=None if frame is None else moment.visitor,
         visitor_present=moment.visitor is not None,

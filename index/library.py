@@ -27,7 +27,8 @@ from index import shards, vector
 from index.checksum import sha256_of
 from index.errors import LibraryError, as_library_error, remedy
 from index.fingerprint import FINGERPRINT_BYTES
-from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, PICTURES_FOLDER, SHAPE_FILE, Manifest
+from index.likeness import COLUMNS
+from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, PARTS_FILE, PICTURES_FOLDER, SHAPE_FILE, Manifest
 from index.shards import Shard, map_array
 from models.pose import Image, Pose
 from models.progress import ProgressCallback
@@ -96,7 +97,7 @@ class Library:
     """An opened library; a context manager. Create it with `Library.open`.
 
     `keypoints` is N×17×3 float32, mapped from disk and read-only: x and y in pixels of the stored picture, then a
-    score, which is ≤ 0 where unseen.
+    score, which is ≤ 0 where unseen. `parts` is N×41 (`index.likeness.part_table`), mapped too.
     """
 
     def __init__(self, folder: Path, descriptor: int, manifest: Manifest) -> None:
@@ -108,6 +109,8 @@ class Library:
         self.shards: list[Shard] = []
         with as_library_error(folder / KEYPOINTS_FILE, folder):
             self.keypoints = map_array(inside / KEYPOINTS_FILE, (manifest.items, 17, 3), np.dtype(np.float32))
+        with as_library_error(folder / PARTS_FILE, folder):
+            self.parts = map_array(inside / PARTS_FILE, (manifest.items, COLUMNS), np.dtype(np.float32))
         with as_library_error(folder / SHAPE_FILE, folder):
             shape = map_array(inside / SHAPE_FILE, (35, 34), np.dtype(np.float64))
             self.shape_model = vector.ShapeModel(np.array(shape[0]), np.array(shape[1:]))

@@ -20,13 +20,14 @@ from models.progress import ProgressCallback
 from models.text import format_people, format_pictures, printable
 
 FORMAT: Final = "pose-mirror library"
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the folder's layout."""
 
 METRIC: Final = "euclidean"
 
 MANIFEST_FILE: Final = "manifest.json"
 KEYPOINTS_FILE: Final = "keypoints.npy"
+PARTS_FILE: Final = "parts.npy"
 SHAPE_FILE: Final = "shape.npy"
 ITEMS_FILE: Final = "items.sqlite"
 PICTURES_FOLDER: Final = "pictures"
@@ -38,11 +39,14 @@ PAGES: Final = (CREDITS_FILE, REPORT_FILE)
 MAX_MANIFEST_BYTES = 1_000_000
 """Maximum size of a manifest in bytes. A larger file is something else, and reading it could exhaust the memory."""
 
+_FIXED_NAMES: Final = (MANIFEST_FILE, KEYPOINTS_FILE, PARTS_FILE, SHAPE_FILE, ITEMS_FILE, PICTURES_FOLDER, *PAGES)
+
 LIBRARY_ENTRY_PATTERN: Final = re.compile(
-    rf"(?:{'|'.join(map(re.escape, (MANIFEST_FILE, KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, PICTURES_FOLDER, *PAGES)))}"
-    rf"|members-\d+\.npy|(?:{'|'.join(vector.REGIONS)})(?:-\d+)?\.annoy)"
+    rf"(?:{'|'.join(map(re.escape, _FIXED_NAMES))}"
+    rf"|members-\d+\.npy|(?:{'|'.join((*vector.REGIONS, 'face'))})(?:-\d+)?\.annoy)"
 )
-"""The names in a library's folder, including those of format version 1."""
+"""The names in a library's folder, including those of earlier versions: the region "face", and indexes without a
+number."""
 
 PICTURE_NAME_PATTERN: Final = re.compile(r"[0-9a-f]{64}\.jpg")
 """The name of a stored picture's file: the sha256 of its content."""
@@ -61,7 +65,7 @@ def members_file(shard: int) -> str:
 def mapped_files(shards: int) -> tuple[str, ...]:
     """Return the names of the files that `Library.open` maps and so checks. Pictures are checked by their own names."""
     shard_files = ((members_file(n), *(index_file(region, n) for region in vector.REGIONS)) for n in range(shards))
-    return (KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, *(name for names in shard_files for name in names))
+    return (KEYPOINTS_FILE, PARTS_FILE, SHAPE_FILE, ITEMS_FILE, *(name for names in shard_files for name in names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Matching: find the photos that match a visitor's pose best, by Annoy's shortlist and then exact agreement."""
+"""Matching: find the photos that match a visitor's pose best, by Annoy's shortlist and then exact likeness."""
 
 from __future__ import annotations
 
@@ -7,40 +7,39 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from index.agreement import agreement
 from index.library import Library
+from index.likeness import Flags, Query, compare, make_query
 from index.vector import REGIONS_PER_QUERY
-from models.pose import MIRROR_ORDER, Floats, Pose
+from models.pose import Floats, Pose
 from models.seen import SHORTLIST_SHARE
 
 Indices = npt.NDArray[np.intp]
 
-NEIGHBOURS_PER_QUERY = 60
+NEIGHBOURS_PER_QUERY = 40
 """Items on the shortlist for each region (see `index.vector`), and again for its mirror image."""
 
-SEARCH_K = 250
+SEARCH_K = 120
 """About how many vectors Annoy compares for each region."""
 
 EXHAUSTIVE_LIMIT = 500
 """Number of items up to which all are compared: below this, comparing all is as quick as a shortlist, and exact."""
 
-MIN_KEYPOINTS_TO_SEARCH = 3
-"""Minimum number of seen key points of a pose to search for. Two would be meaningless: after alignment, any two points
-fit any other two exactly."""
+MIN_PARTS_TO_SEARCH = 2
+"""Minimum number of seen parts of the body of a pose to search for. A single part would be found in nearly anybody."""
 
 BATCH_SIZE = 4096
 """Items compared at a time in an exhaustive search. Their data fits into the processor's cache."""
 
 
 class Match(NamedTuple):
-    """One candidate: the item's number, whether to show it mirrored, and its agreement (0 to 1)."""
+    """One candidate: the item's number, whether to show it mirrored, and its likeness (0 to 1)."""
 
     item: int
     mirrored: bool
-    agreement: float
+    likeness: float
 
     def is_same_candidate(self, other: Match) -> bool:
-        """Return whether both are the same item shown the same way round, whatever their agreement."""
+        """Return whether both are the same item shown the same way round, whatever their likeness."""
         return (self.item, self.mirrored) == (other.item, other.mirrored)
 
 
@@ -53,20 +52,26 @@ class Matcher:
     def find(self, pose: Pose, top: int = 32) -> list[Match]:
         """Return the `top` best matches for a pose, best first.
 
-        There are none when fewer than 3 key points are seen, or when all of them are in one place.
+        There are none when fewer than two parts of the body are seen, or when all key points are in one place.
 
-        The pose may be in pixels of any picture. Each item occurs once, as it is or mirrored, whichever agrees better.
+        The pose may be in pixels of any picture. Each item occurs once, as it is or mirrored, whichever is more alike.
         A `mirrored` match must be shown mirrored: its pose is then `library.pose(i).mirrored(item.width)`. Raises
         ValueError when a coordinate or score is not finite.
         """
         if len(self._library) <= EXHAUSTIVE_LIMIT:
             return find_exhaustively(self._library, pose, top)
-        if not _is_searchable(pose):
+        query = _searchable_query(pose)
+        if query is None:
             return []
         items, straight_count = self._shortlist(pose)
-        rows = _transposed(self._library.keypoints[items])
-        _mirror_in_place(rows[:, :, straight_count:])
-        return _best_matches(items, np.arange(len(items)) >= straight_count, _agreement(pose, rows), top)
+        mirrored = np.arange(len(items)) >= straight_count
+        return _best_matches(items, mirrored, compare(query, self._library.parts[items], mirrored), top)
+
+    def likeness(self, match: Match, pose: Pose) -> float:
+        """Return how alike a pose and the person of a match look. Raises ValueError as `index.likeness.likeness` does.
+        """
+        query = make_query(pose.xy, pose.visibility)
+        return float(compare(query, self._library.parts[[match.item]], np.array([match.mirrored]))[0])
 
     def _shortlist(self, pose: Pose) -> tuple[Indices, int]:
         """Return items near the pose, followed by items near its mirror image, and how many come from the pose itself.
@@ -86,52 +91,37 @@ class Matcher:
 
 def find_exhaustively(library: Library, pose: Pose, top: int = 32) -> list[Match]:
     """Return what `Matcher.find` would if it compared every item. Slow; it measures what the shortlist misses."""
-    if not _is_searchable(pose):
+    query = _searchable_query(pose)
+    if query is None:
         return []
-    agreements = np.zeros((2, len(library)), np.float32)
+    likenesses = np.zeros((2, len(library)), np.float32)
     for start in range(0, len(library), BATCH_SIZE):
-        rows = _transposed(library.keypoints[start : start + BATCH_SIZE])
-        for orientation in agreements:
-            orientation[start : start + BATCH_SIZE] = _agreement(pose, rows)
-            _mirror_in_place(rows)
+        batch = library.parts[start : start + BATCH_SIZE]
+        for way, row in enumerate(likenesses):
+            row[start : start + BATCH_SIZE] = compare(query, batch, np.full(len(batch), way == 1))
     items, mirrored = np.tile(np.arange(len(library)), 2), np.repeat([False, True], len(library))
-    return _best_matches(items, mirrored, agreements.ravel(), top)
+    return _best_matches(items, mirrored, likenesses.ravel(), top)
 
 
-def _is_searchable(pose: Pose) -> bool:
-    """Return whether enough of a person is seen to search. Raises ValueError when a number is not finite."""
+def _searchable_query(pose: Pose) -> Query | None:
+    """Return a pose as a query, or None if too little of it is seen. Raises ValueError as `Matcher.find` does."""
     if not (np.isfinite(pose.xy).all() and np.isfinite(pose.scores).all()):
         raise ValueError("the query pose has a coordinate or score that is not a finite number")
-    seen = pose.xy[pose.scores > 0]
-    return len(seen) >= MIN_KEYPOINTS_TO_SEARCH and bool((seen != seen[0]).any())
+    query = make_query(pose.xy, pose.visibility)
+    return query if np.count_nonzero(query.weights[0]) >= MIN_PARTS_TO_SEARCH else None
 
 
-def _transposed(keypoints: Floats) -> Floats:
-    """Return a copy of N×17×3 key points as 3×17×N, the order in memory that `agreement` is fastest with."""
-    return np.ascontiguousarray(keypoints.T)
-
-
-def _mirror_in_place(rows: Floats) -> None:
-    rows[:] = rows[:, MIRROR_ORDER]
-    rows[0] *= -1
-
-
-def _agreement(pose: Pose, rows: Floats) -> Floats:
-    """Return the agreement of the pose with each of 3×17×N key points."""
-    return agreement(pose.xy, pose.scores, rows[:2].T, rows[2].T > 0)
-
-
-def _best_matches(items: Indices, mirrored: npt.NDArray[np.bool_], agreements: Floats, top: int) -> list[Match]:
+def _best_matches(items: Indices, mirrored: Flags, likenesses: Floats, top: int) -> list[Match]:
     """Return the best candidates, each item once. Equal ones are in the order of their numbers, so results repeat."""
     # An item can occur straight and mirrored for each region searched, so this many candidates hold `top` items.
     enough = 2 * REGIONS_PER_QUERY * top
-    candidates = np.arange(len(agreements))
-    if len(agreements) > enough:
-        threshold = np.partition(agreements, len(agreements) - enough)[len(agreements) - enough]
-        candidates = np.flatnonzero(agreements >= threshold)
-    candidates = candidates[np.lexsort((mirrored[candidates], items[candidates], -agreements[candidates]))]
+    candidates = np.arange(len(likenesses))
+    if len(likenesses) > enough:
+        threshold = np.partition(likenesses, len(likenesses) - enough)[len(likenesses) - enough]
+        candidates = np.flatnonzero(likenesses >= threshold)
+    candidates = candidates[np.lexsort((mirrored[candidates], items[candidates], -likenesses[candidates]))]
     best: dict[int, Match] = {}
-    rows = (items[candidates].tolist(), mirrored[candidates].tolist(), agreements[candidates].tolist())
+    rows = (items[candidates].tolist(), mirrored[candidates].tolist(), likenesses[candidates].tolist())
     for match in map(Match, *rows):
         best.setdefault(match.item, match)
         if len(best) == top:

@@ -1,6 +1,6 @@
 """Vectors for Annoy: from a pose to the numbers that are compared.
 
-Two poses match when their key points do after the best scale and shift, and only the key points that the query has
+Two poses are alike when the parts of their bodies are (`index.likeness`), and only the parts that the query shows
 count. But a vector needs all its numbers. So each of several regions of the body has an index of its own. A query
 searches the regions it covers best. The few key points that it lacks there are guessed from the rest, by how the people
 in the library hold themselves.
@@ -10,43 +10,65 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
-from itertools import accumulate, pairwise
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from models.pose import MIRROR_ORDER, SIGMAS, Floats
+from index.likeness import (
+    FACE,
+    LEFT_FOREARM,
+    LEFT_SHIN,
+    LEFT_THIGH,
+    LEFT_UPPER_ARM,
+    MIRRORED_PARTS,
+    PART_COUNT,
+    PART_WEIGHTS,
+    RIGHT_FOREARM,
+    RIGHT_SHIN,
+    RIGHT_THIGH,
+    RIGHT_UPPER_ARM,
+    SHORT_PART,
+    TRUNK,
+    Flags,
+    part_projection,
+    part_table,
+    seen_parts,
+)
+from models.pose import MIRROR_ORDER, Floats
 
 Doubles = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of everything that decides a vector. A library with vectors of another version must be built again."""
 
-REGIONS: Final[dict[str, tuple[int, ...]]] = {
-    "whole": (0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16),
-    "arms": (0, 5, 6, 7, 8, 9, 10),
-    "legs": (5, 6, 11, 12, 13, 14, 15, 16),
-    "face": (0, 1, 2, 3, 4, 5, 6, 7, 8),
-    "left": (0, 5, 6, 7, 9, 11, 12),
-    "right": (0, 5, 6, 8, 10, 11, 12),
-}
-"""The key points of each region. Of 21 regions tried on COCO's people, these six together miss the fewest matches."""
+ARMS: Final = (LEFT_UPPER_ARM, RIGHT_UPPER_ARM, LEFT_FOREARM, RIGHT_FOREARM)
+LEGS: Final = (LEFT_THIGH, RIGHT_THIGH, LEFT_SHIN, RIGHT_SHIN)
 
-REGION_MASKS: Final = np.array([[float(point in points) for point in range(17)] for points in REGIONS.values()])
-"""Regions×17, 1 for the key points of each region, in the order of `REGIONS`."""
+REGIONS: Final[dict[str, tuple[int, ...]]] = {
+    "whole": (*ARMS, *LEGS, TRUNK, FACE),
+    "upper": (*ARMS, TRUNK, FACE),
+    "arms": (*ARMS, FACE),
+    "legs": (*LEGS, TRUNK),
+    "left": (LEFT_UPPER_ARM, LEFT_FOREARM, LEFT_THIGH, LEFT_SHIN, TRUNK),
+    "right": (RIGHT_UPPER_ARM, RIGHT_FOREARM, RIGHT_THIGH, RIGHT_SHIN, TRUNK),
+}
+"""The parts of the body in each region."""
+
+REGION_MASKS: Final = np.array([[float(part in parts) for part in range(PART_COUNT)] for parts in REGIONS.values()])
+"""Regions×10, 1 for the parts of each region, in the order of `REGIONS`."""
 
 REGIONS_PER_QUERY: Final = 2
-"""Number of regions that a query searches. One region loses up to 0.01 of the best agreement; three regions gain up to
-0.002 more."""
+"""Maximum number of regions that a query searches. A second one takes half as long again. It finds 1 % more for a pose
+that lacks parts, and 0.1 % more for a pose that the first region covers exactly, which is why that one searches no
+second."""
 
-GUESSED_POINT_COST = 2.0
-"""What a guessed key point costs when regions are chosen, in seen key points."""
+GUESSED_PART_COST = 2.0
+"""What a guessed part costs when regions are chosen, in seen parts."""
 
-NEW_POINT_BONUS = 0.5
-"""Extra worth of a key point that no region chosen so far has, in seen key points."""
+NEW_PART_BONUS = 0.5
+"""Extra worth of a part that no region chosen so far has, in seen parts."""
 
 MAX_SAMPLE = 20_000
 """Maximum number of poses that the shape model is fitted to: the covariance of 34 numbers needs no more."""
@@ -87,16 +109,15 @@ class RegionQuery(NamedTuple):
 
 
 class _QueryPlan(NamedTuple):
-    """One linear map from a pose's seen key points to all its vectors, before these are scaled to length 1.
+    """The regions to search for one pattern of seen key points, and one linear map from these to all ten parts.
 
-    `parts` holds each vector's region and whether it is mirrored. `matrix` is 34×D (0 for unseen key points) and
-    expects key points relative to their mean and of size 1; `offset` is D; `ends` holds the boundaries of the vectors.
+    `parts` holds each region and whether it is searched for the mirror image. `matrix` is 34×20 (0 for unseen key
+    points) and expects key points relative to their mean and of size 1; `offset` is 20.
     """
 
     parts: tuple[tuple[str, bool], ...]
     matrix: Floats
     offset: Floats
-    ends: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,20 +156,22 @@ class ShapeModel:
     def queries(self, points: Floats, seen: Flags) -> list[RegionQuery]:
         """Return the vectors to search for a pose (17×2, with 17 flags `seen`) and its mirror image.
 
-        They are the `region_vectors` of the completed pose for the regions that `choose_regions` returns. These are
-        linear in the seen key points once those are relative to their mean and of size 1, so one matrix product gives
-        all of them.
+        They are the `region_vectors` of the completed pose for the regions that `choose_regions` returns. The parts
+        are linear in the seen key points once those are relative to their mean and of size 1, so one matrix product
+        gives all of them.
         """
-        parts, matrix, offset, ends = self._query_plan(seen)
+        regions, matrix, offset = self._query_plan(seen)
         centred = points - seen @ points / max(int(seen.sum()), 1)
         size = max(float(seen @ np.einsum("kc,kc->k", centred, centred)) ** 0.5, EPSILON)
-        flat = centred.ravel() @ matrix / size + offset
-        lengths = np.maximum(np.sqrt(np.add.reduceat(flat * flat, ends[:-1])), EPSILON).tolist()
-        numbers = flat.tolist()
-        return [
-            RegionQuery(region, mirrored, [number / length for number in numbers[start:end]])
-            for (region, mirrored), length, (start, end) in zip(parts, lengths, pairwise(ends), strict=True)
-        ]
+        vectors = (centred.ravel() @ matrix / size + offset).reshape(2, PART_COUNT)
+        straight = _soften(vectors)
+        mirrored = straight[:, MIRRORED_PARTS] * _FLIP
+        queries = []
+        for region, is_mirrored in regions:
+            numbers = (mirrored if is_mirrored else straight)[:, _REGION_PARTS[region]].ravel()
+            length = max(float(numbers @ numbers) ** 0.5, EPSILON)
+            queries.append(RegionQuery(region, is_mirrored, (numbers / length).tolist()))
+        return queries
 
     def _query_plan(self, seen: Flags) -> _QueryPlan:
         key = seen.tobytes()
@@ -162,7 +185,7 @@ class ShapeModel:
         parts = tuple((region, False) for region in choose_regions(seen))
         parts += tuple((region, True) for region in choose_regions(seen[MIRROR_ORDER]))
         known, regression = np.repeat(seen, 2), self._regression(seen)
-        projection, ends = _stack_projections(parts)
+        projection = part_projection()
         # The guessed key points are linear in the known ones, so one matrix for the known key points does for both.
         combined = projection[known] + regression @ projection[~known]
         guessed = (self.mean[~known] - self.mean[known] @ regression) @ projection[~known]
@@ -171,7 +194,7 @@ class ShapeModel:
         matrix = np.zeros(projection.shape)
         matrix[known] = combined * np.sqrt(((mean - centre) ** 2).sum())
         offset = guessed + np.tile(centre, len(mean)) @ combined
-        return _QueryPlan(parts, matrix.astype(np.float32), offset.astype(np.float32), ends)
+        return _QueryPlan(parts, matrix.astype(np.float32), offset.astype(np.float32))
 
     def _regression(self, pattern: Flags) -> Doubles:
         """Return the seen×unseen coefficients of the guess. They are cached: see `MAX_CACHED_PATTERNS`."""
@@ -207,12 +230,16 @@ def fit_shape_model(points: Floats, seen: Flags) -> ShapeModel:
 
 
 def region_vectors(points: Floats, region: str) -> Floats:
-    """Return N×(2 × the region's key points) vectors of length 1 for N×17×2 completed poses.
+    """Return N×(2 × the region's parts) vectors of length 1 for N×17×2 completed poses.
 
-    Place and size do not count. Each key point is weighted by 1 ÷ COCO's σ, in the mean as in the distance: a key
-    point that people label alike says most. A pose with all its key points in one place gives zeros.
+    Each part is a vector in its direction, nearly as long for a long part as for one of usual length, and weighted as
+    likeness weights it. A pose with all its key points in one place gives zeros.
     """
-    flat = points.reshape(len(points), 34) @ _PROJECTIONS[region]
+    table = part_table(points, np.ones((len(points), 17), np.float32))[0]
+    vectors = table[:, : 2 * PART_COUNT].reshape(-1, 2, PART_COUNT)
+    lengths = table[:, None, 2 * PART_COUNT : 3 * PART_COUNT]
+    softened = vectors * (_ROOT_WEIGHTS / (lengths + np.float32(SHORT_PART)))
+    flat = softened[:, :, _REGION_PARTS[region]].reshape(len(points), -1)
     length = np.sqrt(np.einsum("nd,nd->n", flat, flat))[:, None]
     unit: Floats = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
     return unit
@@ -221,20 +248,23 @@ def region_vectors(points: Floats, region: str) -> Floats:
 def choose_regions(seen: Flags) -> tuple[str, ...]:
     """Return the regions to search for a pose with these 17 flags, best first.
 
-    Good regions have many seen and few unseen key points, and together cover all that are seen.
+    Good regions have many seen and few unseen parts, and together cover all that are seen.
     """
-    return _choose_regions(seen.tobytes())
+    return _choose_regions(seen_parts(seen).tobytes())
 
 
 @lru_cache(maxsize=MAX_CACHED_PATTERNS)
 def _choose_regions(flags: bytes) -> tuple[str, ...]:
     seen = np.frombuffer(flags, np.bool_)
     names, chosen = list(REGIONS), list[str]()
-    worth = REGION_MASKS @ seen - GUESSED_POINT_COST * (REGION_MASKS @ ~seen)
+    worth = REGION_MASKS @ seen - GUESSED_PART_COST * (REGION_MASKS @ ~seen)
     uncovered = seen.astype(np.float64)
-    while len(chosen) < REGIONS_PER_QUERY:
-        best = int(np.argmax(worth + NEW_POINT_BONUS * (REGION_MASKS @ uncovered)))
+    for _ in range(REGIONS_PER_QUERY):
+        best = int(np.argmax(worth + NEW_PART_BONUS * (REGION_MASKS @ uncovered)))
         chosen.append(names[best])
+        differing = (REGION_MASKS[best] > 0) != seen
+        if not differing[:FACE].any() and (REGION_MASKS[best, FACE] or not seen[FACE]):
+            break  # it covers what is seen and guesses the face at most, which counts little
         worth[best] = -np.inf
         uncovered *= 1 - REGION_MASKS[best]
     return tuple(chosen)
@@ -287,23 +317,15 @@ def _symmetrise(shape: ShapeModel) -> ShapeModel:
     return ShapeModel(mean, (shape.covariance + mirrored) / 2 + np.outer(deviation, deviation))
 
 
-def _projection(points: tuple[int, ...]) -> Floats:
-    """Return the 34×(2 × points) matrix that subtracts the weighted mean from these key points and weights them."""
-    weights = 1 / SIGMAS[list(points)].astype(np.float64)
-    weights /= weights.sum()
-    selection = np.zeros((17, len(points)))
-    selection[list(points), range(len(points))] = 1
-    centred = (selection - (selection @ weights)[:, None]) * np.sqrt(weights)
-    return np.kron(centred, np.eye(2)).astype(np.float32)
+def _soften(vectors: Floats) -> Floats:
+    """Return one person's parts (x and y, 2×10) as `region_vectors` has them, before they have length 1."""
+    lengths = np.sqrt(vectors[0] * vectors[0] + vectors[1] * vectors[1])
+    limbs = lengths[:FACE]
+    size = float((limbs @ (limbs * limbs)) / FACE) ** (1 / 3)
+    softened: Floats = vectors * (_ROOT_WEIGHTS / (lengths + max(SHORT_PART * size, EPSILON)))
+    return softened
 
 
-_PROJECTIONS: Final = {region: _projection(points) for region, points in REGIONS.items()}
-
-
-@cache
-def _stack_projections(parts: tuple[tuple[str, bool], ...]) -> tuple[Doubles, tuple[int, ...]]:
-    """Return the projections of some regions, of a pose or its mirror image, as one 34×D matrix, with their bounds."""
-    swap = np.stack([2 * MIRROR_ORDER, 2 * MIRROR_ORDER + 1], 1).ravel()
-    flip = np.tile([-1.0, 1.0], 17)[:, None]
-    blocks = [(flip * _PROJECTIONS[region])[swap] if mirrored else _PROJECTIONS[region] for region, mirrored in parts]
-    return np.hstack(blocks).astype(np.float64), tuple(accumulate((block.shape[1] for block in blocks), initial=0))
+_ROOT_WEIGHTS: Final = np.sqrt(PART_WEIGHTS)
+_FLIP: Final = np.array([[-1], [1]], np.float32)
+_REGION_PARTS: Final = {region: list(parts) for region, parts in REGIONS.items()}

@@ -101,6 +101,14 @@ class Pose:
         xy = (self.xy + 0.5) * np.array([x, y], np.float32) - 0.5
         return Pose(xy.astype(np.float32), self.scores, self.score)
 
+    @property
+    def visibility(self) -> Floats:
+        """How much each key point counts in a comparison, 17 from 0 to 1: the root of its score.
+
+        A doubtful point is worth more than its score says: an arm that counts a little beats an arm that is missing.
+        """
+        return np.sqrt(np.maximum(self.scores, 0))
+
     def thresholded(self, min_score: float) -> Pose:
         """Return the pose with score 0 for all key points below `min_score`."""
         return Pose(self.xy, np.where(self.scores < min_score, 0, self.scores).astype(np.float32), self.score)

@@ -79,7 +79,7 @@ def query(args: argparse.Namespace) -> int:
             {
                 "query": i,
                 "matches": [
-                    {"item": m.item, "mirrored": m.mirrored, "agreement": round(m.agreement, 6)} for m in matches
+                    {"item": m.item, "mirrored": m.mirrored, "likeness": round(m.likeness, 6)} for m in matches
                 ],
             }
             for i, matches in enumerate(results)
@@ -87,7 +87,7 @@ def query(args: argparse.Namespace) -> int:
         print(json.dumps(rows))
     else:
         for i, matches in enumerate(results):
-            print(f"{i}: " + "  ".join(f"{m.item}{' mirrored' * m.mirrored} {m.agreement:.3f}" for m in matches))
+            print(f"{i}: " + "  ".join(f"{m.item}{' mirrored' * m.mirrored} {m.likeness:.3f}" for m in matches))
     if milliseconds:
         median, p95 = np.percentile(milliseconds, (50, 95))
         print(f"median {median:.2f} ms, p95 {p95:.2f} ms", file=sys.stderr)

@@ -123,7 +123,7 @@ def _add_query(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "device.cli.index_commands:query",
         "search a library for poses",
         "Finds the people in a library who agree best with each pose of a file. Prints, for each pose, the items "
-        "and their agreement, 0 to 1; and on stderr how long a search took.",
+        "and their likeness, 0 to 1; and on stderr how long a search took.",
         "pose-mirror index query ~/pose-library --keypoints poses.npz --top 3",
         "pose-mirror index query ~/pose-library --keypoints poses.npz --json > matches.json",
     )

@@ -56,7 +56,7 @@ class PreparedPhoto:
 class View:
     """Everything that the screen shows at one moment.
 
-    `agreement` (0 to 1) tells how well the photo matches the visitor's pose. `camera_image` is the mirrored camera
+    `likeness` (0 to 1) tells how alike the photo's person and the visitor look. `camera_image` is the mirrored camera
     picture (H×W×3), and `visitor` the pose in its pixels. `visitor_present` decides between answering and inviting.
     `faults` are sentences that stay as long as they are true. `notice` is a sentence for some seconds, and `failed`
     whether it is about a failure. `countdown` is the numeral to show, `recording_progress` the share that is recorded,
@@ -64,7 +64,7 @@ class View:
     """
 
     photo: PreparedPhoto | None = None
-    agreement: float | None = None
+    likeness: float | None = None
     camera_image: Image | None = None
     visitor: Pose | None = None
     visitor_present: bool = False
@@ -83,7 +83,7 @@ class Scene:
         self._lettering = TextRenderer()
         self._cards = lru_cache(maxsize=4)(self._render_cards)  # half a megabyte each; no more are ever shown
         self._presence = SmoothedValue(0.0, 0.2)
-        self._agreement = SmoothedValue(0.0, 0.12)
+        self._likeness = SmoothedValue(0.0, 0.12)
         self._numeral, self._numeral_since = 0, -math.inf
 
     def draw(self, canvas: pygame.Surface, view: View, now: float) -> None:
@@ -131,22 +131,22 @@ class Scene:
         draw.blit(canvas, words, (width - margin - words.get_width(), height - margin * 0.8 - words.get_height()), 0.95)
 
     def _draw_visitor(self, canvas: pygame.Surface, view: View, now: float, presence: float) -> None:
-        """Draw the visitor's inset and the agreement in the lower left corner, with the opacity `presence`."""
+        """Draw the visitor's inset and the ring in the lower left corner, with the opacity `presence`."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         x, bottom = unit * MARGIN, height - unit * MARGIN
         if view.camera_image is not None:
             size = inset_size(view.camera_image, (width, height))
             draw.blit(canvas, draw.inset(view.camera_image, view.visitor, size), (x, bottom - size[1]), presence)
             x += size[0] + unit * MARGIN * 0.7
-        if view.agreement is not None and view.photo:
+        if view.likeness is not None and view.photo:
             diameter = max(30, round(unit * 0.13))
-            share = self._agreement.update(min(max(view.agreement, 0.0), 1.0), now)
+            share = self._likeness.update(min(max(view.likeness, 0.0), 1.0), now)
             self._draw_ring(canvas, share, diameter, (x, bottom - diameter), presence)
 
     def _draw_ring(
         self, canvas: pygame.Surface, share: float, diameter: int, at: tuple[float, float], opacity: float
     ) -> None:
-        """Draw the agreement as a ring that closes, with the percentage in it."""
+        """Draw the likeness as a ring that closes, with the percentage in it."""
         thickness = max(2.5, diameter * 0.075)
         percent = round(100 * share)
         draw.blit(canvas, draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.6), at, opacity)

@@ -25,7 +25,8 @@ import numpy.typing as npt
 from annoy import AnnoyIndex
 
 from index import vector
-from index.manifest import KEYPOINTS_FILE, METRIC, SHAPE_FILE, index_file, members_file
+from index.likeness import COLUMNS, part_table, seen_parts
+from index.manifest import KEYPOINTS_FILE, METRIC, PARTS_FILE, SHAPE_FILE, index_file, members_file
 from models.pose import Floats
 from models.processes import init_worker
 from models.progress import ProgressCallback
@@ -47,7 +48,7 @@ MIN_KEYPOINTS_TO_INDEX: Final = 3
 """Minimum number of seen key points of a person who is indexed: fewer fit anybody."""
 
 MIN_SEEN_SHARE: Final = 2 / 3
-"""Minimum share of a region's key points that a person must show to be in its index."""
+"""Minimum share of a region's parts that a person must show to be in its index."""
 
 BATCH_SIZE: Final = 16_384
 """Items whose vectors are computed together. The bytes depend on it; the memory hardly does."""
@@ -80,7 +81,7 @@ def count_findable(keypoints: Floats) -> int:
 
 def region_membership(seen: Flags) -> Flags:
     """Return in which regions' indexes each of N people (N×17 `seen`) belongs, N×regions: always in the best one."""
-    share = seen @ vector.REGION_MASKS.T / vector.REGION_MASKS.sum(1)
+    share = seen_parts(seen) @ vector.REGION_MASKS.T / vector.REGION_MASKS.sum(1)
     return np.asarray((share >= MIN_SEEN_SHARE) | (share == share.max(1, keepdims=True)))
 
 
@@ -102,6 +103,7 @@ def write_indexes(
     indexed = np.concatenate([np.zeros(0, np.bool_), *batches])
     if not indexed.any():
         return 0, 0
+    _write_parts(folder, count)
     _write_shape_model(folder, indexed)
     jobs: list[IndexJob] = []
     starts = range(0, count, shard_size)
@@ -157,6 +159,15 @@ def _read_keypoints(folder: Path, start: int, stop: int) -> Iterator[Floats]:
     for first in range(start, stop, BATCH_SIZE):
         count = min(BATCH_SIZE, stop - first)
         yield np.fromfile(file, np.float32, 51 * count, offset=header_bytes + first * item_bytes).reshape(count, 17, 3)
+
+
+def _write_parts(folder: Path, count: int) -> None:
+    """Write what likeness compares of all people (`index.likeness.part_table`), in batches to save memory."""
+    with (folder / PARTS_FILE).open("wb") as opened:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(opened, {**header, "shape": (count, COLUMNS)})
+        for batch in _read_keypoints(folder, 0, count):
+            opened.write(part_table(batch[:, :, :2], (batch[:, :, 2] > 0).astype(np.float32))[0].tobytes())
 
 
 def _write_shape_model(folder: Path, indexed: Flags) -> None:

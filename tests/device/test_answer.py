@@ -39,7 +39,7 @@ def test_keeps_the_picture_while_the_match_stays(one_photo: Collection) -> None:
     later = answerer.update(LEFT_HAND_UP, CANVAS, 1.0)
     assert first.photo is not None
     assert later.photo is first.photo, "a new picture would be faded to"
-    assert later.agreement == pytest.approx(1.0)
+    assert later.likeness == pytest.approx(1.0)
 
 
 def test_turns_the_only_photo_round_for_the_other_hand(one_photo: Collection) -> None:
@@ -85,4 +85,4 @@ def test_too_few_key_points_get_an_idle_photo(one_photo: Collection) -> None:
     faint = person().thresholded(1.0)
     answer = Answerer(one_photo, AT_ONCE).update(faint, CANVAS, 0.0)
     assert answer.photo is not None
-    assert answer.agreement == 0.0
+    assert answer.likeness == 0.0

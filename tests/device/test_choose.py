@@ -15,17 +15,17 @@ from index.match import Match
 SETTINGS = ChooseSettings()
 FRAME = 1 / 30
 
-agreements = st.floats(0, 1, width=32)
+likenesses = st.floats(0, 1, width=32)
 shortlists = st.lists(
-    st.builds(Match, st.integers(0, 60), st.booleans(), agreements), max_size=12, unique_by=lambda match: match[:2]
-).map(lambda matches: sorted(matches, key=lambda match: -match.agreement))
+    st.builds(Match, st.integers(0, 60), st.booleans(), likenesses), max_size=12, unique_by=lambda match: match[:2]
+).map(lambda matches: sorted(matches, key=lambda match: -match.likeness))
 visits = st.lists(st.tuples(st.none() | shortlists, st.floats(-0.1, 1)), max_size=60)
 """The matches of each frame, and the seconds to the next frame. Now and then the clock is set back."""
 
 
 def matches(*pairs: tuple[int, float]) -> list[Match]:
-    """Matches of these items and agreements, best first."""
-    return [Match(item, False, agreement) for item, agreement in sorted(pairs, key=lambda pair: -pair[1])]
+    """Matches of these items and likenesses, best first."""
+    return [Match(item, False, likeness) for item, likeness in sorted(pairs, key=lambda pair: -pair[1])]
 
 
 def play(
@@ -67,8 +67,8 @@ def test_a_recent_photo_returns_only_if_no_other_is_near(
         new = after.shown if after.since == now and after.shown and after != state else None
         if found and new and (not state.shown or new[:2] != state.shown[:2]):
             if new.item in last[-30:]:
-                others = [match.agreement for match in found if match.item not in last[-30:]]
-                assert all(other < found[0].agreement - FRESH_PHOTO_TOLERANCE for other in others)
+                others = [match.likeness for match in found if match.item not in last[-30:]]
+                assert all(other < found[0].likeness - FRESH_PHOTO_TOLERANCE for other in others)
             last.append(new.item)
         state, now = after, now + step
 
@@ -78,9 +78,9 @@ def test_a_recent_photo_returns_only_if_no_other_is_near(
 def test_a_new_photo_agrees_better_by_the_margin(visit: list[tuple[list[Match] | None, float]]) -> None:
     state, now = Choice(), 0.0
     for found, step in visit:
-        after = choose(state, found, now, SETTINGS, shown_agreement=0.5)
+        after = choose(state, found, now, SETTINGS, shown_likeness=0.5)
         if state.shown and after.shown and after.shown[:2] != state.shown[:2]:
-            assert after.shown.agreement > 0.5 + SETTINGS.margin
+            assert after.shown.likeness > 0.5 + SETTINGS.margin
         state, now = after, now + step
 
 
@@ -116,16 +116,16 @@ def test_the_photo_stays_while_too_little_is_seen() -> None:
     assert choose(state, [], 10.0, SETTINGS) == state
 
 
-def test_the_choice_has_the_present_agreement() -> None:
+def test_the_choice_has_the_present_likeness() -> None:
     state = choose(Choice(), matches((3, 0.8), (4, 0.5)), 0.0, SETTINGS)
     assert choose(state, matches((3, 0.6), (4, 0.5)), 1.0, SETTINGS).shown == Match(3, False, 0.6)
-    assert choose(state, matches((4, 0.5)), 0.1, SETTINGS, shown_agreement=0.7).shown == Match(3, False, 0.7)
+    assert choose(state, matches((4, 0.5)), 0.1, SETTINGS, shown_likeness=0.7).shown == Match(3, False, 0.7)
 
 
 def test_replaces_a_photo_that_is_no_longer_a_match() -> None:
     state = choose(Choice(), matches((3, 0.8)), 0.0, SETTINGS)
     assert choose(state, matches((4, 0.5)), 1.0, SETTINGS).shown == Match(4, False, 0.5)
-    assert choose(state, matches((4, 0.5)), 1.0, SETTINGS, shown_agreement=0.6).shown == Match(3, False, 0.6)
+    assert choose(state, matches((4, 0.5)), 1.0, SETTINGS, shown_likeness=0.6).shown == Match(3, False, 0.6)
 
 
 def test_a_better_photo_waits_for_the_hold() -> None:

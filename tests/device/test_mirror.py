@@ -157,7 +157,7 @@ def test_a_raised_left_hand_is_answered_on_the_screens_left(collection: Collecti
     in_the_mirror = LEFT_HAND_UP.mirrored(WIDTH)
     assert in_the_mirror.xy[RIGHT_WRIST, 0] < WIDTH / 2, "mirrored, it is the right hand, and on the left"
     with make_sense(frames(300), [in_the_mirror], collection, QUICK) as sense:
-        moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.9)
+        moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0.9)
     assert moment.photo is not None
     assert moment.photo.credit.startswith("left hand up")
     picture = moment.photo.picture
@@ -171,7 +171,7 @@ def test_a_raised_right_hand_is_answered_by_the_photo_unmirrored(collection: Col
     right_hand_up = LEFT_HAND_UP.mirrored(WIDTH)
     in_the_mirror = right_hand_up.mirrored(WIDTH)
     with make_sense(frames(300), [in_the_mirror], collection, QUICK) as sense:
-        moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.9)
+        moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0.9)
     assert moment.photo is not None
     assert moment.photo.credit.startswith("left hand up")
     assert moment.photo.picture[:, -CANVAS[0] // 4 :].mean((0, 1)) == pytest.approx((250, 200, 20), abs=12)
@@ -308,7 +308,7 @@ def test_a_press_records_what_was_shown(collection: Collection) -> None:
 def test_the_recorded_skeleton_lies_on_the_photos_person(collection: Collection) -> None:
     distant = person().scaled(0.4, 0.4)  # in a corner of the camera picture
     with make_sense(frames(400), [distant], collection) as sense:
-        moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0.98)
+        moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0.98)
     _, skeleton, _ = recordable_parts(moment)
     assert skeleton is not None
     assert moment.photo is not None
@@ -330,7 +330,7 @@ def test_skips_a_damaged_photo_for_the_next_best(
 
     monkeypatch.setattr(collection._library, "picture", read_picture)
     with make_sense(frames(100), [person()], collection, QUICK) as sense:
-        moment = wait_for(sense, lambda m: m.visitor is not None and m.agreement > 0)
+        moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0)
         time.sleep(0.3)
     assert moment.photo is not None
     assert not moment.photo.credit.startswith("standing")

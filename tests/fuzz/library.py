@@ -24,7 +24,7 @@ from index.build import credits
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import RemovedPicture
-from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, MANIFEST_FILE, SHAPE_FILE, _dump, index_file
+from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, MANIFEST_FILE, PARTS_FILE, SHAPE_FILE, _dump, index_file
 from index.match import Matcher
 from models.pose import Pose
 from tests.fuzz import odd
@@ -36,7 +36,7 @@ MAX_BYTES: Final = 65_536
 
 MEMBERS_FILE: Final = "members-0.npy"
 
-VOUCHED_FILES: Final = (MANIFEST_FILE, KEYPOINTS_FILE, SHAPE_FILE, ITEMS_FILE, MEMBERS_FILE)
+VOUCHED_FILES: Final = (MANIFEST_FILE, KEYPOINTS_FILE, PARTS_FILE, SHAPE_FILE, ITEMS_FILE, MEMBERS_FILE)
 """Files whose checksum in the manifest is made right, whatever they contain."""
 
 UNVOUCHED_FILES: Final = (

@@ -60,7 +60,7 @@ def mirror(folder, count):
         with collection.Collection(collection.open_library(Path(folder))) as shown:
             pictures = sum(shown.picture(number) is not None for number in range(int(count)))
             last = shown.pose(collection.Match(len(shown.keypoints) - 1, False, 0))
-            print(len(shown.keypoints), pictures, round(shown.find(last, 3)[0].agreement, 3))
+            print(len(shown.keypoints), pictures, round(shown.find(last, 3)[0].likeness, 3))
     except collection.LibraryError as error:
         print(f"pose-mirror: {error}", file=sys.stderr)
         return 1
@@ -381,7 +381,7 @@ GARBAGE = st.recursive(
 def test_detects_a_manifest_of_garbage(place: Place, garbage: Any, claims_a_library: bool) -> None:
     folder = place.renew()
     if claims_a_library and isinstance(garbage, dict):
-        garbage = {"format": "pose-mirror library", "version": 2, "vectors": {"version": 1}, **garbage}
+        garbage = {"format": "pose-mirror library", "version": 3, "vectors": {"version": 2}, **garbage}
         put_manifest(folder, sign(garbage))
     else:
         put_manifest(folder, json.dumps(garbage).encode())
@@ -419,7 +419,7 @@ def test_a_false_manifest_does_no_harm(place: Place, way: list[float], other: li
     check(place, may_be_valid=True)
 
 
-@pytest.mark.parametrize("version", [1, 3, 2.5, "2", None, 10**30, "x" * 10_000, "\n"])
+@pytest.mark.parametrize("version", [1, 2, 4, 2.5, "3", None, 10**30, "x" * 10_000, "\n"])
 def test_detects_another_version(place: Place, version: Any) -> None:
     folder = place.renew()
     put_manifest(folder, sign({**read_document(folder), "version": version}))
@@ -429,6 +429,6 @@ def test_detects_another_version(place: Place, version: Any) -> None:
 @pytest.mark.parametrize("depth", [100, 900, 960, 980, 990, 100_000])
 def test_detects_a_deeply_nested_manifest(place: Place, depth: int) -> None:
     folder = place.renew()
-    deep = '{"format": "pose-mirror library", "version": 2, "vectors": {"version": 1}, "files": '
+    deep = '{"format": "pose-mirror library", "version": 3, "vectors": {"version": 2}, "files": '
     put_manifest(folder, (deep + "[" * depth + "]" * depth + "}").encode())
     check(place)

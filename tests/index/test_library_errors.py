@@ -101,9 +101,9 @@ def test_rejects_two_swapped_files(library: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(version=1), "format version 1, but this program reads 2"),
+        (lambda d: d.update(version=1), "format version 1, but this program reads 3"),
         (lambda d: d.update(version=None), "format version None"),
-        (lambda d: d["vectors"].update(version=0), "vector version 0, but this program reads 1"),
+        (lambda d: d["vectors"].update(version=0), "vector version 0, but this program reads 2"),
         (lambda d: d.update(vectors=[]), "vector version None"),
         (lambda d: d.update(format="recipes"), "not the manifest of a library"),
         (lambda d: d.update(items=-1), "incomplete"),

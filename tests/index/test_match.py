@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import match as matching
-from index.agreement import agreement
 from index.library import Library
+from index.likeness import likeness
 from index.match import EXHAUSTIVE_LIMIT, Matcher, find_exhaustively
 from models.pose import MIRROR_ORDER, Floats, Pose
 from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
 
 LEGS, HEAD, LEFT_ARM = range(13, 17), range(5), (7, 9)
+LEFT_ARM_AND_SHOULDER = (5, 7, 9)
 
 ROUNDING = 1e-6
 
@@ -65,13 +66,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 )
 def test_the_shortlist_misses_little(library: Library, hidden: tuple[int, ...], share: float) -> None:
     matcher, queries = Matcher(library), poses(60, 77, hidden)
-    found = [matcher.find(pose, 1)[0].agreement for pose in queries]
-    best = [find_exhaustively(library, pose, 1)[0].agreement for pose in queries]
+    found = [matcher.find(pose, 1)[0].likeness for pose in queries]
+    best = [find_exhaustively(library, pose, 1)[0].likeness for pose in queries]
     assert all(f <= b + ROUNDING for f, b in zip(found, best, strict=True))
     assert np.mean(found) >= share * np.mean(best)
 
 
-hidden_points = st.sets(st.integers(0, 16), max_size=14).map(tuple)
+hidden_points = st.sets(st.sampled_from([k for k in range(17) if k not in LEFT_ARM_AND_SHOULDER])).map(tuple)
 
 
 @pytest.mark.slow
@@ -80,7 +81,7 @@ hidden_points = st.sets(st.integers(0, 16), max_size=14).map(tuple)
 def test_never_beats_exhaustive_search(library: Library, seed: int, hidden: tuple[int, ...]) -> None:
     pose = poses(1, seed, hidden)[0]
     found, best = Matcher(library).find(pose, 5), find_exhaustively(library, pose, 5)
-    assert all(f.agreement <= b.agreement + ROUNDING for f, b in zip(found, best, strict=True))
+    assert all(f.likeness <= b.likeness + ROUNDING for f, b in zip(found, best, strict=True))
 
 
 @given(
@@ -90,12 +91,12 @@ def test_never_beats_exhaustive_search(library: Library, seed: int, hidden: tupl
     shift=st.tuples(*[st.floats(-2e3, 2e3)] * 2),
 )
 @settings(deadline=None, max_examples=50)
-def test_scale_and_shift_hardly_change_the_agreement(
+def test_scale_and_shift_hardly_change_the_likeness(
     library: Library, seed: int, hidden: tuple[int, ...], scale: float, shift: tuple[float, float]
 ) -> None:
     pose = poses(1, seed, hidden)[0]
     moved = replace(pose, xy=(pose.xy * scale + shift).astype(np.float32))
-    before, after = (Matcher(library).find(one, 1)[0].agreement for one in (pose, moved))
+    before, after = (Matcher(library).find(one, 1)[0].likeness for one in (pose, moved))
     assert after == pytest.approx(before, abs=2e-3)
 
 
@@ -104,7 +105,7 @@ def test_scale_and_shift_hardly_change_the_agreement(
 def test_a_mirrored_pose_finds_the_same_photo_mirrored(library: Library, seed: int, hidden: tuple[int, ...]) -> None:
     pose = poses(1, seed, hidden)[0]
     straight, turned = Matcher(library).find(pose, 1)[0], Matcher(library).find(pose.mirrored(640), 1)[0]
-    assert turned.agreement == pytest.approx(straight.agreement, abs=2e-3)
+    assert turned.likeness == pytest.approx(straight.likeness, abs=2e-3)
     if turned.item == straight.item:
         assert turned.mirrored != straight.mirrored
 
@@ -114,11 +115,11 @@ def test_exhaustive_search_tries_everyone_mirrored_too(small: Library) -> None:
     expected = []
     for number in range(len(small)):
         for candidate in (small.pose(number), small.pose(number).mirrored(640)):
-            expected.append(agreement(pose.xy, pose.scores, candidate.xy[None], candidate.scores[None] > 0)[0])
+            expected.append(likeness(pose.xy, pose.visibility, candidate.xy[None], candidate.scores[None] > 0)[0])
     best = int(np.argmax(expected))
     first = find_exhaustively(small, pose, 5)[0]
     assert first[:2] == (best // 2, best % 2 == 1)
-    assert first.agreement == pytest.approx(expected[best], abs=1e-5)
+    assert first.likeness == pytest.approx(expected[best], abs=1e-5)
 
 
 def test_searches_a_small_library_exhaustively(small: Library) -> None:
@@ -130,7 +131,7 @@ def test_finds_a_person_of_the_library_straight(library: Library) -> None:
     for number in (0, 1234, 3999):
         found = Matcher(library).find(library.pose(number), 1)[0]
         assert found[:2] == (number, False)
-        assert found.agreement == pytest.approx(1, abs=1e-5)
+        assert found.likeness == pytest.approx(1, abs=1e-5)
 
 
 def test_finds_a_mirror_image_mirrored(library: Library) -> None:
@@ -138,7 +139,7 @@ def test_finds_a_mirror_image_mirrored(library: Library) -> None:
         query = library.pose(number).mirrored(640)
         found = Matcher(library).find(query, 1)[0]
         assert found[:2] == (number, True)
-        assert found.agreement == pytest.approx(1, abs=1e-5)
+        assert found.likeness == pytest.approx(1, abs=1e-5)
         shown = library.pose(found.item).mirrored(library.item(found.item).width)
         raised, expected = shown.xy[9] - shown.xy[10], query.xy[9] - query.xy[10]
         assert raised == pytest.approx(expected, abs=0.01), "the same hand is up, on the same side"
@@ -148,16 +149,16 @@ def test_matches_are_sorted_and_unique(library: Library) -> None:
     found = Matcher(library).find(poses(1, 9)[0], 32)
     assert len(found) == 32
     assert len({match.item for match in found}) == 32
-    assert [match.agreement for match in found] == sorted((match.agreement for match in found), reverse=True)
+    assert [match.likeness for match in found] == sorted((match.likeness for match in found), reverse=True)
 
 
-def test_matches_state_their_true_agreement(library: Library) -> None:
+def test_matches_state_their_true_likeness(library: Library) -> None:
     pose = poses(1, 10)[0]
     for match in Matcher(library).find(pose, 10):
         shown = library.pose(match.item)
         shown = shown.mirrored(library.item(match.item).width) if match.mirrored else shown
-        assert agreement(pose.xy, pose.scores, shown.xy[None], shown.scores[None] > 0)[0] == pytest.approx(
-            match.agreement, abs=1e-4
+        assert likeness(pose.xy, pose.visibility, shown.xy[None], shown.scores[None] > 0)[0] == pytest.approx(
+            match.likeness, abs=1e-4
         )
 
 
@@ -195,17 +196,17 @@ def test_top_may_exceed_the_library(small: Library) -> None:
     assert len({match.item for match in found}) == EXHAUSTIVE_LIMIT
 
 
-@pytest.mark.parametrize("seen", [(), (3,), (3, 9)])
-def test_finds_nothing_from_two_points(library: Library, small: Library, seen: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("seen", [(), (3,), (5, 7), (1, 9, 15), (0, 1, 2)])
+def test_finds_nothing_from_one_part(library: Library, small: Library, seen: tuple[int, ...]) -> None:
     pose = poses(1, 14, all_but(seen))[0]
     assert Matcher(library).find(pose) == []
     assert Matcher(small).find(pose) == []
 
 
-@pytest.mark.parametrize("seen", [(0, 1, 2), (5, 7, 9), (14, 15, 16), (1, 9, 15)])
-def test_finds_something_from_three_points(library: Library, seen: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("seen", [(5, 7, 9), (12, 14, 16), (5, 6, 7, 8), (0, 3, 4, 6, 8)])
+def test_finds_something_from_two_parts(library: Library, seen: tuple[int, ...]) -> None:
     pose = poses(1, 15, all_but(seen))[0]
-    assert Matcher(library).find(pose, 1)[0].agreement > 0.5
+    assert Matcher(library).find(pose, 1)[0].likeness > 0.5
 
 
 def test_finds_nothing_from_points_in_one_place(library: Library, small: Library) -> None:
@@ -234,20 +235,21 @@ def test_finds_mirror_images_as_well_as_people(library: Library) -> None:
     flip = np.array((-1, 1), np.float32)
     mirrored = [replace(p, xy=p.xy[MIRROR_ORDER] * flip, scores=p.scores[MIRROR_ORDER]) for p in people]
     matcher = Matcher(library)
-    straight, turned = (np.mean([matcher.find(p, 1)[0].agreement for p in queries]) for queries in (people, mirrored))
+    straight, turned = (np.mean([matcher.find(p, 1)[0].likeness for p in queries]) for queries in (people, mirrored))
     assert turned == pytest.approx(straight, rel=0.005)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "share"), [("whole", 0.995), ("upper", 0.98), ("partial", 0.97)])
+@pytest.mark.parametrize(("kind", "share"), [("whole", 0.99), ("upper", 0.98), ("partial", 0.98)])
 def test_real_people_find_nearly_the_best_photo(
     coco_library: tuple[Library, dict[str, Floats]], kind: str, share: float
 ) -> None:
     library, queries = coco_library
     matcher, people = Matcher(library), [Pose.from_keypoints(person) for person in queries[kind]]
-    found = np.mean([matcher.find(pose, 1)[0].agreement for pose in people])
-    best = np.mean([find_exhaustively(library, pose, 1)[0].agreement for pose in people])
-    assert found >= share * best
+    found = [match.likeness for pose in people for match in matcher.find(pose, 1)]
+    best = [match.likeness for pose in people for match in find_exhaustively(library, pose, 1)]
+    assert len(found) == len(best) >= 55, "nearly everybody shows two parts"
+    assert np.mean(found) >= share * np.mean(best)
 
 
 @pytest.fixture(scope="module")

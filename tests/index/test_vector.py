@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.agreement import agreement
+from index.likeness import likeness
 from index.vector import (
     REGIONS,
     REGIONS_PER_QUERY,
@@ -56,11 +56,11 @@ def test_a_pose_in_one_place_has_a_zero_vector(region: str) -> None:
     assert not region_vectors(np.zeros((2, 17, 2), np.float32), region).any()
 
 
-def test_nearer_poses_agree_better() -> None:
+def test_nearer_poses_are_more_alike() -> None:
     poses = sample_people(4000)[:, :, :2]
     distances = np.linalg.norm(region_vectors(poses, "whole") - region_vectors(poses[:1], "whole"), axis=1)[1:]
-    agreements = agreement(poses[0], np.ones(17, np.float32), poses[1:], np.ones((3999, 17), bool))
-    nearest = agreements[np.argsort(distances)]
+    likenesses = likeness(poses[0], np.ones(17, np.float32), poses[1:], np.ones((3999, 17), bool))
+    nearest = likenesses[np.argsort(distances)]
     assert nearest[:40].mean() > nearest[40:400].mean() > nearest[400:].mean()
 
 
@@ -162,16 +162,16 @@ def test_fitting_is_reproducible() -> None:
     ("points", "first", "not_chosen"),
     [
         (range(17), "whole", ()),
-        (range(11), "face", ("legs",)),
-        ((0, 5, 6, 7, 8, 9, 10), "arms", ("legs",)),
-        ((5, 6, 11, 12, 13, 14, 15, 16), "legs", ("face",)),
-        ((0, 5, 6, 7, 9, 11, 12), "left", ()),
-        ((0, 5, 6, 8, 10, 11, 12), "right", ()),
+        ((0, *range(3, 13)), "upper", ("legs",)),
+        (range(11), "arms", ("legs",)),
+        ((5, 6, 11, 12, 13, 14, 15, 16), "legs", ("arms",)),
+        ((5, 6, 7, 9, 11, 12, 13, 15), "left", ()),
+        ((5, 6, 8, 10, 11, 12, 14, 16), "right", ()),
     ],
 )
 def test_chooses_regions_that_are_seen(points: Iterable[int], first: str, not_chosen: tuple[str, ...]) -> None:
     seen: npt.NDArray[np.bool_] = np.isin(np.arange(17), list(points))
     regions = choose_regions(seen)
     assert regions[0] == first
-    assert len(set(regions)) == REGIONS_PER_QUERY
+    assert 1 <= len(set(regions)) == len(regions) <= REGIONS_PER_QUERY
     assert not set(regions) & set(not_chosen)

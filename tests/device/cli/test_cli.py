@@ -17,7 +17,7 @@ import device.notices
 from device import config, start
 from device.cli import main as cli
 from device.cli.progress_reporter import LineReporter
-from index.agreement import agreement
+from index.likeness import likeness
 from index.library import load_manifest
 from models.estimator.catalogue import BUNDLED_MODEL, catalogue
 from models.estimator.model_files import POSENET_MISSING_NOTE
@@ -91,19 +91,19 @@ def test_query_finds_each_pose_by_its_row(keypoints: Path, tmp_path: Path, capsy
     results = json.loads(out)
     assert [result["query"] for result in results] == [0, 1]
     assert [result["matches"][0]["item"] for result in results] == [0, 1]
-    assert results[0]["matches"][0]["agreement"] == pytest.approx(1, abs=1e-4)
+    assert results[0]["matches"][0]["likeness"] == pytest.approx(1, abs=1e-4)
     assert err.strip().splitlines()[-1].startswith("median ")
     assert " ms, p95 " in err
 
 
-def test_query_prints_the_agreement(keypoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_query_prints_the_likeness(keypoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     library = tmp_path / "library"
     build(keypoints, library)
     out, _ = output_of(["index", "query", library, "--keypoints", keypoints, "--top", 4, "--json"], capsys)
     (best, *_), _ = (result["matches"] for result in json.loads(out))
     people = np.load(keypoints)["keypoints"]
-    expected = agreement(people[0, :, :2], people[0, :, 2], people[best["item"], None, :, :2], np.ones((1, 17), bool))
-    assert best["agreement"] == pytest.approx(float(expected[0]), abs=1e-4)
+    expected = likeness(people[0, :, :2], people[0, :, 2], people[best["item"], None, :, :2], np.ones((1, 17), bool))
+    assert best["likeness"] == pytest.approx(float(expected[0]), abs=1e-4)
 
 
 def test_info_and_verify_count_people(keypoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

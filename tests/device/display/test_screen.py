@@ -113,7 +113,7 @@ def test_a_raised_left_hand_is_on_the_left_of_the_screen(raised: str, rotate: Ro
     library: Any = OnePhoto(answer)
     (match,) = Matcher(library).find(visitor)
     assert match.mirrored == (raised == "left")
-    assert match.agreement > 0.99
+    assert match.likeness > 0.99
 
     with Screen.open("headless", (640, 360), rotate) as screen:
         width, height = screen.size
@@ -217,8 +217,8 @@ STATES: dict[str, View] = {
     "a countdown": View(countdown=3),
     "the start of a recording": View(recording_progress=0.0),
     "the end of a recording": View(recording_progress=1.0),
-    "an agreement": View(agreement=0.5),
-    "a full agreement": View(agreement=1.0),
+    "a likeness": View(likeness=0.5),
+    "a full likeness": View(likeness=1.0),
     "the camera": View(camera_image=plain((64, 48))),
     "the visitor": View(camera_image=plain((64, 48)), visitor=person(32, 24, 0.2)),
     "a credit": View(photo=PreparedPhoto(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")),
@@ -263,10 +263,10 @@ def test_many_faults_are_smaller_so_that_all_fit() -> None:
     assert 4 <= np.count_nonzero(np.diff(bars.any(axis=1).astype(int)) == 1) <= 5
 
 
-def test_the_ring_closes_as_the_agreement_grows(screen: Screen) -> None:
+def test_the_ring_closes_as_the_likeness_grows(screen: Screen) -> None:
     view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
     ring_areas = [
-        (np.abs(shown(screen, replace(view, agreement=share)).astype(int) - draw.GOOD_COLOUR) < 12).all(-1).sum()
+        (np.abs(shown(screen, replace(view, likeness=share)).astype(int) - draw.GOOD_COLOUR) < 12).all(-1).sum()
         for share in (0.1, 0.5, 0.9)
     ]
     assert ring_areas[1] / ring_areas[0] == pytest.approx(5, rel=0.35)
@@ -319,7 +319,7 @@ def test_draws_any_view_at_any_size(
         photo = PreparedPhoto(prepare(plain((30, 20)), cover((30, 20), screen.size), screen.size), words)
         everything = View(
             photo,
-            agreement=0.7,
+            likeness=0.7,
             camera_image=plain(camera),
             visitor=person(camera[0] / 2, camera[1] / 2, 1),
             visitor_present=present,

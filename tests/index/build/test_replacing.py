@@ -20,6 +20,7 @@ from index.manifest import (
     CREDITS_FILE,
     KEYPOINTS_FILE,
     MANIFEST_FILE,
+    PARTS_FILE,
     PICTURES_FOLDER,
     REPORT_FILE,
     mapped_files,
@@ -199,13 +200,13 @@ def test_rejects_and_replaces_a_library_of_version_1(library: Path) -> None:
     for name in mapped_files(1):
         old = library / name.replace("-0", "")
         (library / name).rename(old)
-        if old.name == "members.npy":
+        if old.name in ("members.npy", PARTS_FILE):
             old.unlink()
     (library / CREDITS_FILE).unlink()
     document = json.loads((library / MANIFEST_FILE).read_bytes())
     names = [file.name for file in library.iterdir() if file.is_file() and file.name != MANIFEST_FILE]
     write_manifest(library, {**document, "version": 1, "files": dict.fromkeys(names)})
-    with pytest.raises(LibraryError, match="has format version 1, but this program reads 2: build it again"):
+    with pytest.raises(LibraryError, match="has format version 1, but this program reads 3: build it again"):
         Library.open(library)
     damaged = Path(shutil.copytree(library, library.parent / "damaged"))
     (damaged / MANIFEST_FILE).unlink()

@@ -194,4 +194,4 @@ def test_answers_the_performer(small: Small) -> None:
     with Library.open(folder) as library:
         matches = Matcher(library).find(pose)
         assert matches
-        assert matches[0].agreement > 0.3
+        assert matches[0].likeness > 0.3

@@ -1,0 +1,220 @@
+"""Likeness: how alike the poses of a visitor and of a photo's person look. Every ranking and the ring go by it.
+
+People compare poses part by part: is the arm up, is it bent, which way does the face look? So likeness compares ten
+parts of the body, each as a vector from one joint to the next: the eight limbs, the trunk and the face. A part counts
+by its direction, and less strictly by its length: an arm that points at the camera looks short. Lengths are relative to
+the person's own size, so children, tall people and drawn figures are compared alike. Place and size do not count;
+rotation does.
+
+docs/explanation/finding-the-photo.md has the ratings by eye that chose this measure over key points laid on each other
+(`index.agreement`), and over directions or vectors alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.pose import Floats
+
+Flags = npt.NDArray[np.bool_]
+
+LEFT_UPPER_ARM, RIGHT_UPPER_ARM, LEFT_FOREARM, RIGHT_FOREARM = range(4)
+LEFT_THIGH, RIGHT_THIGH, LEFT_SHIN, RIGHT_SHIN, TRUNK, FACE = range(4, 10)
+"""The parts of the body, in the order of all arrays here."""
+
+PART_COUNT: Final = 10
+
+MIRRORED_PARTS: Final = np.array([1, 0, 3, 2, 5, 4, 7, 6, 8, 9])
+"""The order of the parts in a mirror image, where left becomes right."""
+
+_STARTS: Final = ((5,), (6,), (7,), (8,), (11,), (12,), (13,), (14,), (5, 6), (3, 4))
+_ENDS: Final = ((7,), (8,), (9,), (10,), (13,), (14,), (15,), (16,), (11, 12), (0,))
+"""The key points that each part leads from and to. Two stand for the point in the middle between them: neck, pelvis,
+and the centre of the head."""
+
+USUAL_LENGTHS: Final = np.array([.186, .186, .146, .146, .245, .245, .246, .246, .288, .1], np.float32)  # fmt: skip
+"""The length of each part as a share of a person's height (Drillis and Contini, 1966; the face is an estimate)."""
+
+PART_WEIGHTS: Final = np.array([1.5, 1.5, 2, 2, 1, 1, 1, 1, 1, .5], np.float32)  # fmt: skip
+"""How much each part counts: arms say most of what a pose means, and forearms move most."""
+
+_NEEDED: Final = np.array([[*(2 * a)[:2], *(2 * b)[:2]] for a, b in zip(_STARTS, _ENDS, strict=True)])
+"""10×4: the key points that each part needs; a single one stands twice."""
+
+SHARPNESS: Final = 3.4
+"""How fast likeness falls with the angle between two parts: to 63 % at 30°, 37 % at 45° and 3 % at 90°.
+
+A sharper measure finds nothing better for true poses, and follows the estimator's errors."""
+
+STRETCH_COST: Final = 0.5
+"""How fast likeness falls with the logarithm of two parts' ratio of lengths: to 79 % at 1 : 2. Bodies differ by a fifth
+in the proportions of their parts, and foreshortening by far more."""
+
+SHORT_PART: Final = 0.3
+"""Length, in usual lengths, around which a part is too foreshortened for its direction to say much."""
+
+MIN_LENGTH: Final = 1e-2
+"""Smallest length of a part that counts, in pixels of a person's height: rounding makes shorter ones."""
+
+MISSING: Final = 30.0
+"""The logarithm that a missing part has for its length: so it is alike to nothing, without a mask."""
+
+EPSILON: Final = 1e-9
+"""Smallest divisor."""
+
+SEATED_DROP: Final = 0.45, 0.65
+"""A thigh that descends by less than the first share of its usual length is a seated person's, by more than the second
+a standing person's."""
+
+SEATED_TRUNK: Final = 0.5
+"""The share of its usual length by which a seated person's trunk descends at least: a lying person's does not."""
+
+SEATED_COST: Final = 0.2
+"""What it costs a seated person to answer a visitor who is not known to sit: chairs and wheelchairs stand out."""
+
+MAX_COORDINATE: Final = 1e7
+"""Largest coordinate of a pose, in pixels. No picture is larger, and squares of larger numbers lose precision in
+32 bits."""
+
+
+COLUMNS: Final = 4 * PART_COUNT + 1
+"""Numbers in the row of one person: see `part_table`."""
+
+
+def _build_projection() -> npt.NDArray[np.float64]:
+    """Return the 34×20 matrix from key points (x and y in turn) to the x and then the y of all parts."""
+    projection = np.zeros((17, 2, 2, PART_COUNT))
+    for part, (starts, ends) in enumerate(zip(_STARTS, _ENDS, strict=True)):
+        for axis in (0, 1):
+            projection[list(starts), axis, axis, part] -= 1 / len(starts) / USUAL_LENGTHS[part]
+            projection[list(ends), axis, axis, part] += 1 / len(ends) / USUAL_LENGTHS[part]
+    return projection.reshape(34, 2 * PART_COUNT)
+
+
+_PROJECTION: Final = _build_projection()
+_PROJECTION_32: Final = _PROJECTION.astype(np.float32)
+_X, _Y, _LENGTH, _LOG_LENGTH = (slice(i * PART_COUNT, (i + 1) * PART_COUNT) for i in range(4))
+_SEATED: Final = COLUMNS - 1
+_MIRRORED_COLUMNS: Final = np.concatenate([*(MIRRORED_PARTS + i * PART_COUNT for i in range(4)), [_SEATED]])
+
+
+class Query(NamedTuple):
+    """A pose to compare with others, as it is and mirrored.
+
+    `rows` is 2×41 as of `part_table`; `weights` is 2×10, how much each part counts.
+    """
+
+    rows: Floats
+    weights: Floats
+
+
+def likeness(query: Floats, visibility: Floats, candidates: Floats, seen: Flags) -> Floats:
+    """Return how alike each of N candidates looks to the query, 0 to 1.
+
+    `query` is 17×2; `visibility` is 17, how well each key point is seen (see `Pose.visibility`); `candidates` is
+    N×17×2 and `seen` N×17. A part that the query shows and a candidate lacks counts as missed. It is 0 for a query that
+    shows no part. Raises ValueError when the query is not finite, or exceeds `MAX_COORDINATE`.
+    """
+    table = part_table(candidates, seen.astype(np.float32))[0]
+    return compare(make_query(query, visibility), table, np.zeros(len(table), np.bool_))
+
+
+def part_table(points: Floats, visibility: Floats) -> tuple[Floats, Floats]:
+    """Return the parts of N people as N×41, and how well each part is seen, N×10.
+
+    `points` is N×17×2, `visibility` N×17, 0 where a key point is not seen. A row holds x and y of the ten parts in
+    usual lengths, their lengths, the logarithms of these plus `SHORT_PART`, and how surely the person sits. A library
+    stores these rows. A part is as visible as the geometric mean of its two ends.
+    """
+    factors = visibility[:, _NEEDED]
+    weights = np.sqrt(np.sqrt(factors[..., 0] * factors[..., 1] * factors[..., 2] * factors[..., 3]))
+    vectors = points.reshape(-1, 34) @ _PROJECTION_32
+    x, y = vectors[:, _X], vectors[:, _Y]
+    lengths = np.sqrt(x * x + y * y)
+    seen = (weights > 0) & (lengths > MIN_LENGTH)
+    weights *= seen
+    scale = seen / _person_size(lengths, weights)
+    table = np.empty((len(points), COLUMNS), np.float32)
+    table[:, _X], table[:, _Y], table[:, _LENGTH] = x * scale, y * scale, lengths * scale
+    table[:, _LOG_LENGTH] = np.where(seen, np.log(table[:, _LENGTH] + np.float32(SHORT_PART)), np.float32(MISSING))
+    table[:, _SEATED] = _seatedness(table[:, _Y], seen)
+    return table, weights
+
+
+def make_query(points: Floats, visibility: Floats) -> Query:
+    """Return a pose (17×2, and 17 as of `Pose.visibility`) as a query.
+
+    Raises ValueError as `likeness` does.
+    """
+    if not (np.abs(points).max() < MAX_COORDINATE and np.isfinite(visibility).all()):
+        raise ValueError("the query pose has a coordinate or weight that is too large or not a finite number")
+    table, weights = part_table(points[None].astype(np.float32), visibility[None].astype(np.float32))
+    weights *= PART_WEIGHTS
+    mirrored = table[:, _MIRRORED_COLUMNS]
+    mirrored[:, _X] *= -1
+    return Query(np.concatenate([table, mirrored]), np.concatenate([weights, weights[:, MIRRORED_PARTS]]))
+
+
+def compare(query: Query, table: Floats, mirrored: Flags) -> Floats:
+    """Return the likeness of the query to N people (N×41 as of `part_table`), each as they are or `mirrored` (N).
+
+    A pose is as like a person in a mirror as the mirrored pose is like the person.
+    """
+    ways = mirrored.astype(np.intp)
+    # One person to a column: each step below then runs along memory.
+    people, queries = np.ascontiguousarray(table.T), np.ascontiguousarray(query.rows[ways].T)
+    both = queries[_LENGTH] * people[_LENGTH]
+    difference = both - queries[_X] * people[_X]
+    difference -= queries[_Y] * people[_Y]
+    difference *= np.float32(SHARPNESS)
+    both += np.float32(SHORT_PART**2)
+    difference /= both
+    stretch = np.subtract(queries[_LOG_LENGTH], people[_LOG_LENGTH], out=both)
+    stretch *= stretch
+    stretch *= np.float32(STRETCH_COST)
+    difference += stretch
+    similarity = np.exp(np.negative(difference, out=difference), out=difference)
+    similarity *= query.weights.T[:, ways]
+    result: Floats = similarity.sum(0)
+    result /= max(float(query.weights[0].sum()), EPSILON)
+    result *= 1 - np.float32(SEATED_COST * (1 - float(query.rows[0, _SEATED]))) * people[_SEATED]
+    return result
+
+
+def seen_parts(seen: Flags) -> Flags:
+    """Return which parts of N people (N×17 `seen`, or 17 for one) are seen: N×10, or 10."""
+    return np.asarray(seen[..., _NEEDED].all(-1))
+
+
+def part_projection() -> npt.NDArray[np.float64]:
+    """Return the 34×20 matrix from key points (x and y in turn) to x and then y of the parts, in usual lengths."""
+    return _PROJECTION
+
+
+def _person_size(lengths: Floats, weights: Floats) -> Floats:
+    """Return each person's height (N×1), as their limbs and trunk suggest it.
+
+    The cubic mean lets long parts count more, because a part that points at the camera looks short. Squared weights
+    keep a wild guess of the estimator, which is long, from counting.
+    """
+    limbs, shares = lengths[:, :FACE], weights[:, :FACE] ** 2
+    total, known = (shares * limbs * limbs * limbs).sum(1, keepdims=True), shares.sum(1, keepdims=True)
+    size: Floats = np.cbrt(total / np.maximum(known, EPSILON))
+    return np.where(size > 0, size, 1)
+
+
+def _seatedness(down: Floats, seen: Flags) -> Floats:
+    """Return how surely each of N people sits or squats, 0 to 1, by how far their parts descend (N×10); 0 if no thigh
+    is seen.
+
+    Both thighs of a seated person are nearly level or point at the camera, and the trunk is upright.
+    """
+    thighs = slice(LEFT_THIGH, RIGHT_THIGH + 1)
+    low, high = SEATED_DROP
+    drop = np.where(seen[:, thighs], down[:, thighs], -high).max(1)
+    upright = ~seen[:, TRUNK] | (down[:, TRUNK] > SEATED_TRUNK)
+    sits = np.clip((high - drop) / (high - low), 0, 1) * (upright & seen[:, thighs].any(1))
+    return np.asarray(sits, np.float32)
