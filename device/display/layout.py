@@ -36,10 +36,10 @@ MAX_PERSON_SCALE: Final = 1.25
 EDGE_MARGIN: Final = 0.03
 """The share of the display along each edge that the photo's person stays out of, if the photo allows it."""
 
-CONTINUATION_COST: Final = 0.15
+CONTINUATION_COST: Final = 0.1
 """What a photo would lose in `display_fit` that left all of the display to its continuation."""
 
-SMALLNESS_COST: Final = 0.1
+SMALLNESS_COST: Final = 0.05
 """What a photo would lose in `display_fit` whose person were a single point."""
 
 PIXEL_TOLERANCE: Final = 1e-3
