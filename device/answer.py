@@ -25,6 +25,11 @@ SPARE_MATCHES: Final = 4
 """Matches beyond twice `[choose] remember` that are searched for, so that there is a choice even if it is 0."""
 
 
+MIRRORED_COST: Final = 0.01
+"""The share of its likeness that showing a photo mirrored costs, because lettering in it reads backwards. So of two
+photos that are equally alike, the one as it was taken is shown."""
+
+
 class Answer(NamedTuple):
     """The photo on the screen, and how alike its person and the visitor look now (0 to 1)."""
 
@@ -109,13 +114,18 @@ def _likeness_on_canvas(collection: Collection, shown: Match, visitor: Pose, can
 
 
 def _adjust_for_canvas(collection: Collection, matches: list[Match], visitor: Pose, canvas: Size) -> list[Match]:
-    """Lower each match's likeness a little if its photo suits the canvas less, as a tall photo a wide canvas."""
+    """Lower each match's likeness a little if its photo suits the canvas less, as a tall photo a wide canvas, and if it
+    would be shown mirrored."""
     if not matches:
         return []
     items = [collection.item(match.item) for match in matches]
     sizes = np.array([(item.width, item.height) for item in items])
     fits = display_fit(collection.keypoints[[item.number for item in items]], sizes, canvas, visitor).tolist()
-    return [match._replace(likeness=match.likeness * fit) for match, fit in zip(matches, fits, strict=True)]
+    costs = (MIRRORED_COST if match.mirrored else 0 for match in matches)
+    return [
+        match._replace(likeness=match.likeness * fit * (1 - cost))
+        for match, fit, cost in zip(matches, fits, costs, strict=True)
+    ]
 
 
 def _likeness_now(collection: Collection, match: Match, visitor: Pose) -> float:

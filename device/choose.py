@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from index.match import Match
 
-FRESH_PHOTO_TOLERANCE: Final = 0.1
-"""How much less than the best match a photo that was not shown recently may agree, and still be preferred to it."""
+FRESH_PHOTO_TOLERANCE: Final = 0.06
+"""How much less alike than the best match a photo that was not shown recently may be, and still be preferred to it.
+Within this, ratings by eye hardly differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,13 @@ class ChooseSettings:
     """How long a photo is shown, and what may replace it.
 
     - `hold`: seconds that a photo is shown at least.
-    - `margin`: how much better another photo must agree (0 to 1) to replace it.
+    - `stay`: seconds that a photo is shown at most, while another one is nearly as good.
+    - `margin`: how much more alike another photo must be (0 to 1) to replace it before.
     - `remember`: how many of the photos shown last do not come back while another photo is nearly as good.
     """
 
-    hold: float = 0.25
+    hold: float = 0.4
+    stay: float = 6.0
     margin: float = 0.05
     remember: int = 30
 
@@ -70,9 +73,16 @@ def choose(
     if state.shown is None:
         return _show(state, candidate, now, settings)
     likeness = _find_likeness(state.shown, matches) if shown_likeness is None else shown_likeness
-    if now - since < settings.hold or candidate.likeness <= likeness + settings.margin:
+    if now - since < settings.hold or not _is_due(candidate, state.shown, likeness, now - since, settings):
         return replace(state, shown=state.shown._replace(likeness=likeness), since=since)
     return _show(state, candidate, now, settings)
+
+
+def _is_due(candidate: Match, shown: Match, likeness: float, age: float, settings: ChooseSettings) -> bool:
+    """Return whether a candidate replaces a photo of this likeness that has been shown for `age` seconds."""
+    if age >= settings.stay and candidate.item != shown.item:
+        return candidate.likeness >= likeness - FRESH_PHOTO_TOLERANCE
+    return candidate.likeness > likeness + settings.margin
 
 
 def _pick_candidate(matches: Sequence[Match], recent: tuple[int, ...], remember: int) -> Match:

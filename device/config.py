@@ -112,6 +112,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "follow.min_cutoff": (0.01, 100),
     "follow.beta": (0, 1000),
     "choose.hold": (0, 60),
+    "choose.stay": (0, 3600),
     "choose.margin": (0, 1),
     "choose.remember": (0, 10_000),
     "screen.width": (0, 16_384),
