@@ -54,10 +54,26 @@ HEAD_BY_FACE: Final = 2.0
 """Height of a head, as a multiple of the distance from the middle of the face to the outermost of nose, eyes and
 ears."""
 
+HEAD_BY_LIMB: Final = 0.55
+"""Height of a head, as a share of the longest of thighs, shins, upper arms and forearms."""
+
+LIMBS: Final = np.array(
+    [
+        (LEFT_SHOULDER, LEFT_ELBOW),
+        (RIGHT_SHOULDER, RIGHT_ELBOW),
+        (LEFT_ELBOW, LEFT_WRIST),
+        (RIGHT_ELBOW, RIGHT_WRIST),
+        (LEFT_HIP, LEFT_KNEE),
+        (RIGHT_HIP, RIGHT_KNEE),
+        (LEFT_KNEE, LEFT_ANKLE),
+        (RIGHT_KNEE, RIGHT_ANKLE),
+    ]
+)
+
 HEADROOM: Final = 1.15
 """From the middle of the face up to half a head above the crown, in heads."""
 
-THICKNESS: Final = np.repeat(np.array([0.55, 0.2, 0.3, 0.2, 0.45, 0.1, 0.2, 0.0], np.float32), [5, 6, 2, 2, 2, 2, 2, 1])
+THICKNESS: Final = np.repeat(np.array([0.7, 0.2, 0.3, 0.2, 0.45, 0.1, 0.2, 0.0], np.float32), [5, 6, 2, 2, 2, 2, 2, 1])
 """How far the body reaches beyond each point, in heads: 5 points of the face, 6 of the arms, hips, knees, and ankles
 because feet point to the side; then hands, feet, and the room above the head."""
 
@@ -130,7 +146,10 @@ def _head_height(people: Floats, seen: Bools) -> Floats:
     by_face = HEAD_BY_FACE * np.where(seen[:, FACE], apart, 0).max(1)
     by_nose = HEAD_BY_NOSE * np.linalg.norm(people[:, NOSE] - neck, axis=-1) * (neck_seen & seen[:, NOSE])
     by_trunk = HEAD_BY_TRUNK * np.linalg.norm(neck - pelvis, axis=-1) * (neck_seen & pelvis_seen)
-    heights: Floats = np.maximum.reduce([by_face, by_nose, by_trunk]).astype(np.float32)
+    start, end = LIMBS.T
+    lengths = np.linalg.norm(people[:, end] - people[:, start], axis=-1)
+    by_limb = HEAD_BY_LIMB * np.where(seen[:, start] & seen[:, end], lengths, 0).max(1)
+    heights: Floats = np.maximum.reduce([by_face, by_nose, by_trunk, by_limb]).astype(np.float32)
     return heights
 
 
