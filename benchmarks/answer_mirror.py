@@ -105,18 +105,19 @@ class Looks:
 
     def __init__(self, estimator: Estimator, stopwatch: Stopwatch) -> None:
         self._estimator, self._stopwatch = estimator, stopwatch
-        self._known: dict[bytes, list[Pose]] = {}
+        self._known: dict[tuple[bytes, tuple[int, int] | None], list[Pose]] = {}
 
-    def look(self, picture: Image, step: str) -> list[Pose]:
-        """Return the people in a picture."""
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width at which the model reads a crop around one person best."""
+        return self._estimator.crop_size
+
+    def look(self, picture: Image, size: tuple[int, int] | None, step: str) -> list[Pose]:
+        """Return the people in a picture, seen at a size (height, width)."""
         key = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
-        if key not in self._known:
-            self._known[key] = self._estimate(picture, step)
-        return self._known[key]
-
-    def _estimate(self, picture: Image, step: str) -> list[Pose]:
-        people: list[Pose] = self._stopwatch.timed(step, self._estimator.estimate)(picture)
-        return people
+        if (key, size) not in self._known:
+            self._known[key, size] = self._stopwatch.timed(step, self._estimator.estimate)(picture, size)
+        return self._known[key, size]
 
 
 class EstimatorForOne:
@@ -131,10 +132,14 @@ class EstimatorForOne:
     def __init__(self, looks: Looks, camera: RepeatingCamera, label: Pose | None) -> None:
         self._looks, self._camera, self._label = looks, camera, label
 
-    def estimate(self, image: Image) -> list[Pose]:
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        return self._looks.crop_size
+
+    def estimate(self, image: Image, size: tuple[int, int] | None = None) -> list[Pose]:
         if image.shape != self._camera.picture.shape:
-            return self._looks.look(image, "crop look")
-        people = self._looks.look(image, "whole look")
+            return self._looks.look(image, size, "crop look")
+        people = self._looks.look(image, size, "whole look")
         if self._label is None:
             return people
         nearest = nearest_person(people, self._label)

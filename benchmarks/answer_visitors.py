@@ -12,6 +12,7 @@ from PIL import Image as pillow
 
 from device.display.layout import Size
 from index.agreement import agreement
+from index.likeness import likeness
 from models.pose import (
     LEFT_ANKLE,
     LEFT_ELBOW,
@@ -109,9 +110,11 @@ def nearest_person(people: Sequence[Pose], label: Pose) -> Pose | None:
 def rate_answer(label: Pose, person: Pose, display: Size, *, soon: bool = True) -> Score:
     """Return how good an answer is whose person stands on the display as `person` (pixels of the display)."""
     seen = person.scores > 0
-    agreed = agreement(label.xy, label.scores, person.xy[None], seen[None])[0]
+    alike, agreed = (
+        float(measure(label.xy, label.scores, person.xy[None], seen[None])[0]) for measure in (likeness, agreement)
+    )
     whole = is_whole(label, person, display)
-    return Score(limbs_shown(label, person), 0.0, float(agreed), 1.0, float(soon), float(whole))
+    return Score(limbs_shown(label, person), alike, agreed, 1.0, float(soon), float(whole))
 
 
 def limbs_shown(label: Pose, person: Pose) -> float:

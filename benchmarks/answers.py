@@ -11,7 +11,9 @@ seconds, and what is then on the display is compared with the label. It needs ..
 - whole: of the answers, the share whose person is on the display with head and hands, and with the feet if the
   visitor's are labelled.
 
-Then it counts phantoms: the share of frames of scenes without people in which the mirror answers somebody.
+Then the mirror sees the two seconds before each labelled frame of four films: "read" is the share of limbs that its own
+pose of the visitor has, "shown" the share in the answer. At last it counts phantoms: the share of frames of scenes
+without people in which the mirror answers somebody.
 
 The library "starter" is the program's own, drawn as far as it is not yet complete, unless `--starter` names another.
 "COCO" is of the 40,055 whole people of COCO's training photos, less those in the visitors' photos. It holds poses
@@ -26,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -36,6 +38,7 @@ import numpy as np
 if __package__ in (None, ""):  # run as a file: the project's folder is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.answer_films import FilmScore, load_clips, score_clip
 from benchmarks.answer_mirror import (
     FRAMES_PER_SECOND,
     Looks,
@@ -79,7 +82,7 @@ def main() -> None:
     parser.add_argument("--coco", type=Path, metavar="FOLDER", help="keep the library of COCO's people here")
     parser.add_argument("--quick", action="store_true", help="measure every third visitor")
     parser.add_argument(
-        "--only", metavar="WORD", default="", help="measure only rows that contain this word, or phantoms"
+        "--only", metavar="WORD", default="", help="measure only rows with this word, or films, or phantoms"
     )
     args = parser.parse_args()
     visitors = load_visitors(SHARED / "photos" / "coco", QUICK_STEP if args.quick else 1)
@@ -92,7 +95,11 @@ def main() -> None:
         }
         stack.enter_context(stopwatch.watch())
         print_answers(visitors, collections, stopwatch, args.only)
-        print_phantoms(collections["starter"], stopwatch, QUICK_STEP if args.quick else 1, args.only)
+        step = QUICK_STEP if args.quick else 1
+        if args.only in "films":
+            print_films(collections, stopwatch, step)
+        if args.only in "phantoms":
+            print_phantoms(collections["starter"], stopwatch, step)
     print_times(stopwatch)
 
 
@@ -163,11 +170,28 @@ def figures(scores: Sequence[Score]) -> list[str]:
     return [f"{column:.3f}" for column in columns]
 
 
-def print_phantoms(collection: Collection, stopwatch: Stopwatch, step: int, only: str) -> None:
+def print_films(collections: Mapping[str, Collection], stopwatch: Stopwatch, step: int) -> None:
+    """Print for each film how much of the visitor's limbs the mirror reads and shows, on the first display."""
+    print("\n| asked with | library | film | labelled frames | read | shown | found |\n|---|---|---|---|---|---|---|")
+    for asked, looks in askers(stopwatch):
+        scores: defaultdict[tuple[str, str], list[FilmScore]] = defaultdict(list)
+        if looks is None:
+            continue
+        for clip in load_clips(SHARED / "videos", step):
+            for library, collection in collections.items():
+                score = score_clip(looks, clip, collection, DISPLAYS[0])
+                scores[library, clip.film].append(score)
+                scores[library, "all"].append(score)
+        for (library, film), some in scores.items():
+            cells = " | ".join(f"{mean:.3f}" for mean in np.nanmean(np.array(some), axis=0))
+            print(f"| {asked} | {library} | {film} | {len(some)} | {cells} |", flush=True)
+
+
+def print_phantoms(collection: Collection, stopwatch: Stopwatch, step: int) -> None:
     """Print for each kind of scene without people in how many of its frames the mirror answers somebody."""
     print("\n| asked with | scenes without people | scenes | frames | with a visitor |\n|---|---|---|---|---|")
     for asked, looks in askers(stopwatch):
-        if looks is None or only not in f"{asked} phantoms":
+        if looks is None:
             continue
         frames: defaultdict[str, list[list[bool]]] = defaultdict(list)
         for scene in empty_scenes(SHARED, step):

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from PIL import Image as pillow
 
+from benchmarks.film_labels import empty_stretches, read_frames
 from device.cameras.base import resize
 from models.figures.starter_pictures import SCENES_BY_KIND
 from models.pose import Image
-from tests.support.passers_by import read_video
 
 FRAMES: Final = 30
 """Frames of each scene: three seconds at ten a second."""
@@ -29,10 +29,6 @@ DRAWN_COUNT: Final = 48
 """Scenes of each kind that are drawn."""
 
 SEED: Final = 13
-
-FILM: Final = "one-by-one-person-detection.mp4"
-EMPTY_MOMENTS: Final = ((0, 57), (206, 228), (456, 501), (706, 744), (874, 920), (1210, 1234), (1366, 1394))
-"""The frames of that film, from the first to before the last, in which nobody is: a table, and passing shadows."""
 
 PHOTO_PARTS: Final = (
     (49, 0, 0, 380, 220), (136, 140, 0, 500, 360), (139, 0, 0, 360, 420), (151, 0, 0, 400, 640),
@@ -47,7 +43,7 @@ PHOTO_PARTS: Final = (
     (5037, 280, 0, 580, 420), (6460, 360, 0, 640, 420), (6460, 0, 0, 260, 420), (6894, 0, 0, 200, 480),
     (7278, 0, 200, 640, 480), (7278, 380, 0, 640, 200), (7281, 60, 0, 300, 360), (7816, 0, 0, 200, 420),
     (8211, 0, 0, 280, 440), (8844, 0, 0, 280, 420), (9769, 200, 0, 640, 480), (9769, 0, 260, 200, 480),
-    (9772, 220, 440, 540, 640), (9891, 400, 0, 640, 480), (11149, 120, 0, 360, 360), (11197, 420, 0, 640, 420),
+    (9772, 220, 440, 540, 640), (9891, 400, 0, 640, 480), (11149, 120, 0, 360, 360),
     (11197, 0, 220, 240, 420), (11511, 0, 260, 240, 460), (12280, 0, 420, 240, 640), (12576, 0, 140, 480, 640),
     (13177, 0, 0, 260, 420), (37666, 0, 0, 260, 420), (59598, 0, 0, 500, 480), (81988, 0, 0, 220, 260),
     (105912, 0, 0, 240, 360), (113488, 0, 0, 320, 360), (117425, 0, 200, 240, 420), (129648, 300, 180, 640, 420),
@@ -91,9 +87,9 @@ def empty_scenes(shared: Path, step: int = 1) -> Iterator[Scene]:
         with pillow.open(shared / "photos" / "coco" / f"{photo:012}.jpg") as opened:
             part = np.asarray(opened.convert("RGB").crop((left, top, right, bottom)))
         yield Scene("part of a photo", film_still(rng, _fit(part)))
-    _, pictures = read_video(shared / "videos" / FILM)
-    for first, last in EMPTY_MOMENTS:
-        yield Scene("empty film", [np.ascontiguousarray(picture[:, ::-1, ::-1]) for picture in pictures[first:last]])
+    for film, first, last in empty_stretches():
+        frames = read_frames(shared / "videos" / film, range(first, last + 1))
+        yield Scene("empty film", [np.ascontiguousarray(frame[:, ::-1]) for frame in frames])
     for kind, draw in (("drawn room or landscape", draw_place), ("drawn coat stands", draw_coats)):
         for number in range(0, DRAWN_COUNT, step):
             yield Scene(kind, film_still(rng, draw(rng, number)))
