@@ -26,7 +26,7 @@ from benchmarks.vptree.move_mirror import Tree, mirrored, nearest_weighted, pose
 from index.agreement import agreement
 from index.library import Library
 from index.likeness import likeness
-from index.match import Matcher, find_exhaustively
+from index.match import Match, Matcher, find_exhaustively
 from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator, size_for
 from models.estimator.model_files import find_model
@@ -191,9 +191,14 @@ def run_matcher(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np
     matcher, milliseconds, found = Matcher(library), [], []
     for pose in poses:
         start = time.perf_counter()
-        found.append(matcher.find(pose, 1)[0].likeness)
+        found.append(best_likeness(matcher.find(pose, 1)))
         milliseconds.append((time.perf_counter() - start) * 1000)
     return np.array(milliseconds), np.array(found)
+
+
+def best_likeness(matches: Sequence[Match]) -> float:
+    """Return the likeness of the first match; 0 for a pose that shows too little to be searched for."""
+    return matches[0].likeness if matches else 0.0
 
 
 def mean_agreement(library: Library, poses: Sequence[Pose]) -> float:

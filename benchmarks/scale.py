@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.matching import classify_people, percentiles, run_matcher
+from benchmarks.matching import best_likeness, classify_people, percentiles, run_matcher
 from index.build.photo import NewPose
 from index.build.writer import LibraryWriter
 from index.library import Library
@@ -207,7 +207,7 @@ def measure_queries(folder: Path, queries: list[Floats], judged: int) -> dict[st
         for pose in (Pose.from_keypoints(query) for kind in queries for query in kind[:judged]):
             found.append(run_matcher(library, [pose])[1][0])
             start = time.perf_counter()
-            best.append(find_exhaustively(library, pose, 1)[0].agreement)
+            best.append(best_likeness(find_exhaustively(library, pose, 1)))
             exhaustive_ms.append((time.perf_counter() - start) * 1000)
             print(f"\r{len(library):,} people: {len(best)} queries judged", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
@@ -266,7 +266,7 @@ def plot(lines: list[dict[str, Any]], file: Path) -> None:
     for axes, name, label, colour, unit, style in series:
         axes.plot(poses, [line[name] / unit for line in lines], style, color=colour, label=label, markersize=4)
     shares.plot(poses, [line["found"] / line["best"] for line in lines], "o-", color=BLUE, markersize=4)
-    shares.set(title="agreement found ÷ best", ylim=(0.95, 1.0))
+    shares.set(title="likeness found ÷ best", ylim=(0.95, 1.0))
     times.set(title="milliseconds a query", yscale="log")
     needs.set(title="to build", yscale="log")
     for axes in (times, shares, needs):
