@@ -15,6 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from device.look import Look
+from device.presence import presence
 from device.track import (
     ENTER_AFTER,
     MAX_GAP,
@@ -24,14 +26,19 @@ from device.track import (
     new_track,
     predicted_shift,
     recently_seen,
+    similarity,
     update_track,
 )
 from models.pose import MIRROR_ORDER, Floats, Pose
 from models.seen import TRACKING_SCORE
 
-STAY_SCORE_RATIO: Final = 0.6
+STAY_SCORE_RATIO: Final = 0.1
 """A tracked person stays tracked down to this share of `FollowSettings.min_score`, so that nobody near the limit
-flickers."""
+flickers, or is lost when only their arms are seen."""
+
+CLOSE_SCORE_RATIO: Final = 0.8
+"""The share of `FollowSettings.min_score` that a close look must reach, after its score is multiplied by how similar
+the pose is to the one in the whole frame. A coat that looks like somebody in one picture rarely does so in another."""
 
 CROWD_DISTANCE: Final = 1.0
 """Body heights within which two people may be mistaken for each other."""
@@ -65,14 +72,14 @@ TAKEOVER_RATIO: Final = 2.0
 class FollowSettings:
     """Who counts as present, and how strongly their key points are smoothed.
 
-    - `min_score`: the estimator's score from which a person is present, 0 to 1.
+    - `min_score`: how sure it must be that somebody is there (`device.presence`), 0 to 1.
     - `gone_after`: seconds without being found after which a person is gone.
     - `yield_after`: seconds after which a person who is twice as near or central becomes the visitor.
     - `min_cutoff` (Hz) and `beta` (Hz for each body height a second): parameters of the One Euro filter. A lower
       `min_cutoff` is steadier at rest, a higher `beta` is quicker in motion.
     """
 
-    min_score: float = 0.25
+    min_score: float = 0.35
     gone_after: float = 1.2
     yield_after: float = 5.0
     min_cutoff: float = 1.0
@@ -84,7 +91,8 @@ class FollowState:
     """Everybody in the picture, and which of them is the visitor.
 
     `visitor_number` is the number of the visitor's track; the next visitor has another number. `rival_number` is the
-    track that has been far more prominent than the visitor for `rival_seconds`.
+    track that has been far more prominent than the visitor for `rival_seconds`, and `candidate_number` one that a close
+    look should show.
     """
 
     time: float | None = None
@@ -92,6 +100,7 @@ class FollowState:
     visitor_number: int | None = None
     rival_number: int | None = None
     rival_seconds: float = 0.0
+    candidate_number: int | None = None
     next_number: int = 0
 
     @property
@@ -101,40 +110,54 @@ class FollowState:
 
 
 def follow(
-    state: FollowState, people: Sequence[Pose], size: tuple[int, int], now: float, settings: FollowSettings
+    state: FollowState,
+    people: Sequence[Pose],
+    size: tuple[int, int],
+    now: float,
+    settings: FollowSettings,
+    look: Look | None = None,
 ) -> FollowState:
     """Return the state after a frame of `size` (width, height), captured at `now` (seconds).
 
     `people` are those found in the frame, in its pixels and in any order. A frame that is not later than the last one
-    moves nobody.
+    moves nobody. `look` is how the estimator looked at the frame; without it, each look counts as a close look at
+    everybody.
     """
     elapsed = 0.0 if state.time is None else min(max(now - state.time, 0.0), MAX_GAP)
     aged = _remember_before_crowd([age_track(track, elapsed) for track in state.tracks])
-    present = [person for person in people if _strength(person) >= STAY_SCORE_RATIO * settings.min_score]
+    judged = (_judge(person, size) for person in people)
+    present = [person for person in judged if person.score >= STAY_SCORE_RATIO * settings.min_score]
     pairs = _associate(aged, present)
     tracks = [
-        _continue_track(track, present[pairs[i]], settings) if i in pairs else track for i, track in enumerate(aged)
+        _track_after_look(track, present[pairs[i]] if i in pairs else None, look, state.visitor_number, settings)
+        for i, track in enumerate(aged)
     ]
-    tracks = [track for track in tracks if track.missed_seconds < _max_missed_seconds(track, settings)]
+    tracks = [track for track in tracks if track.lost_seconds < _max_lost_seconds(track, settings)]
     known = set(pairs.values())
-    newcomers = [person for j, person in enumerate(present) if j not in known]
+    # part of somebody may be at a crop's edge, so only a whole frame shows who is new
+    newcomers = [person for j, person in enumerate(present) if j not in known] if look is None or look.is_whole else []
     tracks += [
-        new_track(state.next_number + i, person, surely_there=person.score >= settings.min_score)
+        new_track(
+            state.next_number + i,
+            person,
+            surely_there=person.score >= settings.min_score,
+            is_verified=look is None,
+        )
         for i, person in enumerate(newcomers)
     ]
     after = replace(state, time=now, tracks=tuple(tracks), next_number=state.next_number + len(newcomers))
-    return _select_visitor(after, size, elapsed, settings)
+    after = _select_visitor(after, size, elapsed, settings)
+    return replace(after, candidate_number=_candidate_number(after, size))
 
 
-def _strength(person: Pose) -> float:
-    """Return the score of a person, or 0 for one to ignore.
+def _judge(person: Pose, size: tuple[int, int]) -> Pose:
+    """Return a person whose score is how sure it is that somebody is there: see `presence`.
 
-    A person is ignored if a coordinate is not a number, or if they are a second reading of a likelier person. PoseNet's
-    score for a person leaves out the key points that are also a likelier person's, so a second reading has a low score
-    although its key points have high scores.
+    It is 0 for a second reading of a likelier person. PoseNet's score for a person leaves out the key points that are
+    also a likelier person's, so a second reading has a low score although its key points have high scores.
     """
     is_second_reading = person.score < float(person.scores.mean()) / 2
-    return 0.0 if is_second_reading or not np.isfinite(person.xy).all() else person.score
+    return replace(person, score=0.0 if is_second_reading else presence(person, size[1]))
 
 
 def _continue_track(track: Track, person: Pose, settings: FollowSettings) -> Track:
@@ -143,13 +166,36 @@ def _continue_track(track: Track, person: Pose, settings: FollowSettings) -> Tra
         person,
         min_cutoff=settings.min_cutoff,
         beta=settings.beta,
-        surely_there=person.score >= settings.min_score,
+        min_score=settings.min_score,
     )
 
 
-def _max_missed_seconds(track: Track, settings: FollowSettings) -> float:
+def _track_after_look(
+    track: Track, person: Pose | None, look: Look | None, visitor_number: int | None, settings: FollowSettings
+) -> Track:
+    """Return a track after a look that found its person, or did not (None)."""
+    is_close = look is None or look.number == track.number
+    if look is not None and look.is_glance and track.number == visitor_number:
+        return track  # a crop of the same frame follows, and reads the visitor better
+    if person is None:
+        if is_close:
+            refusals = track.refusals + (not track.is_verified)
+            return replace(track, lost_seconds=track.missed_seconds, refusals=refusals)
+        # the visitor is read in crops, and may be too small to be found in the whole frame
+        is_judged = look is None or (look.is_whole and track.number != visitor_number)
+        return replace(track, lost_seconds=track.missed_seconds) if is_judged else track
+    if look is not None and not look.shows(track):
+        return track
+    continued = _continue_track(track, person, settings)
+    if track.is_verified or not is_close:
+        return continued
+    agrees = person.score * similarity(track, person) >= CLOSE_SCORE_RATIO * settings.min_score
+    return replace(continued, is_verified=agrees, refusals=track.refusals + (not agrees))
+
+
+def _max_lost_seconds(track: Track, settings: FollowSettings) -> float:
     """Return for how many seconds a track is kept after its person was last found."""
-    return settings.gone_after if track.is_confirmed else ENTER_AFTER
+    return settings.gone_after if track.is_confirmed else MAX_GAP
 
 
 def _remember_before_crowd(tracks: list[Track]) -> list[Track]:
@@ -237,7 +283,9 @@ def _select_visitor(state: FollowState, size: tuple[int, int], elapsed: float, s
     A person who is far more prominent than the visitor for long enough takes over.
     """
     visitor = next((track for track in state.tracks if track.number == state.visitor_number), None)
-    candidates = [track for track in state.tracks if track.is_confirmed and track.missed_seconds < ENTER_AFTER]
+    candidates = [
+        track for track in state.tracks if track.is_confirmed and track.is_verified and track.lost_seconds < ENTER_AFTER
+    ]
     first = max(candidates, key=lambda track: _prominence(track, size), default=None)
     if visitor is None:
         return _with_visitor(state, None if first is None else first.number)
@@ -247,6 +295,26 @@ def _select_visitor(state: FollowState, size: tuple[int, int], elapsed: float, s
     if rival_seconds >= settings.yield_after:
         return _with_visitor(state, first.number)
     return replace(state, rival_number=first.number, rival_seconds=rival_seconds)
+
+
+def _candidate_number(state: FollowState, size: tuple[int, int]) -> int | None:
+    """Return the number of the track to look at closely, to learn whether it may become the visitor; None for none.
+
+    While there is a visitor, only a track that could take over is worth a look. A track that close looks have refused
+    waits for its turn: it may be a coat that looks like somebody only in the whole frame.
+    """
+    visitor = next((track for track in state.tracks if track.number == state.visitor_number), None)
+    least = 0.0 if visitor is None else TAKEOVER_RATIO * _prominence(visitor, size)
+    candidates = [
+        track
+        for track in state.tracks
+        if track.lost_seconds == 0
+        and track.number != state.visitor_number
+        and (visitor is None or not track.is_verified)
+        and _prominence(track, size) >= least
+    ]
+    best = min(candidates, key=lambda track: (track.refusals, -_prominence(track, size)), default=None)
+    return None if best is None else best.number
 
 
 def _with_visitor(state: FollowState, number: int | None) -> FollowState:

@@ -54,6 +54,24 @@ HEIGHT_TIME_CONSTANT: Final = 0.5
 SCORE_TIME_CONSTANT: Final = 0.1
 """Seconds in which a smoothed score covers 63 % of a step."""
 
+FADE_TIME_CONSTANT: Final = 0.2
+"""The same for a score that sinks: a limb that is unseen for a few frames keeps most of its score."""
+
+CARRY_SECONDS: Final = 0.4
+"""Seconds for which a key point out of sight goes on by its own motion."""
+
+MOMENTUM_SECONDS: Final = 0.1
+"""Seconds in which that motion slows down by 63 %."""
+
+FAINT_TIME_CONSTANT: Final = 0.3
+"""Seconds in which a key point that scores just less than `TRACKING_SCORE` covers 63 % of the way to its reading."""
+
+PRESENCE_TIME_CONSTANT: Final = 0.2
+"""Seconds in which the smoothed score of the whole person covers 63 % of a step: over a few frames, as ghosts waver."""
+
+SIMILAR_SIGMA: Final = 0.1
+"""Body heights by which two readings of one key point differ (one standard deviation), if they are of one person."""
+
 BONES: Final = np.array([
     (LEFT_SHOULDER, RIGHT_SHOULDER), (LEFT_SHOULDER, LEFT_ELBOW), (RIGHT_SHOULDER, RIGHT_ELBOW),
     (LEFT_ELBOW, LEFT_WRIST), (RIGHT_ELBOW, RIGHT_WRIST), (LEFT_SHOULDER, LEFT_HIP), (RIGHT_SHOULDER, RIGHT_HIP),
@@ -79,6 +97,10 @@ class Track:
     - `height`: the person's height in pixels, as their bones suggest it.
     - `age`: seconds since the person was first surely there; −inf before.
     - `missed_seconds`: seconds since the estimator last found the person.
+    - `lost_seconds`: `missed_seconds` at the last look that should have found the person and did not; 0 after one
+      that did. A person whom nobody looked for is not lost.
+    - `is_verified`: whether a close look agreed that somebody is there.
+    - `refusals`: how many close looks did not agree, before one did.
     - `before_crowd`: while other people are near, the track as it was before they came.
     """
 
@@ -90,6 +112,9 @@ class Track:
     height: float
     age: float = 0.0
     missed_seconds: float = 0.0
+    lost_seconds: float = 0.0
+    is_verified: bool = True
+    refusals: int = 0
     before_crowd: Track | None = None
 
     @property
@@ -98,7 +123,7 @@ class Track:
         return self.age - self.missed_seconds >= ENTER_AFTER
 
 
-def new_track(number: int, person: Pose, *, surely_there: bool) -> Track:
+def new_track(number: int, person: Pose, *, surely_there: bool, is_verified: bool = True) -> Track:
     """Return the track of a person who is found for the first time."""
     unseen = np.where(person.scores >= TRACKING_SCORE, 0.0, MAX_GAP).astype(np.float32)
     return Track(
@@ -109,6 +134,7 @@ def new_track(number: int, person: Pose, *, surely_there: bool) -> Track:
         rejected_xy=np.full_like(person.xy, np.nan),
         height=body_height(person),
         age=0.0 if surely_there else -np.inf,
+        is_verified=is_verified,
     )
 
 
@@ -123,11 +149,12 @@ def age_track(track: Track, elapsed: float) -> Track:
     )
 
 
-def update_track(track: Track, person: Pose, *, min_cutoff: float, beta: float, surely_there: bool) -> Track:
+def update_track(track: Track, person: Pose, *, min_cutoff: float, beta: float, min_score: float) -> Track:
     """Return the track after the person was found.
 
     Each coordinate passes a One Euro filter (Casiez, Roussel and Vogel, CHI 2012) with the parameters `min_cutoff` (Hz)
-    and `beta` (Hz for each body height a second).
+    and `beta` (Hz for each body height a second). The person is surely there while their smoothed score is `min_score`
+    or more. A track that is not confirmed starts again when it is less: many ghosts are sure for a frame.
     """
     seen = person.scores >= TRACKING_SCORE
     doubted = seen & _find_jumps(track, person)
@@ -140,20 +167,50 @@ def update_track(track: Track, person: Pose, *, min_cutoff: float, beta: float, 
     step = _alpha(min_cutoff + beta * np.abs(velocity) / height, elapsed) * delta
     restarted = track.unseen_seconds >= MAX_GAP
     step[restarted], velocity[restarted] = delta[restarted], 0.0
-    # key points that are out of sight or not believed travel with the rest of the body
-    step[~believed] = step[believed].mean(0) if believed.any() else 0.0
+    body_step = step[believed].mean(0) if believed.any() else np.zeros(2, np.float32)
+    step[~believed] = _steps_out_of_sight(track, person, body_step, doubted)[~believed]
     velocity[~believed] = track.velocity[~believed]
-    scores = track.pose.scores + _gain(SCORE_TIME_CONSTANT, track.missed_seconds) * (person.scores - track.pose.scores)
+    score = track.pose.score + _gain(PRESENCE_TIME_CONSTANT, track.missed_seconds) * (person.score - track.pose.score)
+    age = max(track.age, 0.0) if score >= min_score else (track.age if track.is_confirmed else -np.inf)
     return replace(
         track,
-        pose=Pose((track.pose.xy + step).astype(np.float32), scores.astype(np.float32), person.score),
+        pose=Pose((track.pose.xy + step).astype(np.float32), _smooth_scores(track, person), score),
         velocity=velocity.astype(np.float32),
         unseen_seconds=np.where(believed, 0.0, track.unseen_seconds).astype(np.float32),
         rejected_xy=np.where(doubted[:, None], person.xy, np.nan).astype(np.float32),
         height=height,
-        age=max(track.age, 0.0) if surely_there else track.age,
+        age=age,
         missed_seconds=0.0,
+        lost_seconds=0.0,
     )
+
+
+def _steps_out_of_sight(track: Track, person: Pose, body_step: Floats, doubted: npt.NDArray[np.bool_]) -> Floats:
+    """Return the steps (17×2, pixels) of key points that are out of sight or not believed.
+
+    They travel with the rest of the body. For a moment they also go on as they moved before, ever slower. After that,
+    a faint reading draws them: slowly, but an arm that is read faintly is more often there than where it was last seen.
+    """
+    moved = MOMENTUM_SECONDS * (
+        np.exp(-(track.unseen_seconds - track.missed_seconds) / MOMENTUM_SECONDS)
+        - np.exp(-track.unseen_seconds / MOMENTUM_SECONDS)
+    )
+    own = track.velocity - np.median(track.velocity, axis=0)
+    is_carried = track.unseen_seconds < CARRY_SECONDS
+    faintness = np.where(doubted | is_carried, 0, np.minimum(person.scores / TRACKING_SCORE, 1) ** 2)
+    share = 1 - np.exp(-faintness * track.missed_seconds / FAINT_TIME_CONSTANT)
+    towards = person.xy - track.pose.xy - body_step
+    carried = np.where(is_carried[:, None], own * moved[:, None], towards * share[:, None])
+    return np.asarray(body_step + carried, np.float32)
+
+
+def _smooth_scores(track: Track, person: Pose) -> Floats:
+    """Return the smoothed scores. They sink more slowly than they rise, so that a limb fades instead of vanishing."""
+    rising = person.scores > track.pose.scores
+    gains = np.where(
+        rising, _gain(SCORE_TIME_CONSTANT, track.missed_seconds), _gain(FADE_TIME_CONSTANT, track.missed_seconds)
+    )
+    return np.asarray(track.pose.scores + gains * (person.scores - track.pose.scores), np.float32)
 
 
 def recently_seen(track: Track) -> npt.NDArray[np.bool_]:
@@ -172,6 +229,14 @@ def predicted_shift(track: Track) -> Floats:
         return np.zeros(2, np.float32)
     velocity = np.median(track.velocity[seen], axis=0)
     return np.asarray(velocity * MAX_GAP * (1 - np.exp(-track.missed_seconds / MAX_GAP)), np.float32)
+
+
+def similarity(track: Track, person: Pose) -> float:
+    """Return how much a pose is like a track's, 0 to 1: the share of key points that are in the same place."""
+    squared = ((person.xy - track.pose.xy) ** 2).sum(1)
+    hits = np.exp(-squared / (2 * (SIMILAR_SIGMA * track.height) ** 2))
+    weights = np.sqrt(np.maximum(person.scores * track.pose.scores, 0))
+    return float((hits * weights).sum() / max(weights.sum(), 1e-6))
 
 
 def body_height(pose: Pose) -> float:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.follow import FollowSettings, FollowState, follow
+from device.presence import presence
 from device.track import ENTER_AFTER, body_height
 from models.estimator.estimator import Estimator
 from models.pose import LEFT_HIP, LEFT_SHOULDER, LEFT_WRIST, MIRROR_ORDER, RIGHT_HIP, RIGHT_WRIST, Floats, Pose
@@ -51,6 +52,12 @@ def play(
     return states[1:]
 
 
+def score_at_the_limit() -> float:
+    """The score of a person who is just sure enough to be answered."""
+    scores = np.arange(0, 1, 0.001)
+    return float(next(score for score in scores if presence(person(320, score=score), SIZE[1]) >= SETTINGS.min_score))
+
+
 def visitor_x(state: FollowState) -> float:
     """Where the visitor stands, in pixels from the left."""
     assert state.visitor is not None
@@ -84,7 +91,7 @@ def test_ignores_a_ghost_of_two_frames() -> None:
 
 def test_a_wavering_score_does_not_make_a_visitor_flicker() -> None:
     rng = np.random.default_rng(2)
-    scores = SETTINGS.min_score + rng.uniform(-0.1, 0.1, 301)
+    scores = score_at_the_limit() + rng.uniform(-0.1, 0.1, 301)
     states = play(lambda now: [person(320, score=scores[round(now / FRAME)])], 10.0)
     seen = [state.visitor is not None for state in states]
     assert sum(a != b for a, b in itertools.pairwise(seen)) == 1
@@ -98,12 +105,21 @@ def test_keeps_a_visitor_whose_score_sinks() -> None:
         scores = np.where(arms | (now < 1), 0.5, 0.02).astype(np.float32)
         return [Pose(pose.xy, scores, float(scores.mean()))]
 
-    assert SETTINGS.min_score > scene(2)[0].score > 0.6 * SETTINGS.min_score
+    assert SETTINGS.min_score > presence(scene(2)[0], SIZE[1])
     assert visitor_numbers(play(scene, 6.0)[15:]) == {0}
 
 
 def test_ignores_a_person_with_a_low_score() -> None:
-    assert visitor_numbers(play(lambda _: [person(320, score=0.9 * SETTINGS.min_score)], 2.0)) == {None}
+    assert visitor_numbers(play(lambda _: [person(320, score=0.95 * score_at_the_limit())], 2.0)) == {None}
+
+
+def test_ignores_a_ghost_that_flickers() -> None:
+    limit = score_at_the_limit()
+
+    def scene(now: float) -> list[Pose]:
+        return [person(320, score=limit + (0.1 if round(now / FRAME) % 5 == 0 else -0.1))]
+
+    assert visitor_numbers(play(scene, 4.0)) == {None}
 
 
 def test_a_visitor_who_leaves_is_gone_after_a_while() -> None:

@@ -78,22 +78,26 @@ class ScriptedCamera(Camera):
         if fault is not None:
             raise fault
         image = np.full((HEIGHT, WIDTH, 3), self.number % 256, np.uint8)
+        # the colours say where a pixel will be in the mirror, so that a crop shows where it was cut out
+        image[:, :, 1], image[:, :, 2] = np.arange(WIDTH)[::-1] // 2, np.arange(HEIGHT)[:, None]
         return Frame(image, image, time.monotonic(), mirrored=False)
 
     def close(self) -> None: ...
 
 
 class FakeEstimator:
-    """An estimator that finds the people that a function returns for a picture."""
+    """An estimator that finds the people that a function returns, in a frame of `ScriptedCamera` or a crop of it."""
 
     device = "cpu"
+    crop_size = 353, 353
 
     def __init__(self, find_people: Callable[[Image], list[Pose]], note: str | None = None) -> None:
         self._find_people = find_people
         self.note = note
 
-    def estimate(self, image: Image) -> list[Pose]:
-        return self._find_people(image)
+    def estimate(self, image: Image, size: tuple[int, int] | None = None) -> list[Pose]:
+        corner = np.array([2 * int(image[0, 0, 1]), image[0, 0, 2]], np.float32)
+        return [Pose(pose.xy - corner, pose.scores, pose.score) for pose in self._find_people(image)]
 
 
 class FakeWriter:
