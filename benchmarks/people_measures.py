@@ -25,9 +25,7 @@ from models.figures import Picture, perform
 from models.figures import starter_pictures as pictures
 from models.figures.painting import paint
 from models.figures.projection import Camera
-from models.figures.rides import prop_outline
 from models.figures.routine import CYCLE_SECONDS
-from models.figures.view import aim_camera, choose_view
 from models.pose import LEFT_HIP, RIGHT_SHOULDER, Floats, Image, Pose
 from models.seen import AGREEMENT_SCORE
 from models.train import measure
@@ -255,19 +253,12 @@ def write_starter_library(folder: Path, count: int = LIBRARY_SIZE) -> Library:
 
 def starter_poses(number: int) -> list[Pose]:
     """Return the poses of a starter picture, painted only as far as needed to know what is visible."""
-    rng = np.random.Generator(np.random.PCG64([pictures.SEED, number]))
-    movement = pictures.choose_movement(number)
-    view = choose_view(rng, movement)
-    people = pictures.choose_people(rng, movement, view)
-    camera = aim_camera(
-        rng,
-        [person.skeleton for person in people],
-        view,
-        [prop_outline(person.skeleton, person.props) for person in people],
-    )
+    plan = pictures.plan_picture(number)
+    camera, width, height = plan.shot
     half = Camera(camera.rotation, camera.target, camera.distance, camera.focal / 2, _halve_centre(camera.centre))
-    ground = np.zeros((view.height // 2, view.width // 2, 3), np.uint8)
-    return pictures.exact_poses(paint(ground, people, half, shadow_strength=0.0, quick=True), people, camera)
+    ground = np.zeros((height // 2, width // 2, 3), np.uint8)
+    painting = paint(ground, [plan.person], half, shadow_strength=0.0, quick=True)
+    return pictures.exact_poses(painting, [plan.person], camera)
 
 
 def find_best(people: Sequence[Pose], labelled: Floats) -> Truth:

@@ -24,7 +24,7 @@ from index.errors import LibraryError
 from index.library import load_manifest
 from models.processes import raise_oom_score, spawn_python
 
-MIN_FREE_BYTES: Final = 500_000_000
+MIN_FREE_BYTES: Final = 700_000_000
 """Bytes that must be free on the disk: three times what the complete starter library takes."""
 
 GRACE_SECONDS: Final = 2.5

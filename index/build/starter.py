@@ -32,8 +32,8 @@ from models.processes import init_worker
 from models.progress import ProgressCallback
 from models.text import printable
 
-PICTURE_COUNT: Final = 3000
-"""Pictures of a complete starter library."""
+PICTURE_COUNT: Final = 6000
+"""Pictures of a complete starter library: with more, the best answer hardly improves."""
 
 INITIAL_PICTURE_COUNT: Final = 400
 """Pictures drawn before the mirror first starts: few, because somebody is waiting for it."""
@@ -48,8 +48,8 @@ AUTHOR: Final = "drawn by Pose Mirror"
 LICENCE: Final = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 """Name and URL of the pictures' licence, which is the project's own."""
 
-JPEG_QUALITY: Final = 82
-"""JPEG quality of the pictures: a complete library stays well below 150 MB."""
+JPEG_QUALITY: Final = 80
+"""JPEG quality of the pictures: a complete library stays below 250 MB."""
 
 MIN_KEYPOINTS_OF_ITEM: Final = 6
 """Seen key points that make a drawn person an item. The fullest person in a picture is always one."""
@@ -108,7 +108,7 @@ def grow(
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise LibraryError(
             f"The starter library cannot be drawn in {printable(folder)} ({reason}): make sure that the folder can be "
-            "written to, and that there are 500 MB of disk space and some memory."
+            "written to, and that there are 700 MB of disk space and some memory."
         ) from error
 
 
@@ -116,7 +116,8 @@ def grow(
 def program_version() -> str:
     """Return the sha256 of the drawing program: when it changes, the library is drawn again."""
     digest = hashlib.sha256()
-    for source in [Path(__file__), *sorted(Path(figures.__file__).parent.glob("*.py"))]:
+    folder = Path(figures.__file__).parent
+    for source in [Path(__file__), *sorted([*folder.glob("*.py"), *folder.glob("*.txt")])]:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()
 

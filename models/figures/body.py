@@ -11,6 +11,9 @@ from models.figures.figure_builder import TRUNK_MELT, FigureBuilder
 from models.figures.look import Material
 from models.figures.skeleton import SIDES, Frame, Vector, about_x, about_z
 
+HANGING_COSINE: Final = 0.6
+"""The cosine between the ways of both legs from which on a skirt hangs as one cone."""
+
 Profile = tuple[tuple[float, float, float], ...]
 """Places along a bone (0 to 1), each with the radius there and how far the flesh bulges backwards, in metres."""
 
@@ -64,7 +67,7 @@ def _add_trunk(builder: FigureBuilder) -> None:
     head = points["head"] + builder.frames["head"] @ (0, -0.04 * u, -0.014 * u)
     builder.add(Material.SKIN, points["neck"] - up * 0.04 * u, head, (0.060 * u * thick, 0.050 * u * thick))
     forward = builder.frames["neck"] @ np.array([0.0, 0.93, 0.37])
-    collar = (forward, float(forward @ points["neck"]) + 0.014 * u)
+    collar = (forward, float(forward @ points["neck"]) - 0.002 * u)
     builder.add(
         Material.TOP,
         points["neck"] - up * 0.05 * u,
@@ -254,7 +257,7 @@ def _add_hand(builder: FigureBuilder, side: str) -> None:
     fingers = (0.030, 0.010, -0.010, -0.029) if builder.fine else (0.020, -0.018)
     for number, across in enumerate(fingers):
         fan = (across / 0.03) * 7 * (1 - grip)
-        length = (0.036, 0.040, 0.037, 0.029)[number] if builder.fine else 0.037
+        length = (0.040, 0.045, 0.042, 0.033)[number] if builder.fine else 0.037
         radius = 0.0098 if builder.fine else 0.018
         root = knuckles + frame @ (0, 0.006 * u, across * u)
         bone = frame @ _mirror_for_side(side, about_z(-curl * 0.55)) @ about_x(-fan)
@@ -302,7 +305,7 @@ def _add_foot(builder: FigureBuilder, side: str) -> None:
 
 
 def _add_skirt(builder: FigureBuilder) -> None:
-    """Add a skirt's cloth: seven solids from the left leg to the right one, which follow the legs."""
+    """Add a skirt's cloth: one cone, or seven solids from the left leg to the right one if the legs are far apart."""
     points, frames, u, look = builder.points, builder.frames, builder.scale, builder.look
     ways = []
     for side in SIDES:
@@ -311,7 +314,9 @@ def _add_skirt(builder: FigureBuilder) -> None:
     length = float(np.mean([np.linalg.norm(way) for way in ways]))
     middle = ways[0] + ways[1]
     middle = middle / max(float(np.linalg.norm(middle)), 1e-6)
-    parallel = float(ways[0] @ ways[1]) > 0.8 * length**2
+    if float(ways[0] @ ways[1]) > HANGING_COSINE * length**2:
+        _add_hanging_skirt(builder, middle, length)
+        return
     wide = (0.095 + (0.03 + 0.10 * look.loose) * min(look.hem, 1.4)) * u
     waist, count = points["pelvis"] + frames["pelvis"][:, 1] * 0.03 * u, 7
     for number in range(count):
@@ -321,13 +326,41 @@ def _add_skirt(builder: FigureBuilder) -> None:
         hip = points["left_hip"] * (1 - share) + points["right_hip"] * share
         root = waist + (hip - points["pelvis"]) * 0.62
         way = way + hip - root
-        axis = middle if parallel else way / float(np.linalg.norm(way))
-        end = (points["left_hip"] + points["right_hip"]) / 2 + middle * length if parallel else root + way
+        axis = way / float(np.linalg.norm(way))
         builder.add(
             Material.BOTTOM,
             root,
             root + way * 1.08,
             (0.088 * u, wide * (0.8 if number in (0, count - 1) else 0.9)),
-            cut=(axis, float(axis @ end)),
+            cut=(axis, float(axis @ (root + way))),
             melt=TRUNK_MELT * u,
         )
+
+
+def _add_hanging_skirt(builder: FigureBuilder, down: Vector, length: float) -> None:
+    """Add the skirt of somebody whose legs are about parallel: one cone, as wide as both legs, with a smooth hem."""
+    points, u, look = builder.points, builder.scale, builder.look
+    across = builder.frames["pelvis"][:, 0]
+    across = across - down * float(across @ down)
+    across = across / max(float(np.linalg.norm(across)), 1e-6)
+    frame = np.column_stack([across, -down, np.cross(across, -down)])
+    hips = (points["left_hip"] + points["right_hip"]) / 2
+    reach = [points["left_knee"] - points["right_knee"], points["left_ankle"] - points["right_ankle"]]
+    apart = [abs(float(way @ across)) / 2 for way in reach]
+    behind = [abs(float(way @ frame[:, 2])) / 2 for way in reach]
+    low = min(max(look.hem - 1.0, 0.0), 1.0)  # how far the hem is below the knees
+    wide = (0.100 + (0.03 + 0.09 * look.loose) * min(look.hem, 1.4)) * u
+    half_width = wide + (apart[0] * (1 - low) + apart[1] * low) * min(look.hem, 1.0)
+    half_depth = wide * 0.95 + (behind[0] * (1 - low) + behind[1] * low) * min(look.hem, 1.0)
+    start = points["pelvis"] - builder.frames["pelvis"][:, 1] * 0.06 * u
+    end = hips + down * length
+    builder.add(
+        Material.BOTTOM,
+        start,
+        end + down * 0.03 * u,
+        (_seat_radius(builder) * 0.78, half_width),  # narrower than the hips, so that it shows below the top's hem
+        frame=frame,
+        squash=(1.0, 0.2, min(max(half_depth / half_width, 0.7), 1.3)),
+        cut=(down, float(down @ end)),
+        melt=TRUNK_MELT * u,
+    )

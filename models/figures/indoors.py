@@ -298,15 +298,17 @@ def paint_stage(picture: Image, rng: np.random.Generator, line: float, horizon: 
     cloth = _pick(rng, ((150, 34, 44), (44, 52, 104), (70, 40, 90), (24, 84, 88), (176, 100, 40)))
     folds = int(rng.integers(9, 18))
     across = np.arange(width) / width * folds * 2 * np.pi
-    wave = 0.5 + 0.5 * np.sin(across + np.sin(across * 0.37) * 1.2)
-    row = np.array(cloth)[None] * (0.35 + 0.75 * wave[:, None])
-    fade = np.linspace(0.72, 1.05, max(round(line), 1))[:, None, None]
-    picture[: max(round(line), 1)] = np.clip(row[None] * fade, 0, 255).astype(np.uint8)[:height]
-    _paint_floor(picture, line, horizon, _pick(rng, ((120, 84, 60), (84, 64, 56), (150, 110, 76))), True)
+    # In four tones, the same from top to bottom: where a style has few colours, shades would turn into saw teeth.
+    wave = np.round((0.5 + 0.5 * np.sin(across + np.sin(across * 0.37) * 1.2)) * 3) / 3
+    row = np.array(cloth)[None] * (0.40 + 0.65 * wave[:, None])
+    picture[: max(round(line), 1)] = np.clip(row, 0, 255).astype(np.uint8)[None]
+    floor = _pick(rng, ((120, 84, 60), (84, 64, 56), (150, 110, 76)))
+    _paint_floor(picture, line, horizon, floor, True)
     lamp = _pick(rng, ((255, 240, 200), (250, 226, 236), (214, 236, 255)))
     centre = width * float(rng.uniform(0.42, 0.58))
-    add_glow(picture, centre, line + (height - line) * 0.5, height * 0.8, lamp, 0.42)
-    add_glow(picture, centre, line * 0.4, height * 0.9, lamp, 0.30)
+    deep, spot = height - line, (centre, line + (height - line) * 0.5)
+    for share, bright in ((1.0, 0.22), (0.78, 0.38)):
+        fill_ellipse(picture, spot, (width * 0.38 * share, deep * 0.42 * share), mix(floor, lamp, bright))
     fill_rectangle(picture, 0, 0, width, height * 0.045, mix(cloth, BLACK, 0.5))
     for number in range(int(rng.integers(4, 8))):
         x = width * (number + 0.5) / 7

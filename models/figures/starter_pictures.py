@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 
 from models.figures.brush import add_haze
+from models.figures.combine import SEATS, combine
 from models.figures.daily import EVERYDAY
 from models.figures.indoors import paint_dojo, paint_gym, paint_hall, paint_room, paint_stage, paint_studio
 from models.figures.life import COMMON_MOVEMENTS
@@ -28,7 +31,7 @@ from models.figures.painting import Painting, Person, paint
 from models.figures.projection import Camera
 from models.figures.props import PROP_HEIGHTS
 from models.figures.rides import prop_outline
-from models.figures.skeleton import Skeleton, pose_skeleton
+from models.figures.skeleton import SIDES, Skeleton, pose_skeleton
 from models.figures.sports import SPORTS
 from models.figures.stage import ACTING, DANCE, YOGA
 from models.figures.stance import ANGLE_INDEX, Stance, clamp_to_limits, mirrored
@@ -44,16 +47,18 @@ from models.figures.styles import (
     recolour_clothes,
     style_background,
 )
-from models.figures.view import View, aim_camera, choose_view, is_upright
+from models.figures.view import Shot, View, aim_camera, choose_view, is_upright
 from models.figures.wardrobe import choose_look
 from models.pose import Image, Pose
 
-RARE_MOVEMENTS: Final[tuple[Movement, ...]] = (*EVERYDAY, *SPORTS, *YOGA, *DANCE, *ACTING)
-REPERTOIRE: Final[tuple[Movement, ...]] = (*COMMON_MOVEMENTS, *RARE_MOVEMENTS)
+REPERTOIRE: Final[tuple[Movement, ...]] = (*COMMON_MOVEMENTS, *EVERYDAY, *SPORTS, *YOGA, *DANCE, *ACTING)
 """Every named pose."""
 
-ROUNDS_FOR_ALL: Final = 3
-"""Rounds in which each rare movement appears once. Each common movement appears once in every round."""
+RECIPE_COUNT: Final = 60_000
+"""Recipes from which the library's pictures are chosen. Other pictures, which no library holds, have later ones."""
+
+COMBINED_SHARE: Final = 0.65
+"""The share of recipes with combined poses; the others have named ones."""
 
 SEED: Final = 20_250_101
 """The seed of all pictures; another seed gives another library."""
@@ -113,21 +118,63 @@ class Picture(NamedTuple):
     title: str
 
 
+def is_seat(prop: Prop) -> bool:
+    """Return whether people sit on a prop."""
+    return prop in SEATS
+
+
+class Plan(NamedTuple):
+    """All of a picture but its painting."""
+
+    movement: Movement
+    person: Person
+    view: View
+    shot: Shot
+    rng: np.random.Generator
+    """The random numbers that the painting goes on with."""
+
+
 def draw_picture(number: int) -> Picture:
     """Return a picture by its number, from 0 upwards. Raises ValueError for a negative number."""
+    plan = plan_picture(number)
+    rng, camera, movement = plan.rng, plan.shot.camera, plan.movement
+    style, palette = STYLES[number % len(STYLES)], PALETTES[int(rng.integers(len(PALETTES)))]
+    person = replace(plan.person, look=recolour_clothes(plan.person.look, palette, rng, style))
+    background = draw_background(_choose_scene(rng, movement), plan.shot, rng, style, palette)
+    painting = paint(background, [person], camera, style=style)
+    return Picture(painting.picture, exact_poses(painting, [person], camera), movement.title)
+
+
+def plan_picture(number: int) -> Plan:
+    """Return who is in a picture, and the camera. Raises ValueError for a negative number."""
     if number < 0:
         raise ValueError(f"pictures are numbered from 0, so there is no picture {number}")
-    rng = np.random.Generator(np.random.PCG64([SEED, number]))
-    movement = choose_movement(number)
+    chosen = chosen_recipes()
+    return plan_recipe(chosen[number] if number < len(chosen) else RECIPE_COUNT + number)
+
+
+def plan_recipe(recipe: int) -> Plan:
+    """Return the plan that the random numbers of a recipe give."""
+    rng = recipe_rng(recipe)
+    movement = choose_movement(rng)
     view = choose_view(rng, movement)
-    people = choose_people(rng, movement, view)
-    outlines = [prop_outline(person.skeleton, person.props) for person in people]
-    camera = aim_camera(rng, [person.skeleton for person in people], view, outlines)
-    style, palette = STYLES[number % len(STYLES)], PALETTES[int(rng.integers(len(PALETTES)))]
-    people = [replace(person, look=recolour_clothes(person.look, palette, rng, style)) for person in people]
-    background = draw_background(_choose_scene(rng, movement), camera, rng, view, style, palette)
-    painting = paint(background, people, camera, style=style)
-    return Picture(painting.picture, exact_poses(painting, people, camera), movement.title)
+    person = choose_person(rng, movement)
+    shot = aim_camera(rng, person.skeleton, view, prop_outline(person.skeleton, person.props))
+    return Plan(movement, person, view, shot, rng)
+
+
+def recipe_rng(recipe: int) -> np.random.Generator:
+    """Return the random numbers of a recipe."""
+    return np.random.Generator(np.random.PCG64([SEED, recipe]))
+
+
+@cache
+def chosen_recipes() -> tuple[int, ...]:
+    """Return the recipes of the starter library's pictures, the most useful first.
+
+    `benchmarks/starter_choice.py` chose them among the first `RECIPE_COUNT`.
+    """
+    return tuple(map(int, Path(__file__).with_name("recipes.txt").read_text("ascii").split()))
 
 
 def exact_poses(painting: Painting, people: list[Person], camera: Camera) -> list[Pose]:
@@ -139,14 +186,12 @@ def exact_poses(painting: Painting, people: list[Person], camera: Camera) -> lis
     return poses
 
 
-def draw_background(
-    scene: ScenePainter, camera: Camera, rng: np.random.Generator, view: View, style: Style, palette: Palette
-) -> Image:
+def draw_background(scene: ScenePainter, shot: Shot, rng: np.random.Generator, style: Style, palette: Palette) -> Image:
     """Return a background whose floor fits the camera, so that the people stand on it.
 
     It is drawn at half the size and enlarged, so that it looks out of focus.
     """
-    height, width = view.height, view.width
+    camera, width, height = shot
     picture = np.zeros((height // 2, width // 2, 3), np.uint8)
     horizon = camera.horizon()
     above = float(camera.target[1]) + camera.distance * float(camera.rotation[2, 1])
@@ -161,17 +206,11 @@ def draw_background(
     return style_background(style, picture, palette, rng) if style.crisp else picture
 
 
-def choose_movement(number: int) -> Movement:
-    """Return the movement of a picture. Each round has every common movement once, and its share of the rare ones."""
-    length = len(COMMON_MOVEMENTS) + -(-len(RARE_MOVEMENTS) // ROUNDS_FOR_ALL)
-    lap, place = divmod(number, length)
-    order = np.random.Generator(np.random.PCG64([SEED, 1, lap])).permutation(length)
-    index = int(order[place])
-    if index < len(COMMON_MOVEMENTS):
-        return COMMON_MOVEMENTS[index]
-    shuffled = np.random.Generator(np.random.PCG64([SEED, 2, lap // ROUNDS_FOR_ALL])).permutation(len(RARE_MOVEMENTS))
-    rare_index = (index - len(COMMON_MOVEMENTS)) * ROUNDS_FOR_ALL + lap % ROUNDS_FOR_ALL
-    return RARE_MOVEMENTS[int(shuffled[rare_index % len(RARE_MOVEMENTS)])]
+def choose_movement(rng: np.random.Generator) -> Movement:
+    """Return a named movement, or more often a combined one."""
+    if rng.random() < COMBINED_SHARE:
+        return combine(rng, REPERTOIRE)
+    return REPERTOIRE[int(rng.integers(len(REPERTOIRE)))]
 
 
 def _choose_scene(rng: np.random.Generator, movement: Movement) -> ScenePainter:
@@ -181,25 +220,24 @@ def _choose_scene(rng: np.random.Generator, movement: Movement) -> ScenePainter:
     return scenes[int(rng.integers(len(scenes)))]
 
 
-def choose_people(rng: np.random.Generator, movement: Movement, view: View) -> list[Person]:
-    """Return the people of a picture: usually one, sometimes two side by side."""
-    wide = view.width > view.height and view.crop == "whole" and abs(view.azimuth) < 50
-    count = 2 if wide and not movement.props and rng.random() < 0.12 else 1
+def choose_person(rng: np.random.Generator, movement: Movement) -> Person:
+    """Return a person in a movement."""
+    look = choose_look(rng, movement.kind)
+    stance = movement.sample_stance(rng)
     flipped = not movement.props and rng.random() < 0.5
-    people = []
-    for number in range(count):
-        look = choose_look(rng, movement.kind)
-        stance = movement.sample_stance(rng)
-        stance = _vary_stance(rng, mirrored(stance) if flipped != (number == 1) else stance)
-        skeleton = pose_skeleton(stance, look.build)
-        if look.legs in ("skirt", "dress") and not is_upright(skeleton):  # a drawn skirt does not hang down
-            look = replace(look, legs="leggings", hem=1.9)
-        if count == 2:
-            x = 0.78 if number else -0.78
-            _shift(skeleton, x + float(rng.normal(0, 0.05)), 0.0, float(rng.normal(0, 0.12)))
-        _shift(skeleton, 0.0, max((PROP_HEIGHTS.get(prop, 0.0) for prop in movement.props), default=0.0), 0.0)
-        people.append(Person(skeleton, look, movement.props))
-    return people
+    skeleton = pose_skeleton(_vary_stance(rng, mirrored(stance) if flipped else stance), look.build)
+    if look.legs in ("skirt", "dress") and not _skirt_hangs(skeleton):
+        look = replace(look, legs="leggings", hem=1.9)
+    _raise(skeleton, max((PROP_HEIGHTS.get(prop, 0.0) for prop in movement.props), default=0.0))
+    return Person(skeleton, look, movement.props)
+
+
+def _skirt_hangs(skeleton: Skeleton) -> bool:
+    """Return whether legs and trunk are such that a drawn skirt looks right: it cannot fall over knees or sideways."""
+    thighs = [skeleton.frames[f"{side}_thigh"][:, 1] for side in SIDES]
+    shanks = [skeleton.frames[f"{side}_shank"][:, 1] for side in SIDES]
+    level = min(float(bone[1]) for bone in (*thighs, *shanks))
+    return is_upright(skeleton) and level > 0.8 and float(thighs[0] @ thighs[1]) > 0.85
 
 
 def _vary_stance(rng: np.random.Generator, stance: Stance) -> Stance:
@@ -212,6 +250,6 @@ def _vary_stance(rng: np.random.Generator, stance: Stance) -> Stance:
     return clamp_to_limits(varied)
 
 
-def _shift(skeleton: Skeleton, x: float, y: float, z: float) -> None:
+def _raise(skeleton: Skeleton, height: float) -> None:
     for name, point in skeleton.points.items():
-        skeleton.points[name] = point + np.array([x, y, z])
+        skeleton.points[name] = point + np.array([0, height, 0])

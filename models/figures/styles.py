@@ -89,6 +89,10 @@ NIGHT: Final = Style(
 
 PAPER_WHITE: Final[Colour] = (250, 245, 234)
 
+MIN_CONTRAST: Final = 80
+"""Least difference of a top's colour from the skin's, over red, green and blue: less looks like an arm in two colours.
+"""
+
 Palette = tuple[Colour, ...]
 """Four colours from dark to light, then two that contrast with them."""
 
@@ -111,7 +115,8 @@ def recolour_clothes(look: Look, palette: Palette, rng: np.random.Generator, sty
     """
     dark, middle, pale, light, first, second = palette
     tops = [first, second, light, pale, middle]
-    top = tops[int(rng.choice(5, p=(0.55, 0.45, 0, 0, 0) if style.crisp else (0.34, 0.26, 0.18, 0.10, 0.12)))]
+    number = int(rng.choice(5, p=(0.55, 0.45, 0, 0, 0) if style.crisp else (0.34, 0.26, 0.18, 0.10, 0.12)))
+    top = tops[number] if _differ(tops[number], look.skin) else tops[1 - number % 2]
     bottoms = [colour for colour in (dark, middle, pale, light) if colour != top]
     bottom = bottoms[int(rng.choice(3, p=(0.6, 0.25, 0.15)))]
     stripes = light if look.stripes and top != light else second if look.stripes else None
@@ -120,6 +125,11 @@ def recolour_clothes(look: Look, palette: Palette, rng: np.random.Generator, sty
     if belted:  # a suit keeps its white
         return replace(look, belt=first)
     return replace(look, top=top, bottom=bottom, stripes=stripes, hat=second if top != second else first)
+
+
+def _differ(first: Colour, second: Colour) -> bool:
+    """Return whether a sleeve of one colour has a visible edge on an arm of the other."""
+    return sum(abs(a - b) for a, b in zip(first, second, strict=True)) >= MIN_CONTRAST
 
 
 def style_background(style: Style, picture: Image, palette: Palette, rng: np.random.Generator) -> Image:

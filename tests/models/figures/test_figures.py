@@ -16,21 +16,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.estimator.estimator import Estimator
-from models.figures import REPERTOIRE, draw_picture, perform
+from models.figures import REPERTOIRE, draw_picture, perform, starter_pictures
 from models.figures.body import add_body
+from models.figures.combine import arms_touch, combine
 from models.figures.edges import antialias
 from models.figures.figure_builder import FigureBuilder
-from models.figures.life import COMMON_MOVEMENTS
 from models.figures.look import Look
-from models.figures.movement import Prop
+from models.figures.movement import Movement, Prop
 from models.figures.painting import Person, paint
 from models.figures.projection import Camera
 from models.figures.routine import CUES, CYCLE_SECONDS, skeleton_at
 from models.figures.skeleton import BONE_LENGTHS, SIDES, Build, Skeleton, pose_skeleton
 from models.figures.solids import Shape, Solids, draw, sample
 from models.figures.stance import ANGLE_INDEX, ANGLE_NAMES, LIMITS, Stance, clamp_to_limits, make_stance, mirrored
-from models.figures.starter_pictures import RARE_MOVEMENTS, ROUNDS_FOR_ALL, choose_movement
+from models.figures.starter_pictures import (
+    RECIPE_COUNT,
+    choose_movement,
+    chosen_recipes,
+    plan_picture,
+    recipe_rng,
+)
 from models.figures.styles import INK, NIGHT, PAPER, POSTER, SOFT, Style
+from models.figures.titles import combined_title
 from models.figures.wardrobe import BUILDS
 from models.pose import LEFT_WRIST, MIRROR_ORDER, NOSE, RIGHT_WRIST, SIGMAS, Floats, Pose
 from tests.support.paths import ROOT
@@ -369,12 +376,82 @@ def test_pictures_differ_and_contain_their_people() -> None:
             assert pose.scores.sum() >= 6
 
 
-def test_three_rounds_show_every_named_pose() -> None:
-    length = len(COMMON_MOVEMENTS) + -(-len(RARE_MOVEMENTS) // ROUNDS_FOR_ALL)
-    shown = [choose_movement(number).title for number in range(ROUNDS_FOR_ALL * length)]
-    assert set(shown) == set(TITLES)
-    for start in range(0, len(shown), length):
-        assert len(set(shown[start : start + length])) == length
+def test_library_shows_every_named_pose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starter_pictures, "combine", lambda _, repertoire: repertoire[0])
+    assert {choose_movement(recipe_rng(recipe)).title for recipe in chosen_recipes()} == set(TITLES)
+
+
+def test_chosen_recipes_differ_and_are_of_the_library() -> None:
+    assert len(set(chosen_recipes())) == len(chosen_recipes())
+    assert 0 <= min(chosen_recipes()) <= max(chosen_recipes()) < RECIPE_COUNT
+
+
+def test_pictures_beyond_the_library_have_other_recipes() -> None:
+    later = plan_picture(len(chosen_recipes())).person.skeleton.keypoints()
+    assert not any(
+        np.array_equal(plan_picture(number).person.skeleton.keypoints(), later) for number in range(0, 60, 5)
+    )
+
+
+def test_whole_people_have_room_around_them() -> None:
+    for number in range(0, 200, 2):
+        person, (camera, width, height) = plan_picture(number).person, plan_picture(number).shot
+        assert 4 / 5 - 0.03 <= width / height <= 4 / 3 + 0.03
+        names = ("ankle", "toe", "knee") if plan_picture(number).view.crop == "whole" else ()
+        joints = [person.skeleton.points[f"{side}_{name}"] for side in SIDES for name in ("hand", "wrist", *names)]
+        above = person.skeleton.points["head"] + (0, 0.22 * person.skeleton.build.scale, 0)
+        pixels = camera.project(np.array([*joints, above]))
+        assert (pixels > 2).all(), number
+        assert (pixels < (width - 2, height - 2)).all(), number
+
+
+# Combined poses
+
+
+def sample_combined(count: int = 40) -> list[Movement]:
+    rng = np.random.default_rng(2)
+    return [combine(rng, REPERTOIRE) for _ in range(count)]
+
+
+def test_combined_poses_keep_to_the_joints_limits() -> None:
+    for movement in sample_combined():
+        assert np.allclose(clamp_to_limits(movement.stance), movement.stance)
+
+
+def test_arms_of_combined_poses_differ() -> None:
+    stances = np.array([movement.stance for movement in sample_combined()])
+    arms = [[ANGLE_INDEX[f"{side}_{name}"] for name in ("arm", "plane", "elbow")] for side in SIDES]
+    assert (np.abs(stances[:, arms[0]] - stances[:, arms[1]]).max(1) > 15).mean() > 0.6
+
+
+def test_arms_of_combined_poses_rarely_touch_the_body() -> None:
+    assert np.mean([arms_touch(pose_skeleton(movement.stance)) for movement in sample_combined()]) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("angles", "touches"),
+    [
+        ({"both_arm": 90}, False),
+        ({"both_arm": 8, "both_elbow": 12}, False),
+        ({"left_arm": 15, "left_plane": 0, "left_roll": -90, "left_elbow": 90}, True),
+        ({"both_arm": 90, "both_plane": 90, "both_roll": -90, "both_elbow": 90}, True),
+    ],
+)
+def test_finds_arms_that_pass_through_the_body(angles: dict[str, float], touches: bool) -> None:
+    assert arms_touch(pose_skeleton(make_stance(**angles))) == touches
+
+
+@pytest.mark.parametrize(
+    ("angles", "title"),
+    [
+        ({"both_arm": 170, "both_plane": 40}, "Both arms up"),
+        ({"left_arm": 90, "right_arm": 165, "right_plane": 40}, "One arm up, one out to the side"),
+        ({"both_arm": 90, "left_hip": 90, "left_knee": 20, "left_planted": 0}, "Arms wide, one leg raised"),
+        ({"left_arm": 85, "left_plane": 88, "left_elbow": 0}, "One arm ahead, one down"),
+    ],
+)
+def test_titles_say_what_arms_and_legs_do(angles: dict[str, float], title: str) -> None:
+    assert combined_title(pose_skeleton(make_stance(**angles)), seated=False) == title
 
 
 def test_rejects_a_negative_number() -> None:
