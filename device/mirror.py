@@ -27,6 +27,7 @@ from device.display.layout import Size, camera_to_display, transform_pose
 from device.display.scene import View
 from device.display.screen import Event, Screen
 from device.follow import FollowSettings, FollowState, follow
+from device.look import Look, Shot, choose_looks
 from device.notices import Notices
 from device.placed_photo import PlacedPhoto
 from device.recording.recorder import Recorder
@@ -48,7 +49,10 @@ class Estimator(Protocol):
     @property
     def note(self) -> str | None: ...
 
-    def estimate(self, image: Image) -> list[Pose]: ...
+    @property
+    def crop_size(self) -> tuple[int, int]: ...
+
+    def estimate(self, image: Image, size: tuple[int, int] | None = None) -> list[Pose]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +106,7 @@ class FramePipeline:
         self._settings = settings or PipelineSettings()
         self._camera, self._estimator = camera, estimator
         self._followed = FollowState()
+        self._look: Look | None = None
         self._answerer = Answerer(collection, self._settings.choose)
         self._notices = Notices(self._settings.opening_note, estimator.note)
 
@@ -124,27 +129,32 @@ class FramePipeline:
         except CameraError as fault:
             return self._moment_without_camera(str(fault), canvas, time.monotonic())
         try:
-            people = self._estimator.estimate(frame.small)
+            self._look_and_follow(frame)
         except EstimatorUnavailable as fault:
             # keep the visitor and the photo: the estimator is usually back within a second
             return replace(before, frame=frame, faults=(*self._answerer.faults, str(fault)))
-        return self._moment_of(frame, people, canvas, time.monotonic())
+        return self._moment_of(frame, canvas, time.monotonic())
 
-    def _moment_of(self, frame: Frame, people: Sequence[Pose], canvas: Size, now: float) -> Moment:
-        """Follow the visitor among the people in the frame, and answer them."""
-        size = frame.image.shape[1], frame.image.shape[0]
-        self._followed = follow(
-            self._followed, _scale_to_image(frame, people), size, frame.captured_at, self._settings.follow
-        )
+    def _look_and_follow(self, frame: Frame) -> None:
+        """Look at the frame, and follow the visitor among the people seen."""
+        size = _image_size(frame)
+        shot = Shot(size, frame.captured_at, self._estimator.crop_size)
+        for look in choose_looks(self._look, self._followed, shot):
+            people = look.to_frame(self._estimator.estimate(look.picture(frame), look.size), frame)
+            self._followed = follow(self._followed, people, size, frame.captured_at, self._settings.follow, look)
+            self._look = look
+
+    def _moment_of(self, frame: Frame, canvas: Size, now: float) -> Moment:
+        """Answer the visitor that is followed."""
         visitor = self._followed.visitor
-        reflection = None if visitor is None else camera_to_display(visitor, size, canvas)
+        reflection = None if visitor is None else camera_to_display(visitor, _image_size(frame), canvas)
         photo, likeness = self._answerer.update(reflection, canvas, now)
         note = self._notices.update(self._estimator.note, now)
         return Moment(canvas, frame, visitor, photo, likeness, self._answerer.faults, note)
 
     def _moment_without_camera(self, fault: str, canvas: Size, now: float) -> Moment:
         """Lose the visitor, but go on with the photos."""
-        self._followed = FollowState()
+        self._followed, self._look = FollowState(), None
         photo, _ = self._answerer.update(None, canvas, now)
         return Moment(canvas, photo=photo, faults=(*self._answerer.faults, fault))
 
@@ -276,8 +286,5 @@ def make_view(moment: Moment, recorder: Recorder, now: float) -> View:
     )
 
 
-def _scale_to_image(frame: Frame, people: Sequence[Pose]) -> list[Pose]:
-    """Scale people found in the frame's small picture to the pixels of the picture that is shown."""
-    x = frame.image.shape[1] / frame.small.shape[1]
-    y = frame.image.shape[0] / frame.small.shape[0]
-    return [person.scaled(x, y) for person in people]
+def _image_size(frame: Frame) -> Size:
+    return frame.image.shape[1], frame.image.shape[0]
