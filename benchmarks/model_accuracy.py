@@ -19,7 +19,7 @@ hard    300 scenes like training's that training never draws, 353×353: people i
         behind each other. OKS and PCK as above, for people with at least 8 visible key points; and how many people
         the mirror would see where there is nobody. Needs numba (pip install '.[train]').
 demo    200 pictures of the performer and 200 starter pictures that no library holds: OKS and PCK of the visible key
-        points. Also, a library of the starter's 3,000 answers the found and the true pose: how well the answer to
+        points. Also, a library of the starter's first 3,000 answers the found and the true pose: how well the answer to
         the found pose agrees with the true pose, relative to the answer to the true pose.
 speed   pictures of 353×481, which the models read in turns: medians.
 

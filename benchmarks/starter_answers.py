@@ -2,9 +2,8 @@
 
     python -m benchmarks.starter_answers [--people PEOPLE.npz] [--count N] [--workers N] [--sheet SHEET.jpg]
 
-PEOPLE.npz holds people of COCO: `keypoints` N×17×3, and `is_val`. The held-out people who are whole and large enough
-are the queries. For each the best agreement with any drawn person counts, mirrored or not. Drawing 3,000 pictures
-takes a few minutes.
+PEOPLE.npz holds people of COCO: `keypoints` N×17×3, and `is_val`. The held-out people who are large enough are the
+queries. Each is answered by the drawn person most alike, mirrored or not. Drawing all pictures takes a few minutes.
 """
 
 from __future__ import annotations
@@ -20,21 +19,25 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as Pillow
 
+from benchmarks.answer_visitors import limbs_shown
 from benchmarks.matching import classify_people
-from index.agreement import agreement
 from index.build.photo import NewPicture
-from index.build.starter import draw_new_picture
+from index.build.starter import PICTURE_COUNT, draw_new_picture
 from index.build.writer import LibraryWriter
+from index.likeness import compare, make_query, part_table
 from models.figures import draw_picture
-from models.pose import MIRROR_ORDER, Floats
+from models.pose import Floats, Pose
 
-REPORT_COUNTS = (300, 600, 1500, 3000)
-"""Numbers of pictures after which the agreement is printed."""
+REPORT_COUNTS = (400, 1500, 3000, 6000)
+"""Numbers of pictures after which the answers are judged."""
+MAX_PEOPLE = 700
+"""Most people of each kind who ask."""
 SHEET_COLUMNS, SHEET_ROWS = 8, 5
 """Pictures across and down a contact sheet …"""
-TILE_SIZE = 240, 180
+TILE_SIZE = 200, 200
 """… and the width and height of each, in pixels."""
 
 
@@ -45,7 +48,9 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--people", type=Path, metavar="PEOPLE.npz", help="people of COCO, to ask for their poses")
-    parser.add_argument("--count", type=int, default=3000, metavar="N", help="pictures to draw (default: %(default)s)")
+    parser.add_argument(
+        "--count", type=int, default=PICTURE_COUNT, metavar="N", help="pictures to draw (default: %(default)s)"
+    )
     parser.add_argument(
         "--workers", type=int, default=2, metavar="N", help="processes that draw (default: %(default)s)"
     )
@@ -84,26 +89,31 @@ def draw_in_processes(count: int, workers: int) -> Iterator[NewPicture]:
         yield from pool.map(draw_new_picture, range(count), chunksize=8)
 
 
-def print_coverage(people: Path, drawn_people: np.ndarray, numbers: np.ndarray) -> None:
-    """Print the mean of the best agreements after some of the pictures."""
-    with np.load(people) as loaded:
+def print_coverage(file: Path, drawn_people: np.ndarray, numbers: np.ndarray) -> None:
+    """Print how well the most alike of the first pictures answer people of each kind, by the true poses of both."""
+    with np.load(file) as loaded:
         keypoints, held_out = loaded["keypoints"].astype(np.float32), loaded["is_val"].astype(bool)
-    queries = keypoints[held_out & classify_people(keypoints, keypoints[:, :, 2] > 0)["whole"]]
-    mirrored = queries[:, MIRROR_ORDER] * np.array([-1, 1, 1], np.float32)
-    points, seen = drawn_people[:, :, :2], drawn_people[:, :, 2] > 0
-    agreements = np.array(
-        [
-            np.maximum.reduce(
-                [agreement(pose[:, :2], (pose[:, 2] > 0).astype(np.float32), points, seen) for pose in pair]
-            )
-            for pair in zip(queries, mirrored, strict=True)
-        ]
-    )
-    for count in REPORT_COUNTS:
-        if count <= numbers[-1] + 1:
-            print(
-                f"{count:5} pictures: {agreements[:, numbers < count].max(1).mean():.3f} of {len(queries)} whole people"
-            )
+    table = part_table(drawn_people[:, :, :2], (drawn_people[:, :, 2] > 0).astype(np.float32))[0]
+    drawn = [Pose.from_keypoints(person) for person in drawn_people]
+    counts = [count for count in REPORT_COUNTS if count <= numbers[-1] + 1]
+    for kind, is_kind in classify_people(keypoints, keypoints[:, :, 2] > 0).items():
+        people = [Pose.from_keypoints(person) for person in keypoints[held_out & is_kind][:MAX_PEOPLE]]
+        answers = np.array([answer(person, table, drawn, np.searchsorted(numbers, counts)) for person in people])
+        for count, (likeness, limbs) in zip(counts, np.nanmean(answers, axis=0), strict=True):
+            print(f"{kind:8} {count:5} pictures: likeness {likeness:.3f}, limbs {limbs:.3f} of {len(people)} people")
+
+
+def answer(person: Pose, table: np.ndarray, drawn: list[Pose], ends: npt.NDArray[np.intp]) -> list[tuple[float, float]]:
+    """Return the likeness of the most alike among the first people, and the limbs it shows, for each end."""
+    query = make_query(person.xy, person.visibility)
+    ways = [compare(query, table, np.full(len(table), mirrored)) for mirrored in (False, True)]
+    found = []
+    for end in ends.tolist():
+        mirrored = bool(ways[1][:end].max() > ways[0][:end].max())
+        best = int(ways[mirrored][:end].argmax())
+        shown = drawn[best].mirrored(0) if mirrored else drawn[best]
+        found.append((float(ways[mirrored][best]), limbs_shown(person, shown)))
+    return found
 
 
 def write_contact_sheet(file: Path) -> None:

@@ -119,7 +119,7 @@ def test_notes_that_the_starter_library_still_grows(settings: Config, monkeypatc
     ensure_starter_library(folders.starter_folder(), count=2)
     finding = doctor.CHECKS["library"](settings)
     assert finding.state == "note"
-    assert "2 people in 2 of 3,000 pictures. The mirror draws the rest" in finding.sentence
+    assert "2 people in 2 of 6,000 pictures. The mirror draws the rest" in finding.sentence
     monkeypatch.setattr(doctor, "PICTURE_COUNT", 2)
     assert doctor.CHECKS["library"](settings).state == "ok"
 
