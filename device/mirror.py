@@ -27,9 +27,11 @@ from device.display.layout import Size, camera_to_display, transform_pose
 from device.display.scene import View
 from device.display.screen import Event, Screen
 from device.follow import FollowSettings, FollowState, follow
+from device.hints import Hinting, update_hint
 from device.look import Look, Shot, choose_looks
 from device.notices import Notices
 from device.placed_photo import PlacedPhoto
+from device.rating import ring_share
 from device.recording.recorder import Recorder
 from index.agreement import align
 from models.estimator.watched import EstimatorUnavailable
@@ -61,7 +63,7 @@ class Moment:
 
     `frame` is the camera's newest, mirrored. `visitor` is the pose followed, in the frame's pixels. `photo` is laid on
     a canvas of `canvas` pixels; `likeness`, 0 to 1, says how alike its person and the visitor look. `faults` are
-    current problems, one sentence each; `note` is a message to show for a few seconds.
+    current problems, one sentence each; `note` is a message to show for a few seconds, and `hint` a pose to try.
     """
 
     canvas: Size
@@ -71,6 +73,7 @@ class Moment:
     likeness: float = 0.0
     faults: tuple[str, ...] = ()
     note: str | None = None
+    hint: str | None = None
 
     @property
     def aligned_visitor(self) -> Pose | None:
@@ -108,6 +111,7 @@ class FramePipeline:
         self._followed = FollowState()
         self._look: Look | None = None
         self._answerer = Answerer(collection, self._settings.choose)
+        self._hinting = Hinting()
         self._notices = Notices(self._settings.opening_note, estimator.note)
 
     @property
@@ -149,8 +153,11 @@ class FramePipeline:
         visitor = self._followed.visitor
         reflection = None if visitor is None else camera_to_display(visitor, _image_size(frame), canvas)
         photo, likeness = self._answerer.update(reflection, canvas, now)
+        self._hinting = update_hint(self._hinting, None if visitor is None else likeness, now)
         note = self._notices.update(self._estimator.note, now)
-        return Moment(canvas, frame, visitor, photo, likeness, self._answerer.faults, note)
+        return Moment(
+            canvas, frame, visitor, photo, likeness, faults=self._answerer.faults, note=note, hint=self._hinting.hint
+        )
 
     def _moment_without_camera(self, fault: str, canvas: Size, now: float) -> Moment:
         """Lose the visitor, but go on with the photos."""
@@ -274,12 +281,12 @@ def make_view(moment: Moment, recorder: Recorder, now: float) -> View:
         frame = None
     return View(
         photo=moment.photo,
-        likeness=moment.likeness if moment.visitor is not None else None,
+        ring=ring_share(moment.likeness) if moment.visitor is not None else None,
         camera_image=None if frame is None else frame.image,
         visitor=None if frame is None else moment.visitor,
         visitor_present=moment.visitor is not None,
         faults=moment.faults,
-        notice=recorder.notice or moment.note,
+        notice=recorder.notice or moment.note or moment.hint,
         failed=recorder.failed,
         countdown=recorder.countdown,
         recording_progress=recorder.recording_progress,

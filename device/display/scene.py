@@ -16,8 +16,9 @@ from device.display.layout import Size
 from device.display.lettering import WHITE, Colour, TextRenderer
 from models.pose import Image, Pose
 
-FADE_SECONDS: Final = 0.15
-"""Seconds of the cross-fade from photo to photo while a visitor is there."""
+FADE_SECONDS: Final = 0.08
+"""Seconds of the cross-fade from photo to photo while a visitor is there: two or three pictures of the display. It
+takes the edge off the cut. A longer fade shows double exposures whenever somebody moves."""
 
 SLOW_FADE_SECONDS: Final = 1.5
 """Seconds of the cross-fade while nobody is there."""
@@ -56,7 +57,7 @@ class PreparedPhoto:
 class View:
     """Everything that the screen shows at one moment.
 
-    `likeness` (0 to 1) tells how alike the photo's person and the visitor look. `camera_image` is the mirrored camera
+    `ring` tells how far the ring closes, 0 to 1 (`device.rating`). `camera_image` is the mirrored camera
     picture (H×W×3), and `visitor` the pose in its pixels. `visitor_present` decides between answering and inviting.
     `faults` are sentences that stay as long as they are true. `notice` is a sentence for some seconds, and `failed`
     whether it is about a failure. `countdown` is the numeral to show, `recording_progress` the share that is recorded,
@@ -64,7 +65,7 @@ class View:
     """
 
     photo: PreparedPhoto | None = None
-    likeness: float | None = None
+    ring: float | None = None
     camera_image: Image | None = None
     visitor: Pose | None = None
     visitor_present: bool = False
@@ -83,7 +84,7 @@ class Scene:
         self._lettering = TextRenderer()
         self._cards = lru_cache(maxsize=4)(self._render_cards)  # half a megabyte each; no more are ever shown
         self._presence = SmoothedValue(0.0, 0.2)
-        self._likeness = SmoothedValue(0.0, 0.12)
+        self._ring = SmoothedValue(0.0, 0.12)
         self._numeral, self._numeral_since = 0, -math.inf
 
     def draw(self, canvas: pygame.Surface, view: View, now: float) -> None:
@@ -138,25 +139,22 @@ class Scene:
             size = inset_size(view.camera_image, (width, height))
             draw.blit(canvas, draw.inset(view.camera_image, view.visitor, size), (x, bottom - size[1]), presence)
             x += size[0] + unit * MARGIN * 0.7
-        if view.likeness is not None and view.photo:
-            diameter = max(30, round(unit * 0.13))
-            share = self._likeness.update(min(max(view.likeness, 0.0), 1.0), now)
+        if view.ring is not None and view.photo:
+            diameter = max(26, round(unit * 0.1))
+            share = self._ring.update(min(max(view.ring, 0.0), 1.0), now)
             self._draw_ring(canvas, share, diameter, (x, bottom - diameter), presence)
 
     def _draw_ring(
         self, canvas: pygame.Surface, share: float, diameter: int, at: tuple[float, float], opacity: float
     ) -> None:
-        """Draw the likeness as a ring that closes, with the percentage in it."""
-        thickness = max(2.5, diameter * 0.075)
-        percent = round(100 * share)
+        """Draw a ring that closes the better the answer fits. A number would promise what nobody knows."""
+        thickness = max(3, diameter * 0.13)
+        percent = round(100 * share)  # whole percents, so that few arcs are cached
         draw.blit(canvas, draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.6), at, opacity)
         inner, inset = round(diameter * 0.88), diameter * 0.06
         within = at[0] + inset, at[1] + inset
         draw.blit(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, opacity)
         draw.blit(canvas, draw.arc(inner, thickness, percent / 100, draw.GOOD_COLOUR), within, opacity)
-        words = self._lettering.render_line(f"{percent}%", round(diameter * 0.27), tight=True)
-        centre = at[0] + diameter / 2, at[1] + diameter / 2
-        draw.blit(canvas, words, _top_left(words, centre), opacity)
 
     def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> None:
         """Draw the numeral, big and in the middle, in a ring that empties within a second."""

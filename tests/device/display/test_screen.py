@@ -23,6 +23,7 @@ from device.display.layout import Size, camera_to_display, cover, place, transfo
 from device.display.panel import ScreenError
 from device.display.scene import FADE_SECONDS, MARGIN, SLOW_FADE_SECONDS, PreparedPhoto, View, inset_size
 from device.display.screen import Event, Rotation, Screen
+from index.likeness import part_table
 from index.match import Matcher
 from models.pose import LEFT_WRIST, RIGHT_WRIST, Floats, Image, Pose
 
@@ -84,7 +85,7 @@ class OnePhoto:
     """A stand-in for a library with a single item."""
 
     def __init__(self, pose: Pose) -> None:
-        self.keypoints = pose.keypoints[None]
+        self.parts = part_table(pose.xy[None], pose.scores[None])[0]
 
     def __len__(self) -> int:
         return 1
@@ -217,8 +218,8 @@ STATES: dict[str, View] = {
     "a countdown": View(countdown=3),
     "the start of a recording": View(recording_progress=0.0),
     "the end of a recording": View(recording_progress=1.0),
-    "a likeness": View(likeness=0.5),
-    "a full likeness": View(likeness=1.0),
+    "a ring": View(ring=0.5),
+    "a full ring": View(ring=1.0),
     "the camera": View(camera_image=plain((64, 48))),
     "the visitor": View(camera_image=plain((64, 48)), visitor=person(32, 24, 0.2)),
     "a credit": View(photo=PreparedPhoto(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")),
@@ -263,10 +264,10 @@ def test_many_faults_are_smaller_so_that_all_fit() -> None:
     assert 4 <= np.count_nonzero(np.diff(bars.any(axis=1).astype(int)) == 1) <= 5
 
 
-def test_the_ring_closes_as_the_likeness_grows(screen: Screen) -> None:
+def test_the_ring_closes_by_its_share(screen: Screen) -> None:
     view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
     ring_areas = [
-        (np.abs(shown(screen, replace(view, likeness=share)).astype(int) - draw.GOOD_COLOUR) < 12).all(-1).sum()
+        (np.abs(shown(screen, replace(view, ring=share)).astype(int) - draw.GOOD_COLOUR) < 12).all(-1).sum()
         for share in (0.1, 0.5, 0.9)
     ]
     assert ring_areas[1] / ring_areas[0] == pytest.approx(5, rel=0.35)
@@ -319,7 +320,7 @@ def test_draws_any_view_at_any_size(
         photo = PreparedPhoto(prepare(plain((30, 20)), cover((30, 20), screen.size), screen.size), words)
         everything = View(
             photo,
-            likeness=0.7,
+            ring=0.7,
             camera_image=plain(camera),
             visitor=person(camera[0] / 2, camera[1] / 2, 1),
             visitor_present=present,
