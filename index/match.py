@@ -15,10 +15,11 @@ from models.seen import SHORTLIST_SHARE
 
 Indices = npt.NDArray[np.intp]
 
-NEIGHBOURS_PER_QUERY = 40
-"""Items on the shortlist for each region (see `index.vector`), and again for its mirror image."""
+MIN_NEIGHBOURS = 24
+"""Items on the shortlist for each region (see `index.vector`), and again for its mirror image, at least: as many as
+matches are wanted, if these are more."""
 
-SEARCH_K = 120
+SEARCH_K = 100
 """About how many vectors Annoy compares for each region."""
 
 EXHAUSTIVE_LIMIT = 500
@@ -63,7 +64,7 @@ class Matcher:
         query = _searchable_query(pose)
         if query is None:
             return []
-        items, straight_count = self._shortlist(pose)
+        items, straight_count = self._shortlist(pose, max(top, MIN_NEIGHBOURS))
         mirrored = np.arange(len(items)) >= straight_count
         return _best_matches(items, mirrored, compare(query, self._library.parts[items], mirrored), top)
 
@@ -73,9 +74,10 @@ class Matcher:
         query = make_query(pose.xy, pose.visibility)
         return float(compare(query, self._library.parts[[match.item]], np.array([match.mirrored]))[0])
 
-    def _shortlist(self, pose: Pose) -> tuple[Indices, int]:
+    def _shortlist(self, pose: Pose, count: int) -> tuple[Indices, int]:
         """Return items near the pose, followed by items near its mirror image, and how many come from the pose itself.
 
+        There are `count` for each region and way round.
         An item can occur several times.
         """
         seen = pose.scores >= SHORTLIST_SHARE * pose.scores.max()
@@ -83,7 +85,7 @@ class Matcher:
         straight_count = 0
         # `queries` yields the pose's own regions first, then those of its mirror image
         for region, mirrored, vector in self._library.shape_model.queries(pose.xy, seen):
-            items += self._library.nearest(region, vector, NEIGHBOURS_PER_QUERY, SEARCH_K)
+            items += self._library.nearest(region, vector, count, max(SEARCH_K, 2 * count))
             if not mirrored:
                 straight_count = len(items)
         return np.array(items, np.intp), straight_count
