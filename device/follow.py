@@ -36,7 +36,7 @@ STAY_SCORE_RATIO: Final = 0.1
 """A tracked person stays tracked down to this share of `FollowSettings.min_score`, so that nobody near the limit
 flickers, or is lost when only their arms are seen."""
 
-CLOSE_SCORE_RATIO: Final = 0.8
+CLOSE_SCORE_RATIO: Final = 0.4
 """The share of `FollowSettings.min_score` that a close look must reach, after its score is multiplied by how similar
 the pose is to the one in the whole frame. A coat that looks like somebody in one picture rarely does so in another."""
 
@@ -186,6 +186,9 @@ def _track_after_look(
         return replace(track, lost_seconds=track.missed_seconds) if is_judged else track
     if look is not None and not look.shows(track):
         return track
+    if track.is_verified and not is_close:
+        # what a close look has shown, a look at the whole frame does not put in doubt
+        person = replace(person, score=max(person.score, track.pose.score))
     continued = _continue_track(track, person, settings)
     if track.is_verified or not is_close:
         return continued

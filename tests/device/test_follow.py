@@ -52,10 +52,10 @@ def play(
     return states[1:]
 
 
-def score_at_the_limit() -> float:
+def score_at_the_limit(height: float = 300.0) -> float:
     """The score of a person who is just sure enough to be answered."""
-    scores = np.arange(0, 1, 0.001)
-    return float(next(score for score in scores if presence(person(320, score=score), SIZE[1]) >= SETTINGS.min_score))
+    people = (person(320, height, score=score) for score in np.arange(0, 1, 0.001))
+    return next(pose.score for pose in people if presence(pose, SIZE[1]) >= SETTINGS.min_score)
 
 
 def visitor_x(state: FollowState) -> float:
@@ -114,10 +114,10 @@ def test_ignores_a_person_with_a_low_score() -> None:
 
 
 def test_ignores_a_ghost_that_flickers() -> None:
-    limit = score_at_the_limit()
+    limit = score_at_the_limit(150)
 
     def scene(now: float) -> list[Pose]:
-        return [person(320, score=limit + (0.1 if round(now / FRAME) % 5 == 0 else -0.1))]
+        return [person(320, 150, score=limit + (0.1 if round(now / FRAME) % 10 == 0 else -0.1))]
 
     assert visitor_numbers(play(scene, 4.0)) == {None}
 
@@ -370,6 +370,46 @@ def test_an_unseen_key_point_travels_with_the_body() -> None:
     hidden = play(scene, 1.5)[-1].visitor
     assert hidden is not None
     assert hidden.scores[LEFT_WRIST] < 0.1
+
+
+def test_a_hidden_hand_goes_on_for_a_moment() -> None:
+    def scene(now: float) -> list[Pose]:
+        pose = person(320)
+        pose.xy[LEFT_WRIST, 1] -= 300 * min(now, 1.0)
+        hidden = (np.arange(17) == LEFT_WRIST) & (now > 0.99)
+        xy = np.where(hidden[:, None], (5, 5), pose.xy).astype(np.float32)
+        return [Pose(xy, np.where(hidden, 0.02, 0.8).astype(np.float32), 0.8)]
+
+    rise = [float(state.visitor.xy[LEFT_WRIST, 1]) for state in play(scene, 2.0) if state.visitor]
+    at, soon, later = rise[-31], rise[-27], rise[-1]
+    assert at - 60 < soon < at - 15, "its own speed carries it on, damped"
+    assert abs(later - soon) < 20
+
+
+def test_the_score_of_a_hidden_hand_fades() -> None:
+    def scene(now: float) -> list[Pose]:
+        pose = person(320)
+        scores = np.where((np.arange(17) == LEFT_WRIST) & (now > 0.99), 0.02, 0.8).astype(np.float32)
+        return [Pose(pose.xy, scores, 0.8)]
+
+    scores = [float(state.visitor.scores[LEFT_WRIST]) for state in play(scene, 2.0) if state.visitor]
+    assert scores[-27] > 0.4
+    assert scores[-1] < 0.05
+
+
+def test_a_faint_arm_is_followed_slowly() -> None:
+    faint = np.where(np.arange(17) == LEFT_WRIST, 0.15, 0.8).astype(np.float32)
+
+    def scene(now: float) -> list[Pose]:
+        pose = person(320)
+        pose.xy[LEFT_WRIST] += (0, -150) if now > 1 else (0, 0)
+        return [Pose(pose.xy, faint, 0.8)]
+
+    moved = [
+        person(320).xy[LEFT_WRIST, 1] - state.visitor.xy[LEFT_WRIST, 1] for state in play(scene, 5.0) if state.visitor
+    ]
+    assert moved[round(1.2 / FRAME) - 9] < 60
+    assert moved[-1] > 130
 
 
 # Smoothing
