@@ -179,9 +179,9 @@ def print_films(collections: Mapping[str, Collection], stopwatch: Stopwatch, ste
             continue
         for clip in load_clips(SHARED / "videos", step):
             for library, collection in collections.items():
-                score = score_clip(looks, clip, collection, DISPLAYS[0])
-                scores[library, clip.film].append(score)
-                scores[library, "all"].append(score)
+                scores[library, clip.film].append(score_clip(looks, clip, collection, DISPLAYS[0]))
+        for library in collections:
+            scores[library, "all"] = [score for key, some in scores.items() if key[0] == library for score in some]
         for (library, film), some in scores.items():
             cells = " | ".join(f"{mean:.3f}" for mean in np.nanmean(np.array(some), axis=0))
             print(f"| {asked} | {library} | {film} | {len(some)} | {cells} |", flush=True)

@@ -79,7 +79,7 @@ class FollowSettings:
       `min_cutoff` is steadier at rest, a higher `beta` is quicker in motion.
     """
 
-    min_score: float = 0.35
+    min_score: float = 0.3
     gone_after: float = 1.2
     yield_after: float = 5.0
     min_cutoff: float = 1.0
