@@ -41,11 +41,11 @@ DERIVATIVE_CUTOFF: Final = 2.0
 MAX_JUMP: Final = 0.08
 """Body heights that a key point may be off its course in one frame and still be believed."""
 
-MAX_ACCELERATION: Final = 80.0
+MAX_ACCELERATION: Final = 40.0
 """Body heights per second² by which a key point may change its speed, which adds to `MAX_JUMP`.
 
-At 30 frames a second this adds 4 % of the height. At 10 it lets nearly everything pass, because by then a wrist may
-really be anywhere.
+At 30 frames a second this adds 2 % of the height, and at 10 it adds 20 %. At 5 it lets nearly everything pass, because
+by then a wrist may really be anywhere.
 """
 
 HEIGHT_TIME_CONSTANT: Final = 0.5
