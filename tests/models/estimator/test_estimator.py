@@ -15,7 +15,16 @@ from PIL import Image as pillow
 
 from models.estimator import estimator as module
 from models.estimator.catalogue import DEFAULT_MODEL, edgetpu_variant
-from models.estimator.estimator import EdgeTpuError, Estimator, ModelError, fit_size, list_edge_tpus, runtime, size_for
+from models.estimator.estimator import (
+    EdgeTpuError,
+    Estimator,
+    ModelError,
+    crop_size_for,
+    fit_size,
+    list_edge_tpus,
+    runtime,
+    size_for,
+)
 from models.figures import perform
 from models.pose import Image
 
@@ -108,6 +117,21 @@ def test_keeps_each_pictures_shape_without_a_size(model: Path) -> None:
         estimator.resize((353, 481))
         estimator.estimate(np.zeros((640, 360, 3), np.uint8))
         assert estimator.size == (353, 481)
+
+
+def test_one_picture_can_be_seen_at_another_size(model: Path, drawn_person: Image) -> None:
+    with Estimator(model, size=(353, 481)) as estimator:
+        before = estimator.estimate(drawn_person)
+        (pose, *_) = estimator.estimate(drawn_person, (257, 353))
+        assert estimator.size == (257, 353)
+        assert np.abs(pose.xy - before[0].xy)[pose.scores > 0.5].max() < 40
+        assert [p.score for p in estimator.estimate(drawn_person)] == [p.score for p in before]
+
+
+def test_a_crop_is_square_and_no_larger_than_the_size() -> None:
+    assert crop_size_for(Path("some.tflite"), (353, 481)) == (353, 353)
+    assert crop_size_for(Path("posenet_drawn.tflite"), (353, 481)) == (225, 225)
+    assert crop_size_for(Path("some.tflite"), (193, 257)) == (193, 193)
 
 
 @pytest.mark.parametrize("size", [(193, 257), (257, 145), (65, 65), (353, 641)])
