@@ -30,7 +30,7 @@ class ChooseSettings:
 
     hold: float = 0.4
     stay: float = 6.0
-    margin: float = 0.05
+    margin: float = 0.03
     remember: int = 30
 
 
