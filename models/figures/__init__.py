@@ -13,7 +13,7 @@ In reading order, from an angle to a picture:
 - `shade`, `face`, `edges`, `shadow`: light, faces, contours and shadows, in one of the `styles`.
 - `brush`, `indoors`, `outdoors`: backgrounds.
 - `painting`: all of this in one picture.
-- `view`, `starter_pictures`: random people, views and scenes for the starter library (`draw_picture`), by the recipes in
+- `view`, `starter_pictures`: people, views and scenes for the starter library (`draw_picture`), by the recipes in
   `recipes.txt`, the most useful first.
 - `routine`: the performer's film (`perform`).
 """

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.likeness import likeness
+from index.likeness import Flags, likeness
 from index.vector import (
     REGIONS,
     REGIONS_PER_QUERY,
-    Flags,
     ShapeModel,
     choose_regions,
     fit_shape_model,
