@@ -24,7 +24,7 @@ WHOLE_EVERY: Final = 0.45
 """Seconds from one look at the whole frame to the next, while a visitor is followed. It is below `track.MAX_GAP`, so
 that other people's tracks know their speed."""
 
-CROWD_WHOLE_EVERY: Final = 0.25
+CROWD_WHOLE_EVERY: Final = 0.12
 """The same while other people are so near that they could be mistaken for the visitor."""
 
 GLANCE_SCALE: Final = 0.85
