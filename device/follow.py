@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from device.look import Look
+from device.looks import Look
 from device.presence import presence
 from device.track import (
     ENTER_AFTER,

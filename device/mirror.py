@@ -28,7 +28,7 @@ from device.display.scene import View
 from device.display.screen import Event, Screen
 from device.follow import FollowSettings, FollowState, follow
 from device.hints import Hinting, update_hint
-from device.look import Look, Shot, choose_looks
+from device.looks import Look, Shot, choose_looks
 from device.notices import Notices
 from device.placed_photo import PlacedPhoto
 from device.rating import ring_share

@@ -69,7 +69,7 @@ class Matcher:
         return _best_matches(items, mirrored, compare(query, self._library.parts[items], mirrored), top)
 
     def likeness(self, match: Match, pose: Pose) -> float:
-        """Return how alike a pose and the person of a match look. Raises ValueError as `index.likeness.likeness` does."""
+        """Return how alike a pose and the person of a match look. Raises ValueError as `index.likeness` does."""
         query = make_query(pose.xy, pose.visibility)
         return float(compare(query, self._library.parts[[match.item]], np.array([match.mirrored]))[0])
 

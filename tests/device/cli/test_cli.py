@@ -17,8 +17,8 @@ import device.notices
 from device import config, start
 from device.cli import main as cli
 from device.cli.progress_reporter import LineReporter
-from index.likeness import likeness
 from index.library import load_manifest
+from index.likeness import likeness
 from models.estimator.catalogue import BUNDLED_MODEL, catalogue
 from models.estimator.model_files import POSENET_MISSING_NOTE
 from models.figures import perform

@@ -11,7 +11,7 @@ import pytest
 
 from device.cameras.base import Frame
 from device.follow import FollowSettings, FollowState, follow
-from device.look import CROWD_WHOLE_EVERY, WHOLE_EVERY, Box, Look, Shot, choose_looks
+from device.looks import CROWD_WHOLE_EVERY, WHOLE_EVERY, Box, Look, Shot, choose_looks
 from models.pose import Pose
 from tests.device.test_follow import FRAME, SIZE, person
 
