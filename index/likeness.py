@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.pose import Floats
+from models.pose import LEFT_SHOULDER, RIGHT_SHOULDER, Floats
 
 Flags = npt.NDArray[np.bool_]
 
@@ -69,6 +69,18 @@ SEATED_DROP: Final = 0.45, 0.65
 """A thigh that descends by less than the first share of its usual length is a seated person's, by more than the second
 a standing person's."""
 
+SURE_THIGH: Final = 0.6, 0.8
+"""A thigh that is seen less well than the first tells nothing of whether somebody sits, one seen better than the second
+tells surely. A guessed thigh mostly looks short."""
+
+BACK_COST: Final = 0.15
+"""What it costs a person seen from behind to answer a visitor seen from the front, and the other way round. PoseNet
+tells the two apart in nine of ten visitors."""
+
+FULL_WIDTH: Final = 0.12
+"""Shoulder width, as a share of a person's height, from which they surely face the camera or turn their back to it:
+half of the usual width."""
+
 SEATED_TRUNK: Final = 0.5
 """The share of its usual length by which a seated person's trunk descends at least: a lying person's does not."""
 
@@ -80,7 +92,7 @@ MAX_COORDINATE: Final = 1e7
 32 bits."""
 
 
-COLUMNS: Final = 4 * PART_COUNT + 1
+COLUMNS: Final = 4 * PART_COUNT + 2
 """Numbers in the row of one person: see `part_table`."""
 
 
@@ -97,14 +109,14 @@ def _build_projection() -> npt.NDArray[np.float64]:
 _PROJECTION: Final = _build_projection()
 _PROJECTION_32: Final = _PROJECTION.astype(np.float32)
 _X, _Y, _LENGTH, _LOG_LENGTH = (slice(i * PART_COUNT, (i + 1) * PART_COUNT) for i in range(4))
-_SEATED: Final = COLUMNS - 1
-_MIRRORED_COLUMNS: Final = np.concatenate([*(MIRRORED_PARTS + i * PART_COUNT for i in range(4)), [_SEATED]])
+_SEATED, _FACING = COLUMNS - 2, COLUMNS - 1
+_MIRRORED_COLUMNS: Final = np.concatenate([*(MIRRORED_PARTS + i * PART_COUNT for i in range(4)), [_SEATED, _FACING]])
 
 
 class Query(NamedTuple):
     """A pose to compare with others, as it is and mirrored.
 
-    `rows` is 2×41 as of `part_table`; `weights` is 2×10, how much each part counts.
+    `rows` is 2×42 as of `part_table`; `weights` is 2×10, how much each part counts.
     """
 
     rows: Floats
@@ -123,11 +135,11 @@ def likeness(query: Floats, visibility: Floats, candidates: Floats, seen: Flags)
 
 
 def part_table(points: Floats, visibility: Floats) -> tuple[Floats, Floats]:
-    """Return the parts of N people as N×41, and how well each part is seen, N×10.
+    """Return the parts of N people as N×42, and how well each part is seen, N×10.
 
     `points` is N×17×2, `visibility` N×17, 0 where a key point is not seen. A row holds x and y of the ten parts in
-    usual lengths, their lengths, the logarithms of these plus `SHORT_PART`, and how surely the person sits. A library
-    stores these rows. A part is as visible as the geometric mean of its two ends.
+    usual lengths, their lengths, the logarithms of these plus `SHORT_PART`, how surely the person sits, and how surely
+    they face the camera. A library stores these rows. A part is as visible as the geometric mean of its two ends.
     """
     factors = visibility[:, _NEEDED]
     weights = np.sqrt(np.sqrt(factors[..., 0] * factors[..., 1] * factors[..., 2] * factors[..., 3]))
@@ -136,11 +148,13 @@ def part_table(points: Floats, visibility: Floats) -> tuple[Floats, Floats]:
     lengths = np.sqrt(x * x + y * y)
     seen = (weights > 0) & (lengths > MIN_LENGTH)
     weights *= seen
-    scale = seen / _person_size(lengths, weights)
+    size = _person_size(lengths, weights)
+    scale = seen / size
     table = np.empty((len(points), COLUMNS), np.float32)
     table[:, _X], table[:, _Y], table[:, _LENGTH] = x * scale, y * scale, lengths * scale
     table[:, _LOG_LENGTH] = np.where(seen, np.log(table[:, _LENGTH] + np.float32(SHORT_PART)), np.float32(MISSING))
-    table[:, _SEATED] = _seatedness(table[:, _Y], seen)
+    table[:, _SEATED] = _seatedness(table[:, _Y], weights)
+    table[:, _FACING] = _facing(points, visibility, size[:, 0])
     return table, weights
 
 
@@ -159,7 +173,7 @@ def make_query(points: Floats, visibility: Floats) -> Query:
 
 
 def compare(query: Query, table: Floats, mirrored: Flags) -> Floats:
-    """Return the likeness of the query to N people (N×41 as of `part_table`), each as they are or `mirrored` (N).
+    """Return the likeness of the query to N people (N×42 as of `part_table`), each as they are or `mirrored` (N).
 
     A pose is as like a person in a mirror as the mirrored pose is like the person.
     """
@@ -180,7 +194,8 @@ def compare(query: Query, table: Floats, mirrored: Flags) -> Floats:
     similarity *= query.weights.T[:, ways]
     result: Floats = similarity.sum(0)
     result /= max(float(query.weights[0].sum()), EPSILON)
-    result *= 1 - np.float32(SEATED_COST * (1 - float(query.rows[0, _SEATED]))) * people[_SEATED]
+    result *= 1 - np.float32(SEATED_COST) * np.maximum(people[_SEATED] - query.rows[0, _SEATED], 0)
+    result *= 1 - np.float32(BACK_COST) * np.maximum(-query.rows[0, _FACING] * people[_FACING], 0)
     return result
 
 
@@ -206,15 +221,23 @@ def _person_size(lengths: Floats, weights: Floats) -> Floats:
     return np.where(size > 0, size, 1)
 
 
-def _seatedness(down: Floats, seen: Flags) -> Floats:
-    """Return how surely each of N people sits or squats, 0 to 1, by how far their parts descend (N×10); 0 if no thigh
-    is seen.
+def _seatedness(down: Floats, weights: Floats) -> Floats:
+    """Return how surely each of N people sits or squats, 0 to 1, by how far their parts descend (N×10), and how well
+    these are seen (N×10); 0 if no thigh is seen.
 
     Both thighs of a seated person are nearly level or point at the camera, and the trunk is upright.
     """
     thighs = slice(LEFT_THIGH, RIGHT_THIGH + 1)
-    low, high = SEATED_DROP
+    seen, (low, high), (guessed, sure) = weights > 0, SEATED_DROP, SURE_THIGH
     drop = np.where(seen[:, thighs], down[:, thighs], -high).max(1)
     upright = ~seen[:, TRUNK] | (down[:, TRUNK] > SEATED_TRUNK)
     sits = np.clip((high - drop) / (high - low), 0, 1) * (upright & seen[:, thighs].any(1))
-    return np.asarray(sits, np.float32)
+    return np.asarray(sits * np.clip((weights[:, thighs].max(1) - guessed) / (sure - guessed), 0, 1), np.float32)
+
+
+def _facing(points: Floats, visibility: Floats, size: Floats) -> Floats:
+    """Return how surely each of N people (N×17×2, seen as N×17, of N sizes) faces the camera: −1 for a back, 1 for a
+    front, 0 for a profile. It is the same in a mirror."""
+    width = (points[:, LEFT_SHOULDER, 0] - points[:, RIGHT_SHOULDER, 0]) / (size * FULL_WIDTH)
+    known = visibility[:, LEFT_SHOULDER] * visibility[:, RIGHT_SHOULDER]
+    return np.asarray(np.clip(width, -1, 1) * known, np.float32)
