@@ -29,6 +29,7 @@ from models.pose import (
     Image,
     Pose,
 )
+from models.seen import FRAMING_SCORE
 from tests.support.coco_photos import oks
 
 MIN_KEYPOINTS: Final = 8
@@ -107,13 +108,16 @@ def nearest_person(people: Sequence[Pose], label: Pose) -> Pose | None:
     return people[int(np.argmax(similarities))]
 
 
-def rate_answer(label: Pose, person: Pose, display: Size, *, soon: bool = True) -> Score:
-    """Return how good an answer is whose person stands on the display as `person` (pixels of the display)."""
+def rate_answer(visitor: Pose, label: Pose, person: Pose, display: Size, *, soon: bool = True) -> Score:
+    """Return how good an answer is whose person stands on the display as `person` (pixels of the display).
+
+    `visitor` is the pose that the mirror read, which decides whether feet must be on the display; `label` is the truth.
+    """
     seen = person.scores > 0
     alike, agreed = (
         float(measure(label.xy, label.scores, person.xy[None], seen[None])[0]) for measure in (likeness, agreement)
     )
-    whole = is_whole(label, person, display)
+    whole = is_whole(visitor, person, display)
     return Score(limbs_shown(label, person), alike, agreed, 1.0, float(soon), float(whole))
 
 
@@ -130,11 +134,11 @@ def limbs_shown(label: Pose, person: Pose) -> float:
     return float(alike[labelled].mean()) if labelled.any() else float("nan")
 
 
-def is_whole(label: Pose, person: Pose, display: Size) -> bool:
+def is_whole(visitor: Pose, person: Pose, display: Size) -> bool:
     """Return whether the key points of the answer's head and hands, and feet if the visitor's are seen, are shown."""
     counts = person.scores > 0
     counts[LEFT_SHOULDER:LEFT_WRIST] = counts[LEFT_HIP:LEFT_ANKLE] = False
-    if not label.scores[[LEFT_ANKLE, RIGHT_ANKLE]].any():
+    if not (visitor.scores[[LEFT_ANKLE, RIGHT_ANKLE]] >= FRAMING_SCORE).any():
         counts[[LEFT_ANKLE, RIGHT_ANKLE]] = False
     points, last = person.xy[counts], np.array(display) - 0.5
     return bool((points >= -0.5).all() and (points <= last).all())

@@ -8,8 +8,8 @@ seconds, and what is then on the display is compared with the label. It needs ..
 - limbs: the share of the visitor's labelled limbs (upper arms, forearms, thighs, shins) that the answer shows within
   30°. Like likeness and agreement, it is 0 for a visitor without an answer.
 - found: the share of visitors who get an answer; soon: those who get it within half a second.
-- whole: of the answers, the share whose person is on the display with head and hands, and with the feet if the
-  visitor's are labelled.
+- whole: of the answers, the share whose person is on the display with head and hands, and with the feet if the mirror
+  sees the visitor's.
 
 Then the mirror sees the two seconds before each labelled frame of four films: "read" is the share of limbs that its own
 pose of the visitor has, "shown" the share in the answer. At last it counts phantoms: the share of frames of scenes
@@ -151,14 +151,15 @@ def measure(visitors: Sequence[Visitor], collection: Collection, display: Size, 
     """Return the score of the answer to each visitor on a display."""
     scores = []
     for visitor in visitors:
-        soon, photo = True, None
+        soon, read, photo = True, visitor.label, None
         if looks is None:
             photo = answer_label(visitor, collection, display)
         else:
             moments = show_visitor(looks, visitor, collection, display)
             soon = any(moment.visitor is not None for moment in moments[:FRAMES_UNTIL_SOON])
-            photo = None if moments[-1].visitor is None else moments[-1].photo
-        scores.append(Score() if photo is None else rate_answer(visitor.label, photo.person, display, soon=soon))
+            if moments[-1].visitor is not None:
+                read, photo = moments[-1].visitor, moments[-1].photo
+        scores.append(rate_answer(read, visitor.label, photo.person, display, soon=soon) if photo else Score())
     return scores
 
 

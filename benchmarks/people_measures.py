@@ -27,7 +27,6 @@ from models.figures.painting import paint
 from models.figures.projection import Camera
 from models.figures.routine import CYCLE_SECONDS
 from models.pose import LEFT_HIP, RIGHT_SHOULDER, Floats, Image, Pose
-from models.seen import AGREEMENT_SCORE
 from models.train import measure
 from tests.support.coco_photos import Photo, average_precision, is_large
 from tests.support.libraries import NewItem, write_library
@@ -153,7 +152,7 @@ class Answers:
         """Return the agreement of the true pose with the answer to a found pose; 0 for a person the mirror ignores."""
         if found is None or found.score < MIN_POSE_SCORE:
             return 0.0
-        matches = self._matcher.find(found.thresholded(AGREEMENT_SCORE), 1)
+        matches = self._matcher.find(found, 1)
         return self._agreement(true, matches[0]) if matches else 0.0
 
     def _agreement(self, true: Pose, match: Match) -> float:

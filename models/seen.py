@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-AGREEMENT_SCORE: Final = 0.2
-"""A visitor's key points below this score need not be on the display in an answer. For likeness, no key point is left
-out: each counts by `Pose.visibility`, because two thirds of the limbs scored from 0.02 to 0.2 are right."""
+FRAMING_SCORE: Final = 0.2
+"""A visitor's key points from this score on must have their like on the display: feet, if the visitor's feet are seen.
+In matching, no score is too low: each point counts by `Pose.visibility`, because two thirds of the limbs that score
+from 0.02 to 0.2 are right."""
 
 TRACKING_SCORE: Final = 0.25
 """Key points below this score do not tell tracks apart: strays jump, and would break a track."""

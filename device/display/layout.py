@@ -17,7 +17,7 @@ import numpy.typing as npt
 from device.display.outline import Boxes, needed_points, outline
 from index.agreement import Alignment, align
 from models.pose import LEFT_ANKLE, RIGHT_ANKLE, Floats, Pose
-from models.seen import AGREEMENT_SCORE, LAYOUT_SCORE
+from models.seen import FRAMING_SCORE, LAYOUT_SCORE
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
@@ -77,7 +77,7 @@ def place(photo: Size, display: Size, pose: Pose, visitor: Pose | None = None) -
     in common, the photo is centred.
     """
     everything = np.ones(17, bool)
-    needed = everything if visitor is None else needed_points(visitor.scores >= AGREEMENT_SCORE)
+    needed = everything if visitor is None else needed_points(visitor.scores >= FRAMING_SCORE)
     box = outline(pose.xy[None], pose.scores[None] >= LAYOUT_SCORE, np.array([photo]), needed)
     largest = float(_largest_scales(box, np.array([photo]), display)[0])
     smallest = min(cover(photo, display).scale, largest)
@@ -111,9 +111,9 @@ def display_fit(keypoints: Floats, sizes: npt.NDArray[np.intp], display: Size, v
     less, because much of the display shows its continuation only. So has one whose person is small however much it is
     enlarged. The factor is mild, because the right pose counts more than the right shape.
     """
-    needed = needed_points(visitor.scores >= AGREEMENT_SCORE)
+    needed = needed_points(visitor.scores >= FRAMING_SCORE)
     box = outline(keypoints[..., :2], keypoints[..., 2] >= LAYOUT_SCORE, sizes, needed)
-    wanted = outline(visitor.xy[None], visitor.scores[None] >= AGREEMENT_SCORE, np.array([display]), needed)
+    wanted = outline(visitor.xy[None], visitor.scores[None] >= FRAMING_SCORE, np.array([display]), needed)
     largest = _largest_scales(box, sizes, display)
     scales = np.minimum(largest, (np.array(display) / sizes).max(1))
     filled = np.minimum(scales[:, None] * sizes / np.array(display), 1).prod(1)

@@ -16,8 +16,8 @@ from device.display.layout import Size
 from device.display.lettering import WHITE, Colour, TextRenderer
 from models.pose import Image, Pose
 
-FADE_SECONDS: Final = 0.08
-"""Seconds of the cross-fade from photo to photo while a visitor is there: two or three pictures of the display. It
+FADE_SECONDS: Final = 0.05
+"""Seconds of the cross-fade from photo to photo while a visitor is there: one or two pictures of the display. It
 takes the edge off the cut. A longer fade shows double exposures whenever somebody moves."""
 
 SLOW_FADE_SECONDS: Final = 1.5

@@ -25,7 +25,7 @@ from device.display.layout import (
 from device.display.outline import needed_points, outline
 from index.agreement import Alignment
 from models.pose import LEFT_SHOULDER, NOSE, Pose
-from models.seen import AGREEMENT_SCORE, LAYOUT_SCORE
+from models.seen import FRAMING_SCORE, LAYOUT_SCORE
 
 STANDING = np.array(
     [
@@ -62,7 +62,7 @@ def edges(photo: Size, placement: Alignment) -> tuple[Floats64, Floats64]:
 
 def box_on_display(photo: Size, pose: Pose, visitor: Pose | None, placement: Alignment) -> tuple[Floats64, Floats64]:
     """Return the corners of what must be on the display, in display pixels."""
-    seen = np.ones(17, bool) if visitor is None else visitor.scores >= AGREEMENT_SCORE
+    seen = np.ones(17, bool) if visitor is None else visitor.scores >= FRAMING_SCORE
     needed = np.ones(17, bool) if visitor is None else needed_points(seen)
     box = outline(pose.xy[None], pose.scores[None] >= LAYOUT_SCORE, np.array([photo]), needed)
     shift = np.array(placement[1:])
