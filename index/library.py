@@ -97,7 +97,7 @@ class Library:
     """An opened library; a context manager. Create it with `Library.open`.
 
     `keypoints` is N×17×3 float32, mapped from disk and read-only: x and y in pixels of the stored picture, then a
-    score, which is ≤ 0 where unseen. `parts` is N×42 (`index.likeness.part_table`), mapped too.
+    score, which is ≤ 0 where unseen. `parts` is N×43 (`index.likeness.part_table`), mapped too.
     """
 
     def __init__(self, folder: Path, descriptor: int, manifest: Manifest) -> None:

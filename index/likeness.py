@@ -73,6 +73,14 @@ SURE_THIGH: Final = 0.6, 0.8
 """A thigh that is seen less well than the first tells nothing of whether somebody sits, one seen better than the second
 tells surely. A guessed thigh mostly looks short."""
 
+STANCE_COST: Final = 0.1
+"""What it costs a person with a lifted or bent leg to answer a visitor whose legs are not seen: such a visitor most
+likely just stands."""
+
+STANDING_DROP: Final = 0.5, 0.8
+"""A thigh or shin of a person who just stands descends by more than the second share of its usual length, one that
+descends by less than the first is lifted or bent."""
+
 BACK_COST: Final = 0.15
 """What it costs a person seen from behind to answer a visitor seen from the front, and the other way round. PoseNet
 tells the two apart in nine of ten visitors."""
@@ -92,7 +100,7 @@ MAX_COORDINATE: Final = 1e7
 32 bits."""
 
 
-COLUMNS: Final = 4 * PART_COUNT + 2
+COLUMNS: Final = 4 * PART_COUNT + 3
 """Numbers in the row of one person: see `part_table`."""
 
 
@@ -109,18 +117,22 @@ def _build_projection() -> npt.NDArray[np.float64]:
 _PROJECTION: Final = _build_projection()
 _PROJECTION_32: Final = _PROJECTION.astype(np.float32)
 _X, _Y, _LENGTH, _LOG_LENGTH = (slice(i * PART_COUNT, (i + 1) * PART_COUNT) for i in range(4))
-_SEATED, _FACING = COLUMNS - 2, COLUMNS - 1
-_MIRRORED_COLUMNS: Final = np.concatenate([*(MIRRORED_PARTS + i * PART_COUNT for i in range(4)), [_SEATED, _FACING]])
+_SEATED, _FACING, _STANCE = range(4 * PART_COUNT, COLUMNS)
+_MIRRORED_COLUMNS: Final = np.concatenate(
+    [*(MIRRORED_PARTS + i * PART_COUNT for i in range(4)), [_SEATED, _FACING, _STANCE]]
+)
 
 
 class Query(NamedTuple):
     """A pose to compare with others, as it is and mirrored.
 
-    `rows` is 2×42 as of `part_table`; `weights` is 2×10, how much each part counts.
+    `rows` is 2×43 as of `part_table`; `weights` is 2×10, how much each part counts. `legs_unseen`
+    tells how surely no thigh is seen, 0 to 1.
     """
 
     rows: Floats
     weights: Floats
+    legs_unseen: float
 
 
 def likeness(query: Floats, visibility: Floats, candidates: Floats, seen: Flags) -> Floats:
@@ -135,11 +147,12 @@ def likeness(query: Floats, visibility: Floats, candidates: Floats, seen: Flags)
 
 
 def part_table(points: Floats, visibility: Floats) -> tuple[Floats, Floats]:
-    """Return the parts of N people as N×42, and how well each part is seen, N×10.
+    """Return the parts of N people as N×43, and how well each part is seen, N×10.
 
     `points` is N×17×2, `visibility` N×17, 0 where a key point is not seen. A row holds x and y of the ten parts in
-    usual lengths, their lengths, the logarithms of these plus `SHORT_PART`, how surely the person sits, and how surely
-    they face the camera. A library stores these rows. A part is as visible as the geometric mean of its two ends.
+    usual lengths, their lengths, the logarithms of these plus `SHORT_PART`, how surely the person sits, how surely they
+    face the camera, and how calmly they stand. A library stores these rows. A part is as visible as the geometric mean
+    of its two ends.
     """
     factors = visibility[:, _NEEDED]
     weights = np.sqrt(np.sqrt(factors[..., 0] * factors[..., 1] * factors[..., 2] * factors[..., 3]))
@@ -155,6 +168,7 @@ def part_table(points: Floats, visibility: Floats) -> tuple[Floats, Floats]:
     table[:, _LOG_LENGTH] = np.where(seen, np.log(table[:, _LENGTH] + np.float32(SHORT_PART)), np.float32(MISSING))
     table[:, _SEATED] = _seatedness(table[:, _Y], weights)
     table[:, _FACING] = _facing(points, visibility, size[:, 0])
+    table[:, _STANCE] = _stance(table[:, _Y], seen)
     return table, weights
 
 
@@ -169,11 +183,12 @@ def make_query(points: Floats, visibility: Floats) -> Query:
     weights *= PART_WEIGHTS
     mirrored = table[:, _MIRRORED_COLUMNS]
     mirrored[:, _X] *= -1
-    return Query(np.concatenate([table, mirrored]), np.concatenate([weights, weights[:, MIRRORED_PARTS]]))
+    legs_unseen = 1 - float(_ramp(weights[:, LEFT_THIGH : RIGHT_THIGH + 1].max(1), SURE_THIGH)[0])
+    return Query(np.concatenate([table, mirrored]), np.concatenate([weights, weights[:, MIRRORED_PARTS]]), legs_unseen)
 
 
 def compare(query: Query, table: Floats, mirrored: Flags) -> Floats:
-    """Return the likeness of the query to N people (N×42 as of `part_table`), each as they are or `mirrored` (N).
+    """Return the likeness of the query to N people (N×43 as of `part_table`), each as they are or `mirrored` (N).
 
     A pose is as like a person in a mirror as the mirrored pose is like the person.
     """
@@ -195,6 +210,7 @@ def compare(query: Query, table: Floats, mirrored: Flags) -> Floats:
     result: Floats = similarity.sum(0)
     result /= max(float(query.weights[0].sum()), EPSILON)
     result *= 1 - np.float32(SEATED_COST) * np.maximum(people[_SEATED] - query.rows[0, _SEATED], 0)
+    result *= 1 - np.float32(STANCE_COST * query.legs_unseen) * (1 - people[_STANCE])
     result *= 1 - np.float32(BACK_COST) * np.maximum(-query.rows[0, _FACING] * people[_FACING], 0)
     return result
 
@@ -227,12 +243,25 @@ def _seatedness(down: Floats, weights: Floats) -> Floats:
 
     Both thighs of a seated person are nearly level or point at the camera, and the trunk is upright.
     """
-    thighs = slice(LEFT_THIGH, RIGHT_THIGH + 1)
-    seen, (low, high), (guessed, sure) = weights > 0, SEATED_DROP, SURE_THIGH
-    drop = np.where(seen[:, thighs], down[:, thighs], -high).max(1)
+    thighs, seen = slice(LEFT_THIGH, RIGHT_THIGH + 1), weights > 0
+    drop = np.where(seen[:, thighs], down[:, thighs], -1).max(1)
     upright = ~seen[:, TRUNK] | (down[:, TRUNK] > SEATED_TRUNK)
-    sits = np.clip((high - drop) / (high - low), 0, 1) * (upright & seen[:, thighs].any(1))
-    return np.asarray(sits * np.clip((weights[:, thighs].max(1) - guessed) / (sure - guessed), 0, 1), np.float32)
+    return np.asarray(
+        (1 - _ramp(drop, SEATED_DROP)) * upright * _ramp(weights[:, thighs].max(1), SURE_THIGH), np.float32
+    )
+
+
+def _stance(down: Floats, seen: Flags) -> Floats:
+    """Return how calmly each of N people stands, by how far their parts descend (N×10): 1 on two straight legs, or if
+    no leg is seen."""
+    legs = slice(LEFT_THIGH, RIGHT_SHIN + 1)
+    standing = np.where(seen[:, legs], _ramp(down[:, legs], STANDING_DROP), 1)
+    return np.asarray(standing.mean(1), np.float32)
+
+
+def _ramp(values: Floats, bounds: tuple[float, float]) -> Floats:
+    """Return 0 for values below the first bound, 1 above the second, and shares in between."""
+    return np.asarray(np.clip((values - bounds[0]) / (bounds[1] - bounds[0]), 0, 1), np.float32)
 
 
 def _facing(points: Floats, visibility: Floats, size: Floats) -> Floats:

@@ -132,6 +132,18 @@ def test_looking_the_other_way_is_less_alike() -> None:
     assert one(left, right) < one(left, left) - 0.02
 
 
+def test_unseen_legs_are_answered_by_standing_ones() -> None:
+    kicking = STANDING_POSE.copy()
+    kicking[13], kicking[15] = kicking[11] + np.array((30, 20)), kicking[11] + np.array((70, 25))
+    waist_up = ONES.copy()
+    waist_up[13:] = 0
+    no_legs = SEEN.copy()
+    no_legs[0, 13:] = False
+    assert one(STANDING_POSE, kicking, waist_up) < one(STANDING_POSE, STANDING_POSE, waist_up) - 0.03
+    photo_to_the_waist = likeness(STANDING_POSE, waist_up, STANDING_POSE[None], no_legs)[0]
+    assert photo_to_the_waist > 0.97, "no legs are as good as standing ones"
+
+
 def test_a_back_does_not_answer_a_face() -> None:
     """From behind, the same limbs are on the other side of the picture, so that only the shoulders tell."""
     back = STANDING_POSE[MIRROR_ORDER]
