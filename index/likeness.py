@@ -73,6 +73,9 @@ SURE_THIGH: Final = 0.6, 0.8
 """A thigh that is seen less well than the first tells nothing of whether somebody sits, one seen better than the second
 tells surely. A guessed thigh mostly looks short."""
 
+UNSEEN_THIGH: Final = 0.4, 0.6
+"""A thigh that is seen less well than the first is out of sight, one that is seen better than the second is not."""
+
 STANCE_COST: Final = 0.1
 """What it costs a person with a lifted or bent leg to answer a visitor whose legs are not seen: such a visitor most
 likely just stands."""
@@ -183,7 +186,7 @@ def make_query(points: Floats, visibility: Floats) -> Query:
     weights *= PART_WEIGHTS
     mirrored = table[:, _MIRRORED_COLUMNS]
     mirrored[:, _X] *= -1
-    legs_unseen = 1 - float(_ramp(weights[:, LEFT_THIGH : RIGHT_THIGH + 1].max(1), SURE_THIGH)[0])
+    legs_unseen = 1 - float(_ramp(weights[:, LEFT_THIGH : RIGHT_THIGH + 1].max(1), UNSEEN_THIGH)[0])
     return Query(np.concatenate([table, mirrored]), np.concatenate([weights, weights[:, MIRRORED_PARTS]]), legs_unseen)
 
 
