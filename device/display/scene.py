@@ -30,7 +30,9 @@ MARGIN: Final = 0.03
 """Space along the display's edges, as a share of its short side."""
 
 INSET_AREA: Final = 0.06
-"""Area of the inset, as a share of the display's area."""
+"""Area of the inset, as a share of a landscape display's area …"""
+PORTRAIT_INSET_AREA: Final = 0.035
+"""… and of a portrait one's, where it would hide the feet of the answer's person."""
 
 RING_STEPS: Final = 24
 """Steps per second in which the countdown's ring empties. Each is cached and takes up to a megabyte."""
@@ -261,6 +263,7 @@ def _text_size(unit: int, share: float) -> int:
 def inset_size(camera_image: Image, display: Size) -> Size:
     """Return the inset's size: a share of the display's area, with the camera picture's aspect ratio."""
     height, width = camera_image.shape[:2]
-    scale = math.sqrt(INSET_AREA * display[0] * display[1] / (width * height))
+    area = INSET_AREA if display[0] >= display[1] else PORTRAIT_INSET_AREA
+    scale = math.sqrt(area * display[0] * display[1] / (width * height))
     scale = min(scale, 0.42 * display[0] / width, 0.42 * display[1] / height)
     return max(2, round(width * scale)), max(2, round(height * scale))

@@ -171,6 +171,7 @@ def test_a_seated_person_answers_only_seated_visitors() -> None:
     waist_up[13:] = 0
     assert one(seated, seated) == pytest.approx(1, abs=1e-5)
     assert one(STANDING_POSE, seated, waist_up) < 0.85
+    assert one(seated, STANDING_POSE) < 0.85, "and somebody who stands hardly answers one who sits"
     assert one(STANDING_POSE, STANDING_POSE, waist_up) > 0.99
 
 
