@@ -18,7 +18,7 @@ from PIL import Image as Picture
 
 from device.display import draw
 from device.display.scene import Scene
-from index.agreement import agreement
+from index.likeness import likeness
 from models.estimator.estimator import Estimator
 from models.pose import Pose
 from tests.boot.machine import HEIGHT, POLL_SECONDS, WIDTH, Machine
@@ -45,8 +45,8 @@ is being made."""
 HEALTHY_STATUS: Final = "estimated on the CPU."
 """The end of a status that reports no fault."""
 
-MIN_LIKENESS: Final = 0.6
-"""The likeness from which a sentence counts as shown; without it the likeness is below 0.4."""
+MIN_TEXT_MATCH: Final = 0.6
+"""The match from which a sentence counts as shown; without it the match is below 0.4."""
 
 PICTURE_FOLDER: Final = Path(os.environ.get("POSE_MIRROR_BOOT_PICTURES", ROOT / "build" / "boot"))
 """Where screenshots are kept for people to look at."""
@@ -177,12 +177,12 @@ class Kiosk:
         """Wait until the display shows a sentence; return the seconds it took."""
 
         def is_shown() -> bool:
-            return likeness(self.screenshot(name), sentence) > MIN_LIKENESS
+            return text_match(self.screenshot(name), sentence) > MIN_TEXT_MATCH
 
         return self.machine.wait_for(is_shown, seconds, f"the display shows {sentence!r}")
 
 
-def likeness(screen: Screen, sentence: str) -> float:
+def text_match(screen: Screen, sentence: str) -> float:
     """How well a sentence, drawn as the mirror draws it, matches a place on a screen: 1 is an exact match."""
     pygame.font.init()
     (card,) = Scene()._render_cards((sentence,), draw.FAULT_COLOUR, (WIDTH, HEIGHT))
@@ -209,8 +209,8 @@ def shows_console(screen: Screen) -> bool:
     return bool((flat.max(-1) < 8).mean() > 0.9)
 
 
-def answer_agreement(screen: Screen, estimator: Estimator, visitor: Pose) -> float:
-    """The best agreement of anybody on the screen with the visitor's pose. The visitor's inset is painted over."""
+def answer_likeness(screen: Screen, estimator: Estimator, visitor: Pose) -> float:
+    """The greatest likeness of anybody on the screen to the visitor. The visitor's inset is painted over."""
     without_inset = screen.copy()
     without_inset[HEIGHT * 3 // 5 :, : WIDTH * 2 // 5] = without_inset[
         HEIGHT * 3 // 5 :, WIDTH * 2 // 5 : WIDTH * 4 // 5
@@ -218,7 +218,7 @@ def answer_agreement(screen: Screen, estimator: Estimator, visitor: Pose) -> flo
     people = estimator.estimate(without_inset)
     return max(
         (
-            float(agreement(visitor.xy, visitor.scores, pose.xy[None], pose.scores[None] > 0.1)[0])
+            float(likeness(visitor.xy, visitor.visibility, pose.xy[None], pose.scores[None] > 0.1)[0])
             for pose in people
             if pose.score > 0.15
         ),
