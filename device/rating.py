@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-LIKENESS_KNOTS: Final = (0.45, 0.62, 0.90, 1.0)
+LIKENESS_KNOTS: Final = (0.45, 0.62, 0.89, 1.0)
 """Likenesses at which an answer is nearly always wrong, wrong as often as not, good as often as not, and perfect."""
 
 RING_KNOTS: Final = (0.0, 1 / 3, 2 / 3, 1.0)

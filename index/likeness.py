@@ -76,7 +76,7 @@ tells surely. A guessed thigh mostly looks short."""
 UNSEEN_THIGH: Final = 0.4, 0.6
 """A thigh that is seen less well than the first is out of sight, one that is seen better than the second is not."""
 
-STANCE_COST: Final = 0.1
+STANCE_COST: Final = 0.05
 """What it costs a person with a lifted or bent leg to answer a visitor whose legs are not seen: such a visitor most
 likely just stands."""
 
@@ -84,7 +84,7 @@ STANDING_DROP: Final = 0.5, 0.8
 """A thigh or shin of a person who just stands descends by more than the second share of its usual length, one that
 descends by less than the first is lifted or bent."""
 
-BACK_COST: Final = 0.15
+BACK_COST: Final = 0.08
 """What it costs a person seen from behind to answer a visitor seen from the front, and the other way round. PoseNet
 tells the two apart in nine of ten visitors."""
 
@@ -95,7 +95,7 @@ half of the usual width."""
 SEATED_TRUNK: Final = 0.5
 """The share of its usual length by which a seated person's trunk descends at least: a lying person's does not."""
 
-SEATED_COST: Final = 0.2
+SEATED_COST: Final = 0.15
 """What it costs a seated person to answer a visitor who is not known to sit, because chairs and wheelchairs stand out …
 """
 STANDING_COST: Final = 0.1
