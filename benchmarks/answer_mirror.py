@@ -121,7 +121,7 @@ class Looks:
 
 
 class EstimatorForOne:
-    """Finds one labelled person in the whole picture, and whoever is there in a crop of it.
+    """Finds one labelled person in the whole picture, and everybody in a crop of it.
 
     The mirror follows the most prominent person of a photo, but each labelled one is to be judged.
     """

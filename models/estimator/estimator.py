@@ -261,7 +261,7 @@ def crop_size_for(model: Path, own: tuple[int, int]) -> tuple[int, int]:
     """Return the (height, width) at which a model on the CPU reads a crop around one person best.
 
     `model` is its file, and `own` the size at which it sees whole pictures. A crop is square, and never larger than
-    that: whoever chose a small size needs speed.
+    that, because a small size was chosen for its speed.
     """
     known = find_in_catalogue(model.name)
     side = min(DEFAULT_CROP_SIDE if known is None else known.crop_side, *own)

@@ -1,4 +1,4 @@
-"""Which part of a frame is looked at, and what follows from it for whoever is there."""
+"""Which part of a frame is looked at, and what that means for the people in and outside it."""
 
 from __future__ import annotations
 
