@@ -106,8 +106,6 @@ def find_exhaustively(library: Library, pose: Pose, top: int = 32) -> list[Match
 
 def _searchable_query(pose: Pose) -> Query | None:
     """Return a pose as a query, or None if too little of it is seen. Raises ValueError as `Matcher.find` does."""
-    if not (np.isfinite(pose.xy).all() and np.isfinite(pose.scores).all()):
-        raise ValueError("the query pose has a coordinate or score that is not a finite number")
     query = make_query(pose.xy, pose.visibility)
     return query if np.count_nonzero(query.weights[0]) >= MIN_PARTS_TO_SEARCH else None
 
