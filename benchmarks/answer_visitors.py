@@ -15,17 +15,11 @@ from index.agreement import agreement
 from index.likeness import likeness
 from models.pose import (
     LEFT_ANKLE,
-    LEFT_ELBOW,
     LEFT_HIP,
-    LEFT_KNEE,
     LEFT_SHOULDER,
     LEFT_WRIST,
+    LIMBS,
     RIGHT_ANKLE,
-    RIGHT_ELBOW,
-    RIGHT_HIP,
-    RIGHT_KNEE,
-    RIGHT_SHOULDER,
-    RIGHT_WRIST,
     Image,
     Pose,
 )
@@ -36,12 +30,6 @@ MIN_KEYPOINTS: Final = 8
 """Labelled key points from which a person counts as a visitor …"""
 MIN_SIDE: Final = 60.0
 """… and the smallest width and height, in pixels, of the box around them. The labels of smaller people are rough."""
-
-LIMBS: Final = np.array([
-    (LEFT_SHOULDER, LEFT_ELBOW), (RIGHT_SHOULDER, RIGHT_ELBOW), (LEFT_ELBOW, LEFT_WRIST), (RIGHT_ELBOW, RIGHT_WRIST),
-    (LEFT_HIP, LEFT_KNEE), (RIGHT_HIP, RIGHT_KNEE), (LEFT_KNEE, LEFT_ANKLE), (RIGHT_KNEE, RIGHT_ANKLE),
-])  # fmt: skip
-"""The limbs that are compared: upper arms, forearms, thighs and shins, each from its upper to its lower end."""
 
 MAX_ANGLE: Final = 30.0
 """Degrees by which a limb of the answer may point elsewhere and still show the visitor's."""

@@ -24,10 +24,10 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 
-from benchmarks.answer_visitors import LIMBS, MAX_ANGLE
+from benchmarks.answer_visitors import MAX_ANGLE
 from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator
-from models.pose import Image, Pose
+from models.pose import LIMBS, Image, Pose
 from tests.support.coco_photos import oks
 from tests.support.paths import SHARED
 

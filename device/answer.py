@@ -24,7 +24,6 @@ somebody who walks past."""
 SPARE_MATCHES: Final = 4
 """Matches beyond twice `[choose] remember` that are searched for, so that there is a choice even if it is 0."""
 
-
 MIRRORED_COST: Final = 0.01
 """The share of its likeness that showing a photo mirrored costs, because lettering in it reads backwards. So of two
 photos that are equally alike, the one as it was taken is shown."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from device.track import Track
 from models.pose import Image, Pose
+from models.seen import CROP_SCORE
 
 if TYPE_CHECKING:
     from device.cameras.base import Frame
@@ -37,9 +38,6 @@ MARGIN: Final = 1.5
 MIN_MARGIN, MAX_MARGIN = 1.3, 1.75
 """The crop stays where it was while it is within these multiples of the box: an estimate trembles less if the picture
 does not move under it."""
-
-BOX_SCORE: Final = 0.1
-"""Key points below this score do not count for the box."""
 
 MAX_AHEAD: Final = 0.2
 """Seconds for which a crop allows for motion at most."""
@@ -114,7 +112,7 @@ class Look:
         """Return whether the whole person is in the picture: a person at its edge is read wrongly."""
         if self.number is None or self.crop is None or self.number == track.number:
             return True
-        left, top, right, bottom = track.pose.box(BOX_SCORE) or track.pose.box(-1.0) or (0.0, 0.0, 0.0, 0.0)
+        left, top, right, bottom = track.pose.box(CROP_SCORE) or track.pose.box(-1.0) or (0.0, 0.0, 0.0, 0.0)
         return (
             self.crop.left < left
             and self.crop.top < top
@@ -200,7 +198,7 @@ def _place_crop(track: Track, before: Box | None, ahead: float, shot: Shot) -> B
 
 def _bounds(track: Track, ahead: float) -> tuple[float, float, float, float]:
     """Return left, top, right, bottom of a person's key points, now and where they will be `ahead` seconds later."""
-    seen = track.pose.scores > BOX_SCORE
+    seen = track.pose.scores > CROP_SCORE
     if not seen.any():
         seen = np.ones(17, np.bool_)
     now = track.pose.xy[seen]

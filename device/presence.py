@@ -17,12 +17,10 @@ from typing import Final
 import numpy as np
 
 from models.pose import Pose
+from models.seen import PRESENCE_SCORE
 
 BEST_COUNT: Final = 5
 """Key points that count. A head and shoulders are at least as many, and so are those of somebody seen from behind."""
-
-BOX_SCORE: Final = 0.2
-"""Key points from this score on make the box that a person's size is measured by: the same as count as their pose."""
 
 SCORE_FACTOR: Final = 10.0
 """How much presence, as a logarithm of the odds, grows with the mean score of the best key points …"""
@@ -32,7 +30,7 @@ OFFSET: Final = -2.0
 """… and what it is for scores of 0 and a person as large as the frame is high."""
 
 MIN_SIZE: Final = 1e-3
-"""The smallest share of the frame's height that is reckoned with."""
+"""Smallest share of the frame's height: a person without a box has a logarithm, too."""
 
 
 def presence(pose: Pose, frame_height: float) -> float:
@@ -42,7 +40,7 @@ def presence(pose: Pose, frame_height: float) -> float:
     """
     if not (np.isfinite(pose.xy).all() and np.isfinite(pose.scores).all()):
         return 0.0
-    left, top, right, bottom = pose.box(BOX_SCORE) or (0.0, 0.0, 0.0, 0.0)
+    left, top, right, bottom = pose.box(PRESENCE_SCORE) or (0.0, 0.0, 0.0, 0.0)
     size = max(right - left, bottom - top) / frame_height
     best = float(np.sort(pose.scores)[-BEST_COUNT:].mean())
     odds = SCORE_FACTOR * best + SIZE_FACTOR * math.log(max(size, MIN_SIZE)) + OFFSET

@@ -133,8 +133,8 @@ _MIRRORED_COLUMNS: Final = np.concatenate(
 class Query(NamedTuple):
     """A pose to compare with others, as it is and mirrored.
 
-    `rows` is 2×43 as of `part_table`; `weights` is 2×10, how much each part counts. `legs_unseen`
-    tells how surely no thigh is seen, 0 to 1.
+    `rows` is 2×43 as of `part_table`; `weights` is 2×10, how much each part counts; `legs_unseen` is how surely no
+    thigh is seen, 0 to 1.
     """
 
     rows: Floats
@@ -187,10 +187,10 @@ def make_query(points: Floats, visibility: Floats) -> Query:
     if not (np.abs(points).max() < MAX_COORDINATE and np.isfinite(visibility).all()):
         raise ValueError("the query pose has a coordinate or weight that is too large or not a finite number")
     table, weights = part_table(points[None].astype(np.float32), visibility[None].astype(np.float32))
+    legs_unseen = 1 - float(_ramp(weights[:, LEFT_THIGH : RIGHT_THIGH + 1].max(1), UNSEEN_THIGH)[0])
     weights *= PART_WEIGHTS
     mirrored = table[:, _MIRRORED_COLUMNS]
     mirrored[:, _X] *= -1
-    legs_unseen = 1 - float(_ramp(weights[:, LEFT_THIGH : RIGHT_THIGH + 1].max(1), UNSEEN_THIGH)[0])
     return Query(np.concatenate([table, mirrored]), np.concatenate([weights, weights[:, MIRRORED_PARTS]]), legs_unseen)
 
 

@@ -58,6 +58,12 @@ NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR = range(5)
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST = range(5, 11)
 LEFT_HIP, RIGHT_HIP, LEFT_KNEE, RIGHT_KNEE, LEFT_ANKLE, RIGHT_ANKLE = range(11, 17)
 
+LIMBS: Final = np.array([
+    (LEFT_SHOULDER, LEFT_ELBOW), (RIGHT_SHOULDER, RIGHT_ELBOW), (LEFT_ELBOW, LEFT_WRIST), (RIGHT_ELBOW, RIGHT_WRIST),
+    (LEFT_HIP, LEFT_KNEE), (RIGHT_HIP, RIGHT_KNEE), (LEFT_KNEE, LEFT_ANKLE), (RIGHT_KNEE, RIGHT_ANKLE),
+])  # fmt: skip
+"""Upper arms, forearms, thighs and shins, each from its upper to its lower end: 8×2 key points."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
@@ -108,10 +114,6 @@ class Pose:
         A doubtful point is worth more than its score says: an arm that counts a little beats an arm that is missing.
         """
         return np.sqrt(np.maximum(self.scores, 0))
-
-    def thresholded(self, min_score: float) -> Pose:
-        """Return the pose with score 0 for all key points below `min_score`."""
-        return Pose(self.xy, np.where(self.scores < min_score, 0, self.scores).astype(np.float32), self.score)
 
     def box(self, threshold: float = 0.0) -> tuple[float, float, float, float] | None:
         """Return left, top, right, bottom of the key points with scores above `threshold`; None if there are none."""

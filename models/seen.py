@@ -12,6 +12,13 @@ FRAMING_SCORE: Final = 0.2
 In matching, no score is too low: each point counts by `Pose.visibility`, because two thirds of the limbs that score
 from 0.02 to 0.2 are right."""
 
+CROP_SCORE: Final = 0.1
+"""Key points above this score must be in a crop around a person. It is low, because a crop that cuts off a limb that
+was hardly seen never shows it better."""
+
+PRESENCE_SCORE: Final = 0.2
+"""Key points above this score make the box that tells how large a person is, and so how surely it is one."""
+
 TRACKING_SCORE: Final = 0.25
 """Key points below this score do not tell tracks apart: strays jump, and would break a track."""
 

@@ -17,6 +17,7 @@ from models.pose import (
     LEFT_KNEE,
     LEFT_SHOULDER,
     LEFT_WRIST,
+    LIMBS,
     NOSE,
     RIGHT_ANKLE,
     RIGHT_EAR,
@@ -56,19 +57,6 @@ ears."""
 
 HEAD_BY_LIMB: Final = 0.55
 """Height of a head, as a share of the longest of thighs, shins, upper arms and forearms."""
-
-LIMBS: Final = np.array(
-    [
-        (LEFT_SHOULDER, LEFT_ELBOW),
-        (RIGHT_SHOULDER, RIGHT_ELBOW),
-        (LEFT_ELBOW, LEFT_WRIST),
-        (RIGHT_ELBOW, RIGHT_WRIST),
-        (LEFT_HIP, LEFT_KNEE),
-        (RIGHT_HIP, RIGHT_KNEE),
-        (LEFT_KNEE, LEFT_ANKLE),
-        (RIGHT_KNEE, RIGHT_ANKLE),
-    ]
-)
 
 HEADROOM: Final = 1.15
 """From the middle of the face up to half a head above the crown, in heads."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_an_unreadable_photo_leaves_the_last_answer(one_photo: Collection, monke
 
 
 def test_too_few_key_points_get_an_idle_photo(one_photo: Collection) -> None:
-    faint = person().thresholded(1.0)
+    faint = replace(person(), scores=np.zeros(17, np.float32))
     answer = Answerer(one_photo, AT_ONCE).update(faint, CANVAS, 0.0)
     assert answer.photo is not None
     assert answer.likeness == 0.0

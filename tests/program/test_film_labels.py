@@ -7,9 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.answer_visitors import LIMBS
 from benchmarks.film_labels import LABELS, LabelledFrame, empty_stretches, labelled_frames
-from models.pose import LEFT_EYE, RIGHT_EYE
+from models.pose import LEFT_EYE, LIMBS, RIGHT_EYE
 
 FRAMES = labelled_frames()
 
