@@ -189,4 +189,6 @@ def _open_font(path: str | None, size: int, script: str) -> pygame.font.Font:
 
 
 def _bitmap(font: pygame.font.Font, character: str) -> bytes:
+    if not font.size(character)[0]:
+        return b""  # pygame cannot render what has no width, such as a variation selector alone
     return pygame.image.tobytes(font.render(character, False, (255, 255, 255)), "RGBA")

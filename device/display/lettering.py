@@ -108,6 +108,8 @@ class TextRenderer:
     def _draw_run(self, run: Run, size: int, colour: Colour) -> tuple[int, pygame.Surface]:
         """Render a run; return its ascent, by which runs of different fonts share a baseline, and its surface."""
         font = self._fonts.open(run.path, size, run.script)
+        if not font.size(run.text)[0]:  # pygame cannot render what has no width
+            return font.get_ascent(), pygame.Surface((0, font.get_height()), pygame.SRCALPHA, 32)
         return font.get_ascent(), font.render(run.text, True, colour)
 
     def _draw_block(

@@ -38,6 +38,11 @@ def test_lines_are_never_too_wide(lettering: TextRenderer, text: str, size: int,
     assert lettering.render_block(text, size, width).get_width() <= max(width, size * 3) + 1
 
 
+@pytest.mark.parametrize("text", ["\U000e0100", "I \U000e0100", "\ufe0f", "\u0301", "a \u200d"])
+def test_draws_characters_without_width(lettering: TextRenderer, text: str) -> None:
+    assert lettering.render_block(text, 10, 20).get_height() > 0
+
+
 def test_breaks_at_spaces_and_inside_long_words(lettering: TextRenderer) -> None:
     lines = lettering.wrap(SENTENCE, 20, 330)
     assert " ".join(lines) == SENTENCE
