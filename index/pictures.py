@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -16,11 +15,10 @@ from PIL import Image as Pillow
 from PIL import ImageCms, UnidentifiedImageError
 
 from index import web
+from index.formats import is_still as is_still
+from index.formats import open_picture
 from models.pose import Floats, Image
 from models.text import printable
-
-FORMATS: Final = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
-"""Formats that are read. Pillow knows more, but runs another program for some of them, such as EPS."""
 
 MAX_PIXELS = 80_000_000
 """Larger pictures are refused, because decoding one takes more memory than a Raspberry Pi can spare."""
@@ -90,22 +88,17 @@ def load_picture(file: Path | str, long_side: int | None) -> Picture:
     Raises PictureError.
     """
     data = read_bytes(file)
-    with warnings.catch_warnings():
-        # Pillow warns of large pictures, which `MAX_PIXELS` limits here, and of odd metadata, which does not matter.
-        warnings.simplefilter("ignore")
-        try:
-            with Pillow.open(io.BytesIO(data), formats=_readable_formats()) as opened:
-                return _decode(opened, file, long_side)
-        except UnidentifiedImageError as error:
-            raise PictureError(file, "not a picture", _unidentified_reason(data)) from error
-        except Pillow.DecompressionBombError as error:
-            raise PictureError(file, "too large", f"is too large ({error})") from error
-        except PictureError:
-            raise
-        except MemoryError as error:
-            raise PictureError(file, "too large", "is too large for the memory there is") from error
-        except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-            raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
+    try:
+        with open_picture(io.BytesIO(data)) as opened:
+            return _decode(opened, file, long_side)
+    except UnidentifiedImageError as error:
+        raise PictureError(file, "not a picture", _unidentified_reason(data)) from error
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError(file, "too large", "is too large for the memory there is") from error
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+        raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
 
 
 def encode_jpeg(image: Image, long_side: int, quality: int) -> tuple[bytes, Image]:
@@ -154,11 +147,6 @@ def read_bytes(file: Path | str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a table can name a file with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise PictureError(file, "cannot be read", f"cannot be read ({reason})") from error
-
-
-def _readable_formats() -> list[str]:
-    Pillow.init()
-    return [name for name in FORMATS if name in Pillow.OPEN]
 
 
 def _unidentified_reason(data: bytes) -> str:

@@ -1,0 +1,81 @@
+"""Formats of picture files: which are read, how to tell one by its first bytes, and the one way to open a file."""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+import pillow_heif
+from PIL import Image as Pillow
+
+FORMATS: Final = (
+    "JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "HEIF", "JXL",
+)  # fmt: skip
+"""Pillow's names of the formats that are read. It knows more, but runs another program for some, such as EPS."""
+
+ANIMATED_FORMATS: Final = ("GIF",)
+"""Formats in which a file with several frames is a film. In the others its first frame is used."""
+
+PREFIX_LENGTH: Final = 16
+"""Bytes at the start of a file that Pillow tells a format by."""
+
+
+@contextmanager
+def open_picture(source: Path | IO[bytes], formats: Collection[str] = FORMATS) -> Iterator[Pillow.Image]:
+    """Open a picture with Pillow, as all of this program does. Its pixels are read when they are needed.
+
+    Pillow warns of odd metadata, which does not matter, and of large pictures, which `index.decoding` limits: it says
+    nothing while the picture is open. Raises almost anything if the file is damaged: Pillow's decoders do.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Pillow.open(source, formats=[name for name in formats if name in _readable_formats()]) as opened:
+            yield opened
+
+
+def identify_format(prefix: bytes) -> str | None:
+    """Return Pillow's name of the format that a file's first `PREFIX_LENGTH` bytes announce; None if none is read."""
+    for name in _readable_formats():
+        accepts = Pillow.OPEN[name][1]
+        if accepts is not None and accepts(prefix) is True:
+            return name
+    return None
+
+
+def is_still(file: Path) -> bool:
+    """Return whether a file is a still picture by its content, whatever its name and whether or not it is damaged.
+
+    An animated GIF is none: it plays as a film. Nothing but a regular file is opened, and of that no more is read
+    than is needed.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            return False
+        with file.open("rb") as opened:
+            name = identify_format(opened.read(PREFIX_LENGTH))
+            if name not in ANIMATED_FORMATS:
+                return name is not None
+            opened.seek(0)
+            with open_picture(opened, [name]) as picture:
+                return not getattr(picture, "is_animated", False)
+    except (OSError, ValueError):  # ValueError: no file can have a name with a zero byte
+        return False
+    except Exception:  # Pillow's decoders raise almost anything on a damaged file: reading the still one reports it
+        return True
+
+
+@functools.cache
+def _readable_formats() -> tuple[str, ...]:
+    """Return the formats that can be read here, after making Pillow ready for them."""
+    Pillow.init()
+    pillow_heif.register_heif_opener()
+    from pillow_jxl import JpegXLImagePlugin  # noqa: F401  (registers itself)
+
+    Pillow.MAX_IMAGE_PIXELS = None  # `index.decoding` has limits of its own, as some decoders can scale down
+    return tuple(name for name in FORMATS if name in Pillow.OPEN)
