@@ -13,6 +13,7 @@ from typing import IO, Final
 
 import pillow_heif
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 FORMATS: Final = (
     "JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "HEIF", "JXL",
@@ -64,9 +65,11 @@ def is_still(file: Path) -> bool:
             opened.seek(0)
             with open_picture(opened, [name]) as picture:
                 return not getattr(picture, "is_animated", False)
+    except UnidentifiedImageError:
+        return True  # its first bytes are a GIF's: reading it as a picture says what is wrong with it
     except (OSError, ValueError):  # ValueError: no file can have a name with a zero byte
         return False
-    except Exception:  # Pillow's decoders raise almost anything on a damaged file: reading the still one reports it
+    except Exception:  # Pillow's decoders raise almost anything on a damaged file
         return True
 
 
