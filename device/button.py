@@ -87,7 +87,7 @@ def _open_gpio_button(pin: int) -> Any:
     except ImportError as error:
         raise ButtonError(
             f"the button on GPIO {pin} needs gpiozero and lgpio, and there is no {error.name or 'such library'}: "
-            "install Debian's python3-lgpio and create the virtual environment again, or set pin = 0 under [button]"
+            "run `make setup` again (on a kiosk, systemd/install.sh), or set pin = 0 under [button]"
         ) from error
     except Exception as error:  # the errors of gpiozero, lgpio and the system have no common base
         raise ButtonError(

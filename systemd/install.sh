@@ -137,9 +137,12 @@ install_packages() {
     local missing=() package
     # A new system has no package lists yet, so apt-cache would find nothing.
     ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq || true
-    for package in console-setup-linux python3-lgpio python3-picamera2; do # only Raspberry Pi OS has the last
+    for package in console-setup-linux python3-picamera2; do # only Raspberry Pi OS has the last
         apt-cache show "$package" >/dev/null 2>&1 && needed+=("$package")
     done
+    # lgpio reads the button. Only Raspberry Pi OS has a package of it. Elsewhere pip installs it, and from Python 3.13
+    # on compiles it, which needs swig.
+    if apt-cache show python3-lgpio >/dev/null 2>&1; then needed+=(python3-lgpio); else needed+=(swig); fi
     for package in "${needed[@]}"; do
         dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
     done
@@ -216,7 +219,8 @@ build() {
     python3 -m venv --system-site-packages "$new"
     # On a PC, Annoy would be compiled for this very processor. With these options it runs on any, in case the disk is
     # moved to another machine. --no-cache-dir: a cached Annoy may have been compiled without them.
-    ANNOY_COMPILER_ARGS=-fpermissive,-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD \
+    # PYPI=1: lgpio is compiled with the C library that it needs.
+    PYPI=1 ANNOY_COMPILER_ARGS=-fpermissive,-O3,-ffast-math,-fno-associative-math,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD \
         "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
         --constraint "$copy/constraints" "${copy}[pi]" ||
         fail "pip cannot install what the mirror needs: check the network, or see --help for installing without one"

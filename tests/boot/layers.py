@@ -40,11 +40,15 @@ MMDEBSTRAP: Final = (
 NOT_INSTALLED: Final = (".ci/", "benchmarks/", "docs/", "tests/")
 """Folders that an installation does not need. A changed test therefore rebuilds nothing."""
 
-WHEEL_COMMAND: Final = (
-    *("sh", "-ec", 'python3 -m venv /tmp/pip; exec /tmp/pip/bin/pip wheel "$@"', "sh"),
-    *("--cache-dir", "/run/pip", "--wheel-dir", "/run/out", "--constraint", "/run/constraints"),
-)
-"""Builds wheels with a pip of its own, as Debian's Python has none."""
+WHEEL_SCRIPT: Final = """
+python3 -m venv /tmp/pip
+pip() { command /tmp/pip/bin/pip "$1" --cache-dir /run/pip --constraint /run/constraints "${@:2}"; }
+PYPI=1 pip wheel --wheel-dir /run/out "$@"
+rm /run/out/lgpio-*.whl
+pip download --dest /run/out --no-deps --no-binary lgpio lgpio
+"""
+"""Builds wheels with a pip of its own, as Debian's Python has none. lgpio comes as source, as it does from PyPI: the
+installer has to compile it."""
 
 EXTRAS: Final = ("pi",)
 """The extras whose wheels are in the guest."""
@@ -69,7 +73,7 @@ def base() -> Entry:
 
 
 def modules(cache: Cache) -> Entry:
-    """What Debian lacks: kernel modules for the tests' devices, and lgpio. The tools that build them are not kept."""
+    """The kernel modules for the tests' devices, which Debian lacks. The tools that build them are not kept."""
     below, recipe = base(), RECIPES / "build.sh"
 
     def build(result: Path, scratch: Path) -> None:
@@ -102,7 +106,7 @@ def system(cache: Cache) -> Entry:
 
 
 def wheels(cache: Cache) -> Entry:
-    """All wheels that the mirror needs to be installed without a network."""
+    """All packages that the mirror needs to be installed without a network."""
     requirements = [*_requirements(), "pip", "setuptools", "wheel"]
     constraints = PROJECT / "constraints.txt"
     below, annoy = base(), _annoy_compiler_args()
@@ -114,7 +118,7 @@ def wheels(cache: Cache) -> Entry:
             folder.mkdir(exist_ok=True)
         run_in_root(
             root,
-            [*WHEEL_COMMAND, *requirements],
+            ["bash", "-euc", WHEEL_SCRIPT, "bash", *requirements],
             "Building wheels",
             scratch / "log",
             read_only={"constraints": constraints},
@@ -122,7 +126,7 @@ def wheels(cache: Cache) -> Entry:
             environment={"ANNOY_COMPILER_ARGS": annoy},
         )
 
-    return Entry("wheels", content_key(below.key, *requirements, constraints, annoy), build)
+    return Entry("wheels", content_key(below.key, WHEEL_SCRIPT, *requirements, constraints, annoy), build)
 
 
 def _annoy_compiler_args() -> str:
