@@ -1,7 +1,7 @@
 """The starter library: drawn people in many poses, so that the mirror has answers before anybody adds a photo.
 
 The first few hundred pictures are drawn before the mirror first starts, the rest later, a few hundred at a time. Every
-machine draws the same pictures in the same order, however many it has so far.
+machine draws the same people in the same order, however many it has so far (`models.figures.starter_pictures`).
 """
 
 from __future__ import annotations

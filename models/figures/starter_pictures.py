@@ -1,4 +1,8 @@
-"""The starter library's pictures: people in named poses. The same number gives the same picture on every machine."""
+"""The starter library's pictures: people in named poses.
+
+The same number gives the same people, in the same poses and places, on every machine. Pixels may differ a little between
+processors, because OpenCV and NumPy round differently.
+"""
 
 from __future__ import annotations
 
