@@ -23,7 +23,7 @@ install = PYPI=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --ed
 	$(if $(NUMPY_1),'numpy<2',--constraint constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick coverage boot boot-long check format bench fuzz soak clean
+.PHONY: help setup demo run test test-quick coverage boot boot-long arm check format bench fuzz soak clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,14 +64,19 @@ coverage: $(READY_TO_TEST) ## run all tests and print how much of the code they 
 
 # Needs root. Building the virtual machine takes about six minutes the first time; later runs reuse it.
 boot: $(READY_TO_TEST) ## boot the kiosk in a virtual machine: from power on to a GIF, faults and power cuts
-	@tools/boot-packages
+	@tools/machine-packages boot
 	@$(BIN)/python -m tests.boot.image
 	@tools/boot $(BIN)/python -m 'not boot_long'
 
 boot-long: $(READY_TO_TEST) ## the same, with upgrades and twenty power cuts
-	@tools/boot-packages
+	@tools/machine-packages boot
 	@$(BIN)/python -m tests.boot.image
 	@tools/boot $(BIN)/python
+
+# Needs root. SUITE="trixie bookworm" runs both.
+arm: $(READY_TO_TEST) ## run the demo and the quick tests on arm64, the Pi's processor, in about an hour
+	@tools/machine-packages arm
+	@$(BIN)/python -m tests.boot.arm $(SUITE)
 
 check: $(READY_TO_CHECK) ## check formatting, lint, shell scripts and strict types
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -65,9 +65,7 @@ def base() -> Entry:
 
     def build(result: Path, scratch: Path) -> None:
         included = f"--include={','.join(packages)}"
-        packed = ["bash", "-o", "pipefail", "-c", f'"$@" | {ZSTD} >{shlex.quote(str(result))}', "bash"]
-        command = ["env", f"TMPDIR={scratch}", *packed, *MMDEBSTRAP, included, "trixie", "-"]
-        run_isolated(command, "Installing Debian with mmdebstrap", scratch / "log")
+        install_debian([included, "trixie"], result, scratch)
 
     return Entry("base", content_key(*MMDEBSTRAP, *packages), build, ARCHIVE_SUFFIX)
 
@@ -100,7 +98,7 @@ def system(cache: Cache) -> Entry:
         root = unpack(cache, below, scratch / "root")
         overlay(FIXTURES / "os", root)
         run_in_root(root, ["bash", "/run/system.sh"], "Installing picamera2", scratch / "log", read_only=reads)
-        _pack(root, result, scratch / "log")
+        pack(root, result, scratch / "log")
 
     return Entry("system", content_key(parts.key, recipe, FIXTURES / "os"), build, ARCHIVE_SUFFIX)
 
@@ -152,15 +150,12 @@ def starter() -> Entry:
 def app(cache: Cache) -> Entry:
     """The mirror, installed by its own installer as on a Pi, from the wheels and the drawn starter library."""
     below, packages, library = system(cache), wheels(cache), starter()
-    sources = list(_sources())
+    sources = [name for name in project_files() if not name.startswith(NOT_INSTALLED)]
 
     def build(result: Path, scratch: Path) -> None:
         wheel_folder, drawn = cache.get(packages), cache.get(library)
         root = unpack(cache, below, scratch / "root")
-        for source in sources:
-            target = root / "usr/src/pose-mirror" / source.relative_to(PROJECT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
+        copy_project(sources, root / "usr/src/pose-mirror")
         shutil.copytree(wheel_folder, root / "usr/src/wheels")
         shutil.copytree(drawn, root / "var/lib/pose-mirror/starter")
         run_in_root(
@@ -170,10 +165,20 @@ def app(cache: Cache) -> Entry:
             scratch / "log",
             environment={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/usr/src/wheels"},
         )
-        _pack(root, result, scratch / "log")
+        pack(root, result, scratch / "log")
 
-    names = [part for source in sources for part in (str(source.relative_to(PROJECT)), source)]
-    return Entry("app", content_key(below.key, packages.key, library.key, *names), build, ARCHIVE_SUFFIX, keep=3)
+    parts = [part for name in sources for part in (name, PROJECT / name)]
+    return Entry("app", content_key(below.key, packages.key, library.key, *parts), build, ARCHIVE_SUFFIX, keep=3)
+
+
+def install_debian(args: Sequence[str], archive: Path, scratch: Path) -> None:
+    """Pack the root folder that mmdebstrap makes with these arguments."""
+    packed = ["bash", "-o", "pipefail", "-c", f'"$@" | {ZSTD} >{shlex.quote(str(archive))}', "bash"]
+    run_isolated(
+        ["env", f"TMPDIR={scratch}", *packed, *MMDEBSTRAP, *args, "-"],
+        "Installing Debian with mmdebstrap",
+        scratch / "log",
+    )
 
 
 def overlay(files: Path, root: Path) -> None:
@@ -198,7 +203,8 @@ def unpack(cache: Cache, entry: Entry, root: Path) -> Path:
     return root
 
 
-def _pack(root: Path, archive: Path, log: Path) -> None:
+def pack(root: Path, archive: Path, log: Path) -> None:
+    """Pack a root folder as a layer."""
     run_isolated(
         [*TAR, "--create", "--file", archive, "--directory", root, "."],
         f"Packing {archive.name}",
@@ -214,8 +220,8 @@ def _requirements() -> list[str]:
     return [line for text in lists for line in text.split("\n") if line]
 
 
-def _sources() -> Iterator[Path]:
-    """The project's files that an installation may read, as they are now, committed or not."""
+def project_files() -> list[str]:
+    """The names of the project's files as they are now, committed or not."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=PROJECT,
@@ -224,6 +230,11 @@ def _sources() -> Iterator[Path]:
     )
     if listed.returncode:
         raise BuildError(f"git cannot list the project's files: {listed.stderr.decode().strip()}")
-    for name in sorted(set(listed.stdout.decode().split("\0"))):
-        if name and not name.startswith(NOT_INSTALLED) and (PROJECT / name).is_file():
-            yield PROJECT / name
+    return [name for name in sorted(set(listed.stdout.decode().split("\0"))) if name and (PROJECT / name).is_file()]
+
+
+def copy_project(names: Iterable[str], target: Path) -> None:
+    """Copy files of the project into a folder."""
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, target / name)
