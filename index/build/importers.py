@@ -43,7 +43,7 @@ def read_folder(folder: Path) -> Iterator[Photo | Skipped]:
     """
     visited: set[tuple[int, int]] = set()
     waiting = [folder]
-    rows: dict[Path | str, Row] = {}
+    rows: dict[str, Row] = {}
     while waiting:
         current = waiting.pop()
         try:
@@ -71,12 +71,12 @@ def read_folder(folder: Path) -> Iterator[Photo | Skipped]:
                     printable(file), "video", f"{printable(file)} is a video: name it as a source of its own."
                 )
             else:
-                row = rows.pop(file, None)
+                row = rows.pop(os.path.abspath(file), None)
                 yield Photo(file, Credit(title=title_from_name(file)) if row is None else row.credit)
         waiting.extend(reversed(subfolders))
 
 
-def _collect_credits(table: Path, rows: dict[Path | str, Row]) -> Iterator[Skipped]:
+def _collect_credits(table: Path, rows: dict[str, Row]) -> Iterator[Skipped]:
     """Put the rows of a folder's table into `rows`; yield those to skip, such as rows of pictures that are missing."""
     try:
         table_rows = read_rows(table)
@@ -94,7 +94,7 @@ def _collect_credits(table: Path, rows: dict[Path | str, Row]) -> Iterator[Skipp
             )
             yield Skipped(name, "cannot be read", f"{name} {problem}.")
         else:
-            rows[row.picture] = row
+            rows[os.path.abspath(row.picture)] = row
 
 
 def read_keypoints(file: Path) -> Floats:

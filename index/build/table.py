@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from index import web
+from index.build.foreign_names import FileFinder, base_name, is_windows_path
 from index.build.photo import Credit, Photo, Skipped, SourceError, check_regular_file, describe_error, title_from_name
 from index.pictures import clean_text
 from models.text import printable
@@ -28,6 +30,17 @@ COLUMNS: Final = (PICTURE_COLUMN, *Credit._fields)
 
 SEPARATORS: Final = ",;\t"
 """Separators of cells: most programs write commas; Excel writes semicolons in some countries, and tabs."""
+
+
+CURLY_QUOTES: Final = "“”„‟«»"
+"""Quotes that word processors write in place of straight ones."""
+
+
+class _Line(NamedTuple):
+    """The cells of a row by column, and the line where the row begins."""
+
+    number: int
+    cells: Mapping[str, object]
 
 
 class Row(NamedTuple):
@@ -48,35 +61,56 @@ def read_table(file: Path) -> Iterator[Photo | Skipped]:
 
 
 def read_rows(file: Path) -> list[Row | Skipped]:
-    """Return the rows of a table, without empty ones. Raises SourceError."""
-    cells_by_line = _read_jsonl(file) if file.suffix.lower() == ".jsonl" else _read_csv(file)
-    rows = [cells if isinstance(cells, Skipped) else _parse_row(file, *cells) for cells in cells_by_line]
-    if not rows:
+    """Return the rows of a table, without empty ones. Raises SourceError.
+
+    A picture's file is found even if the table comes from a system that spells names in another way.
+    """
+    cells_by_line = list(_read_jsonl(file) if file.suffix.lower() == ".jsonl" else _read_csv(file))
+    if not cells_by_line:
         raise SourceError(f"{printable(file)} has no rows.")
-    return rows
+    names = [_picture_name(cells) for cells in cells_by_line]
+    files = FileFinder().find_all(file.parent, ["" if _is_remote(name) else name for name in names])
+    return [
+        cells if isinstance(cells, Skipped) else _make_row(file, cells, name, found)
+        for cells, name, found in zip(cells_by_line, names, files, strict=True)
+    ]
 
 
-def _parse_row(file: Path, line: int, cells: Mapping[str, object]) -> Row | Skipped:
-    name = cells.get(PICTURE_COLUMN)
-    if not isinstance(name, str) or not name.strip():
-        return _skipped(file, line, "no picture", f"names no {PICTURE_COLUMN}")
+def _picture_name(line: _Line | Skipped) -> str:
+    """Return what a row names as its picture, or an empty text."""
+    name = "" if isinstance(line, Skipped) else line.cells.get(PICTURE_COLUMN)
+    return name if isinstance(name, str) else ""
+
+
+def _make_row(file: Path, line: _Line, name: str, found: Path | None) -> Row | Skipped:
+    """Return a row with its picture, which is the file `found` or else a URL or a path that leads nowhere."""
+    texts = {field: clean_text(line.cells.get(field)) for field in Credit._fields}
+    if found is not None:
+        return Row(line.number, found, Credit(**{**texts, "title": texts["title"] or title_from_name(found)}))
+    if not name.strip():
+        return _skipped(file, line.number, "no picture", f"names no {PICTURE_COLUMN}")
     name = name.strip()
-    texts = {field: clean_text(cells.get(field)) for field in Credit._fields}
     if web.is_url(name):
-        credit = Credit(**texts)
-        return Row(line, name, credit._replace(title=credit.title or _title_from_url(name)))
+        return Row(line.number, name, Credit(**{**texts, "title": texts["title"] or _title_from_url(name)}))
+    if is_windows_path(name):
+        problem = f"names {printable(name):.200}, a path of another computer: put the picture next to the table"
+        return _skipped(file, line.number, "cannot be read", problem)
     picture = file.parent / name
-    return Row(line, picture, Credit(**{**texts, "title": texts["title"] or title_from_name(picture)}))
+    return Row(line.number, picture, Credit(**{**texts, "title": texts["title"] or title_from_name(picture)}))
+
+
+def _is_remote(name: str) -> bool:
+    return web.is_url(name.strip()) and not name.strip().lower().startswith("file:")
 
 
 def _title_from_url(url: str) -> str | None:
     try:
-        return title_from_name(Path(PurePosixPath(unquote(urlsplit(url).path)).name))
+        return title_from_name(Path(base_name(unquote(urlsplit(url).path))))
     except ValueError:  # not a valid URL, which fetching it will report
         return clean_text(url)
 
 
-def _read_jsonl(file: Path) -> Iterator[tuple[int, Mapping[str, object]] | Skipped]:
+def _read_jsonl(file: Path) -> Iterator[_Line | Skipped]:
     """Yield the objects of a JSONL file with their line numbers."""
     lines = [(number, line) for number, line in enumerate(_read_text(file).split("\n"), 1) if line.strip()]
     objects = 0
@@ -88,7 +122,8 @@ def _read_jsonl(file: Path) -> Iterator[tuple[int, Mapping[str, object]] | Skipp
             continue
         if isinstance(document, dict):
             objects += 1
-            yield number, {_normalise_column(key): value for key, value in reversed(document.items()) if value}
+            cells = {_normalise_column(key): value for key, value in reversed(document.items()) if value}
+            yield _Line(number, cells)
         else:
             yield _skipped(file, number, "not a row", "is not a JSON object")
     if lines and not objects:
@@ -96,12 +131,13 @@ def _read_jsonl(file: Path) -> Iterator[tuple[int, Mapping[str, object]] | Skipp
         raise SourceError(f"{printable(file)} is not a table: each line must be an object such as {example}.")
 
 
-def _read_csv(file: Path) -> Iterator[tuple[int, Mapping[str, object]] | Skipped]:
+def _read_csv(file: Path) -> Iterator[_Line | Skipped]:
     """Yield the rows of a CSV file with the line numbers where they begin; first, its mistyped columns."""
-    content = _read_text(file)
-    separator = _detect_separator(file, content)
+    content, declared = _take_separator_line(_read_text(file))
+    separator = _detect_separator(file, content, declared + SEPARATORS)
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
     columns: list[str] = []
+    quotes = ""
     before = 0
     try:
         for cells in reader:
@@ -110,6 +146,8 @@ def _read_csv(file: Path) -> Iterator[tuple[int, Mapping[str, object]] | Skipped
                 continue
             if not columns:
                 columns = [_normalise_column(cell) for cell in cells]
+                if any(cell.strip().startswith(tuple(CURLY_QUOTES)) for cell in cells):
+                    quotes = CURLY_QUOTES + " "
                 yield from _find_mistyped_columns(file, line, columns)
             elif any(cell.strip() for cell in cells[len(columns) :]):
                 character = "tab" if separator == "\t" else f"“{separator}”"
@@ -117,20 +155,27 @@ def _read_csv(file: Path) -> Iterator[tuple[int, Mapping[str, object]] | Skipped
                 yield _skipped(file, line, "not a row", problem)
             else:
                 # of two columns with one name (licence and license), the first cell that is not empty counts
-                yield line, {column: cell for column, cell in reversed([*zip(columns, cells, strict=False)]) if cell}
+                pairs = reversed([*zip(columns, cells, strict=False)])
+                yield _Line(line, {column: cell.strip(quotes) for column, cell in pairs if cell.strip()})
     except csv.Error as error:
         raise SourceError(
             f"{printable(file)} is not valid CSV from line {before + 1} on: {describe_error(error)}."
         ) from error
 
 
-def _detect_separator(file: Path, content: str) -> str:
+def _take_separator_line(content: str) -> tuple[str, str]:
+    """Return the table with a first line such as `sep=;`, which Excel writes, left empty; and the separator in it."""
+    line = re.match(r"\"?sep=([^\w\s\"]|\t)\"?[,;\t ]*(?=[\r\n]|\Z)", content, re.IGNORECASE)
+    return (content, "") if line is None else (content[line.end() :], line[1])
+
+
+def _detect_separator(file: Path, content: str, separators: str) -> str:
     """Return the separator with which the first line has a column `picture`. Raises SourceError."""
-    first = next((line for line in content.splitlines() if line.strip(SEPARATORS + " ")), "")
-    for separator in SEPARATORS:
+    first = next((line for line in content.splitlines() if line.strip(separators + " ")), "")
+    for separator in separators:
         if PICTURE_COLUMN in _parse_header(first, separator):
             return separator
-    columns = max((_parse_header(first, separator) for separator in SEPARATORS), key=len)
+    columns = max((_parse_header(first, separator) for separator in separators), key=len)
     raise SourceError(
         f"{printable(file)} has no column `{PICTURE_COLUMN}`, but {printable(', '.join(columns))[:200] or 'nothing'}."
     )
@@ -145,7 +190,9 @@ def _parse_header(line: str, separator: str) -> list[str]:
 
 def _normalise_column(name: str) -> str:
     """Return a column's name in the spelling of `COLUMNS`: licence_url for `License URL`."""
-    return "_".join(name.casefold().replace("-", " ").replace("_", " ").split()).replace("license", "licence")
+    visible = "".join(c for c in name.casefold() if unicodedata.category(c) != "Cf")  # such as a byte order mark
+    words = visible.strip().strip(CURLY_QUOTES + "'\"").replace("-", " ").replace("_", " ").split()
+    return "_".join(words).replace("license", "licence")
 
 
 def _find_mistyped_columns(file: Path, line: int, columns: Sequence[str]) -> Iterator[Skipped]:
@@ -164,15 +211,15 @@ def _skipped(file: Path, line: int, kind: str, problem: str) -> Skipped:
 
 
 def _read_text(file: Path) -> str:
-    """Return a table's text: UTF-8, or UTF-16 if it has that byte order mark, as Excel's “Unicode text” has.
+    """Return a table's text: UTF-8, or UTF-16 such as Excel's “Unicode text”, each with a byte order mark or without.
 
-    Raises SourceError.
+    Text in other encodings is rejected, because nothing tells which one it is: José could become JosŽ. Raises
+    SourceError.
     """
     check_regular_file(file)
     try:
         data = file.read_bytes()
-        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return data.decode("utf-16" if utf16 else "utf-8-sig")
+        return data.decode(json.detect_encoding(data))
     except OSError as error:
         raise SourceError(f"{printable(file)} cannot be read ({error.strerror}).") from error
     except MemoryError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -182,6 +184,61 @@ def test_rejects_jsonl_without_objects(tmp_path: Path) -> None:
     assert "has no rows" in failure(tmp_path, "\n", "t.jsonl")
 
 
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;;;", "sep=;\r", "sep=,"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_reads_a_table_after_excels_separator_line(tmp_path: Path, line: str, encoding: str) -> None:
+    first, second = table(tmp_path, f"{line}\npicture;author\na.jpg;Ann, Bo\n;Cem\n".encode(encoding))
+    assert isinstance(first, Photo)
+    assert first.credit == Credit("a", "Ann, Bo")
+    assert reason(second).endswith("table.csv, line 4 names no picture.")
+
+
+def test_reads_the_separator_that_excels_line_declares(tmp_path: Path) -> None:
+    (photo,) = table(tmp_path, "sep=|\r\npicture|author\r\na.jpg|Ann\r\n")
+    assert isinstance(photo, Photo)
+    assert photo.credit.author == "Ann"
+
+
+def test_reads_utf16_without_a_byte_order_mark(tmp_path: Path) -> None:
+    (photo,) = table(tmp_path, "picture;author\na.jpg;José\n".encode("utf-16-le"))
+    assert isinstance(photo, Photo)
+    assert photo.credit.author == "José"
+
+
+def test_reads_columns_with_curly_quotes_and_hidden_marks(tmp_path: Path) -> None:
+    content = "\ufeff“picture”,„Author“,«title»\n“a.jpg”,“Ann”, “b”\n"
+    (photo,) = table(tmp_path, content.encode("utf-8-sig"))
+    assert isinstance(photo, Photo)
+    assert (file_name(photo), photo.credit) == ("a.jpg", Credit("b", "Ann"))
+
+
+def test_keeps_the_quotes_of_a_title(tmp_path: Path) -> None:
+    (photo,) = table(tmp_path, "picture,title\na.jpg,“Jump”\n")
+    assert isinstance(photo, Photo)
+    assert photo.credit.title == "“Jump”"
+
+
+def test_finds_pictures_by_names_of_other_systems(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("photos/a.jpg", "photos/B.JPG", normalize("NFD", "é.jpg"), "c d.jpg", "photos/e.jpg"):
+        (tmp_path / name).touch()
+    rows = table(
+        tmp_path,
+        f"picture\nphotos\\a.jpg\nPhotos/b.jpg\né.jpg\nfile://{tmp_path}/c%20d.jpg\nC:\\Users\\photos\\e.jpg\n",
+    )
+    files = [row.file for row in rows if isinstance(row, Photo)]
+    names = ["photos/a.jpg", "photos/B.JPG", normalize("NFD", "é.jpg"), "c d.jpg", "photos/e.jpg"]
+    assert files == [tmp_path / name for name in names]
+
+
+def test_skips_a_path_of_another_computer(tmp_path: Path) -> None:
+    rows = table(tmp_path, "picture\nC:\\Users\\Ann\\gone.jpg\n\\\\nas\\gone.jpg\n")
+    assert [reason(row).partition("line ")[2] for row in rows] == [
+        r"2 names C:\Users\Ann\gone.jpg, a path of another computer: put the picture next to the table.",
+        r"3 names \\nas\gone.jpg, a path of another computer: put the picture next to the table.",
+    ]
+
+
 def test_replaces_lone_surrogates(tmp_path: Path) -> None:
     (photo,) = table(tmp_path, '{"picture": "a\\ud800.jpg", "author": "Ann \\udc00"}', "t.jsonl")
     assert isinstance(photo, Photo)
@@ -205,6 +262,19 @@ def test_a_folders_own_table_credits_its_photos(tmp_path: Path) -> None:
     (skipped,) = (entry for entry in found if isinstance(entry, Skipped))
     assert "credits.csv, line 4 names" in skipped.reason
     assert "gone.jpg, which is not a file" in skipped.reason
+
+
+def test_a_folders_table_may_spell_names_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table made on a Mac or a Windows computer credits the photos that were copied from there."""
+    for name in ("IMG.JPG", normalize("NFD", "José.jpg"), os.fsdecode(b"caf\xe9.jpg"), "sub/a.jpg", "b.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "sub" / "credits.csv").write_text("picture,author\n./a.jpg,Bo\n")
+    monkeypatch.chdir(tmp_path)
+    rows = ["img.jpg,Ann", "José.jpg,Bo", "café.jpg,Cem", r"D:\Photos\SUB\A.JPG,Ann", f"{tmp_path}/sub/../b.jpg,Dora"]
+    (tmp_path / "credits.csv").write_text("\n".join(["picture,author", *rows]))
+    credits = [entry.credit.author for entry in read_folder(Path()) if isinstance(entry, Photo)]
+    assert credits == ["Ann", "Bo", "Dora", "Cem", "Bo"]
 
 
 def test_skips_a_folders_table_of_something_else(tmp_path: Path) -> None:
