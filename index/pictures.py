@@ -15,8 +15,11 @@ from PIL import Image as Pillow
 from PIL import ImageCms, UnidentifiedImageError
 
 from index import web
+from index.credit import MAX_TEXT_LENGTH, Credit
+from index.credit import clean_text as clean_text
 from index.formats import is_still as is_still
 from index.formats import open_picture
+from index.picture_credit import read_credit
 from models.pose import Floats, Image
 from models.text import printable
 
@@ -32,16 +35,10 @@ JPEG_QUALITY = 88
 THUMBNAIL_SIZE, THUMBNAIL_QUALITY = 160, 70
 """Pixels of a thumbnail's longer side, and its JPEG quality. A thumbnail takes about 5 kB."""
 
-MAX_TEXT_LENGTH = 200
-"""Characters that are kept of a title or a name. Some cameras and programs write pages of text there."""
-
-MAX_URL_LENGTH = 2000
-"""Characters that are kept of a URL: many more than of a title, because a URL that is cut leads nowhere."""
-
 ErrorKind = Literal["cannot be read", "not a picture", "damaged", "too large"]
 
-ORIENTATION_TAG, ARTIST_TAG = 0x0112, 0x013B
-"""Tag numbers of EXIF 2.3."""
+ORIENTATION_TAG = 0x0112
+"""EXIF's tag of the way to turn a picture upright."""
 
 TRANSPOSE_BY_ORIENTATION: Final = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -65,12 +62,15 @@ class PictureError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A decoded picture: `image` is upright RGB, perhaps scaled down; `width` and `height` are the size before that."""
+    """A decoded picture: `image` is upright RGB, perhaps scaled down; `width` and `height` are the size before that.
+
+    `credit` is that of the file's own metadata.
+    """
 
     image: Image
     width: int
     height: int
-    author: str | None
+    credit: Credit
 
 
 def read_image(file: Path | str) -> Image:
@@ -112,14 +112,6 @@ def encode_jpeg(image: Image, long_side: int, quality: int) -> tuple[bytes, Imag
 def make_thumbnail(image: Image) -> bytes:
     """Return a small JPEG of a picture, for the report."""
     return encode_jpeg(image, THUMBNAIL_SIZE, THUMBNAIL_QUALITY)[0]
-
-
-def clean_text(value: object) -> str | None:
-    """Return a title or name from an unknown source as one line of printable text, or None if it has no text."""
-    plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
-    plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # lone surrogates become �
-    line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
-    return line[: MAX_URL_LENGTH if web.is_url(line) else MAX_TEXT_LENGTH] or None
 
 
 def read_bytes(file: Path | str) -> bytes:
@@ -166,22 +158,21 @@ def _decode(opened: Pillow.Image, file: Path | str, long_side: int | None) -> Pi
     # The JPEG decoder can scale to ½, ¼ or ⅛ by itself, which is much faster.
     drafted = None if long_side is None else opened.draft(None, _fit_size(width, height, long_side))
     opened.load()
-    orientation, author = _read_metadata(opened)  # after load(), which turns a TIFF upright by itself
+    orientation = _read_orientation(opened)  # after load(), which turns a TIFF upright by itself
     if drafted is None:
         width, height = opened.size
     picture = _scale_down(_to_eight_bits(opened), long_side)
     picture = _turn_upright(_to_srgb(picture, opened.info.get("icc_profile")), orientation)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Picture(np.asarray(picture), width, height, author)
+    return Picture(np.asarray(picture), width, height, read_credit(opened))
 
 
-def _read_metadata(opened: Pillow.Image) -> tuple[int, str | None]:
+def _read_orientation(opened: Pillow.Image) -> int:
     try:
-        exif = opened.getexif()
-        return int(exif.get(ORIENTATION_TAG, 1)), clean_text(exif.get(ARTIST_TAG))
+        return int(opened.getexif().get(ORIENTATION_TAG, 1))
     except Exception:  # the picture may be fine even if its metadata is damaged
-        return 1, None
+        return 1
 
 
 def _turn_upright(picture: Pillow.Image, orientation: int) -> Pillow.Image:

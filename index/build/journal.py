@@ -24,11 +24,11 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from index import fingerprint, pictures
+from index import fingerprint, mojibake, picture_credit, pictures, xmp
 from index.build import people, scan, video
 from index.build import photo as photo_module
-from index.build.photo import NewPicture, Photo, Skipped
-from index.build.scan import ScanResult, ScanSettings
+from index.build.photo import Credit, NewPicture, Photo, Skipped
+from index.build.scan import ScanResult, ScanSettings, complete_credit
 from index.checksum import sha256_of
 from index.errors import LibraryError
 from index.manifest import PICTURES_FOLDER
@@ -46,7 +46,10 @@ version also finds and clears old journals."""
 MIN_WORK_SECONDS: Final = 60.0
 """Seconds of scanning that are worth keeping: a build that is stopped with less leaves no journal behind."""
 
-SCANNING_MODULES: Final = (estimator, posenet, fingerprint, people, photo_module, pictures, video, scan)
+SCANNING_MODULES: Final = (
+    *(estimator, posenet, fingerprint, people, photo_module, pictures, video, scan),
+    *(picture_credit, mojibake, xmp),
+)
 """Modules that decide what a scan finds. If one of them changes, the same photo may give another result."""
 
 log = logging.getLogger(__name__)
@@ -96,8 +99,7 @@ class Journal:
             except (OSError, ValueError):  # ValueError: a table can name a file with a zero byte
                 source = str(photo.file)
         labels = None if photo.people is None else (photo.people.shape, photo.people.astype("<f4").tobytes())
-        # The scan reads the author from the picture's file if the source does not name one.
-        description = repr((source, labels, photo.size, photo.credit.author is None))
+        description = repr((source, labels, photo.size))
         return hashlib.sha256(self._settings + description.encode("utf-8", "backslashreplace")).digest()
 
     def has(self, key: bytes) -> bool:
@@ -195,7 +197,7 @@ def _encode_row(result: ScanResult, folder: Path) -> Row:
             save_picture(folder, picture)
             pictures_by_name[picture.name] = [picture.width, picture.height, picture.fingerprint.hex()]
     names = [picture.name for picture in result for _ in picture.people]
-    document = {"author": result[0].credit.author, "pictures": pictures_by_name, "of": names}
+    document = {"credit": result[0].credit, "pictures": pictures_by_name, "of": names}
     keypoints = np.stack([person for picture in result for person in picture.people])
     return json.dumps(document), keypoints.astype("<f4").tobytes()
 
@@ -204,7 +206,7 @@ def _decode_row(row: Row, photo: Photo, folder: Path) -> ScanResult:
     document: dict[str, Any] = json.loads(row[0])
     if "skipped" in document:
         return Skipped(*document["skipped"])
-    credit = photo.credit._replace(author=photo.credit.author or document["author"])
+    credit = complete_credit(photo, Credit(*document["credit"]))
     keypoints = np.frombuffer(row[1], "<f4").reshape(-1, 17, 3).astype(np.float32)
     result = []
     for name, group in groupby(zip(document["of"], keypoints, strict=True), lambda pair: str(pair[0])):

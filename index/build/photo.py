@@ -8,32 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
+from index.credit import NO_CREDIT, clean_text
+from index.credit import Credit as Credit
 from index.fingerprint import fingerprint
-from index.pictures import JPEG_QUALITY, LONG_SIDE, clean_text, encode_jpeg
+from index.pictures import JPEG_QUALITY, LONG_SIDE, encode_jpeg
 from models.pose import Floats, Image
 from models.text import printable
 
 
 class SourceError(ValueError):
     """A source that a build cannot use at all. The text is one sentence that names the source and the problem."""
-
-
-class Credit(NamedTuple):
-    """Title, author, licence and source of a picture; None for what is not known."""
-
-    title: str | None = None
-    author: str | None = None
-    licence: str | None = None
-    licence_url: str | None = None
-    source_url: str | None = None
-
-
-NO_CREDIT: Final = Credit()
-"""The credit of a picture of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

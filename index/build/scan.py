@@ -13,8 +13,9 @@ from typing import Final
 from index import pictures
 from index.build import video
 from index.build.importers import VIDEO_SUFFIXES
+from index.build.licences import short_name
 from index.build.people import EstimatorFactory, PoseEstimator, is_sharp, select_prominent
-from index.build.photo import NewPicture, Photo, Skipped, scale_keypoints
+from index.build.photo import Credit, NewPicture, Photo, Skipped, scale_keypoints, title_from_name
 from index.errors import LibraryError
 from index.pictures import Picture, PictureError
 from models.pose import Pose
@@ -68,6 +69,8 @@ def scan_photo(
 ) -> ScanResult:
     """Return a photo's picture with the people it shows well, or those of a video; or why it shows nobody.
 
+    A picture's credit is that of its own metadata: `complete_credit` adds what the source says.
+
     Raises LibraryError if there is no estimator for an unlabelled photo, and OSError if a picture cannot be saved.
     """
     name = printable(photo.file)
@@ -92,8 +95,19 @@ def scan_photo(
     if not sharp:
         return _skip(name, reason="blurred")
     saved = save_picture(NewPicture.encode(picture.image, long_side=long_side))
-    credit = photo.credit._replace(author=photo.credit.author or picture.author)
-    return [replace(saved, people=sharp, credit=credit)]
+    return [replace(saved, people=sharp, credit=picture.credit)]
+
+
+def complete_credit(photo: Photo, own: Credit) -> Credit:
+    """Return a photo's credit: what its source says, completed by its `own` metadata, and by its file's name.
+
+    A title that a source made of the file's name counts least.
+    """
+    named = title_from_name(photo.file) if isinstance(photo.file, Path) else photo.credit.title
+    credit = photo.credit._replace(title=None) if photo.credit.title == named else photo.credit
+    credit = credit.completed_by(own)
+    licence = credit.licence or next(short_name(credit.licence_url or ""), None)
+    return credit._replace(title=credit.title or named, licence=licence)
 
 
 def is_video(photo: Photo) -> bool:

@@ -69,7 +69,7 @@ def test_scales_a_large_picture_and_keeps_its_size(tmp_path: Path) -> None:
     Pillow.fromarray(np.ascontiguousarray(np.rot90(quarters(1600, 1200)))).save(tmp_path / "a.jpg", exif=exif)
     picture = load_picture(tmp_path / "a.jpg", 200)
     assert picture.image.shape == (150, 200, 3)
-    assert (picture.width, picture.height, picture.author) == (1600, 1200, "Ann")
+    assert (picture.width, picture.height, picture.credit.author) == (1600, 1200, "Ann")
     assert looks_like(picture.image, quarters(200, 150), 15)
 
 

@@ -106,7 +106,6 @@ def test_resumes_only_the_same_photo_and_settings(tmp_path: Path, photo: Photo) 
     labelled = Photo(photo.file, photo.credit, sample_people(1))
     for other, settings in (
         (labelled, SETTINGS),
-        (Photo(photo.file, Credit("a title", "Bea")), SETTINGS),
         (photo, replace(SETTINGS, model=("m", "2"))),
         (photo, replace(SETTINGS, open_estimator=UnopenableFinder)),
         (photo, replace(SETTINGS, long_side=640)),
@@ -120,15 +119,19 @@ def test_resumes_only_the_same_photo_and_settings(tmp_path: Path, photo: Photo) 
     assert not knows(out, photo)
 
 
-def test_uses_a_title_that_changed_meanwhile(tmp_path: Path, photo: Photo) -> None:
+def test_uses_credits_that_changed_meanwhile(tmp_path: Path, photo: Photo) -> None:
     leave_journal(tmp_path / "library", photo)
     with Journal(tmp_path / "library", SETTINGS) as journal:
-        other = Photo(photo.file, Credit("a new title", None, "CC BY 4.0"))
-        assert journal.has(journal.key(other))
+        for credit, expected in (
+            (Credit("a new title", None, "CC BY 4.0"), ("a new title", "Ann", "CC BY 4.0")),
+            (Credit("a title", "Bea"), ("a title", "Bea", None)),
+        ):
+            other = Photo(photo.file, credit)
+            assert journal.has(journal.key(other))
+            result = journal.get(journal.key(other), other)
+            assert isinstance(result, list)
+            assert result[0].credit[:3] == expected
         assert journal.resumed == 1
-        result = journal.get(journal.key(other), other)
-        assert isinstance(result, list)
-        assert result[0].credit[:3] == ("a new title", "Ann", "CC BY 4.0")
 
 
 def flip_bit(file: Path, at: int) -> None:

@@ -1,0 +1,45 @@
+"""Credits: title, author, licence and source of a picture, as one line of text each."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from index import web
+
+MAX_TEXT_LENGTH = 200
+"""Characters that are kept of a title or a name. Some cameras and programs write pages of text there."""
+
+MAX_URL_LENGTH = 2000
+"""Characters that are kept of a URL: many more than of a title, because a URL that is cut leads nowhere."""
+
+
+class Credit(NamedTuple):
+    """Title, author, licence and source of a picture; None for what is not known."""
+
+    title: str | None = None
+    author: str | None = None
+    licence: str | None = None
+    licence_url: str | None = None
+    source_url: str | None = None
+
+    def completed_by(self, other: Credit) -> Credit:
+        """Return this credit, with what it does not know taken from another one.
+
+        A licence and its URL belong together, so they are taken from one credit.
+        """
+        values = {name: getattr(self, name) or getattr(other, name) for name in self._fields}
+        if self.licence or self.licence_url:
+            values |= {"licence": self.licence, "licence_url": self.licence_url}
+        return Credit(**values)
+
+
+NO_CREDIT: Final = Credit()
+"""The credit of a picture of which nothing is known."""
+
+
+def clean_text(value: object) -> str | None:
+    """Return a title or name from an unknown source as one line of printable text, or None if it has no text."""
+    plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+    plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # lone surrogates become �
+    line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
+    return line[: MAX_URL_LENGTH if web.is_url(line) else MAX_TEXT_LENGTH] or None
