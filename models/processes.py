@@ -1,7 +1,8 @@
 """Start processes of the program, and end them when the process that started them ends.
 
-There are two kinds. Processes of multiprocessing share work; they import their parent's main module first, and call
-`init_worker`. A process of `spawn_python` runs next to the mirror, and imports only what it needs.
+There are two kinds. Processes of multiprocessing share work; they are started inside `starting_workers`, import their
+parent's main module first, and call `init_worker`. A process of `spawn_python` runs next to the mirror, and imports
+only what it needs.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
+
+from models.signals import STOP_SIGNALS, hold_stop_signals
 
 
 def init_worker() -> None:
@@ -24,10 +28,24 @@ def init_worker() -> None:
     how a pool ends its workers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_exit_with_parent, name="parent", daemon=True).start()
     import cv2  # not at the top, because the estimator's process imports this module and does without OpenCV
 
     cv2.setNumThreads(1)
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Start processes of multiprocessing inside this context, so that none answers Ctrl-C with a traceback.
+
+    Ctrl-C reaches all processes of a terminal. One that is still importing would print a traceback, so it inherits
+    blocked signals, which `init_worker` releases. This process also holds them back, so that it knows every worker that
+    it has started.
+    """
+    resource_tracker.ensure_running()  # otherwise the first worker starts it, and that unblocks the signals
+    with hold_stop_signals():
+        yield
 
 
 def ignore_stop_signals() -> None:

@@ -1,4 +1,4 @@
-"""End the mirror: on SIGTERM, and with all its parts at the same time, so that ending takes as long as the slowest.
+"""End the program on signals, and all parts of the mirror at the same time, which takes as long as the slowest part.
 
 A service manager waits only a few seconds before it kills a process, and a killed process cannot tidy up.
 """
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from _thread import start_new_thread
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -30,34 +30,60 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def exit_on_sigterm(status: int, timeout: float | None = None) -> Iterator[None]:
-    """Make SIGTERM exit the program with `status` while the context is open. Every `with` and `finally` still runs.
+def exit_at_once(statuses: Mapping[signal.Signals, int]) -> Iterator[None]:
+    """Let each signal of `statuses` end the process with its status while the context is open; nothing is tidied up."""
+    with _handle_signals(lambda number, frame: os._exit(statuses[signal.Signals(number)]), statuses):
+        yield
 
-    A second SIGTERM does not disturb the exit. If the program still hangs after `timeout` seconds, in whatever, the
-    kernel ends it with SIGALRM; None never does.
 
-    SIGTERM raises SystemExit. Python may lose an exception in a destructor, or where C code such as pygame's calls
+@contextmanager
+def exit_on_signals(statuses: Mapping[signal.Signals, int], timeout: float | None = None) -> Iterator[None]:
+    """Let the first signal of `statuses` exit the program with its status while the context is open.
+
+    Every `with` and `finally` still runs, and further signals do not disturb them. If the program still hangs after
+    `timeout` seconds, in whatever, the kernel ends it with SIGALRM; None never does.
+
+    A signal raises SystemExit. Python may lose an exception in a destructor, or where C code such as pygame's calls
     Python, so the signal is sent again until the exception arrives. During an import nothing is raised, because the
-    import lock could stay locked, or another exception could replace this one (`__set_name__`).
+    import lock could stay locked, or another exception could replace this one (`__set_name__`); nor is it while the
+    program holds the signal back, although another thread may have received it.
     """
-    received = False
+    first: signal.Signals | None = None
 
     def handler(number: int, frame: FrameType | None) -> None:
-        nonlocal received
-        if not received and timeout is not None:
-            signal.setitimer(signal.ITIMER_REAL, timeout)
-        received = True
+        nonlocal first
+        if first is None:
+            first = signal.Signals(number)
+            if timeout is not None:
+                signal.setitimer(signal.ITIMER_REAL, timeout)
         if _is_exiting():
             return
         start_new_thread(_resend_signal, (number,))  # threading.Thread takes locks that the interrupted code may hold
-        if not _is_importing(frame):
-            raise SystemExit(status)
+        if not _is_importing(frame) and number not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+            raise SystemExit(statuses[first])
 
-    previous = signal.signal(signal.SIGTERM, handler)
+    with _handle_signals(handler, statuses):
+        yield
+
+
+@contextmanager
+def _handle_signals(
+    handler: Callable[[int, FrameType | None], None], numbers: Iterable[signal.Signals]
+) -> Iterator[None]:
+    """Call `handler` for these signals, and stop holding them back. Those that are ignored (nohup, `&`) stay so."""
+    previous = {
+        number: signal.signal(number, handler) for number in numbers if signal.getsignal(number) != signal.SIG_IGN
+    }
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, previous)
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if received else previous)
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        finally:
+            for number, before in previous.items():
+                signal.signal(number, before)
 
 
 def _is_exiting() -> bool:

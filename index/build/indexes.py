@@ -28,7 +28,7 @@ from index import vector
 from index.likeness import COLUMNS, part_table, seen_parts
 from index.manifest import KEYPOINTS_FILE, METRIC, PARTS_FILE, SHAPE_FILE, index_file, members_file
 from models.pose import Floats
-from models.processes import init_worker
+from models.processes import init_worker, starting_workers
 from models.progress import ProgressCallback
 from models.text import printable
 
@@ -208,8 +208,9 @@ def _run_in_processes(folder: Path, jobs: Sequence[IndexJob], processes: int) ->
         while waiting or running:
             while waiting and len(running) < processes:
                 process = context.Process(target=_worker_main, args=(folder, waiting.pop()), daemon=True)
-                process.start()
-                running[process.sentinel] = process
+                with starting_workers():
+                    process.start()
+                    running[process.sentinel] = process
             for sentinel in connection.wait(list(running)):
                 ended = running.pop(sentinel)
                 ended.join()

@@ -26,7 +26,7 @@ from index.build.photo import Photo, Skipped
 from index.build.scan import PictureSaver, ScanResult, ScanSettings, is_video, keep_in_memory, scan_photo
 from index.errors import LibraryError
 from models.estimator.estimator import size_for
-from models.processes import ignore_stop_signals, init_worker
+from models.processes import ignore_stop_signals, init_worker, starting_workers
 from models.text import printable
 
 PHOTOS_PER_WORKER: Final = 3
@@ -121,7 +121,8 @@ class PhotoWorkers:
         """Return the worker that should scan a photo next; None while all have enough to do."""
         idlest = min(self._running, key=lambda worker: worker.load, default=None)
         if (idlest is None or idlest.tasks) and len(self._running) < self._max_workers:
-            self._running.append(idlest := self._start_worker())
+            with starting_workers():
+                self._running.append(idlest := self._start_worker())
         return idlest if idlest is not None and idlest.load + task.load <= PHOTOS_PER_WORKER else None
 
     def _start_worker(self) -> _PhotoWorker:
@@ -173,8 +174,8 @@ class PhotoWorkers:
 
 def _serve(connection: Connection[Any, Any], settings: ScanSettings, save_picture: PictureSaver) -> None:
     """Run a photo worker: answer each photo with its result or an error, until the parent closes the connection."""
-    init_worker()
     ignore_stop_signals()
+    init_worker()
     estimator: PoseEstimator | None = None
     with ExitStack() as stack, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:

@@ -28,7 +28,7 @@ from index.manifest import PICTURES_FOLDER
 from models import figures
 from models.figures import draw_picture
 from models.pose import Pose
-from models.processes import init_worker
+from models.processes import init_worker, starting_workers
 from models.progress import ProgressCallback
 from models.text import printable
 
@@ -190,10 +190,15 @@ def _drawing_pool(workers: int) -> Iterator[DrawFunction]:
     other_children = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, context, init_worker) as pool:
         try:
-            yield partial(pool.map, draw_new_picture, chunksize=CHUNK_SIZE)
+            yield partial(_draw_in_pool, pool)
         except BaseException:  # nobody needs these pictures now, so do not wait for them
             for process in set(multiprocessing.active_children()) - other_children:
                 process.kill()
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _draw_in_pool(pool: ProcessPoolExecutor, numbers: Iterable[int]) -> Iterable[NewPicture]:
+    with starting_workers():  # the first call starts all processes
+        return pool.map(draw_new_picture, numbers, chunksize=CHUNK_SIZE)

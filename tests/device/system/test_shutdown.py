@@ -46,15 +46,15 @@ def test_closes_the_other_parts_after_an_error(caplog: pytest.LogCaptureFixture)
 
 HANG = """
 import sys, time
-from device.cli import main as cli
-cli.EXIT_TIMEOUT = 0.5
+from device.cli import dispatch, main as cli
+dispatch.EXIT_TIMEOUT = 0.5
 def hang(args):
     try:
         print("here", flush=True)
         time.sleep(60)
     finally:
         time.sleep(60)
-cli._load_command = lambda function: hang
+dispatch._load_command = lambda function: hang
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -81,7 +81,7 @@ def test_the_kernel_ends_only_a_mirror_that_hangs(arguments: list[str], status: 
 
 LOSE_THE_SIGNAL = """
 import os, signal, sys, time, weakref
-from device.cli import main as cli
+from device.cli import dispatch, main as cli
 def send_sigterm(*_):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.01)
@@ -113,7 +113,7 @@ def run(args):
         send_sigterm()
         time.sleep(0.2)
         print("tidied up", flush=True)
-cli._load_command = lambda function: run
+dispatch._load_command = lambda function: run
 sys.exit(cli.main(sys.argv[2:]))
 """
 
@@ -130,11 +130,11 @@ def test_ends_once_although_python_lost_the_signal(arguments: list[str], status:
 
 IMPORT = """
 import sys, time
-from device.cli import main as cli
+from device.cli import dispatch, main as cli
 def run(args):
     import slow
     time.sleep(20)
-cli._load_command = lambda function: run
+dispatch._load_command = lambda function: run
 sys.exit(cli.main(["run"]))
 """
 

@@ -1,0 +1,81 @@
+"""Run a command of `pose-mirror`, report its errors, and end it in an orderly way on Ctrl-C.
+
+An error is one sentence on stderr and exit status 1; a command line that is not valid, status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Final
+
+from device.cli.parser import parse_args
+from device.system.shutdown import exit_at_once, exit_on_signals
+from device.system.systemd import write_last_words
+from models.signals import STOP_SIGNALS
+
+EXIT_TIMEOUT: Final = 4.5
+"""Seconds a mirror may take to end after SIGTERM. The service manager kills it after 5 (TimeoutStopSec)."""
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def run_command_line(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status. Call it with the stop signals held back (`models.signals`)."""
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    statuses = {number: 128 + number for number in STOP_SIGNALS} | {signal.SIGTERM: args.sigterm_status}
+    # Only `run` and `demo` set this status to 0 (`device.cli.parser`). They need a time limit: a driver may hang, and
+    # a service that systemd has to kill counts as failed. Other commands may tidy up for as long as they need.
+    is_mirror = args.sigterm_status == 0
+    try:
+        with exit_at_once(statuses):  # imports may take seconds, and there is nothing to tidy up yet
+            command = _load_command(args.function)
+        with exit_on_signals(statuses, EXIT_TIMEOUT if is_mirror else None):
+            return _run_command(command, args)
+    except BrokenPipeError as error:  # the reader of our output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error.__context__, SystemExit):  # Ctrl-C ends both ends of a pipe
+            raise error.__context__ from None
+        return 128 + signal.SIGPIPE
+    except (OSError, ValueError, RuntimeError) as error:
+        message = str(error) if _is_own_error(error) else _describe_system_error(error)
+        if message is None:
+            raise
+        print(f"pose-mirror: {message}", file=sys.stderr)
+        write_last_words(message)
+        return 1
+
+
+def _run_command(command: Command, args: argparse.Namespace) -> int:
+    try:
+        return command(args)
+    finally:
+        sys.stdout.flush()
+
+
+def _load_command(function: str) -> Command:
+    """Import the function that runs a command, named as "module:name"."""
+    module, _, name = function.partition(":")
+    command: Command = getattr(import_module(module), name)
+    return command
+
+
+def _is_own_error(error: BaseException) -> bool:
+    """Return whether the project raised this error on purpose.
+
+    Of the others, only system errors such as a full disk get a sentence; the rest are bugs and show a traceback.
+    """
+    return type(error).__module__.partition(".")[0] in ("models", "index", "device")
+
+
+def _describe_system_error(error: BaseException) -> str | None:
+    """Return a sentence for what the system refused, such as a full disk; None for other errors."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    return f"{error.filename or 'A file'} cannot be read or written ({error.strerror})."
