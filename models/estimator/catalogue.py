@@ -15,6 +15,8 @@ DEFAULT_MODEL: Final = "posenet_mobilenet_v1_075_353_481_quant_decoder"
 BUNDLED_MODEL: Final = "posenet_drawn"
 """The model that is shipped with the program, for machines without `DEFAULT_MODEL`."""
 
+SHORT_NAMES: Final = {"posenet": DEFAULT_MODEL, "bundled": BUNDLED_MODEL}
+"""Names that are easier to type, for the two models that most people use."""
 
 DEFAULT_CROP_SIDE: Final = 353
 """The `crop_side` of a model that does not name its own. PoseNet's; see docs/explanation/finding-people.md."""
@@ -63,8 +65,11 @@ def catalogue() -> list[Model]:
 
 
 def find_in_catalogue(name: str) -> Model | None:
-    """Return the model of a name, with or without .tflite; None if the catalogue does not have it."""
-    stem = name.removesuffix(".tflite")
+    """Return the model of a name, with or without .tflite; None if the catalogue does not have it.
+
+    A short name has no .tflite: `posenet.tflite` may be any file.
+    """
+    stem = SHORT_NAMES.get(name, name).removesuffix(".tflite")
     return next((model for model in catalogue() if model.name == stem), None)
 
 
@@ -75,7 +80,9 @@ def edgetpu_variant(name: str) -> str | None:
 
 
 def suggest_names(name: str) -> str:
-    """Return the end of an error message about an unknown name: the catalogue's nearest names, or else all of them."""
-    names = [model.name for model in catalogue()]
-    nearest = get_close_matches(name.removesuffix(".tflite"), names, n=3, cutoff=0.5)
-    return f"the catalogue has {', '.join(nearest or names)}"
+    """Return the end of an error message about an unknown name: the nearest names, and how to see all of them."""
+    names = [*SHORT_NAMES, *(model.name for model in catalogue())]
+    nearest = get_close_matches(name.lower().removesuffix(".tflite"), names, n=3, cutoff=0.5)
+    described = [f"{near} ({SHORT_NAMES[near]})" if near in SHORT_NAMES else near for near in nearest]
+    question = f"did you mean {' or '.join(described)}? " if described else ""
+    return f"{question}`pose-mirror models list` shows all {len(catalogue())}"

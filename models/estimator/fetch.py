@@ -47,7 +47,7 @@ def fetch_model(name: str, progress: DownloadCallback | None = None) -> Path:
     """
     model = find_in_catalogue(name)
     if model is None:
-        raise ModelNotFoundError(f"There is no model {name}; {suggest_names(name)}.")
+        raise ModelNotFoundError(f"There is no model {name}: {suggest_names(name)}.")
     if not model.url:
         return find_model(name)
     target = cache_folder() / model.file_name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +17,7 @@ import platformdirs
 
 from models.estimator.catalogue import BUNDLED_MODEL, DEFAULT_MODEL, Model, find_in_catalogue, suggest_names
 from models.estimator.surgery import ModelError
+from models.home import PathError, absolute, user_folder
 
 AUTO: Final = "auto"
 """Stands for a model's name: `DEFAULT_MODEL` if its file is here and undamaged, else `BUNDLED_MODEL`."""
@@ -24,7 +26,7 @@ WEIGHTS_FOLDER: Final = Path(__file__).parents[1] / "weights"
 """The folder of the bundled model."""
 
 FOLDER_VARIABLE: Final = "POSE_MIRROR_MODELS"
-"""The environment variable that names a user's own folder of models."""
+"""The environment variable that names a user's own folder of models, or several, separated by colons."""
 
 POSENET_MISSING_NOTE: Final = (
     "Poses come from the bundled model, which was trained only on drawn people: `pose-mirror models fetch` gets "
@@ -61,8 +63,8 @@ class ModelNotFoundError(FileNotFoundError):
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloaded models."""
-    return platformdirs.user_cache_path("pose-mirror").expanduser() / "models"
+    """Return the folder of downloaded models. Raises PathError for a user without any folder of their own."""
+    return user_folder(lambda: platformdirs.user_cache_path("pose-mirror") / "models", "XDG_CACHE_HOME", "models")
 
 
 def find_model(name: str) -> Path:
@@ -73,7 +75,7 @@ def find_model(name: str) -> Path:
     """
     model = None if os.sep in name else find_in_catalogue(name)
     if model is None:
-        return _find_user_file(Path(name).expanduser())
+        return _find_user_file(name)
     file = find_installed(model)
     if file is None:
         raise ModelNotFoundError(_missing_message(model))
@@ -111,7 +113,8 @@ def require_model(name: str = AUTO) -> Path:
 def find_installed(model: Model) -> Path | None:
     """Return the first file of the model's name in the folders to search, unverified; None if there is none."""
     folders = _search_folders() if model.url else [WEIGHTS_FOLDER]
-    return next((folder / model.file_name for folder in folders if (folder / model.file_name).is_file()), None)
+    files = (folder / model.file_name for folder in folders)
+    return next((file for file in files if os.path.isfile(file)), None)
 
 
 def verify(file: Path, model: Model) -> Path:
@@ -131,22 +134,37 @@ def verify(file: Path, model: Model) -> Path:
     )
 
 
-def _find_user_file(file: Path) -> Path:
-    if not file.is_file():
-        raise ModelNotFoundError(f"There is no model or file {file}; {suggest_names(file.name)}.")
-    model = find_in_catalogue(file.name)
+def _find_user_file(name: str) -> Path:
+    file = absolute(name)
+    if not os.path.isfile(file):
+        raise ModelNotFoundError(_unknown_message(name, file))
+    model = find_in_catalogue(file.name) if file.suffix == ".tflite" else None
     return verify(file, model) if model else file
+
+
+def _unknown_message(name: str, file: Path) -> str:
+    if os.path.isdir(file):
+        return f"{file} is a folder: name the .tflite file in it."
+    if os.sep in name:
+        return f"There is no file {file}: name a .tflite file, or a model that `pose-mirror models list` shows."
+    return f"There is no model or file {name}: {suggest_names(name)}."
 
 
 def _missing_message(model: Model) -> str:
     if not model.url:
         return f"The bundled model {model.name} is missing from {WEIGHTS_FOLDER}: {REINSTALL_HINT}."
+    place = next(iter(_search_folders()), f"a folder that {FOLDER_VARIABLE} names")
     return (
         f"The model {model.name} is not here: run `pose-mirror models fetch {model.name}`, "
-        f"or put {model.file_name} into {_search_folders()[0]}."
+        f"or put {model.file_name} into {place}."
     )
 
 
 def _search_folders() -> list[Path]:
-    named = os.environ.get(FOLDER_VARIABLE)
-    return [Path(named).expanduser(), cache_folder()] if named else [cache_folder()]
+    """Return the folders that `FOLDER_VARIABLE` names, separated by colons, and then the cache folder."""
+    named = os.environ.get(FOLDER_VARIABLE, "")
+    names = [named] if os.path.isdir(named) else named.split(os.pathsep)
+    folders = [absolute(name) for name in names if name]
+    with suppress(PathError):  # a user without any folder of their own has no cache
+        folders.append(cache_folder())
+    return folders

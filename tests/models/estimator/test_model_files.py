@@ -32,8 +32,32 @@ def test_missing_model_says_how_to_get_it(cache: Path) -> None:
 def test_mistyped_name_gets_the_nearest_names(cache: Path) -> None:
     typed = DEFAULT_MODEL.replace("353", "352")
     for function in (find_model, fetch_model):
-        with pytest.raises(ModelNotFoundError, match=rf"{typed}; the catalogue has .*{DEFAULT_MODEL}.*\.$"):
+        with pytest.raises(ModelNotFoundError, match=rf"{typed}: did you mean .*{DEFAULT_MODEL}.*\? .* all 10\.$"):
             function(typed)
+
+
+@pytest.mark.parametrize("typed", ["posnet", "PoseNet", "pose_net"])
+def test_mistyped_short_name_is_suggested(cache: Path, typed: str) -> None:
+    for function in (find_model, fetch_model):
+        with pytest.raises(ModelNotFoundError, match=rf"{typed}: did you mean posenet \({DEFAULT_MODEL}\)"):
+            function(typed)
+
+
+def test_short_names_stand_for_models(both: tuple[Path, Path], tmp_path: Path) -> None:
+    downloaded, bundled = both
+    downloaded.write_bytes(CONTENT)
+    assert find_model("posenet") == downloaded
+    assert find_model("bundled") == bundled
+    own = tmp_path / "posenet"
+    own.write_bytes(b"of my own")
+    assert find_model(str(own)) == own, "a file of that name may be anything"
+
+
+def test_folder_of_models_is_not_a_model(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match=rf"^{tmp_path} is a folder: name the \.tflite file in it\.$"):
+        find_model(str(tmp_path))
+    with pytest.raises(ModelNotFoundError, match=rf"^There is no file {tmp_path}/mine\.tflite: name a \.tflite file"):
+        find_model(str(tmp_path / "mine.tflite"))
 
 
 def test_downloaded_model_is_used_without_a_note(both: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
