@@ -83,7 +83,7 @@ def _is_readable(text: str) -> bool:
 
 def _script(letter: str) -> str:
     """Return a letter's script; Japanese mixes several, which count as one."""
-    if letter < "\u0180":
+    if letter < "\u0180" or letter == "ˆ":  # the latter is one of the characters that damaged text is made of
         return "LATIN"
     name = unicodedata.name(letter, "RARE").split()[0]
     return "CJK" if name in ("HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC") else name
