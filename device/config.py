@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from device import folders
+from device.cameras.controls import CameraControls, Exposure, Focus, Mains, WhiteBalance
 from device.choose import ChooseSettings
 from device.follow import FollowSettings
+from models.home import PathError, absolute, expand_home
+from models.permissions import explain_refusal
 from models.text import printable
 
 DEFAULTS_FILE: Final = Path(__file__).with_name("default.toml")
 
 SEARCH_PATHS: Final = (Path("~/.config/pose-mirror.toml"), Path("/etc/pose-mirror.toml"))
 """Where to look for a configuration if none is named. The first file that exists is used."""
+
+MAX_FILE_BYTES: Final = 1_000_000
+"""Bytes of a configuration at most: many times what anybody writes, but a device such as /dev/zero never ends."""
 
 MAX_VALUE_LENGTH: Final = 80
 """Characters of a value that an error message quotes, so that it stays one short sentence."""
@@ -35,6 +46,17 @@ class CameraSettings:
     width: int
     height: int
     rotate: Rotation
+    mirror: bool
+    focus: Focus
+    exposure: Exposure
+    gain: float
+    white_balance: WhiteBalance
+    mains: Mains
+
+    @property
+    def controls(self) -> CameraControls:
+        """What is asked of the camera besides pictures of a size."""
+        return CameraControls(self.focus, self.exposure, self.gain, self.white_balance, self.mains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +80,7 @@ class LibrarySettings:
 @dataclass(frozen=True, slots=True)
 class ScreenSettings:
     display: Literal["auto", "kiosk", "window", "headless"]
+    output: str
     width: int
     height: int
     rotate: Rotation
@@ -96,15 +119,27 @@ class Config:
 
 CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "camera.rotate": (0, 90, 180, 270),
+    "camera.mains": (0, 50, 60),
     "estimator.device": ("auto", "cpu", "edgetpu"),
     "screen.display": ("auto", "kiosk", "window", "headless"),
     "screen.rotate": (0, 90, 180, 270),
 }
 """The values that a key accepts."""
 
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "camera.focus": ("auto",),
+    "camera.exposure": ("auto", "locked"),
+    "camera.white_balance": ("auto", "locked"),
+}
+"""The words that a key accepts instead of a number."""
+
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "camera.width": (64, 4096),
     "camera.height": (64, 4096),
+    "camera.focus": (0, 100),
+    "camera.exposure": (0.1, 66),
+    "camera.gain": (0, 1000),
+    "camera.white_balance": (1500, 12_000),
     "estimator.threads": (0, 64),
     "follow.min_score": (0, 1),
     "follow.gone_after": (0, 60),
@@ -130,14 +165,15 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 def load(file: Path | None = None, *, search_paths: tuple[Path, ...] = SEARCH_PATHS) -> Config:
     """Return the defaults, changed by `file`, or by the first of `search_paths` that exists.
 
-    Raises ConfigError for a file that cannot be read or is not TOML, and for an unknown section or key or a value that
-    is not allowed.
+    Relative paths in a file are below the file's folder; in the result they are absolute. Raises ConfigError for a file
+    that cannot be read or is not TOML, and for an unknown section or key or a value that is not allowed.
     """
     if file is None:
-        file = next((path for path in (p.expanduser() for p in search_paths) if path.is_file()), None)
+        file = next(filter(os.path.isfile, _expand(search_paths)), None)
     values = _read(DEFAULTS_FILE)
     if file is not None:
         _merge(values, _read(file), file)
+        _complete_paths(values, file)
     return Config(**{name: section(**values[name]) for name, section in _SECTIONS.items()}, file=file)
 
 
@@ -161,15 +197,82 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
+def _expand(search_paths: tuple[Path, ...]) -> Iterator[Path]:
+    for path in search_paths:
+        with suppress(PathError):  # a user without a home has no configuration there
+            yield expand_home(str(path))
+
+
 def _read(file: Path) -> dict[str, Any]:
+    text = _read_text(file)
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is not UTF-8 text (byte {error.start})") from error
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # RecursionError: lists nested a thousand deep
-        raise ConfigError(f"{file}: is not TOML: {error!s:.200}") from error
+        raise ConfigError(f"{printable(file)}: is not TOML: {_explain(error, text)}") from error
+
+
+def _read_text(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+    except IsADirectoryError as error:
+        raise ConfigError(f"{printable(file)}: is a folder: name the file in it") from error
+    except OSError as error:
+        reason = explain_refusal(file) or error.strerror
+        raise ConfigError(f"{printable(file)}: cannot be read: {reason}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigError(f"{printable(file)}: is larger than a configuration can be ({MAX_FILE_BYTES / 1e6:g} MB)")
+    try:
+        # Windows' editors put a byte-order mark before the text
+        return content.removeprefix(codecs.BOM_UTF8).decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        kind = "UTF-16 text" if is_utf16 else f"not UTF-8 text (byte {error.start})"
+        raise ConfigError(f"{printable(file)}: is {kind}: save it as UTF-8") from error
+
+
+def _explain(error: Exception, text: str) -> str:
+    """Return what is wrong with a text that is not TOML: the parser's words, and the remedy for a common mistake."""
+    message = f"{error!s:.200}"
+    found = re.search(r"\(at line (\d+), column \d+\)$", message)
+    place = text.split("\n")[int(found[1]) - 1] if found else text
+    line = re.sub("#.*", "", place)
+    for pattern, remedy in COMMON_MISTAKES:
+        if re.search(pattern, f"{message}\n{line}"):
+            return f"{message}: {remedy}"
+    return message
+
+
+COMMON_MISTAKES: Final = (
+    ("[“”„‟‘’‚‛«»″′]", 'write straight quotation marks, "like this"'),
+    ("^Cannot overwrite a value", "this key stands there twice: delete one of the two lines"),
+    ("^Cannot declare .* twice", "this section stands there twice: put its keys below the first"),
+    (r"^Unescaped '\\'|^Invalid (hex|escape)|not a Unicode", r"write / instead of \ in a path"),
+    (r"^Invalid value.*\n[^=]*=\s*(True|False|yes|no|on|off)\b", "write true or false"),
+    (r"^Invalid value.*\n[^=]*=\s*[^\s\d\"'\[{+-]", "write text in quotation marks"),
+)
+"""Mistakes that people make in a TOML file: a pattern for the parser's message and the line below it, and a remedy."""
+
+
+def _complete_paths(values: dict[str, Any], file: Path) -> None:
+    """Make the paths from a file absolute. Raises ConfigError."""
+    # a pipe such as /dev/fd/63, which a shell makes for <(…), is in no folder of the user's
+    base = absolute(file).parent if os.path.isfile(file) else None
+    for name, complete in PATHS.items():
+        section, key = name.split(".")
+        try:
+            values[section][key] = complete(values[section][key], base)
+        except PathError as error:
+            raise ConfigError(f"{printable(file)}: [{section}] {key}: {error}") from error
+
+
+PATHS: Final[Mapping[str, Callable[[str, Path | None], str]]] = {
+    "camera.source": folders.camera_source,
+    "estimator.model": folders.model_source,
+    "library.folder": folders.named_folder,
+    "gif.folder": folders.named_folder,
+}
+"""The keys whose values are paths, or may be, and what makes them absolute."""
 
 
 def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> None:
@@ -196,6 +299,8 @@ def _validate(where: str, name: str, value: object, default: object) -> object:
 
     `where` begins the error message; `name` is "section.key".
     """
+    if name in WORDS:
+        return _validate_word_or_number(where, name, value)
     if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
         raise ConfigError(f"{where} must be {_TYPE_NAMES[type(default)]}, not {_short_repr(value)}")
     if name in CHOICES and value not in CHOICES[name]:
@@ -211,6 +316,17 @@ def _validate(where: str, name: str, value: object, default: object) -> object:
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from error
     return float(value) if isinstance(default, float) and isinstance(value, int) else value
+
+
+def _validate_word_or_number(where: str, name: str, value: object) -> str | float:
+    """Return one of the key's `WORDS`, or a number in its range. Raises ConfigError for anything else."""
+    low, high = RANGES[name]
+    if isinstance(value, str) and value in WORDS[name]:
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
+        return float(value)
+    words = " or ".join(f'"{word}"' for word in WORDS[name])
+    raise ConfigError(f"{where} must be {words}, or a number from {low:g} to {high:g}, not {_short_repr(value)}")
 
 
 _TYPE_NAMES: Final[Mapping[type, str]] = {

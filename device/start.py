@@ -73,7 +73,7 @@ def demo(args: argparse.Namespace) -> int:
     settings = _load_config(args)
     settings = replace(
         settings,
-        camera=replace(settings.camera, source="performer", rotate=0),
+        camera=replace(settings.camera, source="performer", rotate=0, mirror=True),
         library=replace(settings.library, folder=""),
         button=replace(settings.button, pin=0),
     )
@@ -224,7 +224,11 @@ def _open_starter_library(progress: ProgressCallback) -> Library:
 def _open_camera(settings: Config) -> ReconnectingCamera:
     camera = settings.camera
     return ReconnectingCamera(
-        camera.source, size=(camera.width, camera.height), small_shape=_estimator_input_size(settings)
+        camera.source,
+        size=(camera.width, camera.height),
+        small_shape=_estimator_input_size(settings),
+        controls=camera.controls,
+        mirrors_itself=not camera.mirror,
     )
 
 
@@ -234,7 +238,7 @@ def _estimator_input_size(settings: Config) -> tuple[int, int] | None:
     Other cameras deliver one size only, so there is nothing to gain: None.
     """
     camera = settings.camera
-    if camera.source not in ("auto", "pi"):
+    if camera.source.partition(":")[0] not in ("auto", "pi"):
         return None
     size = settings.estimator.height_width
     if size is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 import cv2
 
 from device.cameras.base import Camera, CameraError
+from device.cameras.controls import AUTOMATIC, CameraControls
 
 OPENCV_LOG_LEVEL_ERROR: Final = 2
 """OpenCV's log level that prints errors but no warnings."""
@@ -21,6 +23,7 @@ def open_camera(
     *,
     size: tuple[int, int],
     small_shape: tuple[int, int] | None = None,
+    controls: CameraControls = AUTOMATIC,
     real_time: bool = True,
     loop: bool = True,
 ) -> Camera:
@@ -29,13 +32,13 @@ def open_camera(
     `source` is one of:
 
     - `auto`: the Pi's own camera if there is one, else the first USB camera;
-    - `pi`, `usb` (the first one), `usb:N` or /dev/videoN;
+    - `pi` or `usb` (the first one), `pi:N`, `usb:N` or /dev/videoN;
     - `performer`;
     - the path of a video, a picture or a folder of pictures.
 
     `size` is the wanted (width, height) of `Frame.image`. A device delivers the nearest size it has; drawings and files
     come no larger than the longer side. `small_shape` is the exact (height, width) of `Frame.small`. Both are as the
-    camera sees them, before `mirror_frame` turns them.
+    camera sees them, before `mirror_frame` turns them. `controls` is for devices; drawings and files have none.
 
     With `real_time` False, a video, the performer or a folder returns every picture as fast as frames are asked for,
     and `Frame.captured_at` advances by the video's own time. With `loop`, videos and folders start again at their end.
@@ -46,43 +49,65 @@ def open_camera(
     set_log_level(OPENCV_LOG_LEVEL_ERROR)
     # Import only the driver that is used: the libraries of the others may not be installed.
     if source == "auto":
-        return _open_auto(size, small_shape)
-    if source == "pi":
+        return _open_auto(size, small_shape, controls)
+    kind, _, number = source.partition(":")
+    if source == "pi" or (kind == "pi" and number.isdecimal()):
         from device.cameras import pi
 
-        return pi.open_pi(size, small_shape)
+        return pi.open_pi(size, small_shape, controls, int(number) if number else None)
     if source == "performer":
         from device.cameras import performer
 
         return performer.open_performer(size, small_shape, real_time=real_time)
-    kind, _, number = source.partition(":")
     path = Path(f"/dev/video{number}" if kind == "usb" and number.isdecimal() else source)
     if source == "usb" or path.is_relative_to("/dev"):
         from device.cameras import usb
 
-        return usb.open_first(size, small_shape) if source == "usb" else usb.open_usb(path, size, small_shape)
+        if source == "usb":
+            return usb.open_first(size, small_shape, controls)
+        return usb.open_usb(path, size, small_shape, controls)
     if source and path.exists():
         from device.cameras import playback
 
         return playback.open_video(path, size, small_shape, real_time=real_time, loop=loop)
     raise CameraError(
-        f"There is no camera {source!r}: use auto, pi, usb, usb:N, performer, or the path of a video or pictures."
+        f"There is no camera {source!r}: use auto, pi, pi:N, usb, usb:N, performer, or the path of a video or pictures."
     )
 
 
-def _open_auto(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
+def _open_auto(size: tuple[int, int], small_shape: tuple[int, int] | None, controls: CameraControls) -> Camera:
     """Open the Pi's camera if there is one, else the first USB camera. Raises CameraError."""
     from device.cameras import pi, usb
 
     pi_trouble = ""
     try:
-        if pi.find_camera() is not None:
-            return pi.open_pi(size, small_shape)
+        if pi.find_cameras():
+            return pi.open_pi(size, small_shape, controls)
     except pi.PiCameraUnusable as error:
         pi_trouble = f" {error}"
     if usb.find_cameras():
-        camera = usb.open_first(size, small_shape)
+        camera = usb.open_first(size, small_shape, controls)
         if pi_trouble:  # logged after the camera has opened: one that is in use is tried again every ten seconds
             log.warning("The Pi camera is not used:%s", pi_trouble)
         return camera
     raise CameraError(f"No camera found: plug in a USB camera, or connect a Pi camera and restart.{pi_trouble}")
+
+
+def describe_cameras() -> list[str]:
+    """Return a sentence for each camera that is connected: how to name it as `source`, and what can be set of it."""
+    from device.cameras import pi, usb, v4l2, v4l2_controls
+
+    sentences = []
+    with contextlib.suppress(CameraError):
+        for camera in pi.find_cameras():
+            with contextlib.suppress(CameraError):
+                sentences.append(_describe(f"pi:{camera.number}", camera.model, pi.describe_abilities(camera.number)))
+    for path in usb.find_cameras():
+        with contextlib.suppress(OSError):
+            abilities = v4l2_controls.describe_abilities(v4l2_controls.read_controls(path))
+            sentences.append(_describe(f"usb:{path.name.removeprefix('video')}", v4l2.query(path).card, abilities))
+    return sentences
+
+
+def _describe(source: str, name: str, abilities: str) -> str:
+    return f"{source} is {name}, and can be set: {abilities}." if abilities else f"{source} is {name}."

@@ -15,15 +15,14 @@ from typing import Any, Final, NamedTuple
 import cv2
 import numpy as np
 
+from device.cameras import pi_controls
 from device.cameras.base import Camera, CameraError, Frame, resize
+from device.cameras.controls import AUTOMATIC, CameraControls, LockTimer
 from device.cameras.live import LiveCamera, Shot
 from models.pose import Image
 
 BUFFER_COUNT: Final = 4
 """Frame buffers: one is being filled, one is in the image processor, one is being copied, one is spare."""
-
-FRAME_MICROSECONDS: Final = (33_333, 66_667)
-"""Shortest and longest time per picture: 30 a second, down to 15 in poor light, so that pictures are not dark."""
 
 MAX_FRAME_AGE: Final = 1.0
 """Seconds that a picture can take from its time stamp to its arrival. An older time stamp is from another clock."""
@@ -48,8 +47,15 @@ class Streams(NamedTuple):
     small: Image | None
 
 
-def find_camera() -> int | None:
-    """Return the number of the first camera on the Pi's own connector; None if there is none, or no picamera2.
+class PiCamera(NamedTuple):
+    """A camera on a Pi's own connector: its number for `pi:N` and for rpicam-hello, and its sensor's name."""
+
+    number: int
+    model: str
+
+
+def find_cameras() -> list[PiCamera]:
+    """Return the cameras on the Pi's own connectors; none without picamera2.
 
     Raises PiCameraUnusable when picamera2 is installed but fails.
     """
@@ -65,39 +71,60 @@ def find_camera() -> int | None:
             cameras = Picamera2.global_camera_info()
     except ModuleNotFoundError as error:
         if error.name == "picamera2":
-            return None
+            return []
         raise PiCameraUnusable(f"picamera2 does not work ({error}): install python3-picamera2 with apt.") from error
     except Exception as error:
         # On import, a picamera2 that was built for another NumPy raises ValueError. libcamera may raise anything.
         raise PiCameraUnusable(f"picamera2 does not work ({error}): check that it runs outside the mirror.") from error
     # libcamera also lists USB cameras, which `usb` reads.
-    return next((number for number, camera in enumerate(cameras) if "usb" not in camera["Id"].lower()), None)
+    return [
+        PiCamera(number, str(camera.get("Model", "")))
+        for number, camera in enumerate(cameras)
+        if "usb" not in camera["Id"].lower()
+    ]
 
 
-def open_pi(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
-    """Open the Pi's camera; `size` is (width, height), `small_shape` (height, width). Raises CameraError."""
-    number = find_camera()
-    if number is None:
+def open_pi(
+    size: tuple[int, int],
+    small_shape: tuple[int, int] | None,
+    controls: CameraControls = AUTOMATIC,
+    number: int | None = None,
+) -> Camera:
+    """Open a camera on the Pi's own connectors: that with a number, or else the first.
+
+    `size` is (width, height), `small_shape` (height, width). Raises CameraError.
+    """
+    cameras = find_cameras()
+    if not cameras:
         raise CameraError("No Pi camera found: push its ribbon cable in firmly at both ends, then restart.")
-    return LiveCamera(PiDevice(number, size, small_shape))
+    if number is None:
+        number = cameras[0].number
+    elif number not in [camera.number for camera in cameras]:
+        others = ", ".join(f"pi:{camera.number} ({camera.model})" for camera in cameras)
+        raise CameraError(f"No camera found at pi:{number}, only {others}: check its ribbon cable, or choose another.")
+    return LiveCamera(PiDevice(number, size, small_shape, controls))
+
+
+def describe_abilities(number: int) -> str:
+    """Return which settings of a Pi's camera can be fixed, and within which limits. Raises CameraError."""
+    camera = _open_picamera2(number)
+    try:
+        return pi_controls.describe_abilities(camera.camera_controls)
+    finally:
+        camera.close()
 
 
 class PiDevice:
     """An open Pi camera, streaming. The image processor mirrors its pictures if it can. Raises CameraError."""
 
-    def __init__(self, number: int, size: tuple[int, int], small_shape: tuple[int, int] | None) -> None:
-        from picamera2 import Picamera2
-
+    def __init__(
+        self, number: int, size: tuple[int, int], small_shape: tuple[int, int] | None, controls: CameraControls
+    ) -> None:
         self._small_shape = small_shape
         self._mirrored = False
-        # When Picamera2.__init__ fails, it leaves a pipe open. Create the object first, so that the pipe can be closed:
-        # a camera in use is tried again every ten seconds.
-        self._camera: Any = Picamera2.__new__(Picamera2)
-        try:
-            self._camera.__init__(number)
-        except Exception as error:
-            self._close_pipe()
-            raise CameraError(_explain(error)) from error
+        self._controls = controls
+        self._lock_timer = LockTimer(controls)
+        self._camera = _open_picamera2(number)
         try:
             self._lores = self._start(even_size(size))
         except Exception as error:
@@ -120,7 +147,10 @@ class PiDevice:
             ) from error
         try:
             now, since_boot = time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME)
-            stamp = request.get_metadata().get("SensorTimestamp", 0)
+            metadata = request.get_metadata()
+            stamp = metadata.get("SensorTimestamp", 0)
+            if self._lock_timer.is_due(now):
+                self._lock(metadata)
             streams = Streams(request.make_array("main"), request.make_array("lores") if self._lores else None)
         finally:
             request.release()
@@ -161,28 +191,45 @@ class PiDevice:
         self._mirrored = bool(actual["transform"].hflip)
         formats = ", ".join(f"{actual[name]['size']} {actual[name]['format']}" for name in streams)
         log.info("%s delivers %s.", NAME, formats)
+        if missing := pi_controls.missing_controls(self._controls, self._camera.camera_controls):
+            log.warning("%s has no control for [camera] %s.", NAME, ", ".join(missing))
         return actual["lores"]["size"] if "lores" in streams else None
 
     def _configure(self, streams: dict[str, Any]) -> None:
         from libcamera import ColorSpace, Transform
 
-        controls = {"FrameDurationLimits": FRAME_MICROSECONDS}
         configuration = self._camera.create_video_configuration(
             **streams,
             transform=Transform(hflip=1),
             colour_space=ColorSpace.Smpte170m(),  # the kind of YUV that cv2.cvtColor expects
             buffer_count=BUFFER_COUNT,
             queue=False,  # a queued picture would be an old one
-            controls={name: value for name, value in controls.items() if name in self._camera.camera_controls},
+            controls=pi_controls.start_controls(self._controls, self._camera.camera_controls),
         )
         self._camera.configure(configuration)
 
-    def _close_pipe(self) -> None:
-        """Close the pipe that a failed Picamera2.__init__ leaves open."""
+    def _lock(self, metadata: dict[str, Any]) -> None:
+        """Keep a picture's exposure and white balance, and log them, so that they can be configured for good."""
+        self._camera.set_controls(pi_controls.lock_controls(self._controls, metadata, self._camera.camera_controls))
+        log.info("%s is locked at %s.", NAME, pi_controls.describe_lock(self._controls, metadata) or "what it had")
+
+
+def _open_picamera2(number: int) -> Any:
+    """Open a Picamera2. Raises CameraError."""
+    from picamera2 import Picamera2
+
+    # When Picamera2.__init__ fails, it leaves a pipe open. Create the object first, so that the pipe can be closed:
+    # a camera in use is tried again every ten seconds.
+    camera: Any = Picamera2.__new__(Picamera2)
+    try:
+        camera.__init__(number)
+    except Exception as error:
         with contextlib.suppress(AttributeError, OSError):
-            self._camera.notifymeread.close()
+            camera.notifymeread.close()
         with contextlib.suppress(AttributeError, OSError):
-            os.close(self._camera.notifyme_w)
+            os.close(camera.notifyme_w)
+        raise CameraError(_explain(error)) from error
+    return camera
 
 
 def yuv_to_rgb(yuv: Image, width: int, height: int) -> Image:

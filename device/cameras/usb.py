@@ -15,8 +15,9 @@ os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "4")
 import cv2
 import numpy as np
 
-from device.cameras import v4l2
+from device.cameras import v4l2, v4l2_controls
 from device.cameras.base import Camera, CameraError, Frame, make_frame
+from device.cameras.controls import AUTOMATIC, CameraControls, LockTimer
 from device.cameras.live import LiveCamera, Shot
 from models.pose import Image
 
@@ -37,18 +38,22 @@ def find_cameras() -> list[Path]:
     return v4l2.find_cameras()
 
 
-def open_first(size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
+def open_first(
+    size: tuple[int, int], small_shape: tuple[int, int] | None, controls: CameraControls = AUTOMATIC
+) -> Camera:
     """Open the first USB camera, whichever socket it is plugged into. Raises CameraError."""
     devices = find_cameras()
     if not devices:
         raise CameraError("No USB camera found under /dev/video*: plug one in.")
-    return open_usb(devices[0], size, small_shape)
+    return open_usb(devices[0], size, small_shape, controls)
 
 
-def open_usb(path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None) -> Camera:
+def open_usb(
+    path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None, controls: CameraControls = AUTOMATIC
+) -> Camera:
     """Open the camera at `path` at its size nearest to `size` (width, height). Raises CameraError."""
     card = v4l2.require_camera(path).card
-    device = UsbDevice(path, size, small_shape)
+    device = UsbDevice(path, size, small_shape, controls)
     log.info("The camera %s, %s, delivers %s.", path, card, device.mode)
     return LiveCamera(device)
 
@@ -56,8 +61,12 @@ def open_usb(path: Path, size: tuple[int, int], small_shape: tuple[int, int] | N
 class UsbDevice:
     """An open USB camera, streaming. Its pictures are not mirrored. Raises CameraError when OpenCV cannot open it."""
 
-    def __init__(self, path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None) -> None:
+    def __init__(
+        self, path: Path, size: tuple[int, int], small_shape: tuple[int, int] | None, controls: CameraControls
+    ) -> None:
         self._path = path
+        self._controls = controls
+        self._lock_timer = LockTimer(controls)
         self._small_shape = small_shape
         self._captured_at = 0.0
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
@@ -72,6 +81,7 @@ class UsbDevice:
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         self._capture.set(cv2.CAP_PROP_FPS, FPS)
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFER_COUNT)
+        self._set_controls()
 
     @property
     def name(self) -> str:
@@ -93,6 +103,8 @@ class UsbDevice:
         # The driver's time stamp, by the clock of time.monotonic(). Some cameras report none, or nonsense.
         stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         self._captured_at = stamp if max(self._captured_at, arrived - MAX_FRAME_AGE) < stamp <= arrived else arrived
+        if self._lock_timer.is_due(arrived):
+            self._lock()
         is_intact, image = self._capture.retrieve()
         if not is_intact or image is None:
             return None  # a picture that USB damaged
@@ -105,6 +117,28 @@ class UsbDevice:
 
     def release(self) -> None:
         self._capture.release()
+
+    def _set_controls(self) -> None:
+        """Set focus, exposure and the like. A camera that refuses one still delivers pictures, so only log that."""
+        try:
+            has = v4l2_controls.read_controls(self._path)
+            refused = v4l2_controls.apply(self._path, v4l2_controls.start_settings(self._controls, has), has)
+        except OSError as error:
+            log.warning("%s cannot be set (%s): it stays as it is.", self.name, error.strerror)
+            return
+        if missing := v4l2_controls.missing_controls(self._controls, has):
+            log.warning("%s has no control for [camera] %s.", self.name, ", ".join(missing))
+        if refused:
+            log.warning("%s refuses %s.", self.name, ", ".join(refused))
+
+    def _lock(self) -> None:
+        """Keep the present exposure and white balance, and log them, so that they can be configured for good."""
+        try:
+            has = v4l2_controls.read_controls(self._path)
+            v4l2_controls.apply(self._path, v4l2_controls.lock_settings(self._controls, has), has)
+        except OSError:
+            return  # it was unplugged, which the next picture reports
+        log.info("%s is locked at %s.", self.name, v4l2_controls.describe_lock(self._controls, has) or "what it had")
 
     def _explain_loss(self) -> str:
         if not self._path.exists():

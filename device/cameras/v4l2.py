@@ -57,7 +57,7 @@ def find_cameras(folder: Path = Path("/dev")) -> list[Path]:
 
 def query(path: Path) -> Device:
     """Ask a device what it is. Raises OSError when it is missing or does not answer."""
-    with _open_device(path) as device:
+    with open_device(path) as device:
         return parse_capability(fcntl.ioctl(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size)))
 
 
@@ -76,7 +76,7 @@ def require_camera(path: Path) -> Device:
         device = query(path)
         if not device.is_camera:
             raise CameraError(f"{path} is not a camera but {device.card or device.driver}: choose another device.")
-        with _open_device(path) as opened:
+        with open_device(path) as opened:
             # A request for 0 buffers changes nothing on a free camera, and fails when another program is streaming.
             fcntl.ioctl(opened, VIDIOC_REQBUFS, REQUEST_BUFFERS.pack(0, BUF_TYPE_VIDEO_CAPTURE, MEMORY_MMAP, 0, 0))
     except CameraError:
@@ -108,7 +108,8 @@ def _is_camera(path: Path) -> bool:
 
 
 @contextmanager
-def _open_device(path: Path) -> Iterator[int]:
+def open_device(path: Path) -> Iterator[int]:
+    """Open a device for ioctls, even one that streams, and yield its file descriptor. Raises OSError."""
     device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
         yield device

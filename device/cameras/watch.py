@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 
 from device.cameras.base import SILENT_AFTER, Camera, CameraError, CameraSilent, CameraStuck, EndOfVideo, Frame
+from device.cameras.controls import AUTOMATIC, CameraControls
 from device.cameras.opening import open_camera
 
 FIRST_RETRY_DELAY: Final = 0.5
@@ -51,6 +52,8 @@ class Backoff:
 class ReconnectingCamera(Camera):
     """A `Camera` that `open_camera` opens with these arguments. A thread opens it again whenever it is lost.
 
+    With `mirrors_itself`, the camera or film shows the world mirrored already, whatever its driver does then.
+
     Creating one returns at once, even when there is no camera. While there is none, `latest` raises CameraError with
     the reason: at once when the reason is new, else after `timeout` seconds, so that a loop around it does not spin.
     """
@@ -61,10 +64,11 @@ class ReconnectingCamera(Camera):
         *,
         size: tuple[int, int],
         small_shape: tuple[int, int] | None = None,
-        real_time: bool = True,
-        loop: bool = True,
+        controls: CameraControls = AUTOMATIC,
+        mirrors_itself: bool = False,
     ) -> None:
-        self._open = partial(open_camera, source, size=size, small_shape=small_shape, real_time=real_time, loop=loop)
+        self._open = partial(open_camera, source, size=size, small_shape=small_shape, controls=controls)
+        self._mirrors_itself = mirrors_itself
         self._changed = threading.Condition()
         self._camera: Camera | None = None
         self._error: CameraError = CameraError("The camera is starting.")
@@ -82,7 +86,7 @@ class ReconnectingCamera(Camera):
                 self._unreported = False
                 raise _copy_error(self._error)
         try:
-            return _check_frame(camera.latest(max(deadline - time.monotonic(), 0.0)))
+            frame = _check_frame(camera.latest(max(deadline - time.monotonic(), 0.0)))
         except CameraSilent as error:
             if error.seconds >= SILENT_AFTER:
                 self._drop_camera(camera, error)
@@ -97,6 +101,8 @@ class ReconnectingCamera(Camera):
             fault = CameraError(f"The camera's picture cannot be used: {error}.")
             self._drop_camera(camera, fault, error)
             raise fault from error
+        # a driver that mirrors, too, has mirrored it back
+        return replace(frame, mirrored=frame.mirrored != self._mirrors_itself)
 
     def close(self) -> None:
         with self._changed:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device import config
+from device.cameras.controls import CameraControls
 from device.choose import ChooseSettings
-from device.config import CHOICES, DEFAULTS_FILE, RANGES, Config, ConfigError
+from device.config import CHOICES, DEFAULTS_FILE, RANGES, WORDS, Config, ConfigError
 from device.follow import FollowSettings
 
 
@@ -51,7 +53,8 @@ def test_defaults_are_allowed_values() -> None:
     template = tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8"))
     for name, (low, high) in RANGES.items():
         section, key = name.split(".")
-        assert low <= template[section][key] <= high
+        default = template[section][key]
+        assert default in WORDS[name] if name in WORDS else low <= default <= high
     for name, choices in CHOICES.items():
         section, key = name.split(".")
         assert template[section][key] in choices
@@ -64,6 +67,14 @@ def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
     assert isinstance(loaded.gif.seconds, float)
     assert loaded.camera == config.load(search_paths=()).camera
     assert loaded.file == file
+
+
+def test_a_camera_setting_may_be_a_word_or_a_number(tmp_path: Path) -> None:
+    text = "[camera]\nfocus = 2\nexposure = 'locked'\nwhite_balance = 4000\nmains = 50\n"
+    controls = config.load(write_config(tmp_path, text)).camera.controls
+    assert controls == CameraControls(focus=2.0, exposure="locked", white_balance=4000.0, mains=50)
+    assert isinstance(controls.focus, float)
+    assert config.load(search_paths=()).camera.controls == CameraControls()
 
 
 def test_reads_the_first_file_that_exists(tmp_path: Path) -> None:
@@ -81,6 +92,11 @@ def test_reads_the_first_file_that_exists(tmp_path: Path) -> None:
         ("[screen]\nrotate = 45", "[screen] rotate must be one of 0, 90, 180, 270, not 45"),
         ("[screen]\nrotate = '90'", "[screen] rotate must be a whole number, not '90'"),
         ("[screen]\nfps = 0", "[screen] fps must be from 1 to 240, not 0"),
+        ("[camera]\nfocus = 'near'", "[camera] focus must be \"auto\", or a number from 0 to 100, not 'near'"),
+        ("[camera]\nfocus = inf", '[camera] focus must be "auto", or a number from 0 to 100, not inf'),
+        ("[camera]\nexposure = 0", '[camera] exposure must be "auto" or "locked", or a number from 0.1 to 66, not 0'),
+        ("[camera]\nexposure = true", '"auto" or "locked", or a number from 0.1 to 66, not True'),
+        ("[camera]\nmains = 55", "[camera] mains must be one of 0, 50, 60, not 55"),
         ("[gif]\ncamera = 1", "[gif] camera must be true or false, not 1"),
         ("[gif]\nseconds = true", "[gif] seconds must be a number, not True"),
         ("[gif]\nseconds = nan", "[gif] seconds must be from 0.5 to 30, not nan"),
@@ -107,12 +123,93 @@ def test_an_error_names_file_section_and_key(tmp_path: Path, text: str, message:
     assert len(str(caught.value)) < 400
 
 
-def test_rejects_a_missing_file_and_bytes(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
-        config.load(tmp_path / "none.toml")
-    (tmp_path / "bytes.toml").write_bytes(b"[gif]\n\xff\xfe")
-    with pytest.raises(ConfigError, match=r"is not UTF-8 text \(byte 6\)"):
-        config.load(tmp_path / "bytes.toml")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[camera]\nsource = “usb”", "(at line 2, column 10): write straight quotation marks"),
+        ("[camera]\nsource = 'usb’", "write straight quotation marks"),
+        ("[screen]\nfps = 25\nfps = 30", "(at line 3, column 9): this key stands there twice"),
+        ("[screen]\nfps = 25\n[gif]\n[screen]\nrotate = 90", "this section stands there twice: put its keys below"),
+        ('[gif]\nfolder = "C:\\gifs"', "write / instead of \\ in a path"),
+        ('[gif]\nfolder = "C:\\users"', "write / instead of \\ in a path"),
+        ("[gif]\ncamera = True", "(at line 2, column 10): write true or false"),
+        ("[camera]\nsource = usb", "(at line 2, column 10): write text in quotation marks"),
+        ("[library]\nfolder = /srv/photos", "write text in quotation marks"),
+    ],
+)
+def test_a_common_mistake_gets_its_remedy(tmp_path: Path, text: str, message: str) -> None:
+    file = write_config(tmp_path, f"{text}\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(file)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_reads_what_windows_writes(tmp_path: Path, mark: bytes, line_end: str) -> None:
+    file = tmp_path / "mirror.toml"
+    file.write_bytes(mark + line_end.join(["[screen]", "fps = 25", "[gif]", 'folder = "/ä"', ""]).encode())
+    loaded = config.load(file)
+    assert (loaded.screen.fps, loaded.gif.folder) == (25, "/ä")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing yet\n", "\ufeff"])
+def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
+    assert replace(config.load(write_config(tmp_path, text)), file=None) == config.load(search_paths=())
+
+
+def test_paths_are_below_the_configurations_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    text = "[camera]\nsource='dance.mp4'\n[estimator]\nmodel='mine.tflite'\n[library]\nfolder='../p'\n[gif]\nfolder='g'"
+    (tmp_path / "conf").mkdir()
+    write_config(tmp_path / "conf", text)
+    monkeypatch.chdir(tmp_path)
+    loaded = config.load(Path("conf/mirror.toml"))
+    assert loaded.camera.source == str(tmp_path / "conf/dance.mp4")
+    assert loaded.estimator.model == str(tmp_path / "conf/mine.tflite")
+    assert (loaded.library.folder, loaded.gif.folder) == (str(tmp_path / "p"), str(tmp_path / "conf/g"))
+
+
+def test_tilde_is_the_home_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    text = "[camera]\nsource='~/d.mp4'\n[estimator]\nmodel='~/m.tflite'\n[library]\nfolder='~/p'\n[gif]\nfolder='~'"
+    loaded = config.load(write_config(tmp_path, text))
+    assert (loaded.camera.source, loaded.estimator.model) == ("/home/me/d.mp4", "/home/me/m.tflite")
+    assert (loaded.library.folder, loaded.gif.folder) == ("/home/me/p", "/home/me")
+
+
+def test_names_in_a_configuration_stay_names(tmp_path: Path) -> None:
+    loaded = config.load(write_config(tmp_path, "[camera]\nsource = 'usb:1'\n[estimator]\nmodel = 'posenet'"))
+    assert (loaded.camera.source, loaded.estimator.model) == ("usb:1", "posenet")
+    assert loaded.library.folder == loaded.gif.folder == ""
+
+
+def test_a_pipes_paths_are_below_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reading, writing = os.pipe()
+    os.write(writing, b"[gif]\nfolder = 'gifs'")
+    os.close(writing)
+    try:
+        assert config.load(Path(f"/dev/fd/{reading}")).gif.folder == str(tmp_path / "gifs")
+    finally:
+        os.close(reading)
+
+
+def test_rejects_what_is_not_a_configuration(tmp_path: Path) -> None:
+    def write(name: str, content: bytes) -> Path:
+        (tmp_path / name).write_bytes(content)
+        return tmp_path / name
+
+    for file, message in (
+        (tmp_path / "none.toml", "cannot be read: No such file"),
+        (tmp_path, "is a folder: name the file in it"),
+        (Path("/dev/zero"), "is larger than a configuration can be"),
+        (write("bytes.toml", b"[gif]\n\xff\xfe"), r"is not UTF-8 text \(byte 6\): save it as UTF-8"),
+        (write("utf-16.toml", "[gif]\n".encode("utf-16")), "is UTF-16 text: save it as UTF-8"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            config.load(file)
 
 
 @given(st.integers(1, 9999), st.integers(1, 9999))

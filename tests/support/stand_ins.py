@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from device.cameras import v4l2
+from device.cameras import v4l2, v4l2_controls
 from models.pose import Image
 
 IMX708 = "/base/soc/i2c0mux/i2c@1/imx708@1a"
@@ -38,6 +38,39 @@ def camera_picture(width: int, height: int) -> Image:
 
 
 @dataclass
+class FakeControl:
+    """One of a V4L2 device's controls. `options` are a menu's values; a menu refuses others, a number is clipped."""
+
+    minimum: int
+    maximum: int
+    value: int
+    step: int = 1
+    options: tuple[int, ...] = ()
+    flags: int = 0
+
+    automatic: int | None = None
+    """The control that sets this one by itself. Meanwhile it has the value `found`, and cannot be set."""
+
+    found: int = 0
+
+
+def webcam_controls() -> dict[int, FakeControl]:
+    """Return a webcam's controls, those of a Logitech C920, after another program has fixed all of them."""
+    c = v4l2_controls
+    return {
+        c.AUTO_WHITE_BALANCE: FakeControl(0, 1, 0),
+        c.GAIN: FakeControl(0, 255, 10, automatic=c.EXPOSURE_AUTO, found=64),
+        c.POWER_LINE_FREQUENCY: FakeControl(0, 2, 2, options=(0, 1, 2)),
+        c.WHITE_BALANCE_TEMPERATURE: FakeControl(2000, 6500, 2100, automatic=c.AUTO_WHITE_BALANCE, found=4000),
+        c.EXPOSURE_AUTO: FakeControl(0, 3, 1, options=(1, 3)),
+        c.EXPOSURE_ABSOLUTE: FakeControl(3, 2047, 250, automatic=c.EXPOSURE_AUTO, found=166),
+        c.EXPOSURE_AUTO_PRIORITY: FakeControl(0, 1, 1),
+        c.FOCUS_ABSOLUTE: FakeControl(0, 250, 90, step=5, automatic=c.FOCUS_AUTO, found=30),
+        c.FOCUS_AUTO: FakeControl(0, 1, 0),
+    }
+
+
+@dataclass
 class CameraHardware:
     """A camera on its cable, and what can happen to it."""
 
@@ -47,6 +80,12 @@ class CameraHardware:
     silent: bool = False
     stuck: bool = False
     sizes: tuple[tuple[int, int], ...] = ((320, 240), (640, 480), (1280, 720))
+    controls: dict[int, FakeControl] = field(default_factory=webcam_controls)
+    """V4L2's controls of a webcam."""
+
+    light: float = 1.0
+    """How bright the room is, and how warm: what an automatic exposure and white balance follow."""
+
     open_count: int = 0
     """How many drivers have it open now."""
 
@@ -129,13 +168,40 @@ def fake_ioctl(devices: dict[Path, bytes], hardware: CameraHardware) -> Callable
         if request == v4l2.VIDIOC_QUERYCAP:
             assert len(argument) == 104
             return devices[path]
-        assert request == v4l2.VIDIOC_REQBUFS
-        assert len(argument) == 20
-        if hardware.busy or hardware.open_count:
-            raise OSError(errno.EBUSY, "Device or resource busy")
-        return argument
+        if request == v4l2.VIDIOC_REQBUFS:
+            assert len(argument) == 20
+            if hardware.busy or hardware.open_count:
+                raise OSError(errno.EBUSY, "Device or resource busy")
+            return argument
+        return control_ioctl(hardware, request, argument)
 
     return ioctl
+
+
+def control_ioctl(hardware: CameraHardware, request: int, argument: bytes) -> bytes:
+    """Answer an ioctl about a control as the kernel's uvcvideo does."""
+    number = int.from_bytes(argument[:4], "little")
+    control = hardware.controls.get(number)
+    if control is None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+    switch = None if control.automatic is None else hardware.controls[control.automatic]
+    is_automatic = switch is not None and switch.value != (1 if switch.options else 0)
+    if request == v4l2_controls.VIDIOC_QUERYCTRL:
+        assert len(argument) == 68
+        limits = control.minimum, control.maximum, control.step, control.minimum
+        return v4l2_controls.QUERY.pack(number, 1, b"a control", *limits, control.flags)
+    assert len(argument) == 8
+    if request == v4l2_controls.VIDIOC_G_CTRL:
+        value = round(control.found * hardware.light) if is_automatic else control.value
+        return v4l2_controls.CONTROL.pack(number, value)
+    assert request == v4l2_controls.VIDIOC_S_CTRL
+    value = v4l2_controls.CONTROL.unpack(argument)[1]
+    if is_automatic:
+        raise OSError(errno.EACCES, "Permission denied")
+    if control.options and value not in control.options:
+        raise OSError(errno.EINVAL, "Invalid argument")
+    control.value = min(max(value, control.minimum), control.maximum)
+    return argument
 
 
 def pack_capability(
@@ -162,7 +228,7 @@ class Request:
     def get_metadata(self) -> dict[str, Any]:
         since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic() if self.camera.boot_time else 0.0
         stamp = self.camera.hardware.frame_time(self.number) + since_boot
-        return {"SensorTimestamp": int(stamp * 1e9), "ExposureTime": 10_000}
+        return {"SensorTimestamp": int(stamp * 1e9)} | self.camera.measure()
 
     def make_array(self, name: str) -> Image:
         assert not self.released
@@ -207,6 +273,9 @@ class Picamera2:
     one_stream = False
     """Whether it has a single stream and no flip, like the cameras for libcamera's own tests."""
 
+    lens = True
+    """Whether its lens can be moved, as in a Camera Module 3."""
+
     _cm: Any = SimpleNamespace(reset=lambda: None)
 
     @staticmethod
@@ -231,7 +300,8 @@ class Picamera2:
         self.lock = threading.Lock()
         self.jobs: list[Job] = []
         self.configuration: dict[str, Any] = {}
-        self.camera_controls = {} if self.one_stream else {"FrameDurationLimits": (33333, 120000, 33333)}
+        self.camera_controls = {} if self.one_stream else pi_controls_of_a_camera(self.lens)
+        self.values: dict[str, Any] = {}
         self.stopping = threading.Event()
         self.loop: threading.Thread | None = None
 
@@ -252,10 +322,25 @@ class Picamera2:
         }
         return streams | defaults | settings
 
-    def configure(self, configuration: dict[str, Any]) -> None:
-        for name in configuration["controls"]:
+    def set_controls(self, controls: dict[str, Any]) -> None:
+        for name, value in controls.items():
             if name not in self.camera_controls:
                 raise RuntimeError(f"Control {name} is not advertised by libcamera")
+            assert isinstance(value, PI_CONTROL_TYPES.get(name, tuple)), (
+                f"libcamera cannot convert {value!r} for {name}"
+            )
+        self.values |= controls
+
+    def measure(self) -> dict[str, Any]:
+        """Return what a picture's metadata say: the fixed value of what is fixed, else one that follows the light."""
+        light = self.hardware.light
+        measured = {"ExposureTime": round(10_000 / light), "AnalogueGain": 2.0 / light, "LensPosition": 1.0}
+        if self.values.get("AwbEnable", True):
+            measured |= {"ColourGains": (1.5 * light, 2.0), "ColourTemperature": round(4000 * light)}
+        return measured | {name: self.values[name] for name in self.values if name in measured or name == "ColourGains"}
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        self.set_controls(configuration["controls"])
         main, lores = configuration["main"], configuration["lores"]
         for stream in (main, lores or main):
             if stream["size"][0] % 2 or stream["size"][1] % 2:
@@ -322,6 +407,25 @@ class Picamera2:
         os.close(self.notifyme_w)
 
 
+def pi_controls_of_a_camera(lens: bool) -> dict[str, tuple[Any, Any, Any]]:
+    """Return the controls of a Pi's camera that the mirror may use: smallest, largest and default values."""
+    controls = {
+        "FrameDurationLimits": (33333, 120000, 33333), "AeEnable": (False, True, True),
+        "ExposureTime": (26, 66666, 20000), "AnalogueGain": (1.122807, 16.0, 1.0), "AwbEnable": (False, True, None),
+        "ColourGains": (0.0, 32.0, None), "ColourTemperature": (100, 100000, None), "AeFlickerMode": (0, 1, 0),
+        "AeFlickerPeriod": (100, 1000000, None),
+    }  # fmt: skip
+    autofocus = {"AfMode": (0, 2, 0), "AfRange": (0, 2, 0), "AfSpeed": (0, 1, 0), "LensPosition": (0.0, 15.0, 1.0)}
+    return controls | autofocus if lens else controls
+
+
+PI_CONTROL_TYPES = {
+    "AeEnable": bool, "ExposureTime": int, "AnalogueGain": float, "AwbEnable": bool, "ColourTemperature": int,
+    "AeFlickerMode": int, "AeFlickerPeriod": int, "AfMode": int, "AfRange": int, "AfSpeed": int, "LensPosition": float,
+}  # fmt: skip
+"""The types that libcamera's Python binding converts; all others here are tuples."""
+
+
 @dataclass(frozen=True)
 class Transform:
     """libcamera.Transform."""
@@ -334,6 +438,7 @@ def fake_pi_modules(hardware: CameraHardware) -> dict[str, ModuleType]:
     """Return stand-ins for the modules picamera2 and libcamera, for sys.modules."""
     picamera2, libcamera = ModuleType("picamera2"), ModuleType("libcamera")
     Picamera2.hardware, Picamera2.models, Picamera2.boot_time = hardware, (IMX708,), False
+    Picamera2.lens = True
     vars(picamera2).update(Picamera2=Picamera2)
     vars(libcamera).update(Transform=Transform, ColorSpace=SimpleNamespace(Smpte170m=lambda: "smpte170m"))
     return {"picamera2": picamera2, "libcamera": libcamera}

@@ -24,7 +24,9 @@ from PIL import Image as Pillow
 from device.cameras import live, performer, pi, playback, usb
 from device.cameras.base import Camera, CameraError, CameraSilent, CameraStuck, Frame, mirror_frame
 from device.cameras.opening import open_camera
+from device.cameras.watch import ReconnectingCamera
 from models.pose import Image
+from tests.support import stand_ins
 from tests.support.held import held_resources
 from tests.support.stand_ins import (
     CameraHardware,
@@ -327,6 +329,22 @@ def test_frames_become_upright_and_mirrored_once(rotate: int, mirrored_by_device
     assert frame.captured_at == 1.5
     again = mirror_frame(frame)
     np.testing.assert_array_equal(again.image, frame.image)
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+@pytest.mark.parametrize("source", DEVICES)
+def test_a_camera_that_flips_already_shows_the_same(
+    source: str, rotate: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    DEVICES[source](tmp_path, monkeypatch)
+    monkeypatch.setattr(usb, "find_cameras", lambda: [tmp_path / "video0"])
+    with ReconnectingCamera(source, size=SIZE) as camera:
+        expected = mirror_frame(camera.latest(), rotate).image
+    monkeypatch.setattr(
+        stand_ins, "camera_picture", lambda width, height: camera_picture(width, height)[:, ::-1].copy()
+    )
+    with ReconnectingCamera(source, size=SIZE, mirrors_itself=True) as camera:
+        np.testing.assert_allclose(mirror_frame(camera.latest(), rotate).image, expected, atol=16)
 
 
 def test_turns_both_pictures_of_a_frame_alike() -> None:

@@ -84,13 +84,13 @@ def test_works_with_one_stream_and_no_flip(hardware: CameraHardware, monkeypatch
 
 def test_finds_a_camera_that_libcamera_missed(hardware: CameraHardware, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Picamera2, "models", ())
-    assert pi.find_camera() is None
+    assert pi.find_cameras() == []
 
     def search_again() -> None:
         Picamera2.models = (IMX708,)
 
     monkeypatch.setattr(Picamera2, "_cm", SimpleNamespace(reset=search_again))
-    assert pi.find_camera() == 0
+    assert [camera.number for camera in pi.find_cameras()] == [0]
 
 
 def test_makes_an_odd_screen_size_even(hardware: CameraHardware) -> None:
@@ -133,9 +133,9 @@ def test_converts_time_stamps_to_the_monotonic_clock(now: float, slept: float, a
 def test_ignores_usb_cameras_that_libcamera_lists(hardware: CameraHardware, monkeypatch: pytest.MonkeyPatch) -> None:
     usb = r"\_SB_.PCI0-1.2:1.0-046d:082d/usb"
     monkeypatch.setattr(Picamera2, "models", (usb, IMX708))
-    assert pi.find_camera() == 1
+    assert [camera.number for camera in pi.find_cameras()] == [1]
     monkeypatch.setattr(Picamera2, "models", (usb,))
-    assert pi.find_camera() is None
+    assert pi.find_cameras() == []
     with pytest.raises(CameraError, match=r"^No Pi camera found: push its ribbon cable"):
         pi.open_pi(SIZE, None)
 
@@ -144,7 +144,7 @@ def test_finds_no_camera_without_picamera2(monkeypatch: pytest.MonkeyPatch) -> N
     finders = sys.meta_path[:]
     monkeypatch.setattr(sys, "meta_path", [_Missing("picamera2"), *finders])
     monkeypatch.delitem(sys.modules, "picamera2", raising=False)
-    assert pi.find_camera() is None
+    assert pi.find_cameras() == []
 
 
 class _Missing:
@@ -181,7 +181,7 @@ def test_tells_a_broken_picamera2_from_a_missing_one(
     with pytest.raises(CameraError, match=r"^No camera found: .* picamera2 does not work"):
         open_camera("auto", size=SIZE)
     monkeypatch.setattr("device.cameras.usb.find_cameras", lambda: [Path("/dev/video0")])
-    monkeypatch.setattr("device.cameras.usb.open_first", lambda size, small: None)
+    monkeypatch.setattr("device.cameras.usb.open_first", lambda size, small, controls: None)
     open_camera("auto", size=SIZE)
     assert "picamera2 does not work" in caplog.text, "the log must say why the Pi's camera is not used"
 

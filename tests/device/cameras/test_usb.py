@@ -14,6 +14,7 @@ import pytest
 
 from device.cameras import usb, v4l2
 from device.cameras.base import CameraError
+from device.cameras.controls import AUTOMATIC
 from tests.support.stand_ins import CameraHardware, FakeCapture, fake_ioctl, pack_capability
 
 METADATA = 0x04A00000
@@ -134,7 +135,7 @@ def test_asks_for_mjpeg_before_size_and_rate(
         return set_property(self, name, value)
 
     monkeypatch.setattr(FakeCapture, "set", record)
-    device = usb.UsbDevice(paths["video0"], (1300, 700), None)
+    device = usb.UsbDevice(paths["video0"], (1300, 700), None, AUTOMATIC)
     assert device.mode == "1280×720 MJPG, 30 a second"
     device.release()
     assert requests[0] == cv2.CAP_PROP_FOURCC
@@ -188,7 +189,7 @@ def test_tells_a_hanging_camera_from_an_unplugged_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardware: CameraHardware
 ) -> None:
     path = plug_in(tmp_path, monkeypatch, hardware, {"video0": pack_capability("uvcvideo")})["video0"]
-    device = usb.UsbDevice(path, (640, 480), None)
+    device = usb.UsbDevice(path, (640, 480), None, AUTOMATIC)
     hardware.plugged = False
     with pytest.raises(CameraError, match="sends no pictures: unplug it and plug it in again"):
         device.grab()

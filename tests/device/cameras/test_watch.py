@@ -33,13 +33,14 @@ class ScriptedCamera(Camera):
         self.error: Exception | None = None
         self.picture = PICTURE
         self.stuck = False
+        self.mirrored = False
         self.close_count = 0
 
     def latest(self, timeout: float = 2.0) -> Frame:
         if self.error:
             raise self.error
         time.sleep(0.01)
-        return Frame(self.picture, self.picture, time.monotonic(), False)
+        return Frame(self.picture, self.picture, time.monotonic(), self.mirrored)
 
     def close(self) -> None:
         self.close_count += 1
@@ -118,6 +119,15 @@ def test_passes_frames_through(opener: Opener) -> None:
     with ReconnectingCamera("any", size=(4, 4)) as camera:
         assert camera.latest().image is PICTURE
     assert opener.cameras[0].close_count == 1
+
+
+@pytest.mark.parametrize("driver_mirrors", [False, True])
+def test_a_camera_that_mirrors_itself_says_so(driver_mirrors: bool, opener: Opener) -> None:
+    """A driver that mirrors as well undoes what the camera did."""
+    with ReconnectingCamera("any", size=(4, 4), mirrors_itself=True) as camera:
+        camera.latest()
+        opener.cameras[0].mirrored = driver_mirrors
+        assert camera.latest().mirrored is not driver_mirrors
 
 
 def test_reports_a_missing_camera_and_finds_it_later(opener: Opener) -> None:
