@@ -78,13 +78,15 @@ class NewPose:
 class Skipped:
     """A photo or row that a build skips: its name, the kind of reason, and the reason as a sentence.
 
-    `thumbnail` is a small JPEG of the photo, if it can be read.
+    `thumbnail` is a small JPEG of the photo, if it can be read. `count` is more than 1 if it stands for several of the
+    same kind.
     """
 
     name: str
     kind: str
     reason: str
     thumbnail: bytes | None = None
+    count: int = 1
 
 
 def scale_keypoints(keypoints: Floats, x: float, y: float) -> Floats:

@@ -271,7 +271,7 @@ def _write_results(
                 build_result.scanned += 1
                 report_progress("Writing", len(writer), None)
             continue
-        build_result.scanned += 1
+        build_result.scanned += result.count if isinstance(result, Skipped) else 1
         if isinstance(result, Skipped):
             file = entry.file if isinstance(entry, Photo) and result.kind in REASONS else None
             _record_skip(build_result, result, file)

@@ -49,7 +49,11 @@ ADVICE: Final = {
     "not a picture": "These are not images that can be read: save them as JPEG or PNG.",
     "not a row": "These rows of a table could not be read: correct them.",
     "unknown column": "These columns are not known, and their values were not used: check how they are spelled.",
-    "no picture": "These rows name no picture, so they were not used.",
+    "no picture": "These rows or labels name no picture that is known, so they were not used.",
+    "no key points": "These labels show no pose: they have a box only, or no key point, or are of a crowd.",
+    "other key points": "These labels are not of people, or have other key points than COCO's 17.",
+    "repeated label": "The same person is labelled more than once. One label was used, so there is nothing to do.",
+    "not a label": "These labels could not be read: correct them.",
     "not a table": "These tables could not be read: check that they are CSV or JSON Lines with the columns needed.",
     "damaged": "These files are incomplete or corrupted: copy them again from the original.",
     "cannot be read": "These files could not be opened: check that they exist and that you are allowed to read them.",
@@ -129,8 +133,8 @@ class SkipSummary:
     examples: list[Skipped] = field(default_factory=list)
 
     def add(self, skipped: Skipped) -> None:
-        """Count one more photo, and keep it if there are fewer than `MAX_EXAMPLES`."""
-        self.count += 1
+        """Count one more photo, or those it stands for, and keep it if there are fewer than `MAX_EXAMPLES`."""
+        self.count += skipped.count
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(skipped)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.build.coco import read_coco
+from index.build.coco import COCO_SUFFIXES, read_coco
 from index.build.importers import VIDEO_SUFFIXES, read_folder, read_poses
 from index.build.licences import matches_licence
 from index.build.photo import Credit, NewPose, Photo, Skipped, SourceError, title_from_name
@@ -57,7 +56,7 @@ def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
         )
     elif suffix == ".npz":
         yield Poses(read_poses(source))
-    elif suffix == ".json":
+    elif source.name.lower().endswith(COCO_SUFFIXES):
         yield from _read_coco(source, images)
     elif suffix in TABLE_SUFFIXES:
         yield from read_table(source)
@@ -66,18 +65,15 @@ def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
 
 
 def _read_coco(source: Path, images: Path | None) -> Iterator[Entry]:
-    """Yield a COCO file's pictures; or its poses as one entry, if it comes without its pictures.
-
-    `read_coco` yields either poses or photos, never both. The filters here only tell the type checker so.
-    """
-    stream = read_coco(source, images)
-    first = next(stream, None)
-    if isinstance(first, NewPose):
-        rest = (pose for pose in stream if isinstance(pose, NewPose))
-        yield Poses(itertools.chain([first], rest))
-    elif first is not None:
-        yield first
-        yield from (photo for photo in stream if isinstance(photo, Photo))
+    """Yield a COCO file's pictures, and what is skipped; then the poses of those that came without, as one entry."""
+    poses: list[NewPose] = []
+    for entry in read_coco(source, images):
+        if isinstance(entry, NewPose):
+            poses.append(entry)
+        else:
+            yield entry
+    if poses:
+        yield Poses(iter(poses))
 
 
 def _filter_by_licence(entry: Entry, licences: Sequence[str]) -> Entry:

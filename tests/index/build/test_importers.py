@@ -1,9 +1,8 @@
-"""Reading folders, COCO files and key-point files; each problem is one sentence."""
+"""Reading folders and key-point files; each problem is one sentence."""
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import zipfile
 from collections.abc import Callable
@@ -13,13 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index.build.coco import read_coco
 from index.build.importers import read_folder, read_keypoints, read_poses
-from index.build.photo import NewPose, Photo, Skipped, SourceError
+from index.build.photo import Photo, Skipped, SourceError
 from index.build.writer import LibraryWriter
 from index.library import Library
 from index.manifest import MANIFEST_FILE
-from models.pose import Floats
 from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
 
@@ -78,6 +75,14 @@ def test_makes_a_title_of_a_name_with_invalid_bytes(tmp_path: Path) -> None:
     (photo,) = read_folder(tmp_path)
     assert isinstance(photo, Photo)
     assert photo.credit.title == "caf� au lait"
+
+
+def test_a_name_too_long_for_a_file_names_none(tmp_path: Path) -> None:
+    (tmp_path / "credits.csv").write_text("picture,author\n" + "x" * 3000 + ",Ann\n")
+    (skipped,) = read_folder(tmp_path)
+    assert isinstance(skipped, Skipped)
+    assert "which is not a file" in skipped.reason
+    assert len(skipped.reason) < 500
 
 
 def test_skips_a_missing_folder(tmp_path: Path) -> None:
@@ -199,111 +204,3 @@ def test_ignores_sizes_that_are_not_an_array(tmp_path: Path) -> None:
 def test_accepts_a_file_without_people(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", keypoints=np.zeros((0, 17, 3)))
     assert read_keypoints(tmp_path / "a.npz").shape == (0, 17, 3)
-
-
-# COCO
-
-
-def coco(people: Floats) -> dict[str, Any]:
-    """Return a COCO document of two pictures, the second with two people and a crowd."""
-    flat = [person.ravel().tolist() for person in people]
-    return {
-        "licenses": [{"id": 4, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}],
-        "images": [
-            {"id": 7, "file_name": "0007.jpg", "width": 640, "height": 480, "license": 4, "flickr_url": "http://f/7"},
-            {"id": 9, "file_name": "0009.jpg", "width": 640, "height": 480, "coco_url": "http://c/9"},
-            {"id": 11, "file_name": "nobody.jpg", "width": 640, "height": 480},
-        ],
-        "annotations": [
-            {"image_id": 7, "keypoints": flat[0], "num_keypoints": 17, "iscrowd": 0},
-            {"image_id": 9, "keypoints": flat[1], "iscrowd": 0},
-            {"image_id": 9, "keypoints": flat[2]},
-            {"image_id": 9, "keypoints": flat[3], "iscrowd": 1},
-            {"image_id": 9, "keypoints": [0] * 51, "iscrowd": 0},
-            {"image_id": 9, "bbox": [1, 2, 3, 4]},
-            {"image_id": 404, "keypoints": flat[3]},
-        ],
-    }
-
-
-def test_coco_without_pictures_gives_poses_with_credits(tmp_path: Path) -> None:
-    people = sample_people(4)
-    (tmp_path / "person_keypoints_val2017.json").write_text(json.dumps(coco(people)))
-    poses = [entry for entry in read_coco(tmp_path / "person_keypoints_val2017.json") if isinstance(entry, NewPose)]
-    assert [np.allclose(pose.keypoints, person) for pose, person in zip(poses, people[:3], strict=True)] == [True] * 3
-    assert poses[0].size == (640, 480)
-    assert (poses[0].credit.title, poses[0].credit.licence) == ("0007", "Attribution License")
-    assert poses[0].credit.licence_url == "http://creativecommons.org/licenses/by/2.0/"
-    assert [pose.credit.source_url for pose in poses] == ["http://f/7", "http://c/9", "http://c/9"]
-
-
-@pytest.mark.parametrize("place", [".", "images", "val2017", "../val2017", "../images/val2017", "elsewhere"])
-def test_finds_coco_pictures_where_archives_put_them(tmp_path: Path, place: str) -> None:
-    (tmp_path / "annotations").mkdir()
-    file, folder = tmp_path / "annotations" / "person_keypoints_val2017.json", tmp_path / "annotations" / place
-    file.write_text(json.dumps(coco(sample_people(4))))
-    folder.mkdir(exist_ok=True, parents=True)
-    (folder / "0009.jpg").touch()
-    entries = read_coco(file, folder if place == "elsewhere" else None)
-    photos = [entry for entry in entries if isinstance(entry, Photo)]
-    assert len(photos) == 2
-    assert Path(photos[1].file).samefile(folder / "0009.jpg")
-    assert photos[1].people is not None
-    assert photos[1].people.shape == (2, 17, 3)
-    assert photos[1].size == (640, 480)
-
-
-def test_rejects_a_folder_without_coco_pictures(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text(json.dumps(coco(sample_people(4))))
-    assert "has none of the pictures" in failure(read_coco, tmp_path / "a.json", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d.pop("images"), "it has no `images`"),
-        (lambda d: d.pop("annotations"), "it has no `annotations`"),
-        (lambda d: d.update(images=3), "not a COCO key-point file"),
-        (lambda d: d.update(annotations=[1]), "not a COCO key-point file"),
-        (lambda d: d["annotations"][0].update(keypoints=[1, 2, 3]), "not a COCO key-point file"),
-        (lambda d: d["annotations"][0].update(keypoints="x"), "not a COCO key-point file"),
-        (lambda d: d["annotations"][0].update(image_id=[1]), "not a COCO key-point file"),
-        (lambda d: d["images"][0].pop("file_name"), "it has no `file_name`"),
-        (lambda d: d["images"][0].update(width="wide"), "not a COCO key-point file"),
-        (lambda d: d["images"][0].update(width=1e400), "not a COCO key-point file"),
-    ],
-)
-def test_rejects_json_of_another_form(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
-    document = coco(sample_people(4))
-    change(document)
-    (tmp_path / "a.json").write_text(json.dumps(document))
-    assert message in failure(read_coco, tmp_path / "a.json")
-
-
-def test_ignores_numbers_that_no_picture_has(tmp_path: Path) -> None:
-    """A library could not hold them: SQLite has no integers that large, and pictures no such coordinates."""
-    document = coco(sample_people(4))
-    for picture in document["images"]:
-        picture["width"] = 10**30
-    document["annotations"][0]["keypoints"][0] = 1e6
-    (tmp_path / "a.json").write_text(json.dumps(document))
-    poses = [entry for entry in read_coco(tmp_path / "a.json") if isinstance(entry, NewPose)]
-    assert [(pose.credit.title, pose.size) for pose in poses] == [("0009", None)] * 2
-
-
-def test_a_name_too_long_for_a_file_names_none(tmp_path: Path) -> None:
-    document = coco(sample_people(4))
-    for picture in document["images"]:
-        picture["file_name"] = "x" * 300
-    (tmp_path / "a.json").write_text(json.dumps(document))
-    assert all(isinstance(entry, NewPose) for entry in read_coco(tmp_path / "a.json"))
-    (tmp_path / "credits.csv").write_text("picture,author\n" + "x" * 3000 + ",Ann\n")
-    skipped = next(entry for entry in read_folder(tmp_path) if isinstance(entry, Skipped))
-    assert "which is not a file" in skipped.reason
-    assert len(skipped.reason) < 500
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[1]", b"\xff\xff", b"[" * 100_000, b"null"])
-def test_rejects_invalid_json(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "a.json").write_bytes(data)
-    assert "a.json" in failure(read_coco, tmp_path / "a.json")
