@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from device.cli.options import (
     SCALED_TO_MODEL,
@@ -12,7 +11,10 @@ from device.cli.options import (
     add_group,
     add_model_option,
     add_size_option,
+    path,
+    picture,
     positive_int,
+    whole_path,
 )
 
 
@@ -51,12 +53,12 @@ def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
     build.add_argument(
         "sources",
         nargs="+",
-        type=Path,
+        type=path,
         metavar="SOURCE",
         help="a folder of photos, a picture, a video, a table of pictures and their credits (.csv, .tsv, .jsonl), a "
         "COCO file (.json), or key points (.npz)",
     )
-    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="the library's folder")
+    build.add_argument("--out", type=whole_path, required=True, metavar="DIR", help="the library's folder")
     build.add_argument(
         "--workers",
         type=positive_int,
@@ -71,7 +73,7 @@ def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
     )
     build.add_argument(
         "--images",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="the folder of the pictures that a COCO file names (default: next to that file, where COCO's archives "
         "put them)",
@@ -130,7 +132,7 @@ def _add_query(actions: Subparsers[argparse.ArgumentParser]) -> None:
     _add_library_argument(query)
     query.add_argument(
         "--keypoints",
-        type=Path,
+        type=path,
         required=True,
         metavar="FILE.npz",
         help="the poses: an array named `keypoints` of N×17×3 numbers (x, y, score)",
@@ -155,6 +157,7 @@ def _add_remove(actions: Subparsers[argparse.ArgumentParser]) -> None:
     remove.add_argument(
         "pictures",
         nargs="+",
+        type=picture,
         metavar="PICTURE",
         help="an item's number, a picture's name or its first 6 digits or more, its source URL, or a picture file",
     )
@@ -172,10 +175,10 @@ def _add_merge(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "pose-mirror index merge ~/moving ~/climbing --out ~/moving",
     )
     _add_library_argument(merge)
-    merge.add_argument("others", nargs="+", type=Path, metavar="DIR", help="the libraries to merge with it")
+    merge.add_argument("others", nargs="+", type=whole_path, metavar="DIR", help="the libraries to merge with it")
     merge.add_argument(
         "--out",
-        type=Path,
+        type=whole_path,
         required=True,
         metavar="DIR",
         help="the merged library's folder, which may be that of a library to merge",
@@ -196,4 +199,4 @@ def _add_starter(actions: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _add_library_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("library", type=Path, metavar="DIR", help="the library's folder")
+    parser.add_argument("library", type=whole_path, metavar="DIR", help="the library's folder")

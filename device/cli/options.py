@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import shutil
+import signal
 import textwrap
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from device.config import DEFAULTS_FILE, parse_size
+from device.folders import camera_source, model_source
+from models.home import PathError, absolute, expand_home
 
 Subparsers = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -36,7 +43,9 @@ def add_command(
         epilog=list_examples(*examples),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(function=function)
+    # SIGTERM ends a build before it is done; `run` and `demo` set another status
+    parser.set_defaults(function=function, sigterm_status=128 + signal.SIGTERM)
+    add_version_option(parser)
     return parser
 
 
@@ -66,16 +75,41 @@ def list_examples(*examples: str) -> str:
     return "\n".join([heading, *(f"  {example}" for example in examples)])
 
 
-def add_config_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--config`, which may also stand before the command.
+def add_version_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--version`, which every command has."""
+    parser.add_argument("--version", action=_PrintVersion, help="print the version and exit")
 
-    Its default is suppressed, so that a command without the option keeps the value given before the command.
-    """
-    parser.set_defaults(uses_config=True)
+
+class _PrintVersion(argparse.Action):
+    """Print the version. argparse's own action would look it up, and load the runtime, for every command."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(describe_version())
+        parser.exit()
+
+
+def describe_version() -> str:
+    """Return the versions that a bug report needs: `pose-mirror X.Y.Z (Python X.Y.Z, RUNTIME X.Y.Z)`."""
+    from models.estimator.estimator import runtime
+
+    try:
+        own = version("pose-mirror")
+    except PackageNotFoundError:
+        own = "(not installed)"
+    parts = [f"Python {platform.python_version()}"]
+    with suppress(ImportError):
+        parts.append(runtime())
+    return f"pose-mirror {own} ({', '.join(parts)})"
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--config`."""
     parser.add_argument(
         "--config",
-        type=Path,
-        default=argparse.SUPPRESS,
+        type=whole_path,
         metavar="FILE",
         help="the configuration file (default: ~/.config/pose-mirror.toml, else /etc/pose-mirror.toml, else none); "
         f"every key is explained in {DEFAULTS_FILE}".replace("%", "%%"),
@@ -86,6 +120,7 @@ def add_model_option(parser: argparse.ArgumentParser, default: str = BEST_MODEL)
     """Add `--model`; `default` says in its help which model runs without it."""
     parser.add_argument(
         "--model",
+        type=model,
         metavar="NAME|FILE",
         help=f"a model that `pose-mirror models list` names, or a .tflite file (default: {default})",
     )
@@ -99,6 +134,43 @@ def add_size_option(parser: argparse.ArgumentParser, default: str) -> None:
         metavar="HxW",
         help=f"height and width in pixels at which the model runs, such as 353x481 (default: {default})",
     )
+
+
+def whole_path(text: str) -> Path:
+    """Parse a path that is used for long: the whole path, even if something changes the working folder later."""
+    try:
+        return absolute(text)
+    except PathError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def path(text: str) -> Path:
+    """Parse a path that is used at once, and printed as it was typed."""
+    try:
+        return expand_home(text)
+    except PathError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def picture(text: str) -> str:
+    """Parse what names a picture of a library: a number, a name, a URL, or a file, whose path may begin with `~`."""
+    return str(path(text)) if text.startswith("~") else text
+
+
+def camera(text: str) -> str:
+    """Parse where frames come from: a camera's name, or the path of a video or of pictures."""
+    try:
+        return camera_source(text)
+    except PathError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def model(text: str) -> str:
+    """Parse a model's name, or the path of its file."""
+    try:
+        return model_source(text)
+    except PathError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def positive_float(text: str) -> float:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import platform
-import signal
+import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from device.cli.index_parser import add_index
 from device.cli.options import (
@@ -21,10 +17,15 @@ from device.cli.options import (
     add_group,
     add_model_option,
     add_size_option,
+    add_version_option,
+    camera,
     list_examples,
+    path,
     positive_float,
+    whole_path,
     wrap,
 )
+from device.cli.words import parse
 
 DISPLAYS: Final = ("auto", "kiosk", "window", "headless")
 
@@ -32,13 +33,10 @@ DISPLAYS: Final = ("auto", "kiosk", "window", "headless")
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; print the error and exit with status 2 where that is not possible.
 
-    `function` names the command's function ("module:name"), and `sigterm_status` the exit status after SIGTERM.
+    Options may stand before the command, after it, and among its arguments. `function` names the command's function
+    ("module:name"), and `sigterm_status` the exit status after SIGTERM.
     """
-    parser = _build_parser()
-    args = parser.parse_args(argv)
-    if args.config is not None and not args.uses_config:
-        parser.error("--config is for run, demo, doctor and models list: this command does not use a configuration")
-    return args
+    return parse(_build_parser(), sys.argv[1:] if argv is None else argv)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -58,20 +56,15 @@ def _build_parser() -> argparse.ArgumentParser:
                     "pose-mirror run --library ~/pose-library",
                 ),
                 wrap(
-                    "`pose-mirror COMMAND --help` explains a command. Exit status: 0 when all went well, 1 when "
-                    "something is wrong (the message says what), 2 when the command line is not valid."
+                    "`pose-mirror COMMAND --help` explains a command. Options may stand before or after the command. "
+                    "Exit status: 0 when all went well, 1 when something is wrong (the message says what), 2 when the "
+                    "command line is not valid."
                 ),
             ]
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_PrintVersion, help="print the version and exit")
-    add_config_option(parser)
-    parser.set_defaults(
-        config=None,
-        uses_config=False,  # the commands that do say so
-        sigterm_status=128 + signal.SIGTERM,  # a build that SIGTERM ended is not done
-    )
+    add_version_option(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_demo(commands)
@@ -81,31 +74,6 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_poses(commands)
     _add_bench(commands)
     return parser
-
-
-class _PrintVersion(argparse.Action):
-    """Print the version. argparse's own action would look it up, and load the runtime, for every command."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(describe_version())
-        parser.exit()
-
-
-def describe_version() -> str:
-    """Return the versions that a bug report needs: `pose-mirror X.Y.Z (Python X.Y.Z, RUNTIME X.Y.Z)`."""
-    from models.estimator.estimator import runtime
-
-    try:
-        own = version("pose-mirror")
-    except PackageNotFoundError:
-        own = "(not installed)"
-    parts = [f"Python {platform.python_version()}"]
-    with suppress(ImportError):
-        parts.append(runtime())
-    return f"pose-mirror {own} ({', '.join(parts)})"
 
 
 def _add_run(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -122,6 +90,7 @@ def _add_run(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     run.add_argument(
         "--camera",
+        type=camera,
         metavar="SOURCE",
         help="where frames come from: auto (a Pi camera, else a USB camera), pi, usb, usb:N (/dev/videoN), "
         "performer (a drawn figure that moves), or a video, a picture or a folder of pictures (default: "
@@ -129,7 +98,7 @@ def _add_run(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     run.add_argument(
         "--library",
-        type=Path,
+        type=whole_path,
         metavar="DIR",
         help="a library that `pose-mirror index build` made (default: `folder` under [library], else the starter "
         "library)",
@@ -171,7 +140,7 @@ def _add_mirror_options(parser: argparse.ArgumentParser, seconds: str, screensho
     )
     parser.add_argument(
         "--screenshots",
-        type=Path,
+        type=whole_path,
         metavar="DIR",
         help=f"write a picture of the screen into this folder each second (default: {screenshots})",
     )
@@ -252,7 +221,7 @@ def _add_poses(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "pose-mirror poses couple.jpg",
         "pose-mirror poses ~/Photos/*.jpg --json > poses.json",
     )
-    poses.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a picture file")
+    poses.add_argument("images", nargs="+", type=path, metavar="IMAGE", help="a picture file")
     poses.add_argument("--json", action="store_true", help="print JSON instead of text, with all 17 key points")
     add_model_option(poses)
     add_size_option(poses, "the model's own size")

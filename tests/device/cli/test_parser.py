@@ -43,7 +43,7 @@ def test_help_says_each_options_default(command: list[str], capsys: pytest.Captu
         assert ("(default: " in option) == (takes_a_value and not is_required), option
 
 
-@pytest.mark.parametrize("columns", ["20", "60", "200"])
+@pytest.mark.parametrize("columns", ["0", "20", "60", "200"])
 def test_help_fits_the_terminal(
     columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,7 +51,7 @@ def test_help_fits_the_terminal(
     with pytest.raises(SystemExit):
         parse_args(["index", "build", "--help"])
     description = capsys.readouterr().out.split("\n\n")[1]
-    assert max(map(len, description.splitlines())) <= max(40, int(columns))
+    assert max(map(len, description.splitlines())) <= max(40, int(columns) or 80)
 
 
 def test_every_command_names_a_function_that_exists() -> None:
@@ -85,29 +85,120 @@ def test_runs_as_a_module() -> None:
     assert ran.stdout.startswith("pose-mirror ")
 
 
-@pytest.mark.parametrize("command", [["run"], ["demo"], ["doctor"], ["models", "list"]], ids=" ".join)
-def test_config_is_accepted_before_and_after(command: list[str]) -> None:
-    assert parse_args(command).config is None
-    assert parse_args(["--config", "a.toml", *command]).config == Path("a.toml")
-    assert parse_args([*command, "--config", "a.toml"]).config == Path("a.toml")
-    assert parse_args([*command, "--config=a.toml"]).config == Path("a.toml")
-    assert parse_args(["--config", "a.toml", *command, "--config", "b.toml"]).config == Path("b.toml"), (
-        "the last counts"
-    )
+ARGUMENTS = {
+    "poses": ["a.jpg", "b.jpg"],
+    "index build": ["photos", "b.mp4"],
+    "index info": ["lib"],
+    "index verify": ["lib"],
+    "index query": ["lib"],
+    "index remove": ["lib", "17"],
+    "index merge": ["lib", "other"],
+    "models fetch": ["posenet"],
+    "models path": ["posenet"],
+}
+"""Arguments of the commands that have some."""
+
+OPTIONS: dict[str, list[list[str]]] = {
+    "run": [["--camera", "a.mp4"], ["--library", "lib"], ["--config", "a.toml"], ["--display=window"]],
+    "demo": [["--model", "a.tflite"], ["--seconds", "3"], ["--screenshots", "shots"], ["--config=a.toml"]],
+    "doctor": [["--config", "a.toml"]],
+    "models list": [["--config", "a.toml"]],
+    "index build": [["--out", "lib"], ["--workers", "2"], ["--licence", "CC BY*"], ["--fresh"], ["--images", "a"]],
+    "index query": [["--keypoints", "a.npz"], ["--top", "3"], ["--json"]],
+    "index merge": [["--out", "lib"]],
+    "index starter": [["--count", "3"]],
+    "poses": [["--json"], ["--size", "353x481"], ["--model", "posenet"]],
+    "bench": [["--size=353x481"]],
+}
+"""Options of the commands that have some."""
 
 
-def test_options_after_config_still_count() -> None:
-    args = parse_args(["--config", "a.toml", "run", "--display", "headless", "--seconds", "3"])
-    assert (args.config, args.display, args.seconds) == (Path("a.toml"), "headless", 3.0)
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_stand_anywhere(name: str) -> None:
+    command, arguments, options = name.split(), ARGUMENTS.get(name, []), OPTIONS[name]
+    flat = [word for option in options for word in option]
+    expected = parse_args([*command, *flat, *arguments])
+    orders = [
+        [*flat, *command, *arguments],
+        [*command, *arguments, *flat],
+        [*options[0], *command, *arguments[:1], *flat[len(options[0]) :], *arguments[1:]],
+        [*command[:1], *flat, *command[1:], *arguments],
+    ]
+    for words in orders:
+        assert parse_args(words) == expected, words
 
 
-@pytest.mark.parametrize("command", [["poses", "a.jpg"], ["bench"], ["models", "path"], ["index", "info", "x"]])
-def test_refuses_config_where_it_has_no_effect(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["--config", "a.toml", *command], [*command, "--config", "a.toml"]):
-        with pytest.raises(SystemExit) as exited:
-            parse_args(arguments)
-        assert exited.value.code == 2
-        assert "--config" in capsys.readouterr().err
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in (["index"], ["models"])])
+def test_help_and_version_stand_anywhere(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for option, text in (("-h", f"usage: pose-mirror {' '.join(command)} "), ("--version", "pose-mirror ")):
+        for words in ([option, *command], [*command, option], [*command, "x", option]):
+            with pytest.raises(SystemExit) as exited:
+                parse_args(words)
+            assert exited.value.code == 0
+            assert capsys.readouterr().out.startswith(text), words
+
+
+def test_the_last_of_two_options_counts() -> None:
+    args = parse_args(["--config", "a.toml", "--seconds", "2", "run", "--config", "b.toml"])
+    assert (args.config, args.seconds) == (Path.cwd() / "b.toml", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--config", "a.toml", "poses", "a.jpg"], "--config is not an option of this command: it is for run, demo, "),
+        (["poses", "a.jpg", "--config=a.toml"], "--config is not an option of this command: it is for run, demo, "),
+        (["bench", "--library", "x"], "--library is not an option of this command: it is for run"),
+        (["run", "--librari", "x"], "there is no option --librari; did you mean --library?"),
+        (["--xyzzy", "run"], "there is no option --xyzzy; `pose-mirror run --help` lists the options"),
+        (["poses", "-x.jpg"], "for the file -x.jpg write ./-x.jpg"),
+        (["run", "--camera", "-x.jpg"], "for the file -x.jpg write ./-x.jpg"),
+        (["run", "dance.mp4"], "these arguments are too many: dance.mp4"),
+        (["index", "info", "a", "my lib"], "these arguments are too many: 'my lib'"),
+    ],
+)
+def test_an_error_says_what_is_wrong(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-x.jpg").write_bytes(b"")
+    with pytest.raises(SystemExit) as exited:
+        parse_args(words)
+    assert exited.value.code == 2
+    assert f"error: {message}" in capsys.readouterr().err
+
+
+def test_a_name_may_begin_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    film = str(tmp_path / "-x.mp4")
+    assert parse_args(["run", "--camera=-x.mp4"]).camera == parse_args(["--camera", "./-x.mp4", "run"]).camera == film
+    assert parse_args(["poses", "--json", "--", "-x.jpg", "--json"]).images == [Path("-x.jpg"), Path("--json")]
+    assert parse_args(["index", "build", "a", "--out=-lib", "--", "-b"]).sources == [Path("a"), Path("-b")]
+    assert parse_args(["index", "remove", "--", "-lib", "-x.jpg"]).pictures == ["-x.jpg"]
+
+
+def test_paths_used_for_long_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    words = "run --camera a.mp4 --library=~/lib --config a.toml --screenshots ./shots --model m.tflite"
+    args = parse_args(words.split())
+    assert (args.camera, args.library) == (str(tmp_path / "a.mp4"), Path("/home/me/lib"))
+    assert (args.config, args.screenshots) == (tmp_path / "a.toml", tmp_path / "shots")
+    assert args.model == str(tmp_path / "m.tflite")
+    args = parse_args(["index", "build", "~/a", "b", "--out=~/lib", "--images=~/c"])
+    assert (args.sources, args.out) == ([Path("/home/me/a"), Path("b")], Path("/home/me/lib"))
+    assert args.images == Path("/home/me/c")
+    args = parse_args(["index", "remove", ".", "~/a.jpg", "17"])
+    assert (args.library, args.pictures) == (tmp_path, ["/home/me/a.jpg", "17"])
+
+
+def test_names_stay_names() -> None:
+    args = parse_args(["run", "--camera", "usb:1", "--model", "posenet"])
+    assert (args.camera, args.model) == ("usb:1", "posenet")
 
 
 @pytest.mark.parametrize(
