@@ -129,7 +129,9 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
     heap.configure()
     with ExitStack() as stack:
         screen = stack.enter_context(
-            Screen.open(settings.screen.display, _display_size(settings), settings.screen.rotate)
+            Screen.open(
+                settings.screen.display, _display_size(settings), settings.screen.rotate, settings.screen.output
+            )
         )
         screen.draw(View(visitor_present=True, notice=STARTING_NOTICE), time.monotonic())
         model, edgetpu_model = select_models(settings)

@@ -3,6 +3,9 @@
 SDL opens a window or a full screen on a desktop, a full screen without a desktop (KMSDRM), or no display at all, which
 is called headless. A desktop handles unplugged displays itself. Without one, SDL looks for displays only when it
 starts, so `HotplugDisplay` watches the cable.
+
+Where there are several displays, an `output` names one: by its connector (`HDMI-A-2`) or its number from 1; empty is
+the first. A desktop's monitors have only numbers, as pygame does not tell SDL's names for them.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import pygame
 
 from device.display.layout import Size
+from models.text import printable
 
 DisplayKind: TypeAlias = Literal["auto", "kiosk", "window", "headless"]
 
@@ -54,21 +58,43 @@ class ConnectedDisplay(NamedTuple):
 
 
 def connected_displays(drm: Path = DRM) -> tuple[ConnectedDisplay, ...]:
-    """Return the displays that are plugged in, sorted by card and connector.
+    """Return the displays that are plugged in, by card and in the order of the kernel's connectors, as SDL counts them.
 
-    Source: the kernel's sysfs. `card1-HDMI-A-1/status` says connected, disconnected or unknown, and `modes` has a line
-    for each size.
+    Source: the kernel's sysfs. `card1-HDMI-A-1/status` says connected, disconnected or unknown, `modes` has a line for
+    each size, and `connector_id` (since Linux 5.19) is the connector's place.
     """
-    displays = []
+    displays: list[tuple[int, int, ConnectedDisplay]] = []
     for status in drm.glob("card*-*/status"):
         number, _, connector = status.parent.name.removeprefix("card").partition("-")
         try:
             if number.isdecimal() and status.read_text().strip() == "connected":
-                modes = status.with_name("modes")
-                displays.append(ConnectedDisplay(int(number), connector, modes.read_text() if modes.exists() else ""))
+                modes, place = status.with_name("modes"), status.with_name("connector_id")
+                display = ConnectedDisplay(int(number), connector, modes.read_text() if modes.exists() else "")
+                displays.append((display.card, int(place.read_text()) if place.exists() else 0, display))
         except OSError:
             continue  # it was unplugged during the check
-    return tuple(sorted(displays))
+    return tuple(display for _, _, display in sorted(displays))
+
+
+def find_output(output: str, drm: Path = DRM) -> tuple[ConnectedDisplay, ...]:
+    """Return the displays that are plugged in and that an output names: all for an empty one, else one or none."""
+    displays = connected_displays(drm)
+    if not output:
+        return displays
+    number = _number(output)
+    if number is not None:
+        return displays[number - 1 : number] if number else ()
+    return tuple(display for display in displays if output.lower() in _names(display))
+
+
+def _number(output: str) -> int | None:
+    """Return an output's number; None if it is a name. No machine has a thousand displays."""
+    return int(output) if output.isdecimal() and len(output) <= 3 else None
+
+
+def _names(display: ConnectedDisplay) -> tuple[str, str]:
+    """Return a display's names, in small letters: HDMI-A-1, and card0-HDMI-A-1 where two cards have one."""
+    return display.connector.lower(), f"card{display.card}-{display.connector}".lower()
 
 
 def connected_cards(drm: Path = DRM) -> list[int]:
@@ -80,7 +106,7 @@ def connected_cards(drm: Path = DRM) -> list[int]:
 
 
 def resolve_display(
-    display: DisplayKind, environ: Mapping[str, str], drm: Path = DRM
+    display: DisplayKind, environ: Mapping[str, str], drm: Path = DRM, output: str = ""
 ) -> tuple[DisplayKind, dict[str, str]]:
     """Return what to open (kiosk, window or headless), and the environment variables that make SDL open it.
 
@@ -102,14 +128,22 @@ def resolve_display(
             "there is no desktop to open a window on: start the mirror from a desktop, which sets DISPLAY or "
             "WAYLAND_DISPLAY, or use --display kiosk or --display headless"
         )
-    if not cards:
-        raise ScreenError(
-            f"no display is plugged in according to {drm}: connect one and switch it on, or use --display headless"
-        )
+    displays = find_output(output, drm)
+    if not displays:
+        raise ScreenError(f"{_explain_absence(output, drm)}, or use --display headless")
     return display, {
         "SDL_VIDEODRIVER": KIOSK_DRIVER,
-        "SDL_KMSDRM_DEVICE_INDEX": environ.get("SDL_KMSDRM_DEVICE_INDEX", str(cards[0])),
+        "SDL_KMSDRM_DEVICE_INDEX": environ.get("SDL_KMSDRM_DEVICE_INDEX", str(displays[0].card)),
     }
+
+
+def _explain_absence(output: str, drm: Path) -> str:
+    """Return the beginning of a sentence about an output without a display; it names those that have one."""
+    places = ", ".join(display.connector for display in connected_displays(drm))
+    if not places:
+        return f"no display is plugged in according to {drm}: connect one and switch it on"
+    where = f"at {printable(output):.40}" if _number(output) is None else f"as number {output}"
+    return f"no display is plugged in {where}, only at {places}: connect it, or change [screen] output"
 
 
 def _has_desktop(environ: Mapping[str, str]) -> bool:
@@ -117,19 +151,22 @@ def _has_desktop(environ: Mapping[str, str]) -> bool:
     return any(environ.get(name) for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"))
 
 
-def open_display(display: DisplayKind, size: Size | None, drm: Path = DRM) -> DisplayKind:
+def open_display(display: DisplayKind, size: Size | None, drm: Path = DRM, output: str = "") -> DisplayKind:
     """Open the display, and return its kind. `pygame.display.get_surface()` is then its surface.
 
     `size` is (width, height) before any rotation; None is 1280×720 for a window or headless, and the display's own size
     in a kiosk. Raises ScreenError.
     """
-    kind, settings = resolve_display(display, os.environ, drm)
+    kind, settings = resolve_display(display, os.environ, drm, output)
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
         pygame.display.init()
         pygame.display.set_caption("Pose Mirror")
-        pygame.display.set_mode(*_mode(kind, size))
+        pygame.display.set_mode(*_mode(kind, size), display=_sdl_number(kind, settings, output, drm))
+    except ScreenError:
+        pygame.display.quit()
+        raise
     except pygame.error as error:
         pygame.display.quit()
         raise ScreenError(
@@ -143,6 +180,34 @@ def open_display(display: DisplayKind, size: Size | None, drm: Path = DRM) -> Di
     return kind
 
 
+def _sdl_number(kind: DisplayKind, settings: Mapping[str, str], output: str, drm: Path) -> int:
+    """Return SDL's number, from 0, of the display that an output names. Raises ScreenError if there is none."""
+    if kind == "headless" or not output:
+        return 0
+    if settings.get("SDL_VIDEODRIVER") == KIOSK_DRIVER:
+        displays, chosen = connected_displays(drm), find_output(output, drm)
+        if not chosen or chosen[0] not in displays:  # unplugged a moment ago
+            raise ScreenError(_explain_absence(output, drm))
+        # SDL counts the displays of one card
+        return [display for display in displays if display.card == chosen[0].card].index(chosen[0])
+    count = pygame.display.get_num_displays()
+    monitor = _number(output)
+    if monitor is None or not 1 <= monitor <= count:
+        numbers = 'to "", as it has a single one' if count == 1 else f'to "" or a number from "1" to "{count}"'
+        raise ScreenError(f"this desktop has no monitor {printable(output):.40}: set [screen] output {numbers}")
+    return monitor - 1
+
+
+def describe_outputs(kind: DisplayKind, drm: Path = DRM) -> list[str]:
+    """Return how each display is named as an output, and its size. The display must be open, of this kind."""
+    if pygame.display.get_driver().lower() == KIOSK_DRIVER:
+        displays = connected_displays(drm)
+        return [f"{display.connector} ({display.modes.partition(chr(10))[0] or 'no size'})" for display in displays]
+    if kind == "headless":
+        return []
+    return [f"{number} ({_format_size(size)})" for number, size in enumerate(pygame.display.get_desktop_sizes(), 1)]
+
+
 class HotplugDisplay:
     """An open display that may be unplugged: a kiosk without a desktop waits for it, and opens it again.
 
@@ -151,24 +216,22 @@ class HotplugDisplay:
     display that is not plugged in. Use it in the main thread only.
     """
 
-    def __init__(self, display: DisplayKind, size: Size | None, drm: Path = DRM) -> None:
-        self._size, self._drm = size, drm
+    def __init__(self, display: DisplayKind, size: Size | None, drm: Path = DRM, output: str = "") -> None:
+        self._size, self._drm, self._output = size, drm, output
         self._next_check = -math.inf
         self._dark_since: float | None = None
         self._logged = ""
         self._connected: tuple[ConnectedDisplay, ...] | None = None  # None: not watched
         on_console = not _has_desktop(os.environ)
-        if display == "kiosk" and on_console and not connected_displays(drm):
+        if display == "kiosk" and on_console and not find_output(output, drm):
             self.kind: DisplayKind = "kiosk"
-            self._log_once(
-                f"No display is plugged in according to {drm}: connect one and switch it on. The mirror waits for it."
-            )
+            self._log_once(f"N{_explain_absence(output, drm)[1:]}. The mirror waits for it.")
             self._open_stand_in(size)
         else:
-            self.kind = open_display(display, size, drm)
+            self.kind = open_display(display, size, drm, output)
             if self.kind == "kiosk" and on_console:
                 # Read it after opening: only then has the kernel asked the display for its sizes.
-                self._connected = connected_displays(drm)
+                self._connected = find_output(output, drm)
 
     @property
     def is_missing(self) -> bool:
@@ -183,7 +246,7 @@ class HotplugDisplay:
         if self._connected is None or now < self._next_check:
             return False
         self._next_check = now + POLL_INTERVAL
-        connected = connected_displays(self._drm)
+        connected = find_output(self._output, self._drm)
         if self.is_missing and self._dark_since is None:
             self._dark_since = now
         if connected == self._connected:
@@ -213,12 +276,12 @@ class HotplugDisplay:
         size = pygame.display.get_window_size()
         pygame.display.quit()
         try:
-            open_display("kiosk", self._size, self._drm)
+            open_display("kiosk", self._size, self._drm, self._output)
         except ScreenError as error:
             self._log_once(f"A display is plugged in, but {error}")
             self._open_stand_in(size)
             return
-        self._connected = connected_displays(self._drm)
+        self._connected = find_output(self._output, self._drm)
         after = "" if self._dark_since is None else f" after {now - self._dark_since:.0f} s"
         connectors = ", ".join(display.connector for display in self._connected)
         self._log_once(

@@ -45,15 +45,18 @@ class Screen:
         self._own_canvas: pygame.Surface | None = None
 
     @classmethod
-    def open(cls, display: DisplayKind = "auto", size: Size | None = None, rotate: Rotation = 0) -> Screen:
+    def open(
+        cls, display: DisplayKind = "auto", size: Size | None = None, rotate: Rotation = 0, output: str = ""
+    ) -> Screen:
         """Open the display: full screen without a cursor (kiosk), a resizable window, or headless.
 
         `auto` is a window if there is a desktop, else a kiosk if a display is plugged in, else headless; `kind` tells
-        which. `size` is (width, height) before `rotate`; None is 1280×720, and the display's own size in a kiosk. A
+        which. `size` is (width, height) before `rotate`; None is 1280×720, and the display's own size in a kiosk.
+        `output` is the connector or the number of the display, where there are several; empty is the first. A
         kiosk waits for a display that is unplugged, and also opens a different one. Raises ScreenError, whose message
         says what to do.
         """
-        panel = HotplugDisplay(display, size)
+        panel = HotplugDisplay(display, size, output=output)
         pygame.font.init()
         return cls(panel, rotate)
 

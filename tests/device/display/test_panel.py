@@ -88,6 +88,81 @@ def test_headless_keeps_a_driver_that_shows_nothing(pi: Path) -> None:
     assert resolve_display("headless", {"SDL_VIDEODRIVER": "offscreen"}, pi)[1] == {"SDL_VIDEODRIVER": "offscreen"}
 
 
+@pytest.fixture
+def two_displays(pi: Path) -> Path:
+    """A Pi with displays at both HDMI connectors, and a touch display on a card of its own."""
+    (pi / "card1-HDMI-A-1" / "status").write_text("connected\n")
+    add_connector(pi, "card2-DSI-1", "connected")
+    # the kernel numbers connectors as it finds them, and SDL counts in that order
+    for name, number in (("card1-HDMI-A-1", 46), ("card1-HDMI-A-2", 33), ("card2-DSI-1", 35)):
+        (pi / name / "connector_id").write_text(f"{number}\n")
+    return pi
+
+
+@pytest.mark.parametrize(
+    ("output", "connectors"),
+    [
+        ("", ["HDMI-A-2", "HDMI-A-1", "DSI-1"]),
+        ("HDMI-A-1", ["HDMI-A-1"]),
+        ("hdmi-a-2", ["HDMI-A-2"]),
+        ("card1-HDMI-A-1", ["HDMI-A-1"]),
+        ("card0-HDMI-A-1", []),
+        ("2", ["HDMI-A-1"]),
+        ("3", ["DSI-1"]),
+        ("4", []),
+        ("0", []),
+        ("HDMI-A-3", []),
+        ("Writeback-1", []),
+        ("9" * 5000, []),
+    ],
+)
+def test_finds_a_display_by_connector_or_number(output: str, connectors: list[str], two_displays: Path) -> None:
+    assert [display.connector for display in panel.find_output(output, two_displays)] == connectors
+
+
+@pytest.mark.parametrize(
+    ("output", "card", "number"), [("", "1", 0), ("HDMI-A-1", "1", 1), ("HDMI-A-2", "1", 0), ("DSI-1", "2", 0)]
+)
+def test_opens_the_display_that_output_names(
+    output: str, card: str, number: int, two_displays: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(panel, "KIOSK_DRIVER", "dummy")
+    opened: list[tuple[str | None, int]] = []
+
+    def record(*_: Any, display: int) -> None:
+        opened.append((os.environ.get("SDL_KMSDRM_DEVICE_INDEX"), display))
+
+    monkeypatch.setattr(pygame.display, "set_mode", record)
+    monkeypatch.setattr(pygame.display, "set_allow_screensaver", lambda _: None)
+    open_display("kiosk", None, two_displays, output)
+    pygame.display.quit()
+    assert opened == [(card, number)]
+
+
+def test_says_where_the_displays_are_if_not_at_output(pi: Path) -> None:
+    with pytest.raises(ScreenError) as caught:
+        resolve_display("kiosk", {}, pi, "HDMI-A-1")
+    assert str(caught.value).startswith(
+        "no display is plugged in at HDMI-A-1, only at HDMI-A-2: connect it, or change [screen] output"
+    )
+    with pytest.raises(ScreenError, match="no display is plugged in as number 2, only at HDMI-A-2"):
+        resolve_display("kiosk", {}, pi, "2")
+
+
+@pytest.mark.parametrize("output", ["HDMI-A-2", "2", "0"])
+def test_explains_a_monitor_that_a_desktop_has_not(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    message = f'^this desktop has no monitor {output}: set \\[screen\\] output to "", as it has a single one$'
+    with pytest.raises(ScreenError, match=message):
+        open_display("window", None, output=output)
+    assert not pygame.display.get_init()
+    assert open_display("window", (64, 48), output="1") == "window"
+    assert panel.describe_outputs("window") == [f"1 ({'×'.join(map(str, pygame.display.get_desktop_sizes()[0]))})"]
+    pygame.display.quit()
+
+
 def test_explains_a_missing_display(tmp_path: Path) -> None:
     with pytest.raises(ScreenError, match=r"no desktop to open a window on.*--display kiosk"):
         resolve_display("window", {}, tmp_path)
@@ -167,6 +242,31 @@ def test_opens_another_display_at_its_own_size(pi: Path, kiosk: Callable[[], Scr
         assert screen.snapshot().shape == (300, 200, 3)
 
 
+def test_a_kiosk_waits_for_the_display_at_its_output(
+    pi: Path, kiosk: Callable[..., Screen], caplog: pytest.LogCaptureFixture
+) -> None:
+    with kiosk(output="HDMI-A-1") as screen:
+        assert screen.display_missing
+        plug(pi, None)
+        screen.draw(View(), POLL_INTERVAL)
+        plug(pi, "300x200\n")
+        screen.draw(View(), 2 * POLL_INTERVAL)
+        assert screen.display_missing, "that is the other display"
+        (pi / "card1-HDMI-A-1" / "modes").write_text("640x360\n")
+        (pi / "card1-HDMI-A-1" / "status").write_text("connected\n")
+        plug(pi, None)  # the dummy driver has one display
+        screen.draw(View(), 3 * POLL_INTERVAL)
+        assert (screen.size, screen.display_missing) == ((640, 360), False)
+        plug(pi, "300x200\n")
+        screen.draw(View(), 4 * POLL_INTERVAL)
+        assert screen.size == (640, 360), "another display is no reason to open it again"
+    assert [record.getMessage() for record in caplog.records] == [
+        "No display is plugged in at HDMI-A-1, only at HDMI-A-2: connect it, or change [screen] output. "
+        "The mirror waits for it.",
+        "A display is connected after 2 s: 640×360 pixels, at HDMI-A-1.",
+    ]
+
+
 def test_a_kiosk_waits_for_a_display_at_the_start(
     pi: Path, kiosk: Callable[[], Screen], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -191,9 +291,9 @@ def test_opens_the_card_that_the_display_is_on_now(
     cards: list[str | None] = []
     set_mode = pygame.display.set_mode
 
-    def record_card(*args: Any) -> pygame.Surface:
+    def record_card(*args: Any, **options: Any) -> pygame.Surface:
         cards.append(os.environ.get("SDL_KMSDRM_DEVICE_INDEX"))
-        return set_mode(*args)
+        return set_mode(*args, **options)
 
     monkeypatch.setattr(pygame.display, "set_mode", record_card)
     with kiosk() as screen:
