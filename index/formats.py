@@ -1,4 +1,7 @@
-"""Formats of picture files: which are read, how to tell one by its first bytes, and the one way to open a file."""
+"""Formats of picture files: which are read, how to tell one by its first bytes, and the one way to open a file.
+
+`PictureError` is the error of a file without a picture that can be read.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,35 @@ import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import pillow_heif
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
+
+from models.text import printable
 
 FORMATS: Final = (
     "JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "HEIF", "JXL",
 )  # fmt: skip
 """Pillow's names of the formats that are read. It knows more, but runs another program for some, such as EPS."""
 
-ANIMATED_FORMATS: Final = ("GIF",)
-"""Formats in which a file with several frames is a film. In the others its first frame is used."""
+ANIMATED_FORMATS: Final = ("GIF", "WEBP", "PNG", "AVIF")
+"""Formats in which a file with several frames is a video. In the others its first frame is used."""
 
 PREFIX_LENGTH: Final = 16
 """Bytes at the start of a file that Pillow tells a format by."""
+
+
+ErrorKind = Literal["cannot be read", "not a picture", "raw", "damaged", "too large"]
+
+
+class PictureError(ValueError):
+    """A file without a picture that can be read. The text is one sentence that names it; `kind` sorts the reasons."""
+
+    def __init__(self, file: Path | str, kind: ErrorKind, problem: str) -> None:
+        super().__init__(f"{printable(file)} {problem}.")
+        self.kind: ErrorKind = kind
 
 
 @contextmanager
@@ -52,7 +68,7 @@ def identify_format(prefix: bytes) -> str | None:
 def is_still(file: Path) -> bool:
     """Return whether a file is a still picture by its content, whatever its name and whether or not it is damaged.
 
-    An animated GIF is none: it plays as a film. Nothing but a regular file is opened, and of that no more is read
+    An animated one is none: it plays as a video. Nothing but a regular file is opened, and of that no more is read
     than is needed.
     """
     try:
@@ -66,7 +82,7 @@ def is_still(file: Path) -> bool:
             with open_picture(opened, [name]) as picture:
                 return not getattr(picture, "is_animated", False)
     except UnidentifiedImageError:
-        return True  # its first bytes are a GIF's: reading it as a picture says what is wrong with it
+        return True  # its first bytes are those of a picture: reading it as a picture says what is wrong with it
     except (OSError, ValueError):  # ValueError: no file can have a name with a zero byte
         return False
     except Exception:  # Pillow's decoders raise almost anything on a damaged file

@@ -32,15 +32,16 @@ def test_a_picture_is_a_still_whatever_its_name(tmp_path: Path, format: str) -> 
         assert is_still(tmp_path / name)
 
 
-@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "AVIF"])
-def test_several_frames_in_other_formats_are_a_still(tmp_path: Path, format: str) -> None:
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_an_animated_picture_is_a_video(tmp_path: Path, format: str) -> None:
+    GREY.save(tmp_path / "a.jpg", format, save_all=True, append_images=[WHITE])
+    assert not is_still(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("format", ["TIFF", "MPO", "HEIF"])
+def test_several_images_in_one_file_are_a_still(tmp_path: Path, format: str) -> None:
     GREY.save(tmp_path / "a", format, save_all=True, append_images=[WHITE])
     assert is_still(tmp_path / "a")
-
-
-def test_an_animated_gif_is_a_film(tmp_path: Path) -> None:
-    GREY.save(tmp_path / "a.jpg", "GIF", save_all=True, append_images=[WHITE])
-    assert not is_still(tmp_path / "a.jpg")
 
 
 def test_a_damaged_picture_is_a_still(tmp_path: Path) -> None:

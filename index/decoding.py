@@ -1,0 +1,282 @@
+"""Decode pictures: upright, in sRGB, and no larger than there is use and memory for.
+
+A picture that is cut short is decoded as far as it goes if only little of it is missing, as every viewer does.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+
+from index import jpeg_xl
+from index.colours import to_eight_bits, to_srgb
+from index.credit import MAX_TEXT_LENGTH, NO_CREDIT, Credit
+from index.embedded import Embedded, find_images
+from index.formats import PREFIX_LENGTH, PictureError, identify_format, open_picture
+from index.jpeg_headers import END, has_last_scan, read_header
+from index.picture_credit import read_credit
+from models.pose import Image
+from models.text import printable
+
+MAX_PIXELS = 80_000_000
+"""Pixels that are decoded at most, because more take more memory than a Raspberry Pi can spare.
+
+A larger JPEG is made smaller while it is decoded. A larger picture of another format is refused.
+"""
+
+MAX_COEFFICIENT_BYTES = 800_000_000
+"""Memory for the coefficients of a progressive JPEG, all of which its decoder keeps: enough for 266 megapixels."""
+
+JPEG_SCALES: Final = (1, 2, 4, 8)
+"""Divisors by which the JPEG decoder makes a picture smaller by itself."""
+
+MAX_MISSING_SHARE = 0.05
+"""Share of a JPEG's area that may be missing: a strip at the bottom, which is filled with the row above it."""
+
+PADDING_SHARE = 0.02
+"""Share of a file's length that may be missing of other formats. Zeros in its place are black or noise at the end."""
+
+CUT_GREY: Final = 128
+"""What the JPEG decoder puts in place of pixels that are missing, in all colours."""
+
+EDGE_WIDTH: Final = 4
+"""Pixels at the right edge by which a missing row is told. The decoder goes from left to right."""
+
+ORIENTATION_TAG = 0x0112
+"""EXIF's tag of the way to turn a picture upright."""
+
+TRANSPOSE_BY_ORIENTATION: Final = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+"""How to turn a picture upright, by its EXIF orientation. Orientation 1 is upright."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded picture: `image` is upright RGB, perhaps scaled down; `width` and `height` are the size before that.
+
+    `credit` is that of the file's own metadata.
+    """
+
+    image: Image
+    width: int
+    height: int
+    credit: Credit
+
+
+class _CutShortError(ValueError):
+    """A noticeable part of a picture is missing: the end of a sentence."""
+
+
+def decode_picture(data: bytes, file: Path | str, long_side: int | None) -> Picture:
+    """Decode the picture that a file's bytes hold; of several images the largest. Raises PictureError.
+
+    `long_side` is as in `index.pictures.load_picture`.
+    """
+    images = find_images(data, file)
+    first = next(images, None)
+    if first is None:
+        return _decode_image(data, file, long_side)
+    credit = _container_credit(data)
+    try:
+        return _decode_embedded(first, file, long_side, credit)
+    except PictureError as error:
+        for other in images:
+            try:
+                return _decode_embedded(other, file, long_side, credit)
+            except PictureError:
+                continue
+        raise error
+
+
+def scale_down(picture: Pillow.Image, long_side: int | None) -> Pillow.Image:
+    """Return a picture, its longer side at most `long_side` pixels."""
+    if long_side is None or max(picture.size) <= long_side:
+        return picture
+    return picture.resize(_fit_size(*picture.size, long_side), Pillow.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _container_credit(data: bytes) -> Credit:
+    """Return the credit in the file around several images. Pillow may know that file, or not."""
+    try:
+        with open_picture(io.BytesIO(data)) as opened:
+            return read_credit(opened)
+    except Exception:  # what is in the file is tried by itself
+        return NO_CREDIT
+
+
+def _decode_embedded(image: Embedded, file: Path | str, long_side: int | None, credit: Credit) -> Picture:
+    picture = _decode_image(image.data, file, long_side, image.orientation)
+    return Picture(picture.image, picture.width, picture.height, credit.completed_by(picture.credit))
+
+
+def _decode_image(data: bytes, file: Path | str, long_side: int | None, orientation: int = 1) -> Picture:
+    """Decode a file with one image; `orientation` is for one that does not say which it has. Raises PictureError."""
+    try:
+        with _as_picture_error(file, data):
+            return _decode(data, file, long_side, orientation, is_padded=False)
+    except PictureError as error:
+        padded = _pad(data) if error.kind in ("damaged", "not a picture") else None
+        if padded is None:
+            raise
+        try:
+            with _as_picture_error(file, data):
+                return _decode(padded, file, long_side, orientation, is_padded=True)
+        except PictureError as second:
+            raise (second if isinstance(second.__cause__, _CutShortError) else error) from None
+
+
+@contextmanager
+def _as_picture_error(file: Path | str, data: bytes) -> Iterator[None]:
+    """Turn what a decoder raises into a PictureError."""
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        raise PictureError(file, "not a picture", _unidentified_reason(data)) from error
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError(file, "too large", "is too large for the memory there is") from error
+    except _CutShortError as error:
+        raise PictureError(file, "damaged", str(error)) from error
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+        raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
+
+
+def _unidentified_reason(data: bytes) -> str:
+    if not data:
+        return "is empty"
+    if identify_format(data[:PREFIX_LENGTH]) is not None:
+        return "is damaged: copy it from the camera again"
+    return "is not a picture, or has a format that is not supported: save it as JPEG or PNG"
+
+
+def _pad(data: bytes) -> bytes | None:
+    """Return a file that may be cut short with something at its end that lets a decoder finish; None if none does."""
+    name = identify_format(data[:PREFIX_LENGTH])
+    if name is None:
+        return None
+    return data + (END if name == "JPEG" else bytes(max(1, int(len(data) * PADDING_SHARE))))
+
+
+def _decode(data: bytes, file: Path | str, long_side: int | None, orientation: int, *, is_padded: bool) -> Picture:
+    if identify_format(data[:PREFIX_LENGTH]) == "JXL":
+        _check_size(jpeg_xl.read_size(data), file)
+    with open_picture(io.BytesIO(data)) as opened:
+        if opened.format == "MPO":
+            _seek_largest(opened)
+        width, height = opened.size
+        drafted = _draft(opened, data, file, long_side)
+        _check_size(opened.size, file)
+        opened.load()
+        if is_padded and opened.format in ("JPEG", "MPO"):
+            _fill_missing_rows(opened, data)
+        orientation = _read_orientation(opened, orientation)  # after load(), which turns a TIFF upright by itself
+        credit = read_credit(opened)
+        if not drafted:
+            width, height = opened.size
+        picture = scale_down(to_eight_bits(opened), long_side)
+        picture = _turn_upright(to_srgb(picture, opened.info.get("icc_profile")), orientation)
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
+    return Picture(np.asarray(picture), width, height, credit)
+
+
+def _check_size(size: tuple[int, int], file: Path | str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        reason = (
+            f"has {width}×{height} pixels, more than {MAX_PIXELS // 1_000_000} million: save it as JPEG, or smaller"
+        )
+        raise PictureError(file, "too large", reason)
+
+
+def _seek_largest(opened: Pillow.Image) -> None:
+    """Choose the largest of the images that a camera put into one file."""
+    sizes = []
+    for number in range(getattr(opened, "n_frames", 1)):
+        try:
+            opened.seek(number)
+        except Exception:  # the file may be cut short after the first
+            break
+        sizes.append(opened.size[0] * opened.size[1])
+    opened.seek(sizes.index(max(sizes)) if sizes else 0)
+
+
+def _draft(opened: Pillow.Image, data: bytes, file: Path | str, long_side: int | None) -> bool:
+    """Let a decoder that can do so make the picture smaller by itself, which is faster. Return whether one does."""
+    width, height = opened.size
+    if opened.format in ("JPEG", "MPO"):
+        header = read_header(data)
+        if header is not None and header.coefficient_bytes > MAX_COEFFICIENT_BYTES:
+            reason = f"has {width}×{height} pixels, too many for a progressive JPEG: save it as a baseline JPEG"
+            raise PictureError(file, "too large", reason)
+        if long_side is None:
+            scale = next((scale for scale in JPEG_SCALES if width * height <= MAX_PIXELS * scale**2), JPEG_SCALES[-1])
+            return scale > 1 and opened.draft(None, (width // scale, height // scale)) is not None
+    return long_side is not None and opened.draft(None, _fit_size(width, height, long_side)) is not None
+
+
+def _fill_missing_rows(opened: Pillow.Image, data: bytes) -> None:
+    """Fill what is missing at the bottom of a JPEG with the row above it. Raises _CutShortError if it is too much."""
+    header = read_header(data)
+    if header is not None and header.coefficient_bytes and not has_last_scan(data, header):
+        raise _CutShortError("is cut short, and most detail is missing: copy it from the camera again")
+    width, height = opened.size
+    edge = np.asarray(opened.crop((max(0, width - EDGE_WIDTH), 0, width, height)))
+    is_present = ~_is_grey(edge).all(1)
+    top = int(np.flatnonzero(is_present).max(initial=-1)) + 1
+    if top == height:
+        return
+    missing = int(_is_grey(np.asarray(opened.crop((0, top, width, height)))).sum()) / (width * height)
+    if missing > MAX_MISSING_SHARE or not top:
+        percent = max(1, round(100 * missing))
+        raise _CutShortError(
+            f"is cut short, and the lower {percent} % of it are missing: copy it from the camera again"
+        )
+    last = max(0, top - 2)  # the decoder blends the colours of the very last row with the grey below it
+    opened.paste(opened.crop((0, last, width, last + 1)).resize((width, height - top)), (0, top))
+
+
+def _is_grey(pixels: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Return which pixels (H×W or H×W×C) are as those that are missing."""
+    grey = np.abs(pixels.astype(np.int16) - CUT_GREY) <= 1
+    return np.asarray(grey if grey.ndim == 2 else grey.all(2))
+
+
+def _read_orientation(opened: Pillow.Image, default: int) -> int:
+    # A JPEG XL decoder turns a picture by itself, as the standard says, unless it gives back the JPEG that was packed.
+    if opened.format == "JXL" and not getattr(opened, "jpeg", False):
+        return 1
+    try:
+        return int(opened.getexif().get(ORIENTATION_TAG, default))
+    except Exception:  # the picture may be fine even if its metadata is damaged
+        return default
+
+
+def _turn_upright(picture: Pillow.Image, orientation: int) -> Pillow.Image:
+    turn = TRANSPOSE_BY_ORIENTATION.get(orientation)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _fit_size(width: int, height: int, long_side: int) -> tuple[int, int]:
+    scale = min(1.0, long_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _one_line(error: Exception) -> str:
+    return printable(" ".join(str(error).split()))[:MAX_TEXT_LENGTH] or type(error).__name__
