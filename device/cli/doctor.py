@@ -16,10 +16,10 @@ import numpy as np
 from device import folders
 from device.button import Button, ButtonError
 from device.cameras.base import CameraError
-from device.cameras.opening import open_camera
+from device.cameras.opening import describe_cameras, open_camera
 from device.collection import open_library
 from device.config import Config, load
-from device.display.panel import ScreenError, open_display
+from device.display.panel import ScreenError, describe_outputs, open_display
 from device.start import select_models
 from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, query_service
 from index.build.starter import PICTURE_COUNT, count_drawn
@@ -155,11 +155,13 @@ def _check_edge_tpu(config: Config) -> Finding:
 def _check_camera(config: Config) -> Finding:
     settings = config.camera
     try:
-        with open_camera(settings.source, size=(settings.width, settings.height)) as camera:
+        size = settings.width, settings.height
+        with open_camera(settings.source, size=size, controls=settings.controls) as camera:
             height, width = camera.latest(timeout=CAMERA_TIMEOUT).image.shape[:2]
     except CameraError as error:
-        return Finding("bad", _as_sentence(error))
-    return Finding("ok", f"{settings.source} delivers frames of {width}×{height} pixels.")
+        return Finding("bad", " ".join([_as_sentence(error), *describe_cameras()]))
+    sentence = f"{settings.source} delivers frames of {width}×{height} pixels."
+    return Finding("ok", " ".join([sentence, *describe_cameras()]))
 
 
 def _check_library(config: Config) -> Finding:
@@ -189,20 +191,21 @@ def _check_display(config: Config) -> Finding:
     settings = config.screen
     size = (settings.width, settings.height) if settings.width and settings.height else None
     try:
-        kind = open_display(settings.display, size)
+        kind = open_display(settings.display, size, output=settings.output)
     except ScreenError as error:
         return Finding("bad", _as_sentence(error))
     import pygame
 
     surface = pygame.display.get_surface()
     width, height = surface.get_size() if surface else (0, 0)
-    driver = pygame.display.get_driver()
+    driver, outputs = pygame.display.get_driver(), describe_outputs(kind)
     pygame.display.quit()
     if kind == "headless" and settings.display == "auto":
         return Finding(
             "note", "No display is plugged in, so nobody would see the mirror: plug one in, or log in to a desktop."
         )
-    return Finding("ok", f"{kind}, {width}×{height} pixels, driver {driver}.")
+    choice = f" Displays for [screen] output: {', '.join(outputs)}." if len(outputs) > 1 else ""
+    return Finding("ok", f"{kind}, {width}×{height} pixels, driver {driver}.{choice}")
 
 
 def _check_button(config: Config) -> Finding:

@@ -223,3 +223,19 @@ def test_does_not_open_the_edge_tpu_of_the_service(
     assert dict(doctor.run_checks(settings))["Edge TPU"] == doctor.IN_USE
     install_service(tmp_path, monkeypatch, "active", status=f"8 fps, {describe_device('cpu')}.")
     assert dict(doctor.run_checks(settings))["Edge TPU"] != doctor.IN_USE
+
+
+def test_lists_the_cameras_even_if_none_opens(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentences = ["pi:1 is imx708, and can be set: focus from 7 cm.", "usb:0 is C920."]
+    monkeypatch.setattr(doctor, "describe_cameras", lambda: sentences)
+    assert doctor.CHECKS["camera"](settings).sentence.endswith(f" pixels. {' '.join(sentences)}")
+    settings = replace(settings, camera=replace(settings.camera, source="usb:97"))
+    finding = doctor.CHECKS["camera"](settings)
+    assert finding == doctor.Finding("bad", f"No camera found at /dev/video97: plug one in. {' '.join(sentences)}")
+
+
+def test_lists_the_displays_where_there_are_several(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "output" not in doctor.CHECKS["display"](settings).sentence
+    monkeypatch.setattr(doctor, "describe_outputs", lambda kind: ["HDMI-A-1 (1920x1080)", "HDMI-A-2 (800x480)"])
+    sentence = doctor.CHECKS["display"](settings).sentence
+    assert sentence.endswith(" Displays for [screen] output: HDMI-A-1 (1920x1080), HDMI-A-2 (800x480).")
