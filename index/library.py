@@ -20,13 +20,13 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
-from PIL import Image as Pillow
 
 from index import manifest as manifests
 from index import shards, vector
 from index.checksum import sha256_of
 from index.errors import LibraryError, as_library_error, remedy
 from index.fingerprint import FINGERPRINT_BYTES
+from index.formats import open_picture
 from index.likeness import COLUMNS
 from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, PARTS_FILE, PICTURES_FOLDER, SHAPE_FILE, Manifest
 from index.shards import Shard, map_array
@@ -184,7 +184,7 @@ class Library:
             jpeg = file.read_bytes()
             if f"{hashlib.sha256(jpeg).hexdigest()}.jpg" != name:
                 raise ValueError("its sha256 is not its name")
-            with Pillow.open(io.BytesIO(jpeg), formats=["JPEG"]) as opened:
+            with open_picture(io.BytesIO(jpeg), ["JPEG"]) as opened:
                 return np.asarray(opened.convert("RGB"))
 
     def picture_file(self, name: str, *, check: bool) -> Path:

@@ -8,7 +8,6 @@ import os
 import pickle
 import stat
 import traceback
-import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -19,12 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from PIL import Image as Pillow
-
 from index.build.people import PoseEstimator
 from index.build.photo import Photo, Skipped
 from index.build.scan import PictureSaver, ScanResult, ScanSettings, is_video, keep_in_memory, scan_photo
 from index.errors import LibraryError
+from index.formats import open_picture
 from models.estimator.estimator import size_for
 from models.processes import ignore_stop_signals, init_worker, starting_workers
 from models.text import printable
@@ -214,8 +212,7 @@ def _input_size(photo: Photo) -> tuple[int, int]:
     try:
         if not stat.S_ISREG(os.stat(photo.file).st_mode):
             return 0, 0
-        with warnings.catch_warnings(), Pillow.open(photo.file, formats=("JPEG", "PNG")) as opened:
-            warnings.simplefilter("ignore")
+        with open_picture(photo.file, ["JPEG", "PNG"]) as opened:
             return size_for(*opened.size)
     except Exception:  # scanning the photo will report it
         return 0, 0
