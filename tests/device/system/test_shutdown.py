@@ -161,3 +161,25 @@ def test_finishes_an_import_before_it_ends(tmp_path: Path) -> None:
     assert result.stdout == "imported\n"
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
+
+
+HOLD = """
+import signal, sys, threading, time
+from device.cli import dispatch, main as cli
+from models.signals import hold_stop_signals
+def run(args):
+    other = threading.Thread(target=time.sleep, args=(20,), daemon=True)
+    other.start()
+    with hold_stop_signals():
+        signal.pthread_kill(other.ident, signal.SIGINT)  # as the kernel does if the main thread holds it back
+        time.sleep(0.2)
+        print("undisturbed", flush=True)
+    time.sleep(20)
+dispatch._load_command = lambda function: run
+sys.exit(cli.main(["index", "info", "x"]))
+"""
+
+
+def test_a_signal_that_is_held_back_waits_in_any_thread() -> None:
+    result = subprocess.run([sys.executable, "-c", HOLD], capture_output=True, text=True, timeout=10, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "undisturbed\n", "")

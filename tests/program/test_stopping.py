@@ -1,0 +1,164 @@
+"""Ctrl-C, SIGTERM and a closed terminal end every command silently, whatever it is doing, and nothing stays behind.
+
+No test waits for a moment: a program sends the signal to its own process group at the Nth audit event of Python (an
+import, an opened file, a started process …), so that each run is interrupted at a known point.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from models.figures import draw_picture
+from tests.support.paths import ROOT
+
+INTERRUPTED = """
+import os, signal, sys, threading
+number, at = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+events, main_thread = 0, threading.get_ident()
+from device.cli.main import main
+def count_events(name, args):
+    global events
+    if threading.get_ident() == main_thread:
+        events += 1
+        if events == at:
+            for _ in range(3):  # somebody presses Ctrl-C again and again
+                os.killpg(0, number)
+sys.addaudithook(count_events)
+try:
+    sys.exit(main())
+finally:
+    if not at:
+        print("events:", events, file=sys.stderr)
+"""
+
+
+def interrupt(number: int, at: int, command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command that sends itself and its processes a signal at an event; 0 sends none and prints their number."""
+    environment = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "SDL_VIDEODRIVER": "dummy"}
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "POSE_MIRROR_MODELS"):
+        environment.pop(name, None)
+    return subprocess.run(
+        [sys.executable, "-P", "-c", INTERRUPTED, str(number), str(at), *command],
+        cwd=home,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        start_new_session=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(6):
+        Pillow.fromarray(draw_picture(number).image).save(folder / f"{number}.png")
+    return folder
+
+
+def commands(tmp_path: Path, photos: Path) -> dict[str, list[str]]:
+    return {
+        "build": ["index", "build", str(photos), "--out", str(tmp_path / "library"), "--workers", "2"],
+        "starter": ["index", "starter", "--count", "8"],
+        "poses": ["poses", str(photos / "0.png")],
+        "list": ["models", "list"],
+        "demo": ["demo", "--seconds", "0.5", "--display", "headless"],
+        "doctor": ["doctor"],
+    }
+
+
+def left_behind(home: Path) -> list[str]:
+    return [str(file) for file in home.rglob("*") if file.name.endswith((".part", ".tmp")) or ".building" in file.name]
+
+
+COMPLAINTS = "Traceback", "KeyboardInterrupt", "Exception", "Error"
+"""What Python prints when something ends in disorder."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["build", "starter", "poses", "list", "demo", "doctor"])
+def test_ctrl_c_is_silent_at_any_moment(tmp_path: Path, photos: Path, name: str) -> None:
+    command = commands(tmp_path, photos)[name]
+    complete = interrupt(signal.SIGINT, 0, command, tmp_path)
+    events = int(complete.stderr.rpartition("events:")[2])
+    for share in (0.0, 0.5, 0.8, 0.95):
+        result = interrupt(signal.SIGINT, 1 + round(share * events), command, tmp_path)
+        assert not any(word in result.stderr for word in COMPLAINTS), (share, result.stderr)
+        assert result.returncode == 130 or (result.returncode == complete.returncode and share), (share, result.stderr)
+        assert left_behind(tmp_path) == [], share
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_build_ends_tidily_on_other_signals(tmp_path: Path, photos: Path, number: int, status: int) -> None:
+    command = commands(tmp_path, photos)["build"]
+    events = int(interrupt(number, 0, command, tmp_path).stderr.rpartition("events:")[2])
+    for share in (0.0, 0.5, 0.8):
+        result = interrupt(number, 1 + round(share * events), command, tmp_path)
+        assert not any(word in result.stderr for word in COMPLAINTS), (share, result.stderr)
+        assert result.returncode == status, (share, result.stderr)
+        assert left_behind(tmp_path) == [], share
+
+
+SIGNALS_ITSELF = "import os, signal; send = lambda: [os.kill(os.getpid(), number) for number in (1, 2, 15)]"
+
+
+def run_python(program: str, *prefix: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*prefix, sys.executable, "-c", f"{SIGNALS_ITSELF}\n{program}", "models", "path", "bundled"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_signal_while_python_ends_changes_nothing() -> None:
+    program = "import atexit, sys; atexit.register(send); from device.cli.main import main; sys.exit(main())"
+    result = run_python(program)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.endswith(".tflite\n")
+
+
+def test_a_signal_while_the_command_is_imported_is_silent() -> None:
+    program = """
+import sys
+from device.cli.main import main
+class Interrupts:
+    @staticmethod
+    def find_spec(name, path, target=None):
+        if name == NAME:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts)
+sys.exit(main())
+"""
+    for module in ("device.cli.dispatch", "device.cli.parser", "device.cli.model_commands"):
+        result = run_python(program.replace("NAME", repr(module)))
+        assert (result.returncode, result.stdout, result.stderr) == (130, "", ""), module
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    """As after nohup, and in a script that starts a command with `&`."""
+    program = """
+import sys
+from device.cli import dispatch, main
+def command(args):
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("goes on")
+    return 0
+dispatch._load_command = lambda function: command
+sys.exit(main.main())
+"""
+    result = run_python(program, "sh", "-c", 'trap "" INT HUP; exec "$@"', "sh")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "goes on\n", "")
