@@ -15,6 +15,8 @@ from typing import Final
 import numpy as np
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from index import jpeg_xl
 from index.colours import to_eight_bits, to_srgb
@@ -37,6 +39,9 @@ MAX_COEFFICIENT_BYTES = 800_000_000
 
 JPEG_SCALES: Final = (1, 2, 4, 8)
 """Divisors by which the JPEG decoder makes a picture smaller by itself."""
+
+MAX_LEVELS: Final = 32
+"""Times that the JPEG 2000 standard lets a picture be halved at most."""
 
 MAX_MISSING_SHARE = 0.05
 """Share of a JPEG's area that may be missing: a strip at the bottom, which is filled with the row above it."""
@@ -181,13 +186,13 @@ def _decode(data: bytes, file: Path | str, long_side: int | None, orientation: i
             _seek_largest(opened)
         width, height = opened.size
         drafted = _draft(opened, data, file, long_side)
-        _check_size(opened.size, file)
+        _check_size(drafted or opened.size, file)
         opened.load()
-        if is_padded and opened.format in ("JPEG", "MPO"):
+        if is_padded and isinstance(opened, JpegImageFile):
             _fill_missing_rows(opened, data)
         orientation = _read_orientation(opened, orientation)  # after load(), which turns a TIFF upright by itself
         credit = read_credit(opened)
-        if not drafted:
+        if drafted is None:
             width, height = opened.size
         picture = scale_down(to_eight_bits(opened), long_side)
         picture = _turn_upright(to_srgb(picture, opened.info.get("icc_profile")), orientation)
@@ -217,18 +222,34 @@ def _seek_largest(opened: Pillow.Image) -> None:
     opened.seek(sizes.index(max(sizes)) if sizes else 0)
 
 
-def _draft(opened: Pillow.Image, data: bytes, file: Path | str, long_side: int | None) -> bool:
-    """Let a decoder that can do so make the picture smaller by itself, which is faster. Return whether one does."""
+def _draft(opened: Pillow.Image, data: bytes, file: Path | str, long_side: int | None) -> tuple[int, int] | None:
+    """Let a decoder that can do so make the picture smaller by itself, which is faster; return the size it gives."""
     width, height = opened.size
-    if opened.format in ("JPEG", "MPO"):
+    if isinstance(opened, JpegImageFile):
         header = read_header(data)
         if header is not None and header.coefficient_bytes > MAX_COEFFICIENT_BYTES:
             reason = f"has {width}×{height} pixels, too many for a progressive JPEG: save it as a baseline JPEG"
             raise PictureError(file, "too large", reason)
         if long_side is None:
             scale = next((scale for scale in JPEG_SCALES if width * height <= MAX_PIXELS * scale**2), JPEG_SCALES[-1])
-            return scale > 1 and opened.draft(None, (width // scale, height // scale)) is not None
-    return long_side is not None and opened.draft(None, _fit_size(width, height, long_side)) is not None
+            return None if scale == 1 else _draft_to(opened, (width // scale, height // scale))
+    if long_side is None:
+        return None
+    if isinstance(opened, Jpeg2KImageFile):
+        halvings = min(_resolution_levels(data), max(1, max(width, height) // long_side).bit_length() - 1)
+        opened.reduce = halvings
+        return (width >> halvings, height >> halvings) if halvings else None
+    return _draft_to(opened, _fit_size(width, height, long_side))
+
+
+def _draft_to(opened: Pillow.Image, size: tuple[int, int]) -> tuple[int, int] | None:
+    return None if opened.draft(None, size) is None else opened.size
+
+
+def _resolution_levels(data: bytes) -> int:
+    """Return how often a JPEG 2000 decoder can halve a picture (ISO 15444-1, A.6.1)."""
+    marker = data.find(b"\xff\x52\0")
+    return min(data[marker + 9], MAX_LEVELS) if 0 <= marker < len(data) - 9 else 0
 
 
 def _fill_missing_rows(opened: Pillow.Image, data: bytes) -> None:
