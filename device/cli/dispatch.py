@@ -6,18 +6,23 @@ An error is one sentence on stderr and exit status 1; a command line that is not
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
+from device.cli.output import discard_output, prepare_output
 from device.cli.parser import parse_args
 from device.system.shutdown import exit_at_once, exit_on_signals
 from device.system.systemd import write_last_words
+from models.permissions import explain_refusal
 from models.signals import STOP_SIGNALS
+from models.text import printable
 
 EXIT_TIMEOUT: Final = 4.5
 """Seconds a mirror may take to end after SIGTERM. The service manager kills it after 5 (TimeoutStopSec)."""
@@ -27,19 +32,10 @@ Command = Callable[[argparse.Namespace], int]
 
 def run_command_line(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Call it with the stop signals held back (`models.signals`)."""
-    args = parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    statuses = {number: 128 + number for number in STOP_SIGNALS} | {signal.SIGTERM: args.sigterm_status}
-    # Only `run` and `demo` set this status to 0 (`device.cli.parser`). They need a time limit: a driver may hang, and
-    # a service that systemd has to kill counts as failed. Other commands may tidy up for as long as they need.
-    is_mirror = args.sigterm_status == 0
+    prepare_output()
     try:
-        with exit_at_once(statuses):  # imports may take seconds, and there is nothing to tidy up yet
-            command = _load_command(args.function)
-        with exit_on_signals(statuses, EXIT_TIMEOUT if is_mirror else None):
-            return _run_command(command, args)
+        return _run_command(parse_args(argv))
     except BrokenPipeError as error:  # the reader of our output has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error.__context__, SystemExit):  # Ctrl-C ends both ends of a pipe
             raise error.__context__ from None
         return 128 + signal.SIGPIPE
@@ -47,16 +43,27 @@ def run_command_line(argv: Sequence[str] | None = None) -> int:
         message = str(error) if _is_own_error(error) else _describe_system_error(error)
         if message is None:
             raise
+        message = printable(message)
         print(f"pose-mirror: {message}", file=sys.stderr)
         write_last_words(message)
         return 1
-
-
-def _run_command(command: Command, args: argparse.Namespace) -> int:
-    try:
-        return command(args)
     finally:
-        sys.stdout.flush()
+        discard_output()
+
+
+def _run_command(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    statuses = {number: 128 + number for number in STOP_SIGNALS} | {signal.SIGTERM: args.sigterm_status}
+    # Only `run` and `demo` set this status to 0 (`device.cli.parser`). They need a time limit: a driver may hang, and
+    # a service that systemd has to kill counts as failed. Other commands may tidy up for as long as they need.
+    is_mirror = args.sigterm_status == 0
+    with exit_at_once(statuses):  # imports may take seconds, and there is nothing to tidy up yet
+        command = _load_command(args.function)
+    with exit_on_signals(statuses, EXIT_TIMEOUT if is_mirror else None):
+        try:
+            return command(args)
+        finally:
+            sys.stdout.flush()
 
 
 def _load_command(function: str) -> Command:
@@ -78,4 +85,8 @@ def _describe_system_error(error: BaseException) -> str | None:
     """Return a sentence for what the system refused, such as a full disk; None for other errors."""
     if not isinstance(error, OSError) or error.errno is None:
         return None
-    return f"{error.filename or 'A file'} cannot be read or written ({error.strerror})."
+    if error.filename is None or isinstance(error.filename, int):
+        return f"The output or a file cannot be written ({error.strerror})."
+    file = Path(os.fsdecode(error.filename))
+    refusal = explain_refusal(file) if error.errno == errno.EACCES else None
+    return f"{file} cannot be read or written ({refusal or error.strerror})."

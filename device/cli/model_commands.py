@@ -14,6 +14,7 @@ from rich.progress import DownloadColumn, Progress, TaskID, TimeRemainingColumn,
 from device.cli.progress_reporter import progress_bar
 from models.pose import KEYPOINT_NAMES, Pose
 from models.seen import PRINTED_SCORE
+from models.text import printable
 
 
 def poses(args: argparse.Namespace) -> int:
@@ -48,7 +49,7 @@ def _person_as_json(pose: Pose) -> dict[str, Any]:
 
 def _print_people(result: dict[str, Any]) -> None:
     people = result["people"]
-    print(f"{result['image']}: {len(people)} {'person' if len(people) == 1 else 'people'}")
+    print(f"{printable(result['image'])}: {len(people)} {'person' if len(people) == 1 else 'people'}")
     for person in people:
         seen = [
             f"{name} {x:.0f},{y:.0f}"
@@ -69,7 +70,7 @@ def models_list(args: argparse.Namespace) -> int:
         file = None
         try:
             file = find_model(model.name)
-            place = str(file) if model.url else "bundled"
+            place = printable(file) if model.url else "bundled"
         except ModelNotFoundError as error:
             place = "not downloaded" if model.url else str(error)
         except ValueError as error:
@@ -79,7 +80,7 @@ def models_list(args: argparse.Namespace) -> int:
         size, mark = f"{height}×{width}", "in use" if file and file == used else ""
         print(f"{mark:<6}  {model.name:<{name_width}}  {size:>8}  {model.bytes / 1e6:.1f} MB  {model.licence}  {place}")
     if used and used not in listed:  # a file of the user's own
-        print(f"in use  {used}")
+        print(f"in use  {printable(used)}")
     return 0
 
 
@@ -111,7 +112,7 @@ def models_fetch(args: argparse.Namespace) -> int:
             files.append(fetch_model(name, partial(_update_bar, bar, task)))
             bar.remove_task(task)
     for file in files if args.names else []:
-        print(f"{file.stem} is in {file}")
+        print(f"{file.stem} is in {printable(file)}")
     return 0
 
 

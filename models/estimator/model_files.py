@@ -18,6 +18,7 @@ import platformdirs
 from models.estimator.catalogue import BUNDLED_MODEL, DEFAULT_MODEL, Model, find_in_catalogue, suggest_names
 from models.estimator.surgery import ModelError
 from models.home import PathError, absolute, user_folder
+from models.permissions import explain_refusal
 
 AUTO: Final = "auto"
 """Stands for a model's name: `DEFAULT_MODEL` if its file is here and undamaged, else `BUNDLED_MODEL`."""
@@ -124,7 +125,7 @@ def verify(file: Path, model: Model) -> Path:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
             size = stream.tell()
     except OSError as error:
-        raise ModelError(f"{file} cannot be read ({error.strerror}).") from error
+        raise ModelError(f"{file} cannot be read ({explain_refusal(file) or error.strerror}).") from error
     if digest == model.sha256:
         return file
     remedy = f"delete it and run `pose-mirror models fetch {model.name}`" if model.url else REINSTALL_HINT
