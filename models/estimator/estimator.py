@@ -10,6 +10,7 @@ import ctypes
 import importlib
 import math
 import os
+from contextlib import nullcontext
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,7 @@ from PIL import Image as pillow
 
 from models.estimator.catalogue import DEFAULT_CROP_SIDE, find_in_catalogue
 from models.estimator.posenet import STRIDE, Heads, Quantization, decode
+from models.estimator.runtime_messages import hide_greeting
 from models.estimator.surgery import ModelError, is_for_edge_tpu, strip_decoder
 from models.pose import Image, Pose
 
@@ -194,7 +196,9 @@ class Estimator:
     def _allocate(self) -> None:
         """Allocate the tensors for the current size, and find the outputs among them."""
         try:
-            self._require_open().allocate_tensors()
+            # the Edge TPU's driver may end the process here, and its last words must not be lost
+            with hide_greeting() if self._device == "cpu" else nullcontext():
+                self._require_open().allocate_tensors()
         except RuntimeError as error:
             raise self._load_error(error) from error
         self._outputs, self._scales = self._check_outputs()
