@@ -47,6 +47,7 @@ ADVICE: Final = {
     "video": "Videos in folders are not read: name each video as a source.",
     "not a video": "No frames could be read: check that the videos play, or convert them to MP4.",
     "not a picture": "These are not images that can be read: save them as JPEG or PNG.",
+    "raw": "What a camera's sensor recorded cannot be shown: export these photos as JPEG from your photo program.",
     "not a row": "These rows of a table could not be read: correct them.",
     "unknown column": "These columns are not known, and their values were not used: check how they are spelled.",
     "no picture": "These rows or labels name no picture that is known, so they were not used.",

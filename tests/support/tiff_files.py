@@ -67,7 +67,7 @@ def tiff(*pages: Page, start: bytes = b"II*\0", next_of_last: int = 0) -> bytes:
 
 
 def _append(body: bytearray, page: Page, order: str) -> int:
-    """Append a page, its pixels and children; return where its tags are. Its last four bytes are the next page's place."""
+    """Append a page with its pixels and children; return where its tags are. They end with the next page's place."""
     tags = dict(page.tags)
     if page.children:
         tags[CHILDREN] = tuple(_append(body, child, order) for child in page.children)
