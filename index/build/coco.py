@@ -275,9 +275,11 @@ def _find_picture_folder(file: Path, images: Path | None, names: Sequence[str], 
     split = re.sub(r"(\.json)?(\.gz)?$", "", file.name, flags=re.IGNORECASE).removeprefix("person_keypoints_")
     here, above = file.parent, file.parent.parent
     usual = [here, here / "images", here / split, above / split, above / "images", above / "images" / split]
-    folders = [images] if images is not None else usual
-    for sample in (names[:: max(1, len(names) // SAMPLE_SIZE)], names):  # of a large file, only some may be here
+    places = [finder.find_folder(folder) for folder in ([images] if images is not None else usual)]
+    folders = list(dict.fromkeys(place for place in places if place is not None))
+    step = max(1, len(names) // SAMPLE_SIZE)
+    for sample in [names[::step], names] if step > 1 else [names]:  # of a large file, only some pictures may be here
         counts = [sum(place is not None for place in finder.find_all(folder, sample)) for folder in folders]
-        if max(counts) > 0:
+        if any(counts):
             return folders[counts.index(max(counts))]
     return None

@@ -76,6 +76,12 @@ class FileFinder:
         counts = Counter(file for _, file in {(name, each.file) for name, each in zip(names, found, strict=True)})
         return [None if each.is_moved and counts[each.file] > 1 else each.file for each in found]
 
+    def find_folder(self, folder: Path) -> Path | None:
+        """Return the folder at a path, or the only one at a path that is alike."""
+        if folder not in self._folders:
+            self._folders[folder] = self._walk(folder)
+        return self._folders[folder]
+
     def _find(self, folder: Path, name: str) -> _Found:
         if len(name) > MAX_PATH_LENGTH or not name.strip():
             return _Found(None)
@@ -85,7 +91,8 @@ class FileFinder:
                 return _Found(file)
         for path in readings:
             parts = [part for part in re.sub(r"^[A-Za-z]:", "", path).split("/") if part not in ("", ".", "..")]
-            for start in range(max(0, len(parts) - MAX_FOLDERS), len(parts)):
+            is_literal = path == "/".join(parts)  # then the first of them was looked for above
+            for start in range(max(is_literal, len(parts) - MAX_FOLDERS), len(parts)):
                 file = self._find_path(folder.joinpath(*parts[start:]))
                 if file is not None:
                     return _Found(file, is_moved=True)
@@ -93,7 +100,7 @@ class FileFinder:
 
     def _find_path(self, path: Path) -> Path | None:
         """Return the file at a path, or the only one at a path that is alike."""
-        parent = self._find_folder(path.parent)
+        parent = self.find_folder(path.parent)
         if parent is None:
             return None
         listing = self._list(parent)
@@ -101,11 +108,6 @@ class FileFinder:
             return path if is_file(path) else None
         match = listing.files.find(path.name)
         return None if match is None else parent / match
-
-    def _find_folder(self, folder: Path) -> Path | None:
-        if folder not in self._folders:
-            self._folders[folder] = self._walk(folder)
-        return self._folders[folder]
 
     def _walk(self, folder: Path) -> Path | None:
         """Return a folder, or the only one that is alike, going down from the deepest that is there."""
