@@ -24,7 +24,10 @@ ITEM_CACHE_SIZE: Final = 4096
 """Items kept from the library's database: a visitor's matches are mostly those of the frames before."""
 
 FolderState = tuple[object, ...]
-"""What differs between two states of a folder: its inode, and the names, inodes, sizes and times of its files."""
+"""What differs between two states of a folder: its inode, and the names, sizes and times of its files.
+
+FAT and many network disks number a file anew whenever they look it up, so the inodes of files say nothing.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +203,8 @@ def _folder_state(folder: Path) -> FolderState | None:
         current = current_folder(folder)
         status = current.stat()
         with os.scandir(current) as entries:
-            files = sorted((e.name, e.inode(), e.stat().st_size, e.stat().st_mtime_ns) for e in entries)
+            statuses = sorted((entry.name, entry.stat()) for entry in entries)
     except OSError:
         return None
+    files = ((name, file.st_size, file.st_mtime_ns, file.st_ctime_ns) for name, file in statuses)
     return status.st_dev, status.st_ino, *files

@@ -1,4 +1,4 @@
-"""LibraryError, the one error of a library that cannot be used, and how other errors become one."""
+"""LibraryError, the error of a library that cannot be used, and how other errors become one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from models.text import printable
 
 class LibraryError(ValueError):
     """A library is missing, damaged or of another version: one sentence that says what was found, and the remedy."""
+
+
+class LibraryBusyError(LibraryError):
+    """Another process is writing the library, and will be done with it."""
 
 
 def remedy(folder: Path) -> str:

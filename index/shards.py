@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from annoy import AnnoyIndex
 
-from index import vector
+from index import mapping, vector
 from index.checksum import Checksum
 from index.errors import as_library_error
 from index.manifest import METRIC, index_file, members_file
@@ -89,14 +89,14 @@ def search_k_per_shard(search_k: int, shards: int) -> int:
 
 
 def map_array(file: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
-    """Map an .npy file read-only. Raises ValueError when it holds anything but an array of this shape and type."""
+    """Map an .npy file read-only, or read it where it cannot be mapped.
+
+    Raises ValueError when it holds anything but an array of this shape and type.
+    """
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        array = mapping.load_array(file)
     except Exception as error:  # NumPy parses the header as Python, and a damaged one raises almost anything
         raise ValueError(f"not an array: {error}") from error
-    if not isinstance(array, np.ndarray):
-        array.close()  # NumPy returns a zip file open
-        raise ValueError("a zip file, not an array")
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
         raise ValueError(f"{array.dtype} numbers of shape {array.shape}, not {dtype} of {shape}")
     return np.asarray(array)  # stays mapped; np.memmap would make each access slow
@@ -105,7 +105,8 @@ def map_array(file: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -
 def _open_index(file: Path, dimensions: int, size: int) -> AnnoyIndex:
     index = AnnoyIndex(dimensions, METRIC)
     if size:  # the file is empty where nobody in the shard shows the region, and Annoy cannot map an empty file
-        index.load(str(file))
+        with mapping.mappable(file) as path:
+            index.load(path)
         if index.get_n_items() < 1:
             raise ValueError("it has no vectors")
     return index

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, 
 from index.build.starter import PICTURE_COUNT, count_drawn
 from index.errors import LibraryError
 from index.manifest import REPORT_FILE
+from models import files
 from models.estimator.estimator import EdgeTpuError, Estimator, list_edge_tpus, runtime
 from models.estimator.model_files import ModelNotFoundError
 from models.text import format_people, format_pictures
@@ -232,7 +232,9 @@ def _check_disk(config: Config) -> Finding:
             f"GIFs cannot be saved in {folder}, because {existing} cannot be written to: set `folder` under [gif] to "
             "one you can write to.",
         )
-    free = shutil.disk_usage(existing).free
+    free = files.free_bytes(existing)
+    if free is None:
+        return Finding("ok", f"GIFs are saved in {folder}, whose disk does not say how much is free.")
     if free < MIN_FREE_BYTES:
         return Finding(
             "bad", f"GIFs are saved in {folder}, where only {free / 1e6:.0f} MB are free: delete what you can spare."

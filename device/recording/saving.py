@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import itertools
 import json
 import logging
-import os
 import pickle
 import queue
-import shutil
+import secrets
 import signal
 import subprocess
 import sys
@@ -29,6 +26,7 @@ import cv2
 
 from device.recording.gif import GifError, Recording, encode
 from device.system import heap
+from models import files
 from models.estimator.child import disable_core_dumps
 from models.processes import ignore_stop_signals, raise_oom_score, spawn_python
 
@@ -37,6 +35,10 @@ FILE_PREFIX: Final = "pose-mirror-"
 
 PARTIAL_SUFFIX: Final = ".part"
 """How the name of an incomplete file ends."""
+
+STALE_SECONDS: Final = 86_400.0
+"""Where a file system has no locks, an incomplete file is a killed process's if another file there is so many seconds
+newer. Both times are the file system's own; this machine's clock may differ."""
 
 MIN_FREE_BYTES: Final = 50_000_000
 """Bytes that stay free on the disk: a full disk stops more than GIFs."""
@@ -65,12 +67,13 @@ class Outcome(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What the process has to do: the recording, the GIF's bytes at most, and its folder and name."""
+    """What the process has to do: the recording, the GIF's bytes at most, its folder and name, and its partial file."""
 
     recording: Recording
     max_bytes: int
     folder: Path
     name: str
+    partial: str
 
 
 class GifWriter:
@@ -103,7 +106,7 @@ class GifWriter:
         """Start making a GIF, and return at once. `poll_outcome` reports how it ended. Make one GIF at a time."""
         name = f"{FILE_PREFIX}{datetime.now():%Y%m%d-%H%M%S}.gif"
         # A list that the thread empties: as a plain argument, the recording would stay in memory until the thread ends.
-        jobs = [Job(recording, self._limit, self._folder, name)]
+        jobs = [Job(recording, self._limit, self._folder, name, _partial_name())]
         self._thread = threading.Thread(target=self._write, args=(jobs,), name="gif", daemon=True)
         self._thread.start()
 
@@ -126,6 +129,7 @@ class GifWriter:
 
     def _write(self, jobs: list[Job]) -> None:
         """Run the thread: have a process do the only job, and put the outcome in the queue, whatever happens."""
+        partial = self._folder / jobs[0].partial
         try:
             with _start_process() as self._process:
                 outcome = _run_job(self._process, jobs.pop())
@@ -134,6 +138,8 @@ class GifWriter:
             outcome = Outcome(None, f"{FAILURE_PREFIX}{error}; press again.")
         self._process = None
         if outcome.path is None:
+            with contextlib.suppress(OSError):
+                partial.unlink()  # its process has ended, whatever a lock says
             remove_partial_files(self._folder)
             log.warning("%s", outcome.sentence)
         heap.trim()
@@ -198,7 +204,7 @@ def main() -> None:
         sys.exit("pose-mirror: the recording is incomplete, because the mirror ended")
     try:
         gif = encode(job.recording, job.max_bytes)
-        path = write_atomically(gif.data, job.folder, job.name)
+        path = write_atomically(gif.data, job.folder, job.name, partial=job.partial)
     except (GifError, SaveError) as error:
         print(json.dumps({"fault": str(error)}))
     else:
@@ -207,28 +213,36 @@ def main() -> None:
         print(json.dumps({"path": str(path), "as": details}))
 
 
-def write_atomically(data: bytes, folder: Path, name: str, *, min_free: int = MIN_FREE_BYTES) -> Path:
+def write_atomically(
+    data: bytes, folder: Path, name: str, *, min_free: int = MIN_FREE_BYTES, partial: str | None = None
+) -> Path:
     """Write a file into `folder` (created when missing), complete and synced to disk or not at all; return its path.
 
-    If the name is taken, a number is added. `min_free` bytes must stay free. Raises SaveError.
+    If the name is taken, a number is added: a clock without a battery repeats its seconds, and several mirrors may
+    share a folder. `min_free` bytes must stay free. `partial` names the file until it is complete. Raises SaveError.
     """
-    partial = folder / f".{FILE_PREFIX}{os.getpid()}{PARTIAL_SUFFIX}"
+    unfinished = folder / (partial or _partial_name())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_free_space(folder, len(data) + min_free)
-        with partial.open("xb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # while this process lives, `remove_partial_files` must not remove it
+        with unfinished.open("xb") as file:
+            # While this process lives, `remove_partial_files` must not remove the file. Saving needs no lock.
+            files.try_lock(file.fileno())
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-            path = _unused_path(folder / name)
-            partial.rename(path)
-        _sync_folder(folder)
+            files.sync_file(file.fileno())
+            path = files.rename_to_free_name(unfinished, folder / name)
+        files.sync_folder(folder)
     except OSError as error:
         with contextlib.suppress(OSError):
-            partial.unlink()
+            unfinished.unlink()
         raise error if isinstance(error, SaveError) else SaveError(_explain(error, folder)) from error
     return path
+
+
+def _partial_name() -> str:
+    """Return a name for an incomplete file that no other process has, on this machine or another one."""
+    return f".{FILE_PREFIX}{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
 
 
 def remove_partial_files(folder: Path) -> int:
@@ -236,40 +250,25 @@ def remove_partial_files(folder: Path) -> int:
     removed = 0
     with contextlib.suppress(OSError):  # a failing memory card may not even list its files
         for partial in folder.glob(f".{FILE_PREFIX}*{PARTIAL_SUFFIX}"):
-            with contextlib.suppress(OSError), partial.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                partial.unlink()
-                removed += 1
+            with contextlib.suppress(OSError), partial.open("r+b") as file:
+                if files.try_lock(file.fileno()) or _is_stale(partial):
+                    partial.unlink()
+                    removed += 1
     return removed
 
 
+def _is_stale(partial: Path) -> bool:
+    newest = max(file.stat().st_mtime for file in partial.parent.iterdir())
+    return newest - partial.stat().st_mtime > STALE_SECONDS
+
+
 def _check_free_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
+    free = files.free_bytes(folder)
+    if free is not None and free < needed:
         raise SaveError(
             f"only {free / 1e6:.0f} MB are free on the disk of {folder}, but {needed / 1e6:.0f} MB are needed: "
             "delete files there"
         )
-
-
-def _unused_path(path: Path) -> Path:
-    """Return the path, or if it exists, the path with the first free number added.
-
-    Two GIFs may be named after the same second: without a network, a Raspberry Pi's clock continues from where it
-    stopped when the Pi was switched off.
-    """
-    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
-    return next(unused for unused in itertools.chain([path], numbered) if not unused.exists())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync the file's new name to disk too. Some file systems cannot; the file is complete anyway."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _explain(error: OSError, folder: Path) -> str:
@@ -280,7 +279,7 @@ def _explain(error: OSError, folder: Path) -> str:
             return (
                 f"{folder} is not writable: allow writing there, or set another folder under [gif] in the configuration"
             )
-        case errno.EEXIST | errno.ENOTDIR:
+        case errno.EEXIST | errno.ENOTDIR if not folder.is_dir():
             return f"{folder} is not a folder, or is inside a file: set another folder under [gif] in the configuration"
         case _:
-            return f"{folder}: {error.strerror or error}"
+            return f"{folder}: {files.explain(error, folder) or error.strerror or error}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import cv2
 from index.build.starter import PICTURE_COUNT, PICTURES_PER_STEP, grow
 from index.errors import LibraryError
 from index.library import load_manifest
+from models import files
 from models.processes import raise_oom_score, spawn_python
 
 MIN_FREE_BYTES: Final = 700_000_000
@@ -62,8 +62,8 @@ def _find_obstacle(folder: Path) -> str | None:
     """Return why a library cannot grow in a folder, or None."""
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"{folder} cannot be written to"
-    free = shutil.disk_usage(folder).free
-    if free < MIN_FREE_BYTES:
+    free = files.free_bytes(folder)
+    if free is not None and free < MIN_FREE_BYTES:
         return f"only {free / 1e6:.0f} MB are free in {folder}, and {MIN_FREE_BYTES / 1e6:.0f} MB must be"
     return None
 

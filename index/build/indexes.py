@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from annoy import AnnoyIndex
 
-from index import vector
+from index import mapping, vector
 from index.likeness import COLUMNS, part_table, seen_parts
 from index.manifest import KEYPOINTS_FILE, METRIC, PARTS_FILE, SHAPE_FILE, index_file, members_file
 from models.pose import Floats
@@ -128,12 +128,12 @@ def write_index(folder: Path, job: IndexJob, *, on_disk: bool = False) -> None:
     if job.start == job.stop:
         file.write_bytes(b"")
         return
-    members = np.load(folder / members_file(job.shard), "r")[job.start : job.stop]
+    members = mapping.load_array(folder / members_file(job.shard))[job.start : job.stop]
     mean_and_covariance = np.load(folder / SHAPE_FILE)
     shape = vector.ShapeModel(mean_and_covariance[0], mean_and_covariance[1:])
     index = AnnoyIndex(2 * len(vector.REGIONS[job.region]), METRIC)
     index.set_seed(SEED)
-    with _ascii_path(file) as name:
+    with mapping.mappable_for_writing(file) as name:
         if on_disk:
             index.on_disk_build(name)
         for start in range(0, len(members), BATCH_SIZE):
@@ -242,13 +242,3 @@ def _check_exit_status(status: int, folder: Path) -> None:
     if status:
         cause = f"signal {-status}: check that there is enough memory" if status < 0 else "an error of its own"
         raise ChildProcessError(f"A process that wrote an index in {printable(folder)} was ended by {cause}.")
-
-
-@contextlib.contextmanager
-def _ascii_path(file: Path) -> Iterator[str]:
-    """Yield an ASCII path to a file of any name, through a descriptor of its folder: Annoy takes no other."""
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{file.name}"
-    finally:
-        os.close(folder)

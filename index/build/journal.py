@@ -7,8 +7,6 @@ by checksum, and a photo is scanned again if its result or one of its pictures i
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -25,7 +23,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from index import fingerprint, mojibake, picture_credit, pictures, xmp
-from index.build import people, scan, video
+from index.build import database, people, scan, video
 from index.build import photo as photo_module
 from index.build.photo import Credit, NewPicture, Photo, Skipped
 from index.build.scan import ScanResult, ScanSettings, complete_credit
@@ -33,6 +31,7 @@ from index.checksum import sha256_of
 from index.errors import LibraryError
 from index.manifest import PICTURES_FOLDER
 from index.sqlite_errors import as_os_error, os_error
+from models import files
 from models.estimator import estimator, posenet
 from models.text import printable
 
@@ -71,7 +70,7 @@ class Journal:
         Raises LibraryError if another build is using it, OSError if the disk is full.
         """
         self.out = Path(os.path.realpath(out))
-        self.folder = self.out.parent / f".{self.out.name}.looked"
+        self.folder = self.out.parent / f".{self.out.name}.looked{files.own_name(self.out)}"
         self.picture_folder = self.folder / PICTURES_FOLDER
         self.resumed = 0
         self.done = False
@@ -175,7 +174,7 @@ def save_picture(folder: Path, picture: NewPicture) -> NewPicture:
         return picture
     file, part = folder / picture.name, folder / f"{os.getpid()}.part"
     part.write_bytes(picture.content)
-    os.replace(part, file)
+    files.replace(part, file)
     return replace(picture, content=file)
 
 
@@ -227,19 +226,10 @@ def _digest(key: bytes, row: Row) -> bytes:
 
 def _lock_folder(folder: Path) -> int:
     """Lock the folder for this process, making it if needed, and return the descriptor that holds the lock."""
-    while True:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise LibraryError(f"Another build is using {printable(folder)}: wait for it, or stop it.") from error
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock), os.stat(folder)):
-                return lock
-        os.close(lock)  # the build that held the lock has just removed this folder
+    try:
+        return files.lock_folder(folder)
+    except BlockingIOError as error:
+        raise LibraryError(f"Another build is using {printable(folder)}: wait for it, or stop it.") from error
 
 
 def _open_database(folder: Path) -> sqlite3.Connection:
@@ -257,11 +247,13 @@ def _open_database(folder: Path) -> sqlite3.Connection:
 
 def _connect(file: Path) -> sqlite3.Connection:
     """Open the table in a file, or make it. Raises sqlite3.Error if the file is damaged or of another version."""
-    table = sqlite3.connect(file)
+    table = database.connect(file)
     try:
         table.execute("PRAGMA locking_mode = EXCLUSIVE")  # needs no shared memory, which network disks lack
         table.execute("PRAGMA journal_mode = WAL")
-        table.execute("PRAGMA synchronous = NORMAL")
+        ((synchronous,),) = table.execute("PRAGMA synchronous").fetchall()
+        if synchronous:  # the disk can sync
+            table.execute("PRAGMA synchronous = NORMAL")
         (version,) = table.execute("PRAGMA user_version").fetchone()
         (table_count,) = table.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if not table_count:

@@ -27,11 +27,13 @@ from index.build.reference import reference_poses
 from index.build.report import MAX_EXAMPLES, SkipSummary, write_report
 from index.build.scan import REASONS, WITHOUT_ESTIMATOR, ScanResult, ScanSettings, is_video
 from index.build.sources import Entry, Poses, read_sources
+from index.build.swap import check_picture_count
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import read_removed_pictures
 from index.manifest import REPORT_FILE, describe_people
 from index.pictures import PictureError
+from models import files
 from models.progress import ProgressCallback
 from models.text import printable
 
@@ -136,6 +138,7 @@ def build(
     report_progress = _ThrottledProgress(progress)
     has_estimator = settings.open_estimator is not None
     entries = read_sources(sources, options.images, options.licences, has_estimator=has_estimator)
+    check_picture_count(out, len(entries))
     result = BuildResult(out)
     try:
         with Journal(out, settings, fresh=options.fresh) as journal, LibraryWriter(out) as writer:
@@ -174,7 +177,7 @@ def _to_write_error(error: OSError, out: Path) -> OSError:
         return error
     if error.errno in (None, errno.ENOSPC, errno.EDQUOT):  # NumPy and Annoy raise OSError without a number
         return WriteError(f"There is no space left for {printable(out)}: free some, and run the same command again.")
-    return WriteError(f"{printable(out)} cannot be written ({error.strerror}).")
+    return WriteError(f"{printable(out)} cannot be written ({files.explain(error, out) or error.strerror}).")
 
 
 class _ThrottledProgress:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import fcntl
+import contextlib
+import glob
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Final
 
-from index.errors import LibraryError
+from index.errors import LibraryBusyError, LibraryError
 from index.library import backup_folder
 from index.manifest import ITEMS_FILE, LIBRARY_ENTRY_PATTERN, PICTURE_NAME_PATTERN, PICTURES_FOLDER, listed_files
+from models import files
 from models.text import printable
 
-AT_FDCWD: Final = -100
-"""Stands for the working folder, to which paths are relative (fcntl.h)."""
-
-RENAME_EXCHANGE: Final = 2
-"""The flag of renameat2(2) that exchanges two names."""
+FAT_PICTURES: Final = 9_362
+"""Pictures that a folder on FAT may hold: it has 65,536 entries, and a name of 68 characters takes seven."""
 
 
 def check_replaceable(out: Path) -> None:
@@ -32,6 +30,11 @@ def check_replaceable(out: Path) -> None:
         return
     if not out.is_dir():
         raise LibraryError(f"{printable(out)} is a file: name a folder for the library.")
+    if os.path.ismount(out):
+        raise LibraryError(
+            f"{printable(out)} is a whole disk, which no library can replace: name a folder on it, such as "
+            f"{printable(out / 'library')}."
+        )
     names, listed = set(os.listdir(out)), listed_files(out)
     strays = {name for name in names if not LIBRARY_ENTRY_PATTERN.fullmatch(name)} - (listed or set())
     if (out / PICTURES_FOLDER).is_dir():
@@ -54,21 +57,29 @@ def check_replaceable(out: Path) -> None:
         )
 
 
+def check_picture_count(out: Path, count: int) -> None:
+    """Check that the disk of a library can hold `count` pictures in one folder. Raises LibraryError."""
+    existing = next(folder for folder in out.absolute().parents if folder.exists())
+    if count > FAT_PICTURES and files.is_fat(existing):
+        raise LibraryError(
+            f"{printable(out)} is on a disk with FAT, which holds {FAT_PICTURES:,} pictures at most, and there are "
+            f"{count:,}: name a folder on a disk with exFAT or ext4."
+        )
+
+
 def lock_folder(folder: Path) -> int:
     """Create or empty a folder and lock it for this process. Returns the descriptor that holds the lock.
 
-    A killed build leaves files behind but no lock, so its files are removed. Raises LibraryError when another process
-    holds the lock.
+    A killed build leaves files behind but no lock, so its files are removed. Raises LibraryBusyError when another
+    process holds the lock.
     """
-    folder.mkdir(exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = files.lock_folder(folder)
+    except BlockingIOError as error:
+        raise LibraryBusyError(f"Another build is writing {printable(folder)}: wait for it or stop it.") from error
+    try:
         for entry in folder.iterdir():
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    except BlockingIOError as error:
-        os.close(lock)
-        raise LibraryError(f"Another build is writing {printable(folder)}: wait for it or stop it.") from error
     except BaseException:
         os.close(lock)
         raise
@@ -77,54 +88,54 @@ def lock_folder(folder: Path) -> int:
 
 def sync_to_disk(folder: Path) -> None:
     """Write all files of a folder to the disk. Raises OSError when the disk fails."""
-    os.sync()  # writes everything at once; then fsync is quick, and reports errors
+    files.sync_disk(folder)
     for directory, _, names in os.walk(folder):
-        for name in [*names, "."]:
-            _fsync(Path(directory) / name)
+        for name in names:
+            descriptor = os.open(Path(directory) / name, os.O_RDONLY)
+            try:
+                files.sync_file(descriptor)
+            finally:
+                os.close(descriptor)
+        files.sync_folder(Path(directory))
 
 
 def swap_library(new: Path, out: Path) -> None:
     """Replace the library at `out` by the new one in one step.
 
-    Linux can exchange two names at once on its own file systems. On others (FAT, some network file systems) the old
-    library is renamed first. A power cut between the two renames leaves it there, where `current_folder` finds it.
+    Linux can exchange two names at once on its own file systems. On others (FAT, network file systems) the old library
+    is renamed first. A power cut between the two renames leaves it there, where `current_folder` finds it. Raises
+    OSError, and then the old library is where it was.
     """
     old = new
     if not os.path.lexists(out):
-        os.rename(new, out)
-    elif not _exchange(new, out):
+        files.rename(new, out)
+    elif not files.exchange(new, out):
         old = backup_folder(out)
-        os.rename(out, old)
-        os.rename(new, out)
-    _fsync(out.parent)
+        files.rename(out, old)
+        try:
+            files.rename(new, out)
+        except OSError:
+            with contextlib.suppress(OSError):
+                files.rename(old, out)
+            raise
+    files.sync_folder(out.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _exchange(first: Path, second: Path) -> bool:
-    """Exchange the names of two folders (renameat2(2) with RENAME_EXCHANGE); False where that is not supported."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        return False
-    if renameat2(AT_FDCWD, os.fsencode(first), AT_FDCWD, os.fsencode(second), RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV):
-        return False
-    raise OSError(code, os.strerror(code), str(second))
-
-
 def recover_interrupted_swap(out: Path) -> None:
-    """Complete or undo a swap by two renames that a power cut interrupted."""
-    if backup_folder(out).is_dir():
-        if out.exists():
-            shutil.rmtree(backup_folder(out), ignore_errors=True)
-        else:
-            os.rename(backup_folder(out), out)
+    """Complete or undo a swap by two renames that a power cut interrupted.
 
-
-def _fsync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    A network disk keeps files that a mirror still has open, and so the folder of an old library. It gives its name
+    back, because the next swap needs that.
+    """
+    backup = backup_folder(out)
+    for former in out.parent.glob(f"{glob.escape(backup.name)}-*"):
+        shutil.rmtree(former, ignore_errors=True)
+    if not backup.is_dir():
+        return
+    if not out.exists():
+        files.rename(backup, out)
+        return
+    shutil.rmtree(backup, ignore_errors=True)
+    if backup.exists():
+        files.rename(backup, backup.with_name(f"{backup.name}-{time.time_ns()}"))

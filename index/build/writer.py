@@ -14,8 +14,8 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from index import pictures
-from index.build import credits, indexes, swap
+from index import mapping, pictures
+from index.build import credits, database, indexes, swap
 from index.build.photo import Credit, NewPicture, NewPose
 from index.checksum import checksums
 from index.errors import LibraryError
@@ -31,6 +31,7 @@ from index.manifest import (
     mapped_files,
 )
 from index.sqlite_errors import as_os_error
+from models import files
 from models.pose import Floats
 from models.progress import ProgressCallback
 from models.text import printable
@@ -59,8 +60,7 @@ class LibraryWriter:
         self._picture_names: set[str] = set()
         self._pages: set[str] = set()
         swap.check_replaceable(self.out)
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = self.out.parent / f".{self.out.name}.building"
+        self._folder = _building_folder(self.out)
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, swap.lock_folder(self._folder))
             stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
@@ -103,8 +103,7 @@ class LibraryWriter:
         self._flush()
         if not self._flushed:
             return np.zeros((0, 17, 3), np.float32)
-        file, start = self._folder / KEYPOINTS_FILE, len(_npy_header(0))
-        return np.asarray(np.memmap(file, np.float32, "r", start, (self._flushed, 17, 3)))
+        return mapping.load_rows(self._folder / KEYPOINTS_FILE, len(_npy_header(0)), (self._flushed, 17, 3))
 
     def items(self) -> Iterator[Item]:
         """Yield all items so far, in their order. Add none while it yields."""
@@ -195,6 +194,18 @@ class LibraryWriter:
             self._tables.close()
 
 
+def count_unfinished(out: Path) -> int:
+    """Return how many pictures are in the library that a process of this machine is writing for `out`."""
+    try:
+        return len(os.listdir(_building_folder(Path(os.path.realpath(out))) / PICTURES_FOLDER))
+    except OSError:
+        return 0
+
+
+def _building_folder(out: Path) -> Path:
+    return out.parent / f".{out.name}.building{files.own_name(out)}"
+
+
 def _write_picture(content: bytes | Path, file: Path) -> None:
     """Write a JPEG, or link it to the file that holds it; copy that file where the file system cannot link."""
     if isinstance(content, bytes):
@@ -203,13 +214,14 @@ def _write_picture(content: bytes | Path, file: Path) -> None:
     try:
         os.link(content, file)
     except OSError:
-        shutil.copyfile(content, file)
+        if not file.exists():  # NFS may have linked it, and lost its first answer
+            shutil.copyfile(content, file)
 
 
 def _create_tables(file: Path) -> sqlite3.Connection:
     """Create the empty tables of a new library."""
     with as_os_error(file):
-        tables = sqlite3.connect(file)
+        tables = database.connect(file)
         # Nobody reads the file before it is complete, and then `sync_to_disk` takes care of it.
         tables.execute("PRAGMA journal_mode = OFF")
         tables.execute("PRAGMA synchronous = OFF")

@@ -14,6 +14,7 @@ from typing import IO, Final
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from models import files
 from models.estimator.catalogue import Model, find_in_catalogue, suggest_names
 from models.estimator.model_files import (
     FOLDER_VARIABLE,
@@ -71,13 +72,14 @@ def _download(model: Model, target: Path, progress: DownloadCallback) -> None:
         ) as part:
             try:
                 _receive(model, part, progress)
-                os.fchmod(part.fileno(), 0o644)
-                os.replace(part.name, target)
+                with suppress(OSError):  # FAT and some network disks have no modes
+                    os.fchmod(part.fileno(), 0o644)
+                files.replace(Path(part.name), target)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(part.name)
                 raise
-        _sync_folder(target.parent)
+        files.sync_folder(target.parent)
     except FetchError:
         raise
     except OSError as error:
@@ -99,7 +101,7 @@ def _receive(model: Model, part: IO[bytes], progress: DownloadCallback) -> None:
     if digest.hexdigest() != model.sha256:
         raise _fetch_error(model, f"the download has the sha256 {digest.hexdigest()[:16]}…, not {model.sha256[:16]}…")
     part.flush()
-    os.fsync(part.fileno())
+    files.sync_file(part.fileno())
 
 
 def _download_chunks(model: Model) -> Iterator[bytes]:
@@ -125,15 +127,6 @@ def _fetch_error(model: Model, reason: str) -> FetchError:
 
 
 def _disk_error(error: OSError, folder: Path, model: Model) -> str:
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"there is no room for {model.bytes / 1e6:.1f} MB in {folder}"
-    return f"{folder} cannot be written to ({error.strerror or error})"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write the new file's name to the disk, so that the file survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return f"{folder} cannot be written to ({files.explain(error, folder) or error.strerror or error})"

@@ -52,8 +52,9 @@ from pathlib import Path
 import index.build.pipeline, index.build.edit, index.match
 from device import collection
 from device.cli import index_commands, main as cli
+from models import files
 
-os.sync = os.fsync = lambda *_: None  # the power stays on
+files.sync_disk = os.fsync = lambda *_: None  # the power stays on
 
 def mirror(folder, count):
     try:

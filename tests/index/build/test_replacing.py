@@ -26,6 +26,7 @@ from index.manifest import (
     mapped_files,
 )
 from index.match import Matcher
+from models import files
 from tests.support.libraries import NewItem, add_item, write_library
 from tests.support.paths import ROOT
 from tests.support.sample_library import COUNT, cut, empty, items, remove, write_manifest
@@ -70,7 +71,7 @@ def test_an_open_library_knows_that_it_was_replaced(library: Path) -> None:
 
 
 def test_swaps_by_two_renames_where_needed(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swap, "_exchange", lambda first, second: False)
+    monkeypatch.setattr(files, "exchange", lambda first, second: False)
     write_library(items(10), library)
     assert verify_library(library).items == 10
     assert [file.name for file in library.parent.iterdir()] == ["library"]
