@@ -32,7 +32,7 @@ PREFIX_LENGTH: Final = 16
 """Bytes at the start of a file that Pillow tells a format by."""
 
 
-ErrorKind = Literal["cannot be read", "not a picture", "raw", "damaged", "too large"]
+ErrorKind = Literal["cannot be read", "not a picture", "raw", "archive", "damaged", "too large"]
 
 
 class PictureError(ValueError):

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from index import web
+from index import archives, web
+from index.archives import ArchiveError
 from index.credit import clean_text as clean_text
 from index.decoding import Picture as Picture
 from index.decoding import decode_picture, scale_down
@@ -58,7 +59,7 @@ def make_thumbnail(image: Image) -> bytes:
 
 
 def read_bytes(file: Path | str) -> bytes:
-    """Return the bytes of a regular file or of what a URL leads to. Raises PictureError.
+    """Return the bytes of a regular file, of one in an archive, or of what a URL leads to. Raises PictureError.
 
     Nothing but a regular file is opened: opening a pipe would wait until somebody writes to it.
     """
@@ -69,6 +70,8 @@ def read_bytes(file: Path | str) -> bytes:
                 return web.fetch(file)
         else:
             place = file
+        if (member := archives.split(place)) is not None:
+            return archives.read_member(*member)
         status = os.stat(place)
         if not stat.S_ISREG(status.st_mode):
             raise PictureError(file, "cannot be read", "is not a regular file")
@@ -77,6 +80,8 @@ def read_bytes(file: Path | str) -> bytes:
         return place.read_bytes()
     except PictureError:
         raise
+    except ArchiveError as error:
+        raise PictureError(file, error.kind, str(error)) from error
     except web.TooLargeError as error:
         raise PictureError(file, "too large", f"is too large ({error})") from error
     except (OSError, ValueError) as error:  # ValueError: a table can name a file with a zero byte

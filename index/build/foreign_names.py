@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from index import archives
 from index.build.photo import is_file
 
 MAX_PATH_LENGTH: Final = 4096
@@ -112,7 +113,7 @@ class FileFinder:
     def _walk(self, folder: Path) -> Path | None:
         """Return a folder, or the only one that is alike, going down from the deepest that is there."""
         missing: list[str] = []
-        while not os.path.isdir(folder):
+        while not os.path.isdir(folder) and archives.list_folder(folder) is None:
             if folder.parent == folder:
                 return None
             missing.append(folder.name)
@@ -140,7 +141,8 @@ class FileFinder:
                                 folders.append(entry.name)
                 self._listings[folder] = _Listing(AlikeNames(files), AlikeNames(folders))
             except OSError:
-                self._listings[folder] = None
+                inside = archives.list_folder(folder)
+                self._listings[folder] = None if inside is None else _Listing(*map(AlikeNames, inside))
         return self._listings[folder]
 
 

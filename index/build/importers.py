@@ -1,8 +1,7 @@
-"""Read folders of photos with their credits, and files of key points without pictures."""
+"""Read files of key points without pictures."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,16 +12,11 @@ import numpy.typing as npt
 from index.build.photo import (
     Credit,
     NewPose,
-    Photo,
-    Skipped,
     SourceError,
     check_regular_file,
     describe_error,
-    is_file,
     title_from_name,
 )
-from index.build.table import TABLE_SUFFIXES, Row, read_rows
-from index.manifest import has_library_manifest
 from models.pose import Floats
 from models.text import printable
 
@@ -30,71 +24,6 @@ VIDEO_SUFFIXES: Final = frozenset(
     (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".ogv", ".wmv", ".mts", ".m2ts")
 )
 """Endings of file names that are read as videos."""
-
-CREDITS_FILES: Final = tuple(f"credits{ending}" for ending in TABLE_SUFFIXES)
-"""Names of a folder's own table, which has the credits of the photos in it."""
-
-
-def read_folder(folder: Path) -> Iterator[Photo | Skipped]:
-    """Yield every file in a folder and its subfolders as a photo, by name; skip what cannot be one.
-
-    Follows links, visits each folder once, and ignores hidden files and Pose Mirror libraries. A table `credits.csv`
-    (or .tsv, .jsonl) in a folder has the credits of the photos that it names.
-    """
-    visited: set[tuple[int, int]] = set()
-    waiting = [folder]
-    rows: dict[str, Row] = {}
-    while waiting:
-        current = waiting.pop()
-        try:
-            status = os.stat(current)
-            if (status.st_dev, status.st_ino) in visited:
-                continue
-            visited.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(current), key=lambda entry: os.fsencode(entry.name))
-        except OSError as error:
-            name = printable(current)
-            yield Skipped(name, "cannot be read", f"{name} cannot be read ({error.strerror}).")
-            continue
-        for table in (current / entry.name for entry in entries if entry.name.lower() in CREDITS_FILES):
-            yield from _collect_credits(table, rows)
-        subfolders = []
-        for entry in entries:
-            file = current / entry.name
-            if entry.name.startswith(".") or entry.name.lower() in CREDITS_FILES:
-                continue
-            if file.is_dir():
-                if not has_library_manifest(file):
-                    subfolders.append(file)
-            elif file.suffix.lower() in VIDEO_SUFFIXES:
-                yield Skipped(
-                    printable(file), "video", f"{printable(file)} is a video: name it as a source of its own."
-                )
-            else:
-                row = rows.pop(os.path.abspath(file), None)
-                yield Photo(file, Credit(title=title_from_name(file)) if row is None else row.credit)
-        waiting.extend(reversed(subfolders))
-
-
-def _collect_credits(table: Path, rows: dict[str, Row]) -> Iterator[Skipped]:
-    """Put the rows of a folder's table into `rows`; yield those to skip, such as rows of pictures that are missing."""
-    try:
-        table_rows = read_rows(table)
-    except SourceError as error:
-        yield Skipped(printable(table), "not a table", str(error))
-        return
-    for row in table_rows:
-        if isinstance(row, Skipped):
-            yield row
-        elif isinstance(row.picture, str) or not is_file(row.picture):
-            name = f"{printable(table)}, line {row.line}"
-            problem = (
-                f"names {printable(row.picture):.200}, which is not a file: to fetch pictures from URLs, name the "
-                "table as a source"
-            )
-            yield Skipped(name, "cannot be read", f"{name} {problem}.")
-        else:
-            rows[os.path.abspath(row.picture)] = row
 
 
 def read_keypoints(file: Path) -> Floats:

@@ -12,6 +12,8 @@ from typing import Self
 
 import numpy as np
 
+from index import archives
+from index.archives import ArchiveError
 from index.credit import NO_CREDIT, clean_text
 from index.credit import Credit as Credit
 from index.fingerprint import fingerprint
@@ -113,9 +115,21 @@ def check_regular_file(file: Path) -> None:
 def is_file(file: Path) -> bool:
     """Return whether there is such a file; False for a name that no file can have, such as one that is too long."""
     try:
-        return file.is_file()
+        return file.is_file() or archives.is_member(file)
     except OSError:
         return False
+
+
+def read_file(file: Path) -> bytes:
+    """Return the bytes of a regular file, or of one in an archive. Raises SourceError if there is none, and OSError."""
+    place = archives.split(file)
+    if place is None:
+        check_regular_file(file)
+        return file.read_bytes()
+    try:
+        return archives.read_member(*place)
+    except ArchiveError as error:
+        raise SourceError(f"{printable(file)} {error}.") from error
 
 
 def describe_error(error: BaseException) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from index import archives
 from index.build.coco import COCO_SUFFIXES, read_coco
-from index.build.importers import VIDEO_SUFFIXES, read_folder, read_poses
+from index.build.importers import VIDEO_SUFFIXES, read_poses
 from index.build.licences import matches_licence
 from index.build.photo import Credit, NewPose, Photo, Skipped, SourceError, title_from_name
 from index.build.table import TABLE_SUFFIXES, read_table
+from index.build.tree import read_archive, read_folder
 from models.text import printable
 
 
@@ -27,7 +29,7 @@ Entry = Photo | Skipped | Poses
 def read_sources(
     sources: Sequence[Path], images: Path | None = None, licences: Sequence[str] = (), *, has_estimator: bool = True
 ) -> list[Entry]:
-    """Return what folders, pictures, videos, tables, COCO json files and key-point files hold.
+    """Return what folders, archives, pictures, videos, tables, COCO json files and key-point files hold.
 
     `images` is the folder of a COCO file's pictures. With `licences`, pictures under any other licence are skipped.
     Raises SourceError if a source other than a video is missing or cannot be read, or if it has pictures without
@@ -51,8 +53,8 @@ def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
     # A missing video is one photo less, and its scan reports it. Any other missing source may be a whole folder.
     elif suffix not in VIDEO_SUFFIXES and not source.exists():
         raise SourceError(
-            f"{printable(source)} does not exist: name a folder, a picture, a video, a .csv, .tsv or .jsonl, a .json "
-            "or an .npz."
+            f"{printable(source)} does not exist: name a folder, a picture, a video, an archive, a .csv, .tsv or "
+            ".jsonl, a .json or an .npz."
         )
     elif suffix == ".npz":
         yield Poses(read_poses(source))
@@ -60,6 +62,10 @@ def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
         yield from _read_coco(source, images)
     elif suffix in TABLE_SUFFIXES:
         yield from read_table(source)
+    elif archives.is_archive(source):
+        yield from read_archive(source)
+    elif archives.is_other_archive(source):
+        raise SourceError(f"{printable(source)} is an archive of a kind that is not supported: unpack it.")
     else:
         yield Photo(source, Credit(title=title_from_name(source)))
 

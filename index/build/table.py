@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from index import web
 from index.build.foreign_names import FileFinder, base_name, is_windows_path
-from index.build.photo import Credit, Photo, Skipped, SourceError, check_regular_file, describe_error, title_from_name
+from index.build.photo import Credit, Photo, Skipped, SourceError, describe_error, read_file, title_from_name
 from index.pictures import clean_text
 from models.text import printable
 
@@ -216,9 +216,8 @@ def _read_text(file: Path) -> str:
     Text in other encodings is rejected, because nothing tells which one it is: José could become JosŽ. Raises
     SourceError.
     """
-    check_regular_file(file)
     try:
-        data = file.read_bytes()
+        data = read_file(file)
         return data.decode(json.detect_encoding(data))
     except OSError as error:
         raise SourceError(f"{printable(file)} cannot be read ({error.strerror}).") from error

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from index.build import importers, sources, writer
+from index.build import importers, sources, tree, writer
 from index.build.people import select_prominent
 from index.build.photo import Credit, Photo, Skipped, SourceError
 from models.pose import Pose
@@ -109,8 +109,8 @@ def _read_file(file: Path) -> None:
             raise BrokenPromise(f"key points of {keypoints.dtype} and shape {keypoints.shape}")
         for person in keypoints:
             Pose.from_keypoints(person)
-    elif file.name in importers.CREDITS_FILES:
-        for entry in importers.read_folder(file.parent):
+    elif file.name in tree.CREDITS_FILES:
+        for entry in tree.read_folder(file.parent):
             _check(entry)
 
 

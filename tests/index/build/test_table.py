@@ -9,9 +9,9 @@ from unicodedata import normalize
 
 import pytest
 
-from index.build.importers import read_folder
 from index.build.photo import Credit, Photo, Skipped, SourceError
 from index.build.table import read_table
+from index.build.tree import read_folder
 
 ANN = Credit("Jump", "Ann", "CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "https://x.org/1")
 
