@@ -148,12 +148,3 @@ def resize(image: Image, width: int, height: int) -> Image:
     if step > 1:
         scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(scaled, np.uint8)
-
-
-def fit_within(image: Image, max_side: int) -> Image:
-    """Shrink an image until no side is longer than `max_side` pixels; return it unchanged if it already fits."""
-    height, width = image.shape[:2]
-    scale = max_side / max(height, width)
-    if scale >= 1:
-        return image
-    return resize(image, max(round(width * scale), 1), max(round(height * scale), 1))

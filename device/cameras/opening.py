@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ import cv2
 
 from device.cameras.base import Camera, CameraError
 from device.cameras.controls import AUTOMATIC, CameraControls
+from models.text import printable
 
 OPENCV_LOG_LEVEL_ERROR: Final = 2
 """OpenCV's log level that prints errors but no warnings."""
@@ -60,19 +62,47 @@ def open_camera(
 
         return performer.open_performer(size, small_shape, real_time=real_time)
     path = Path(f"/dev/video{number}" if kind == "usb" and number.isdecimal() else source)
-    if source == "usb" or path.is_relative_to("/dev"):
+    if source == "usb" or _is_device(path):
         from device.cameras import usb
 
         if source == "usb":
             return usb.open_first(size, small_shape, controls)
         return usb.open_usb(path, size, small_shape, controls)
-    if source and path.exists():
+    if source and _is_there(path):
         from device.cameras import playback
 
-        return playback.open_video(path, size, small_shape, real_time=real_time, loop=loop)
+        return playback.open_playback(path, size, small_shape, real_time=real_time, loop=loop)
     raise CameraError(
-        f"There is no camera {source!r}: use auto, pi, pi:N, usb, usb:N, performer, or the path of a video or pictures."
+        f"There is no camera or file '{printable(source)}': use auto, pi, pi:N, usb, usb:N, performer, or the path of "
+        "a video or pictures."
     )
+
+
+def check_file(source: str) -> None:
+    """Raise CameraError if a source is neither a camera nor a file that can be played.
+
+    A camera may be plugged in later, and is waited for; a file that somebody has just named is there, or is misspelt.
+    """
+    kind, _, number = source.partition(":")
+    is_camera = kind in ("auto", "performer", "pi", "usb") and (not number or number.isdecimal())
+    if not is_camera and not _is_device(Path(source)):
+        open_camera(source, size=(64, 64)).close()
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether a path is that of a device, even if it is not plugged in. Programs keep files in /dev/shm, too."""
+    return path.is_relative_to("/dev") and not (os.path.isfile(path) or os.path.isdir(path))
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file, even if it is in a folder that must not be entered."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):  # ValueError: no name has a zero byte
+        return False
+    return True
 
 
 def _open_auto(size: tuple[int, int], small_shape: tuple[int, int] | None, controls: CameraControls) -> Camera:

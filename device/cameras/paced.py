@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from device.cameras.base import SILENT_AFTER, Camera, CameraError, CameraSilent, EndOfVideo, Frame, make_frame
 from models.pose import Image
@@ -13,24 +13,38 @@ MAX_SKIP_SECONDS: Final = 1.0
 """Seconds of a video that are skipped at most to catch up. After a longer break the video goes on where it stopped."""
 
 
+class ClipPicture(NamedTuple):
+    """A picture of a clip: H×W×3 RGB, and when it is due, in seconds since the start."""
+
+    due: float
+    image: Image
+
+
 class Clip(Protocol):
-    """A sequence of pictures: what a driver implements."""
+    """A sequence of pictures, each of which is due at some time: what a driver implements. The first is due at 0."""
 
-    @property
-    def fps(self) -> float:
-        """Pictures per second."""
-        ...
-
-    def advance(self, count: int) -> Image | None:
-        """Move `count` pictures on (1: to the very next) and return that one (H×W×3, RGB); None after the last.
+    def next_due(self) -> float | None:
+        """Return when the picture after the current one is due, later than that; None after the last picture.
 
         Raises CameraError when it cannot be read.
+        """
+        ...
+
+    def advance(self, until: float) -> ClipPicture:
+        """Move to the next picture, and on to the last one that is due by `until` seconds, which is never before it.
+
+        Is only called if there is a next one. Raises CameraError when it cannot be read.
         """
         ...
 
     def close(self) -> None:
         """Close the file."""
         ...
+
+
+def advance_number(number: int, until: float, fps: float) -> int:
+    """Return the number of the picture to move to from `number`, of those that are due at a constant rate."""
+    return max(number + 1, int(until * fps + 1e-6))
 
 
 class PacedCamera(Camera):
@@ -42,28 +56,32 @@ class PacedCamera(Camera):
 
     def __init__(self, clip: Clip, small_shape: tuple[int, int] | None, *, real_time: bool) -> None:
         self._clip = clip
-        self._fps = clip.fps
         self._lock = threading.Lock()
         self._closed = False
         self._small_shape = small_shape
         self._real_time = real_time
         self._started_at = time.monotonic()
-        self._number = -1
+        self._position = 0.0  # when the current picture was due
 
     def latest(self, timeout: float = SILENT_AFTER) -> Frame:
-        count = self._wait_until_due(timeout) if self._real_time else 1
         before = time.monotonic()
         with self._lock:
-            if self._closed:
-                raise CameraError("The camera is closed.")
-            image = self._clip.advance(count)
-        if image is None:
+            self._check_open()
+            due = self._clip.next_due()
+        if due is None:
             raise EndOfVideo("The video is over.")
-        self._number += count
+        reading = time.monotonic() - before
+        until = self._wait_until(due, timeout) if self._real_time else due
+        before = time.monotonic()
+        with self._lock:
+            self._check_open()
+            due, image = self._clip.advance(until)
+        reading += time.monotonic() - before
         if self._real_time:
             # If pictures take longer to read than to show, play slower. Else the video would fall ever further behind.
-            self._started_at += max(time.monotonic() - before - count / self._fps, 0.0)
-        return make_frame(image, self._small_shape, self._started_at + self._number / self._fps)
+            self._started_at += max(reading - (due - self._position), 0.0)
+        self._position = due
+        return make_frame(image, self._small_shape, self._started_at + due)
 
     def close(self) -> None:
         with self._lock:
@@ -71,15 +89,17 @@ class PacedCamera(Camera):
         if not was_closed:  # outside the lock, so that a disk that hangs does not block `latest` in another thread
             self._clip.close()
 
-    def _wait_until_due(self, timeout: float) -> int:
-        """Wait until the next picture is due; return how many pictures to advance to the one that is due then."""
-        fps = self._fps
-        early = self._started_at + (self._number + 1) / fps - time.monotonic()
+    def _check_open(self) -> None:
+        if self._closed:
+            raise CameraError("The camera is closed.")
+
+    def _wait_until(self, due: float, timeout: float) -> float:
+        """Wait until the next picture is due; return how far the clip should be then."""
+        early = self._started_at + due - time.monotonic()
         if early > timeout:
             time.sleep(timeout)
-            raise CameraSilent("The video", 1 / fps - early + timeout)
+            raise CameraSilent("The video", time.monotonic() - self._started_at - self._position)
         time.sleep(max(early, 0.0))
-        count = max(int((time.monotonic() - self._started_at) * fps) - self._number, 1)
-        max_count = max(int(MAX_SKIP_SECONDS * fps), 1)
-        self._started_at += max(count - max_count, 0) / fps
-        return min(count, max_count)
+        late = max(time.monotonic() - self._started_at - due, 0.0)
+        self._started_at += max(late - MAX_SKIP_SECONDS, 0.0)
+        return due + min(late, MAX_SKIP_SECONDS)

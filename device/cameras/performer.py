@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from device.cameras.base import Camera
-from device.cameras.paced import PacedCamera
+from device.cameras.paced import ClipPicture, PacedCamera, advance_number
 from models.figures import perform
-from models.pose import Image
 
 FPS: Final = 30.0
 """Pictures per second, as many as most webcams deliver."""
@@ -27,14 +26,16 @@ class Performance:
     """An endless clip of the performer, `width`×`height` pixels, not mirrored."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.fps = FPS
         self._size = width, height
         self._number = -1
 
-    def advance(self, count: int) -> Image | None:
-        self._number += count
+    def next_due(self) -> float:
+        return (self._number + 1) / FPS
+
+    def advance(self, until: float) -> ClipPicture:
+        self._number = advance_number(self._number, until, FPS)
         image, _ = perform(self._number / FPS, *self._size)
-        return image
+        return ClipPicture(self._number / FPS, image)
 
     def close(self) -> None:
         pass

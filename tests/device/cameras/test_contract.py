@@ -85,13 +85,13 @@ def video_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     for _ in range(60):
         writer.write(cv2.cvtColor(camera_picture(320, 240), cv2.COLOR_RGB2BGR))
     writer.release()
-    return Rig(lambda: playback.open_video(path, SIZE, SMALL, real_time=True, loop=True), 40, (320, 240))
+    return Rig(lambda: playback.open_playback(path, SIZE, SMALL, real_time=True, loop=True), 40, (320, 240))
 
 
 def pictures_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     for number in range(3):
         Pillow.fromarray(camera_picture(1280, 960)).save(folder / f"{number}.png")
-    return Rig(lambda: playback.open_video(folder, SIZE, SMALL, real_time=True, loop=True), playback.STILL_FPS)
+    return Rig(lambda: playback.open_playback(folder, SIZE, SMALL, real_time=True, loop=True), playback.STILL_FPS)
 
 
 def performer_rig(folder: Path, patch: pytest.MonkeyPatch) -> Rig:
@@ -369,9 +369,9 @@ def test_the_visitors_right_hand_is_on_the_right() -> None:
         ("/dev/video97", "No camera found at /dev/video97: plug one in."),
         ("usb:97", "No camera found at /dev/video97: plug one in."),
         ("/dev/null", "/dev/null is not a camera: choose another device."),
-        ("usb:x", "There is no camera 'usb:x': use auto"),
-        ("nothing.mp4", "There is no camera 'nothing.mp4': use auto"),
-        ("", "There is no camera '': use auto"),
+        ("usb:x", "There is no camera or file 'usb:x': use auto"),
+        ("nothing.mp4", "There is no camera or file 'nothing.mp4': use auto"),
+        ("", "There is no camera or file '': use auto"),
     ],
 )
 def test_explains_an_unknown_source(source: str, sentence: str) -> None:

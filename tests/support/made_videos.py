@@ -1,0 +1,74 @@
+"""Videos that tests make: of any codec and container, with any times, with and without sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from models.pose import Image
+
+MILLISECONDS = Fraction(1, 1000)
+
+
+def grey(level: int, width: int = 64, height: int = 48) -> Image:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def write_video(
+    file: Path,
+    pictures: Iterable[Image | VideoFrame],
+    fps: float | Fraction = 25,
+    *,
+    codec: str = "mpeg4",
+    times: Sequence[float] | None = None,
+    **options: Any,
+) -> Path:
+    """Write a video in the format that its file's name says. `times` are those of its frames in seconds.
+
+    Of `options`, `container` are those of the file; the rest are attributes of the encoder.
+    """
+    # FFmpeg would interpret the name
+    with file.open("wb") as opened, av.open(opened, "w", _FORMATS[file.suffix], options.pop("container", None)) as out:
+        stream: Any = None
+        for number, picture in enumerate(pictures):
+            frame = (
+                picture if isinstance(picture, VideoFrame) else VideoFrame.from_ndarray(np.ascontiguousarray(picture))
+            )
+            if stream is None:
+                stream = out.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000))
+                stream.width, stream.height = frame.width, frame.height
+                stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+                for name, value in options.items():
+                    setattr(stream.codec_context, name, value)
+            if times is not None:
+                stream.codec_context.time_base = frame.time_base = MILLISECONDS
+                frame.pts = round(times[number] * 1000)
+            out.mux(stream.encode(frame))
+        if stream is not None:
+            out.mux(stream.encode(None))
+    return file
+
+
+def write_sound(file: Path) -> Path:
+    """Write a second of silence."""
+    with file.open("wb") as opened, av.open(opened, "w", _FORMATS[file.suffix]) as out:
+        stream = out.add_stream("mp2", rate=44100)
+        for number in range(40):
+            frame = AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 44100, number * 1152
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return file
+
+
+_FORMATS = {
+    ".avi": "avi", ".flv": "flv", ".h264": "h264", ".mkv": "matroska", ".mov": "mov", ".mp4": "mp4", ".mpg": "mpeg",
+    ".ts": "mpegts", ".webm": "webm",
+}  # fmt: skip
