@@ -106,6 +106,11 @@ def split(path: Path) -> tuple[Path, str] | None:
     return None
 
 
+def file_on_disk(path: Path) -> Path:
+    """Return the archive that a path leads into, or else the path itself."""
+    return (split(path) or (path,))[0]
+
+
 def list_members(archive: Path) -> tuple[list[Member], list[tuple[str, ArchiveError]]]:
     """Return the files in an archive, and what cannot be used in it: names with reasons. Raises ArchiveError.
 

@@ -26,6 +26,7 @@ from typing import Any, Final, Self
 import cv2
 
 import models
+from index.archives import file_on_disk
 from index.build.people import EstimatorFactory, PoseEstimator
 from index.build.photo import Photo, Skipped, is_file
 from index.build.scan import ScanResult, ScanSettings, is_video, scan_photo
@@ -311,7 +312,9 @@ def _absolute(file: Path | str) -> Path | str:
 
 
 def _is_here(photo: Photo) -> bool:
-    return isinstance(photo.file, Path) and is_file(photo.file) and os.access(photo.file, os.R_OK)
+    if not isinstance(photo.file, Path):
+        return False
+    return is_file(photo.file) and os.access(file_on_disk(photo.file), os.R_OK)
 
 
 def _describe_error(error: BaseException) -> str:

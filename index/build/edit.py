@@ -14,7 +14,7 @@ from typing import Final
 from index import pictures
 from index.build.choice import find_skipped
 from index.build.duplicates import is_near_duplicate
-from index.build.photo import NewPicture
+from index.build.photo import NewPicture, is_file
 from index.build.report import SkipSummary, write_report
 from index.build.reuse import reuse_picture, reuse_pose
 from index.build.writer import LibraryWriter
@@ -137,7 +137,7 @@ class _PictureLookup:
     def find(self, target: str) -> str:
         """Return the name of the picture that a target means. Raises LibraryError if it means none or several."""
         folder = printable(self._library.folder)
-        matches = self._find_by_name(target) or (self._find_by_look(Path(target)) if os.path.exists(target) else set())
+        matches = self._find_by_name(target) or (self._find_by_look(Path(target)) if is_file(Path(target)) else set())
         if not matches:
             raise LibraryError(
                 f"{printable(target)} names no picture of {folder}: give an item's number, a picture's name or at "
@@ -168,7 +168,7 @@ class _PictureLookup:
         Raises PictureError if the file cannot be read as a picture.
         """
         picture = NewPicture.encode(pictures.load_picture(file, pictures.LONG_SIDE).image)
-        same_file = f"{hashlib.sha256(file.read_bytes()).hexdigest()}.jpg"
+        same_file = f"{hashlib.sha256(pictures.read_bytes(file)).hexdigest()}.jpg"
         for name in (same_file, picture.name):
             if name in self.items:
                 return {name}

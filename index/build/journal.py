@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from index import fingerprint, mojibake, picture_credit, pictures, xmp
+from index import archives, fingerprint, mojibake, picture_credit, pictures, xmp
 from index.build import database, people, scan, video
 from index.build import photo as photo_module
 from index.build.photo import Credit, NewPicture, Photo, Skipped
@@ -93,7 +93,7 @@ class Journal:
         source: object = photo.file
         if isinstance(photo.file, Path):
             try:
-                status = os.stat(photo.file)
+                status = os.stat(archives.file_on_disk(photo.file))
                 source = os.fsencode(os.path.abspath(photo.file)), status.st_size, status.st_mtime_ns
             except (OSError, ValueError):  # ValueError: a table can name a file with a zero byte
                 source = str(photo.file)

@@ -45,6 +45,7 @@ ADVICE: Final = {
     "other licence": "Their licence is unknown, or is not among those that --licence allows.",
     "wrong size": "The labels belong to photos of another size or shape: name the folder with the original photos.",
     "video": "Videos in folders are not read: name each video as a source.",
+    "archive": "These archives, or files in them, cannot be read: unpack them, and name the folder.",
     "not a video": "No frames could be read: check that the videos play, or convert them to MP4.",
     "not a picture": "These are not images that can be read: save them as JPEG or PNG.",
     "raw": "What a camera's sensor recorded cannot be shown: export these photos as JPEG from your photo program.",
