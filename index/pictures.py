@@ -12,10 +12,13 @@ from PIL import Image as Pillow
 
 from index import archives, web
 from index.archives import ArchiveError
+from index.credit import NO_CREDIT, Credit
 from index.credit import clean_text as clean_text
 from index.decoding import Picture as Picture
 from index.decoding import decode_picture, scale_down
 from index.formats import PictureError as PictureError
+from index.formats import open_picture
+from index.picture_credit import read_credit
 from models.pose import Image
 
 LONG_SIDE = 1920
@@ -43,6 +46,15 @@ def load_picture(file: Path | str, long_side: int | None) -> Picture:
     Raises PictureError.
     """
     return decode_picture(read_bytes(file), file, long_side)
+
+
+def load_credit(file: Path | str) -> Credit:
+    """Return the credit in a picture's own metadata, without decoding the picture; an empty one if it is none."""
+    try:
+        with open_picture(io.BytesIO(read_bytes(file))) as opened:
+            return read_credit(opened)
+    except Exception:  # scanning the picture will report it
+        return NO_CREDIT
 
 
 def encode_jpeg(image: Image, long_side: int, quality: int) -> tuple[bytes, Image]:

@@ -137,7 +137,7 @@ class _PictureLookup:
     def find(self, target: str) -> str:
         """Return the name of the picture that a target means. Raises LibraryError if it means none or several."""
         folder = printable(self._library.folder)
-        matches = self._find_by_name(target) or (self._find_by_look(Path(target)) if is_file(Path(target)) else set())
+        matches = self._find_by_name(target) or (self._find_by_look(Path(target)) if _exists(target) else set())
         if not matches:
             raise LibraryError(
                 f"{printable(target)} names no picture of {folder}: give an item's number, a picture's name or at "
@@ -233,6 +233,10 @@ def _copy_item(
         writer.add_pose(reuse_pose(library, item))
     else:
         writer.add(reuse_picture(library, [item], fingerprints, check=check))
+
+
+def _exists(target: str) -> bool:
+    return os.path.exists(target) or is_file(Path(target))
 
 
 def _check_distinct(libraries: Sequence[Library]) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from index import archives
+from index import archives, pictures
 from index.build.coco import COCO_SUFFIXES, read_coco
-from index.build.importers import VIDEO_SUFFIXES, read_poses
+from index.build.importers import read_poses
 from index.build.licences import matches_licence
 from index.build.photo import Credit, NewPose, Photo, Skipped, SourceError, title_from_name
+from index.build.scan import complete_credit
 from index.build.table import TABLE_SUFFIXES, read_table
 from index.build.tree import read_archive, read_folder
+from index.formats import VIDEO_SUFFIXES
 from models.text import printable
 
 
@@ -85,11 +87,16 @@ def _read_coco(source: Path, images: Path | None) -> Iterator[Entry]:
 def _filter_by_licence(entry: Entry, licences: Sequence[str]) -> Entry:
     """Return the entry, or skip it if its licence matches none of `licences`.
 
-    Poses without pictures are dropped one by one, and the report does not count them as skipped.
+    A photo whose source names no licence may have one in its own metadata. Poses without pictures are dropped one by
+    one, and the report does not count them as skipped.
     """
     if isinstance(entry, Poses):
         return Poses(pose for pose in entry.items if _matches(pose.credit, licences))
-    if isinstance(entry, Skipped) or _matches(entry.credit, licences):
+    if isinstance(entry, Skipped):
+        return entry
+    if isinstance(entry.file, Path) and not (entry.credit.licence or entry.credit.licence_url):
+        entry = replace(entry, credit=complete_credit(entry, pictures.load_credit(entry.file)))
+    if _matches(entry.credit, licences):
         return entry
     name, licence = printable(entry.file), entry.credit.licence or entry.credit.licence_url
     problem = f"is under {printable(licence)}" if licence else "has no known licence"
