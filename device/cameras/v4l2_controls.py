@@ -93,7 +93,7 @@ def read_controls(path: Path) -> dict[int, Control]:
             except OSError:
                 continue  # it has no such control, or it does not answer
             if not query[7] & (FLAG_DISABLED | FLAG_READ_ONLY):
-                found[number] = Control(*query[3:6], value)
+                found[number] = Control(query[3], query[4], query[5], value)
     return found
 
 

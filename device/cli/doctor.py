@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -18,6 +18,7 @@ from device.cameras.base import CameraError
 from device.cameras.opening import describe_cameras, open_camera
 from device.collection import open_library
 from device.config import Config, load
+from device.display.fonts import missing_scripts
 from device.display.panel import ScreenError, describe_outputs, open_display
 from device.start import select_models
 from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, query_service
@@ -25,7 +26,8 @@ from index.build.starter import PICTURE_COUNT, count_drawn
 from index.errors import LibraryError
 from index.manifest import REPORT_FILE
 from models import files
-from models.estimator.estimator import EdgeTpuError, Estimator, list_edge_tpus, runtime
+from models.estimator.catalogue import find_in_catalogue
+from models.estimator.estimator import EdgeTpuError, Estimator, list_edge_tpus
 from models.estimator.model_files import ModelNotFoundError
 from models.text import format_people, format_pictures
 
@@ -115,6 +117,8 @@ def _check_model(config: Config) -> Finding:
         return Finding("bad", f"{model.fault} The bundled model is used instead.")
     if model.note:
         return Finding("note", model.note)
+    if find_in_catalogue(model.file.name) is None:
+        return Finding("ok", f"{model.file} is your own: see `runtime` below.")
     edge_tpu = f", and so is {edgetpu_model.name} for the Edge TPU" if edgetpu_model else ""
     return Finding("ok", f"{model.file.name} is complete{edge_tpu}.")
 
@@ -123,12 +127,13 @@ def _check_runtime(config: Config) -> Finding:
     settings = config.estimator
     try:
         model = select_models(config)[0].file
+    except (ModelNotFoundError, ValueError):
+        return Finding("bad", "There is no model to run: see `model` above.")
+    try:
         with Estimator(model, size=settings.height_width, threads=settings.threads or None) as estimator:
             height, width = estimator.size
             estimator.estimate(np.zeros((height, width, 3), np.uint8))
             return Finding("ok", f"{estimator.runtime} runs the model at {height}×{width} pixels.")
-    except ModelNotFoundError:
-        return Finding("bad", f"{runtime()} is installed, but it has no model to run: see `model` above.")
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         return Finding("bad", _as_sentence(error))
 
@@ -172,6 +177,7 @@ def _check_library(config: Config) -> Finding:
         with open_library(folder) as library:
             people, pictures = len(library), library.manifest.pictures
             report = f" Its report is {folder / REPORT_FILE}." if REPORT_FILE in library.manifest.files else ""
+            boxes = _explain_boxes(missing_scripts(set().union(*(item.credit for item in library.items()))))
     except LibraryError as error:
         remedy = (
             "The mirror draws it again at the next start." if is_starter else "The mirror shows the starter library."
@@ -184,7 +190,16 @@ def _check_library(config: Config) -> Finding:
             "draws the rest while it runs; to draw them now, run `pose-mirror index starter`.",
         )
     counts = f"{format_people(people)} in {format_pictures(pictures)}"
-    return Finding("ok", f"{folder} holds {counts}, and its indexes are complete.{report}")
+    sentence = f"{folder} holds {counts}, and its indexes are complete.{report}"
+    return Finding("note", f"{sentence} {boxes}") if boxes else Finding("ok", sentence)
+
+
+def _explain_boxes(missing: Mapping[str, str]) -> str:
+    """Return a sentence about scripts without a font, from their names and packages; "" if there are none."""
+    if not missing:
+        return ""
+    scripts, packages = ", ".join(sorted(missing)), " ".join(sorted(set(missing.values())))
+    return f"Credits in {scripts} are boxes on the screen, for want of a font: run `sudo apt install {packages}`."
 
 
 def _check_display(config: Config) -> Finding:

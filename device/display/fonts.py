@@ -1,30 +1,34 @@
 """Which font draws which characters: the one bundled with pygame, and the system's fonts for what that lacks.
 
-Scripts whose letters join, or run from right to left, are split into runs of their own: HarfBuzz shapes one script at a
-time, and must know which.
+A line may mix scripts. Each script has one font in a line, as words of two fonts look like a mistake. Scripts whose
+letters join, or run from right to left, are split into runs of their own: HarfBuzz shapes one script at a time, and
+must know which.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import subprocess
+import logging
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pygame
 
-BUNDLED_BELOW: Final = 0x250
-"""Characters below this code point (Latin) are in the bundled font, so they need no check."""
+from device.display.bidi import levels, visual_order
+from device.display.font_files import FontFile, system_fonts
 
-NOT_A_CHARACTER: Final = "\U0010ffff"
-"""A character that no font has: rendering it shows the font's box for missing characters."""
+BUNDLED: Final = str(Path(pygame.font.__file__).with_name(pygame.font.get_default_font()))
+"""The font that comes with pygame: bold, with Latin, Greek and Cyrillic letters, but not all of them."""
 
-PROBE_SIZE: Final = 20
-"""Pixels high that text is rendered to check a font: any readable size will do."""
+BUNDLED_SCALE: Final = 0.6875
+"""How much smaller than asked for pygame draws the bundled font. The others are drawn as small, to look alike."""
+
+SIMPLE_BELOW: Final = "\u0250"
+"""Characters before this one (Latin) run from left to right and need no shaping."""
 
 SCRIPTS: Final = {
     "ARABIC": "Arab", "HEBREW": "Hebr", "SYRIAC": "Syrc", "THAANA": "Thaa", "NKO": "Nkoo", "DEVANAGARI": "Deva",
@@ -37,21 +41,32 @@ SCRIPTS: Final = {
 RTL_SCRIPTS: Final = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo"})
 """Scripts that are written from right to left."""
 
-UNWANTED_STYLES: Final = ("Serif", "Mono", "Italic", "Oblique", "Light", "Thin", "Condensed", "Math", "Emoji")
-"""Words in a font file's name that move it down the list: a plain sans-serif looks best next to the bundled font."""
+EUROPEAN: Final = "European"
+EAST_ASIAN: Final = "East Asian"
+FAMILIES: Final = {
+    "LATIN": EUROPEAN, "GREEK": EUROPEAN, "CYRILLIC": EUROPEAN, "DIGIT": EUROPEAN, "CJK": EAST_ASIAN,
+    "HIRAGANA": EAST_ASIAN, "KATAKANA": EAST_ASIAN, "HANGUL": EAST_ASIAN, "BOPOMOFO": EAST_ASIAN,
+    "IDEOGRAPHIC": EAST_ASIAN, "FULLWIDTH": EAST_ASIAN, "HALFWIDTH": EAST_ASIAN,
+}  # fmt: skip
+"""Scripts that share a font in a line, by the first word of their characters' Unicode names."""
 
+KANA: Final = ("HIRAGANA", "KATAKANA")
 
-class SystemFont(NamedTuple):
-    """A font file of the system, and the ranges of its characters: first and last code points, ascending."""
+JAPANESE_FONTS: Final = ("VL-", "CJK", "JP", "ipa", "IPA", "Takao", "mplus", "Motoya")
+"""Words in the names of fonts whose Chinese characters have their Japanese shapes. A line with kana prefers them, and
+one without prefers others."""
 
-    path: str
-    starts: list[int]
-    ends: list[int]
+LANGUAGES: Final = {"CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean"}
+"""What messages call a script, where its Unicode name is not what people say."""
 
-    def has(self, character: str) -> bool:
-        """Whether the font can draw the character."""
-        index = bisect_right(self.starts, ord(character)) - 1
-        return index >= 0 and ord(character) <= self.ends[index]
+PACKAGES: Final = {EAST_ASIAN: "fonts-wqy-microhei"}
+OTHER_PACKAGE: Final = "fonts-noto-core"
+"""Debian's packages with a font for a family, and for all other scripts."""
+
+MAX_MARKS: Final = 4
+"""Marks of a letter that are drawn at most: real words have fewer, and a tower of marks would move the line."""
+
+log = logging.getLogger(__name__)
 
 
 class Run(NamedTuple):
@@ -65,109 +80,162 @@ class Run(NamedTuple):
 class Fonts:
     """The bundled font and `fallbacks`, best first, opened when they are needed. Needs pygame.font."""
 
-    def __init__(self, fallbacks: Sequence[SystemFont]) -> None:
-        self._fallbacks = fallbacks
+    def __init__(self, fallbacks: Sequence[FontFile]) -> None:
+        self._fonts = (FontFile(BUNDLED), *fallbacks)
+        japanese = {font.path for font in fallbacks if _is_japanese(font.path)}
+        self._japanese_first = sorted(self._fonts, key=lambda font: font.path not in japanese)
+        self._japanese_last = sorted(self._fonts, key=lambda font: font.path in japanese)
         self._open = lru_cache(maxsize=64)(_open_font)
-        self._bundled_has = lru_cache(maxsize=4096)(self._probe)
+        self._first = lru_cache(maxsize=4096)(self._find)
+        self._opens = lru_cache(maxsize=None)(self._try_to_open)
+        self._missing: set[str] = set()
 
     def open(self, path: str | None, size: int, script: str = "") -> pygame.font.Font:
-        """Open a font, `size` pixels high, for one script. Raises pygame.error or OSError for a damaged file."""
+        """Open a font for a size in pixels and a script. Raises pygame.error or OSError for a damaged file."""
         return self._open(path, size, script)
 
     def clear_caches(self) -> None:
         """Close all open fonts."""
         self._open.cache_clear()
 
-    def runs(self, text: str) -> Iterator[Run]:
-        """Split a text where its font or script changes, in reading order. Symbols that no font has are dropped."""
-        for script, span in _split_by_script(text):
-            path = self._path(span) if script else None
-            if script and path != "":
-                yield Run(path, script, span)
-                continue
-            for path, part in self._by_font(span):
-                yield Run(path, script, part)
+    def runs(self, text: str) -> list[Run]:
+        """Split a text where its font or script changes, from left to right.
 
-    def _by_font(self, span: str) -> Iterator[tuple[str | None, str]]:
-        """Split a span of one script into fonts and texts. Spaces and marks stay with the character before them."""
-        part_path: str | None = None
-        part = ""
-        for character in span:
-            joins = part and unicodedata.category(character)[0] in "ZM"
-            path = part_path if joins else self._path(character)
-            if path == "":
-                if unicodedata.category(character)[0] == "S":
+        Symbols and marks that no font has are dropped. Letters that no font has remain, and are drawn as boxes.
+        """
+        if all(character < SIMPLE_BELOW and self._fonts[0].has(character) for character in text):
+            return [Run(None, "", text)] if text else []
+        chosen = {family: self._find(*characters) for family, characters in _by_family(text).items()}
+        runs, run_levels = [], []
+        for level, script, span in _split(text):
+            for font, part in self._split_by_font(span, chosen):
+                runs.append(Run(None if font.path == BUNDLED else font.path, script, part))
+                run_levels.append(level)
+        return visual_order(runs, run_levels)
+
+    def missing(self, characters: Iterable[str]) -> dict[str, str]:
+        """Return the scripts among these characters whose letters no font has, and the Debian package for each."""
+        scripts = {}
+        for character in characters:
+            if unicodedata.category(character)[0] == "L" and self._first(character) is None:
+                word = _first_word(character)
+                scripts[LANGUAGES.get(word, word.title())] = PACKAGES.get(FAMILIES.get(word, ""), OTHER_PACKAGE)
+        return scripts
+
+    def _split_by_font(self, span: str, chosen: dict[str, FontFile | None]) -> Iterator[tuple[FontFile, str]]:
+        """Split a span of one script into fonts and texts. Marks stay with the character before them."""
+        current, part = self._fonts[0], ""
+        for cluster in clusters(span):
+            base = cluster[0]
+            font = chosen.get(_family(base)) or None
+            if font is None or not font.has(base):
+                # spaces and punctuation stay in the font of the words around them, if it has them
+                font = current if part and current.has(base) else self._first(base)
+            if font is None:
+                if unicodedata.category(base)[0] not in "LN":
                     continue
-                path = None
-            if path != part_path and part:
-                yield part_path, part
+                self._report_missing(base)
+                font = self._fonts[0]
+            if font is not current and part:
+                yield current, part
                 part = ""
-            part_path, part = path, part + character
+            current = font
+            part += base + "".join(mark for mark in cluster[1:] if font.has(mark))[:MAX_MARKS]
         if part:
-            yield part_path, part
+            yield current, part
 
-    def _path(self, characters: str) -> str | None:
-        """Return the first font with all these characters: None for the bundled one, "" if no font has them."""
-        if all(self._bundled_has(character) for character in characters):
-            return None
-        for font in self._fallbacks:
-            if all(font.has(character) for character in characters) and self._opens(font.path):
-                return font.path
-        return ""
+    def _find(self, *characters: str) -> FontFile | None:
+        """Return the first font with all these characters, which may have marks; None if there is none."""
+        needed = "".join(dict.fromkeys("".join(characters)))
+        fonts: Iterable[FontFile] = self._fonts
+        if any(FAMILIES.get(_first_word(character)) == EAST_ASIAN for character in characters):
+            has_kana = any(_first_word(character) in KANA for character in characters)
+            fonts = self._japanese_first if has_kana else self._japanese_last
+        return next((font for font in fonts if all(map(font.has, needed)) and self._opens(font.path)), None)
 
-    def _opens(self, path: str) -> bool:
+    def _try_to_open(self, path: str) -> bool:
         with contextlib.suppress(pygame.error, OSError):
-            self.open(path, PROBE_SIZE).size("a")  # a damaged file may open, and fail only when it is used
+            self.open(path, 20).size("a")  # a damaged file may open, and fail only when it is used
             return True
         return False
 
-    def _probe(self, character: str) -> bool:
-        """Return whether the bundled font has a character: whether it renders another picture than the missing box."""
-        if ord(character) < BUNDLED_BELOW:
-            return True
-        font = self.open(None, PROBE_SIZE)
-        return _bitmap(font, character) != _bitmap(font, NOT_A_CHARACTER)
+    def _report_missing(self, character: str) -> None:
+        """Log which package has a script's letters, once."""
+        for script, package in self.missing(character).items():
+            if script not in self._missing:
+                self._missing.add(script)
+                log.warning("The screen shows boxes for %s letters: install %s with apt.", script, package)
 
 
-@lru_cache(maxsize=1)
-def system_fonts() -> tuple[SystemFont, ...]:
-    """Return the system's outline fonts, plain sans-serifs first; none without fontconfig. Takes 10–100 ms."""
-    command = ["fc-list", "--format", "%{file}|%{charset}\n"]
-    try:
-        output = subprocess.run(command, capture_output=True, timeout=5, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    fonts: dict[str, SystemFont] = {}
-    for line in output.decode("utf-8", "replace").splitlines():
-        path, _, charset = line.rpartition("|")
-        if path.endswith((".ttf", ".otf", ".ttc")) and "ColorEmoji" not in path:
-            fonts.setdefault(path, parse_charset(path, charset))
-    return tuple(sorted(fonts.values(), key=lambda font: _rank(font.path)))
+def missing_scripts(characters: Iterable[str]) -> dict[str, str]:
+    """Return `Fonts.missing` for the fonts of this system."""
+    pygame.font.init()
+    return Fonts(system_fonts()).missing(characters)
 
 
-def parse_charset(path: str, charset: str) -> SystemFont:
-    """Read a font's characters as fontconfig writes them: hexadecimal numbers and ranges, `20-7e a0 1ab-1b9`."""
-    parts = [part.partition("-") for part in charset.split()]
-    ranges = sorted((int(first, 16), int(last or first, 16)) for first, _, last in parts)
-    return SystemFont(path, [first for first, _ in ranges], [last for _, last in ranges])
+def clusters(text: str) -> Iterator[str]:
+    """Split a text into characters, each with the marks and joiners that belong to it."""
+    cluster = ""
+    for character in text:
+        if cluster and not (unicodedata.category(character)[0] == "M" or character in JOINERS):
+            yield cluster
+            cluster = ""
+        cluster += character
+    if cluster:
+        yield cluster
 
 
-def _rank(path: str) -> tuple[int, bool, str]:
-    """Return a sort key: fonts without unwanted styles first, then Noto, which covers most scripts in one look."""
-    name = path.rsplit("/", 1)[-1]
-    return sum(word in name for word in UNWANTED_STYLES), "Noto" not in name, name
+JOINERS: Final = "\u200c\u200d"
+"""Invisible characters that change how their neighbours look."""
 
 
-def _split_by_script(text: str) -> Iterator[tuple[str, str]]:
-    """Split a text where its script changes; what is between two letters of one script belongs to that script."""
+def _by_family(text: str) -> dict[str, list[str]]:
+    """Return the letters of each family in a text."""
+    families: dict[str, list[str]] = {}
+    for cluster in clusters(text):
+        if family := _family(cluster[0]):
+            families.setdefault(family, []).append(cluster[0])
+    return families
+
+
+def _family(character: str) -> str:
+    """Return which letters a letter shares a font with in a line; "" for spaces, punctuation and symbols."""
+    word = _first_word(character)
+    if unicodedata.category(character)[0] not in "LN" and FAMILIES.get(word) != EAST_ASIAN:
+        return ""
+    return FAMILIES.get(word, word)
+
+
+def _first_word(character: str) -> str:
+    return unicodedata.name(character, "").partition(" ")[0].partition("-")[0]
+
+
+def _is_japanese(path: str) -> bool:
+    return any(word in Path(path).name for word in JAPANESE_FONTS)
+
+
+def _split(text: str) -> Iterator[tuple[int, str, str]]:
+    """Split a text where its direction or its script changes; yield level, script and span in reading order.
+
+    What is between two letters of one script belongs to that script.
+    """
+    text_levels = levels(text)
     scripts = [_script(character) for character in text]
+    rtl_script = next((script for script in scripts if script in RTL_SCRIPTS), "")
     for index, script in enumerate(scripts):
         if script is None:
             before = scripts[index - 1] if index else ""
             after = next((later for later in scripts[index:] if later is not None), "")
             scripts[index] = before if before == after else ""
-    for script, pairs in itertools.groupby(zip(scripts, text, strict=True), key=lambda pair: pair[0]):
-        yield script or "", "".join(character for _, character in pairs)
+        if text_levels[index] % 2:
+            # a bracket there is mirrored, which only happens in a run from right to left
+            rtl_script = scripts[index] = script if script in RTL_SCRIPTS else rtl_script
+        elif scripts[index] in RTL_SCRIPTS:
+            scripts[index] = ""
+    for (level, script), group in itertools.groupby(
+        zip(text_levels, scripts, text, strict=True), key=lambda item: (item[0], item[1] or "")
+    ):
+        yield level, script, "".join(character for _, _, character in group)
 
 
 def _script(character: str) -> str | None:
@@ -180,7 +248,7 @@ def _script(character: str) -> str | None:
 
 
 def _open_font(path: str | None, size: int, script: str) -> pygame.font.Font:
-    font = pygame.font.Font(path, size)
+    font = pygame.font.Font(None, size) if path in (None, BUNDLED) else pygame.font.Font(path, _scaled(size))
     if script:
         with contextlib.suppress(pygame.error):  # without HarfBuzz the letters are drawn, but do not join
             font.set_script(script)
@@ -188,7 +256,5 @@ def _open_font(path: str | None, size: int, script: str) -> pygame.font.Font:
     return font
 
 
-def _bitmap(font: pygame.font.Font, character: str) -> bytes:
-    if not font.size(character)[0]:
-        return b""  # pygame cannot render what has no width, such as a variation selector alone
-    return pygame.image.tobytes(font.render(character, False, (255, 255, 255)), "RGBA")
+def _scaled(size: int) -> int:
+    return max(round(size * BUNDLED_SCALE), 1)

@@ -9,7 +9,8 @@ from typing import Final, Literal, TypeAlias
 
 import pygame
 
-from device.display.fonts import Fonts, Run, system_fonts
+from device.display.font_files import system_fonts
+from device.display.fonts import JOINERS, Fonts, Run, clusters
 
 Colour: TypeAlias = tuple[int, int, int]
 TextAlign: TypeAlias = Literal["left", "centre", "right"]
@@ -18,9 +19,6 @@ WHITE: Final[Colour] = (255, 255, 255)
 
 LEADING: Final = 1.18
 """Distance between two lines, in text sizes."""
-
-JOINERS: Final = "\u200c\u200d"
-"""Invisible characters that change how their neighbours look, so they are kept."""
 
 MAX_TEXT_LENGTH: Final = 600
 """Characters of a text that are drawn at most: nobody reads more of a credit or a fault."""
@@ -35,7 +33,9 @@ class TextRenderer:
 
     def __init__(self) -> None:
         self._fonts = Fonts(system_fonts())
-        self._line = lru_cache(maxsize=128)(self._draw_line)  # enough for all percentages, numerals and the invitation
+        self._line = lru_cache(maxsize=128)(
+            self._draw_single_line
+        )  # enough for all percentages, numerals and the invitation
         self._block = lru_cache(maxsize=12)(self._draw_block)  # those on the screen now: some take 250 KB
 
     def clear_caches(self) -> None:
@@ -84,26 +84,43 @@ class TextRenderer:
 
     def _split_word(self, word: str, size: int, width: int) -> list[str]:
         pieces = [""]
-        for character in word:
-            if pieces[-1] and self.width(pieces[-1] + character, size) > width:
+        for cluster in clusters(word):
+            if pieces[-1] and self.width(pieces[-1] + cluster, size) > width:
                 pieces.append("")
-            pieces[-1] += character
+            pieces[-1] += cluster
         return pieces
 
-    def _draw_line(self, text: str, size: int, colour: Colour, tight: bool) -> pygame.Surface:
+    def _draw_single_line(self, text: str, size: int, colour: Colour, tight: bool) -> pygame.Surface:
+        _, line = self._draw_line(text, size, colour)
+        return line.subsurface(line.get_bounding_rect()) if tight else line
+
+    def _draw_line(self, text: str, size: int, colour: Colour) -> tuple[float, pygame.Surface]:
+        """Render a line; return its ascent in pixels and its surface.
+
+        It is as high as a line of the bundled font, unless it has ink above or below that: the fonts of some scripts
+        leave much room for marks, and lines of several scripts should be equally far apart.
+        """
         factor = _supersampling(size)
         parts = [self._draw_run(run, size * factor, colour) for run in self._fonts.runs(text)]
-        ascent = max((part_ascent for part_ascent, _ in parts), default=0)
-        height = max((ascent - part_ascent + part.get_height() for part_ascent, part in parts), default=1)
+        usual = self._fonts.open(None, size * factor)
+        usual_ascent, usual_height = usual.get_ascent(), usual.get_height()
+        ascent = max([usual_ascent, *(part_ascent for part_ascent, _ in parts)])
+        height = max([usual_height, *(part.get_height() - part_ascent for part_ascent, part in parts)]) + ascent
         line = pygame.Surface((max(1, sum(part.get_width() for _, part in parts)), height), pygame.SRCALPHA, 32)
         line.fill((*colour, 0))
         x = 0
         for part_ascent, part in parts:
             line.blit(part, (x, ascent - part_ascent), special_flags=pygame.BLEND_RGBA_MAX)
             x += part.get_width()
+        ink, top = line.get_bounding_rect(), ascent - usual_ascent
+        if ink.height:
+            top = min(top, ink.top)
+        bottom = max(ascent - usual_ascent + usual_height, ink.bottom)
+        line = line.subsurface((0, top, line.get_width(), bottom - top))
         if factor > 1:
-            line = pygame.transform.smoothscale(line, (math.ceil(x / factor) or 1, math.ceil(height / factor)))
-        return line.subsurface(line.get_bounding_rect()) if tight else line
+            scaled_size = math.ceil(x / factor) or 1, math.ceil((bottom - top) / factor)
+            line = pygame.transform.smoothscale(line, scaled_size)
+        return (ascent - top) / factor, line
 
     def _draw_run(self, run: Run, size: int, colour: Colour) -> tuple[int, pygame.Surface]:
         """Render a run; return its ascent, by which runs of different fonts share a baseline, and its surface."""
@@ -115,14 +132,17 @@ class TextRenderer:
     def _draw_block(
         self, text: str, size: int, width: int, colour: Colour, align: TextAlign, max_lines: int
     ) -> pygame.Surface:
-        lines = [self._draw_line(words, size, colour, False) for words in self.wrap(text, size, width, max_lines)]
-        step, block_width = round(size * LEADING), max(line.get_width() for line in lines)
-        block = pygame.Surface((block_width, step * (len(lines) - 1) + lines[-1].get_height()), pygame.SRCALPHA, 32)
+        lines = [self._draw_line(words, size, colour) for words in self.wrap(text, size, width, max_lines)]
+        step, block_width = round(size * LEADING), max(line.get_width() for _, line in lines)
+        baseline = lines[0][0]
+        tops = [max(round(number * step + baseline - ascent), 0) for number, (ascent, _) in enumerate(lines)]
+        height = max(top + line.get_height() for top, (_, line) in zip(tops, lines, strict=True))
+        block = pygame.Surface((block_width, height), pygame.SRCALPHA, 32)
         block.fill((*colour, 0))
-        for number, line in enumerate(lines):
+        for top, (_, line) in zip(tops, lines, strict=True):
             spare = block_width - line.get_width()
             left = {"left": 0, "centre": spare // 2, "right": spare}[align]
-            block.blit(line, (left, number * step), special_flags=pygame.BLEND_RGBA_MAX)
+            block.blit(line, (left, top), special_flags=pygame.BLEND_RGBA_MAX)
         return block
 
 

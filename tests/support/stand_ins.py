@@ -334,7 +334,11 @@ class Picamera2:
     def measure(self) -> dict[str, Any]:
         """Return what a picture's metadata say: the fixed value of what is fixed, else one that follows the light."""
         light = self.hardware.light
-        measured = {"ExposureTime": round(10_000 / light), "AnalogueGain": 2.0 / light, "LensPosition": 1.0}
+        measured: dict[str, Any] = {
+            "ExposureTime": round(10_000 / light),
+            "AnalogueGain": 2.0 / light,
+            "LensPosition": 1.0,
+        }
         if self.values.get("AwbEnable", True):
             measured |= {"ColourGains": (1.5 * light, 2.0), "ColourTemperature": round(4000 * light)}
         return measured | {name: self.values[name] for name in self.values if name in measured or name == "ColourGains"}

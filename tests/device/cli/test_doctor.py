@@ -19,7 +19,7 @@ from index.manifest import REPORT_FILE
 from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.model_files import POSENET_MISSING_NOTE, cache_folder
 from tests.device.test_mirror import STANDING
-from tests.support.libraries import NewItem, add_item
+from tests.support.libraries import NewItem, add_item, write_library
 
 
 @pytest.fixture
@@ -239,3 +239,21 @@ def test_lists_the_displays_where_there_are_several(settings: Config, monkeypatc
     monkeypatch.setattr(doctor, "describe_outputs", lambda kind: ["HDMI-A-1 (1920x1080)", "HDMI-A-2 (800x480)"])
     sentence = doctor.CHECKS["display"](settings).sentence
     assert sentence.endswith(" Displays for [screen] output: HDMI-A-1 (1920x1080), HDMI-A-2 (800x480).")
+
+
+def test_names_the_package_for_credits_without_a_font(
+    settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.display.fonts.system_fonts", tuple)
+    settings = replace(settings, library=replace(settings.library, folder=str(tmp_path / "library")))
+    picture = np.full((480, 640, 3), 90, np.uint8)
+    person = np.column_stack([STANDING, np.ones(17)]).astype(np.float32)
+    credits = ("Ünïcode – 10 €", "山田太郎"), (None, "สมชาย"), (None, None)
+    items = [NewItem(picture, person, title, author) for title, author in credits]
+    write_library(items, tmp_path / "library")
+    finding = doctor.CHECKS["library"](settings)
+    assert finding.state == "note"
+    assert finding.sentence.endswith(
+        "Credits in Chinese, Thai are boxes on the screen, for want of a font: "
+        "run `sudo apt install fonts-noto-core fonts-wqy-microhei`."
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.display.fonts import Fonts, Run, SystemFont, parse_charset, system_fonts
+from device.display.font_files import FontFile, system_fonts
+from device.display.fonts import BUNDLED, MAX_MARKS, Fonts, Run
 from device.display.lettering import WHITE, TextRenderer, clean
 
 SENTENCE = "The library in /var/lib/pose-mirror/library cannot be opened: build it with pose-mirror index build."
@@ -85,53 +87,124 @@ def test_any_text_makes_a_surface(lettering: TextRenderer, text: str) -> None:
     assert lettering.render_block(text, 20, 100).get_height() >= 1
 
 
-def test_reads_a_charset_as_fontconfig_writes_it() -> None:
-    font = parse_charset("a.ttf", "20-7e a0 1ab-1b9 1f600")
-    assert [font.has(c) for c in (" ", "~", "\x7f", "\xa0", "\u01b0", "😀")] == [True, True, False, True, True, True]
-    assert not SystemFont("none", [], []).has("a")
+class ClaimedFont(FontFile):
+    """A font that claims to have these characters; its file is pygame's own under another name."""
+
+    def __init__(self, path: Path, characters: str) -> None:
+        super().__init__(str(path))
+        self.characters = characters
+
+    def has(self, character: str) -> bool:
+        return character in self.characters
 
 
-def fonts_with(*charsets: str) -> Fonts:
-    """Return fonts that claim to have these characters, all of them pygame's own file."""
+@pytest.fixture
+def claim(tmp_path: Path) -> Callable[[str, str], ClaimedFont]:
+    """Return a function that makes a font with a name and characters."""
     pygame.font.init()
-    path = str(Path(pygame.font.__file__).parent / pygame.font.get_default_font())
-    return Fonts([parse_charset(path, charset) for charset in charsets])
+
+    def claim_font(name: str, characters: str) -> ClaimedFont:
+        path = tmp_path / name
+        shutil.copy(BUNDLED, path)
+        return ClaimedFont(path, characters)
+
+    return claim_font
 
 
-def test_draws_other_scripts_with_a_system_font() -> None:
-    fonts = fonts_with("10a0-10ff", "530-58f")
-    path = fonts._fallbacks[0].path
-    assert list(fonts.runs("Ab ქარ xyz")) == [Run(None, "", "Ab "), Run(path, "", "ქარ "), Run(None, "", "xyz")]
+Claim = Callable[[str, str], ClaimedFont]
 
 
-def test_letters_that_join_are_one_run() -> None:
-    fonts = fonts_with("20 590-5ff 600-6ff")
-    path = fonts._fallbacks[0].path
-    assert list(fonts.runs("مرحبا بالعالم (עברית) 12")) == [
-        Run(path, "Arab", "مرحبا بالعالم"),
-        Run(None, "", " ("),
-        Run(path, "Hebr", "עברית"),
-        Run(None, "", ") 12"),
+def parts_of(fonts: Fonts, text: str) -> list[tuple[str, str, str]]:
+    """Return the runs of a text, with the names of their fonts."""
+    return [(Path(run.path).name if run.path else "", run.script, run.text) for run in fonts.runs(text)]
+
+
+def test_draws_other_scripts_with_a_system_font(claim: Claim) -> None:
+    fonts = Fonts([claim("Georgian.ttf", "ქარ "), claim("Other.ttf", "ქარ ")])
+    assert parts_of(fonts, "Ab ქარ xyz") == [("", "", "Ab "), ("Georgian.ttf", "", "ქარ "), ("", "", "xyz")]
+
+
+def test_a_line_is_read_from_right_to_left(claim: Claim) -> None:
+    """The first word of an Arabic line is on its right, and its numbers and Latin words run from left to right."""
+    arabic = claim("Arabic.ttf", "مرحبا بالعالم")
+    hebrew = claim("Hebrew.ttf", "עברית ()")
+    assert parts_of(Fonts([arabic, hebrew]), "مرحبا بالعالم (עברית) Flickr 12") == [
+        ("", "", "Flickr 12"),
+        ("Hebrew.ttf", "Hebr", "עברית) "),
+        ("", "Arab", "("),  # the Arabic font has no bracket, and it is mirrored nevertheless
+        ("Arabic.ttf", "Arab", "مرحبا بالعالم "),
+    ]
+    assert parts_of(Fonts([arabic]), "Photo: مرحبا (2019)") == [
+        ("", "", "Photo: "),
+        ("", "Arab", ")"),
+        ("", "", "2019"),
+        ("", "Arab", "("),
+        ("Arabic.ttf", "Arab", "مرحبا "),
     ]
 
 
+def test_words_of_one_script_have_one_font_in_a_line(claim: Claim) -> None:
+    """pygame's font has most letters of Vietnamese, but not all: a word of two fonts looks like a mistake."""
+    assert parts_of(Fonts([claim("Latin.ttf", "Người Việt")]), "Người Việt") == [("Latin.ttf", "", "Người Việt")]
+
+
+def test_chinese_characters_have_the_shapes_of_their_line(claim: Claim) -> None:
+    fonts = Fonts([claim("Chinese.ttf", "直角の"), claim("VL-Gothic.ttf", "直角の")])
+    assert parts_of(fonts, "直角") == [("Chinese.ttf", "", "直角")]
+    assert parts_of(fonts, "直角の") == [("VL-Gothic.ttf", "", "直角の")]
+
+
 def test_drops_unknown_symbols_but_not_letters() -> None:
-    fonts = fonts_with()
-    assert "".join(run.text for run in fonts.runs("beach 🏖 day")) == "beach  day"
+    fonts = Fonts([])
+    assert "".join(run.text for run in fonts.runs("beach 🏖 day 1️⃣ 👨\u200d👩 🇩🇪!")) == "beach  day 1  !"
     assert "".join(run.text for run in fonts.runs("漢字")) == "漢字"
+
+
+def test_drops_marks_that_the_letters_font_lacks(claim: Claim) -> None:
+    assert parts_of(Fonts([]), "Z\u0351\u036b") == [("", "", "Z")]
+    both = claim("Marks.ttf", "aZ\u0351\u036b")
+    assert parts_of(Fonts([both]), "ქaZ\u0351") != []
+    tower = "\u0351" * 30
+    assert max(len(run.text) for run in Fonts([both]).runs("\u0351" + tower)) <= 2 + MAX_MARKS
+
+
+def test_says_once_which_package_has_a_scripts_letters(caplog: pytest.LogCaptureFixture) -> None:
+    pygame.font.init()
+    fonts = Fonts([])
+    for text in ("日本語の写真", "ภาพถ่าย", "한국어", "日本語の写真", "ภาพ", "🏖 Ünïcode"):
+        fonts.runs(text)
+    assert caplog.messages == [
+        "The screen shows boxes for Chinese letters: install fonts-wqy-microhei with apt.",
+        "The screen shows boxes for Japanese letters: install fonts-wqy-microhei with apt.",
+        "The screen shows boxes for Thai letters: install fonts-noto-core with apt.",
+        "The screen shows boxes for Korean letters: install fonts-wqy-microhei with apt.",
+    ]
+    assert fonts.missing("aé—日ह😀 ") == {"Chinese": "fonts-wqy-microhei", "Devanagari": "fonts-noto-core"}
 
 
 def test_skips_a_damaged_font_file(tmp_path: Path) -> None:
     broken = tmp_path / "broken.ttf"
     broken.write_bytes(b"not a font")
     pygame.font.init()
-    fonts = Fonts([parse_charset(str(broken), "10a0-10ff"), parse_charset(str(tmp_path / "gone.ttf"), "10a0-10ff")])
-    assert list(fonts.runs("ქ")) == [Run(None, "", "ქ")]
+    fonts = Fonts([FontFile(str(broken)), FontFile(str(tmp_path / "gone.ttf")), ClaimedFont(broken, "ქ")])
+    assert fonts.runs("ქ") == [Run(None, "", "ქ")]
 
 
-def test_finds_no_system_fonts_without_fontconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert system_fonts.__wrapped__() == ()
+def test_letters_of_all_fonts_are_as_large(claim: Claim) -> None:
+    """pygame makes its own font smaller than asked for."""
+    fonts = Fonts([claim("Copy.ttf", "Hello")])
+    copy = fonts._fonts[1].path
+    assert fonts.open(copy, 64).size("Hello") == fonts.open(None, 64).size("Hello")
+
+
+def test_lines_of_all_scripts_are_equally_far_apart(lettering: TextRenderer) -> None:
+    """Arabic fonts leave much room above and below their letters."""
+    if not any(font.has("ب") for font in system_fonts()):
+        pytest.skip("no font on this machine has Arabic letters")
+    latin, mixed = (lettering.render_block(text, 30, 90) for text in ("Hhxp Hhxp Hhxp", "Hhxp باب Hhxp"))
+    rows = [np.flatnonzero(pygame.surfarray.array_alpha(block).any(0)) for block in (latin, mixed)]
+    assert abs(rows[0].max() - rows[1].max()) <= 1
+    assert abs(latin.get_height() - mixed.get_height()) <= 1
 
 
 def test_arabic_letters_join(lettering: TextRenderer) -> None:
