@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +21,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from index import jpeg_xl
 from index.colours import to_eight_bits, to_srgb
 from index.credit import MAX_TEXT_LENGTH, NO_CREDIT, Credit
+from index.cut_short import CutShortError, complete, fill_missing_rows
 from index.embedded import Embedded, find_images
 from index.formats import PREFIX_LENGTH, PictureError, identify_format, open_picture
-from index.jpeg_headers import END, has_last_scan, read_header
+from index.jpeg_headers import read_header
 from index.picture_credit import read_credit
 from models.pose import Image
 from models.text import printable
@@ -42,18 +43,6 @@ JPEG_SCALES: Final = (1, 2, 4, 8)
 
 MAX_LEVELS: Final = 32
 """Times that the JPEG 2000 standard lets a picture be halved at most."""
-
-MAX_MISSING_SHARE = 0.05
-"""Share of a JPEG's area that may be missing: a strip at the bottom, which is filled with the row above it."""
-
-PADDING_SHARE = 0.02
-"""Share of a file's length that may be missing of other formats. Zeros in its place are black or noise at the end."""
-
-CUT_GREY: Final = 128
-"""What the JPEG decoder puts in place of pixels that are missing, in all colours."""
-
-EDGE_WIDTH: Final = 4
-"""Pixels at the right edge by which a missing row is told. The decoder goes from left to right."""
 
 ORIENTATION_TAG = 0x0112
 """EXIF's tag of the way to turn a picture upright."""
@@ -74,17 +63,14 @@ TRANSPOSE_BY_ORIENTATION: Final = {
 class Picture:
     """A decoded picture: `image` is upright RGB, perhaps scaled down; `width` and `height` are the size before that.
 
-    `credit` is that of the file's own metadata.
+    `credit` is that of the file's own metadata. `orientation` (1 to 8, as in EXIF) says how the pixels were turned.
     """
 
     image: Image
     width: int
     height: int
     credit: Credit
-
-
-class _CutShortError(ValueError):
-    """A noticeable part of a picture is missing: the end of a sentence."""
+    orientation: int = 1
 
 
 def decode_picture(data: bytes, file: Path | str, long_side: int | None) -> Picture:
@@ -126,23 +112,26 @@ def _container_credit(data: bytes) -> Credit:
 
 def _decode_embedded(image: Embedded, file: Path | str, long_side: int | None, credit: Credit) -> Picture:
     picture = _decode_image(image.data, file, long_side, image.orientation)
-    return Picture(picture.image, picture.width, picture.height, credit.completed_by(picture.credit))
+    return replace(picture, credit=credit.completed_by(picture.credit))
 
 
 def _decode_image(data: bytes, file: Path | str, long_side: int | None, orientation: int = 1) -> Picture:
     """Decode a file with one image; `orientation` is for one that does not say which it has. Raises PictureError."""
     try:
         with _as_picture_error(file, data):
-            return _decode(data, file, long_side, orientation, is_padded=False)
+            return _decode(data, file, long_side, orientation, is_completed=False)
     except PictureError as error:
-        padded = _pad(data) if error.kind in ("damaged", "not a picture") else None
-        if padded is None:
+        if error.kind not in ("damaged", "not a picture"):
             raise
         try:
             with _as_picture_error(file, data):
-                return _decode(padded, file, long_side, orientation, is_padded=True)
+                completed = complete(data)
+                if completed is not None:
+                    return _decode(completed, file, long_side, orientation, is_completed=True)
         except PictureError as second:
-            raise (second if isinstance(second.__cause__, _CutShortError) else error) from None
+            if isinstance(second.__cause__, CutShortError):
+                raise second from None
+        raise
 
 
 @contextmanager
@@ -156,7 +145,7 @@ def _as_picture_error(file: Path | str, data: bytes) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise PictureError(file, "too large", "is too large for the memory there is") from error
-    except _CutShortError as error:
+    except CutShortError as error:
         raise PictureError(file, "damaged", str(error)) from error
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
         raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
@@ -170,26 +159,19 @@ def _unidentified_reason(data: bytes) -> str:
     return "is not a picture, or has a format that is not supported: save it as JPEG or PNG"
 
 
-def _pad(data: bytes) -> bytes | None:
-    """Return a file that may be cut short with something at its end that lets a decoder finish; None if none does."""
-    name = identify_format(data[:PREFIX_LENGTH])
-    if name is None:
-        return None
-    return data + (END if name == "JPEG" else bytes(max(1, int(len(data) * PADDING_SHARE))))
-
-
-def _decode(data: bytes, file: Path | str, long_side: int | None, orientation: int, *, is_padded: bool) -> Picture:
+def _decode(data: bytes, file: Path | str, long_side: int | None, orientation: int, *, is_completed: bool) -> Picture:
     if identify_format(data[:PREFIX_LENGTH]) == "JXL":
         _check_size(jpeg_xl.read_size(data), file)
     with open_picture(io.BytesIO(data)) as opened:
         if opened.format == "MPO":
-            _seek_largest(opened)
+            opened.seek(_find_largest_frame(data))
         width, height = opened.size
         drafted = _draft(opened, data, file, long_side)
         _check_size(drafted or opened.size, file)
+        stored_orientation = _read_orientation(opened, orientation)
         opened.load()
-        if is_padded and isinstance(opened, JpegImageFile):
-            _fill_missing_rows(opened, data)
+        if is_completed and isinstance(opened, JpegImageFile):
+            fill_missing_rows(opened, data)
         orientation = _read_orientation(opened, orientation)  # after load(), which turns a TIFF upright by itself
         credit = read_credit(opened)
         if drafted is None:
@@ -198,7 +180,7 @@ def _decode(data: bytes, file: Path | str, long_side: int | None, orientation: i
         picture = _turn_upright(to_srgb(picture, opened.info.get("icc_profile")), orientation)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Picture(np.asarray(picture), width, height, credit)
+    return Picture(np.asarray(picture), width, height, credit, stored_orientation)
 
 
 def _check_size(size: tuple[int, int], file: Path | str) -> None:
@@ -210,16 +192,17 @@ def _check_size(size: tuple[int, int], file: Path | str) -> None:
         raise PictureError(file, "too large", reason)
 
 
-def _seek_largest(opened: Pillow.Image) -> None:
-    """Choose the largest of the images that a camera put into one file."""
-    sizes = []
-    for number in range(getattr(opened, "n_frames", 1)):
-        try:
-            opened.seek(number)
-        except Exception:  # the file may be cut short after the first
-            break
-        sizes.append(opened.size[0] * opened.size[1])
-    opened.seek(sizes.index(max(sizes)) if sizes else 0)
+def _find_largest_frame(data: bytes) -> int:
+    """Return the number of the largest of the pictures that a camera put into one file."""
+    areas = []
+    with open_picture(io.BytesIO(data)) as opened:
+        for number in range(getattr(opened, "n_frames", 1)):
+            try:
+                opened.seek(number)
+            except Exception:  # the file is cut short
+                break
+            areas.append(opened.size[0] * opened.size[1])
+    return areas.index(max(areas)) if areas else 0
 
 
 def _draft(opened: Pillow.Image, data: bytes, file: Path | str, long_side: int | None) -> tuple[int, int] | None:
@@ -250,33 +233,6 @@ def _resolution_levels(data: bytes) -> int:
     """Return how often a JPEG 2000 decoder can halve a picture (ISO 15444-1, A.6.1)."""
     marker = data.find(b"\xff\x52\0")
     return min(data[marker + 9], MAX_LEVELS) if 0 <= marker < len(data) - 9 else 0
-
-
-def _fill_missing_rows(opened: Pillow.Image, data: bytes) -> None:
-    """Fill what is missing at the bottom of a JPEG with the row above it. Raises _CutShortError if it is too much."""
-    header = read_header(data)
-    if header is not None and header.coefficient_bytes and not has_last_scan(data, header):
-        raise _CutShortError("is cut short, and most detail is missing: copy it from the camera again")
-    width, height = opened.size
-    edge = np.asarray(opened.crop((max(0, width - EDGE_WIDTH), 0, width, height)))
-    is_present = ~_is_grey(edge).all(1)
-    top = int(np.flatnonzero(is_present).max(initial=-1)) + 1
-    if top == height:
-        return
-    missing = int(_is_grey(np.asarray(opened.crop((0, top, width, height)))).sum()) / (width * height)
-    if missing > MAX_MISSING_SHARE or not top:
-        percent = max(1, round(100 * missing))
-        raise _CutShortError(
-            f"is cut short, and the lower {percent} % of it are missing: copy it from the camera again"
-        )
-    last = max(0, top - 2)  # the decoder blends the colours of the very last row with the grey below it
-    opened.paste(opened.crop((0, last, width, last + 1)).resize((width, height - top)), (0, top))
-
-
-def _is_grey(pixels: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Return which pixels (H×W or H×W×C) are as those that are missing."""
-    grey = np.abs(pixels.astype(np.int16) - CUT_GREY) <= 1
-    return np.asarray(grey if grey.ndim == 2 else grey.all(2))
 
 
 def _read_orientation(opened: Pillow.Image, default: int) -> int:

@@ -160,11 +160,11 @@ def test_applies_a_colour_profile(tmp_path: Path) -> None:
     assert looks_like(read_image(tmp_path / "unfit.png"), quarters()), "a profile for other colours changes nothing"
     Pillow.fromarray(quarters()).save(tmp_path / "damaged.jpg", icc_profile=b"x" * 200)
     assert looks_like(read_image(tmp_path / "damaged.jpg"), quarters())
-    Pillow.fromarray(quarters()).save(tmp_path / "linear.png", icc_profile=_linear_rgb())
+    Pillow.fromarray(quarters()).save(tmp_path / "linear.png", icc_profile=linear_rgb())
     assert read_image(tmp_path / "linear.png")[40, 10, 1] > 90, "linear 40 of 255 is lighter than sRGB's"
 
 
-def _linear_rgb() -> bytes:
+def linear_rgb() -> bytes:
     """Return the sRGB profile with its three tone curves replaced by straight lines."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     (count,) = struct.unpack(">I", profile[128:132])
