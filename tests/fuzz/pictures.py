@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from PIL import ExifTags, ImageCms
 from PIL import Image as Pillow
-from PIL import ImageCms
 
 from device.cameras import playback
 from device.cameras.base import CameraError
 from index import pictures
+from index.decoding import ORIENTATION_TAG
+from index.formats import identify_format, is_still
 from tests.fuzz import odd
 from tests.fuzz.promise import BrokenPromise, Mutator, Reader, check_sentence
+from tests.support.tiff_files import jpeg, jpeg_page, rgb_page, sensor_page, tiff
 
 MAX_BYTES: Final = 16_384
 
@@ -35,6 +38,17 @@ DICTIONARY: Final = (
     "GIF89a",
     "RIFF",
     "VP8X",
+    "ftypheic",
+    "ftypavif",
+    "ftypcrx ",
+    "irot",
+    "grid",
+    "iloc",
+    "JXL ",
+    "jxlc",
+    "jxlp",
+    "CMT1",
+    "FUJIFILMCCD-RAW",
 )
 
 LONG_SIDE: Final = 24
@@ -65,6 +79,15 @@ FORMATS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("PPM", "L", {}),
     ("JPEG2000", "RGB", {}),
     ("AVIF", "RGB", {}),
+    ("AVIF", "RGBA", {}),
+    ("HEIF", "RGB", {}),
+    ("HEIF", "L", {}),
+    ("HEIF", "RGBA", {}),
+    ("HEIF", "RGB", {"thumbnails": [16]}),
+    ("JXL", "RGB", {}),
+    ("JXL", "RGBA", {"lossless": True}),
+    ("JXL", "L", {"use_container": True}),
+    ("JXL", "I;16", {"lossless": True}),
 )
 """Pillow's name of each format, the mode, and the options to save it with."""
 
@@ -72,20 +95,37 @@ FORMATS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 def seeds(folder: Path) -> Iterator[bytes]:
     """Small pictures of every format and mode, rotated, with a colour profile, and with several frames."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    identify_format(b"")  # makes Pillow ready to write all formats
     for format, mode, options in FORMATS:
         yield _encode(format, [_sample_picture(mode)], **options)
     for orientation in (3, 6, 9):
         exif = Pillow.Exif()
-        exif[pictures.ORIENTATION_TAG], exif[pictures.ARTIST_TAG] = orientation, "Ann"
-        for format in ("JPEG", "PNG", "WEBP", "TIFF"):
-            yield _encode(format, [_sample_picture("RGB")], exif=exif)
+        exif[ORIENTATION_TAG], exif[ExifTags.Base.Artist] = orientation, "Ann"
+        for format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"):
+            yield _encode(format, [_sample_picture("RGB")], exif=exif.tobytes())
     for format in ("JPEG", "PNG"):
         yield _encode(format, [_sample_picture("RGB")], icc_profile=profile)
     for format in ("GIF", "PNG", "WEBP", "MPO", "TIFF"):
         frames = [_sample_picture("RGB", shade) for shade in (0, 40, 80)]
         yield _encode(format, frames, save_all=True, append_images=frames[1:])
+    yield from _raw_photos()
+    for format in ("JPEG", "PNG", "WEBP", "HEIF"):
+        yield _encode(format, [_sample_picture("RGB")])[:-9]
     yield b"P3 2 2 255 1 2 3 4 5 6 7 8 9 10 11 12\n"
     yield b"Pf 2 1 -1.0\n" + bytes(8)
+
+
+def _raw_photos() -> Iterator[bytes]:
+    """Raw photos of several makers, with a preview that is large enough, or with none; and a TIFF of several sizes."""
+    thumbnail, preview = np.full((6, 8, 3), 90, np.uint8), np.full((480, 640, 3), 90, np.uint8)
+    sensor = sensor_page(4000, 3000, bytes(range(64)))
+    for start in (b"II*\0", b"MM\0*", b"IIRO"):
+        yield tiff(rgb_page(thumbnail, children=[sensor, jpeg_page(preview)], t274=6), start=start)
+    yield tiff(rgb_page(thumbnail, children=[sensor]))
+    yield tiff(rgb_page(thumbnail), rgb_page(np.asarray(_sample_picture("RGB"))))
+    yield b"FUJIFILMCCD-RAW 0201" + bytes(80) + jpeg(preview)
+    box = b"CMT1" + tiff(rgb_page(thumbnail, t274=8))
+    yield b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + box + jpeg(preview)
 
 
 def make_reader(folder: Path) -> Reader:
@@ -114,21 +154,21 @@ def _check_load(file: Path, long_side: int | None) -> None:
         check_sentence(error, file)
     else:
         _check_image(loaded.image, long_side)
-        if loaded.author is not None and not loaded.author.isprintable():
-            raise BrokenPromise(f"an author of several lines: {loaded.author!r}")
+        if any(text is not None and not text.isprintable() for text in loaded.credit):
+            raise BrokenPromise(f"a credit of several lines: {loaded.credit}")
         pictures.make_thumbnail(loaded.image)
 
 
 def _check_playback(file: Path) -> None:
-    playback._is_picture(file)
+    is_still(file)
     try:
         shown = playback.Slideshow(file, [file], LONG_SIDE, real_time=False, loop=False)
     except CameraError as error:
         check_sentence(error, file)
     else:
-        image = shown.advance(1)
-        if image is not None:
-            _check_image(image, LONG_SIDE)
+        due = shown.next_due()
+        if due is not None:
+            _check_image(shown.advance(due).image, LONG_SIDE)
 
 
 def _check_image(image: Any, long_side: int | None) -> None:
