@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import stat
 import struct
@@ -37,12 +39,14 @@ def make_archive(file: Path, contents: dict[str, bytes]) -> Path:
             for name, data in contents.items():
                 opened.writestr(name, data)
     else:
-        kind = {".gz": "gz", ".tgz": "gz", ".bz2": "bz2", ".tbz2": "bz2", ".xz": "xz", ".txz": "xz"}
-        with tarfile.open(file, f"w:{kind.get(file.suffix, '')}") as tar:
+        unpacked = io.BytesIO()
+        with tarfile.open(fileobj=unpacked, mode="w") as tar:
             for name, data in contents.items():
                 info = tarfile.TarInfo(name)
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
+        module = {".gz": gzip, ".tgz": gzip, ".bz2": bz2, ".tbz2": bz2, ".xz": lzma, ".txz": lzma}.get(file.suffix)
+        file.write_bytes(unpacked.getvalue() if module is None else module.compress(unpacked.getvalue()))
     return file
 
 
