@@ -218,8 +218,8 @@ def _read_text(file: Path) -> str:
     except IsADirectoryError as error:
         raise ConfigError(f"{printable(file)}: is a folder: name the file in it") from error
     except OSError as error:
-        reason = explain_refusal(file) or error.strerror
-        raise ConfigError(f"{printable(file)}: cannot be read: {reason}") from error
+        refusal = explain_refusal(file) or f"cannot be read: {error.strerror}"
+        raise ConfigError(f"{printable(file)}: {refusal}") from error
     if len(content) > MAX_FILE_BYTES:
         raise ConfigError(f"{printable(file)}: is larger than a configuration can be ({MAX_FILE_BYTES / 1e6:g} MB)")
     try:

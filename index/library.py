@@ -24,7 +24,7 @@ import numpy as np
 from index import manifest as manifests
 from index import shards, vector
 from index.checksum import sha256_of
-from index.errors import LibraryError, as_library_error, remedy
+from index.errors import LibraryError, as_library_error, remedy, unreadable, without_remedy
 from index.fingerprint import FINGERPRINT_BYTES
 from index.formats import open_picture
 from index.likeness import COLUMNS
@@ -134,6 +134,8 @@ class Library:
         path = current_folder(folder)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except PermissionError as error:
+            raise unreadable(folder, error, folder) from error
         except OSError as error:
             raise LibraryError(
                 f"There is no library at {printable(folder)} ({error.strerror}): {remedy(folder)}."
@@ -274,6 +276,7 @@ def verify_library(folder: Path, progress: ProgressCallback | None = None) -> Ma
             )
         with as_library_error(folder, folder):
             _check_strays(path, folder, {manifests.MANIFEST_FILE, PICTURES_FOLDER, *manifest.files})
+        with as_library_error(folder / PICTURES_FOLDER, folder):
             _check_strays(path / PICTURES_FOLDER, folder / PICTURES_FOLDER, set(names))
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
             for start in range(0, len(names), PICTURES_PER_UPDATE):
@@ -293,13 +296,14 @@ def _check_strays(path: Path, folder: Path, names: set[str]) -> None:
 
 def read_removed_pictures(out: Path) -> list[RemovedPicture]:
     """Return what was taken down from the library at `out`, before it is replaced; nothing if it cannot be read."""
-    if not current_folder(out).exists():
+    current = current_folder(out)
+    if not os.path.exists(current) or (os.access(current, os.R_OK) and not os.listdir(current)):
         return []
     try:
         with Library.open(out) as library:
             return library.removed_pictures()
     except LibraryError as error:
-        log.warning("%s Pictures taken down from it may come back.", error)
+        log.warning("%s Pictures taken down from it may come back.", without_remedy(error, out))
         return []
 
 
@@ -310,7 +314,8 @@ def load_manifest(folder: Path) -> Manifest:
 
 def current_folder(folder: Path) -> Path:
     """Return where a library is: in its folder, or in the backup if power was cut between the two renames of a swap."""
-    return folder if folder.exists() or not backup_folder(folder).is_dir() else backup_folder(folder)
+    # these functions of os.path say no where a folder above may not be entered, and do not raise as those of Path do
+    return folder if os.path.exists(folder) or not os.path.isdir(backup_folder(folder)) else backup_folder(folder)
 
 
 def backup_folder(folder: Path) -> Path:

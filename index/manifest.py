@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from index import vector
 from index.checksum import Checksum, sha256_of
-from index.errors import LibraryError, remedy
+from index.errors import LibraryError, remedy, unreadable
 from models.progress import ProgressCallback
 from models.text import format_people, format_pictures, printable
 
@@ -117,7 +118,11 @@ def describe_people(items: int, indexed: int, pictures: int) -> str:
 
 def read_manifest(path: Path, folder: Path) -> Manifest:
     """Read the manifest of the library at `path`; error messages name `folder`. Raises LibraryError."""
-    if not path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except PermissionError as error:
+        raise unreadable(folder, error, folder) from error
+    if not is_folder:
         raise LibraryError(f"There is no library at {printable(folder)}: {remedy(folder)}.")
     file = folder / MANIFEST_FILE
     content = _read_content(path / MANIFEST_FILE, file)
@@ -181,6 +186,8 @@ def verify_files(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:  # hashing releases the interpreter's lock
         try:
             for name, sha256 in zip(files, threads.map(lambda name: sha256_of(path / name), files), strict=True):
+                if not sha256:
+                    raise unreadable(folder / name, _reading_error(path / name), folder)
                 if sha256 != files[name].sha256:
                     difference = f"sha256 {sha256[:12]}…, not {files[name].sha256[:12]}…"
                     raise LibraryError(
@@ -194,6 +201,17 @@ def verify_files(
             raise
 
 
+def _reading_error(file: Path) -> OSError:
+    """Return the error with which a file cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            while opened.read(1 << 20):
+                pass
+    except OSError as error:
+        return error
+    return OSError(errno.EIO, os.strerror(errno.EIO))  # the next attempt succeeded: the disk has bad moments
+
+
 def regular_file_size(path: Path, file: Path, folder: Path) -> int:
     """Return the length in bytes of a file of the library, at `path` and called `file` in error messages.
 
@@ -202,7 +220,7 @@ def regular_file_size(path: Path, file: Path, folder: Path) -> int:
     try:
         status = path.stat()
     except OSError as error:
-        raise LibraryError(f"{printable(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
+        raise unreadable(file, error, folder) from error
     if not stat.S_ISREG(status.st_mode):
         raise LibraryError(f"{printable(file)} is not a regular file: {remedy(folder)}.")
     return status.st_size
@@ -211,14 +229,17 @@ def regular_file_size(path: Path, file: Path, folder: Path) -> int:
 def _read_content(path: Path, file: Path) -> bytes | None:
     """Return the content of a manifest, None when it is missing. Raises LibraryError when the file cannot be one."""
     folder = file.parent
-    if not path.exists():
-        return None
+    try:
+        if not path.exists():
+            return None
+    except PermissionError as error:
+        raise unreadable(file, error, folder) from error
     if regular_file_size(path, file, folder) > MAX_MANIFEST_BYTES:
         raise LibraryError(f"{printable(file)} is larger than a manifest can be: {remedy(folder)}.")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise LibraryError(f"{printable(file)} cannot be read ({error.strerror}): {remedy(folder)}.") from error
+        raise unreadable(file, error, folder) from error
 
 
 def _check_versions(document: Mapping[str, Any], file: Path, folder: Path) -> None:

@@ -13,24 +13,26 @@ from models.text import printable
 def user_name() -> str:
     """Return this user's name, or the number of a user without a name."""
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
-        return f"number {os.geteuid()}"
+        return f"number {os.getuid()}"
 
 
-def explain_refusal(path: Path) -> str | None:
-    """Return why this user may not read a file or folder, and the remedy, as the end of a sentence; None if they may.
+def explain_refusal(path: Path, folder: Path | None = None) -> str | None:
+    """Return "cannot be read by the user …", with what lets them, as the end of a sentence; None if they may read it.
 
-    The reason may be a folder above that this user may not enter.
+    The reason may be a folder above, which this user may not enter. The remedy opens `folder` if `path` is in it.
     """
     whole = Path(os.path.abspath(path))
-    blocked = next((folder for folder in reversed(whole.parents) if not os.access(folder, os.X_OK)), None)
-    if blocked is not None and os.path.isdir(blocked):
+    blocked = next((parent for parent in reversed(whole.parents) if not os.access(parent, os.X_OK)), None)
+    top = Path(os.path.abspath(folder)) if folder is not None else whole
+    if blocked is not None and os.path.isdir(blocked) and not blocked.is_relative_to(top):
         return (
-            f"the user {user_name()} may not enter {printable(blocked)}: move it out of there, or run "
-            f"`sudo chmod a+x {shlex.quote(printable(blocked))}`"
+            f"cannot be read by the user {user_name()}, who may not enter {printable(blocked)}: move it out of there, "
+            f"or run `sudo chmod a+x {shlex.quote(printable(blocked))}`"
         )
     needed = os.R_OK | os.X_OK if os.path.isdir(whole) else os.R_OK
-    if not os.path.lexists(whole) or os.access(whole, needed):
+    if blocked is None and (not os.path.lexists(whole) or os.access(whole, needed)):
         return None
-    return f"the user {user_name()} may not read it: run `sudo chmod -R a+rX {shlex.quote(printable(whole))}`"
+    command = f"sudo chmod -R a+rX {shlex.quote(printable(top))}"
+    return f"cannot be read by the user {user_name()}: run `{command}` to let every user read it"

@@ -89,4 +89,4 @@ def _describe_system_error(error: BaseException) -> str | None:
         return f"The output or a file cannot be written ({error.strerror})."
     file = Path(os.fsdecode(error.filename))
     refusal = explain_refusal(file) if error.errno == errno.EACCES else None
-    return f"{file} cannot be read or written ({refusal or error.strerror})."
+    return f"{file} {refusal or f'cannot be read or written ({error.strerror})'}."

@@ -23,7 +23,7 @@ from device.display.panel import ScreenError, describe_outputs, open_display
 from device.start import select_models
 from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, query_service
 from index.build.starter import PICTURE_COUNT, count_drawn
-from index.errors import LibraryError
+from index.errors import LibraryError, without_remedy
 from index.manifest import REPORT_FILE
 from models import files
 from models.estimator.catalogue import find_in_catalogue
@@ -179,10 +179,10 @@ def _check_library(config: Config) -> Finding:
             report = f" Its report is {folder / REPORT_FILE}." if REPORT_FILE in library.manifest.files else ""
             boxes = _explain_boxes(missing_scripts(set().union(*(item.credit for item in library.items()))))
     except LibraryError as error:
-        remedy = (
-            "The mirror draws it again at the next start." if is_starter else "The mirror shows the starter library."
-        )
-        return Finding("bad", f"{_as_sentence(error)} {remedy}")
+        if is_starter:
+            problem = without_remedy(error, folder)
+            return Finding("bad", f"{problem} The mirror draws it again at the next start.")
+        return Finding("bad", f"{_as_sentence(error)} The mirror shows the starter library.")
     if is_starter and count_drawn(folder) < PICTURE_COUNT:
         return Finding(
             "note",

@@ -118,20 +118,20 @@ def find_installed(model: Model) -> Path | None:
     return next((file for file in files if os.path.isfile(file)), None)
 
 
-def verify(file: Path, model: Model) -> Path:
-    """Return the file if its checksum is the catalogue's; raises ModelError otherwise."""
+def verify(file: Path, model: Model, remedy: str | None = None) -> Path:
+    """Return the file if its checksum is the catalogue's; raises ModelError, which names the remedy, otherwise."""
     try:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
             size = stream.tell()
     except OSError as error:
-        raise ModelError(f"{file} cannot be read ({explain_refusal(file) or error.strerror}).") from error
+        raise ModelError(f"{file} {explain_refusal(file) or f'cannot be read ({error.strerror})'}.") from error
     if digest == model.sha256:
         return file
-    remedy = f"delete it and run `pose-mirror models fetch {model.name}`" if model.url else REINSTALL_HINT
+    fetch_hint = f"delete it and run `pose-mirror models fetch {model.name}`" if model.url else REINSTALL_HINT
     raise ModelError(
         f"{file} is damaged: it has {size} bytes with the sha256 {digest[:16]}…, and should have {model.bytes} bytes "
-        f"with {model.sha256[:16]}…; {remedy}."
+        f"with {model.sha256[:16]}…; {remedy or fetch_hint}."
     )
 
 
@@ -140,7 +140,7 @@ def _find_user_file(name: str) -> Path:
     if not os.path.isfile(file):
         raise ModelNotFoundError(_unknown_message(name, file))
     model = find_in_catalogue(file.name) if file.suffix == ".tflite" else None
-    return verify(file, model) if model else file
+    return verify(file, model, f"copy it again, or use {model.name} without a folder") if model else file
 
 
 def _unknown_message(name: str, file: Path) -> str:

@@ -84,6 +84,7 @@ class EstimatorProcess:
         self._probe: Child | None = None
         self._killed: list[Child] = []
         self._failure: ChildError | None = None
+        self._raises_report = False
         self._closed = False
         now = time.monotonic()
         self._plan = supervision.initial_plan(
@@ -144,12 +145,16 @@ class EstimatorProcess:
         Raises EstimatorUnavailable after `timeout` seconds, or as soon as the estimator reports an error.
         """
         deadline = time.monotonic() + timeout
-        while not self._poll_ready(now := time.monotonic()):
-            if isinstance(self._failure, ChildReportedError):
-                raise EstimatorUnavailable(str(self._failure)) from self._failure
-            if now >= deadline:
-                raise EstimatorUnavailable(self._status_message())
-            time.sleep(0.01)
+        self._raises_report = True
+        try:
+            while not self._poll_ready(now := time.monotonic()):
+                if isinstance(self._failure, ChildReportedError):
+                    raise EstimatorUnavailable(str(self._failure)) from self._failure
+                if now >= deadline:
+                    raise EstimatorUnavailable(self._status_message())
+                time.sleep(0.01)
+        finally:
+            self._raises_report = False
 
     @property
     def crop_size(self) -> tuple[int, int]:
@@ -230,7 +235,7 @@ class EstimatorProcess:
         else:
             self._failure = failure
             self._set_plan(supervision.after_failure(self._plan, now, now - self._ready_at if was_ready else 0.0))
-            _log_failure(failure)
+            _log_failure(failure, is_raised=self._raises_report)
         # Without a child, the start itself has just failed. The next call tries again.
         if child is not None and now >= self._plan.start_at:
             self._start(now)
@@ -286,7 +291,9 @@ def _unusable_note(failure: ChildError) -> str:
     return f"Poses are estimated on the CPU, because the Edge TPU cannot be used: {failure}"
 
 
-def _log_failure(failure: ChildError) -> None:
-    logger.warning("%s", failure)
+def _log_failure(failure: ChildError, *, is_raised: bool = False) -> None:
+    """Log a failure; its sentence only unless it is raised, too, and printed by whoever catches it."""
+    if not (is_raised and isinstance(failure, ChildReportedError)):
+        logger.warning("%s", failure)
     if isinstance(failure, ChildReportedError) and failure.traceback:
         logger.warning("%s", failure.traceback)

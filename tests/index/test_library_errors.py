@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import sqlite3
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,8 +22,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index.build.swap import check_replaceable
 from index.errors import LibraryError
-from index.library import Library, verify_library
+from index.library import Library, read_removed_pictures, verify_library
 from index.manifest import (
     ITEMS_FILE,
     KEYPOINTS_FILE,
@@ -28,6 +34,7 @@ from index.manifest import (
     index_file,
 )
 from tests.support.libraries import NewItem, write_library
+from tests.support.paths import ROOT
 from tests.support.sample_library import CHECKED, COUNT, DAMAGES, cut, empty, flip_first, sign_again, write_manifest
 from tests.support.sample_poses import sample_people
 
@@ -262,11 +269,93 @@ def test_rejects_a_deeply_nested_manifest(library: Path) -> None:
         assert len(str(error.value)) < 500
 
 
-def test_rejects_a_place_without_a_library(tmp_path: Path) -> None:
+def test_rejects_a_place_without_a_library(tmp_path: Path, library: Path) -> None:
     (tmp_path / "file").write_text("")
-    for place in ("missing", "file", "."):
-        with pytest.raises(LibraryError, match="build it again with"):
-            Library.open(tmp_path / place)
+    (tmp_path / "empty").mkdir()
+    (library / MANIFEST_FILE).unlink()
+    for place, advice in (
+        (tmp_path / "missing", r": build it with `.* --out .*/missing`\.$"),
+        (tmp_path / "empty", r": build it with `.* --out .*/empty`\.$"),
+        (tmp_path / "file", r": name a folder that `pose-mirror index build` made\.$"),
+        (library, r": build it again with `.*`\.$"),
+    ):
+        with pytest.raises(LibraryError, match=advice):
+            Library.open(place)
+
+
+@pytest.mark.parametrize("name", ["my photos", "photos"])
+def test_the_advice_for_photos_can_be_followed(tmp_path: Path, name: str) -> None:
+    photos = tmp_path / name
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"")
+    with pytest.raises(LibraryError) as error:
+        Library.open(photos)
+    command = re.search("`(.*)`", str(error.value))
+    assert command is not None
+    program, *words = shlex.split(command[1])
+    assert (program, words) == ("pose-mirror", ["index", "build", str(photos), "--out", f"{photos}-library"])
+    check_replaceable(Path(words[-1]))
+
+
+def test_the_advice_names_what_would_be_lost(library: Path) -> None:
+    (library / "notes.txt").write_text("mine")
+    cut(library / ITEMS_FILE)
+    with pytest.raises(LibraryError, match=r"also holds notes\.txt, .*: move it elsewhere, and build it again with"):
+        Library.open(library)
+
+
+def test_the_advice_for_a_whole_disk_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    with pytest.raises(LibraryError, match=r"with `pose-mirror index build / --out /home/me/photo-library`\.$"):
+        Library.open(Path("/"))
+
+
+@pytest.mark.parametrize(
+    ("closed", "mode", "message"),
+    [
+        (".", 0o700, "LIB cannot be read by the user number 54321: run `sudo chmod -R a+rX LIB` to let"),
+        (
+            "..",
+            0o700,
+            "LIB cannot be read by the user number 54321, who may not enter ABOVE: move it out of",
+        ),
+        (
+            MANIFEST_FILE,
+            0o600,
+            "LIB/manifest.json cannot be read by the user number 54321: run `sudo chmod -R a+rX LIB",
+        ),
+        (ITEMS_FILE, 0o600, "LIB/items.sqlite cannot be read by the user number 54321: run `sudo chmod -R a+rX LIB`"),
+        (PICTURES_FOLDER, 0o700, "LIB/pictures cannot be read by the user number 54321: run `sudo chmod -R a+rX LIB`"),
+    ],
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_is_told_what_may_not_be_read(library: Path, closed: str, mode: int, message: str) -> None:
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom index.library import *\nfrom index.errors import *\n"
+        "import index.build.swap\nos.setuid(54321)\n"
+        "try:\n    verify_library(Path(sys.argv[1]))\nexcept LibraryError as error:\n    print(error)"
+    )
+    with tempfile.TemporaryDirectory(dir="/tmp") as above:  # pytest's own folders are root's alone
+        os.chmod(above, 0o755)
+        copy = shutil.copytree(library, Path(above) / "library")
+        (copy / closed).chmod(mode)
+        finished = subprocess.run(
+            [sys.executable, "-c", program, copy], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+    assert finished.stdout.startswith(message.replace("LIB", str(copy)).replace("ABOVE", above)), finished
+
+
+def test_an_empty_folder_has_lost_no_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "empty").mkdir()
+    assert read_removed_pictures(tmp_path / "empty") == []
+    assert caplog.messages == []
+
+
+def test_a_build_does_not_advise_itself(library: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cut(library / ITEMS_FILE)
+    assert read_removed_pictures(library) == []
+    assert "build it again" not in caplog.text
+    assert caplog.text.rstrip().endswith("Pictures taken down from it may come back.")
 
 
 def test_errors_are_printable_for_any_folder_name(tmp_path: Path) -> None:
