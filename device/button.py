@@ -90,9 +90,10 @@ def _open_gpio_button(pin: int) -> Any:
             "run `make setup` again (on a kiosk, systemd/install.sh), or set pin = 0 under [button]"
         ) from error
     except Exception as error:  # the errors of gpiozero, lgpio and the system have no common base
+        if type(error).__name__ == "PinUnknownPi":
+            raise ButtonError(f"this machine is not a Raspberry Pi, so it has no pin GPIO {pin}") from error
         raise ButtonError(
-            f"this machine has no usable GPIO pins ({error}). On a Pi, add your user to the group gpio; elsewhere set "
-            "pin = 0 under [button]"
+            f"the GPIO pins cannot be used ({error}): add your user to the group gpio, or set pin = 0 under [button]"
         ) from error
     try:
         return GpioButton(pin, pull_up=True, bounce_time=BOUNCE_TIME, pin_factory=factory)

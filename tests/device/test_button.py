@@ -144,9 +144,21 @@ def test_rejects_a_pin_that_the_board_lacks(pin: MockPin) -> None:
 
 
 @pytest.mark.skipif(bool(list(Path("/dev").glob("gpiochip*"))), reason="this machine has GPIO")
-def test_without_gpio_the_error_says_what_to_do() -> None:
+def test_a_pc_without_gpio_gets_one_short_sentence() -> None:
     pytest.importorskip("lgpio")
-    with pytest.raises(ButtonError, match=r"no usable GPIO pins .*set pin = 0"):
+    with pytest.raises(ButtonError, match=rf"^this machine is not a Raspberry Pi, so it has no pin GPIO {PIN}$"):
+        Button(PIN)
+
+
+def test_pins_that_may_not_be_opened_name_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError("can not open gpiochip")
+
+    monkeypatch.setattr(module, "_lgpio_factory", refuse)
+    message = (
+        r"^the GPIO pins cannot be used \(can not open gpiochip\): add your user to the group gpio, or set pin = 0"
+    )
+    with pytest.raises(ButtonError, match=message):
         Button(PIN)
 
 

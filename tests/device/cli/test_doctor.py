@@ -49,6 +49,36 @@ def test_notes_that_only_the_bundled_model_is_here(settings: Config) -> None:
     assert findings["runtime"].state == "ok"
 
 
+@pytest.mark.parametrize("content", [None, b"damaged"])
+def test_a_wrong_model_is_named_once(settings: Config, tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / f"{DEFAULT_MODEL}.tflite"
+    if content is not None:
+        file.write_bytes(content)
+    settings = replace(settings, estimator=replace(settings.estimator, model=str(file)))
+    findings = dict(doctor.run_checks(settings))
+    assert findings["model"].state == findings["runtime"].state == "bad"
+    assert str(file) in findings["model"].sentence
+    assert findings["runtime"].sentence == "There is no model to run: see `model` above."
+
+
+def test_a_model_of_ones_own_is_not_called_complete(settings: Config, tmp_path: Path) -> None:
+    (tmp_path / "mine.tflite").write_bytes(b"TFL3?")
+    settings = replace(settings, estimator=replace(settings.estimator, model=str(tmp_path / "mine.tflite")))
+    findings = dict(doctor.run_checks(settings))
+    assert findings["model"] == doctor.Finding("ok", f"{tmp_path}/mine.tflite is your own: see `runtime` below.")
+    assert findings["runtime"].state == "bad"
+
+
+def test_a_damaged_starter_library_needs_no_build(settings: Config) -> None:
+    folder = folders.starter_folder()
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    finding = doctor.CHECKS["library"](settings)
+    assert finding.state == "bad"
+    assert finding.sentence.endswith(". The mirror draws it again at the next start.")
+    assert "index build" not in finding.sentence
+
+
 def test_runs_the_bundled_model_if_posenet_is_damaged(settings: Config) -> None:
     file = cache_folder() / f"{DEFAULT_MODEL}.tflite"
     file.parent.mkdir(parents=True)

@@ -532,4 +532,5 @@ def test_names_a_damaged_model(bundled_posenet: Path, tmp_path: Path, caplog: py
         pytest.raises(EstimatorUnavailable, match=r"damaged\.tflite"),
     ):
         process.wait_until_ready()
+    assert "damaged.tflite" not in caplog.text, "whoever catches the error says it"
     assert "Traceback" not in caplog.text
