@@ -137,23 +137,26 @@ def rename(file: Path, target: Path) -> None:
     try:
         os.rename(file, target)
     except OSError:
-        if os.path.lexists(file) or not target.exists() or not os.path.samestat(before, os.stat(target)):
+        if not _has_moved(file, target, before):
             raise
 
 
 def replace(file: Path, target: Path) -> None:
     """Rename a file to a name that may be taken, also where renaming cannot replace. Raises OSError."""
+    before = os.stat(file)
     try:
         os.replace(file, target)
     except OSError:
-        if not os.path.lexists(file) or not target.is_file():
+        if _has_moved(file, target, before):
+            return
+        if not target.is_file():
             raise
         aside = target.with_name(f"{file.name}.old")
-        os.rename(target, aside)
+        rename(target, aside)
         try:
-            os.rename(file, target)
+            rename(file, target)
         except OSError:
-            os.rename(aside, target)
+            rename(aside, target)
             raise
         aside.unlink()
 
@@ -219,6 +222,11 @@ def explain(error: OSError, path: Path) -> str | None:
 def _is_odd(name: str) -> bool:
     """Return whether some disks do not take a name: FAT's rules, and text that is not UTF-8."""
     return bool(FAT_NAMES.search(name)) or not name.isprintable()
+
+
+def _has_moved(file: Path, target: Path, before: os.stat_result) -> bool:
+    """Return whether a file, whose status was `before`, is at `target` now, whatever an error says."""
+    return not os.path.lexists(file) and target.exists() and os.path.samestat(before, os.stat(target))
 
 
 def _is_open_as(folder: Path, descriptor: int) -> bool:

@@ -17,8 +17,13 @@ def connect(file: Path) -> sqlite3.Connection:
     not ask for that either. Raises OSError or sqlite3.Error.
     """
     database = sqlite3.connect(f"file:{quote(os.fsencode(file.absolute()))}?vfs=unix-none", uri=True)
-    with file.open("rb") as opened:
-        can_sync = files.sync_file(opened.fileno())
-    if not can_sync:
-        database.execute("PRAGMA synchronous = OFF")
+    try:
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")  # needs no shared memory, which network disks lack
+        with file.open("rb") as opened:
+            can_sync = files.sync_file(opened.fileno())
+        if not can_sync:
+            database.execute("PRAGMA synchronous = OFF")
+    except BaseException:
+        database.close()
+        raise
     return database

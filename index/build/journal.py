@@ -22,8 +22,8 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from index import archives, fingerprint, mojibake, picture_credit, pictures, xmp
-from index.build import database, people, scan, video
+from index import archives, fingerprint, mojibake, picture_credit, pictures, videos, xmp
+from index.build import database, orientation, people, scan, video_scan
 from index.build import photo as photo_module
 from index.build.photo import Credit, NewPicture, Photo, Skipped
 from index.build.scan import ScanResult, ScanSettings, complete_credit
@@ -46,8 +46,8 @@ MIN_WORK_SECONDS: Final = 60.0
 """Seconds of scanning that are worth keeping: a build that is stopped with less leaves no journal behind."""
 
 SCANNING_MODULES: Final = (
-    *(estimator, posenet, fingerprint, people, photo_module, pictures, video, scan),
-    *(picture_credit, mojibake, xmp),
+    *(estimator, posenet, fingerprint, people, photo_module, pictures, videos, video_scan, scan),
+    *(orientation, picture_credit, mojibake, xmp),
 )
 """Modules that decide what a scan finds. If one of them changes, the same photo may give another result."""
 
@@ -98,7 +98,7 @@ class Journal:
             except (OSError, ValueError):  # ValueError: a table can name a file with a zero byte
                 source = str(photo.file)
         labels = None if photo.people is None else (photo.people.shape, photo.people.astype("<f4").tobytes())
-        description = repr((source, labels, photo.size))
+        description = repr((source, labels, photo.size, photo.frame))
         return hashlib.sha256(self._settings + description.encode("utf-8", "backslashreplace")).digest()
 
     def has(self, key: bytes) -> bool:
@@ -196,7 +196,8 @@ def _encode_row(result: ScanResult, folder: Path) -> Row:
             save_picture(folder, picture)
             pictures_by_name[picture.name] = [picture.width, picture.height, picture.fingerprint.hex()]
     names = [picture.name for picture in result for _ in picture.people]
-    document = {"credit": result[0].credit, "pictures": pictures_by_name, "of": names}
+    assumptions = {picture.name: picture.assumption for picture in result if picture.assumption}
+    document = {"credit": result[0].credit, "pictures": pictures_by_name, "of": names, "assumed": assumptions}
     keypoints = np.stack([person for picture in result for person in picture.people])
     return json.dumps(document), keypoints.astype("<f4").tobytes()
 
@@ -211,7 +212,8 @@ def _decode_row(row: Row, photo: Photo, folder: Path) -> ScanResult:
     for name, group in groupby(zip(document["of"], keypoints, strict=True), lambda pair: str(pair[0])):
         width, height, bits = document["pictures"][name]
         picture = NewPicture(name, width, height, bytes.fromhex(bits), folder / name)
-        result.append(replace(picture, people=[person for _, person in group], credit=credit))
+        assumption = document["assumed"].get(name, "")
+        result.append(replace(picture, people=[person for _, person in group], credit=credit, assumption=assumption))
     return result
 
 
@@ -249,7 +251,6 @@ def _connect(file: Path) -> sqlite3.Connection:
     """Open the table in a file, or make it. Raises sqlite3.Error if the file is damaged or of another version."""
     table = database.connect(file)
     try:
-        table.execute("PRAGMA locking_mode = EXCLUSIVE")  # needs no shared memory, which network disks lack
         table.execute("PRAGMA journal_mode = WAL")
         ((synchronous,),) = table.execute("PRAGMA synchronous").fetchall()
         if synchronous:  # the disk can sync
