@@ -31,19 +31,12 @@ THUMBNAIL_SIZE, THUMBNAIL_QUALITY = 160, 70
 """Pixels of a thumbnail's longer side, and its JPEG quality. A thumbnail takes about 5 kB."""
 
 
-def read_image(file: Path | str) -> Image:
-    """Read the picture in a file or at a URL as H×W×3 RGB.
+def load_picture(file: Path | str, long_side: int | None) -> Picture:
+    """Read the picture in a file or at a URL, scaled down so that its longer side is at most `long_side` pixels.
 
     It comes upright (by its EXIF orientation), in sRGB, with transparent parts on white; of an animation, the first
-    frame. Raises PictureError.
-    """
-    return load_picture(file, None).image
-
-
-def load_picture(file: Path | str, long_side: int | None) -> Picture:
-    """Read a picture as `read_image` does, scaled down so that its longer side is at most `long_side` pixels.
-
-    Raises PictureError.
+    frame; of several images, the largest. Without `long_side` it keeps its size, unless there is no memory for so many
+    pixels and its format can be decoded smaller. Raises PictureError.
     """
     return decode_picture(read_bytes(file), file, long_side)
 

@@ -19,7 +19,7 @@ from models.text import printable
 
 def poses(args: argparse.Namespace) -> int:
     """Print the people in pictures. Return 1, after all pictures, when one of them could not be read."""
-    from index.pictures import PictureError, read_image
+    from index.pictures import PictureError, load_picture
     from models.estimator.estimator import Estimator
     from models.estimator.model_files import AUTO, require_model
 
@@ -30,7 +30,10 @@ def poses(args: argparse.Namespace) -> int:
         estimator.resize(estimator.size)
         for file in args.images:
             try:
-                people = estimator.estimate(read_image(file))
+                picture = load_picture(file, None)
+                height, width = picture.image.shape[:2]  # a huge picture is smaller than its file
+                scale = picture.width / width, picture.height / height
+                people = [pose.scaled(*scale) for pose in estimator.estimate(picture.image)]
                 results.append({"image": str(file), "people": [_person_as_json(pose) for pose in people]})
             except PictureError as error:
                 print(f"pose-mirror: {error}", file=sys.stderr)

@@ -18,7 +18,7 @@ from PIL import ImageCms
 
 from index.build.photo import NewPicture
 from index.decoding import MAX_PIXELS
-from index.pictures import PictureError, clean_text, load_picture, read_image
+from index.pictures import PictureError, clean_text, load_picture
 from models.pose import Image
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (30, 40, 220), (240, 240, 240)
@@ -30,6 +30,10 @@ def quarters(width: int = 64, height: int = 48) -> Image:
     picture[: height // 2, : width // 2], picture[: height // 2, width // 2 :] = RED, GREEN
     picture[height // 2 :, : width // 2], picture[height // 2 :, width // 2 :] = BLUE, WHITE
     return picture
+
+
+def read_image(file: Path) -> Image:
+    return load_picture(file, None).image
 
 
 def looks_like(image: Image, expected: Image, max_error: float = 12) -> bool:

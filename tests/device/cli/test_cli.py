@@ -270,6 +270,18 @@ def test_poses_skips_a_damaged_picture(home: Path, tmp_path: Path) -> None:
     assert len(picture["people"]) == 1
 
 
+@pytest.mark.slow
+def test_poses_are_in_pixels_of_a_huge_jpeg(home: Path, tmp_path: Path) -> None:
+    """It is decoded at half its size, as there is no memory for all of it."""
+    small = Pillow.fromarray(perform(1.5, 640, 480)[0])
+    small.save(tmp_path / "small.png")
+    small.resize((12_000, 9_000)).save(tmp_path / "huge.jpg")
+    result = run("poses", tmp_path / "small.png", tmp_path / "huge.jpg", "--json")
+    assert result.returncode == 0, result.stderr
+    expected, found = (np.array(picture["people"][0]["keypoints"]) for picture in json.loads(result.stdout))
+    assert np.abs(found[:, :2] - expected[:, :2] * 12_000 / 640).max() < 120
+
+
 def test_models_list_marks_the_model_in_use(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = output_of(["models", "list"], capsys)[0].splitlines()
     assert len(rows) == len(catalogue())
