@@ -1,4 +1,4 @@
-"""Formats of picture files: which are read, how to tell one by its first bytes, and the one way to open a file.
+"""Formats of pictures and videos: which are read, how to tell one by its first bytes, and the one way to open a file.
 
 `PictureError` is the error of a file without a picture that can be read.
 """
@@ -27,6 +27,12 @@ FORMATS: Final = (
 
 ANIMATED_FORMATS: Final = ("GIF", "WEBP", "PNG", "AVIF")
 """Formats in which a file with several frames is a video. In the others its first frame is used."""
+
+VIDEO_SUFFIXES: Final = frozenset((
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
+    ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
+))  # fmt: skip
+"""Endings of file names that are read as videos."""
 
 PREFIX_LENGTH: Final = 16
 """Bytes at the start of a file that Pillow tells a format by."""

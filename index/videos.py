@@ -33,12 +33,6 @@ from index.video_problems import find_problem
 from models.pose import Image
 from models.text import printable
 
-VIDEO_SUFFIXES: Final = frozenset((
-    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
-    ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
-))  # fmt: skip
-"""Endings of file names that are read as videos."""
-
 MIN_FPS, MAX_FPS, DEFAULT_FPS = 0.1, 1000.0, 25.0
 """Frames per second that a video may claim. A video that claims fewer or more, or nothing, gets the default."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,6 @@ from index.build.photo import (
 )
 from models.pose import Floats
 from models.text import printable
-
-VIDEO_SUFFIXES: Final = frozenset(
-    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".ogv", ".wmv", ".mts", ".m2ts")
-)
-"""Endings of file names that are read as videos."""
 
 
 def read_keypoints(file: Path) -> Floats:

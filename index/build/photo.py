@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -89,6 +89,13 @@ class Skipped:
     reason: str
     thumbnail: bytes | None = None
     count: int = 1
+
+
+class VideoProgress(NamedTuple):
+    """How many frames of a video have been scanned, and how many there are, as far as its file tells."""
+
+    done: int
+    total: int
 
 
 def scale_keypoints(keypoints: Floats, x: float, y: float) -> Floats:

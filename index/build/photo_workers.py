@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from index.build.people import PoseEstimator
-from index.build.photo import Photo, Skipped
+from index.build.photo import Photo, Skipped, VideoProgress
 from index.build.scan import PictureSaver, ScanResult, ScanSettings, is_video, keep_in_memory, scan_photo
 from index.errors import LibraryError
 from index.formats import open_picture
@@ -90,8 +90,10 @@ class PhotoWorkers:
             worker.process.join()
         self._running.clear()
 
-    def scan(self, photos: Iterable[tuple[int, Photo]]) -> Generator[tuple[int, ScanResult], None, None]:
-        """Scan numbered photos and yield each number with its result, in any order.
+    def scan(
+        self, photos: Iterable[tuple[int, Photo]]
+    ) -> Generator[tuple[int, ScanResult | VideoProgress], None, None]:
+        """Scan numbered photos and yield each number with its result, in any order; of videos the progress before.
 
         Skips a photo that crashes the worker twice (a damaged file can crash its decoder). Raises what the estimator
         raises if it cannot be opened, LibraryError if workers crash whatever the photo, and OSError if a picture cannot
@@ -136,12 +138,14 @@ class PhotoWorkers:
         with suppress(BrokenPipeError):  # it has crashed, which receiving will notice
             worker.connection.send(task.photo)
 
-    def _receive(self, worker: _PhotoWorker) -> tuple[int, ScanResult] | None:
-        """Return a worker's next result with its number; None if it crashed and the photo will be scanned again."""
+    def _receive(self, worker: _PhotoWorker) -> tuple[int, ScanResult | VideoProgress] | None:
+        """Return a worker's next answer with its number; None if it crashed and the photo will be scanned again."""
         try:
             result = worker.connection.recv()
         except (EOFError, OSError):
             return self._handle_crash(worker)
+        if isinstance(result, VideoProgress):
+            return worker.tasks[0].number, result
         task = worker.tasks.popleft()
         if isinstance(result, Exception):
             raise result
@@ -181,7 +185,9 @@ def _serve(connection: Connection[Any, Any], settings: ScanSettings, save_pictur
             try:
                 if estimator is None and settings.open_estimator is not None and photo.people is None:
                     estimator = stack.enter_context(settings.open_estimator())
-                result: ScanResult | Exception = scan_photo(photo, estimator, settings.long_side, save_picture)
+                result: ScanResult | Exception = scan_photo(
+                    photo, estimator, settings.long_side, save_picture, connection.send
+                )
             except Exception as error:
                 result = _to_picklable(error)
             connection.send(result)

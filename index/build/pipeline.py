@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from index import pictures
 from index.build.choice import find_skipped
 from index.build.journal import Journal, save_picture
-from index.build.photo import NewPicture, Photo, Skipped
+from index.build.photo import NewPicture, Photo, Skipped, VideoProgress
 from index.build.photo_workers import PhotoWorkers
 from index.build.reference import reference_poses
 from index.build.report import MAX_EXAMPLES, SkipSummary, write_report
@@ -48,8 +48,10 @@ class WriteError(OSError):
 class PhotoScanner(Protocol):
     """Scans photos: `index.build.photo_workers.PhotoWorkers` here, `index.build.cluster.Cluster` on other machines."""
 
-    def scan(self, photos: Iterable[tuple[int, Photo]]) -> Generator[tuple[int, ScanResult], None, None]:
-        """Scan numbered photos and yield each number with its result, in any order."""
+    def scan(
+        self, photos: Iterable[tuple[int, Photo]]
+    ) -> Generator[tuple[int, ScanResult | VideoProgress], None, None]:
+        """Scan numbered photos and yield each number with its result, in any order; of videos the progress before."""
         ...
 
 
@@ -221,9 +223,16 @@ def _scan_photos(
     done = total - len(missing)
     report_progress("Scanning photos", done, total)
     with contextlib.closing(scanner.scan(missing)) as results:
+        videos: dict[int, VideoProgress] = {}  # those that are being scanned; each of their frames counts as a photo
         for number, result in results:
-            journal.add(keys[number], result)
-            done += 1
+            before = videos.pop(number, VideoProgress(0, 1))
+            if isinstance(result, VideoProgress):
+                now = videos[number] = result
+            else:
+                journal.add(keys[number], result)
+                now = VideoProgress(before.total, before.total)
+            done += now.done - before.done
+            total += now.total - before.total
             report_progress("Scanning photos", done, total)
     return keys
 

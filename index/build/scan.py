@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from index import pictures
-from index.build import video
-from index.build.importers import VIDEO_SUFFIXES
+from index.build import video_scan
 from index.build.licences import short_name
 from index.build.people import EstimatorFactory, PoseEstimator, is_sharp, select_prominent
-from index.build.photo import Credit, NewPicture, Photo, Skipped, scale_keypoints, title_from_name
+from index.build.photo import Credit, NewPicture, Photo, Skipped, VideoProgress, scale_keypoints, title_from_name
 from index.errors import LibraryError
+from index.formats import VIDEO_SUFFIXES
 from index.pictures import Picture, PictureError
 from models.pose import Pose
 from models.text import printable
@@ -65,11 +65,16 @@ def keep_in_memory(picture: NewPicture) -> NewPicture:
 
 
 def scan_photo(
-    photo: Photo, estimator: PoseEstimator | None, long_side: int, save_picture: PictureSaver = keep_in_memory
+    photo: Photo,
+    estimator: PoseEstimator | None,
+    long_side: int,
+    save_picture: PictureSaver = keep_in_memory,
+    report_progress: Callable[[VideoProgress], None] = lambda progress: None,
 ) -> ScanResult:
     """Return a photo's picture with the people it shows well, or those of a video; or why it shows nobody.
 
-    A picture's credit is that of its own metadata: `complete_credit` adds what the source says.
+    During a video, `report_progress` is called after each frame that is scanned. A picture's credit is that of its own
+    metadata: `complete_credit` adds what the source says.
 
     Raises LibraryError if there is no estimator for an unlabelled photo, and OSError if a picture cannot be saved.
     """
@@ -79,7 +84,7 @@ def scan_photo(
     if is_video(photo):
         assert estimator is not None
         assert isinstance(photo.file, Path)
-        return video.scan(photo.file, photo.credit, estimator, long_side, save_picture)
+        return video_scan.scan(photo.file, photo.credit, estimator, long_side, save_picture, report_progress)
     try:
         picture = pictures.load_picture(photo.file, long_side)
     except PictureError as error:

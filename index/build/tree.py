@@ -10,11 +10,11 @@ from typing import Final
 
 from index import archives
 from index.archives import ArchiveError
-from index.build.importers import VIDEO_SUFFIXES
 from index.build.photo import Credit, Photo, Skipped, SourceError, is_file, title_from_name
 from index.build.scan import complete_credit
 from index.build.sidecars import Sidecars, is_ignored_folder
 from index.build.table import TABLE_SUFFIXES, Row, read_rows
+from index.formats import VIDEO_SUFFIXES
 from index.manifest import has_library_manifest
 from models.text import printable
 

@@ -44,7 +44,7 @@ def write_video(
             if stream is None:
                 stream = out.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000))
                 stream.width, stream.height = frame.width, frame.height
-                stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+                stream.pix_fmt = {"mjpeg": "yuvj420p", "png": "rgb24"}.get(codec, "yuv420p")
                 for name, value in options.items():
                     setattr(stream.codec_context, name, value)
             if times is not None:

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-
-# FFmpeg's AV_LOG_QUIET, to be set before OpenCV is imported: the report has a sentence for each bad video instead.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+from typing import Final
 
 import cv2
 import numpy as np
 
 from index.agreement import agreement
 from index.build.people import PoseEstimator, is_sharp, select_prominent
-from index.build.photo import Credit, NewPicture, Skipped, scale_keypoints
+from index.build.photo import Credit, NewPicture, Skipped, VideoProgress
+from index.videos import Video, VideoError, open_video
 from models.pose import Floats, Image
 from models.text import printable
 
-SCAN_FPS = 5.0
+SCAN_FPS: Final = 5.0
 """Frames scanned per second of video. Going from one pose to another takes people longer than a fifth of a second."""
 
-SAME_POSE_AGREEMENT = 0.7
+SAME_POSE_AGREEMENT: Final = 0.7
 """A frame is kept if its person's pose agrees less than this with the pose in the last frame kept."""
 
-MIN_DETAIL_RATIO = 0.6
+MIN_DETAIL_RATIO: Final = 0.6
 """A frame with less than this share of the median detail of the frames before it is blurred by movement."""
 
-DETAIL_WINDOW = 50
+DETAIL_WINDOW: Final = 50
 """Frames that a frame's detail is compared with: ten seconds, in which the scene mostly stays the same."""
+
+
+TIME_TOLERANCE: Final = 0.002
+"""Seconds by which a frame may come before it is due: some files round times to milliseconds."""
 
 
 def scan(
@@ -40,52 +42,39 @@ def scan(
     estimator: PoseEstimator,
     long_side: int,
     save_picture: Callable[[NewPicture], NewPicture],
+    report_progress: Callable[[VideoProgress], None],
 ) -> list[NewPicture] | Skipped:
     """Return the frames of a video that are worth keeping, with the people in each; or why there are none.
 
-    Each frame goes through `save_picture` at once, so that a long video does not fill the memory. A damaged video ends
-    where the damage begins.
+    Each frame goes through `save_picture` at once, so that a long video does not fill the memory.
     """
-    name, reason = printable(file), "cannot be read"
-    try:
-        if not stat.S_ISREG(os.stat(file).st_mode):  # opening a pipe would wait until somebody writes to it
-            return Skipped(name, reason, f"{name} is not a regular file.")
-        descriptor = os.open(file, os.O_RDONLY)
-    except OSError as error:
-        return Skipped(name, reason, f"{name} cannot be read ({error.strerror}).")
+    name, reason = printable(file), ""
     frame_count, kept = 0, []
     try:
-        for result in _select_frames(_read_frames(descriptor), estimator, long_side):
-            frame_count += 1
-            if isinstance(result, str):
-                reason = result
-            else:
-                kept.append(replace(save_picture(result), credit=credit))
-    finally:
-        os.close(descriptor)
-    if not frame_count:
-        return Skipped(name, "not a video", f"{name} is not a video, or has a format that is not supported.")
+        with open_video(file) as video:
+            frames = _read_frames(video, long_side, report_progress)
+            for result in _select_frames(frames, estimator, long_side):
+                frame_count += 1
+                if isinstance(result, str):
+                    reason = result
+                else:
+                    kept.append(replace(save_picture(result), credit=credit))
+    except VideoError as error:
+        return Skipped(name, error.kind, str(error))
     return kept or Skipped(name, reason, f"{name} shows nobody well in {frame_count} frames ({reason}).")
 
 
-def _read_frames(descriptor: int) -> Iterator[Image]:
-    """Yield about `SCAN_FPS` frames a second of an open video as H×W×3 RGB.
-
-    The path by descriptor works for a file of any name, whereas OpenCV interprets some characters of a name.
-    """
-    capture = cv2.VideoCapture(f"/proc/self/fd/{descriptor}", cv2.CAP_FFMPEG)
-    try:
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        step = max(1, round(rate / SCAN_FPS)) if 1 <= rate <= 240 else 5
-        number = 0
-        while capture.grab():
-            if number % step == 0:
-                ok, frame = capture.retrieve()
-                if ok and frame is not None and frame.ndim == 3:
-                    yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
-            number += 1
-    finally:
-        capture.release()
+def _read_frames(video: Video, long_side: int, report_progress: Callable[[VideoProgress], None]) -> Iterator[Image]:
+    """Yield about `SCAN_FPS` frames of each second, by their own times: videos have any rate, and some vary it."""
+    total = math.ceil((video.duration or 0) * SCAN_FPS)
+    report_progress(VideoProgress(0, max(total, 1)))
+    last = -1
+    for frame in video.frames():
+        number = int((frame.time + TIME_TOLERANCE) * SCAN_FPS)
+        if number > last:
+            last = number
+            yield frame.make_image(long_side)
+            report_progress(VideoProgress(number + 1, max(total, number + 1)))
 
 
 def _select_frames(frames: Iterator[Image], estimator: PoseEstimator, long_side: int) -> Iterator[NewPicture | str]:
@@ -104,10 +93,8 @@ def _select_frames(frames: Iterator[Image], estimator: PoseEstimator, long_side:
             yield "pose not changed"
         else:
             last_kept = people[0]
-            picture = NewPicture.encode(frame, long_side=long_side)
-            scale = picture.width / frame.shape[1], picture.height / frame.shape[0]
-            sharp = [scale_keypoints(person, *scale) for person in people if is_sharp(frame, person)]
-            yield replace(picture, people=sharp)
+            sharp = [person for person in people if is_sharp(frame, person)]
+            yield replace(NewPicture.encode(frame, long_side=long_side), people=sharp)
 
 
 def _agreement(query: Floats, candidate: Floats) -> float:
