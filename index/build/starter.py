@@ -7,28 +7,26 @@ machine draws the same people in the same order, however many it has so far (`mo
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+from index.build.drawing_workers import DrawAll, drawing_workers
 from index.build.duplicates import is_near_duplicate
 from index.build.photo import Credit, NewPicture
 from index.build.reuse import reuse_picture
-from index.build.writer import LibraryWriter
+from index.build.writer import LibraryWriter, count_unfinished
 from index.checksum import sha256_of
-from index.errors import LibraryError
+from index.errors import LibraryBusyError, LibraryError
 from index.library import Library, RemovedPicture
 from index.manifest import PICTURES_FOLDER
 from models import figures
 from models.figures import draw_picture
 from models.pose import Pose
-from models.processes import init_worker, starting_workers
 from models.progress import ProgressCallback
 from models.text import printable
 
@@ -54,11 +52,8 @@ JPEG_QUALITY: Final = 80
 MIN_KEYPOINTS_OF_ITEM: Final = 6
 """Seen key points that make a drawn person an item. The fullest person in a picture is always one."""
 
-CHUNK_SIZE: Final = 4
-"""Pictures sent to a drawing process at a time."""
-
-DrawFunction = Callable[[Iterable[int]], Iterable[NewPicture]]
-"""Draws the pictures of these numbers, in their order."""
+WAIT_SECONDS: Final = 0.5
+"""Seconds between two attempts while another process draws. The display answers Esc no later."""
 
 
 def ensure_starter_library(
@@ -66,6 +61,7 @@ def ensure_starter_library(
 ) -> Path:
     """Return the folder of the starter library, after drawing its first pictures if it has none of this program.
 
+    If another process is drawing it, such as a second mirror, this one waits, and continues if the other is killed.
     Raises LibraryError if the folder holds something other than a library, or cannot be written to.
     """
     if not count_drawn(folder):
@@ -93,7 +89,8 @@ def grow(
     """Draw the pictures that a starter library lacks of `count`, `step` at a time, in `workers` processes.
 
     After each step there is a complete library, which links the pictures of the one before. Without `workers`, each
-    core has a process; 1 draws in this process. Raises LibraryError as `ensure_starter_library` does.
+    core has a process; 1 draws in this process. Waits while another process draws, and raises LibraryError, as
+    `ensure_starter_library` does.
     """
     drawn = count_drawn(folder)
     if drawn >= count:
@@ -101,11 +98,15 @@ def grow(
     if workers is None:
         workers = min(len(os.sched_getaffinity(0)), count)
     try:
-        with _drawing_pool(workers) as draw_all:
+        with drawing_workers(draw_new_picture, workers) as draw_all:
             while drawn < count:
-                drawn = _extend(folder, min(count, drawn + step), draw_all, count, progress)
-    except (OSError, BrokenExecutor) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+                try:
+                    drawn = _extend(folder, min(count, drawn + step), draw_all, count, progress)
+                except LibraryBusyError:
+                    _wait(folder, count, progress)
+                    drawn = count_drawn(folder)
+    except OSError as error:
+        reason = error.strerror or error
         raise LibraryError(
             f"The starter library cannot be drawn in {printable(folder)} ({reason}): make sure that the folder can be "
             "written to, and that there are 700 MB of disk space and some memory."
@@ -135,9 +136,15 @@ def _count_seen(pose: Pose) -> float:
     return float(pose.scores.sum())
 
 
-def _extend(folder: Path, target: int, draw_all: DrawFunction, count: int, progress: ProgressCallback | None) -> int:
-    """Replace the library by one of `target` pictures, unless it has more already; return how many are drawn."""
+def _extend(folder: Path, target: int, draw_all: DrawAll, count: int, progress: ProgressCallback | None) -> int:
+    """Replace the library by one of `target` pictures, unless it has as many already; return how many are drawn.
+
+    Raises LibraryBusyError while another process changes the library.
+    """
     with LibraryWriter(folder) as writer:  # locks the library, so that no other process changes it
+        already_drawn = count_drawn(folder)
+        if already_drawn >= target:  # by another process
+            return already_drawn
         drawn, removed = _copy_drawn(folder, writer)
         for number, picture in enumerate(draw_all(range(drawn, target)), drawn + 1):
             if not _was_removed(picture, removed):
@@ -147,7 +154,14 @@ def _extend(folder: Path, target: int, draw_all: DrawFunction, count: int, progr
         for removed_picture in removed:
             writer.add_removed(removed_picture)
         writer.finish([(DRAWN_BY, program_version())])
-    return max(drawn, target)
+    return target
+
+
+def _wait(folder: Path, count: int, progress: ProgressCallback | None) -> None:
+    """Wait a moment for the process that is drawing the library, and report how far it is."""
+    if progress is not None:
+        progress(count_unfinished(folder), count, "Another program draws the starter library")
+    time.sleep(WAIT_SECONDS)
 
 
 def _copy_drawn(folder: Path, writer: LibraryWriter) -> tuple[int, list[RemovedPicture]]:
@@ -178,27 +192,3 @@ def _drawn_pictures(library: Library) -> int:
     if library.manifest.models != ((DRAWN_BY, program_version()),):
         return 0
     return library.manifest.pictures + len(library.removed_pictures())
-
-
-@contextmanager
-def _drawing_pool(workers: int) -> Iterator[DrawFunction]:
-    """Yield a function that draws pictures in this many processes."""
-    if workers == 1:
-        yield partial(map, draw_new_picture)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked copy of a process with threads may hang
-    other_children = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, context, init_worker) as pool:
-        try:
-            yield partial(_draw_in_pool, pool)
-        except BaseException:  # nobody needs these pictures now, so do not wait for them
-            for process in set(multiprocessing.active_children()) - other_children:
-                process.kill()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _draw_in_pool(pool: ProcessPoolExecutor, numbers: Iterable[int]) -> Iterable[NewPicture]:
-    with starting_workers():  # the first call starts all processes
-        return pool.map(draw_new_picture, numbers, chunksize=CHUNK_SIZE)

@@ -11,7 +11,7 @@ import pytest
 from index.build import starter as module
 from index.build.photo import NewPicture
 from index.build.reuse import reuse_picture
-from index.build.starter import count_drawn, draw_new_picture, ensure_starter_library, grow, program_version
+from index.build.starter import DRAWN_BY, count_drawn, draw_new_picture, ensure_starter_library, grow, program_version
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import Library, RemovedPicture, verify_library
@@ -74,6 +74,45 @@ def test_steps_of_any_size_draw_the_same_library(small: Small, tmp_path: Path) -
         if file.is_file():
             assert (tmp_path / "grown" / file.name).read_bytes() == file.read_bytes(), file.name
     verify_library(tmp_path / "grown")
+
+
+def test_waits_for_the_library_that_another_program_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a second mirror does that starts for the first time together with the first."""
+    folder, reports = tmp_path / "library", []
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(module, "draw_new_picture", lambda number: pytest.fail("drawn again"))
+    with LibraryWriter(folder) as other:
+
+        def progress(done: int, total: int | None, step: str) -> None:
+            reports.append((done, total, step))
+            if len(reports) == 1:
+                other.add(draw_new_picture(0))
+            else:
+                other.finish([(DRAWN_BY, program_version())])
+                other.__exit__(None, None, None)
+
+        grow(folder, 1, progress, workers=1)
+    step = "Another program draws the starter library"
+    assert reports == [(0, 1, step), (1, 1, step)]
+    assert count_drawn(folder) == 1
+
+
+def test_draws_when_the_program_it_waits_for_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, steps = tmp_path / "library", []
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0)
+    with LibraryWriter(folder) as other:
+        other.add(draw_new_picture(5))
+
+        def progress(done: int, total: int | None, step: str) -> None:
+            steps.append(step)
+            if len(steps) == 2:
+                other.__exit__(None, None, None)  # which ends its lock, as the kernel does
+
+        grow(folder, 1, progress, workers=1)
+    assert [step.partition(" ")[0] for step in steps] == ["Another", "Another", "Drawing"]
+    with Library.open(folder) as library:
+        assert library.manifest.pictures == 1
+        assert np.allclose(library.keypoints[0], draw_new_picture(0).people[0], atol=0.01)
 
 
 @pytest.mark.slow
