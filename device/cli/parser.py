@@ -92,7 +92,7 @@ def _add_run(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "--camera",
         type=camera,
         metavar="SOURCE",
-        help="where frames come from: auto (a Pi camera, else a USB camera), pi, usb, usb:N (/dev/videoN), "
+        help="where frames come from: auto (a Pi camera, else a USB camera), pi, pi:N, usb, usb:N (/dev/videoN), "
         "performer (a drawn figure that moves), or a video, a picture or a folder of pictures (default: "
         "`source` under [camera]; auto unless you change it)",
     )
