@@ -16,6 +16,7 @@ import cv2
 
 from device import collection, config, folders
 from device.button import Button, ButtonError
+from device.cameras.opening import check_file
 from device.cameras.watch import ReconnectingCamera
 from device.collection import Collection
 from device.config import Config
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the mirror with the configured camera until it is closed. Return the exit status."""
     settings = _load_config(args)
     if args.camera is not None:
+        check_file(args.camera)
         settings = replace(settings, camera=replace(settings.camera, source=args.camera))
     if args.library is not None:
         settings = replace(settings, library=replace(settings.library, folder=str(args.library)))

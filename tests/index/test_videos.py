@@ -13,7 +13,8 @@ import pytest
 from av.video.frame import VideoFrame
 from PIL import Image as Pillow
 
-from index.videos import VIDEO_SUFFIXES, VideoError, open_video
+from index.formats import VIDEO_SUFFIXES
+from index.videos import VideoError, open_video
 from models.pose import Image
 from tests.support.held import held_resources
 from tests.support.made_videos import grey, write_sound, write_video
