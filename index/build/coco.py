@@ -19,6 +19,7 @@ import numpy as np
 from index import web
 from index.build.foreign_names import FileFinder, base_name
 from index.build.labels import MAX_COORDINATE, Categories, Identifier, LabelError, identifier, read_points
+from index.build.orientation import Labels, find_frame
 from index.build.photo import (
     Credit,
     NewPose,
@@ -104,17 +105,23 @@ def read_coco(file: Path, images: Path | None = None) -> Iterator[Photo | NewPos
     places = [None] * len(names) if folder is None else finder.find_all(folder, names)
     if images is not None and folder is None and not any(web.is_url(picture.name) for picture in pictures):
         raise SourceError(f"{printable(images)} has none of the pictures that {printable(file)} names.")
+    found = [
+        (place, Labels(picture.people, picture.size))
+        for picture, place in zip(pictures, places, strict=True)
+        if place is not None
+    ]
+    frame = find_frame(found)
 
     def entries() -> Iterator[Photo | NewPose | Skipped]:
         yield from skips
         for picture, place in zip(pictures, places, strict=True):
             credit = picture.credit._replace(title=picture.credit.title if place is None else title_from_name(place))
             if place is not None:
-                yield Photo(place, credit, picture.people, picture.size)
+                yield Photo(place, credit, picture.people, picture.size, frame)
             elif web.is_url(picture.name):
-                yield Photo(picture.name, credit, picture.people, picture.size)
+                yield Photo(picture.name, credit, picture.people, picture.size, frame)
             elif folder is not None:  # its scan reports that it is missing
-                yield Photo(folder / picture.name, credit, picture.people, picture.size)
+                yield Photo(folder / picture.name, credit, picture.people, picture.size, frame)
             else:
                 yield from (NewPose(person, credit, picture.size) for person in picture.people)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from index.fingerprint import fingerprint
 from index.pictures import JPEG_QUALITY, LONG_SIDE, encode_jpeg
 from models.pose import Floats, Image
 from models.text import printable
+
+Frame = Literal["stored", "upright"]
+"""Which pixels labels are for, where a photo is turned to be upright."""
 
 
 class SourceError(ValueError):
@@ -33,13 +36,15 @@ class Photo:
     Throughout a build "photo" includes videos; `index.build.scan.is_video` tells them apart.
 
     `people` are the key points (N×17×3) of the people whom somebody labelled in it, in pixels of a picture of `size`
-    (width, height). Without labels it is None, and the estimator finds the people.
+    (width, height). Without labels it is None, and the estimator finds the people. `frame` says which pixels other
+    labels from the same source are for, if that is known.
     """
 
     file: Path | str
     credit: Credit
     people: Floats | None = None
     size: tuple[int, int] | None = None
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +53,7 @@ class NewPicture:
 
     `name` is its file's name in the library: the sha256 of the JPEG, and .jpg. `content` is the JPEG, or the file with
     that name in a journal or another library. Each of `people` is 17×3 key points in pixels of this JPEG, with a score
-    ≤ 0 where unseen.
+    ≤ 0 where unseen. `assumption` is a phrase about them if their labels were not clear.
     """
 
     name: str
@@ -58,6 +63,7 @@ class NewPicture:
     content: bytes | Path
     people: Sequence[Floats] = ()
     credit: Credit = NO_CREDIT
+    assumption: str = ""
 
     @classmethod
     def encode(cls, image: Image, *, long_side: int = LONG_SIDE, quality: int = JPEG_QUALITY) -> Self:

@@ -21,10 +21,11 @@ from typing import Final, Protocol
 from index import pictures
 from index.build.choice import find_skipped
 from index.build.journal import Journal, save_picture
+from index.build.orientation import ASSUMED_FRAME
 from index.build.photo import NewPicture, Photo, Skipped, VideoProgress
 from index.build.photo_workers import PhotoWorkers
 from index.build.reference import reference_poses
-from index.build.report import MAX_EXAMPLES, SkipSummary, write_report
+from index.build.report import MAX_EXAMPLES, REMARKS, SkipSummary, write_report
 from index.build.scan import REASONS, WITHOUT_ESTIMATOR, ScanResult, ScanSettings, is_video
 from index.build.sources import Entry, Poses, read_sources
 from index.build.swap import check_picture_count
@@ -109,7 +110,7 @@ class BuildResult:
         lines = [
             f"{printable(self.out)}: {describe_people(self.items, self.indexed, self.pictures)}",
             f"{self.scanned:,} scanned{resumed} in {self.seconds:.1f} s{per_second}; "
-            f"{sum(self.skip_counts.values()):,} skipped.",
+            f"{sum(count for kind, count in self.skip_counts.items() if kind not in REMARKS):,} skipped.",
         ]
         for kind, count in self.skip_counts.items():
             lines.append(f"  {count:,} {kind}; the first: {self.skips_by_kind[kind].examples[0].reason}")
@@ -294,6 +295,10 @@ def _write_results(
             else:
                 writer.add(picture)
                 build_result.pictures += 1
+                if picture.assumption and isinstance(entry, Photo):
+                    name = printable(entry.file)
+                    remark = Skipped(name, ASSUMED_FRAME, f"{name} is used: {picture.assumption}.")
+                    _record_skip(build_result, remark, entry.file)
             place += 1
         report_progress("Writing", number + 1, len(results))
     build_result.items = len(writer)

@@ -18,6 +18,7 @@ from index import pictures
 from index.build import indexes
 from index.build.coverage import STYLE as COVERAGE_STYLE
 from index.build.coverage import measure_coverage, render_coverage
+from index.build.orientation import ASSUMED_FRAME
 from index.build.photo import Skipped
 from index.build.writer import LibraryWriter
 from index.library import Item
@@ -32,7 +33,12 @@ MAX_EXAMPLES: Final = 12
 MAX_THUMBNAILS: Final = 200
 """Maximum number of pictures on the contact sheet. It keeps the page small enough to send by mail."""
 
+REMARKS: Final = frozenset((ASSUMED_FRAME,))
+"""Kinds that are told with those of skipped photos, although nothing was skipped."""
+
 ADVICE: Final = {
+    ASSUMED_FRAME: "Viewers turn these photos by their EXIF orientation, and nothing says whether their labels are for "
+    "the pixels before or after. They are used: check that nobody has arms for legs.",
     "no person": "No people were found. People who are upside down, half hidden or very small are easily missed.",
     "too small": "These photos have too few pixels for a display: use the originals instead of thumbnails.",
     "person too small": "The people are too small to be seen across a room: crop the photos.",
@@ -279,10 +285,10 @@ def _skeleton_path(person: Floats) -> str:
 
 
 def _render_skipped(scanned: int, skipped: Mapping[str, SkipSummary]) -> str:
-    total = sum(summary.count for summary in skipped.values())
-    if not scanned and not total:  # a library that was changed, not built
+    total = sum(summary.count for kind, summary in skipped.items() if kind not in REMARKS)
+    if not scanned and not skipped:  # a library that was changed, not built
         return ""
-    if not total:
+    if not skipped:
         return '<h2>Skipped</h2>\n<p class="soft">Nothing was skipped.</p>\n'
     by_count = sorted(skipped.items(), key=lambda entry: -entry[1].count)
     bar = "".join(
@@ -292,7 +298,9 @@ def _render_skipped(scanned: int, skipped: Mapping[str, SkipSummary]) -> str:
             *((kind, summary.count) for kind, summary in by_count),
         ]
     )
-    caption = f"{total:,} of {max(scanned, total):,} photos and frames were skipped, for these reasons:"
+    caption = f"{total:,} of {max(scanned, total):,} photos, frames, rows and labels were skipped, for these reasons:"
+    if not total:
+        caption = "Nothing was skipped."
     kinds = "".join(_render_kind(kind, summary) for kind, summary in by_count)
     return f'<h2>Skipped</h2>\n<p class="soft">{caption}</p>\n<div class="bar">{bar}</div>\n{kinds}'
 

@@ -13,8 +13,9 @@ from typing import Final
 from index import pictures
 from index.build import video_scan
 from index.build.licences import short_name
+from index.build.orientation import Labels, place_labels
 from index.build.people import EstimatorFactory, PoseEstimator, is_sharp, select_prominent
-from index.build.photo import Credit, NewPicture, Photo, Skipped, VideoProgress, scale_keypoints, title_from_name
+from index.build.photo import Credit, NewPicture, Photo, Skipped, VideoProgress, title_from_name
 from index.errors import LibraryError
 from index.formats import VIDEO_SUFFIXES
 from index.pictures import Picture, PictureError
@@ -89,9 +90,15 @@ def scan_photo(
         picture = pictures.load_picture(photo.file, long_side)
     except PictureError as error:
         return Skipped(name, error.kind, str(error))
-    people = _find_people(photo, picture, estimator)
-    if isinstance(people, Skipped):
-        return people
+    assumption = ""
+    if photo.people is None:
+        assert estimator is not None
+        people = estimator.estimate(picture.image)
+    else:
+        placed = place_labels(Labels(photo.people, photo.size), picture, photo.frame)
+        if placed is None:
+            return _skip_size(photo, picture)
+        people, assumption = [Pose.from_keypoints(person) for person in placed.people], placed.assumption
     height, width = picture.image.shape[:2]
     prominent = select_prominent(people, width, height)
     if isinstance(prominent, str):
@@ -100,7 +107,7 @@ def scan_photo(
     if not sharp:
         return _skip(name, reason="blurred")
     saved = save_picture(NewPicture.encode(picture.image, long_side=long_side))
-    return [replace(saved, people=sharp, credit=picture.credit)]
+    return [replace(saved, people=sharp, credit=picture.credit, assumption=assumption)]
 
 
 def complete_credit(photo: Photo, own: Credit) -> Credit:
@@ -125,17 +132,8 @@ def _skip(name: str, reason: str) -> Skipped:
     return Skipped(name, reason, f"{name}: {REASONS[reason]}.")
 
 
-def _find_people(photo: Photo, picture: Picture, estimator: PoseEstimator | None) -> list[Pose] | Skipped:
-    """Return the people in a photo, in pixels of the loaded picture: labelled or found by the estimator."""
-    if photo.people is None:
-        assert estimator is not None
-        return estimator.estimate(picture.image)
-    labelled_width, labelled_height = photo.size or (picture.width, picture.height)
-    ratio = labelled_width * picture.height / (labelled_height * picture.width)
-    if abs(ratio - 1) > ASPECT_RATIO_TOLERANCE:
-        name, size = printable(photo.file), f"{picture.width}×{picture.height}"
-        reason = f"{name} is {size} pixels, but its labels are for a {labelled_width}×{labelled_height} picture."
-        return Skipped(name, "wrong size", reason)
-    height, width = picture.image.shape[:2]
-    scale = width / labelled_width, height / labelled_height
-    return [Pose.from_keypoints(scale_keypoints(person, *scale)) for person in photo.people]
+def _skip_size(photo: Photo, picture: Picture) -> Skipped:
+    assert photo.size is not None
+    name, (width, height) = printable(photo.file), photo.size
+    reason = f"{name} is {picture.width}×{picture.height} pixels, but its labels are for a {width}×{height} picture."
+    return Skipped(name, "wrong size", reason)
