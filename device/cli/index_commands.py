@@ -22,7 +22,7 @@ from index.manifest import PAGES, Manifest, describe_people
 from models.pose import Pose
 from models.text import format_people, format_pictures, printable
 
-LABELLED_SUFFIXES: Final = (".npz", ".json")
+LABELLED_SUFFIXES: Final = (".npz", ".json", ".json.gz")
 """Suffixes of sources that may bring their own key points, so that no model is needed."""
 
 FIRST_BODY_KEYPOINT: Final = 5
@@ -43,7 +43,9 @@ def build(args: argparse.Namespace) -> int:
     from models.estimator.model_files import AUTO, require_model, select_model
 
     name = args.model or AUTO
-    scans_photos = any(source.exists() and source.suffix.lower() not in LABELLED_SUFFIXES for source in args.sources)
+    scans_photos = any(
+        source.exists() and not source.name.lower().endswith(LABELLED_SUFFIXES) for source in args.sources
+    )
     model = require_model(name) if scans_photos else select_model(name).file
     settings = ScanSettings(estimator_factory(model, args.size), (model.stem, sha256(model.read_bytes()).hexdigest()))
     options = pipeline.BuildOptions(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 from index import pictures
 from index.build.choice import find_skipped
 from index.build.duplicates import is_near_duplicate
+from index.build.foreign_names import FileFinder
 from index.build.photo import NewPicture, is_file
 from index.build.report import SkipSummary, write_report
 from index.build.reuse import reuse_picture, reuse_pose
@@ -132,12 +135,15 @@ class _PictureLookup:
             if item.picture is not None:
                 self.items.setdefault(item.picture.name, item)
                 if item.source_url is not None:
-                    self._names_by_url[item.source_url].add(item.picture.name)
+                    self._names_by_url[_comparable(item.source_url)].add(item.picture.name)
 
     def find(self, target: str) -> str:
         """Return the name of the picture that a target means. Raises LibraryError if it means none or several."""
         folder = printable(self._library.folder)
-        matches = self._find_by_name(target) or (self._find_by_look(Path(target)) if _exists(target) else set())
+        matches = self._find_by_name(target)
+        if not matches:
+            file = Path(target) if _exists(target) else FileFinder().find_there(Path(), target)
+            matches = set() if file is None else self._find_by_look(file)
         if not matches:
             raise LibraryError(
                 f"{printable(target)} names no picture of {folder}: give an item's number, a picture's name or at "
@@ -152,7 +158,7 @@ class _PictureLookup:
 
     def _find_by_name(self, target: str) -> set[str]:
         """Return the pictures with this item number, with this name or beginning of a name, or from this URL."""
-        matches = set(self._names_by_url.get(target, ()))
+        matches = set(self._names_by_url.get(_comparable(target), ()))
         if target.isdecimal() and len(target) < NUMBER_DIGITS_LIMIT and int(target) < len(self._library):
             picture = self._library.item(int(target)).picture
             if picture is None:
@@ -173,6 +179,11 @@ class _PictureLookup:
             if name in self.items:
                 return {name}
         return {name for name, bits in self._library.fingerprints() if is_near_duplicate(bits, picture.fingerprint)}
+
+
+def _comparable(url: str) -> str:
+    """Return a URL in a form that is the same with and without percent escapes, as browsers show and copy it."""
+    return unicodedata.normalize("NFC", unquote(url.strip()))
 
 
 def _find_skipped(

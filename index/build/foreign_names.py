@@ -67,6 +67,11 @@ class FileFinder:
         """
         return self._find(folder, name).file
 
+    def find_there(self, folder: Path, name: str) -> Path | None:
+        """Return the file that a path or file:// URL means as `find` does, but in no other folder than it says."""
+        found = self._find(folder, name)
+        return None if found.is_moved else found.file
+
     def find_all(self, folder: Path, names: Sequence[str]) -> list[Path | None]:
         """Return the file of each name as `find` does.
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import cv2
 import numpy as np
@@ -118,6 +119,20 @@ def test_finds_a_picture_by_its_file_or_a_copy(library: Path, built: Path, tmp_p
     kept = shutil.copy(built / PICTURES_FOLDER / names(built)["Photo 1"], tmp_path / "copy.jpg")
     inside = library / PICTURES_FOLDER / names(built)["Photo 2"]
     assert [item.title for item in edit.remove(library, [str(kept), str(inside)]).taken_down] == ["Photo 1", "Photo 2"]
+
+
+def test_finds_a_picture_by_other_spellings(library: Path, built: Path, tmp_path: Path) -> None:
+    """A name typed on a Mac or read from a table: other letter case, accents in another form, a URL unescaped."""
+    shutil.copy(built / PICTURES_FOLDER / names(built)["Photo 1"], tmp_path / normalize("NFD", "José 1.JPG"))
+    targets = [str(tmp_path / "josé 1.jpg"), " https://photos.example/%34"]
+    assert [item.title for item in edit.remove(library, targets).taken_down] == ["Photo 1", "Photo 4"]
+
+
+def test_removes_no_file_of_another_folder(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Pillow.fromarray(scene(1)).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LibraryError, match="names no picture"):
+        edit.remove(library, ["elsewhere/a.png"])
 
 
 def test_removes_a_picture_named_twice_once(library: Path, built: Path) -> None:
