@@ -162,6 +162,8 @@ def open_display(display: DisplayKind, size: Size | None, drm: Path = DRM, outpu
     os.environ.update(settings)
     try:
         pygame.display.init()
+        if kind != "headless" and not os.environ.get("SDL_VIDEODRIVER"):
+            _check_visible()
         pygame.display.set_caption("Pose Mirror")
         pygame.display.set_mode(*_mode(kind, size), display=_sdl_number(kind, settings, output, drm))
     except ScreenError:
@@ -178,6 +180,16 @@ def open_display(display: DisplayKind, size: Size | None, drm: Path = DRM, outpu
     pygame.display.set_allow_screensaver(False)
     pygame.mouse.set_visible(kind != "kiosk")
     return kind
+
+
+def _check_visible() -> None:
+    """Raise ScreenError if SDL draws where nobody sees it, as it does when no desktop answers."""
+    if pygame.display.get_driver().lower() in HEADLESS_DRIVERS:
+        names = [name for name in ("WAYLAND_DISPLAY", "DISPLAY") if os.environ.get(name)]
+        places = " and ".join(f"{name}={printable(os.environ[name]):.80}" for name in names)
+        raise ScreenError(
+            f"no desktop answers at {places}: start the mirror on a desktop that is running, or use --display headless"
+        )
 
 
 def _sdl_number(kind: DisplayKind, settings: Mapping[str, str], output: str, drm: Path) -> int:

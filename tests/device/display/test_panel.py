@@ -77,6 +77,16 @@ def test_auto_chooses_window_kiosk_or_headless(pi: Path, tmp_path: Path) -> None
     assert resolve_display("auto", {"SDL_VIDEODRIVER": "offscreen", "DISPLAY": ":0"}, pi)[0] == "headless"
 
 
+def test_names_a_desktop_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SDL would draw where nobody sees it."""
+    for name in ("SDL_VIDEODRIVER", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", ":4094")
+    with pytest.raises(ScreenError, match="^no desktop answers at DISPLAY=:4094: "):
+        open_display("window", None)
+    assert not pygame.display.get_init()
+
+
 def test_a_kiosk_uses_the_desktop_or_the_connected_card(pi: Path) -> None:
     assert resolve_display("kiosk", {"DISPLAY": ":0"}, pi) == ("kiosk", {})
     assert resolve_display("kiosk", {}, pi)[1]["SDL_KMSDRM_DEVICE_INDEX"] == "1"
