@@ -82,7 +82,7 @@ def test_names_a_desktop_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -
     for name in ("SDL_VIDEODRIVER", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISPLAY", ":4094")
-    with pytest.raises(ScreenError, match="^no desktop answers at DISPLAY=:4094: "):
+    with pytest.raises(ScreenError, match=r"^no desktop answers at DISPLAY=:4094: "):
         open_display("window", None)
     assert not pygame.display.get_init()
 
