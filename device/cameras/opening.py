@@ -124,14 +124,19 @@ def _open_auto(size: tuple[int, int], small_shape: tuple[int, int] | None, contr
 
 
 def describe_cameras() -> list[str]:
-    """Return a sentence for each camera that is connected: how to name it as `source`, and what can be set of it."""
+    """Return a sentence for each camera that is connected: how to name it as `source`, and what can be set of it.
+
+    What can be set of a Pi camera is known only if no other program uses it.
+    """
     from device.cameras import pi, usb, v4l2, v4l2_controls
 
     sentences = []
     with contextlib.suppress(CameraError):
         for camera in pi.find_cameras():
+            abilities = ""
             with contextlib.suppress(CameraError):
-                sentences.append(_describe(f"pi:{camera.number}", camera.model, pi.describe_abilities(camera.number)))
+                abilities = pi.describe_abilities(camera.number)
+            sentences.append(_describe(f"pi:{camera.number}", camera.model, abilities))
     for path in usb.find_cameras():
         with contextlib.suppress(OSError):
             abilities = v4l2_controls.describe_abilities(v4l2_controls.read_controls(path))

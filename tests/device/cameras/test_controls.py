@@ -305,6 +305,13 @@ def test_describes_each_camera_and_what_can_be_set(open_pi: Opener, webcam: Path
     ]
 
 
+def test_describes_a_camera_that_is_in_use(open_pi: Opener, webcam: Path, hardware: CameraHardware) -> None:
+    hardware.busy = True
+    first, second = describe_cameras()
+    assert first == "pi:0 is imx708."
+    assert second.startswith("usb:0 is C920, and can be set: ")
+
+
 def test_describes_no_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     monkeypatch.setattr(usb, "find_cameras", list)
