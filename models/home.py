@@ -97,8 +97,17 @@ def has_usable_home() -> bool:
     folder = home()
     if folder is None:
         return False
-    existing = next(parent for parent in (folder, *folder.parents) if os.path.exists(parent))
-    return os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK)
+    return is_writable(existing_parent(folder))
+
+
+def existing_parent(folder: Path) -> Path:
+    """Return the folder itself, or the nearest above it that exists, as far as this user may know."""
+    return next(parent for parent in (folder, *folder.parents) if os.path.exists(parent))
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether this is a folder in which this user may create files."""
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def is_in_stand_in(folder: Path) -> bool:

@@ -29,6 +29,7 @@ from models import files
 from models.estimator.catalogue import find_in_catalogue
 from models.estimator.estimator import EdgeTpuError, Estimator, list_edge_tpus
 from models.estimator.model_files import ModelNotFoundError
+from models.home import existing_parent, is_writable
 from models.text import format_people, format_pictures
 
 State = Literal["ok", "note", "bad"]
@@ -171,7 +172,14 @@ def _check_camera(config: Config) -> Finding:
 
 def _check_library(config: Config) -> Finding:
     folder, is_starter = folders.library_folder(config.library.folder), not config.library.folder
-    if is_starter and not folder.exists():
+    if is_starter and not os.path.exists(folder):
+        existing = existing_parent(folder)
+        if not is_writable(existing):
+            return Finding(
+                "bad",
+                f"The starter library cannot be drawn in {folder}, because {existing} cannot be written to: set "
+                "XDG_DATA_HOME to a folder you can write to.",
+            )
         return Finding("note", "The mirror draws the starter library when it starts the first time, in under a minute.")
     try:
         with open_library(folder) as library:
@@ -240,8 +248,8 @@ def _as_sentence(error: Exception) -> str:
 
 def _check_disk(config: Config) -> Finding:
     folder = folders.gif_folder(config.gif.folder)
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    existing = existing_parent(folder)
+    if not is_writable(existing):
         return Finding(
             "bad",
             f"GIFs cannot be saved in {folder}, because {existing} cannot be written to: set `folder` under [gif] to "

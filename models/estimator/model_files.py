@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -161,11 +162,22 @@ def _missing_message(model: Model) -> str:
     )
 
 
+@cache
+def _warn_of_missing(folder: Path) -> None:
+    log.warning("%s names %s, where there is no folder.", FOLDER_VARIABLE, folder)
+
+
 def _search_folders() -> list[Path]:
     """Return the folders that `FOLDER_VARIABLE` names, separated by colons, and then the cache folder."""
     named = os.environ.get(FOLDER_VARIABLE, "")
-    names = [named] if os.path.isdir(named) else named.split(os.pathsep)
-    folders = [absolute(name) for name in names if name]
+    names = [named] if os.path.isdir(named) else [name.strip() for name in named.split(os.pathsep)]
+    try:
+        folders = [absolute(name) for name in names if name]
+    except PathError as error:
+        raise PathError(f"{FOLDER_VARIABLE} names a folder that is not known: {error}") from error
+    for folder in folders:
+        if not os.path.isdir(folder):
+            _warn_of_missing(folder)
     with suppress(PathError):  # a user without any folder of their own has no cache
         folders.append(cache_folder())
     return folders

@@ -197,3 +197,20 @@ def test_searches_models_in_several_folders(home: Path, monkeypatch: pytest.Monk
     for value in ("~/models", "models", f"/nowhere:{home}/models", f":{home}/models:", "~/models:~/none"):
         monkeypatch.setenv("POSE_MIRROR_MODELS", value)
         assert find_model(DEFAULT_MODEL) == home / "models" / f"{DEFAULT_MODEL}.tflite"
+
+
+def test_a_folder_of_models_that_is_missing_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("POSE_MIRROR_MODELS", f" {home}/modls ")
+    for _ in range(2):
+        select_model()
+    assert caplog.messages == [f"POSE_MIRROR_MODELS names {home}/modls, where there is no folder."]
+
+
+def test_a_folder_of_models_without_a_home_is_named(stranger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSE_MIRROR_MODELS", "~/models")
+    with pytest.raises(
+        PathError, match=r"^POSE_MIRROR_MODELS names a folder that is not known: ~/models cannot be found"
+    ):
+        select_model()

@@ -79,6 +79,13 @@ def test_a_damaged_starter_library_needs_no_build(settings: Config) -> None:
     assert "index build" not in finding.sentence
 
 
+def test_says_where_the_starter_library_cannot_be_drawn(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
+    finding = doctor.CHECKS["library"](settings)
+    assert finding.state == "bad"
+    assert "because /dev/null cannot be written to: set XDG_DATA_HOME to" in finding.sentence
+
+
 def test_runs_the_bundled_model_if_posenet_is_damaged(settings: Config) -> None:
     file = cache_folder() / f"{DEFAULT_MODEL}.tflite"
     file.parent.mkdir(parents=True)
