@@ -1,7 +1,7 @@
 """Save GIFs, libraries, a journal and a model on a poor disk: `python -m tests.support.poor_disk_trial FOLDER`.
 
-Reads a JSON list of faults (see `tests.support.poor_disk`) from standard input. For each it prints a JSON object of what
-came out: the sentences of what failed, and what is not complete or does not belong there.
+Reads a JSON list of faults (see `tests.support.poor_disk`) from standard input. For each it prints a JSON object of
+what came out: the sentences of what failed, and what is not complete or does not belong there.
 """
 
 from __future__ import annotations
