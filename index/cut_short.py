@@ -42,7 +42,7 @@ MAX_PNG_BYTES: Final = 500_000_000
 LIKE_ABOVE: Final = b"\x02"
 """PNG's filter after which a row of zeros is like the row above it (ISO 15948, 9.2)."""
 
-REMEDY: Final = "copy it from the camera again"
+REMEDY: Final = "copy it again from the original"
 """What to do about a picture that is cut short."""
 
 

@@ -21,7 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from index import jpeg_xl
 from index.colours import to_eight_bits, to_srgb
 from index.credit import MAX_TEXT_LENGTH, NO_CREDIT, Credit
-from index.cut_short import CutShortError, complete, fill_missing_rows
+from index.cut_short import REMEDY, CutShortError, complete, fill_missing_rows
 from index.embedded import Embedded, find_images
 from index.formats import PREFIX_LENGTH, PictureError, identify_format, open_picture
 from index.jpeg_headers import read_header
@@ -140,7 +140,7 @@ def _as_picture_error(file: Path | str, data: bytes) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        raise PictureError(file, "not a picture", _unidentified_reason(data)) from error
+        raise _unidentified(file, data) from error
     except PictureError:
         raise
     except MemoryError as error:
@@ -148,15 +148,21 @@ def _as_picture_error(file: Path | str, data: bytes) -> Iterator[None]:
     except CutShortError as error:
         raise PictureError(file, "damaged", str(error)) from error
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-        raise PictureError(file, "damaged", f"is damaged ({_one_line(error)})") from error
+        # What the decoder of JPEG XL says is meant for its developers.
+        reason = "" if "libjxl" in str(error) else f" ({_one_line(error)})"
+        raise PictureError(file, "damaged", f"is damaged{reason}: {REMEDY}") from error
 
 
-def _unidentified_reason(data: bytes) -> str:
+def _unidentified(file: Path | str, data: bytes) -> PictureError:
+    """Return the error about a file that no decoder accepts."""
     if not data:
-        return "is empty"
-    if identify_format(data[:PREFIX_LENGTH]) is not None:
-        return "is damaged: copy it from the camera again"
-    return "is not a picture, or has a format that is not supported: save it as JPEG or PNG"
+        return PictureError(file, "not a picture", "is empty")
+    name = identify_format(data[:PREFIX_LENGTH])
+    if name is None:
+        reason = "is not a picture, or has a format that is not supported: save it as JPEG or PNG"
+        return PictureError(file, "not a picture", reason)
+    reason = f"is damaged, or of a kind of {name} that is not supported: {REMEDY}, or save it as JPEG"
+    return PictureError(file, "damaged", reason)
 
 
 def _decode(data: bytes, file: Path | str, long_side: int | None, orientation: int, *, is_completed: bool) -> Picture:

@@ -288,7 +288,7 @@ def test_leaves_out_a_jpeg_of_which_part_is_missing(tmp_path: Path, share: float
     error = error_of(tmp_path, data[: int(len(data) * share)])
     assert error.kind == "damaged"
     told = re.search(
-        r"is cut short, and the lower (\d+) % of it is missing: copy it from the camera again\.$", str(error)
+        r"is cut short, and the lower (\d+) % of it is missing: copy it again from the original\.$", str(error)
     )
     assert told is not None
     assert abs(int(told[1]) - percent) < 6
@@ -320,4 +320,11 @@ def test_shows_other_formats_cut_by_a_few_bytes(tmp_path: Path, format: str) -> 
 def test_leaves_out_other_formats_with_part_missing(tmp_path: Path, format: str) -> None:
     data = encode(scene(), format)
     for share in (0.9, 0.5):
-        assert error_of(tmp_path, data[: int(len(data) * share)]).kind in ("damaged", "not a picture")
+        assert error_of(tmp_path, data[: int(len(data) * share)]).kind == "damaged"
+
+
+def test_a_text_is_not_a_damaged_picture(tmp_path: Path) -> None:
+    for text in (b"hello", b"<html>", b"%PDF-1.4", b"GIF"):
+        error = error_of(tmp_path, text)
+        assert error.kind == "not a picture"
+        assert str(error).endswith("has a format that is not supported: save it as JPEG or PNG.")
