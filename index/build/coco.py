@@ -135,7 +135,9 @@ def _load_json(file: Path) -> dict[str, Any]:
         data = file.read_bytes()
         if data.startswith(GZIP_MAGIC):
             data = gzip.decompress(data)
-        text = data.decode(json.detect_encoding(data))
+        encoding = json.detect_encoding(data)
+        # names of files may hold bytes that are not UTF-8
+        text = data.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "strict")
         del data
         document = json.loads(text, object_pairs_hook=_keep_used)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -6,15 +6,18 @@ labelling tools show the picture upright, others as it is stored, and no file of
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from index import archives
 from index.build.photo import Frame, scale_keypoints
 from index.decoding import ORIENTATION_TAG, Picture
 from index.formats import open_picture
+from index.pictures import read_bytes
 from models.pose import LEFT_HIP, LEFT_KNEE, LEFT_SHOULDER, MIRROR_ORDER, Floats
 
 ASSUMED_FRAME: Final = "orientation assumed"
@@ -109,7 +112,8 @@ def find_frame(photos: Sequence[tuple[Path, Labels]]) -> Frame | None:
 def _told_frames(photos: Iterable[tuple[Path, Labels]]) -> Iterable[Frame]:
     for file, labels in photos:
         try:
-            with open_picture(file, HEADER_FORMATS) as opened:
+            place = file if archives.split(file) is None else io.BytesIO(read_bytes(file))
+            with open_picture(place, HEADER_FORMATS) as opened:
                 orientation = int(opened.getexif().get(ORIENTATION_TAG, 1))
                 size = opened.size
         except Exception:  # scanning the photo will report it

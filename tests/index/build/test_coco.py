@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -406,6 +407,16 @@ def test_reads_any_unicode_and_gzip(tmp_path: Path, encoding: str, compressed: b
     data = json.dumps(document, ensure_ascii=False).encode(encoding)
     (tmp_path / "a.json").write_bytes(gzip.compress(data) if compressed else data)
     assert [pose.credit.title for pose in poses(list(read_coco(tmp_path / "a.json")))] == ["José", "2"]
+
+
+def test_finds_pictures_by_names_that_are_not_utf8(tmp_path: Path) -> None:
+    picture = tmp_path / os.fsdecode(b"Jos\xe9.jpg")
+    picture.touch()
+    document = one_person()
+    document["images"][0]["file_name"] = "José.jpg"
+    for data in (json.dumps(document).encode(), json.dumps(document, ensure_ascii=False).encode("latin-1")):
+        (tmp_path / "a.json").write_bytes(data)
+        assert photos(list(read_coco(tmp_path / "a.json")))[0].file == picture
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,16 @@ def write_labels(folder: Path, photos: dict[str, int], frame: Frame, sizes: dict
 def test_photos_on_their_sides_tell_of_a_coco_file(tmp_path: Path, frame: Frame) -> None:
     file = write_labels(tmp_path, {"side.jpg": 6, "mirror.jpg": 2, "plain.jpg": 1}, frame, {})
     assert [entry.frame for entry in read_coco(file) if isinstance(entry, Photo)] == [frame] * 3
+
+
+def test_photos_in_an_archive_tell_of_a_coco_file(tmp_path: Path) -> None:
+    file = write_labels(tmp_path, {"side.jpg": 8, "mirror.jpg": 2}, "stored", {})
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name in ("side.jpg", "mirror.jpg"):
+            archive.write(tmp_path / name, name)
+            (tmp_path / name).unlink()
+    entries = read_coco(file, tmp_path / "photos.zip")
+    assert [entry.frame for entry in entries if isinstance(entry, Photo)] == ["stored"] * 2
 
 
 def test_photos_that_disagree_tell_nothing_of_a_coco_file(tmp_path: Path) -> None:
