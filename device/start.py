@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import cv2
-
 from device import collection, config, folders
 from device.button import Button, ButtonError
 from device.cameras.opening import check_file
@@ -26,6 +24,7 @@ from device.display.screen import Event, Screen
 from device.mirror import FramePipeline, MirrorParts, Moment, PipelineSettings, Sense, run_mirror
 from device.recording.recorder import Recorder
 from device.recording.saving import GifWriter
+from device.screenshots import ScreenshotWriter
 from device.system import heap
 from device.system.shutdown import close_all
 from device.system.starter_growth import grow_in_background
@@ -40,6 +39,7 @@ from models.estimator.estimator import fit_size, size_for
 from models.estimator.model_files import SelectedModel
 from models.estimator.watched import EstimatorOptions, EstimatorProcess
 from models.progress import ProgressCallback
+from models.text import printable
 
 DEMO_FOLDER: Final = Path("pose-mirror-demo")
 """Where a demo without a display writes its pictures and its GIF."""
@@ -88,11 +88,12 @@ def demo(args: argparse.Namespace) -> int:
 def _run_until_closed(settings: Config, args: argparse.Namespace) -> None:
     """Open the mirror and show it until it is closed. If it is a service, systemd is notified of its state."""
     notifier = Notifier.from_environ()
+    screenshots = ScreenshotWriter(args.screenshots) if args.screenshots else None
     with open_mirror(settings) as parts:
         heartbeat = Heartbeat(notifier, lambda: parts.sense.device, lambda: parts.screen.display_missing)
         callbacks: list[Callable[[Moment, float], None]] = [heartbeat.on_drawn]
-        if args.screenshots:
-            callbacks.append(_screenshot_writer(parts.screen, args.screenshots))
+        if screenshots is not None:
+            callbacks.append(_take_screenshots(parts.screen, screenshots))
         try:
             run_mirror(parts, fps=settings.screen.fps, seconds=args.seconds, callbacks=callbacks)
         finally:
@@ -102,7 +103,8 @@ def _run_until_closed(settings: Config, args: argparse.Namespace) -> None:
 def _run_headless_demo(settings: Config, folder: Path, seconds: float) -> int:
     """Run the mirror for some seconds, press the button once, and write pictures and the GIF to `folder`."""
     settings = replace(settings, gif=replace(settings.gif, folder=str(folder)))
-    log.info("No display: %.0f seconds of the mirror are written to %s.", seconds, folder.absolute())
+    screenshots = ScreenshotWriter(folder)
+    log.info("No display: %.0f seconds of the mirror are written to %s.", seconds, printable(folder.absolute()))
     with open_mirror(settings, grow=False) as parts:
         press_at: float | None = time.monotonic() + min(DEMO_PRESS_AFTER, seconds / 4)
 
@@ -112,12 +114,12 @@ def _run_headless_demo(settings: Config, folder: Path, seconds: float) -> int:
                 press_at = None
                 parts.recorder.press(now)
 
-        callbacks = [_screenshot_writer(parts.screen, folder), press]
+        callbacks = [_take_screenshots(parts.screen, screenshots), press]
         run_mirror(parts, fps=settings.screen.fps, seconds=seconds, callbacks=callbacks)
     pictures, gifs = len(list(folder.glob("screen-*.png"))), sorted(folder.glob("*.gif"))
-    log.info("%d pictures of the screen are in %s.", pictures, folder.absolute())
+    log.info("%d pictures of the screen are in %s.", pictures, printable(folder.absolute()))
     if gifs:
-        log.info("The GIF: %s", gifs[-1].absolute())
+        log.info("The GIF: %s", printable(gifs[-1].absolute()))
     return 0
 
 
@@ -283,16 +285,11 @@ def _screen_progress_reporter(screen: Screen) -> ProgressCallback:
     return report
 
 
-def _screenshot_writer(screen: Screen, folder: Path) -> Callable[[Moment, float], None]:
-    """Return a callback that writes what the screen shows to `folder`, one picture a second. The folder is created."""
-    folder.mkdir(parents=True, exist_ok=True)
-    start, last_second = time.monotonic(), -1
+def _take_screenshots(screen: Screen, writer: ScreenshotWriter) -> Callable[[Moment, float], None]:
+    """Return a callback that writes what the screen shows, one picture a second."""
 
-    def write_screenshot(moment: Moment, now: float) -> None:
-        nonlocal last_second
-        if int(now - start) > last_second:
-            last_second = int(now - start)
-            picture = cv2.cvtColor(screen.snapshot(), cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(folder / f"screen-{last_second:04d}.png"), picture)
+    def take_screenshot(moment: Moment, now: float) -> None:
+        if writer.is_due(now):
+            writer.write(screen.snapshot(), now)
 
-    return write_screenshot
+    return take_screenshot
