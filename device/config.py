@@ -224,7 +224,8 @@ def _read_text(file: Path) -> str:
         raise ConfigError(f"{printable(file)}: is larger than a configuration can be ({MAX_FILE_BYTES / 1e6:g} MB)")
     try:
         # Windows' editors put a byte-order mark before the text
-        return content.removeprefix(codecs.BOM_UTF8).decode().replace("\r\n", "\n")
+        text = content.removeprefix(codecs.BOM_UTF8).decode().replace("\r\n", "\n")
+        return f"{text}\n"  # else an error in a last line without an end names no line
     except UnicodeDecodeError as error:
         is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         kind = "UTF-16 text" if is_utf16 else f"not UTF-8 text (byte {error.start})"
@@ -248,6 +249,7 @@ COMMON_MISTAKES: Final = (
     ("^Cannot overwrite a value", "this key stands there twice: delete one of the two lines"),
     ("^Cannot declare .* twice", "this section stands there twice: put its keys below the first"),
     (r"^Unescaped '\\'|^Invalid (hex|escape)|not a Unicode", r"write / instead of \ in a path"),
+    (r"^Expected newline.*\n[^=]*=\s*\d+,\d", "write a decimal point, not a comma"),
     (r"^Invalid value.*\n[^=]*=\s*(True|False|yes|no|on|off)\b", "write true or false"),
     (r"^Invalid value.*\n[^=]*=\s*[^\s\d\"'\[{+-]", "write text in quotation marks"),
 )

@@ -57,6 +57,8 @@ def absolute(path: str | Path, base: Path | None = None) -> Path:
     Paths are completed when the program starts, because a library may change the working folder (lgpio does). Raises
     PathError if that is not possible.
     """
+    if "\0" in str(path):
+        raise PathError(f"{path} cannot be found, because no path has a NUL character: write it again.")
     expanded = expand_home(str(path))
     if not expanded.is_absolute():
         try:

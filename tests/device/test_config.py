@@ -132,17 +132,18 @@ def test_an_error_names_file_section_and_key(tmp_path: Path, text: str, message:
         ("[screen]\nfps = 25\n[gif]\n[screen]\nrotate = 90", "this section stands there twice: put its keys below"),
         ('[gif]\nfolder = "C:\\gifs"', "write / instead of \\ in a path"),
         ('[gif]\nfolder = "C:\\users"', "write / instead of \\ in a path"),
+        ("[gif]\nseconds = 4,5", "(at line 2, column 12): write a decimal point, not a comma"),
         ("[gif]\ncamera = True", "(at line 2, column 10): write true or false"),
         ("[camera]\nsource = usb", "(at line 2, column 10): write text in quotation marks"),
         ("[library]\nfolder = /srv/photos", "write text in quotation marks"),
     ],
 )
 def test_a_common_mistake_gets_its_remedy(tmp_path: Path, text: str, message: str) -> None:
-    file = write_config(tmp_path, f"{text}\n")
-    with pytest.raises(ConfigError) as caught:
-        config.load(file)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    for end in ("", "\n"):
+        with pytest.raises(ConfigError) as caught:
+            config.load(write_config(tmp_path, f"{text}{end}"))
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
@@ -177,6 +178,13 @@ def test_tilde_is_the_home_in_every_path(tmp_path: Path, monkeypatch: pytest.Mon
     loaded = config.load(write_config(tmp_path, text))
     assert (loaded.camera.source, loaded.estimator.model) == ("/home/me/d.mp4", "/home/me/m.tflite")
     assert (loaded.library.folder, loaded.gif.folder) == ("/home/me/p", "/home/me")
+
+
+@pytest.mark.parametrize("key", ["camera.source", "estimator.model", "library.folder", "gif.folder"])
+def test_a_path_with_a_nul_is_an_error(tmp_path: Path, key: str) -> None:
+    file = write_config(tmp_path, f'{key} = "a\\u0000b/c"\n')
+    with pytest.raises(ConfigError, match="because no path has a NUL character"):
+        config.load(file)
 
 
 def test_names_in_a_configuration_stay_names(tmp_path: Path) -> None:
