@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from index import web
@@ -12,15 +13,22 @@ MAX_TEXT_LENGTH = 200
 MAX_URL_LENGTH = 2000
 """Characters that are kept of a URL: many more than of a title, because a URL that is cut leads nowhere."""
 
+UNSET_CLOCKS: Final = frozenset(("1970-01-01", "1980-01-01"))
+"""Days at which the clocks of computers and of cameras begin."""
+
 
 class Credit(NamedTuple):
-    """Title, author, licence and source of a picture; None for what is not known."""
+    """Title, author, licence, source and date of a picture; None for what is not known.
+
+    A date is that of the photo: a year, a month (2019-07) or a day (2019-07-14), or what a table says.
+    """
 
     title: str | None = None
     author: str | None = None
     licence: str | None = None
     licence_url: str | None = None
     source_url: str | None = None
+    date: str | None = None
 
     def completed_by(self, other: Credit) -> Credit:
         """Return this credit, with what it does not know taken from another one.
@@ -35,6 +43,17 @@ class Credit(NamedTuple):
 
 NO_CREDIT: Final = Credit()
 """The credit of a picture of which nothing is known."""
+
+
+def clean_date(value: object) -> str | None:
+    """Return a date from metadata as in `Credit`; None if it is not one, or that of a clock that was never set."""
+    match = re.match(
+        r"((?:18|19|20|21)\d\d)(?:[-:/]?(0[1-9]|1[0-2])(?:[-:/]?(0[1-9]|[12]\d|3[01]))?)?(?!\d)", str(value)
+    )
+    if match is None:
+        return None
+    date = "-".join(filter(None, match.groups()))
+    return None if date in UNSET_CLOCKS else date
 
 
 def clean_text(value: object) -> str | None:

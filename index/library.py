@@ -10,6 +10,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 
 ITEM_COLUMNS: Final = (
     "picture", "width", "height", "left", "top", "right", "bottom",
-    "title", "author", "licence", "licence_url", "source_url",
+    "title", "author", "licence", "licence_url", "source_url", "date",
 )  # fmt: skip
 """Columns of the table `item` after `number`; `picture` is the file's name in the folder of pictures."""
 
@@ -78,11 +79,17 @@ class Item:
     licence: str | None
     licence_url: str | None
     source_url: str | None
+    date: str | None = None
 
     @property
     def credit(self) -> str:
-        """Title, author and licence in one line for the screen, as far as they are known."""
-        return ", ".join(part for part in (self.title, self.author, self.licence) if part)
+        """Title, author and licence in one line for the screen, as far as they are known.
+
+        An author whom the licence names, as in “© 2020 Ann Example”, is not named twice.
+        """
+        is_notice = re.search(r"©|\(c\)|copyright", self.licence or "", re.IGNORECASE)
+        author = None if is_notice and self.author and self.author in is_notice.string else self.author
+        return ", ".join(part for part in (self.title, author, self.licence) if part)
 
 
 class RemovedPicture(NamedTuple):
@@ -332,6 +339,9 @@ def _open_items(file: Path, count: int) -> sqlite3.Connection:
     """Open the tables of a library with `count` items, read-only. Raises ValueError or sqlite3.Error."""
     tables = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
+        if "date" not in {row[1] for row in tables.execute("PRAGMA table_info(item)")}:
+            # A library of an earlier version, to which this view lends the column.
+            tables.execute("CREATE TEMP VIEW item AS SELECT *, NULL AS date FROM main.item")
         counted = tables.execute("SELECT count(*), min(number), max(number) FROM item").fetchone()
         if counted != (count, 0, count - 1):
             raise ValueError(f"{counted[0]} items, not {count}, with numbers from {counted[1]} to {counted[2]}")

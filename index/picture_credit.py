@@ -17,7 +17,7 @@ from PIL import ExifTags, IptcImagePlugin, PngImagePlugin
 from PIL import Image as Pillow
 
 from index import mojibake, xmp
-from index.credit import Credit, clean_text
+from index.credit import Credit, clean_date, clean_text
 
 MAX_TITLE_LENGTH: Final = 100
 """Characters up to which a description stands for a title, and terms for a licence's name. Longer ones are stories."""
@@ -54,6 +54,7 @@ class _Texts:
     licence: str | None = None
     licence_url: str | None = None
     source_url: str | None = None
+    date: str | None = None
 
 
 def read_credit(opened: Pillow.Image) -> Credit:
@@ -82,7 +83,8 @@ def _combine(kinds: Sequence[_Texts]) -> Credit:
         # No licence in words: the notice says at least whose the picture is.
         licence = terms or (f"© {author}" if notice is not None and notice == author else notice)
     licence_url = url or _first(kind.licence_url for kind in kinds)
-    return Credit(title, author, licence, licence_url, _first(kind.source_url for kind in kinds))
+    source_url, date = (_first(getattr(kind, field) for kind in kinds) for field in ("source_url", "date"))
+    return Credit(title, author, licence, licence_url, source_url, date)
 
 
 def _first(texts: Iterable[str | None]) -> str | None:
@@ -110,11 +112,13 @@ def _read(read: Callable[[Any], _Texts], opened: Pillow.Image) -> _Texts:
 
 def _read_exif(opened: Pillow.Image) -> _Texts:
     exif = opened.getexif()
+    details = exif.get_ifd(ExifTags.IFD.Exif)
     description = _exif_text(exif.get(ExifTags.Base.ImageDescription))
     return _Texts(
         author=_exif_text(exif.get(ExifTags.Base.Artist)),
         copyright=_exif_text(exif.get(ExifTags.Base.Copyright)),
-        description=description or _user_comment(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)),
+        description=description or _user_comment(details.get(ExifTags.Base.UserComment)),
+        date=clean_date(details.get(ExifTags.Base.DateTimeOriginal)),
     )
 
 
@@ -179,11 +183,12 @@ def _texts_from_xmp(packet: bytes) -> _Texts:
         licence=text("xmpRights:UsageTerms"),
         licence_url=text("cc:license", "xmpRights:WebStatement"),
         source_url=source if source is not None and re.match("https?://", source) else None,
+        date=clean_date(text("photoshop:DateCreated", "exif:DateTimeOriginal", "xmp:CreateDate")),
     )
 
 
 def _read_iim(opened: Pillow.Image) -> _Texts:
-    """Return the records title (2:05), by-line (2:80), credit (2:110), copyright (2:116) and caption (2:120)."""
+    """Return title (2:05), date (2:55), by-line (2:80), credit (2:110), copyright (2:116) and caption (2:120)."""
     records: dict[tuple[int, int], Any] = IptcImagePlugin.getiptcinfo(opened) or {}  # type: ignore[arg-type]
     escape = records.get(CODED_CHARACTER_SET)
     part = ISO_8859_PARTS.get(escape[-1:]) if isinstance(escape, bytes) and escape[1:2] in (b"-", b".") else None
@@ -194,7 +199,8 @@ def _read_iim(opened: Pillow.Image) -> _Texts:
         decoded = (mojibake.decode(value) if part is None else value.decode(f"iso8859-{part}") for value in values)
         return "; ".join(filter(None, map(clean_text, decoded))) or None
 
-    return _Texts(title=text(5), author=text(80) or text(110), description=text(120), copyright=text(116))
+    author, date = text(80) or text(110), clean_date(text(55))
+    return _Texts(title=text(5), author=author, description=text(120), copyright=text(116), date=date)
 
 
 def _is_iim_newer(opened: Pillow.Image) -> bool:
@@ -218,4 +224,4 @@ def _read_png(opened: Pillow.Image) -> _Texts:
             return clean_text(mojibake.repair(value))
         return _exif_text(value)  # tEXt is Latin-1 by its standard, and UTF-8 from many programs
 
-    return _Texts(text("Title"), text("Author"), text("Description"), text("Copyright"), source_url=None)
+    return _Texts(text("Title"), text("Author"), text("Description"), text("Copyright"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final, NamedTuple
@@ -57,6 +58,7 @@ class PictureCredit(NamedTuple):
     licence: tuple[str, str]
     """Name and URL."""
     source_url: str
+    year: str
 
 
 def render_credits(items: Iterable[Item]) -> Iterator[str]:
@@ -104,7 +106,9 @@ def render_link(text: str, url: str) -> str:
 
 def _picture_credit(item: Item, picture: str) -> PictureCredit:
     licence = item.licence or "", item.licence_url or ""
-    return PictureCredit(picture, item.title or "", item.author or "", licence, item.source_url or "")
+    date = item.date or ""
+    year = date[:4] if re.fullmatch(r"\d{4}(-\d\d){0,2}", date) else date
+    return PictureCredit(picture, item.title or "", item.author or "", licence, item.source_url or "", year)
 
 
 def _summary(pictures: Sequence[PictureCredit], bare_poses: int) -> str:
@@ -123,7 +127,8 @@ def _render_pictures(pictures: Sequence[PictureCredit]) -> Iterator[str]:
     for start in range(0, len(ordered), PICTURES_PER_LIST):
         yield "<ul>\n"
         for picture in ordered[start : start + PICTURES_PER_LIST]:
-            author = f"<small>{escape(picture.author)}</small>" if picture.author else ""
+            line = ", ".join(filter(None, (picture.author, picture.year)))
+            author = f"<small>{escape(line)}</small>" if line else ""
             yield f'<li><img src="{PICTURES_FOLDER}/{escape(picture.picture)}" loading="lazy" alt="">'
             yield f"{render_link(picture.title or 'Untitled', picture.source_url)}{author}\n"
         yield "</ul>\n"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from index import mojibake, web
 from index.build.foreign_names import fold_name
-from index.credit import NO_CREDIT, Credit, clean_text
+from index.credit import NO_CREDIT, Credit, clean_date, clean_text
 from index.picture_credit import read_xmp_credit
 from index.pictures import PictureError, read_bytes
 
@@ -177,7 +178,7 @@ def _credit_from_json(document: Mapping[str, Any]) -> Credit:
     texts = {field: next(_texts(document, keys), None) for field, keys in JSON_KEYS.items()}
     if not web.is_url(texts["source_url"] or ""):
         texts["source_url"] = None
-    return Credit(title=_title_from_json(document), **texts)
+    return Credit(title=_title_from_json(document), date=_date_from_json(document), **texts)
 
 
 def _title_from_json(document: Mapping[str, Any]) -> str | None:
@@ -187,6 +188,17 @@ def _title_from_json(document: Mapping[str, Any]) -> str | None:
     if title is None or not re.search(r"\.\w{2,5}$", title):
         return title or description
     return description or clean_text(Path(title).stem.replace("_", " "))
+
+
+def _date_from_json(document: Mapping[str, Any]) -> str | None:
+    """Return the day of a photo in UTC: Google's export gives seconds, other programs a date in figures."""
+    taken = document.get("photoTakenTime")
+    try:
+        seconds = int(taken["timestamp"]) if isinstance(taken, dict) else None
+        moment = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        moment = None
+    return clean_date(next(_texts(document, ("date_taken", "date", "created")), None) if moment is None else moment)
 
 
 def _texts(document: Mapping[str, Any], keys: Sequence[str]) -> Iterator[str]:

@@ -50,6 +50,14 @@ def test_reads_what_was_written(built: Path) -> None:
     assert load_manifest(built).pictures == 5
 
 
+def test_names_an_author_once_where_the_notice_does(tmp_path: Path) -> None:
+    people = sample_people(2)
+    items = [NewItem(None, people[0], "Jump", "Ann", "© 2020 Ann"), NewItem(None, people[1], "Jump", "Ann", "Annual")]
+    write_library(items, tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        assert [item.credit for item in library.items()] == ["Jump, © 2020 Ann", "Jump, Ann, Annual"]
+
+
 def test_key_points_are_read_only(built: Path) -> None:
     with Library.open(built) as library, pytest.raises(ValueError, match="read-only"):
         library.keypoints[0] = 0

@@ -241,6 +241,16 @@ def test_rejects_rows_of_wrong_types(library: Path, statement: str) -> None:
         Library.open(library)
 
 
+def test_reads_a_library_from_before_dates(library: Path) -> None:
+    with closing(sqlite3.connect(library / ITEMS_FILE)) as table, table:
+        table.execute("ALTER TABLE item DROP COLUMN date")
+    table.close()
+    sign_again(library)
+    with Library.open(library) as opened:
+        assert opened.item(3).date is None
+        assert [item.title for item in opened.items()][3] == "Item 3"
+
+
 def test_errors_of_sqlite_are_printable(library: Path) -> None:
     data = (library / ITEMS_FILE).read_bytes()
     (library / ITEMS_FILE).write_bytes(data.replace(b"CREATE TABLE removed", b"CREATE TABLE \x1bemoved"))

@@ -231,6 +231,23 @@ def test_takes_a_short_description_for_a_title(description: str, title: str | No
     assert read_credit(jpeg(exif=exif({ExifTags.Base.ImageDescription: description}))).title == title
 
 
+@pytest.mark.parametrize(
+    ("written", "date"),
+    [("2019:07:14 15:30:00", "2019-07-14"), ("0000:00:00 00:00:00", None), ("1980:01:01 00:00:00", None), ("?", None)],
+)
+def test_reads_when_a_photo_was_taken(written: str, date: str | None) -> None:
+    made = Pillow.Exif()
+    made.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = written
+    assert read_credit(jpeg(exif=made.tobytes())).date == date
+
+
+def test_reads_the_date_in_xmp_and_iptc() -> None:
+    packet = xmp(attributes='photoshop:DateCreated="2019-07"')
+    records = photoshop((0x0404, iim((2, 55, b"20180102"))))
+    assert read_credit(jpeg(records, xmp=packet)).date == "2019-07"
+    assert read_credit(jpeg(records)).date == "2018-01-02"
+
+
 # Licences
 
 

@@ -24,9 +24,10 @@ def item(
     licence: str | None = "CC BY 4.0",
     licence_url: str | None = BY,
     source: str | None = "https://x.org/1",
+    date: str | None = None,
 ) -> Item:
     picture = Path(f"/library/pictures/{number}.jpg")
-    return Item(number, picture, 640, 480, (0, 0, 9, 9), title, author, licence, licence_url, source)
+    return Item(number, picture, 640, 480, (0, 0, 9, 9), title, author, licence, licence_url, source, date)
 
 
 class Page(HTMLParser):
@@ -88,6 +89,16 @@ def test_links_a_licence_known_by_name_only() -> None:
 def test_sorts_pictures_by_author_and_unknown_last() -> None:
     page = Page([item(0, author=None), item(1, author="bea"), item(2, author="Ann"), item(3, author="Bea")])
     assert page.images == ["pictures/2.jpg", "pictures/3.jpg", "pictures/1.jpg", "pictures/0.jpg"]
+
+
+def test_says_in_which_year_a_photo_was_taken() -> None:
+    page = Page(
+        [item(1, date="2019-07-14"), item(2, author=None, date="1998"), item(3, author="Bo", date="about 1900")]
+    )
+    assert "Ann, 2019" in page.text
+    assert "Bo, about 1900" in page.text
+    assert "07" not in page.text
+    assert "<small>1998</small>" in page.html
 
 
 def test_escapes_texts() -> None:

@@ -102,6 +102,21 @@ def test_reads_what_a_json_sidecar_says(
     assert credit.source_url is None
 
 
+@pytest.mark.parametrize(
+    ("values", "date"),
+    [
+        ({"photoTakenTime": {"timestamp": "1563111111", "formatted": "14.07.2019"}}, "2019-07-14"),
+        ({"photoTakenTime": {"timestamp": "0"}}, None),
+        ({"photoTakenTime": {"timestamp": "9" * 30}}, None),
+        ({"date_taken": "2019-07-14 12:00:00"}, "2019-07-14"),
+    ],
+)
+def test_reads_when_a_photo_was_taken(tmp_path: Path, values: dict[str, object], date: str | None) -> None:
+    write(tmp_path, "IMG_1.jpg")
+    sidecar(tmp_path, "IMG_1.jpg.json", **values)
+    assert credits(tmp_path)["IMG_1.jpg"].date == date
+
+
 @pytest.mark.parametrize("name", ["IMG_1.xmp", "IMG_1.jpg.xmp", "img_1.JPG.XMP"])
 def test_takes_an_xmp_sidecar_before_json(tmp_path: Path, name: str) -> None:
     write(tmp_path, "IMG_1.jpg")
