@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -31,7 +30,8 @@ class ScreenshotWriter:
     def __init__(self, folder: Path) -> None:
         """Check that pictures can be written. Raises ScreenshotError."""
         self._folder = folder
-        self._start, self._last_second = time.monotonic(), -1
+        self._start: float | None = None
+        self._last_second = -1
         self._failed = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -41,12 +41,12 @@ class ScreenshotWriter:
             raise ScreenshotError(f"{self._describe(error)}: name another folder with --screenshots.") from error
 
     def is_due(self, now: float) -> bool:
-        """Return whether another second has begun since the last picture. `now` is in seconds of time.monotonic()."""
-        return int(now - self._start) > self._last_second
+        """Return whether another second has begun since the last picture. `now` is in seconds of a steady clock."""
+        return self._second(now) > self._last_second
 
     def write(self, picture: Image, now: float) -> None:
         """Write a picture, H×W×3. The mirror goes on if that fails, and the log says so once."""
-        self._last_second = int(now - self._start)
+        self._last_second = self._second(now)
         # OpenCV's own writing of files fails silently, and takes `%03d` in a folder's name for a pattern.
         content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
         file = self._folder / f"screen-{self._last_second:04d}.png"
@@ -59,6 +59,12 @@ class ScreenshotWriter:
             if not self._failed:
                 log.warning("%s. The mirror goes on without them, and tries again each second.", self._describe(error))
             self._failed = True
+
+    def _second(self, now: float) -> int:
+        """Return the number of this second, counted from the first call."""
+        if self._start is None:
+            self._start = now
+        return int(now - self._start)
 
     def _describe(self, error: OSError) -> str:
         """Return the beginning of a sentence."""

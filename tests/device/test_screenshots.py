@@ -22,12 +22,11 @@ PICTURE[..., 0] = 200  # red
 def test_writes_into_a_folder_of_any_name(tmp_path: Path, name: bytes) -> None:
     folder = tmp_path / os.fsdecode(name)
     writer = ScreenshotWriter(folder)
-    begin = writer._start
-    assert writer.is_due(begin)
-    writer.write(PICTURE, begin)
-    assert not writer.is_due(begin + 0.9)
-    assert writer.is_due(begin + 1.1)
-    writer.write(PICTURE, begin + 2.5)
+    assert writer.is_due(70.0)
+    writer.write(PICTURE, 70.0)
+    assert not writer.is_due(70.9)
+    assert writer.is_due(71.1)
+    writer.write(PICTURE, 72.5)
     assert sorted(os.listdir(folder)) == ["screen-0000.png", "screen-0002.png"]
     with (folder / "screen-0002.png").open("rb") as file, Pillow.open(file) as opened:
         assert opened.size == (6, 4)
@@ -60,13 +59,13 @@ def test_goes_on_when_the_folder_is_lost_later(tmp_path: Path, caplog: pytest.Lo
     shutil.rmtree(folder)
     caplog.set_level(logging.WARNING)
     for second in range(3):
-        writer.write(PICTURE, writer._start + second)
+        writer.write(PICTURE, 70.0 + second)
     assert [record.getMessage() for record in caplog.records] == [
         f"Screenshots cannot be written to {folder} (No such file or directory). The mirror goes on without them, and "
         "tries again each second."
     ]
     folder.mkdir()
-    writer.write(PICTURE, writer._start + 3)
+    writer.write(PICTURE, 73.0)
     assert os.listdir(folder) == ["screen-0003.png"]
 
 
@@ -79,5 +78,5 @@ def test_leaves_no_part_of_a_picture_on_a_full_disk(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", write_half)
-    writer.write(PICTURE, writer._start)
+    writer.write(PICTURE, 70.0)
     assert os.listdir(tmp_path) == []
