@@ -137,23 +137,27 @@ class Library:
 
         `progress` counts the bytes checked. Raises LibraryError when it is missing, damaged or of another version.
         """
-        # The descriptor keeps this folder accessible, even when a new library is swapped in meanwhile.
-        path = current_folder(folder)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except PermissionError as error:
-            raise unreadable(folder, error, folder) from error
-        except OSError as error:
-            raise LibraryError(
-                f"There is no library at {printable(folder)} ({error.strerror}): {remedy(folder)}."
-            ) from error
-        try:
-            manifest = manifests.read_manifest(_descriptor_path(descriptor), folder)
-            manifests.verify_mapped_files(_descriptor_path(descriptor), folder, manifest, progress)
-            return cls(folder, descriptor, manifest)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        while True:
+            # The descriptor keeps this folder accessible, even when a new library is swapped in meanwhile.
+            path = current_folder(folder)
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except PermissionError as error:
+                raise unreadable(folder, error, folder) from error
+            except OSError as error:
+                raise LibraryError(
+                    f"There is no library at {printable(folder)} ({error.strerror}): {remedy(folder)}."
+                ) from error
+            try:
+                manifest = manifests.read_manifest(_descriptor_path(descriptor), folder)
+                manifests.verify_mapped_files(_descriptor_path(descriptor), folder, manifest, progress)
+                return cls(folder, descriptor, manifest)
+            except BaseException as error:
+                replaced = isinstance(error, LibraryError) and _is_replaced(folder, descriptor)
+                os.close(descriptor)
+                if not replaced:
+                    raise
+            # The library was replaced, and its files were deleted, while they were read: open the new one.
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -223,11 +227,7 @@ class Library:
     @property
     def is_replaced(self) -> bool:
         """Whether another library has replaced this one on disk; False while the folder is missing."""
-        try:
-            on_disk, opened = os.stat(current_folder(self.folder)), os.fstat(self._descriptor)
-        except OSError:
-            return False
-        return (on_disk.st_dev, on_disk.st_ino) != (opened.st_dev, opened.st_ino)
+        return _is_replaced(self.folder, self._descriptor)
 
     def close(self) -> None:
         """Unmap and close the files; safe to call twice."""
@@ -328,6 +328,14 @@ def current_folder(folder: Path) -> Path:
 def backup_folder(folder: Path) -> Path:
     """Return where the old library is kept during a swap by two renames."""
     return folder.parent / f".{folder.name}.old"
+
+
+def _is_replaced(folder: Path, descriptor: int) -> bool:
+    """Return whether another folder is where the one opened as `descriptor` was."""
+    try:
+        return not os.path.samestat(os.stat(current_folder(folder)), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def _descriptor_path(descriptor: int) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from index import manifest as manifests
 from index.build.photo import NewPicture
 from index.build.writer import BATCH_SIZE, LibraryWriter
 from index.errors import LibraryError
@@ -23,6 +25,22 @@ from models.pose import Pose
 from tests.support.libraries import NewItem, add_item, write_library
 from tests.support.sample_library import CHECKED, COUNT, flip_first, items, picture
 from tests.support.sample_poses import sample_people
+
+
+def test_opens_the_library_that_takes_the_place_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a mirror starts while another one's starter library grows."""
+    folder, people = tmp_path / "library", sample_people(3)
+    write_library([NewItem(None, person) for person in people[:1]], folder)
+    verify = manifests.verify_mapped_files
+
+    def replace_first(*args: Any) -> None:
+        if load_manifest(folder).items == 1:
+            write_library([NewItem(None, person) for person in people[:2]], folder)
+        verify(*args)
+
+    monkeypatch.setattr(manifests, "verify_mapped_files", replace_first)
+    with Library.open(folder) as library:
+        assert len(library) == 2
 
 
 def test_reads_what_was_written(built: Path) -> None:
