@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.home import home
 from models.permissions import explain_refusal
-from models.text import printable
+from models.text import printable, shell_word
 
 
 class LibraryError(ValueError):
@@ -33,7 +32,7 @@ def remedy(folder: Path) -> str:
     from index.manifest import has_library_manifest
 
     command = "`pose-mirror index build {} --out {}`"
-    name = shlex.quote(printable(folder))
+    name = shell_word(folder)
     try:
         check_replaceable(folder)
     except LibraryError as refusal:
@@ -41,7 +40,7 @@ def remedy(folder: Path) -> str:
             return "name a folder that `pose-mirror index build` made"
         if has_library_manifest(folder):
             return f"{str(refusal).rstrip('.')}, and build it again with {command.format('SOURCE...', name)}"
-        other = shlex.quote(printable(_place_beside(folder)))
+        other = shell_word(_place_beside(folder))
         return f"build a library from what is in it with {command.format(name, other)}"
     except OSError:  # a folder that may not be read
         return f"build it again with {command.format('SOURCE...', name)}"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
-import shlex
 from pathlib import Path
 
-from models.text import printable
+from models.text import printable, shell_word
 
 
 def user_name() -> str:
@@ -29,10 +28,10 @@ def explain_refusal(path: Path, folder: Path | None = None) -> str | None:
     if blocked is not None and os.path.isdir(blocked) and not blocked.is_relative_to(top):
         return (
             f"cannot be read by the user {user_name()}, who may not enter {printable(blocked)}: move it out of there, "
-            f"or run `sudo chmod a+x {shlex.quote(printable(blocked))}`"
+            f"or run `sudo chmod a+x {shell_word(blocked)}`"
         )
     needed = os.R_OK | os.X_OK if os.path.isdir(whole) else os.R_OK
     if blocked is None and (not os.path.lexists(whole) or os.access(whole, needed)):
         return None
-    command = f"sudo chmod -R a+rX {shlex.quote(printable(top))}"
+    command = f"sudo chmod -R a+rX {shell_word(top)}"
     return f"cannot be read by the user {user_name()}: run `{command}` to let every user read it"

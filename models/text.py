@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 
 def printable(name: Path | str) -> str:
     """Return a file's name with unprintable characters replaced: a name may hold any bytes, even line breaks."""
     return "".join(c if c.isprintable() else "�" for c in str(name))
+
+
+def shell_word(name: Path | str) -> str:
+    """Return a file's name as one word for a shell, such as `'my photos'`, in characters that can be printed."""
+    text = str(name)
+    if text.isprintable():
+        return shlex.quote(text)
+    characters = (
+        chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\{byte:03o}" for byte in os.fsencode(text)
+    )
+    return f"$'{''.join(characters)}'"
 
 
 def format_duration(seconds: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import sys
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from device.cli.progress_reporter import progress_reporter
 from index.library import Item, Library, verify_library
 from index.manifest import PAGES, Manifest, describe_people
 from models.pose import Pose
-from models.text import format_people, format_pictures, printable
+from models.text import format_people, format_pictures, printable, shell_word
 
 LABELLED_SUFFIXES: Final = (".npz", ".json", ".json.gz")
 """Suffixes of sources that may bring their own key points, so that no model is needed."""
@@ -59,7 +58,7 @@ def build(args: argparse.Namespace) -> int:
         report = pipeline.build(args.sources, args.out, settings, options, progress)
     print(report)
     if report.pictures:
-        print(f"See it in the mirror: pose-mirror run --library {shlex.quote(str(args.out))}")
+        print(f"See it in the mirror: pose-mirror run --library {shell_word(args.out)}")
     return 0
 
 
@@ -111,7 +110,7 @@ def info(args: argparse.Namespace) -> int:
         )
     print(f"{printable(args.library)}: {_format_counts(manifest)}")
     rows = {
-        "can be found": f"{manifest.indexed:,} people, {whole_bodies:,} of them seen from shoulders to ankles",
+        "can be found": f"{format_people(manifest.indexed)}, {whole_bodies:,} of them seen from shoulders to ankles",
         "found by": ", ".join(printable(name) for name, _ in manifest.models) or "people who labelled the key points",
         "licences": ", ".join(f"{licence} {count:,}" for licence, count in licences.most_common()),
         "taken down": format_pictures(taken_down) if taken_down else "",
@@ -160,7 +159,7 @@ def merge(args: argparse.Namespace) -> int:
     for kind, count in result.skip_counts.items():
         print(f"  {count:,} {kind}")
     if manifest.pictures:
-        print(f"See it in the mirror: pose-mirror run --library {shlex.quote(str(args.out))}")
+        print(f"See it in the mirror: pose-mirror run --library {shell_word(args.out)}")
     return 0
 
 
