@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import random
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -255,3 +259,33 @@ def test_a_swap_leaves_a_photo_on_the_screen(folder: Path) -> None:
 def test_rejects_a_missing_library(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="There is no library"):
         module.open_library(tmp_path / "none")
+
+
+def test_numbers_that_a_disk_makes_up_open_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT and sshfs number a file anew whenever they look it up."""
+    build(tmp_path / "library", "A")
+    before = module._folder_state(tmp_path / "library")
+
+    class Entry:
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.name, self._entry = entry.name, entry
+
+        def inode(self) -> int:
+            return random.randrange(2**32)
+
+        def stat(self) -> os.stat_result:
+            status = list(self._entry.stat())
+            status[stat.ST_INO] = self.inode()
+            return os.stat_result(status, {name: getattr(self._entry.stat(), name) for name in TIMES})
+
+    @contextlib.contextmanager
+    def scandir(folder: Path) -> Iterator[list[Entry]]:
+        yield [Entry(entry) for entry in real_scandir(folder)]
+
+    real_scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert before is not None
+    assert module._folder_state(tmp_path / "library") == before
+
+
+TIMES = ("st_atime_ns", "st_mtime_ns", "st_ctime_ns")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -14,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from index import mapping, vector
 from index.build import indexes
+from index.library import Library
 from index.manifest import SHAPE_FILE, mapped_files, members_file
 from models.pose import Floats, Pose
 from tests.support.libraries import NewItem, write_library
@@ -53,6 +56,40 @@ def test_processes_do_not_change_the_bytes(built: Path, library: Path) -> None:
     assert progress == [(done, 6, "Indexing") for done in range(1, 7)]
     for name in names:
         assert (library / name).read_bytes() == (built / name).read_bytes(), name
+
+
+def test_a_disk_that_cannot_map_gets_the_same_bytes(
+    built: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annoy does not notice that it cannot map a file, and crashes."""
+    query = [0.1] * 2 * len(vector.REGIONS["whole"])
+    job = indexes.IndexJob(0, "whole", 0, 50)
+    with Library.open(built) as mapped:
+        keypoints, nearest = np.array(mapped.keypoints), mapped.nearest("whole", query, 20, 1000)
+    indexes.write_index(library, job)
+    expected = (library / "whole-0.annoy").read_bytes()
+    monkeypatch.setattr(mapping, "_can_map", lambda descriptor, protection: False)
+    monkeypatch.setattr(np, "memmap", refuse_to_map)
+    for on_disk in (False, True):
+        indexes.write_index(library, job, on_disk=on_disk)
+        assert (library / "whole-0.annoy").read_bytes() == expected
+    with Library.open(built) as read:
+        assert np.array_equal(read.keypoints, keypoints)
+        assert read.nearest("whole", query, 20, 1000) == nearest
+        with pytest.raises(ValueError, match="read-only"):
+            read.keypoints[0] = 0
+
+
+def refuse_to_map(*_: object, **__: object) -> None:
+    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_an_index_has_the_modes_of_other_files(library: Path, on_disk: bool) -> None:
+    """Annoy creates files for one user alone, and the mirror's service may be another."""
+    indexes.write_index(library, indexes.IndexJob(0, "whole", 0, 10), on_disk=on_disk)
+    (library / "other").write_bytes(b"")
+    assert (library / "whole-0.annoy").stat().st_mode == (library / "other").stat().st_mode
 
 
 @pytest.mark.parametrize("processes", [1, 2])

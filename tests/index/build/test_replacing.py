@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -91,6 +92,57 @@ def test_removes_the_backup_after_a_power_cut(library: Path) -> None:
     shutil.copytree(library, backup_folder(library))
     write_library(items(10), library)
     assert [file.name for file in library.parent.iterdir()] == ["library"]
+
+
+def test_a_backup_that_stays_does_not_stop_a_swap(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS keeps the files of an old library as .nfs files while a mirror has them open."""
+    monkeypatch.setattr(files, "exchange", lambda first, second: False)
+    left = backup_folder(library) / ".nfs0001"
+    left.parent.mkdir()
+    left.write_bytes(b"open")
+    rmtree = shutil.rmtree
+
+    def keep_open_files(folder: Path, *, ignore_errors: bool = False) -> None:
+        if not list(folder.glob(".nfs*")):
+            rmtree(folder, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", keep_open_files)
+    write_library(items(10), library)
+    assert verify_library(library).items == 10
+    monkeypatch.undo()
+    write_library(items(9), library)
+    assert [file.name for file in library.parent.iterdir()] == ["library"]
+
+
+def test_a_failing_second_rename_brings_the_old_back(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = os.rename
+
+    def fail_once(source: Path, target: Path) -> None:
+        if source.name.startswith(".library.building"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        rename(source, target)
+
+    monkeypatch.setattr(files, "exchange", lambda first, second: False)
+    monkeypatch.setattr(os, "rename", fail_once)
+    with pytest.raises(OSError, match="busy"):
+        write_library(items(10), library)
+    assert verify_library(library).items == COUNT
+    assert [file.name for file in library.parent.iterdir()] == ["library"]
+
+
+def test_refuses_a_whole_disk_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
+    with pytest.raises(LibraryError, match=r"is a whole disk, which no library can replace: name a folder on it"):
+        LibraryWriter(tmp_path)
+
+
+def test_refuses_more_pictures_than_fat_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "is_fat", lambda folder: folder == tmp_path)
+    swap.check_picture_count(tmp_path / "new" / "library", swap.FAT_PICTURES)
+    with pytest.raises(LibraryError, match=r"FAT, which holds 9,362 pictures at most, and there are 9,363"):
+        swap.check_picture_count(tmp_path / "new" / "library", swap.FAT_PICTURES + 1)
+    monkeypatch.setattr(files, "is_fat", lambda folder: False)
+    swap.check_picture_count(tmp_path / "library", 1_000_000)
 
 
 def test_a_link_to_a_library_stays_a_link(library: Path, tmp_path: Path) -> None:
