@@ -25,6 +25,8 @@ readonly BOOT_FILE=/boot/firmware/cmdline.txt
 readonly BOOT_BACKUP=$BOOT_FILE.before-pose-mirror
 # The kernel shows no text and no cursor, and never blanks. On a Pi, the unit's memory limit needs cgroup_enable=memory.
 readonly BOOT_OPTIONS="quiet loglevel=3 logo.nologo vt.global_cursor_default=0 consoleblank=0 cgroup_enable=memory"
+# Titles and names of photos may be in any script: Latin and most others, Chinese and Korean, Japanese.
+readonly FONTS=(fonts-noto-core fonts-wqy-microhei fonts-vlgothic)
 # Keep GIFs, libraries and models in one folder, as the unit does.
 readonly FOLDERS=("HOME=$STATE" XDG_DATA_HOME=/var/lib XDG_CACHE_HOME=/var/lib "XDG_PICTURES_DIR=$STATE")
 
@@ -134,7 +136,7 @@ install_packages() {
         python3 python3-venv python3-dev g++ kbd
         libgbm1 libdrm2 libegl1 libegl-mesa0 libgl1-mesa-dri libudev1
     )
-    local missing=() package
+    local missing package
     # A new system has no package lists yet, so apt-cache would find nothing.
     ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq || true
     for package in console-setup-linux python3-picamera2; do # only Raspberry Pi OS has the last
@@ -143,14 +145,26 @@ install_packages() {
     # lgpio reads the button. Only Raspberry Pi OS has a package of it. Elsewhere pip installs it, and from Python 3.13
     # on compiles it, which needs swig.
     if apt-cache show python3-lgpio >/dev/null 2>&1; then needed+=(python3-lgpio); else needed+=(swig); fi
-    for package in "${needed[@]}"; do
-        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-    done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    step "Installing ${missing[*]} with apt."
-    apt-get update -qq || true # without a network, old lists may do
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+    mapfile -t missing < <(list_missing "${needed[@]}")
+    [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}" ||
         fail "apt cannot install ${missing[*]}: check the network, or install them in another way"
+    mapfile -t missing < <(list_missing "${FONTS[@]}")
+    [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}" ||
+        step "Without them, the mirror cannot draw some scripts. To try again, run this again at any time."
+}
+
+# Print those of the packages that are not installed.
+list_missing() {
+    local package
+    for package in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+    done
+}
+
+apt_install() {
+    step "Installing $* with apt."
+    apt-get update -qq || true # without a network, old lists may do
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 create_user_and_config() {
