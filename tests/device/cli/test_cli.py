@@ -196,7 +196,7 @@ def test_reports_that_dask_is_missing(
     _, err = output_of(
         ["index", "build", tmp_path / "photos", "--out", tmp_path / "library", "--dask", "tcp://x:1"], capsys, status=1
     )
-    assert "pose-mirror[dask]" in err
+    assert "pip install -e '.[dask]'" in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "library").exists()
 
