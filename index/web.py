@@ -126,7 +126,9 @@ def _fetch_fsspec(url: str) -> bytes:
     try:
         import fsspec
     except ImportError as error:
-        raise FetchError(f"{scheme}:// needs fsspec: run `.venv/bin/pip install -e '.[dask]'` in the project's folder") from error
+        raise FetchError(
+            f"{scheme}:// needs fsspec: run `.venv/bin/pip install -e '.[dask]'` in the project's folder"
+        ) from error
     try:
         with fsspec.open(url, "rb") as opened:
             data: bytes = opened.read(MAX_BYTES + 1)

@@ -36,7 +36,9 @@ from models.text import printable
 try:
     from distributed import Client, Future, KilledWorker
 except ImportError as error:
-    raise LibraryError("--dask needs Dask on this machine, too: run `.venv/bin/pip install -e '.[dask]'` in the project's folder.") from error
+    raise LibraryError(
+        "--dask needs Dask on this machine, too: run `.venv/bin/pip install -e '.[dask]'` in the project's folder."
+    ) from error
 
 CHUNK_SIZE: Final = 8
 """Photos in a chunk: scanning them takes seconds, so Dask's overhead of milliseconds hardly counts."""

@@ -214,7 +214,7 @@ def test_says_how_to_install_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert "s3:// needs fsspec: run `.venv/bin/pip install -e '.[dask]'` in the project's folder" in str(failure("s3://bucket/a.jpg"))
+    assert "s3:// needs fsspec: run `.venv/bin/pip install -e '.[dask]'`" in str(failure("s3://bucket/a.jpg"))
 
 
 def test_distinguishes_urls_from_files() -> None:
