@@ -244,16 +244,18 @@ def _lock_by_socket(folder: Path) -> int:
     process. Raises BlockingIOError if another process has the name.
     """
     name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()
-    with contextlib.ExitStack() as stack:
-        lock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC))
-        try:
+    try:
+        with contextlib.ExitStack() as stack:
+            lock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC))
             lock.bind(f"\0pose-mirror-{name}")
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(folder)) from error
-        folder.mkdir(exist_ok=True)  # the process that held the lock may have just removed it
-        stack.pop_all()
-        return lock.detach()
+            stack.pop_all()
+            descriptor = lock.detach()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(folder)) from error
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder.mkdir(exist_ok=True)  # the process that held the lock may have just removed it
+    return descriptor
 
 
 def _rename_if_free(file: Path, path: Path) -> bool:
