@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from device.cameras.opening import open_camera
 from device.cameras.paced import ClipPicture, PacedCamera, advance_number
 from device.cameras.playback import STILL_FPS
 from models.pose import Image
+from tests.support import made_videos
 from tests.support.stand_ins import camera_picture
 
 SIZE = 320, 240
@@ -57,6 +59,26 @@ def test_plays_every_frame_by_the_videos_own_time(ramp: Path) -> None:
     assert time.monotonic() - started_at < 0.9
     assert [round(float(frame.image.mean()) / 10) * 10 for frame in frames] == list(range(10, 210, 20))
     assert np.diff([frame.captured_at for frame in frames]) == pytest.approx([0.1] * 9)
+
+
+@pytest.mark.parametrize("fps", [Fraction(24_003, 100), Fraction(30_000, 1001), 7])
+def test_plays_an_odd_rate_at_its_true_speed(fps: Fraction | int, tmp_path: Path) -> None:
+    """240.03 frames a second once counted as damage, and played at 30: eight times too slowly."""
+    path = made_videos.write_video(tmp_path / "a.avi", [grey(100)] * 20, fps, codec="mjpeg")
+    with open_camera(str(path), size=SIZE, real_time=False) as camera:
+        times = [camera.latest().captured_at for _ in range(50)]
+    assert np.diff(times) == pytest.approx([1 / fps] * 49, abs=1e-4), "also from the end to the start"
+
+
+def test_plays_frames_at_their_own_times(tmp_path: Path) -> None:
+    times = [0, 0.03, 0.06, 0.5, 0.52, 0.9]
+    path = made_videos.write_video(tmp_path / "a.mkv", [grey(100)] * 6, 30, times=times)
+    with open_camera(str(path), size=SIZE, real_time=False) as camera:
+        seen = [camera.latest().captured_at for _ in range(6)]
+    assert np.array(seen) - seen[0] == pytest.approx(times, abs=0.002)
+    with open_camera(str(path), size=SIZE) as camera:
+        seen = [camera.latest().captured_at for _ in range(4)]
+    assert seen[3] - seen[0] == pytest.approx(0.5, abs=0.2)
 
 
 def test_loops_when_not_in_real_time(ramp: Path) -> None:
@@ -247,7 +269,7 @@ def test_plays_a_folder_by_name_and_skips_damaged_files(tmp_path: Path, caplog: 
         assert [level(camera) for _ in range(7)] == [200, 50, 100, 200, 50, 100, 200]
     skipped = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(skipped) == 2
-    assert re.search(r"broken\.jpg is damaged \(.+\)\. It is skipped\.$", skipped[0])
+    assert re.search(r"broken\.jpg is damaged \(.+\): copy it again from the original\. It is skipped\.$", skipped[0])
     reason = "is not a picture, or has a format that is not supported: save it as JPEG or PNG"
     assert skipped[1].endswith(f"notes.txt {reason}. It is skipped.")
 
@@ -317,6 +339,15 @@ def test_converts_any_colour_mode_to_rgb(mode: str, tmp_path: Path) -> None:
     assert image.mean() > 250
 
 
+def test_an_animation_repeats_at_its_speed(tmp_path: Path) -> None:
+    path = tmp_path / "video.webp"
+    frames = [Pillow.fromarray(grey(level_)) for level_ in (50, 100, 150)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[100, 500, 300], lossless=True)
+    with open_camera(str(path), size=SIZE, real_time=False) as camera:
+        times = [camera.latest().captured_at for _ in range(5)]
+    assert np.diff(times) == pytest.approx([0.1, 0.5, 0.3, 0.1], abs=1e-6)
+
+
 def test_plays_a_gif_that_ends_in_its_second_picture(tmp_path: Path) -> None:
     path = tmp_path / "video.gif"
     Pillow.fromarray(grey(100)).save(path)
@@ -325,8 +356,9 @@ def test_plays_a_gif_that_ends_in_its_second_picture(tmp_path: Path) -> None:
         assert level(camera) == 100
 
 
-def test_plays_an_animated_gif(tmp_path: Path) -> None:
-    path = tmp_path / "video.gif"
+@pytest.mark.parametrize("ending", ["gif", "webp", "png", "avif"])
+def test_plays_an_animation(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"video.{ending}"
     frames = [Pillow.fromarray(grey(level_)) for level_ in (50, 100, 150)]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
     with open_camera(str(path), size=SIZE, real_time=False) as camera:
