@@ -35,6 +35,9 @@ RENAME_EXCHANGE: Final = 2
 LOCK_ATTEMPTS: Final = 20
 """How often a folder may have gone when it is locked: another process has just removed it, hardly ever twice."""
 
+REPLACE_ATTEMPTS: Final = 4
+"""How often to try to replace a file: another process may be about to replace it, too."""
+
 NUMBERED_NAMES: Final = 10_000
 """Names to try for one file: with so many taken, something else is wrong."""
 
@@ -142,22 +145,25 @@ def rename(file: Path, target: Path) -> None:
 
 
 def replace(file: Path, target: Path) -> None:
-    """Rename a file to a name that may be taken, also where renaming cannot replace. Raises OSError."""
-    before = os.stat(file)
-    try:
-        os.replace(file, target)
-    except OSError:
-        if _has_moved(file, target, before):
-            return
-        if not target.is_file():
-            raise
-        aside = target.with_name(f"{file.name}.old")
-        rename(target, aside)
+    """Rename a file to a name that may be taken, also where renaming cannot replace. Raises OSError.
+
+    There the old file is renamed first, and gets its name back if the new one cannot have it.
+    """
+    before, aside = os.stat(file), target.with_name(f"{file.name}.old")
+    for attempts_left in reversed(range(REPLACE_ATTEMPTS)):
         try:
-            rename(file, target)
+            os.replace(file, target)
+            break
         except OSError:
-            rename(aside, target)
-            raise
+            if _has_moved(file, target, before):
+                break
+            if not attempts_left:
+                if os.path.lexists(aside):
+                    aside.unlink() if os.path.lexists(target) else rename(aside, target)
+                raise
+        with contextlib.suppress(OSError):
+            rename(target, aside)
+    with contextlib.suppress(OSError):
         aside.unlink()
 
 
@@ -212,7 +218,9 @@ def explain(error: OSError, path: Path) -> str | None:
         case errno.EFBIG:
             return "a file would become too large for its disk (FAT: 4 GB): use a disk with exFAT or ext4"
         case errno.EINVAL | errno.EILSEQ | errno.ENOENT if any(map(_is_odd, path.parts)):
-            return 'its disk does not take this name: give it one without : ? * " < > | \\ and not ending in a dot'
+            return (
+                'its disk does not take this name: give it one in UTF-8, without : ? * " < > | \\ or a dot at its end'
+            )
         case errno.ESTALE | errno.ENOTCONN | errno.ETIMEDOUT | errno.EHOSTDOWN | errno.EHOSTUNREACH:
             return f"its network disk does not answer ({error.strerror}): check the network, or mount it again"
         case _:

@@ -7,6 +7,7 @@ by checksum, and a photo is scanned again if its result or one of its pictures i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -77,6 +78,7 @@ class Journal:
         self._settings = _settings_digest(settings)
         self._verified: set[bytes] = set()
         self._lock = _lock_folder(self.folder)
+        is_new = not (self.folder / DATABASE).exists()
         try:
             if fresh:
                 _clear(self.folder)
@@ -84,6 +86,10 @@ class Journal:
             self.picture_folder.mkdir(exist_ok=True)
             ((self.seconds,),) = self._table.execute("SELECT seconds FROM work")
         except BaseException:
+            if is_new:
+                with contextlib.suppress(OSError):
+                    _clear(self.folder)
+                    os.rmdir(self.folder)
             os.close(self._lock)
             raise
         self._last_time = time.monotonic()

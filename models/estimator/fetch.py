@@ -74,7 +74,7 @@ def _download(model: Model, target: Path, progress: DownloadCallback) -> None:
                 _receive(model, part, progress)
                 with suppress(OSError):  # FAT and some network disks have no modes
                     os.fchmod(part.fileno(), 0o644)
-                files.replace(Path(part.name), target)
+                _put(Path(part.name), target, model)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(part.name)
@@ -84,6 +84,18 @@ def _download(model: Model, target: Path, progress: DownloadCallback) -> None:
         raise
     except OSError as error:
         raise _fetch_error(model, _disk_error(error, target.parent, model)) from error
+
+
+def _put(part: Path, target: Path, model: Model) -> None:
+    """Give a complete download its name. Another download of the same model may have been quicker. Raises OSError."""
+    try:
+        files.replace(part, target)
+    except OSError as error:
+        try:
+            verify(target, model)
+        except (OSError, ModelError):
+            raise error from None
+        part.unlink(missing_ok=True)
 
 
 def _receive(model: Model, part: IO[bytes], progress: DownloadCallback) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models import files
 from models.train.curves import append_row
 from models.train.measure import Accuracy, evaluate, load_crops
 from models.train.network import CHANNELS, PoseNet, as_input
@@ -113,7 +113,7 @@ class Learner:
         }  # fmt: skip
         part = file.with_suffix(".part")
         torch.save(state, part)
-        os.replace(part, file)
+        files.replace(part, file)
 
     def load(self, file: Path) -> None:
         """Restore a checkpoint."""

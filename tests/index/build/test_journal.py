@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import random
 import shutil
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from index.build import database
 from index.build.journal import DATABASE, MIN_WORK_SECONDS, Journal, save_picture
 from index.build.photo import Credit, NewPicture, Photo, Skipped
 from index.build.photo_workers import PHOTOS_PER_WORKER
@@ -230,6 +233,27 @@ def test_fresh_removes_the_journals_own_files_only(tmp_path: Path, photo: Photo)
         assert not journal.has(journal.key(photo))
         assert [file.name for file in journal.picture_folder.iterdir()] == []
     assert [file.name for file in folder.iterdir()] == ["mine.txt"]
+
+
+def test_a_journal_that_cannot_begin_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(database, "connect", fail)
+    with pytest.raises(OSError, match="disk I/O error"):
+        Journal(tmp_path / "library", SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_builds_share_no_journal_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with Journal(tmp_path / "library", SETTINGS):
+        with pytest.raises(LibraryError, match="Another build"):
+            Journal(tmp_path / "library", SETTINGS)
+        Journal(tmp_path / "other", SETTINGS).__exit__(None, None, None)
 
 
 def test_saves_a_picture_completely_or_not_at_all(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -185,6 +186,40 @@ def test_failed_download_leaves_the_old_file(server: Server, cache: Path) -> Non
     with pytest.raises(FetchError, match="500"):
         fetch_model(NAME)
     assert (cache / f"{NAME}.tflite").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("can_replace", [True, False])
+def test_two_downloads_at_once_both_succeed(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, can_replace: bool
+) -> None:
+    cache.mkdir(parents=True)
+    (cache / f"{NAME}.tflite").write_bytes(b"damaged")
+    rename, both = os.rename, threading.Barrier(2)
+
+    def refuse_taken_names(source: Path, target: Path) -> None:
+        if Path(target).exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        rename(source, target)
+
+    def wait_for_the_other(done: int, total: int) -> None:
+        if done == total:
+            both.wait(30)
+
+    if not can_replace:
+        monkeypatch.setattr(os, "replace", refuse_taken_names)
+        monkeypatch.setattr(os, "rename", refuse_taken_names)
+    with ThreadPoolExecutor(2) as threads:
+        fetched = [threads.submit(fetch_model, NAME, wait_for_the_other) for _ in range(2)]
+    assert [future.result().read_bytes() for future in fetched] == [CONTENT] * 2
+    assert files_in(cache) == [f"{NAME}.tflite"]
+
+
+def test_a_disk_without_modes_keeps_a_download(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    assert fetch_model(NAME).read_bytes() == CONTENT
 
 
 def test_full_disk_says_how_much_room_is_needed(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
