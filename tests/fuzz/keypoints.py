@@ -16,7 +16,7 @@ import numpy as np
 from index.build import importers, sources, tree, writer
 from index.build.people import select_prominent
 from index.build.photo import Credit, Photo, Skipped, SourceError
-from models.pose import Pose
+from models.pose import KEYPOINT_NAMES, Pose
 from tests.fuzz import odd
 from tests.fuzz.promise import BrokenPromise, Mutator, Reader, check_sentence, pack_input, unpack_input
 from tests.support.sample_poses import sample_people
@@ -27,7 +27,7 @@ FILE_NAMES: Final = ("poses.npz", "people.json", "credits.csv", "table.tsv", "cr
 
 DICTIONARY: Final = (
     *FILE_NAMES, "keypoints", "image_size", "images", "annotations", "licenses", "file_name", "image_id", "iscrowd",
-    "id",
+    "id", "categories", "category_id", "coco_url", "sep=;",
     "width", "height", "picture", *Credit._fields, "license", "{'descr': '<f4', 'fortran_order': False, 'shape': (",
     "'<f8'", "'|O'", "'>i8'", "\\x93NUMPY", "PK", "file:///", "http://", "a.jpg", ";", "\t", '"', '""',
 )  # fmt: skip
@@ -43,6 +43,7 @@ def seeds(folder: Path) -> Iterator[bytes]:
         _coco_document(2),
         {**_coco_document(1), "images": local_image},
         {**_coco_document(1), "licenses": [{"id": 1, "name": "CC BY", "url": "http://cc.example"}]},
+        {**_coco_document(1), "categories": [{"id": 1, "name": "person", "keypoints": [*KEYPOINT_NAMES]}]},
     ):
         yield pack_input("people.json", json.dumps(document).encode())
     row = {
@@ -57,6 +58,7 @@ def seeds(folder: Path) -> Iterator[bytes]:
         lines = "\r\n".join(separator.join(cells) for cells in (row, row.values(), other.values()))
         yield pack_input(name, lines.encode())
         yield pack_input(name, lines.encode("utf-16"))
+    yield pack_input("credits.csv", b"sep=;\r\n\xe2\x80\x9cpicture\xe2\x80\x9d;author\r\nC:\\A.JPG;Ann\r\n%61.jpg;\r\n")
     yield pack_input("credits.csv", b'picture,License URL\n"a\nb.jpg","say ""x"""\n')
     yield pack_input("credits.jsonl", "\n".join(json.dumps(one) for one in (row, other)).encode())
 
@@ -162,7 +164,13 @@ def _coco_document(count: int) -> dict[str, Any]:
     points = sample_people(count, 2).round(1).tolist()
     images = [{"id": n, "file_name": f"{n}.jpg", "width": 640, "height": 480, "license": 1} for n in range(count)]
     annotations = [
-        {"id": n, "image_id": n, "iscrowd": 0, "keypoints": [number for point in person for number in point]}
+        {
+            "id": n,
+            "image_id": n,
+            "category_id": 1,
+            "iscrowd": 0,
+            "keypoints": [number for point in person for number in point],
+        }
         for n, person in enumerate(points)
     ]
     return {"images": images, "annotations": annotations}
