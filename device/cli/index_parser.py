@@ -55,8 +55,8 @@ def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
         nargs="+",
         type=path,
         metavar="SOURCE",
-        help="a folder of photos, a picture, a video, a table of pictures and their credits (.csv, .tsv, .jsonl), a "
-        "COCO file (.json), or key points (.npz)",
+        help="a folder or an archive (.zip, .tar) of photos, a picture, a video, a table of pictures and their credits "
+        "(.csv, .tsv, .jsonl), a COCO file (.json), or key points (.npz)",
     )
     build.add_argument("--out", type=whole_path, required=True, metavar="DIR", help="the library's folder")
     build.add_argument(
