@@ -77,7 +77,10 @@ def _check(loaded: config.Config) -> None:
         settings = getattr(loaded, section)
         for field in fields(settings):
             value = getattr(settings, field.name)
+            if value in config.WORDS.get(f"{section}.{field.name}", ()):
+                continue
             low, high = config.RANGES.get(f"{section}.{field.name}", (value, value))
-            if type(value) is not type(keys[field.name]) or not low <= value <= high:
+            is_number = f"{section}.{field.name}" in config.WORDS and isinstance(value, float)
+            if not (is_number or type(value) is type(keys[field.name])) or not low <= value <= high:
                 raise BrokenPromise(f"[{section}] {field.name} is {value!r:.80}")
     _ = loaded.estimator.height_width
