@@ -54,7 +54,7 @@ class Notifier:
         message = "\n".join(f"{key}={' '.join(value.split())}" for key, value in values.items())
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
-            sender.sendto(message.encode(), self._address)
+            sender.sendto(message.encode(errors="replace"), self._address)  # a file's name may hold any bytes
 
     def notify_starting(self, status: str, seconds: float = START_TIMEOUT) -> None:
         """Ask for more time to start; `status` says what is being done. The next message must come within `seconds`."""
@@ -138,7 +138,9 @@ def query_service(name: str = SERVICE_NAME) -> ServiceStatus | None:
     """Return the state of the installed service; None if it is not installed, or if there is no systemd."""
     command = ["systemctl", "show", name, "--property=LoadState,ActiveState,StatusText,NRestarts"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_TIMEOUT, check=True)
+        result = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=QUERY_TIMEOUT, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     properties = dict(line.partition("=")[::2] for line in result.stdout.splitlines())
@@ -153,4 +155,4 @@ def write_last_words(sentence: str, environ: Mapping[str, str] = os.environ) -> 
     folder = environ.get("RUNTIME_DIRECTORY", "") if environ.get("NOTIFY_SOCKET") else ""
     if folder:
         with contextlib.suppress(OSError):
-            Path(folder, LAST_WORDS_FILE).write_text(f"{sentence}\n", encoding="utf-8")
+            Path(folder, LAST_WORDS_FILE).write_text(f"{sentence}\n", encoding="utf-8", errors="replace")

@@ -124,6 +124,14 @@ def test_the_status_names_the_faults(manager: ServiceManager) -> None:
     assert "The library is damaged." in [line for line in manager.received() if line.startswith("STATUS=")][-1]
 
 
+def test_a_fault_may_name_any_file(manager: ServiceManager, tmp_path: Path) -> None:
+    fault = os.fsdecode(b"/srv/caf\xe9.mp4 cannot be played.")
+    Notifier(str(manager.path)).notify(STATUS=fault)
+    assert manager.received() == ["STATUS=/srv/caf?.mp4 cannot be played."]
+    write_last_words(fault, {"RUNTIME_DIRECTORY": str(tmp_path), "NOTIFY_SOCKET": "x"})
+    assert (tmp_path / "last-words").read_text(encoding="utf-8") == "/srv/caf?.mp4 cannot be played.\n"
+
+
 def test_a_long_start_asks_for_more_time(manager: ServiceManager) -> None:
     Notifier(str(manager.path)).notify_starting("Drawing the starter library: 3\nof 400", 30.0)
     assert manager.received() == ["STATUS=Drawing the starter library: 3 of 400", "EXTEND_TIMEOUT_USEC=30000000"]
