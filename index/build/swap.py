@@ -119,14 +119,17 @@ def swap_library(new: Path, out: Path) -> None:
                 files.rename(old, out)
             raise
     files.sync_folder(out.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    if old == new:
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        _discard(old)
 
 
 def recover_interrupted_swap(out: Path) -> None:
     """Complete or undo a swap by two renames that a power cut interrupted.
 
-    A network disk keeps files that a mirror still has open, and so the folder of an old library. It gives its name
-    back, because the next swap needs that.
+    A network disk keeps the files of an old library that a mirror has open, and so its folder. It is removed here, by
+    the next build.
     """
     backup = backup_folder(out)
     for former in out.parent.glob(f"{glob.escape(backup.name)}-*"):
@@ -136,6 +139,13 @@ def recover_interrupted_swap(out: Path) -> None:
     if not out.exists():
         files.rename(backup, out)
         return
+    _discard(backup)
+
+
+def _discard(backup: Path) -> None:
+    """Remove a backup that is no longer needed, under a name that nobody takes for a library while it is incomplete."""
+    rubbish = backup.with_name(f"{backup.name}-{time.time_ns()}")
+    with contextlib.suppress(OSError):
+        files.rename(backup, rubbish)
+        backup = rubbish
     shutil.rmtree(backup, ignore_errors=True)
-    if backup.exists():
-        files.rename(backup, backup.with_name(f"{backup.name}-{time.time_ns()}"))

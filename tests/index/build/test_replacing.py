@@ -109,6 +109,7 @@ def test_a_backup_that_stays_does_not_stop_a_swap(library: Path, monkeypatch: py
     monkeypatch.setattr(shutil, "rmtree", keep_open_files)
     write_library(items(10), library)
     assert verify_library(library).items == 10
+    assert not backup_folder(library).exists(), "it could be taken for a library"
     monkeypatch.undo()
     write_library(items(9), library)
     assert [file.name for file in library.parent.iterdir()] == ["library"]
