@@ -35,11 +35,11 @@ def run_command_line(argv: Sequence[str] | None = None) -> int:
     prepare_output()
     try:
         return _run_command(parse_args(argv))
-    except BrokenPipeError as error:  # the reader of our output has read enough
-        if isinstance(error.__context__, SystemExit):  # Ctrl-C ends both ends of a pipe
-            raise error.__context__ from None
-        return 128 + signal.SIGPIPE
     except (OSError, ValueError, RuntimeError) as error:
+        if (requested_exit := _find_exit(error)) is not None:  # a closed terminal, say, takes no last line either
+            raise requested_exit from None
+        if isinstance(error, BrokenPipeError):  # the reader of our output has read enough
+            return 128 + signal.SIGPIPE
         message = str(error) if _is_own_error(error) else _describe_system_error(error)
         if message is None:
             raise
@@ -71,6 +71,14 @@ def _load_command(function: str) -> Command:
     module, _, name = function.partition(":")
     command: Command = getattr(import_module(module), name)
     return command
+
+
+def _find_exit(error: BaseException) -> SystemExit | None:
+    """Return the exit that was under way when an error was raised; None if there was none."""
+    context = error.__context__
+    while context is not None and not isinstance(context, SystemExit):
+        context = context.__context__
+    return context
 
 
 def _is_own_error(error: BaseException) -> bool:

@@ -162,3 +162,22 @@ sys.exit(main.main())
 """
     result = run_python(program, "sh", "-c", 'trap "" INT HUP; exec "$@"', "sh")
     assert (result.returncode, result.stdout, result.stderr) == (0, "goes on\n", "")
+
+
+@pytest.mark.parametrize("error", ["OSError(5, 'Input/output error')", "BrokenPipeError(32, 'Broken pipe')"])
+def test_an_error_while_it_stops_changes_nothing(error: str) -> None:
+    """A terminal that was closed, and a pipe whose reader Ctrl-C ended, take no output any more."""
+    program = f"""
+import sys, time
+from device.cli import dispatch, main
+def command(args):
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(20)
+    finally:
+        raise {error}
+dispatch._load_command = lambda function: command
+sys.exit(main.main())
+"""
+    result = run_python(program)
+    assert (result.returncode, result.stdout, result.stderr) == (129, "", "")
