@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import signal
@@ -240,20 +241,46 @@ def test_recovers_from_a_killed_process(tmp_path: Path, number: signal.Signals) 
         assert wait_for_outcome(writer).path is not None
 
 
-def test_a_process_killed_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_process_killed_while_writing_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
     slow_disk = (
-        "import os, time; os.fsync = lambda handle: time.sleep(60); from device.recording.saving import main; main()"
+        "import fcntl, os, time\nos.fsync = lambda handle: time.sleep(60)\n"
+        f"def refuse(*_): raise OSError(37, 'No locks available')\nif not {locks}: fcntl.flock = refuse\n"
+        "from device.recording.saving import main; main()"
     )
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda args, **kwargs: popen([*args[:-1], slow_disk], **kwargs))
+    if not locks:
+        monkeypatch.setattr(fcntl, "flock", refuse_to_lock)
     with GifWriter(tmp_path) as writer:
         writer.start(recording())
         wait_for(lambda: names(tmp_path) or None)
         assert [re.sub("[0-9a-f]{16}", "", name) for name in names(tmp_path)] == [".pose-mirror-.part"]
+        wait_for(lambda: True if (tmp_path / names(tmp_path)[0]).stat().st_size else None)
         assert remove_partial_files(tmp_path) == 0, "a file that is being written must be left alone"
         os.kill(writer.pid or 0, signal.SIGKILL)
         assert wait_for_outcome(writer).path is None
         assert names(tmp_path) == []
+
+
+def refuse_to_lock(*_: object) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+@pytest.mark.parametrize("newest", [1_000_000_000, 4_000_000_000])
+def test_tidies_by_the_disks_own_clock_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest: int
+) -> None:
+    """The newest file tells what time it is on the disk: this machine's clock may be years away from that."""
+    monkeypatch.setattr(fcntl, "flock", refuse_to_lock)
+    ages = {NAME: 0.0, ".pose-mirror-1.part": 0.0, ".pose-mirror-2.part": 80_000.0, ".pose-mirror-3.part": 90_000.0}
+    for name, age in ages.items():
+        (tmp_path / name).write_bytes(b"GIF")
+        os.utime(tmp_path / name, (newest - age, newest - age))
+    assert remove_partial_files(tmp_path) == 1
+    assert names(tmp_path) == [*sorted(ages)[:2], NAME]
 
 
 def test_kills_a_process_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
