@@ -18,22 +18,23 @@ from PIL import UnidentifiedImageError
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from index import jpeg_xl
+from index import formats
 from index.colours import to_eight_bits, to_srgb
 from index.credit import MAX_TEXT_LENGTH, NO_CREDIT, Credit
 from index.cut_short import REMEDY, CutShortError, complete, fill_missing_rows
 from index.embedded import Embedded, find_images
-from index.formats import PREFIX_LENGTH, PictureError, identify_format, open_picture
+from index.formats import (
+    PREFIX_LENGTH,
+    PictureError,
+    TooManyPixelsError,
+    check_size,
+    identify_format,
+    open_picture,
+)
 from index.jpeg_headers import read_header
 from index.picture_credit import read_credit
 from models.pose import Image
 from models.text import printable
-
-MAX_PIXELS = 80_000_000
-"""Pixels that are decoded at most, because more take more memory than a Raspberry Pi can spare.
-
-A larger JPEG is made smaller while it is decoded. A larger picture of another format is refused.
-"""
 
 MAX_COEFFICIENT_BYTES = 800_000_000
 """Memory for the coefficients of a progressive JPEG, all of which its decoder keeps: enough for 266 megapixels."""
@@ -119,7 +120,7 @@ def _decode_image(data: bytes, file: Path | str, long_side: int | None, orientat
     """Decode a file with one image; `orientation` is for one that does not say which it has. Raises PictureError."""
     try:
         with _as_picture_error(file, data):
-            return _decode(data, file, long_side, orientation, is_completed=False)
+            return _decode(data, long_side, orientation, is_completed=False)
     except PictureError as error:
         if error.kind not in ("damaged", "not a picture"):
             raise
@@ -127,7 +128,7 @@ def _decode_image(data: bytes, file: Path | str, long_side: int | None, orientat
             with _as_picture_error(file, data):
                 completed = complete(data)
                 if completed is not None:
-                    return _decode(completed, file, long_side, orientation, is_completed=True)
+                    return _decode(completed, long_side, orientation, is_completed=True)
         except PictureError as second:
             if isinstance(second.__cause__, CutShortError):
                 raise second from None
@@ -143,6 +144,8 @@ def _as_picture_error(file: Path | str, data: bytes) -> Iterator[None]:
         raise _unidentified(file, data) from error
     except PictureError:
         raise
+    except TooManyPixelsError as error:
+        raise PictureError(file, "too large", str(error)) from error
     except MemoryError as error:
         raise PictureError(file, "too large", "is too large for the memory there is") from error
     except CutShortError as error:
@@ -165,15 +168,13 @@ def _unidentified(file: Path | str, data: bytes) -> PictureError:
     return PictureError(file, "damaged", reason)
 
 
-def _decode(data: bytes, file: Path | str, long_side: int | None, orientation: int, *, is_completed: bool) -> Picture:
-    if identify_format(data[:PREFIX_LENGTH]) == "JXL":
-        _check_size(jpeg_xl.read_size(data), file)
+def _decode(data: bytes, long_side: int | None, orientation: int, *, is_completed: bool) -> Picture:
     with open_picture(io.BytesIO(data)) as opened:
         if opened.format == "MPO":
             opened.seek(_find_largest_frame(data))
         width, height = opened.size
-        drafted = _draft(opened, data, file, long_side)
-        _check_size(drafted or opened.size, file)
+        drafted = _draft(opened, data, long_side)
+        check_size(*(drafted or opened.size))
         stored_orientation = _read_orientation(opened, orientation)
         opened.load()
         if is_completed and isinstance(opened, JpegImageFile):
@@ -189,15 +190,6 @@ def _decode(data: bytes, file: Path | str, long_side: int | None, orientation: i
     return Picture(np.asarray(picture), width, height, credit, stored_orientation)
 
 
-def _check_size(size: tuple[int, int], file: Path | str) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
-        reason = (
-            f"has {width}×{height} pixels, more than {MAX_PIXELS // 1_000_000} million: save it as JPEG, or smaller"
-        )
-        raise PictureError(file, "too large", reason)
-
-
 def _find_largest_frame(data: bytes) -> int:
     """Return the number of the largest of the pictures that a camera put into one file."""
     areas = []
@@ -211,16 +203,18 @@ def _find_largest_frame(data: bytes) -> int:
     return areas.index(max(areas)) if areas else 0
 
 
-def _draft(opened: Pillow.Image, data: bytes, file: Path | str, long_side: int | None) -> tuple[int, int] | None:
+def _draft(opened: Pillow.Image, data: bytes, long_side: int | None) -> tuple[int, int] | None:
     """Let a decoder that can do so make the picture smaller by itself, which is faster; return the size it gives."""
     width, height = opened.size
     if isinstance(opened, JpegImageFile):
         header = read_header(data)
         if header is not None and header.coefficient_bytes > MAX_COEFFICIENT_BYTES:
             reason = f"has {width}×{height} pixels, too many for a progressive JPEG: save it as a baseline JPEG"
-            raise PictureError(file, "too large", reason)
+            raise TooManyPixelsError(reason)
         if long_side is None:
-            scale = next((scale for scale in JPEG_SCALES if width * height <= MAX_PIXELS * scale**2), JPEG_SCALES[-1])
+            scale = next(
+                (scale for scale in JPEG_SCALES if width * height <= formats.MAX_PIXELS * scale**2), JPEG_SCALES[-1]
+            )
             return None if scale == 1 else _draft_to(opened, (width // scale, height // scale))
     if long_side is None:
         return None

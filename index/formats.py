@@ -10,7 +10,7 @@ import os
 import stat
 import warnings
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final, Literal
 
@@ -18,6 +18,7 @@ import pillow_heif
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from index import jpeg_xl
 from models.text import printable
 
 FORMATS: Final = (
@@ -37,6 +38,11 @@ VIDEO_SUFFIXES: Final = frozenset((
 PREFIX_LENGTH: Final = 16
 """Bytes at the start of a file that Pillow tells a format by."""
 
+MAX_PIXELS = 80_000_000
+"""Pixels that are decoded at most, because more take more memory than a Raspberry Pi can spare.
+
+A larger JPEG is made smaller while it is decoded. A larger picture of another format is refused.
+"""
 
 ErrorKind = Literal["cannot be read", "not a picture", "raw", "archive", "damaged", "too large"]
 
@@ -49,6 +55,10 @@ class PictureError(ValueError):
         self.kind: ErrorKind = kind
 
 
+class TooManyPixelsError(ValueError):
+    """A picture has more pixels than there is memory for: the end of a sentence."""
+
+
 @contextmanager
 def open_picture(source: Path | IO[bytes], formats: Collection[str] = FORMATS) -> Iterator[Pillow.Image]:
     """Open a picture with Pillow, as all of this program does. Its pixels are read when they are needed.
@@ -56,10 +66,22 @@ def open_picture(source: Path | IO[bytes], formats: Collection[str] = FORMATS) -
     Pillow warns of odd metadata, which does not matter, and of large pictures, which `index.decoding` limits: it says
     nothing while the picture is open. Raises almost anything if the file is damaged: Pillow's decoders do.
     """
-    with warnings.catch_warnings():
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
-        with Pillow.open(source, formats=[name for name in formats if name in _readable_formats()]) as opened:
-            yield opened
+        stream = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        if identify_format(stream.read(PREFIX_LENGTH)) == "JXL":  # its decoder decodes all of a file that is opened
+            stream.seek(0)
+            check_size(*jpeg_xl.read_size(stream.read()))
+        stream.seek(0)
+        yield stack.enter_context(Pillow.open(stream, formats=[n for n in formats if n in _readable_formats()]))
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise TooManyPixelsError if a picture of this size is too large to be decoded."""
+    if width * height > MAX_PIXELS:
+        limit = f"more than {MAX_PIXELS // 1_000_000} million: save it as JPEG, or smaller"
+        raise TooManyPixelsError(f"has {width}×{height} pixels, {limit}")
 
 
 def identify_format(prefix: bytes) -> str | None:

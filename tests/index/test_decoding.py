@@ -16,11 +16,12 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageCms
 
-from index import decoding
+from index import decoding, formats
+from index.credit import NO_CREDIT
 from index.cut_short import MAX_MISSING_SHARE
 from index.decoding import Picture
 from index.formats import identify_format
-from index.pictures import PictureError, load_picture
+from index.pictures import PictureError, load_credit, load_picture
 from models.pose import Image
 from tests.index.test_pictures import linear_rgb, looks_like, quarters
 from tests.support.paths import SHARED
@@ -107,10 +108,10 @@ def test_a_jpeg_xl_decoder_turns_pictures_by_itself(tmp_path: Path) -> None:
 
 
 def test_reads_a_heic_of_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pillow_heif.options, "GRID_TILE_SIZE", 256)
-    data = encode(scene(640, 520), "HEIF", quality=90)
+    monkeypatch.setattr(pillow_heif.options, "GRID_TILE_SIZE", 64)
+    data = encode(scene(150, 100), "HEIF", quality=90)
     assert b"grid" in data
-    assert looks_like(load(tmp_path, data).image, scene(640, 520))
+    assert looks_like(load(tmp_path, data).image, scene(150, 100))
 
 
 def test_reads_a_heic_of_ten_bits(tmp_path: Path) -> None:
@@ -121,11 +122,11 @@ def test_reads_a_heic_of_ten_bits(tmp_path: Path) -> None:
 
 
 def test_shows_a_heic_that_has_a_thumbnail(tmp_path: Path) -> None:
-    data = encode(scene(), "HEIF", quality=90, thumbnails=[128])
+    data = encode(scene(320, 240), "HEIF", quality=90, thumbnails=[128])
     assert b"thmb" in data
-    assert looks_like(load(tmp_path, data).image, scene())
+    assert looks_like(load(tmp_path, data).image, scene(320, 240))
     small = load(tmp_path, data, 100)
-    assert (small.image.shape, small.width, small.height) == ((75, 100, 3), 640, 480)
+    assert (small.image.shape, small.width, small.height) == ((75, 100, 3), 320, 240)
 
 
 @pytest.mark.parametrize("format", ["WEBP", "AVIF", "HEIF", "JXL", "PNG"])
@@ -202,7 +203,7 @@ def test_the_huge_jpeg_of_the_shared_data_is_shown() -> None:
 
 
 def test_decodes_a_huge_jpeg_2000_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 100_000)
+    monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
     picture = load(tmp_path, encode(scene(), "JPEG2000"), 200)
     assert (picture.width, picture.height) == (640, 480)
     assert looks_like(picture.image, np.asarray(Pillow.fromarray(scene()).resize((200, 150))))
@@ -213,7 +214,7 @@ def test_decodes_a_huge_jpeg_2000_small(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_huge_picture_that_stays_huge_is_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 640 * 480 - 1)
+    monkeypatch.setattr(formats, "MAX_PIXELS", 640 * 480 - 1)
     error = error_of(tmp_path, encode(scene(), format), 100)
     assert error.kind == "too large"
     assert "has 640×480 pixels, more than 0 million: save it as JPEG, or smaller." in str(error)
@@ -226,6 +227,7 @@ def test_the_size_of_a_jpeg_xl_is_checked_before_decoding(tmp_path: Path) -> Non
     bare = b"\xff\x0a" + bits.to_bytes(20, "little")
     boxed = b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0\0\0\x14ftypjxl \0\0\0\0jxl " + b"\0\0\0\0jxlc" + bare
     for data in (bare, boxed):
+        assert load_credit(tmp_path / "picture") == NO_CREDIT
         error = error_of(tmp_path, data)
         assert (error.kind, f"{side}×{side}" in str(error)) == ("too large", True)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from index import decoding
+from index import formats
 from index.pictures import PictureError, load_picture
 from models.pose import Image
 from tests.support.paths import SHARED
@@ -139,7 +139,7 @@ def test_a_mask_is_not_the_picture(tmp_path: Path) -> None:
 
 
 def test_takes_a_smaller_page_when_the_largest_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 1_000_000)
+    monkeypatch.setattr(formats, "MAX_PIXELS", 1_000_000)
     huge = rgb_page(scene(1200, 900))
     assert shows(read(tmp_path, "a.tif", tiff(huge, rgb_page(scene()))), scene())
     with pytest.raises(PictureError) as error:

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms
 
 from index.build.photo import NewPicture
-from index.decoding import MAX_PIXELS
+from index.formats import MAX_PIXELS
 from index.pictures import PictureError, clean_text, load_picture
 from models.pose import Image
 
