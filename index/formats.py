@@ -80,7 +80,7 @@ def open_picture(source: Path | IO[bytes], formats: Collection[str] = FORMATS) -
 def check_size(width: int, height: int) -> None:
     """Raise TooManyPixelsError if a picture of this size is too large to be decoded."""
     if width * height > MAX_PIXELS:
-        limit = f"more than {MAX_PIXELS // 1_000_000} million: save it as JPEG, or smaller"
+        limit = f"more than {MAX_PIXELS // 1_000_000} million: save it smaller, or as JPEG"
         raise TooManyPixelsError(f"has {width}×{height} pixels, {limit}")
 
 

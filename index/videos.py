@@ -28,7 +28,14 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image as Pillow
 
-from index.formats import ANIMATED_FORMATS, PREFIX_LENGTH, identify_format, is_still
+from index.formats import (
+    ANIMATED_FORMATS,
+    PREFIX_LENGTH,
+    TooManyPixelsError,
+    check_size,
+    identify_format,
+    is_still,
+)
 from index.video_problems import find_problem
 from models.pose import Image
 from models.text import printable
@@ -55,7 +62,7 @@ ENCRYPTED_TAGS: Final = ("encv", "drmi")
 MIN_ANIMATION_SECONDS, DEFAULT_ANIMATION_SECONDS = 0.011, 0.1
 """Seconds for which a frame of an animation is shown: with less than the first, browsers show it for the second."""
 
-ErrorKind = Literal["cannot be read", "not a video", "damaged"]
+ErrorKind = Literal["cannot be read", "not a video", "damaged", "too large"]
 
 
 class VideoError(ValueError):
@@ -246,7 +253,10 @@ class Animation(Video):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._picture = Pillow.open(opened, formats=ANIMATED_FORMATS)
+            check_size(*self._picture.size)
             self._picture.load()
+        except TooManyPixelsError as error:
+            raise VideoError(file, "too large", str(error)) from error
         except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
             raise VideoError(file, "damaged", "is damaged, so that no frame can be read: copy it again") from error
 

@@ -217,7 +217,7 @@ def test_a_huge_picture_that_stays_huge_is_too_large(
     monkeypatch.setattr(formats, "MAX_PIXELS", 640 * 480 - 1)
     error = error_of(tmp_path, encode(scene(), format), 100)
     assert error.kind == "too large"
-    assert "has 640×480 pixels, more than 0 million: save it as JPEG, or smaller." in str(error)
+    assert "has 640×480 pixels, more than 0 million: save it smaller, or as JPEG." in str(error)
 
 
 def test_the_size_of_a_jpeg_xl_is_checked_before_decoding(tmp_path: Path) -> None:

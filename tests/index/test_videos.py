@@ -13,6 +13,7 @@ import pytest
 from av.video.frame import VideoFrame
 from PIL import Image as Pillow
 
+from index import formats
 from index.formats import VIDEO_SUFFIXES
 from index.videos import VideoError, open_video
 from models.pose import Image
@@ -182,6 +183,15 @@ def test_what_is_transparent_in_an_animation_is_white(tmp_path: Path) -> None:
     frames = [Pillow.new("RGBA", (64, 48), (0, 0, 0, 40 * number)) for number in range(2)]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
     assert first_picture(tmp_path / "a.webp").min() == 255
+
+
+def test_an_animation_of_too_many_pixels_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MAX_PIXELS", 64 * 48 - 1)
+    frames = [Pillow.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    with pytest.raises(VideoError, match=r"a\.webp has 64×48 pixels, more than .*: save it smaller") as error:
+        open_video(tmp_path / "a.webp")
+    assert error.value.kind == "too large"
 
 
 def test_an_animation_ends_at_its_damage(tmp_path: Path) -> None:
