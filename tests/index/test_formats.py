@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,13 @@ def test_other_files_are_no_stills(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
     for name in ("pipe", "folder", "missing", "zero\0byte", "x" * 300, "empty", "film", "text", "G"):
         assert not is_still(tmp_path / name), name
+
+
+def test_pictures_are_opened_in_one_way() -> None:
+    """Elsewhere Pillow's warnings would be printed, and its own limit on pixels or none would hold."""
+    root = Path(__file__).parents[2]
+    sources = [file for folder in ("index", "device") for file in (root / folder).rglob("*.py")]
+    users = {
+        str(file.relative_to(root)) for file in sources if re.search(r"\b([Pp]illow|Image)\.open\(", file.read_text())
+    }
+    assert users == {"index/formats.py", "index/videos.py"}, "videos keep an animation open"
