@@ -78,7 +78,7 @@ class VideoFrameAt(NamedTuple):
 
     `time` is in seconds since the first frame, and rises from frame to frame; `seconds` is for how long the frame is
     shown if it is the last. `make_image` returns the picture as H×W×3 RGB, upright, with no side longer than a number
-    of pixels (None: any). It takes a while, and only works while the video is open.
+    of pixels (None: any). It takes a while, and also works when the video is closed.
     """
 
     time: float
@@ -145,20 +145,22 @@ class FFmpegVideo(Video):
         except BaseException:
             self._container.close()
             raise
+        # read now what frames need: to ask a closed container crashes the process
         self.duration = _duration(self._container, self._stream)
+        self._seconds = 1 / _valid_fps(self._stream.average_rate or self._stream.guessed_rate)
+        self._aspect = self._stream.sample_aspect_ratio or Fraction(1)  # of a pixel
         self._matrix = _display_matrix(self._first)
         self._reformatter = VideoReformatter()
 
     def frames(self) -> Iterator[VideoFrameAt]:
         """Yield the frames, once. Damaged parts are left out."""
-        seconds = 1 / _valid_fps(self._stream.average_rate or self._stream.guessed_rate)
         time, stamp = 0.0, self._first.time
-        yield VideoFrameAt(time, seconds, partial(self._make_image, self._first))
+        yield VideoFrameAt(time, self._seconds, partial(self._make_image, self._first))
         for frame in self._decoded:
             step = 0.0 if frame.time is None or stamp is None else frame.time - stamp
             stamp = frame.time
-            time += step if 0 < step <= MAX_GAP else seconds
-            yield VideoFrameAt(time, seconds, partial(self._make_image, frame))
+            time += step if 0 < step <= MAX_GAP else self._seconds
+            yield VideoFrameAt(time, self._seconds, partial(self._make_image, frame))
 
     def close(self) -> None:
         """Close the file, and free the decoder."""
@@ -230,8 +232,7 @@ class FFmpegVideo(Video):
 
     def _make_image(self, frame: VideoFrame, max_side: int | None) -> Image:
         """Return a frame's picture, upright and with square pixels."""
-        aspect = self._stream.sample_aspect_ratio or 1
-        width, height = _fit_size(max(round(frame.width * aspect), 1), frame.height, max_side)
+        width, height = _fit_size(max(round(frame.width * self._aspect), 1), frame.height, max_side)
         colours = "ITU709" if frame.colorspace == COLOURS_UNKNOWN and frame.height >= MIN_HD_LINES else None
         # Every second line of an interlaced frame was taken a moment later, and gives a moving person teeth.
         lines = frame.height if frame.interlaced_frame else height

@@ -13,6 +13,11 @@ MAX_SKIP_SECONDS: Final = 1.0
 """Seconds of a video that are skipped at most to catch up. After a longer break the video goes on where it stopped."""
 
 
+MAX_HOLD_SECONDS: Final = 0.25
+"""Seconds after which a picture is returned again if the next is not due. A camera that returns none counts as lost, but
+an animation may show a picture for minutes."""
+
+
 class ClipPicture(NamedTuple):
     """A picture of a clip: H×W×3 RGB, and when it is due, in seconds since the start."""
 
@@ -51,7 +56,7 @@ class PacedCamera(Camera):
     """A `Camera` that plays a `Clip`, in real time or as fast as frames are asked for.
 
     In real time, `latest` returns the picture that is due now, and `captured_at` is when it was due. Otherwise it
-    returns every picture, and `captured_at` advances by the clip's own time, whatever the clock says.
+    returns every picture once, and `captured_at` advances by the clip's own time, whatever the clock says.
     """
 
     def __init__(self, clip: Clip, small_shape: tuple[int, int] | None, *, real_time: bool) -> None:
@@ -61,7 +66,7 @@ class PacedCamera(Camera):
         self._small_shape = small_shape
         self._real_time = real_time
         self._started_at = time.monotonic()
-        self._position = 0.0  # when the current picture was due
+        self._picture: ClipPicture | None = None  # the current one
 
     def latest(self, timeout: float = SILENT_AFTER) -> Frame:
         before = time.monotonic()
@@ -72,16 +77,11 @@ class PacedCamera(Camera):
             raise EndOfVideo("The video is over.")
         reading = time.monotonic() - before
         until = self._wait_until(due, timeout) if self._real_time else due
-        before = time.monotonic()
-        with self._lock:
-            self._check_open()
-            due, image = self._clip.advance(until)
-        reading += time.monotonic() - before
-        if self._real_time:
-            # If pictures take longer to read than to show, play slower. Else the video would fall ever further behind.
-            self._started_at += max(reading - (due - self._position), 0.0)
-        self._position = due
-        return make_frame(image, self._small_shape, self._started_at + due)
+        if self._picture is None or until >= due:
+            self._picture = self._advance(until, reading)
+        else:
+            self._picture = self._picture._replace(due=until)
+        return make_frame(self._picture.image, self._small_shape, self._started_at + self._picture.due)
 
     def close(self) -> None:
         with self._lock:
@@ -93,12 +93,27 @@ class PacedCamera(Camera):
         if self._closed:
             raise CameraError("The camera is closed.")
 
+    def _advance(self, until: float, reading: float) -> ClipPicture:
+        """Move to the picture that is due; looking for it has taken `reading` seconds so far."""
+        last_due = 0.0 if self._picture is None else self._picture.due
+        before = time.monotonic()
+        with self._lock:
+            self._check_open()
+            picture = self._clip.advance(until)
+        if self._real_time:
+            # If pictures take longer to read than to show, play slower. Else the video would fall ever further behind.
+            reading += time.monotonic() - before
+            self._started_at += max(reading - (picture.due - last_due), 0.0)
+        return picture
+
     def _wait_until(self, due: float, timeout: float) -> float:
-        """Wait until the next picture is due; return how far the clip should be then."""
+        """Wait until the next picture is due, or the current one is returned again; return how far the clip is then."""
+        last_due = due if self._picture is None else self._picture.due
+        due = min(due, last_due + MAX_HOLD_SECONDS)
         early = self._started_at + due - time.monotonic()
         if early > timeout:
             time.sleep(timeout)
-            raise CameraSilent("The video", time.monotonic() - self._started_at - self._position)
+            raise CameraSilent("The video", time.monotonic() - self._started_at - last_due)
         time.sleep(max(early, 0.0))
         late = max(time.monotonic() - self._started_at - due, 0.0)
         self._started_at += max(late - MAX_SKIP_SECONDS, 0.0)

@@ -103,6 +103,19 @@ def test_tells_how_long_a_video_lasts(name: str, tmp_path: Path) -> None:
         assert video.duration == pytest.approx(2, abs=0.05)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_a_frame_outlives_its_video(name: str, tmp_path: Path) -> None:
+    """A camera at the end of a video opens it again to see when the next frame is due, and then shows the last."""
+    file = tmp_path / name
+    if name == "a.gif":
+        Pillow.fromarray(RAMP[0]).save(file, save_all=True, append_images=map(Pillow.fromarray, RAMP[1:]))
+    else:
+        write_video(file, RAMP)
+    with open_video(file) as video:
+        frames = list(video.frames())
+    assert [round(float(frame.make_image(None).mean()) / 20) * 20 for frame in frames] == LEVELS
+
+
 def test_shrinks_and_never_enlarges(tmp_path: Path) -> None:
     file = write_video(tmp_path / "a.mp4", [camera_picture(320, 240)])
     assert first_picture(file, 160).shape == (120, 160, 3)

@@ -152,6 +152,21 @@ def test_plays_slower_when_reading_is_too_slow() -> None:
             assert 0 <= now - frame.captured_at < 0.2
 
 
+def test_repeats_a_picture_that_is_shown_for_long() -> None:
+    """A camera that returns no picture for two seconds counts as lost, and would begin again at the start."""
+
+    class StillClip(SlowClip):
+        def next_due(self) -> float:
+            return 100 * (self.number + 1)
+
+    with PacedCamera(StillClip(), None, real_time=True) as camera:
+        frames = [camera.latest(timeout=1.0) for _ in range(4)]
+        assert camera.latest(timeout=1.0).captured_at <= time.monotonic()
+    gaps = np.diff([frame.captured_at for frame in frames])
+    assert gaps.min() > 0
+    assert gaps.max() < 0.7, "after which the picture leaves the screen"
+
+
 def test_a_hanging_close_does_not_block_the_reader() -> None:
     closing, release = threading.Event(), threading.Event()
 
