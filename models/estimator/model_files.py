@@ -145,6 +145,9 @@ def _find_user_file(name: str) -> Path:
 
 
 def _unknown_message(name: str, file: Path) -> str:
+    refusal = explain_refusal(file) if os.sep in name else None
+    if refusal:
+        return f"{file} {refusal}."
     if os.path.isdir(file):
         return f"{file} is a folder: name the .tflite file in it."
     if os.sep in name:
@@ -163,8 +166,8 @@ def _missing_message(model: Model) -> str:
 
 
 @cache
-def _warn_of_missing(folder: Path) -> None:
-    log.warning("%s names %s, where there is no folder.", FOLDER_VARIABLE, folder)
+def _warn_once(sentence: str) -> None:
+    log.warning("%s", sentence)
 
 
 def _search_folders() -> list[Path]:
@@ -176,8 +179,9 @@ def _search_folders() -> list[Path]:
     except PathError as error:
         raise PathError(f"{FOLDER_VARIABLE} names a folder that is not known: {error}") from error
     for folder in folders:
-        if not os.path.isdir(folder):
-            _warn_of_missing(folder)
+        problem = explain_refusal(folder) or ("" if os.path.isdir(folder) else "does not exist")
+        if problem:
+            _warn_once(f"{FOLDER_VARIABLE} names {folder}, which {problem}.")
     with suppress(PathError):  # a user without any folder of their own has no cache
         folders.append(cache_folder())
     return folders

@@ -205,7 +205,7 @@ def test_a_folder_of_models_that_is_missing_is_named(
     monkeypatch.setenv("POSE_MIRROR_MODELS", f" {home}/modls ")
     for _ in range(2):
         select_model()
-    assert caplog.messages == [f"POSE_MIRROR_MODELS names {home}/modls, where there is no folder."]
+    assert caplog.messages == [f"POSE_MIRROR_MODELS names {home}/modls, which does not exist."]
 
 
 def test_a_folder_of_models_without_a_home_is_named(stranger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
