@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -111,8 +113,13 @@ def scale_keypoints(keypoints: Floats, x: float, y: float) -> Floats:
     return np.where(keypoints[:, 2:] > 0, points, 0).astype(np.float32)
 
 
-def title_from_name(file: Path) -> str | None:
-    """Make a title of a file's name."""
+def title_from_name(file: Path | str) -> str | None:
+    """Make a title of a file's name, or of the name at the end of a URL."""
+    if isinstance(file, str):
+        try:
+            file = Path(re.split(r"[/\\]", unquote(urlsplit(file).path).rstrip("/\\ "))[-1])
+        except ValueError:  # not a valid URL, which fetching it will report
+            return clean_text(file)
     return clean_text(file.stem.replace("_", " "))
 
 

@@ -115,7 +115,7 @@ def complete_credit(photo: Photo, own: Credit) -> Credit:
 
     A title that a source made of the file's name counts least.
     """
-    named = title_from_name(photo.file) if isinstance(photo.file, Path) else photo.credit.title
+    named = title_from_name(photo.file)
     credit = photo.credit._replace(title=None) if photo.credit.title == named else photo.credit
     credit = credit.completed_by(own)
     licence = credit.licence or next(short_name(credit.licence_url or ""), None)

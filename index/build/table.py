@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from index import web
-from index.build.foreign_names import FileFinder, base_name, is_windows_path
+from index.build.foreign_names import FileFinder, is_windows_path
 from index.build.photo import Credit, Photo, Skipped, SourceError, describe_error, read_file, title_from_name
 from index.pictures import clean_text
 from models.text import printable
@@ -91,7 +90,7 @@ def _make_row(file: Path, line: _Line, name: str, found: Path | None) -> Row | S
         return _skipped(file, line.number, "no picture", f"names no {PICTURE_COLUMN}")
     name = name.strip()
     if web.is_url(name):
-        return Row(line.number, name, Credit(**{**texts, "title": texts["title"] or _title_from_url(name)}))
+        return Row(line.number, name, Credit(**{**texts, "title": texts["title"] or title_from_name(name)}))
     if is_windows_path(name):
         problem = f"names {printable(name):.200}, a path of another computer: put the picture next to the table"
         return _skipped(file, line.number, "cannot be read", problem)
@@ -101,13 +100,6 @@ def _make_row(file: Path, line: _Line, name: str, found: Path | None) -> Row | S
 
 def _is_remote(name: str) -> bool:
     return web.is_url(name.strip()) and not name.strip().lower().startswith("file:")
-
-
-def _title_from_url(url: str) -> str | None:
-    try:
-        return title_from_name(Path(base_name(unquote(urlsplit(url).path))))
-    except ValueError:  # not a valid URL, which fetching it will report
-        return clean_text(url)
 
 
 def _read_jsonl(file: Path) -> Iterator[_Line | Skipped]:
