@@ -148,8 +148,8 @@ def test_plays_slower_when_reading_is_too_slow() -> None:
             before = time.monotonic()
             frame = camera.latest()
             now = time.monotonic()
-            assert now - before < 0.2
-            assert 0 <= now - frame.captured_at < 0.2
+            assert now - before < 0.5
+            assert 0 <= now - frame.captured_at < 0.5
 
 
 def test_repeats_a_picture_that_is_shown_for_long() -> None:
