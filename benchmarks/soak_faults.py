@@ -297,7 +297,7 @@ FAULTS: Final = (
     Fault("library damaged", library_damaged, (7, 10), r"\.annoy"),
     Fault("library replaced", library_replaced),
     Fault("camera gone", move_away(lambda place: place.video), (16, 20), "video.avi", may_spoil_gif=True),
-    Fault("camera damaged", video_damaged, (16, 20), "neither a video nor a picture", may_spoil_gif=True),
+    Fault("camera damaged", video_damaged, (16, 20), "video.avi ", may_spoil_gif=True),
     Fault("camera gives noise", video_of_noise, (16, 20), may_spoil_gif=True),
     Fault(
         "disk of the GIFs full",
