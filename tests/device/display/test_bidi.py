@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.display.bidi import levels, visual_order
@@ -48,6 +48,7 @@ def test_numbers_after_arabic_letters_stay_in_order() -> None:
     assert levels(text) == [1] * 4 + [2] * 4 + [1] * 3 + [2] * 2 + [1]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_keeps_its_characters(text: str) -> None:
     text_levels = levels(text)

@@ -5,78 +5,54 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import pygame.freetype
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.display import font_files
-from device.display.font_files import FontFile, read_characters, system_fonts
+from device.display.font_files import FontFile, system_fonts
 from device.display.fonts import BUNDLED
 
 
-def font_with(encodings: list[tuple[int, int, bytes]], *, collection: bool = False) -> bytes:
-    """Return a file with nothing but a cmap of these tables: platform, encoding, table."""
-    start = 16 if collection else 0
-    cmap_at = start + 12 + 16
-    header = struct.pack(">HH", 0, len(encodings))
-    offset = len(header) + 8 * len(encodings)
-    records, tables = b"", b""
-    for platform, encoding, table in encodings:
-        records += struct.pack(">HHI", platform, encoding, offset + len(tables))
-        tables += table
-    cmap = header + records + tables
-    directory = b"\0\1\0\0" + struct.pack(">H6x", 1) + struct.pack(">4sIII", b"cmap", 0, cmap_at, len(cmap))
-    return (b"ttcf" + struct.pack(">III", 0x10000, 1, start) if collection else b"") + directory + cmap
+@settings(deadline=None)
+@given(st.characters() | st.characters(max_codepoint=0x2FFF))
+def test_has_the_characters_that_can_be_drawn(character: str) -> None:
+    """Any character that FreeType, by which pygame draws, finds a glyph for, and no other."""
+    pygame.freetype.init()
+    drawn = pygame.freetype.Font(BUNDLED, 20).get_metrics(character) != [None]
+    assert FontFile(BUNDLED).has(character) == drawn
 
 
-def format_4(segments: list[tuple[int, int, int]], glyphs: list[int] | None = None) -> bytes:
-    """Return a table of segments: first and last character, and the offset into the glyphs that follow (0: none)."""
-    segments = [*segments, (0xFFFF, 0xFFFF, 0)]
-    count = len(segments)
-    first, last, offsets = zip(*segments, strict=True)
-    words = [*last, 0, *first, *[1] * count, *offsets, *(glyphs or [])]
-    return struct.pack(f">7H{len(words)}H", 4, 14 + 2 * len(words), 0, 2 * count, 0, 0, 0, *words)
+def test_reads_the_first_font_of_a_collection(tmp_path: Path) -> None:
+    font = Path(BUNDLED).read_bytes()
+    (count,) = struct.unpack_from(">H", font, 4)
+    header = b"ttcf" + struct.pack(">III", 0x10000, 1, 16)
+    collection = bytearray(header + font)
+    for record in range(16 + 12, 16 + 12 + 16 * count, 16):  # tables are found by their place in the collection
+        (offset,) = struct.unpack_from(">I", collection, record + 8)
+        struct.pack_into(">I", collection, record + 8, offset + len(header))
+    path = tmp_path / "collection.ttc"
+    path.write_bytes(collection)
+    assert [FontFile(str(path)).has(character) for character in "aЯ漢"] == [True, True, False]
 
 
-def format_12(groups: list[tuple[int, int, int]]) -> bytes:
-    flat = [number for group in groups for number in group]
-    return struct.pack(f">HHIII{len(flat)}I", 12, 0, 16 + 4 * len(flat), 0, len(groups), *flat)
+@pytest.mark.parametrize("name", ["写真 é.ttf", "\udcff.ttf"])
+def test_reads_a_font_of_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(Path(BUNDLED).read_bytes())
+    assert FontFile(str(tmp_path / name)).has("a")
 
 
-@pytest.mark.parametrize("collection", [False, True])
-def test_reads_segments_with_and_without_glyphs(collection: bool) -> None:
-    # the second segment's list of glyphs begins two words on; its second character has none
-    table = format_4([(0x20, 0x7E, 0), (0x3042, 0x3044, 4)], [7, 0, 8])
-    data = font_with([(3, 1, table)], collection=collection)
-    assert read_characters(data) == [(0x20, 0x7E), (0x3042, 0x3042), (0x3044, 0x3044)]
-
-
-def test_prefers_the_table_with_all_characters() -> None:
-    small, large = (
-        format_4([(0x41, 0x5A, 0)]),
-        format_12([(0x41, 0x5A, 1), (0x1F600, 0x1F64F, 0), (0x20000, 0x20001, 9)]),
-    )
-    for encodings in ([(3, 1, small), (3, 10, large)], [(0, 4, large), (0, 3, small)]):
-        # the first character of a group without a glyph is "none"
-        assert read_characters(font_with(encodings)) == [(0x41, 0x5A), (0x1F601, 0x1F64F), (0x20000, 0x20001)]
-
-
-def test_a_font_of_symbols_has_no_characters() -> None:
-    assert read_characters(font_with([(3, 0, format_4([(0xF020, 0xF0FF, 0)]))])) == []
-
-
-@given(st.binary(max_size=300))
-def test_a_damaged_file_is_no_error(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=300), st.integers(0, 2000))
+def test_a_damaged_file_is_no_error(tmp_path_factory: pytest.TempPathFactory, noise: bytes, start: int) -> None:
     path = tmp_path_factory.mktemp("fonts") / "damaged.ttf"
-    good = font_with([(3, 1, format_4([(0x41, 0x5A, 0), (0x3042, 0x3044, 4)], [7, 0, 8]))])
-    for content in (noise, good[: len(noise)], b"ttcf" + noise, good[:60] + noise):
+    good = Path(BUNDLED).read_bytes()
+    for content in (noise, good[:start], b"ttcf" + noise, good[:start] + noise + good[start + len(noise) :]):
         path.write_bytes(content)
-        assert FontFile(str(path)).has("漢") in (False, True)
-
-
-def test_reads_the_bundled_font() -> None:
-    font = FontFile(BUNDLED)
-    assert [font.has(character) for character in "aéЯ€…ư漢😀"] == [True, True, True, True, True, False, False, False]
+        assert FontFile(str(path)).has("a") in (False, True)
+    assert not FontFile(str(path.parent)).has("a")
+    assert not FontFile(str(path.parent / "gone.ttf")).has("a")
 
 
 def test_finds_fonts_without_fontconfig_or_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
