@@ -27,7 +27,7 @@ from distributed import Future
 from index.build import cluster
 from index.build.cluster import Cluster
 from index.build.people import estimator_factory
-from index.build.photo import Credit, NewPicture, Photo, Skipped
+from index.build.photo import Credit, NewPicture, Photo, Skipped, VideoProgress
 from index.build.photo_workers import PhotoWorkers
 from index.build.pipeline import BuildOptions, build
 from index.build.scan import ScanResult, ScanSettings
@@ -133,9 +133,13 @@ def photos_in(folder: Path, count: int, deadly: int | None = None) -> list[tuple
     return photos
 
 
-def comparable(results: Iterable[tuple[int, ScanResult]]) -> dict[int, object]:
+def comparable(results: Iterable[tuple[int, ScanResult | VideoProgress]]) -> dict[int, object]:
     """Return results in a form that can be compared."""
-    return {number: result.kind if isinstance(result, Skipped) else _contents(result) for number, result in results}
+    return {
+        number: result.kind if isinstance(result, Skipped) else _contents(result)
+        for number, result in results
+        if not isinstance(result, VideoProgress)
+    }
 
 
 def _contents(pictures: list[NewPicture]) -> list[object]:

@@ -22,7 +22,7 @@ MARKS = ScanSettings(MarkFinder)
 
 def video(file: Path, boxes: list[tuple[int, int, int, int]], each: int = 10, fps: float = 25) -> Path:
     """Write a video with a person in each of the boxes, for `each` frames."""
-    scenes = [marked_scene(number + 1, (320, 240), box) for number, box in enumerate(boxes)]
+    scenes = [np.asarray(marked_scene(number + 1, (320, 240), box)) for number, box in enumerate(boxes)]
     return write_video(file, [scene for scene in scenes for _ in range(each)], fps, codec="png")
 
 
@@ -66,8 +66,9 @@ def test_scans_five_frames_a_second_of_any_rate(fps: float, frames: int, tmp_pat
 
 
 def test_scans_five_frames_a_second_of_a_varying_rate(tmp_path: Path) -> None:
+    scene = np.asarray(marked_scene(1, (320, 240), (60, 30, 160, 200)))
     times = [*np.arange(0, 1, 1 / 120), *np.arange(1, 3, 1 / 10)]
-    file = write_video(tmp_path / "a.mkv", [marked_scene(1, (320, 240), (60, 30, 160, 200))] * len(times), times=times)
+    file = write_video(tmp_path / "a.mkv", [scene] * len(times), times=times)
     estimator = CountingFinder()
     scan_photo(Photo(file, Credit()), estimator, 1920)
     assert estimator.count == 15
