@@ -116,9 +116,9 @@ class FileFinder:
         return None if match is None else parent / match
 
     def _walk(self, folder: Path) -> Path | None:
-        """Return a folder, or the only one that is alike, going down from the deepest that is there."""
+        """Return a folder, or the only one that is alike, going down from the deepest folder or archive on disk."""
         missing: list[str] = []
-        while not os.path.isdir(folder) and archives.list_folder(folder) is None:
+        while not (os.path.isdir(folder) or (archives.is_archive(folder) and os.path.isfile(folder))):
             if folder.parent == folder:
                 return None
             missing.append(folder.name)

@@ -200,6 +200,7 @@ def test_photos_that_disagree_tell_nothing_of_a_coco_file(tmp_path: Path) -> Non
     assert [entry.frame for entry in read_coco(file) if isinstance(entry, Photo)] == [None] * 3
 
 
+@pytest.mark.slow
 def test_a_build_tells_what_it_assumed(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     file = write_labels(tmp_path / "photos", {"mirror.jpg": 2, "plain.jpg": 1}, "upright", {})
