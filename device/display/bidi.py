@@ -1,7 +1,8 @@
 """In which order the characters of a line are drawn: Arabic and Hebrew from right to left, numbers in them from left.
 
 The Unicode Bidirectional Algorithm (https://www.unicode.org/reports/tr9/) without the explicit formatting characters,
-which `lettering.clean` removes, and for the brackets of European scripts.
+which `lettering.clean` removes, and for the brackets of European scripts. python-bidi, which the tests compare it with,
+returns a line in its new order but without the levels, and HarfBuzz must know which runs are from right to left.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ BRACKETS: Final = {"(": ")", "[": "]", "{": "}"}
 Item = TypeVar("Item")
 
 
-def levels(text: str) -> list[int]:
+def base_level(text: str) -> int:
+    """Return the level of a paragraph: 1 if its first letter is from right to left, else 0 (rules P2 and P3)."""
+    types = map(unicodedata.bidirectional, text)
+    return int(next((kind for kind in types if kind in ("L", *RTL)), "L") in RTL)
+
+
+def levels(text: str, base: int) -> list[int]:
     """Return each character's embedding level: even from left to right, odd from right to left.
 
-    A line whose first letter is from right to left has odd levels for all that is not a number or a Latin word.
+    A line of a paragraph of level 1 has odd levels for all that is not a number or a Latin word.
     """
     types = [unicodedata.bidirectional(character) or "L" for character in text]
-    base = int(next((kind for kind in types if kind in ("L", *RTL)), "L") in RTL)
     _resolve_weak(types, "R" if base else "L")
     _resolve_brackets(text, types, "R" if base else "L")
     _resolve_neutral(types, "R" if base else "L")

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import pygame
 
-from device.display.bidi import levels, visual_order
+from device.display.bidi import base_level, levels, visual_order
 from device.display.font_files import FontFile, system_fonts
 
 BUNDLED: Final = str(Path(pygame.font.__file__).with_name(pygame.font.get_default_font()))
@@ -98,16 +98,17 @@ class Fonts:
         """Close all open fonts."""
         self._open.cache_clear()
 
-    def runs(self, text: str) -> list[Run]:
-        """Split a text where its font or script changes, from left to right.
+    def runs(self, text: str, base: int | None = None) -> list[Run]:
+        """Split a line where its font or script changes, from left to right.
 
+        `base` is the level of the paragraph that it is of (`bidi.base_level`); None: it is a paragraph of its own.
         Symbols and marks that no font has are dropped. Letters that no font has remain, and are drawn as boxes.
         """
         if all(character < SIMPLE_BELOW and self._fonts[0].has(character) for character in text):
             return [Run(None, "", text)] if text else []
         chosen = {family: self._find(*characters) for family, characters in _by_family(text).items()}
         runs, run_levels = [], []
-        for level, script, span in _split(text):
+        for level, script, span in _split(text, base_level(text) if base is None else base):
             for font, part in self._split_by_font(span, chosen):
                 runs.append(Run(None if font.path == BUNDLED else font.path, script, part))
                 run_levels.append(level)
@@ -214,12 +215,12 @@ def _is_japanese(path: str) -> bool:
     return any(word in Path(path).name for word in JAPANESE_FONTS)
 
 
-def _split(text: str) -> Iterator[tuple[int, str, str]]:
+def _split(text: str, base: int) -> Iterator[tuple[int, str, str]]:
     """Split a text where its direction or its script changes; yield level, script and span in reading order.
 
     What is between two letters of one script belongs to that script.
     """
-    text_levels = levels(text)
+    text_levels = levels(text, base)
     scripts = [_script(character) for character in text]
     rtl_script = next((script for script in scripts if script in RTL_SCRIPTS), "")
     for index, script in enumerate(scripts):

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 import pygame
 
+from device.display.bidi import base_level
 from device.display.font_files import system_fonts
 from device.display.fonts import JOINERS, Fonts, Run, clusters
 
@@ -94,14 +95,14 @@ class TextRenderer:
         _, line = self._draw_line(text, size, colour)
         return line.subsurface(line.get_bounding_rect()) if tight else line
 
-    def _draw_line(self, text: str, size: int, colour: Colour) -> tuple[float, pygame.Surface]:
+    def _draw_line(self, text: str, size: int, colour: Colour, base: int | None = None) -> tuple[float, pygame.Surface]:
         """Render a line; return its ascent in pixels and its surface.
 
         It is as high as a line of the bundled font, unless it has ink above or below that: the fonts of some scripts
         leave much room for marks, and lines of several scripts should be equally far apart.
         """
         factor = _supersampling(size)
-        parts = [self._draw_run(run, size * factor, colour) for run in self._fonts.runs(text)]
+        parts = [self._draw_run(run, size * factor, colour) for run in self._fonts.runs(text, base)]
         usual = self._fonts.open(None, size * factor)
         usual_ascent, usual_height = usual.get_ascent(), usual.get_height()
         ascent = max([usual_ascent, *(part_ascent for part_ascent, _ in parts)])
@@ -132,7 +133,8 @@ class TextRenderer:
     def _draw_block(
         self, text: str, size: int, width: int, colour: Colour, align: TextAlign, max_lines: int
     ) -> pygame.Surface:
-        lines = [self._draw_line(words, size, colour) for words in self.wrap(text, size, width, max_lines)]
+        base = base_level(text)
+        lines = [self._draw_line(words, size, colour, base) for words in self.wrap(text, size, width, max_lines)]
         step, block_width = round(size * LEADING), max(line.get_width() for _, line in lines)
         baseline = lines[0][0]
         tops = [max(round(number * step + baseline - ascent), 0) for number, (ascent, _) in enumerate(lines)]

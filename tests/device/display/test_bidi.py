@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import bidi
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.display.bidi import levels, visual_order
+from device.display.bidi import base_level, levels, visual_order
 
 HEBREW = {letter: chr(ord("א") + number) for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 LATIN = {hebrew: letter for letter, hebrew in HEBREW.items()}
@@ -15,7 +16,11 @@ LATIN = {hebrew: letter for letter, hebrew in HEBREW.items()}
 def order(text: str) -> str:
     """Return a text as it is drawn, from left to right."""
     logical = "".join(HEBREW.get(letter, letter) for letter in text)
-    return "".join(LATIN.get(letter, letter) for letter in visual_order(list(logical), levels(logical)))
+    return "".join(LATIN.get(letter, letter) for letter in drawn_order(logical, base_level(logical)))
+
+
+def drawn_order(text: str, base: int) -> str:
+    return "".join(visual_order(list(text), levels(text, base)))
 
 
 @pytest.mark.parametrize(
@@ -45,13 +50,24 @@ def test_orders_a_line_as_it_is_read(text: str, drawn: str) -> None:
 
 def test_numbers_after_arabic_letters_stay_in_order() -> None:
     text = "سنة 2019 و 50%"
-    assert levels(text) == [1] * 4 + [2] * 4 + [1] * 3 + [2] * 2 + [1]
+    assert levels(text, base_level(text)) == [1] * 4 + [2] * 4 + [1] * 3 + [2] * 2 + [1]
+
+
+LETTERS = "אבגمر" + "ab漢" + "12٣٤" + " .,:!()[]{}«»<%€-+/…"
+
+
+@settings(deadline=None)
+@given(st.text(LETTERS, min_size=1, max_size=20) | st.text("א(b1)٣,% ", min_size=1, max_size=20))
+def test_orders_any_line_as_python_bidi_does(text: str) -> None:
+    for direction, base in (("L", 0), ("R", 1)):
+        assert drawn_order(text, base) == bidi.get_display(text, base_dir=direction)
+    assert base_level(text) == bidi.get_base_level(text)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_keeps_its_characters(text: str) -> None:
-    text_levels = levels(text)
+    text_levels = levels(text, base_level(text))
     assert len(text_levels) == len(text)
     assert sorted(visual_order(list(text), text_levels)) == sorted(text)
     assert set(text_levels) <= {0, 1, 2}

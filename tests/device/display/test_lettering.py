@@ -143,6 +143,22 @@ def test_a_line_is_read_from_right_to_left(claim: Claim) -> None:
     ]
 
 
+def test_a_line_is_read_in_its_paragraphs_direction(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later line of an English paragraph may begin with a Hebrew word."""
+    hebrew = claim("Hebrew.ttf", "דנהצילום")
+    monkeypatch.setattr("device.display.lettering.system_fonts", lambda: (hebrew,))
+    renderer = TextRenderer()
+    line = renderer.render_line("דנה, Flickr", 90)
+    drawn = []
+    for word in ("Photograph", "צילוםצילום"):
+        block = renderer.render_block(f"{word} דנה, Flickr", 90, line.get_width())
+        drawn.append(pygame.surfarray.array_alpha(block)[: line.get_width(), -line.get_height() :])
+    assert np.array_equal(drawn[1], pygame.surfarray.array_alpha(line))
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert [run.text for run in Fonts([hebrew]).runs("דנה, Flickr", base=0)] == ["דנה", ", Flickr"]
+    assert [run.text for run in Fonts([hebrew]).runs("דנה, Flickr", base=1)] == ["Flickr", ", ", "דנה"]
+
+
 def test_words_of_one_script_have_one_font_in_a_line(claim: Claim) -> None:
     """pygame's font has most letters of Vietnamese, but not all: a word of two fonts looks like a mistake."""
     assert parts_of(Fonts([claim("Latin.ttf", "Người Việt")]), "Người Việt") == [("Latin.ttf", "", "Người Việt")]
