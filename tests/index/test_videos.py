@@ -319,3 +319,13 @@ def test_says_why_a_file_shows_no_video(
     assert problem(file) == (kind, sentence)
     assert capfd.readouterr() == ("", ""), "FFmpeg must print nothing"
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(("name", "frames"), [("av1.mp4", 180), ("clip.ts", 61)])
+def test_reads_odd_videos_of_makers(name: str, frames: int, shared_data: Path) -> None:
+    assert len(times(shared_data / "odd" / name)) == frames
+
+
+def test_says_that_a_film_of_a_camera_was_cut_off(shared_data: Path) -> None:
+    kind, sentence = problem(shared_data / "odd" / "nomoov.mp4")
+    assert (kind, sentence.partition(",")[0]) == ("not a video", "was cut off before its index")
