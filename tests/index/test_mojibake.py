@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from index.mojibake import decode, repair
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine takes longer for an example."""
 
 NAMES = [
     "José Müller", "Renée Zellweger", "Bjørn Åse", "Łódź", "Şenol Güneş", "Groß", "Özil", "à la carte", "Åke",
@@ -52,6 +55,7 @@ ALPHABETS = {
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS.values(), ids=ALPHABETS)
+@UNTIMED
 @given(data=st.data())
 def test_leaves_any_words_of_a_language(data: st.DataObject, alphabet: str) -> None:
     """Words in any letters, in small or capital letters as people write them, with what may follow a word."""
@@ -62,6 +66,7 @@ def test_leaves_any_words_of_a_language(data: st.DataObject, alphabet: str) -> N
     assert repair(text) == text
 
 
+@UNTIMED
 @given(st.text())
 def test_decodes_any_utf_8_and_repairs_only_once(text: str) -> None:
     try:
@@ -71,6 +76,7 @@ def test_decodes_any_utf_8_and_repairs_only_once(text: str) -> None:
     assert repair(decode(data)) == decode(data)
 
 
+@UNTIMED
 @given(st.binary())
 def test_decodes_any_bytes(data: bytes) -> None:
     decode(data).encode()
