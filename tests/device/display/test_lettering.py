@@ -150,7 +150,8 @@ def test_a_line_is_read_in_its_paragraphs_direction(claim: Claim, monkeypatch: p
     renderer = TextRenderer()
     line = renderer.render_line("דנה, Flickr", 90)
     drawn = []
-    for word in ("Photograph", "צילוםצילום"):
+    for word in ("A photo", "צילוםצילום"):
+        assert renderer.wrap(f"{word} דנה, Flickr", 90, line.get_width()) == [word, "דנה, Flickr"]
         block = renderer.render_block(f"{word} דנה, Flickr", 90, line.get_width())
         drawn.append(pygame.surfarray.array_alpha(block)[: line.get_width(), -line.get_height() :])
     assert np.array_equal(drawn[1], pygame.surfarray.array_alpha(line))
