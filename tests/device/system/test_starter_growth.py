@@ -125,7 +125,7 @@ def test_draws_nothing_on_a_disk_that_is_nearly_full(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(growth, "_start_process", fails)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**9, free=10**8))
     with caplog.at_level("INFO"), grow_in_background(folder):
         pass
     assert "only 100 MB are free" in caplog.text
