@@ -12,10 +12,9 @@ from models.pose import Image
 MAX_SKIP_SECONDS: Final = 1.0
 """Seconds of a video that are skipped at most to catch up. After a longer break the video goes on where it stopped."""
 
-
 MAX_HOLD_SECONDS: Final = 0.25
-"""Seconds after which a picture is returned again if the next is not due. A camera that returns none counts as lost, but
-an animation may show a picture for minutes."""
+"""Seconds after which a picture is returned again if the next is not due. A camera that returns none counts as lost,
+but an animation may show a picture for minutes."""
 
 
 class ClipPicture(NamedTuple):

@@ -1,7 +1,7 @@
 """The starter library's pictures: people in named poses.
 
-The same number gives the same people, in the same poses and places, on every machine. Pixels may differ a little between
-processors, because OpenCV and NumPy round differently.
+The same number gives the same people, in the same poses and places, on every machine. Pixels may differ a little
+between processors, because OpenCV and NumPy round differently.
 """
 
 from __future__ import annotations
