@@ -59,6 +59,9 @@ MAX_OPEN: Final = 4
 JAPANESE: Final = re.compile("[\u3040-\u30ff\u4e00-\u9fff]{2}")
 """Two Japanese letters in a row: bytes that make them in Shift-JIS by chance seldom make two."""
 
+COPY: Final = "copy it again from the original"
+"""The remedy for most damage."""
+
 ErrorKind = Literal["archive", "damaged", "too large", "cannot be read"]
 
 UNPACK_ERRORS: Final = (
@@ -176,8 +179,12 @@ class _Archive:
         try:
             raw = self._stack.enter_context(file.open("rb"))
             start = raw.read(8)
+            if not start:
+                raise ArchiveError("damaged", f"is empty: {COPY}")
+            # A zip may have a program to unpack it before it. The end of a tar may be that of a zip in it.
+            is_zip = start.startswith(b"PK") or (file.suffix.lower() == ".zip" and zipfile.is_zipfile(raw))
             raw.seek(0)
-            entries = self._open_zip(raw) if start.startswith(b"PK") else self._open_tar(raw, start)
+            entries = self._open_zip(raw) if is_zip else self._open_tar(raw, start)
             for member in entries:
                 if len(self.members) >= MAX_MEMBERS:
                     raise ArchiveError("too large", f"holds more than {MAX_MEMBERS:,} files")
@@ -204,15 +211,15 @@ class _Archive:
         except MemoryError as error:
             raise ArchiveError("too large", "is too large for the memory there is") from error
         except NotImplementedError as error:
-            raise ArchiveError("archive", f"is compressed in a way that is not supported ({error})") from error
+            raise ArchiveError("archive", "is compressed in a way that is not supported: unpack the archive") from error
         except UNPACK_ERRORS as error:
-            raise ArchiveError("damaged", f"is damaged in its archive ({_one_line(error)})") from error
+            raise ArchiveError("damaged", f"is damaged in its archive ({_one_line(error)}): {COPY}") from error
 
     def _open_zip(self, raw: IO[bytes]) -> Iterator[Member]:
         try:
             opened = self._stack.enter_context(zipfile.ZipFile(raw))
         except UNPACK_ERRORS as error:
-            raise ArchiveError("damaged", f"is not a complete zip archive ({_one_line(error)})") from error
+            raise ArchiveError("damaged", f"is not a complete zip archive: {COPY}") from error
         self._open_member = lambda member: opened.open(member.entry)  # type: ignore[arg-type]
         for info in opened.infolist():
             name = self._path(_zip_name(info))
@@ -230,7 +237,7 @@ class _Archive:
         except ArchiveError:
             raise
         except UNPACK_ERRORS as error:
-            raise ArchiveError("damaged", f"is neither a zip nor a tar archive ({_one_line(error)})") from error
+            raise ArchiveError("damaged", f"is neither a zip nor a tar archive: {COPY}") from error
         self._open_member = lambda member: opened.extractfile(member.entry)  # type: ignore[arg-type]
         try:
             while (info := opened.next()) is not None:
@@ -240,7 +247,7 @@ class _Archive:
         except ArchiveError:
             raise
         except UNPACK_ERRORS as error:
-            reason = f"is cut off or damaged ({_one_line(error)}): copy it again from the original"
+            reason = f"is cut off or damaged ({_one_line(error)}): {COPY}"
             self.problems.append(("", ArchiveError("damaged", reason)))
 
     def _uncompress(self, raw: IO[bytes], start: bytes) -> tuple[_Stream, int | None]:

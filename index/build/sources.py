@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from index import archives, pictures
 from index.build.coco import COCO_SUFFIXES, read_coco
@@ -16,6 +17,9 @@ from index.build.table import TABLE_SUFFIXES, read_table
 from index.build.tree import read_archive, read_folder
 from index.formats import VIDEO_SUFFIXES
 from models.text import printable
+
+SPREADSHEET_SUFFIXES: Final = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+"""Endings of tables that cannot be read until a program has saved them as CSV."""
 
 
 @dataclass(slots=True)
@@ -64,6 +68,8 @@ def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
         yield from _read_coco(source, images)
     elif suffix in TABLE_SUFFIXES:
         yield from read_table(source)
+    elif suffix in SPREADSHEET_SUFFIXES:
+        raise SourceError(f"{printable(source)} is a spreadsheet: save it as “CSV UTF-8”, and name that file.")
     elif archives.is_archive(source):
         yield from read_archive(source)
     elif archives.is_other_archive(source):

@@ -66,7 +66,7 @@ def read_rows(file: Path) -> list[Row | Skipped]:
     """
     cells_by_line = list(_read_jsonl(file) if file.suffix.lower() == ".jsonl" else _read_csv(file))
     if not cells_by_line:
-        raise SourceError(f"{printable(file)} has no rows.")
+        raise SourceError(f"{printable(file)} has no rows: name a picture in each.")
     names = [_picture_name(cells) for cells in cells_by_line]
     files = FileFinder().find_all(file.parent, ["" if _is_remote(name) else name for name in names])
     return [
@@ -167,9 +167,12 @@ def _detect_separator(file: Path, content: str, separators: str) -> str:
     for separator in separators:
         if PICTURE_COLUMN in _parse_header(first, separator):
             return separator
-    columns = max((_parse_header(first, separator) for separator in separators), key=len)
+    columns = printable(", ".join(max((_parse_header(first, separator) for separator in separators), key=len)))[:200]
+    if not columns:
+        raise SourceError(f"{printable(file)} is empty: write a column `{PICTURE_COLUMN}` with paths or URLs.")
     raise SourceError(
-        f"{printable(file)} has no column `{PICTURE_COLUMN}`, but {printable(', '.join(columns))[:200] or 'nothing'}."
+        f"{printable(file)} has no column `{PICTURE_COLUMN}`, but {columns}: give the column of the pictures' paths or "
+        "URLs this name."
     )
 
 

@@ -192,9 +192,9 @@ def test_reads_what_a_tar_holds_before_its_cut(tmp_path: Path, ending: str) -> N
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is neither a zip nor a tar archive"),
+        (b"", "is empty: copy it again"),
         (b"<html>" * 200, "is neither a zip nor a tar archive"),
-        (b"PK\x03\x04" + b"x" * 500, "is not a complete zip archive"),
+        (b"PK\x03\x04" + b"x" * 500, "is not a complete zip archive: copy it again"),
         (gzip.compress(b"x" * 2000), "is neither a zip nor a tar archive"),
         (b"\x1f\x8b" + b"x" * 500, "is neither a zip nor a tar archive"),
         (b"\x28\xb5\x2f\xfd" + b"x" * 500, "is neither a zip nor a tar archive"),
@@ -205,6 +205,17 @@ def test_says_what_is_wrong_with_an_archive(tmp_path: Path, data: bytes, message
     (tmp_path / "a.zip").write_bytes(data)
     with pytest.raises(ArchiveError, match=message):
         list_members(tmp_path / "a.zip")
+
+
+def test_reads_a_zip_that_unpacks_itself(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "a.zip", {"a.jpg": b"x"})
+    archive.write_bytes(b"MZ" + bytes(500) + archive.read_bytes())
+    assert read_member(archive, "a.jpg") == b"x"
+
+
+def test_reads_a_tar_that_ends_in_a_zip(tmp_path: Path) -> None:
+    inner = make_archive(tmp_path / "b.zip", {"b.jpg": b"x"}).read_bytes()
+    assert names(make_archive(tmp_path / "a.tar", {"a.jpg": b"x", "b.zip": inner})) == ["a.jpg", "b.zip"]
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar"])

@@ -138,8 +138,8 @@ def test_shows_only_printable_characters_in_reasons(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("", "has no column `picture`, but nothing"),
-        ("file,author\na.jpg,Ann\n", "has no column `picture`, but file, author"),
+        ("\n", "is empty: write a column `picture`"),
+        ("file,author\na.jpg,Ann\n", "has no column `picture`, but file, author: give the column"),
         ("picture,author\n", "has no rows"),
         ('picture,author\na.jpg,"Ann\nb.jpg,Bob\n', "is not valid CSV from line 2 on: unexpected end of data"),
         ("picture,author\na.jpg,Andr\xe9\n".encode("latin-1"), "is not UTF-8 in line 2: save it as “CSV UTF-8”"),

@@ -153,6 +153,13 @@ def test_a_damaged_archive_in_a_folder_is_skipped(tmp_path: Path) -> None:
             read_sources([tmp_path / name])
 
 
+@pytest.mark.parametrize("name", ["photos.xlsx", "photos.ODS"])
+def test_asks_to_save_a_spreadsheet_as_csv(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    with pytest.raises(SourceError, match=f"{name} is a spreadsheet: save it as “CSV UTF-8”, and name that file"):
+        read_sources([tmp_path / name])
+
+
 @pytest.mark.slow
 def test_builds_from_an_archive_resumes_and_takes_down(tmp_path: Path) -> None:
     pictures = {}
