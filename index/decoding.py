@@ -106,7 +106,7 @@ def _container_credit(data: bytes) -> Credit:
     """Return the credit in the file around several images. Pillow may know that file, or not."""
     try:
         with open_picture(io.BytesIO(data)) as opened:
-            return read_credit(opened)
+            return read_credit(opened, data)
     except Exception:  # what is in the file is tried by itself
         return NO_CREDIT
 
@@ -180,7 +180,7 @@ def _decode(data: bytes, long_side: int | None, orientation: int, *, is_complete
         if is_completed and isinstance(opened, JpegImageFile):
             fill_missing_rows(opened, data)
         orientation = _read_orientation(opened, orientation)  # after load(), which turns a TIFF upright by itself
-        credit = read_credit(opened)
+        credit = read_credit(opened, data)
         if drafted is None:
             width, height = opened.size
         picture = scale_down(to_eight_bits(opened), long_side)

@@ -25,6 +25,9 @@ MAX_TITLE_LENGTH: Final = 100
 IPTC_RESOURCE, IPTC_DIGEST_RESOURCE = 0x0404, 0x0425
 """Photoshop's resources with IPTC-IIM records, and with the MD5 of those that the XMP was written from."""
 
+WITHOUT_XMP: Final = ("GIF", "JPEG2000")
+"""Formats in which Pillow skips XMP."""
+
 CODED_CHARACTER_SET: Final = (1, 90)
 """The IPTC-IIM record that names the encoding of the others."""
 
@@ -57,8 +60,13 @@ class _Texts:
     date: str | None = None
 
 
-def read_credit(opened: Pillow.Image) -> Credit:
-    """Return the credit in the metadata of a picture that Pillow has loaded. Damaged metadata counts as missing."""
+def read_credit(opened: Pillow.Image, data: bytes = b"") -> Credit:
+    """Return the credit in the metadata of a picture that Pillow has loaded. Damaged metadata counts as missing.
+
+    `data` is its file, in which XMP is looked for if Pillow does not do so.
+    """
+    if opened.format in WITHOUT_XMP:
+        opened.info.setdefault("xmp", xmp.find_packet(data))
     newest = [_read(_read_xmp, opened), _read(_read_iim, opened)]
     if _is_iim_newer(opened):
         newest.reverse()

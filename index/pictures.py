@@ -44,8 +44,9 @@ def load_picture(file: Path | str, long_side: int | None) -> Picture:
 def load_credit(file: Path | str) -> Credit:
     """Return the credit in a picture's own metadata, without decoding the picture; an empty one if it is none."""
     try:
-        with open_picture(io.BytesIO(read_bytes(file))) as opened:
-            return read_credit(opened)
+        data = read_bytes(file)
+        with open_picture(io.BytesIO(data)) as opened:
+            return read_credit(opened, data)
     except Exception:  # scanning the picture will report it
         return NO_CREDIT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -24,6 +25,9 @@ PREFIXES: Final = {
 }
 """The prefixes that the standard gives to the schemas that are read."""
 
+PACKET: Final = re.compile(rb"<x:xmpmeta\b.*?</x:xmpmeta>", re.DOTALL)
+"""A packet, as all programs write it into pictures."""
+
 Properties = Mapping[str, Sequence[str]]
 """The values of each property, such as `dc:creator`; of a text in several languages, the default one first."""
 
@@ -43,6 +47,12 @@ def read_properties(packet: bytes) -> Properties:
     return properties
 
 
+def find_packet(data: bytes) -> bytes:
+    """Return the packet in a file of any format; an empty one if it has none."""
+    match = PACKET.search(data)
+    return match[0] if match is not None else b""
+
+
 def _parse(packet: bytes) -> Element:
     """Return the root of a packet. Raises ValueError if it declares entities, which could fill the memory."""
     if len(packet) > MAX_BYTES:
@@ -53,7 +63,8 @@ def _parse(packet: bytes) -> Element:
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = _refuse
-    parser.Parse(packet.strip(b"\0 \t\r\n"), True)
+    is_utf_16 = b"\0" in packet[:4]  # half of whose bytes are zero
+    parser.Parse(packet if is_utf_16 else packet.strip(b"\0 \t\r\n"), True)
     return builder.close()
 
 

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from index.credit import NO_CREDIT, Credit
 from index.formats import open_picture
 from index.picture_credit import read_credit, read_xmp_credit
-from index.pictures import load_picture
+from index.pictures import load_credit, load_picture
 from tests.support.paths import SHARED
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,6 +31,10 @@ XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" xmlns:cc="http://creativecommons.org/ns#">
 <rdf:Description rdf:about="" {attributes}>{elements}</rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>"""
+
+
+UUID_OF_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+"""The kind of a JPEG 2000 box with XMP."""
 
 
 def xmp(elements: str = "", attributes: str = "") -> bytes:
@@ -182,6 +186,27 @@ def test_reads_xmp_of_each_format(kind: str) -> None:
         texts.add_itxt("XML:com.adobe.xmp", packet.decode())
         options = {"pnginfo": texts}
     assert read_credit(saved(kind, **options)).author == "José; Bo"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "JPEG2000"])
+def test_reads_xmp_that_pillow_skips(tmp_path: Path, kind: str) -> None:
+    file = io.BytesIO()
+    PLAIN.save(file, kind)
+    place = -1 if kind == "GIF" else len(file.getvalue())  # before the last byte, or in a box at the end
+    data, packet = file.getvalue(), xmp("<dc:creator><rdf:Seq><rdf:li>José</rdf:li></rdf:Seq></dc:creator>")
+    if kind == "GIF":
+        packet = b"\x21\xff\x0bXMP DataXMP" + packet + b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    else:
+        packet = struct.pack(">I", 24 + len(packet)) + b"uuid" + UUID_OF_XMP + packet
+    (tmp_path / "a").write_bytes(data[:place] + packet + data[place:])
+    assert load_picture(tmp_path / "a", None).credit.author == "José"
+    assert load_credit(tmp_path / "a").author == "José"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_reads_xmp_in_each_encoding(encoding: str) -> None:
+    packet = xmp("<dc:creator><rdf:Seq><rdf:li>José</rdf:li></rdf:Seq></dc:creator>").decode() + "\n"
+    assert read_xmp_credit(packet.encode(encoding)).author == "José"
 
 
 def test_reads_exif_and_iptc_of_a_tiff() -> None:
