@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,6 +18,7 @@ from device import folders
 from device.cameras.controls import CameraControls, Exposure, Focus, Mains, WhiteBalance
 from device.choose import ChooseSettings
 from device.follow import FollowSettings
+from models.estimator.estimator import fit_size
 from models.home import PathError, absolute, expand_home
 from models.permissions import explain_refusal
 from models.text import printable
@@ -125,6 +127,9 @@ CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "screen.rotate": (0, 90, 180, 270),
 }
 """The values that a key accepts."""
+
+NOT_EMPTY: Final = ("camera.source", "estimator.model")
+"""Texts without which there is nothing to open. Other texts may be empty, and then choose for themselves."""
 
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "camera.focus": ("auto",),
@@ -245,6 +250,8 @@ def _explain(error: Exception, text: str) -> str:
 
 
 COMMON_MISTAKES: Final = (
+    ("[\u00a0\u2000-\u200d\u202f\u2060\u3000\ufeff]", "a blank there is not a plain one: type the line again"),
+    ("[−–—]", "write a plain minus, -"),
     ("[“”„‟‘’‚‛«»″′]", 'write straight quotation marks, "like this"'),
     ("^Cannot overwrite a value", "this key stands there twice: delete one of the two lines"),
     ("^Cannot declare .* twice", "this section stands there twice: put its keys below the first"),
@@ -312,9 +319,11 @@ def _validate(where: str, name: str, value: object, default: object) -> object:
         assert isinstance(value, (int, float))
         if not low <= value <= high:  # also rejects nan
             raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {_short_repr(value)}")
+    if name in NOT_EMPTY and not value:
+        raise ConfigError(f'{where} must not be empty: delete the line for "{default}"')
     if name == "estimator.size" and value:
         try:
-            parse_size(str(value))
+            fit_size(parse_size(str(value)))
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from error
     return float(value) if isinstance(default, float) and isinstance(value, int) else value
@@ -342,7 +351,7 @@ _TYPE_NAMES: Final[Mapping[type, str]] = {
 def _short_repr(value: object) -> str:
     """Quote a value or a name for an error message, shortened to MAX_VALUE_LENGTH."""
     try:
-        text = repr(value)
+        text = str(value).lower() if isinstance(value, (bool, date, time)) else repr(value)  # as TOML writes them
     except ValueError:  # Python refuses to print an integer of more than 4300 digits
         return "a number of thousands of digits"
     return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"
