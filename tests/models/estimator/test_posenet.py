@@ -173,6 +173,11 @@ def reference(file: Path) -> list[Pose]:
     ]
 
 
+REFERENCE_TOLERANCE = 0.01
+"""How far a key point may be from where Coral finds it, as a share of the picture's height. Runtimes round a quantized
+network differently: on x86-64 the largest differences were 2.3, 1.2 and 1.4 pixels, on arm64 6.5 at 721×1281."""
+
+
 @pytest.mark.parametrize("size", [(353, 481), (481, 641), (721, 1281)])
 def test_finds_the_couple_where_coral_does(size: tuple[int, int], shared_data: Path, models_folder: Path) -> None:
     name = f"posenet_mobilenet_v1_075_{size[0]}_{size[1]}_quant_decoder"
@@ -183,7 +188,7 @@ def test_finds_the_couple_where_coral_does(size: tuple[int, int], shared_data: P
     assert len(found) == len(theirs) == 2
     for pose, one in zip(found, theirs, strict=True):
         sure = one.scores > 0.5
-        assert np.hypot(*(pose.xy - one.xy)[sure].T).max() <= 4
+        assert np.hypot(*(pose.xy - one.xy)[sure].T).max() <= REFERENCE_TOLERANCE * size[0]
         assert np.abs(pose.scores - one.scores)[sure].max() <= 0.1
 
 
