@@ -89,6 +89,8 @@ def _open_gpio_button(pin: int) -> Any:
             f"the button on GPIO {pin} needs gpiozero and lgpio, and there is no {error.name or 'such library'}: "
             "run `make setup` again (on a kiosk, systemd/install.sh), or set pin = 0 under [button]"
         ) from error
+    except ButtonError:
+        raise
     except Exception as error:  # the errors of gpiozero, lgpio and the system have no common base
         if type(error).__name__ == "PinUnknownPi":
             raise ButtonError(f"this machine is not a Raspberry Pi, so it has no pin GPIO {pin}") from error
@@ -111,13 +113,22 @@ def _lgpio_factory() -> Any:
     starts. In a service's read-only folder that fails (gpiozero issue 1106). Elsewhere it would change what relative
     paths mean. So the import runs with a temporary folder, and then the working folder is restored.
     """
-    working_folder, before = os.getcwd(), os.environ.get("LG_WD")
-    with tempfile.TemporaryDirectory(prefix="pose-mirror-") as folder:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="pose-mirror-")
+    except OSError as error:
+        raise ButtonError(
+            f"the button needs a folder for temporary files ({error.strerror}): free space in /tmp, or set TMPDIR to a "
+            "folder that this user can write to"
+        ) from error
+    before = os.environ.get("LG_WD")
+    working_folder = os.open(".", os.O_PATH)  # has no path if it was deleted
+    with temporary as folder:
         os.environ["LG_WD"] = folder
         try:
             from gpiozero.pins.lgpio import LGPIOFactory
         finally:
-            os.chdir(working_folder)
+            os.fchdir(working_folder)
+            os.close(working_folder)
             if before is None:
                 del os.environ["LG_WD"]
             else:

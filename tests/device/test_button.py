@@ -162,6 +162,27 @@ def test_pins_that_may_not_be_opened_name_the_group(monkeypatch: pytest.MonkeyPa
         Button(PIN)
 
 
+def test_names_the_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("lgpio")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(ButtonError, match=r"a folder for temporary files \(No such file.*\): .* set TMPDIR"):
+        Button(PIN)
+
+
+def test_a_deleted_working_folder_does_not_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("lgpio")
+    (tmp_path / "deleted").mkdir()
+    monkeypatch.chdir(tmp_path / "deleted")
+    (tmp_path / "deleted").rmdir()
+    try:
+        Button(PIN).close()
+    except ButtonError as error:  # on a machine without GPIO
+        assert "No such file" not in str(error)  # noqa: PT017
+    with pytest.raises(FileNotFoundError):
+        os.getcwd()
+    os.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("missing", ["gpiozero", "lgpio"])
 def test_a_missing_library_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "lgpio")]:
