@@ -221,7 +221,16 @@ class EstimatorProcess:
 
     def _on_ready(self, child: Child, now: float) -> None:
         self._child, self._ready_at, self._failure = child, now, None
-        logger.info("estimator ready on %s after %.2f s: %s", self.device, now - child.started_at, child.ready)
+        assert child.ready is not None
+        (height, width), runtime = child.ready
+        logger.info(
+            "The estimator is ready on %s after %.1f s: it sees %d×%d pixels, with %s.",
+            "the Edge TPU" if self.device == "edgetpu" else "the CPU",
+            now - child.started_at,
+            width,
+            height,
+            runtime,
+        )
 
     def _on_failure(self, failure: ChildError, now: float) -> None:
         """Replace the failed child: at once, or when the plan says so."""

@@ -46,7 +46,7 @@ PRESS = "/usr/lib/test-devices/button press"
 
 CLOCK = "cut -d' ' -f1 /proc/uptime"
 
-ESTIMATOR_UP = "estimator ready on"
+ESTIMATOR_UP = "The estimator is ready on"
 """The journal's text for each estimator that started."""
 
 STARTER, MINE, ANNOY = f"{STATE_FOLDER}/starter", f"{STATE_FOLDER}/mine", "whole-0.annoy"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,6 +148,14 @@ def test_passes_the_options_to_the_child(model: Path) -> None:
         assert process.runtime == "model on cpu, size (96, 128), 2 threads"
         assert process.device == "cpu"
         assert process.note is None
+
+
+def test_says_in_words_when_the_estimator_is_ready(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with ready_process(model):
+        pass
+    line = r"The estimator is ready on the CPU after \d+\.\d s: it sees \d+×\d+ pixels, with [^()]+\."
+    assert [message for message in caplog.messages if re.fullmatch(line, message)]
 
 
 def test_child_imports_no_screen_camera_or_index(model: Path) -> None:
