@@ -24,6 +24,10 @@ STILL_FPS: Final = 30.0
 MAX_THREADS: Final = 4
 """Threads that decode a video, as many as a Raspberry Pi has cores. Each keeps a frame in memory."""
 
+MIN_ROUND_SECONDS: Final = 0.25
+"""Seconds that a video takes at least before it begins again. Opening a file takes longer than one frame is shown, so
+a video of one or two frames would never catch up."""
+
 log = logging.getLogger(__name__)
 
 
@@ -63,7 +67,7 @@ class VideoClip:
         if self._next is None and self._loop:
             # Open the file again: not every format can be rewound.
             self._video.close()
-            self._start = self._end
+            self._start = max(self._end, self._start + MIN_ROUND_SECONDS)
             self._open()
             self._next = next(self._frames)
         return None if self._next is None else self._start + self._next.time

@@ -64,10 +64,10 @@ def test_plays_every_frame_by_the_videos_own_time(ramp: Path) -> None:
 @pytest.mark.parametrize("fps", [Fraction(24_003, 100), Fraction(30_000, 1001), 7])
 def test_plays_an_odd_rate_at_its_true_speed(fps: Fraction | int, tmp_path: Path) -> None:
     """240.03 frames a second once counted as damage, and played at 30: eight times too slowly."""
-    path = made_videos.write_video(tmp_path / "a.avi", [grey(100)] * 20, fps, codec="mjpeg")
+    path = made_videos.write_video(tmp_path / "a.avi", [grey(100)] * 80, fps, codec="mjpeg")
     with open_camera(str(path), size=SIZE, real_time=False) as camera:
-        times = [camera.latest().captured_at for _ in range(50)]
-    assert np.diff(times) == pytest.approx([1 / fps] * 49, abs=1e-4), "also from the end to the start"
+        times = [camera.latest().captured_at for _ in range(100)]
+    assert np.diff(times) == pytest.approx([1 / fps] * 99, abs=1e-4), "also from the end to the start"
 
 
 def test_plays_frames_at_their_own_times(tmp_path: Path) -> None:
@@ -361,6 +361,13 @@ def test_an_animation_repeats_at_its_speed(tmp_path: Path) -> None:
     with open_camera(str(path), size=SIZE, real_time=False) as camera:
         times = [camera.latest().captured_at for _ in range(5)]
     assert np.diff(times) == pytest.approx([0.1, 0.5, 0.3, 0.1], abs=1e-6)
+
+
+def test_a_video_of_one_frame_does_not_repeat_at_once(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "short.avi", [100], fps=1000)
+    with open_camera(str(path), size=SIZE, real_time=False) as camera:
+        times = [camera.latest().captured_at for _ in range(3)]
+    assert np.diff(times) == pytest.approx([0.25] * 2)
 
 
 def test_plays_a_gif_that_ends_in_its_second_picture(tmp_path: Path) -> None:
