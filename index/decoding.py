@@ -170,7 +170,7 @@ def _unidentified(file: Path | str, data: bytes) -> PictureError:
 
 def _decode(data: bytes, long_side: int | None, orientation: int, *, is_completed: bool) -> Picture:
     with open_picture(io.BytesIO(data)) as opened:
-        if opened.format == "MPO":
+        if opened.format in ("MPO", "HEIF") and getattr(opened, "n_frames", 1) > 1:
             opened.seek(_find_largest_frame(data))
         width, height = opened.size
         drafted = _draft(opened, data, long_side)
@@ -191,16 +191,17 @@ def _decode(data: bytes, long_side: int | None, orientation: int, *, is_complete
 
 
 def _find_largest_frame(data: bytes) -> int:
-    """Return the number of the largest of the pictures that a camera put into one file."""
+    """Return the number of the largest of the pictures in one file; of equal ones, that which the file opens with."""
     areas = []
     with open_picture(io.BytesIO(data)) as opened:
+        first = opened.tell()
         for number in range(getattr(opened, "n_frames", 1)):
             try:
                 opened.seek(number)
             except Exception:  # the file is cut short
                 break
             areas.append(opened.size[0] * opened.size[1])
-    return areas.index(max(areas)) if areas else 0
+    return max(range(len(areas)), key=lambda number: (areas[number], number == first), default=first)
 
 
 def _draft(opened: Pillow.Image, data: bytes, long_side: int | None) -> tuple[int, int] | None:

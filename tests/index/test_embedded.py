@@ -11,6 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from index import formats
+from index.formats import identify_format
 from index.pictures import PictureError, load_picture
 from models.pose import Image
 from tests.support.paths import SHARED
@@ -159,6 +160,17 @@ def test_takes_the_larger_of_two_pictures_of_a_camera(tmp_path: Path) -> None:
         Pillow.fromarray(first).save(buffer, "MPO", save_all=True, append_images=[Pillow.fromarray(second)])
         assert shows(read(tmp_path, "a.mpo", buffer.getvalue()), scene())
         assert read(tmp_path, "a.jpg", buffer.getvalue(), 400).shape == (300, 400, 3)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_takes_the_largest_picture_of_a_heic(tmp_path: Path, first: int) -> None:
+    identify_format(b"")  # makes Pillow ready to write HEIC
+    other = scene()[:, ::-1]
+    for images, shown in (([THUMBNAIL, scene()], 1), ([scene(), THUMBNAIL], 0), ([scene(), other], first)):
+        pictures = [Pillow.fromarray(np.ascontiguousarray(image)) for image in images]
+        buffer = io.BytesIO()
+        pictures[0].save(buffer, "HEIF", save_all=True, append_images=pictures[1:], primary_index=first)
+        assert shows(read(tmp_path, "a.heic", buffer.getvalue()), images[shown])
 
 
 def test_a_raw_photo_keeps_its_author(tmp_path: Path) -> None:
