@@ -8,11 +8,6 @@ from pathlib import Path
 
 from tests.support.paths import SHARED
 
-# Shells start a job in the background, and nohup any job, with these signals ignored. The programs that the tests start
-# would inherit that, and not answer to Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
@@ -21,6 +16,11 @@ import pytest
 
 from models.estimator.catalogue import BUNDLED_MODEL
 from models.estimator.model_files import WEIGHTS_FOLDER
+
+# Shells start a job in the background, and nohup any job, with these signals ignored. The programs that the tests start
+# would inherit that, and not answer to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
 
