@@ -13,6 +13,9 @@ START_LENGTH: Final = 4096
 MP4_BOXES: Final = (b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip", b"pnot")
 """MP4 and QuickTime files begin with one of these boxes (ISO/IEC 14496-12)."""
 
+ZIP_PREFIX: Final = b"PK\3\4"
+"""First bytes of a zip archive. Documents of office programs are such archives, too."""
+
 CONTROL_BYTES: Final = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 """Bytes that no text has, except in UTF-16. Any other file has some of them at its start."""
 
@@ -28,6 +31,8 @@ def find_problem(file: IO[bytes]) -> str | None:
         return "is empty: copy it again"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or not CONTROL_BYTES.search(start):
         return "is a text, not a video: choose another"
+    if start.startswith(ZIP_PREFIX):
+        return "is an archive, not a video: unpack it, and choose a video in it"
     if start[4:8] in MP4_BOXES and not _has_index(file):
         return "was cut off before its index, without which no frame can be found: copy it again"
     return None

@@ -141,13 +141,17 @@ def _load_json(file: Path) -> dict[str, Any]:
         del data
         document = json.loads(text, object_pairs_hook=_keep_used)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise SourceError(f"{printable(file)} is a damaged gzip file: {describe_error(error)}.") from error
+        raise SourceError(
+            f"{printable(file)} is a damaged gzip file ({describe_error(error)}): copy it again."
+        ) from error
     except OSError as error:
         raise SourceError(f"{printable(file)} cannot be read ({error.strerror}).") from error
     except MemoryError as error:
         raise SourceError(f"{printable(file)} is too large for this computer's memory.") from error
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{printable(file)} is not valid JSON: {describe_error(error)}.") from error
+        raise SourceError(
+            f"{printable(file)} is not valid JSON ({describe_error(error)}): copy or export it again."
+        ) from error
     if not isinstance(document, dict):
         raise SourceError(f"{printable(file)} is not a COCO key-point file: it has no `images` and `annotations`.")
     return document

@@ -167,12 +167,12 @@ def _detect_separator(file: Path, content: str, separators: str) -> str:
     for separator in separators:
         if PICTURE_COLUMN in _parse_header(first, separator):
             return separator
-    columns = printable(", ".join(max((_parse_header(first, separator) for separator in separators), key=len)))[:200]
-    if not columns:
+    columns = max((_parse_header(first, separator) for separator in separators), key=len)
+    if not any(columns):
         raise SourceError(f"{printable(file)} is empty: write a column `{PICTURE_COLUMN}` with paths or URLs.")
     raise SourceError(
-        f"{printable(file)} has no column `{PICTURE_COLUMN}`, but {columns}: give the column of the pictures' paths or "
-        "URLs this name."
+        f"{printable(file)} has no column `{PICTURE_COLUMN}`, but {printable(', '.join(columns))[:200]}: give the "
+        "column of the pictures' paths or URLs this name."
     )
 
 

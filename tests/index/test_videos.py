@@ -293,6 +293,11 @@ PROBLEMS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "text of Windows": (lambda file: file.write_text("Grüße" * 99, "utf-16"), "not a video", TEXT),
     "text of the last century": (lambda file: file.write_text("Grüße" * 999, "latin-1"), "not a video", TEXT),
     "page": (lambda file: file.write_text("<!DOCTYPE html>\n<p>Not found"), "not a video", TEXT),
+    "zip": (
+        lambda file: file.write_bytes(b"PK\3\4" + bytes(99)),
+        "not a video",
+        "is an archive, not a video: unpack it, and choose a video in it.",
+    ),
     "JPEG": (picture("JPEG"), "not a video", PICTURE),
     "PNG": (picture("PNG"), "not a video", PICTURE),
     "HEIF": (picture("HEIF"), "not a video", PICTURE),

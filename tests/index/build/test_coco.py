@@ -439,14 +439,14 @@ def test_rejects_json_of_another_form(tmp_path: Path, document: object, message:
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xff", b"[" * 100_000])
 def test_rejects_invalid_json(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.json").write_bytes(data)
-    assert "is not valid JSON" in failure(tmp_path / "a.json")
+    assert failure(tmp_path / "a.json").endswith("): copy or export it again.")
 
 
 def test_rejects_a_gzip_file_cut_short(tmp_path: Path) -> None:
     data = gzip.compress(json.dumps(one_person()).encode())
     for damaged in (data[:-4], data[: len(data) // 2], data[:30] + bytes(9) + data[39:]):
         (tmp_path / "a.json").write_bytes(damaged)
-        assert "is a damaged gzip file" in failure(tmp_path / "a.json")
+        assert failure(tmp_path / "a.json").endswith("): copy it again.")
 
 
 @pytest.mark.parametrize("name", ["dog20", "empty_kp", "license_list", "nosize"])
