@@ -28,7 +28,7 @@ from index.build.reference import reference_poses
 from index.build.report import MAX_EXAMPLES, REMARKS, SkipSummary, write_report
 from index.build.scan import REASONS, WITHOUT_ESTIMATOR, ScanResult, ScanSettings, is_video
 from index.build.sources import Entry, Poses, read_sources
-from index.build.swap import check_picture_count
+from index.build.swap import check_picture_count, check_replaceable
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import read_removed_pictures
@@ -141,6 +141,7 @@ def build(
     report_progress = _ThrottledProgress(progress)
     has_estimator = settings.open_estimator is not None
     entries = read_sources(sources, options.images, options.licences, has_estimator=has_estimator)
+    check_replaceable(out)
     check_picture_count(out, len(entries))
     result = BuildResult(out)
     try:

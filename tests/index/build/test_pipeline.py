@@ -230,6 +230,11 @@ def test_raises_the_error_of_opening_the_estimator(photos: Path, tmp_path: Path,
     assert [file.name for file in tmp_path.iterdir()] == ["photos"]
 
 
+def test_refuses_the_root_folder_as_a_library(photos: Path) -> None:
+    with pytest.raises(LibraryError, match=r"^/ is a whole disk, which no library can replace"):
+        build([photos], Path("/"), ScanSettings(UnopenableFinder))
+
+
 INTERRUPTED = """
 import sys
 sys.path[:0] = {path!r}
