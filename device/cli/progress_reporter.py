@@ -51,7 +51,10 @@ def progress_reporter() -> Iterator[ProgressCallback]:
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:
-    """Return a bar for stderr, after a description and before `columns`. It disappears when the work is done."""
+    """Return a bar for stderr, after a description and before `columns`. It disappears when the work is done.
+
+    Without a terminal nothing is shown; Rich would print an empty line.
+    """
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),  # brackets in a file's name are not markup
@@ -59,6 +62,7 @@ def progress_bar(*columns: ProgressColumn) -> Progress:
         *columns,
         console=Console(stderr=True),
         transient=True,
+        disable=not sys.stderr.isatty(),
     )
 
 

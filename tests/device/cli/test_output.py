@@ -73,6 +73,11 @@ def test_a_message_may_name_anything(tmp_path: Path, environment: dict[str, str]
     assert (result.stderr.count(b"\n"), b"Traceback" in result.stderr) == (1, False)
 
 
+def test_fetching_prints_only_where_a_model_is(tmp_path: Path) -> None:
+    result = run(["models", "fetch", "bundled"], tmp_path)
+    assert (result.returncode, result.stdout.count(b"\n"), result.stderr) == (0, 1, b"")
+
+
 def test_a_printed_path_is_the_files_name(tmp_path: Path) -> None:
     name = b"mod\xe9l.tflite"
     (tmp_path / os.fsdecode(name)).write_bytes(b"")
