@@ -239,7 +239,7 @@ class FFmpegVideo(Video):
         reformat: Any = self._reformatter.reformat  # its stub lacks the names of colours
         image = reformat(frame, width, lines, "rgb24", src_colorspace=colours, threads=1).to_ndarray()
         if frame.interlaced_frame:
-            image = cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_LINEAR)
+            image = cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
         return np.ascontiguousarray(_turn_upright(image, self._matrix))
 
 

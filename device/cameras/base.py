@@ -144,7 +144,8 @@ def resize(image: Image, width: int, height: int) -> Image:
     of the new size.
     """
     step = min(image.shape[1] // width, image.shape[0] // height)
-    scaled = cv2.resize(image, (width * max(step, 1), height * max(step, 1)), interpolation=cv2.INTER_LINEAR)
+    # INTER_LINEAR crashes on arm64 when it shrinks an image by a pixel or two (opencv/opencv issue 29794).
+    scaled = cv2.resize(image, (width * max(step, 1), height * max(step, 1)), interpolation=cv2.INTER_LINEAR_EXACT)
     if step > 1:
         scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(scaled, np.uint8)

@@ -111,7 +111,8 @@ def inset(camera_image: Image, visitor: Pose | None, size: Size) -> pygame.Surfa
     """Return the camera's picture at `size`, with rounded corners, a thin border and the visitor's skeleton."""
     width, height = size
     reduced = downscale(camera_image, max(1, min(camera_image.shape[1] // width, camera_image.shape[0] // height)))
-    small = cv2.resize(reduced, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    # as in device.cameras.base.resize, not INTER_LINEAR
+    small = cv2.resize(reduced, size, interpolation=cv2.INTER_LINEAR_EXACT).astype(np.uint8, copy=False)
     if visitor:
         pose = visitor.scaled(width / camera_image.shape[1], height / camera_image.shape[0])
         draw_skeleton(small, pose, max(1.5, min(size) / 48))
