@@ -167,7 +167,8 @@ def _detect_separator(file: Path, content: str, separators: str) -> str:
     for separator in separators:
         if PICTURE_COLUMN in _parse_header(first, separator):
             return separator
-    columns = max((_parse_header(first, separator) for separator in separators), key=len)
+    headers = [_parse_header(first, separator) for separator in separators]
+    columns = max(headers, key=len)
     if not any(columns):
         raise SourceError(f"{printable(file)} is empty: write a column `{PICTURE_COLUMN}` with paths or URLs.")
     raise SourceError(
