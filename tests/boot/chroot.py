@@ -17,7 +17,6 @@ CHROOT_SCRIPT: Final = """
 root=$1; shift
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
-mount --bind /sys "$root/sys" && mount -o remount,bind,ro "$root/sys"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 cp /etc/resolv.conf "$root/run/resolv.conf" # a copy, so that nothing inside writes to the host's file
