@@ -297,7 +297,7 @@ def test_a_late_worker_with_another_version_scans_nothing() -> None:
 def test_says_how_to_install_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "index.build.cluster")
-    with pytest.raises(LibraryError, match=r"pip install 'pose-mirror\[dask\]'"):
+    with pytest.raises(LibraryError, match=r"pip install -e '\.\[dask\]'"):
         importlib.import_module("index.build.cluster")
 
 
