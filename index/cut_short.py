@@ -28,7 +28,7 @@ CUT_GREY: Final = 128
 """What the JPEG decoder puts in place of pixels that are missing, in all colours."""
 
 EDGE_WIDTH: Final = 4
-"""Pixels at the right edge by which a missing row is told. The decoder goes from left to right."""
+"""Pixels at the right edge that show whether a row is missing, because the decoder goes from left to right."""
 
 PNG_SIGNATURE_LENGTH: Final = 8
 """Bytes before a PNG's first chunk."""

@@ -34,7 +34,7 @@ MAX_THUMBNAILS: Final = 200
 """Maximum number of pictures on the contact sheet. It keeps the page small enough to send by mail."""
 
 REMARKS: Final = frozenset((ASSUMED_FRAME,))
-"""Kinds that are told with those of skipped photos, although nothing was skipped."""
+"""Kinds that the report counts with those of skipped photos, although nothing was skipped."""
 
 ADVICE: Final = {
     ASSUMED_FRAME: "Viewers turn these photos by their EXIF orientation, and nothing says whether their labels are for "

@@ -301,7 +301,7 @@ def _unusable_note(failure: ChildError) -> str:
 
 
 def _log_failure(failure: ChildError, *, is_raised: bool = False) -> None:
-    """Log a failure; its sentence only unless it is raised, too, and printed by whoever catches it."""
+    """Log a failure. Its sentence is left out if it is also raised, because the caller then prints it."""
     if not (is_raised and isinstance(failure, ChildReportedError)):
         logger.warning("%s", failure)
     if isinstance(failure, ChildReportedError) and failure.traceback:

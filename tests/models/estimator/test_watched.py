@@ -541,5 +541,5 @@ def test_names_a_damaged_model(bundled_posenet: Path, tmp_path: Path, caplog: py
         pytest.raises(EstimatorUnavailable, match=r"damaged\.tflite"),
     ):
         process.wait_until_ready()
-    assert "damaged.tflite" not in caplog.text, "whoever catches the error says it"
+    assert "damaged.tflite" not in caplog.text, "the caller prints the sentence"
     assert "Traceback" not in caplog.text
