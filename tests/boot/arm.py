@@ -49,9 +49,10 @@ SMALL: Final = r"[estimator]\nsize = \"161x225\"\n[screen]\nwidth = 800\nheight 
 TARGETS: Final = {
     "demo": f"printf '{SMALL}' >/tmp/small.toml && .venv/bin/pose-mirror demo --config /tmp/small.toml "
     "--display headless --seconds 120 --screenshots /run/results",
-    "test-quick": "make test-quick",
+    "tests": ".venv/bin/python -m pytest -n auto --dist loadfile -m 'not slow and not real_machine'",
 }
-"""What runs inside, by name. The demo has the time to write its GIF."""
+"""What runs inside, by name. The demo has the time to write its GIF. The tests are those of `make test-quick`, but for a
+few that need a real machine."""
 
 LOGS: Final = PROJECT / "build" / "arm"
 

@@ -192,6 +192,7 @@ def test_a_missing_library_error_says_what_to_install(monkeypatch: pytest.Monkey
         Button(PIN)
 
 
+@pytest.mark.real_machine
 def test_opening_gpio_leaves_no_file_and_keeps_the_folder(tmp_path: Path) -> None:
     code = (
         "import os\n"

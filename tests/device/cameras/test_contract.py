@@ -176,6 +176,7 @@ def test_returns_no_frame_twice(rig: Rig) -> None:
         assert time.monotonic() - before > 4 / rig.fps - SLACK
 
 
+@pytest.mark.real_machine
 @pytest.mark.slow
 def test_a_slow_caller_gets_the_newest_frame(rig: Rig) -> None:
     with rig.open() as camera:
@@ -331,6 +332,7 @@ def test_frames_become_upright_and_mirrored_once(rotate: int, mirrored_by_device
     np.testing.assert_array_equal(again.image, frame.image)
 
 
+@pytest.mark.real_machine
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
 @pytest.mark.parametrize("source", DEVICES)
 def test_a_camera_that_flips_already_shows_the_same(
@@ -363,6 +365,7 @@ def test_the_visitors_right_hand_is_on_the_right() -> None:
     assert hand[0] < 50
 
 
+@pytest.mark.real_machine
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [

@@ -282,6 +282,7 @@ def test_closing_ends_waits_and_tries(opener: Opener) -> None:
     assert len(opener.tries) == tries
 
 
+@pytest.mark.real_machine
 def test_reconnects_a_usb_camera_after_unplugging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All parts together: only the kernel and OpenCV are stand-ins."""
     hardware, path = CameraHardware(), tmp_path / "video0"

@@ -180,6 +180,7 @@ sys.exit(cli.main(["index", "info", "x"]))
 """
 
 
+@pytest.mark.real_machine
 def test_a_signal_that_is_held_back_waits_in_any_thread() -> None:
     result = subprocess.run([sys.executable, "-c", HOLD], capture_output=True, text=True, timeout=10, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (130, "undisturbed\n", "")

@@ -148,6 +148,7 @@ def test_does_not_change_the_heads() -> None:
     assert all((now == then).all() for now, then in zip(heads[:3], before, strict=True))
 
 
+@pytest.mark.real_machine
 def test_decodes_two_people_within_two_milliseconds() -> None:
     heads = heads_of([standing(200, 200), standing(440, 220)], 31, 41)
     assert len(decode(heads)) == 2

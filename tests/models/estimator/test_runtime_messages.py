@@ -29,6 +29,7 @@ def run(program: str, *arguments: str | Path) -> str:
     return finished.stderr
 
 
+@pytest.mark.real_machine
 def test_a_start_of_the_estimator_prints_nothing(each_posenet: Path) -> None:
     load = "from pathlib import Path\nfrom models.estimator.estimator import Estimator\nmodel = Path(sys.argv[1])\n"
     assert (
@@ -37,6 +38,7 @@ def test_a_start_of_the_estimator_prints_nothing(each_posenet: Path) -> None:
     )
 
 
+@pytest.mark.real_machine
 def test_the_runtime_still_greets(bundled_posenet: Path) -> None:
     """If the runtime stops printing it, this module can go."""
     runtime = pytest.importorskip("ai_edge_litert")

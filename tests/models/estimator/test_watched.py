@@ -165,6 +165,7 @@ def test_child_imports_no_screen_camera_or_index(model: Path) -> None:
     assert not modules & {"device", "index", "pygame", "annoy", "pytest", "hypothesis"}
 
 
+@pytest.mark.real_machine
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV])
 def test_replaces_a_process_killed_between_frames(model: Path, number: signal.Signals) -> None:
     with ready_process(model) as process:
@@ -215,6 +216,7 @@ def test_replaces_a_process_that_answers_garbage(model: Path, order: int) -> Non
         assert same(process.estimate(image)[0], pose_from_picture(image))
 
 
+@pytest.mark.real_machine
 def test_replaces_a_process_that_starts_with_garbage(model: Path) -> None:
     model.write_text(f"{failing.NO_PICKLE}\n")
     with EstimatorProcess(model, options=CPU, factory=FailingEstimator) as process:
