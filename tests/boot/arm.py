@@ -51,8 +51,8 @@ TARGETS: Final = {
     "--display headless --seconds 120 --screenshots /run/results",
     "tests": ".venv/bin/python -m pytest -n auto --dist loadfile -m 'not slow and not real_machine'",
 }
-"""What runs inside, by name. The demo has the time to write its GIF. The tests are those of `make test-quick`, but for a
-few that need a real machine."""
+"""What runs inside, by name. The demo has the time to write its GIF. The tests are those of `make test-quick`, but for
+a few that need a real machine."""
 
 LOGS: Final = PROJECT / "build" / "arm"
 
