@@ -81,8 +81,8 @@ def test_transfers_files_and_results_unchanged(machine: Machine) -> None:
 def test_a_usb_camera_shows_a_clip(machine: Machine) -> None:
     # The mirror's own driver reads it.
     output = machine.check_output(
-        f"cd /; {PYTHON} -c 'from device.cameras import usb; from pathlib import Path; "
-        'source = usb.UsbDevice(Path("/dev/video20"), (640, 480), None); '
+        f"cd /; {PYTHON} -c 'from device.cameras import controls, usb; from pathlib import Path; "
+        'source = usb.UsbDevice(Path("/dev/video20"), (640, 480), None, controls.AUTOMATIC); '
         "print(source.mode, all(source.grab() for _ in range(3)))'"
     )
     assert output.strip() == "320×240 MJPG, 30 a second True"
