@@ -17,21 +17,9 @@ import pygame
 
 from device.display.continuation import downscale
 from device.display.layout import Size
-from device.display.lettering import WHITE, Colour
+from device.display.style import COOL, INK, MIDDLE, WARM, WHITE, Colour
 from models.pose import EDGES, KEYPOINT_NAMES, RIGHT_EAR, Floats, Image, Pose
 from models.seen import LAYOUT_SCORE
-
-INK: Final[Colour] = (16, 18, 24)
-"""The colour of outlines and cards. All colours are RGB."""
-
-LEFT_COLOUR: Final[Colour] = (86, 214, 222)
-RIGHT_COLOUR: Final[Colour] = (255, 150, 104)
-MIDDLE_COLOUR: Final[Colour] = (250, 246, 236)
-"""The skeleton's colours: of the person's own left and right side, and of what lies between."""
-
-GOOD_COLOUR: Final[Colour] = (126, 226, 168)
-FAULT_COLOUR: Final[Colour] = (255, 190, 92)
-RECORDING_COLOUR: Final[Colour] = (236, 72, 72)
 
 SUBPIXEL_BITS: Final = 4
 """Fractional bits of the coordinates that OpenCV draws with: whole pixels would make slow movement jerky."""
@@ -63,11 +51,7 @@ def draw_skeleton(image: Image, pose: Pose, thickness: float = 4.0) -> None:
 
 def _limb_colour(a: int, b: int) -> Colour:
     sides = {KEYPOINT_NAMES[k].split("_")[0] for k in (a, b)}
-    return (
-        {"left": LEFT_COLOUR, "right": RIGHT_COLOUR}.get(sides.pop(), MIDDLE_COLOUR)
-        if len(sides) == 1
-        else MIDDLE_COLOUR
-    )
+    return {"left": COOL, "right": WARM}.get(sides.pop(), MIDDLE) if len(sides) == 1 else MIDDLE
 
 
 def _line_width(keypoint: int, thickness: float) -> float:

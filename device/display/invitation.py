@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pygame
 
 from device.display.draw import SUBPIXEL_BITS, blit, tint_mask
-from device.display.lettering import WHITE, TextRenderer
+from device.display.lettering import TextRenderer
+from device.display.style import WHITE
 
 Points: TypeAlias = npt.NDArray[np.float64]
 """N×2: x and y."""

@@ -12,11 +12,9 @@ import pygame
 from device.display.bidi import base_level
 from device.display.font_files import system_fonts
 from device.display.fonts import JOINERS, Fonts, Run, clusters
+from device.display.style import WHITE, Colour
 
-Colour: TypeAlias = tuple[int, int, int]
 TextAlign: TypeAlias = Literal["left", "centre", "right"]
-
-WHITE: Final[Colour] = (255, 255, 255)
 
 LEADING: Final = 1.18
 """Distance between two lines, in text sizes."""

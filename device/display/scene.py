@@ -9,11 +9,12 @@ from typing import Final
 
 import pygame
 
-from device.display import draw
+from device.display import draw, style
 from device.display.backdrop import Backdrop, surface_pixels
 from device.display.invitation import draw_invitation, wander_offset
 from device.display.layout import Size
-from device.display.lettering import WHITE, Colour, TextRenderer
+from device.display.lettering import TextRenderer
+from device.display.style import WHITE, Colour
 from models.pose import Image, Pose
 
 FADE_SECONDS: Final = 0.05
@@ -156,7 +157,7 @@ class Scene:
         inner, inset = round(diameter * 0.88), diameter * 0.06
         within = at[0] + inset, at[1] + inset
         draw.blit(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, opacity)
-        draw.blit(canvas, draw.arc(inner, thickness, percent / 100, draw.GOOD_COLOUR), within, opacity)
+        draw.blit(canvas, draw.arc(inner, thickness, percent / 100, style.COOL), within, opacity)
 
     def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> None:
         """Draw the numeral, big and in the middle, in a ring that empties within a second."""
@@ -182,9 +183,7 @@ class Scene:
         track = round(pill_width - dot - 3.2 * pad)
         draw.blit(canvas, draw.rounded_rect((pill_width, pill_height), pill_height / 2, alpha=0.7), (x, y))
         pulse = 0.7 + 0.3 * math.cos(2 * math.pi * now)
-        draw.blit(
-            canvas, draw.rounded_rect((dot, dot), dot / 2, draw.RECORDING_COLOUR, 1.0), (x + pad * 1.2, y + pad), pulse
-        )
+        draw.blit(canvas, draw.rounded_rect((dot, dot), dot / 2, style.RED, 1.0), (x + pad * 1.2, y + pad), pulse)
         at = x + dot + 2 * pad, y + (pill_height - bar) / 2
         draw.blit(canvas, draw.rounded_rect((track, bar), bar / 2, WHITE, 0.25), at)
         done = max(bar, round(track * min(max(share, 0.0), 1.0)))
@@ -201,9 +200,9 @@ class Scene:
         if view.recording_progress is not None:
             top = self._draw_recording(canvas, view.recording_progress, now) + gap
         if view.notice:
-            colour = draw.FAULT_COLOUR if view.failed else draw.GOOD_COLOUR
+            colour = style.AMBER if view.failed else style.COOL
             top = _stack_cards(canvas, self._cards((view.notice,), colour, (width, height)), width / 2, top, gap)
-        faults = self._cards(view.faults, draw.FAULT_COLOUR, (width, height))
+        faults = self._cards(view.faults, style.AMBER, (width, height))
         middle = width / 2
         if faults and not view.visitor_present:
             across, down = wander_offset(now)

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL.GifImagePlugin import getdata
 
-from device.display.draw import INK, LEFT_COLOUR, MIDDLE_COLOUR, RIGHT_COLOUR, draw_skeleton
+from device.display.draw import draw_skeleton
+from device.display.style import COOL, INK, MIDDLE, WARM
 from models.pose import Image, Pose
 
 Indices = npt.NDArray[np.uint8]
@@ -158,7 +159,7 @@ class Palette:
         them: 43 dB from the originals (median cut: 35, fast octree: 40). The files are the smallest, except for those
         of coverage alone, which is coarse (27 dB pixel by pixel; this one: 30).
         """
-        skeleton = np.array((INK, LEFT_COLOUR, RIGHT_COLOUR, MIDDLE_COLOUR), np.uint8)
+        skeleton = np.array((INK, COOL, WARM, MIDDLE), np.uint8)
         pixels = _sample_pixels(recording)
         quantized = Pillow.fromarray(pixels[None]).quantize(
             count - len(skeleton) - 1, method=Pillow.Quantize.MAXCOVERAGE, kmeans=100
@@ -265,7 +266,7 @@ def _overlay_inset(canvas: Indices, camera: Image, palette: Palette) -> None:
     """Draw the camera picture with a thin border into the lower left corner, as on the screen."""
     height, width = canvas.shape
     framed = _resize(camera, inset_size((camera.shape[1], camera.shape[0]), (width, height))).copy()
-    cv2.rectangle(framed, (0, 0), (framed.shape[1] - 1, framed.shape[0] - 1), MIDDLE_COLOUR, 1)
+    cv2.rectangle(framed, (0, 0), (framed.shape[1] - 1, framed.shape[0] - 1), MIDDLE, 1)
     margin = round(min(width, height) * MARGIN)
     bottom = height - margin
     canvas[bottom - framed.shape[0] : bottom, margin : margin + framed.shape[1]] = palette.dither(framed)

@@ -16,7 +16,7 @@ import pygame
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from device.display import draw
+from device.display import style
 from device.display.scene import Scene
 from index.likeness import likeness
 from models.estimator.estimator import Estimator
@@ -185,7 +185,7 @@ class Kiosk:
 def text_match(screen: Screen, sentence: str) -> float:
     """How well a sentence, drawn as the mirror draws it, matches a place on a screen: 1 is an exact match."""
     pygame.font.init()
-    (card,) = Scene()._render_cards((sentence,), draw.FAULT_COLOUR, (WIDTH, HEIGHT))
+    (card,) = Scene()._render_cards((sentence,), style.AMBER, (WIDTH, HEIGHT))
     letters = _white_mask(pygame.surfarray.array3d(card).swapaxes(0, 1))
     rows, columns = np.nonzero(letters)
     template = letters[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]

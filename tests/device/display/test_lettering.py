@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from device.display.font_files import FontFile, system_fonts
 from device.display.fonts import BUNDLED, MAX_MARKS, Fonts, Run
-from device.display.lettering import WHITE, TextRenderer, clean
+from device.display.lettering import TextRenderer, clean
+from device.display.style import WHITE
 
 SENTENCE = "The library in /var/lib/pose-mirror/library cannot be opened: build it with pose-mirror index build."
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.cameras.base import make_frame, mirror_frame
-from device.display import draw
+from device.display import draw, style
 from device.display.continuation import prepare
 from device.display.layout import Size, camera_to_display, cover, place, transform_pose
 from device.display.panel import ScreenError
@@ -259,7 +259,7 @@ def test_a_fault_is_readable_with_and_without_a_visitor(screen: Screen, present:
 def test_many_faults_are_smaller_so_that_all_fit() -> None:
     with Screen.open("headless", (320, 240)) as screen:
         many = shown(screen, View(faults=tuple(f"{number}. {SENTENCE}" for number in range(5))))
-    bars = np.asarray((np.abs(many.astype(int) - draw.FAULT_COLOUR) < 25).all(-1))
+    bars = np.asarray((np.abs(many.astype(int) - style.AMBER) < 25).all(-1))
     assert not bars[[0, -1]].any(), "no card is cut off"
     assert 4 <= np.count_nonzero(np.diff(bars.any(axis=1).astype(int)) == 1) <= 5
 
@@ -267,7 +267,7 @@ def test_many_faults_are_smaller_so_that_all_fit() -> None:
 def test_the_ring_closes_by_its_share(screen: Screen) -> None:
     view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
     ring_areas = [
-        (np.abs(shown(screen, replace(view, ring=share)).astype(int) - draw.GOOD_COLOUR) < 12).all(-1).sum()
+        (np.abs(shown(screen, replace(view, ring=share)).astype(int) - style.COOL) < 12).all(-1).sum()
         for share in (0.1, 0.5, 0.9)
     ]
     assert ring_areas[1] / ring_areas[0] == pytest.approx(5, rel=0.35)
@@ -286,8 +286,8 @@ def test_skeleton_omits_guesses_and_colours_the_sides() -> None:
     pose = person(100, 100, 1)
     picture = plain((200, 200), (0, 0, 0))
     draw.draw_skeleton(picture, pose)
-    assert find_colour(picture, draw.LEFT_COLOUR, 30)[0] > 105
-    assert find_colour(picture, draw.RIGHT_COLOUR, 30)[0] < 95
+    assert find_colour(picture, style.COOL, 30)[0] > 105
+    assert find_colour(picture, style.WARM, 30)[0] < 95
     guessed = Pose(pose.xy, np.where(np.arange(17) >= 13, 0.29, 0.9).astype(np.float32), 1.0)
     legless = plain((200, 200), (0, 0, 0))
     draw.draw_skeleton(legless, guessed)

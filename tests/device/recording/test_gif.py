@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL.GifImagePlugin import GifImageFile
 
-from device.display.draw import LEFT_COLOUR, RIGHT_COLOUR, draw_skeleton
+from device.display.draw import draw_skeleton
+from device.display.style import COOL, WARM
 from device.recording import gif
 from device.recording.gif import QUALITY_LEVELS, GifError, Palette, Recording, Still, encode, inset_size
 from models.pose import LEFT_ELBOW, LEFT_WRIST, RIGHT_ELBOW, RIGHT_WRIST, Floats, Image, Pose
@@ -138,7 +139,7 @@ def test_each_frame_is_its_photo_with_the_skeleton() -> None:
 
 def test_the_skeleton_has_the_screens_colours() -> None:
     shown, _ = frames(encode(recording(), NO_LIMIT).data)[3]
-    for joints, colour in (((LEFT_ELBOW, LEFT_WRIST), LEFT_COLOUR), ((RIGHT_ELBOW, RIGHT_WRIST), RIGHT_COLOUR)):
+    for joints, colour in (((LEFT_ELBOW, LEFT_WRIST), COOL), ((RIGHT_ELBOW, RIGHT_WRIST), WARM)):
         x, y = np.round(pose(0).xy[list(joints)].mean(0)).astype(int)
         assert np.abs(shown[y, x].astype(int) - colour).max() <= 4
 
