@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.answer_mirror import SECONDS, Looks, show_pictures
 from benchmarks.answer_visitors import limbs_shown
 from benchmarks.film_labels import labelled_frames, read_frames
-from device.collection import Collection
+from device.current_library import CurrentLibrary
 from device.display.layout import Size
 from models.pose import Image, Pose
 
@@ -52,9 +52,9 @@ def load_clips(folder: Path, step: int = 1) -> Iterator[Clip]:
             yield Clip(film, fps, [pictures[max(i, 0)] for i in chosen], label.mirrored(pictures[0].shape[1]))
 
 
-def score_clip(looks: Looks, clip: Clip, collection: Collection, display: Size) -> FilmScore:
+def score_clip(looks: Looks, clip: Clip, library: CurrentLibrary, display: Size) -> FilmScore:
     """Return how well the mirror answers the visitor of a clip in its last picture."""
-    moment = show_pictures(looks, clip.pictures, collection, display, clip.fps)[-1]
+    moment = show_pictures(looks, clip.pictures, library, display, clip.fps)[-1]
     if moment.visitor is None or moment.photo is None:
         return FilmScore(0.0, 0.0, 0.0)
     return FilmScore(limbs_shown(clip.label, moment.visitor), limbs_shown(clip.label, moment.photo.person), 1.0)

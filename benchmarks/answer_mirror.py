@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.answer_visitors import Visitor, nearest_person
 from device.answer import Answerer
 from device.cameras.base import SILENT_AFTER, Frame
-from device.collection import Collection
+from device.current_library import CurrentLibrary
 from device.display.layout import Size, camera_to_display
 from device.mirror import FramePipeline, Moment, PipelineSettings
 from device.placed_photo import PlacedPhoto
@@ -34,7 +34,7 @@ SECONDS: Final = 2.0
 
 TIMED_FUNCTIONS: Final = {
     "follow": "device.mirror.follow",
-    "match": "device.collection.Collection.find",
+    "match": "device.current_library.CurrentLibrary.find",
     "answer": "device.mirror.Answerer.update",
     "place and prepare": "device.answer.place_photo",
 }
@@ -146,8 +146,8 @@ class EstimatorForOne:
         return [] if nearest is None else [nearest]
 
 
-class StandInCollection(Collection):
-    """A collection that shows a grey picture for poses without one, in the size of the photo that they are from."""
+class StandInLibrary(CurrentLibrary):
+    """A library that shows a grey picture for poses without one, in the size of the photo that they are from."""
 
     def picture(self, number: int) -> Image | None:
         item = self.item(number)
@@ -159,29 +159,34 @@ def _grey_picture(width: int, height: int) -> Image:
     return np.full((height, width, 3), 128, np.uint8)
 
 
-def show_visitor(looks: Looks, visitor: Visitor, collection: Collection, display: Size) -> list[Moment]:
+def show_visitor(looks: Looks, visitor: Visitor, library: CurrentLibrary, display: Size) -> list[Moment]:
     """Let the mirror see a visitor's picture for `SECONDS`, and return its moments."""
     clock = Clock()
     camera = RepeatingCamera([visitor.picture], clock, FRAMES_PER_SECOND)
     estimator = EstimatorForOne(looks, camera, visitor.label)
-    return run_frames(camera, estimator, collection, display, clock, round(SECONDS * FRAMES_PER_SECOND))
+    return run_frames(camera, estimator, library, display, clock, round(SECONDS * FRAMES_PER_SECOND))
 
 
 def show_pictures(
-    looks: Looks, pictures: Sequence[Image], collection: Collection, display: Size, fps: float = FRAMES_PER_SECOND
+    looks: Looks, pictures: Sequence[Image], library: CurrentLibrary, display: Size, fps: float = FRAMES_PER_SECOND
 ) -> list[Moment]:
     """Let the mirror see pictures, already mirrored, one after another, and return its moments."""
     clock = Clock()
     camera = RepeatingCamera(pictures, clock, fps)
-    return run_frames(camera, EstimatorForOne(looks, camera, None), collection, display, clock, len(pictures))
+    return run_frames(camera, EstimatorForOne(looks, camera, None), library, display, clock, len(pictures))
 
 
 def run_frames(
-    camera: RepeatingCamera, estimator: EstimatorForOne, collection: Collection, display: Size, clock: Clock, count: int
+    camera: RepeatingCamera,
+    estimator: EstimatorForOne,
+    library: CurrentLibrary,
+    display: Size,
+    clock: Clock,
+    count: int,
 ) -> list[Moment]:
     """Run the mirror for `count` frames and return its moments."""
     with mock.patch("device.mirror.time", SimpleNamespace(monotonic=clock.monotonic)):
-        pipeline = FramePipeline(camera, estimator, collection, PipelineSettings())
+        pipeline = FramePipeline(camera, estimator, library, PipelineSettings())
         moment, moments = Moment(display), []
         for _ in range(count):
             moment = pipeline.next_moment(moment, display)
@@ -189,9 +194,9 @@ def run_frames(
     return moments
 
 
-def answer_label(visitor: Visitor, collection: Collection, display: Size) -> PlacedPhoto | None:
+def answer_label(visitor: Visitor, library: CurrentLibrary, display: Size) -> PlacedPhoto | None:
     """Return the photo that answers a visitor's true pose, after `SECONDS`."""
-    answerer = Answerer(collection, PipelineSettings().choose)
+    answerer = Answerer(library, PipelineSettings().choose)
     size = visitor.picture.shape[1], visitor.picture.shape[0]
     pose = camera_to_display(visitor.label, size, display)
     for frame in range(round(SECONDS * FRAMES_PER_SECOND)):

@@ -42,7 +42,7 @@ from benchmarks.answer_films import FilmScore, load_clips, score_clip
 from benchmarks.answer_mirror import (
     FRAMES_PER_SECOND,
     Looks,
-    StandInCollection,
+    StandInLibrary,
     Stopwatch,
     answer_label,
     show_pictures,
@@ -50,7 +50,7 @@ from benchmarks.answer_mirror import (
 )
 from benchmarks.answer_visitors import Score, Visitor, load_visitors, rate_answer
 from benchmarks.phantom_scenes import empty_scenes
-from device.collection import Collection
+from device.current_library import CurrentLibrary
 from device.display.layout import Size
 from device.folders import starter_folder
 from index.build.starter import grow
@@ -89,17 +89,17 @@ def main() -> None:
     stopwatch = Stopwatch()
     with ExitStack() as stack:
         folder = args.coco or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "coco"
-        collections = {
-            "starter": stack.enter_context(StandInCollection(Library.open(args.starter or draw_starter_library()))),
-            "COCO": stack.enter_context(StandInCollection(Library.open(ensure_coco_library(folder)))),
+        libraries = {
+            "starter": stack.enter_context(StandInLibrary(Library.open(args.starter or draw_starter_library()))),
+            "COCO": stack.enter_context(StandInLibrary(Library.open(ensure_coco_library(folder)))),
         }
         stack.enter_context(stopwatch.watch())
-        print_answers(visitors, collections, stopwatch, args.only)
+        print_answers(visitors, libraries, stopwatch, args.only)
         step = QUICK_STEP if args.quick else 1
         if args.only in "films":
-            print_films(collections, stopwatch, step)
+            print_films(libraries, stopwatch, step)
         if args.only in "phantoms":
-            print_phantoms(collections["starter"], stopwatch, step)
+            print_phantoms(libraries["starter"], stopwatch, step)
     print_times(stopwatch)
 
 
@@ -124,18 +124,18 @@ def ensure_coco_library(folder: Path) -> Path:
 
 
 def print_answers(
-    visitors: Sequence[Visitor], collections: dict[str, StandInCollection], stopwatch: Stopwatch, only: str
+    visitors: Sequence[Visitor], libraries: dict[str, StandInLibrary], stopwatch: Stopwatch, only: str
 ) -> None:
     """Print a row for each way to ask, library and display."""
     print(f"{len(visitors)} visitors\n")
     print("| asked with | library | display | limbs | of those found | likeness | agreement | found | soon | whole |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for asked, looks in askers(stopwatch):
-        for library, collection in collections.items():
+        for name, library in libraries.items():
             for display in DISPLAYS:
-                cells = [asked, library, "×".join(map(str, display))]
+                cells = [asked, name, "×".join(map(str, display))]
                 if any(only in cell for cell in cells):
-                    scores = measure(visitors, collection, display, looks)
+                    scores = measure(visitors, library, display, looks)
                     print(f"| {' | '.join([*cells, *figures(scores)])} |", flush=True)
 
 
@@ -147,15 +147,15 @@ def askers(stopwatch: Stopwatch) -> Iterator[tuple[str, Looks | None]]:
             yield name, Looks(estimator, stopwatch)
 
 
-def measure(visitors: Sequence[Visitor], collection: Collection, display: Size, looks: Looks | None) -> list[Score]:
+def measure(visitors: Sequence[Visitor], library: CurrentLibrary, display: Size, looks: Looks | None) -> list[Score]:
     """Return the score of the answer to each visitor on a display."""
     scores = []
     for visitor in visitors:
         soon, read, photo = True, visitor.label, None
         if looks is None:
-            photo = answer_label(visitor, collection, display)
+            photo = answer_label(visitor, library, display)
         else:
-            moments = show_visitor(looks, visitor, collection, display)
+            moments = show_visitor(looks, visitor, library, display)
             soon = any(moment.visitor is not None for moment in moments[:FRAMES_UNTIL_SOON])
             if moments[-1].visitor is not None:
                 read, photo = moments[-1].visitor, moments[-1].photo
@@ -171,7 +171,7 @@ def figures(scores: Sequence[Score]) -> list[str]:
     return [f"{column:.3f}" for column in columns]
 
 
-def print_films(collections: Mapping[str, Collection], stopwatch: Stopwatch, step: int) -> None:
+def print_films(libraries: Mapping[str, CurrentLibrary], stopwatch: Stopwatch, step: int) -> None:
     """Print for each film how much of the visitor's limbs the mirror reads and shows, on the first display."""
     print("\n| asked with | library | film | labelled frames | read | shown | found |\n|---|---|---|---|---|---|---|")
     for asked, looks in askers(stopwatch):
@@ -179,16 +179,16 @@ def print_films(collections: Mapping[str, Collection], stopwatch: Stopwatch, ste
         if looks is None:
             continue
         for clip in load_clips(SHARED / "videos", step):
-            for library, collection in collections.items():
-                scores[library, clip.film].append(score_clip(looks, clip, collection, DISPLAYS[0]))
-        for library in collections:
-            scores[library, "all"] = [score for key, some in scores.items() if key[0] == library for score in some]
-        for (library, film), some in scores.items():
+            for name, library in libraries.items():
+                scores[name, clip.film].append(score_clip(looks, clip, library, DISPLAYS[0]))
+        for name in libraries:
+            scores[name, "all"] = [score for key, some in scores.items() if key[0] == name for score in some]
+        for (name, film), some in scores.items():
             cells = " | ".join(f"{mean:.3f}" for mean in np.nanmean(np.array(some), axis=0))
-            print(f"| {asked} | {library} | {film} | {len(some)} | {cells} |", flush=True)
+            print(f"| {asked} | {name} | {film} | {len(some)} | {cells} |", flush=True)
 
 
-def print_phantoms(collection: Collection, stopwatch: Stopwatch, step: int) -> None:
+def print_phantoms(library: CurrentLibrary, stopwatch: Stopwatch, step: int) -> None:
     """Print for each kind of scene without people in how many of its frames the mirror answers somebody."""
     print("\n| asked with | scenes without people | scenes | frames | with a visitor |\n|---|---|---|---|---|")
     for asked, looks in askers(stopwatch):
@@ -196,7 +196,7 @@ def print_phantoms(collection: Collection, stopwatch: Stopwatch, step: int) -> N
             continue
         frames: defaultdict[str, list[list[bool]]] = defaultdict(list)
         for scene in empty_scenes(SHARED, step):
-            moments = show_pictures(looks, scene.frames, collection, DISPLAYS[0])
+            moments = show_pictures(looks, scene.frames, library, DISPLAYS[0])
             frames[scene.kind].append([moment.visitor is not None for moment in moments])
         frames["all"] = [answered for scenes in frames.values() for answered in scenes]
         for kind, scenes in frames.items():

@@ -22,7 +22,7 @@ from device.answer import Answerer
 from device.button import Button
 from device.cameras.base import Camera, CameraError, CameraStuck, EndOfVideo, Frame, mirror_frame
 from device.choose import ChooseSettings
-from device.collection import Collection
+from device.current_library import CurrentLibrary
 from device.display.layout import Size, camera_to_display, transform_pose
 from device.display.scene import View
 from device.display.screen import Event, Screen
@@ -104,13 +104,13 @@ class FramePipeline:
     """Takes one frame after another all the way: camera → estimator → follow → answer."""
 
     def __init__(
-        self, camera: Camera, estimator: Estimator, collection: Collection, settings: PipelineSettings | None = None
+        self, camera: Camera, estimator: Estimator, library: CurrentLibrary, settings: PipelineSettings | None = None
     ) -> None:
         self._settings = settings or PipelineSettings()
         self._camera, self._estimator = camera, estimator
         self._followed = FollowState()
         self._look: Look | None = None
-        self._answerer = Answerer(collection, self._settings.choose)
+        self._answerer = Answerer(library, self._settings.choose)
         self._hinting = Hinting()
         self._notices = Notices(self._settings.opening_note, estimator.note)
 

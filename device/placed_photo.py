@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from device.collection import Collection
+from device.current_library import CurrentLibrary
 from device.display.continuation import prepare
 from device.display.layout import Size, place, transform_pose
 from device.display.scene import PreparedPhoto
@@ -24,19 +24,19 @@ class PlacedPhoto(PreparedPhoto):
         return self.picture.shape[1], self.picture.shape[0]
 
 
-def place_photo(collection: Collection, match: Match, canvas: Size, visitor: Pose | None = None) -> PlacedPhoto | None:
+def place_photo(library: CurrentLibrary, match: Match, canvas: Size, visitor: Pose | None = None) -> PlacedPhoto | None:
     """Return a match's photo, laid on a canvas; None if its picture cannot be read.
 
     The photo's person stands where the `visitor` (a pose in pixels of the canvas) stands. Without a visitor the photo
     is centred, as far as its person is whole then.
     """
-    picture = collection.picture(match.item)
+    picture = library.picture(match.item)
     if picture is None:
         return None
-    pose, size = collection.pose(match), (picture.shape[1], picture.shape[0])
+    pose, size = library.pose(match), (picture.shape[1], picture.shape[0])
     placement = place(size, canvas, pose, visitor)
     return PlacedPhoto(
         prepare(picture, placement, canvas, match.mirrored),
-        collection.item(match.item).credit,
+        library.item(match.item).credit,
         person=transform_pose(pose, placement),
     )

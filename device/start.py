@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from device import collection, config, folders
+from device import config, current_library, folders
 from device.button import Button, ButtonError
 from device.cameras.opening import check_file
 from device.cameras.watch import ReconnectingCamera
-from device.collection import Collection
 from device.config import Config
+from device.current_library import CurrentLibrary
 from device.display.panel import resolve_display
 from device.display.scene import View
 from device.display.screen import Event, Screen
@@ -142,7 +142,7 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
         model.log_warnings()
         estimator = stack.enter_context(start_estimator(settings, model.file, edgetpu_model))
         estimator.wait_until_ready()
-        library = stack.enter_context(open_collection(settings.library.folder, _screen_progress_reporter(screen)))
+        library = stack.enter_context(open_current_library(settings.library.folder, _screen_progress_reporter(screen)))
         growth = stack.enter_context(ExitStack())
         if grow and library.folder == folders.starter_folder():
             growth.enter_context(grow_in_background(folders.starter_folder()))
@@ -166,19 +166,19 @@ def start_estimator(settings: Config, model: Path, edgetpu_model: Path | None) -
     return EstimatorProcess(model, edgetpu_model, options)
 
 
-def open_collection(folder: str, progress: ProgressCallback) -> Collection:
+def open_current_library(folder: str, progress: ProgressCallback) -> CurrentLibrary:
     """Open the library in a folder, or the starter library if `folder` is empty.
 
     If the library cannot be used, the starter library stands in for it until it can.
     """
     if not folder:
-        return Collection(_open_starter_library(progress))
+        return CurrentLibrary(_open_starter_library(progress))
     wanted = folders.library_folder(folder)
     try:
-        return Collection(collection.open_library(wanted))
+        return CurrentLibrary(current_library.open_library(wanted))
     except LibraryError as error:
         log.warning("%s", error)
-        return Collection(_open_starter_library(progress), wanted, str(error))
+        return CurrentLibrary(_open_starter_library(progress), wanted, str(error))
 
 
 @contextmanager
@@ -224,7 +224,7 @@ def _display_size(settings: Config) -> tuple[int, int] | None:
 
 
 def _open_starter_library(progress: ProgressCallback) -> Library:
-    return collection.open_library(ensure_starter_library(folders.starter_folder(), progress))
+    return current_library.open_library(ensure_starter_library(folders.starter_folder(), progress))
 
 
 def _open_camera(settings: Config) -> ReconnectingCamera:

@@ -16,8 +16,8 @@ from device import folders
 from device.button import Button, ButtonError
 from device.cameras.base import CameraError
 from device.cameras.opening import describe_cameras, open_camera
-from device.collection import open_library
 from device.config import Config, load
+from device.current_library import open_library
 from device.display.fonts import missing_scripts
 from device.display.panel import ScreenError, describe_outputs, open_display
 from device.start import select_models

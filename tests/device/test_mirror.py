@@ -13,7 +13,7 @@ import device.notices
 from device.button import Button
 from device.cameras.base import Camera, CameraError, EndOfVideo, Frame
 from device.choose import ChooseSettings
-from device.collection import Collection
+from device.current_library import CurrentLibrary
 from device.display.screen import Screen
 from device.mirror import (
     STALE_AFTER,
@@ -114,7 +114,7 @@ class FakeWriter:
 
 
 @pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CurrentLibrary]:
     """Three photos: a person with the left hand up, one with both arms down, one with both hands up."""
     both_up = person(left_elbow=(205, 50), left_wrist=(210, 20), right_elbow=(115, 50), right_wrist=(110, 20))
     items = []
@@ -124,7 +124,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]
         items.append(NewItem(picture, pose.keypoints, title=title, author="somebody", licence="CC0"))
     folder = tmp_path_factory.mktemp("libraries") / "three"
     write_library(items, folder)
-    with Collection(Library.open(folder)) as opened:
+    with CurrentLibrary(Library.open(folder)) as opened:
         yield opened
 
 
@@ -134,13 +134,13 @@ QUICK = PipelineSettings(choose=ChooseSettings(hold=0.1))
 def make_sense(
     script: Iterable[Exception | None] | ScriptedCamera,
     people: Sequence[Pose] | Estimator,
-    collection: Collection,
+    library: CurrentLibrary,
     settings: PipelineSettings | None = None,
 ) -> Sense:
     """A sense thread, not yet started, whose camera follows a script and whose estimator finds these people."""
     camera = script if isinstance(script, ScriptedCamera) else ScriptedCamera(script)
     estimator = FakeEstimator(lambda _: list(people)) if isinstance(people, Sequence) else people
-    return Sense(FramePipeline(camera, estimator, collection, settings), CANVAS)
+    return Sense(FramePipeline(camera, estimator, library, settings), CANVAS)
 
 
 def frames(count: int) -> list[None]:
@@ -157,10 +157,10 @@ def wait_for(sense: Sense, condition: Callable[[Moment], bool], seconds: float =
     return moment
 
 
-def test_a_raised_left_hand_is_answered_on_the_screens_left(collection: Collection) -> None:
+def test_a_raised_left_hand_is_answered_on_the_screens_left(library: CurrentLibrary) -> None:
     in_the_mirror = LEFT_HAND_UP.mirrored(WIDTH)
     assert in_the_mirror.xy[RIGHT_WRIST, 0] < WIDTH / 2, "mirrored, it is the right hand, and on the left"
-    with make_sense(frames(300), [in_the_mirror], collection, QUICK) as sense:
+    with make_sense(frames(300), [in_the_mirror], library, QUICK) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0.9)
     assert moment.photo is not None
     assert moment.photo.credit.startswith("left hand up")
@@ -171,17 +171,17 @@ def test_a_raised_left_hand_is_answered_on_the_screens_left(collection: Collecti
     assert picture[:, -CANVAS[0] // 4 :].mean((0, 1)) == pytest.approx((60, 60, 60), abs=12)
 
 
-def test_a_raised_right_hand_is_answered_by_the_photo_unmirrored(collection: Collection) -> None:
+def test_a_raised_right_hand_is_answered_by_the_photo_unmirrored(library: CurrentLibrary) -> None:
     right_hand_up = LEFT_HAND_UP.mirrored(WIDTH)
     in_the_mirror = right_hand_up.mirrored(WIDTH)
-    with make_sense(frames(300), [in_the_mirror], collection, QUICK) as sense:
+    with make_sense(frames(300), [in_the_mirror], library, QUICK) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0.9)
     assert moment.photo is not None
     assert moment.photo.credit.startswith("left hand up")
     assert moment.photo.picture[:, -CANVAS[0] // 4 :].mean((0, 1)) == pytest.approx((250, 200, 20), abs=12)
 
 
-def test_the_frame_is_mirrored_once(collection: Collection) -> None:
+def test_the_frame_is_mirrored_once(library: CurrentLibrary) -> None:
     class MarkedCamera(ScriptedCamera):
         def latest(self, timeout: float = 2.0) -> Frame:
             frame = super().latest(timeout)
@@ -189,7 +189,7 @@ def test_the_frame_is_mirrored_once(collection: Collection) -> None:
             frame.image[:, WIDTH // 2 :] = 10
             return frame
 
-    with make_sense(MarkedCamera(frames(100)), [], collection) as sense:
+    with make_sense(MarkedCamera(frames(100)), [], library) as sense:
         moment = wait_for(sense, lambda m: m.frame is not None)
     assert moment.frame is not None
     assert moment.frame.image[0, 0, 0] == 10
@@ -197,12 +197,12 @@ def test_the_frame_is_mirrored_once(collection: Collection) -> None:
 
 @pytest.mark.slow
 def test_shows_the_opening_note_and_each_change_for_a_while(
-    collection: Collection, monkeypatch: pytest.MonkeyPatch
+    library: CurrentLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device.notices, "NOTICE_SECONDS", 0.4)
     estimator = FakeEstimator(lambda _: [], note="It begins on the CPU.")
     settings = PipelineSettings(opening_note="The model is small.")
-    with make_sense(frames(500), estimator, collection, settings) as sense:
+    with make_sense(frames(500), estimator, library, settings) as sense:
         moment = wait_for(sense, lambda m: m.note is not None)
         assert make_view(moment, Recorder(FakeWriter()), time.monotonic()).notice == "The model is small."
         wait_for(sense, lambda m: m.frame is not None and m.note is None)
@@ -214,9 +214,9 @@ def test_shows_the_opening_note_and_each_change_for_a_while(
 
 
 @pytest.mark.slow
-def test_a_lost_camera_is_a_fault_until_it_is_back(collection: Collection) -> None:
+def test_a_lost_camera_is_a_fault_until_it_is_back(library: CurrentLibrary) -> None:
     script = [*frames(100), *[CameraError("The camera is unplugged.")] * 60, *frames(200)]
-    with make_sense(script, [person()], collection) as sense:
+    with make_sense(script, [person()], library) as sense:
         wait_for(sense, lambda m: m.visitor is not None)
         lost = wait_for(sense, lambda m: "The camera is unplugged." in m.faults)
         assert lost.frame is None
@@ -224,7 +224,7 @@ def test_a_lost_camera_is_a_fault_until_it_is_back(collection: Collection) -> No
         assert wait_for(sense, lambda m: m.frame is not None).faults == ()
 
 
-def test_frames_go_on_while_the_estimator_is_lost(collection: Collection) -> None:
+def test_frames_go_on_while_the_estimator_is_lost(library: CurrentLibrary) -> None:
     lost = threading.Event()
     lost.set()
 
@@ -233,7 +233,7 @@ def test_frames_go_on_while_the_estimator_is_lost(collection: Collection) -> Non
             raise EstimatorUnavailable("The estimator stopped.")
         return [person()]
 
-    with make_sense(frames(400), FakeEstimator(estimate), collection) as sense:
+    with make_sense(frames(400), FakeEstimator(estimate), library) as sense:
         first = wait_for(sense, lambda m: m.faults == ("The estimator stopped.",))
         later = wait_for(sense, lambda m: m.frame is not first.frame)
         assert later.frame is not None
@@ -241,26 +241,26 @@ def test_frames_go_on_while_the_estimator_is_lost(collection: Collection) -> Non
         wait_for(sense, lambda m: not m.faults and m.visitor is not None)
 
 
-def test_shows_photos_without_a_visitor(collection: Collection) -> None:
-    with make_sense(frames(100), [], collection) as sense:
+def test_shows_photos_without_a_visitor(library: CurrentLibrary) -> None:
+    with make_sense(frames(100), [], library) as sense:
         moment = wait_for(sense, lambda m: m.photo is not None)
     assert moment.visitor is None
     assert not make_view(moment, Recorder(FakeWriter()), time.monotonic()).visitor_present
 
 
-def test_shows_the_librarys_fault(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "_fault", "It is damaged.")
-    with make_sense(frames(50), [], collection) as sense:
+def test_shows_the_librarys_fault(library: CurrentLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_fault", "It is damaged.")
+    with make_sense(frames(50), [], library) as sense:
         assert wait_for(sense, lambda m: m.frame is not None).faults == ("It is damaged.",)
 
 
-def test_an_unexpected_error_ends_the_mirror_with_its_cause(collection: Collection) -> None:
+def test_an_unexpected_error_ends_the_mirror_with_its_cause(library: CurrentLibrary) -> None:
     def fail(_: Image) -> list[Pose]:
         raise ZeroDivisionError("a bug")
 
     with (
         Screen.open("headless", CANVAS) as screen,
-        make_sense(frames(50), FakeEstimator(fail), collection) as sense,
+        make_sense(frames(50), FakeEstimator(fail), library) as sense,
         pytest.raises(ZeroDivisionError, match="a bug"),
     ):
         run_mirror(MirrorParts(screen, sense, Recorder(FakeWriter()), Button(0)), fps=60, seconds=5)
@@ -274,18 +274,18 @@ def test_a_stale_frame_is_not_drawn() -> None:
     assert make_view(moment, recorder, 100.0 + STALE_AFTER).camera_image is None
 
 
-def test_lays_the_photo_anew_for_a_resized_screen(collection: Collection) -> None:
-    with make_sense(frames(300), [person()], collection) as sense:
+def test_lays_the_photo_anew_for_a_resized_screen(library: CurrentLibrary) -> None:
+    with make_sense(frames(300), [person()], library) as sense:
         wait_for(sense, lambda m: m.visitor is not None and m.photo is not None)
         sense.resize((180, 320))
         moment = wait_for(sense, lambda m: m.photo is not None and m.photo.picture.shape == (320, 180, 3))
         assert moment.canvas == (180, 320)
 
 
-def test_the_mirror_ends_with_the_video(collection: Collection) -> None:
+def test_the_mirror_ends_with_the_video(library: CurrentLibrary) -> None:
     with (
         Screen.open("headless", CANVAS) as screen,
-        make_sense(frames(10), [], collection) as sense,
+        make_sense(frames(10), [], library) as sense,
     ):
         start = time.monotonic()
         run_mirror(MirrorParts(screen, sense, Recorder(FakeWriter()), Button(0)), fps=60, seconds=30)
@@ -293,12 +293,12 @@ def test_the_mirror_ends_with_the_video(collection: Collection) -> None:
 
 
 @pytest.mark.slow
-def test_a_press_records_what_was_shown(collection: Collection) -> None:
+def test_a_press_records_what_was_shown(library: CurrentLibrary) -> None:
     writer = FakeWriter()
     recorder = Recorder(writer, countdown=1, seconds=0.6)
     with (
         Screen.open("headless", CANVAS) as screen,
-        make_sense(frames(2000), [person()], collection) as sense,
+        make_sense(frames(2000), [person()], library) as sense,
     ):
         wait_for(sense, lambda m: m.visitor is not None)
         recorder.press(time.monotonic())
@@ -309,9 +309,9 @@ def test_a_press_records_what_was_shown(collection: Collection) -> None:
     assert all(still.camera_image is None for still in recording.stills), "the camera picture was not to be recorded"
 
 
-def test_the_recorded_skeleton_lies_on_the_photos_person(collection: Collection) -> None:
+def test_the_recorded_skeleton_lies_on_the_photos_person(library: CurrentLibrary) -> None:
     distant = person().scaled(0.4, 0.4)  # in a corner of the camera picture
-    with make_sense(frames(400), [distant], collection) as sense:
+    with make_sense(frames(400), [distant], library) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0.98)
     _, skeleton, _ = recordable_parts(moment)
     assert skeleton is not None
@@ -325,15 +325,15 @@ def test_records_nothing_without_a_visitor() -> None:
 
 
 def test_skips_a_damaged_photo_for_the_next_best(
-    collection: Collection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    library: CurrentLibrary, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def read_picture(number: int) -> Image:
         if number == 1:
             raise LibraryError("The picture of somebody standing is damaged.")
         return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
-    monkeypatch.setattr(collection._library, "picture", read_picture)
-    with make_sense(frames(100), [person()], collection, QUICK) as sense:
+    monkeypatch.setattr(library._library, "picture", read_picture)
+    with make_sense(frames(100), [person()], library, QUICK) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0)
         time.sleep(0.3)
     assert moment.photo is not None

@@ -50,7 +50,7 @@ import io, json, os, signal, sys, traceback
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 import index.build.pipeline, index.build.edit, index.match
-from device import collection
+from device import current_library
 from device.cli import index_commands, main as cli
 from models import files
 
@@ -58,11 +58,11 @@ files.sync_disk = os.fsync = lambda *_: None  # the power stays on
 
 def mirror(folder, count):
     try:
-        with collection.Collection(collection.open_library(Path(folder))) as shown:
+        with current_library.CurrentLibrary(current_library.open_library(Path(folder))) as shown:
             pictures = sum(shown.picture(number) is not None for number in range(int(count)))
-            last = shown.pose(collection.Match(len(shown.keypoints) - 1, False, 0))
+            last = shown.pose(current_library.Match(len(shown.keypoints) - 1, False, 0))
             print(len(shown.keypoints), pictures, round(shown.find(last, 3)[0].likeness, 3))
-    except collection.LibraryError as error:
+    except current_library.LibraryError as error:
         print(f"pose-mirror: {error}", file=sys.stderr)
         return 1
     return 0

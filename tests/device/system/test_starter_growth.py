@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import pytest
 
-from device.collection import CHECK_INTERVAL, Collection
+from device.current_library import CHECK_INTERVAL, CurrentLibrary
 from device.system import starter_growth as growth
 from device.system.starter_growth import grow_in_background
 from index.build.starter import count_drawn, ensure_starter_library
@@ -72,7 +72,7 @@ def unfinished(folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_library_in_use_grows_at_the_lowest_priority(folder: Path) -> None:
-    with Collection(Library.open(folder)) as collection, grow_in_background(folder, count=7, step=2):
+    with CurrentLibrary(Library.open(folder)) as library, grow_in_background(folder, count=7, step=2):
         wait_until(lambda: bool(drawing_processes(folder)))
         (pid,) = drawing_processes(folder)
         wait_until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
@@ -81,8 +81,8 @@ def test_a_library_in_use_grows_at_the_lowest_priority(folder: Path) -> None:
         checks, sizes = count(1), {3}
 
         def grown() -> bool:
-            collection.refresh(next(checks) * CHECK_INTERVAL)
-            sizes.add(len({collection.item(number).picture for number in range(len(collection.keypoints))}))
+            library.refresh(next(checks) * CHECK_INTERVAL)
+            sizes.add(len({library.item(number).picture for number in range(len(library.keypoints))}))
             return 7 in sizes
 
         wait_until(grown)

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device import collection as module
+from device import current_library as module
 from device.choose import ChooseSettings
-from device.collection import Collection
+from device.current_library import CurrentLibrary
 from device.mirror import Moment, PipelineSettings
 from index.errors import LibraryError
 from index.library import Library
@@ -50,24 +50,24 @@ def damage(folder: Path) -> None:
     file.write_bytes(content)
 
 
-def refresh_until(collection: Collection, condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def refresh_until(library: CurrentLibrary, condition: Callable[[], bool], seconds: float = 5.0) -> bool:
     """Refresh as the sense thread does until the condition holds. Return whether another library came into use."""
     deadline, changed = time.monotonic() + seconds, False
     while not condition():
-        assert time.monotonic() < deadline, f"{collection.folder} is in use; {collection.faults}"
-        changed |= collection.refresh(time.monotonic())
+        assert time.monotonic() < deadline, f"{library.folder} is in use; {library.faults}"
+        changed |= library.refresh(time.monotonic())
         time.sleep(0.01)
     return changed
 
 
-def refresh_for(collection: Collection, seconds: float) -> bool:
+def refresh_for(library: CurrentLibrary, seconds: float) -> bool:
     """Refresh for some seconds. Return whether another library came into use."""
     end = time.monotonic() + seconds
-    return refresh_until(collection, lambda: time.monotonic() >= end)
+    return refresh_until(library, lambda: time.monotonic() >= end)
 
 
-def titles(collection: Collection) -> list[str | None]:
-    return [collection.item(number).title for number in range(len(collection.keypoints))]
+def titles(library: CurrentLibrary) -> list[str | None]:
+    return [library.item(number).title for number in range(len(library.keypoints))]
 
 
 @pytest.fixture
@@ -77,85 +77,85 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def collection(folder: Path) -> Iterator[Collection]:
-    with Collection(Library.open(folder)) as opened:
+def library(folder: Path) -> Iterator[CurrentLibrary]:
+    with CurrentLibrary(Library.open(folder)) as opened:
         yield opened
 
 
-def test_uses_a_rebuilt_library(collection: Collection, folder: Path) -> None:
+def test_uses_a_rebuilt_library(library: CurrentLibrary, folder: Path) -> None:
     build(folder, "new", "newer", "newest")
-    assert refresh_until(collection, lambda: len(collection.keypoints) == 3)
-    assert titles(collection) == ["new", "newer", "newest"]
-    assert collection.picture(2) is not None
-    assert collection.faults == ()
+    assert refresh_until(library, lambda: len(library.keypoints) == 3)
+    assert titles(library) == ["new", "newer", "newest"]
+    assert library.picture(2) is not None
+    assert library.faults == ()
 
 
-def test_opens_an_unchanged_library_once(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opens_an_unchanged_library_once(library: CurrentLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "open_library", lambda _: pytest.fail("opened again"))
-    assert not refresh_for(collection, 0.6)
+    assert not refresh_for(library, 0.6)
 
 
 def test_a_picture_of_a_replaced_library_is_not_an_error(
-    collection: Collection, folder: Path, caplog: pytest.LogCaptureFixture
+    library: CurrentLibrary, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = time.monotonic()
-    collection.refresh(now)
+    library.refresh(now)
     build(folder, "new")
-    assert collection.picture(0) is None
-    assert not collection.refresh(now), "the folder is checked at once, not after a while"
-    assert refresh_until(collection, lambda: titles(collection) == ["new"])
+    assert library.picture(0) is None
+    assert not library.refresh(now), "the folder is checked at once, not after a while"
+    assert refresh_until(library, lambda: titles(library) == ["new"])
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_finds_no_item_with_an_unreadable_picture(collection: Collection) -> None:
-    picture = collection.item(0).picture
+def test_finds_no_item_with_an_unreadable_picture(library: CurrentLibrary) -> None:
+    picture = library.item(0).picture
     assert picture is not None
     picture.unlink()
-    assert {match.item for match in collection.find(person(), 10)} == {0, 1}
-    assert collection.picture(0) is None
-    assert {match.item for match in collection.find(person(), 10)} == {1}
+    assert {match.item for match in library.find(person(), 10)} == {0, 1}
+    assert library.picture(0) is None
+    assert {match.item for match in library.find(person(), 10)} == {1}
 
 
 def test_keeps_the_old_library_if_the_new_one_is_damaged(
-    collection: Collection, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    library: CurrentLibrary, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     build(tmp_path / "new", "new")
     damage(tmp_path / "new")
     folder.rename(tmp_path / "aside")
     (tmp_path / "new").rename(folder)
-    refresh_until(collection, lambda: bool(collection.faults))
-    assert not refresh_for(collection, 0.5)
-    assert titles(collection) == ["old", "older"]
-    assert collection.picture(1) is not None
-    assert "keypoints.npy" in collection.faults[0]
+    refresh_until(library, lambda: bool(library.faults))
+    assert not refresh_for(library, 0.5)
+    assert titles(library) == ["old", "older"]
+    assert library.picture(1) is not None
+    assert "keypoints.npy" in library.faults[0]
     assert caplog.text.count("keypoints.npy") == 1
 
 
-def test_uses_a_library_repaired_by_one_file(collection: Collection, folder: Path, tmp_path: Path) -> None:
+def test_uses_a_library_repaired_by_one_file(library: CurrentLibrary, folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "keypoints.npy", tmp_path / "undamaged.npy")
     damage(folder)
-    refresh_until(collection, lambda: bool(collection.faults))
+    refresh_until(library, lambda: bool(library.faults))
     (tmp_path / "undamaged.npy").replace(folder / "keypoints.npy")
-    assert refresh_until(collection, lambda: not collection.faults)
+    assert refresh_until(library, lambda: not library.faults)
 
 
-def test_a_missing_library_is_a_fault_until_it_is_back(collection: Collection, folder: Path, tmp_path: Path) -> None:
+def test_a_missing_library_is_a_fault_until_it_is_back(library: CurrentLibrary, folder: Path, tmp_path: Path) -> None:
     folder.rename(tmp_path / "unplugged")
-    refresh_until(collection, lambda: bool(collection.faults))
-    assert str(folder) in collection.faults[0]
+    refresh_until(library, lambda: bool(library.faults))
+    assert str(folder) in library.faults[0]
     (tmp_path / "unplugged").rename(folder)
-    assert refresh_until(collection, lambda: not collection.faults)
-    assert titles(collection) == ["old", "older"]
+    assert refresh_until(library, lambda: not library.faults)
+    assert titles(library) == ["old", "older"]
 
 
 def test_uses_the_wanted_library_once_it_appears(folder: Path, tmp_path: Path) -> None:
     wanted = tmp_path / "wanted"
-    with Collection(Library.open(folder), wanted, "There is no such library.") as collection:
-        assert not refresh_for(collection, 0.4)
-        assert collection.faults == ("There is no such library.",)
+    with CurrentLibrary(Library.open(folder), wanted, "There is no such library.") as library:
+        assert not refresh_for(library, 0.4)
+        assert library.faults == ("There is no such library.",)
         build(wanted, "wanted")
-        assert refresh_until(collection, lambda: not collection.faults)
-        assert collection.folder == wanted
+        assert refresh_until(library, lambda: not library.faults)
+        assert library.folder == wanted
 
 
 def test_waits_until_a_library_is_copied(
@@ -175,30 +175,30 @@ def test_waits_until_a_library_is_copied(
             (shutil.copytree if source.is_dir() else shutil.copy)(source, wanted / name)
             time.sleep(0.03)
 
-    with Collection(Library.open(folder), wanted, "There is no such library.") as collection:
+    with CurrentLibrary(Library.open(folder), wanted, "There is no such library.") as library:
         copying = threading.Thread(target=copy_slowly)
         copying.start()
-        assert refresh_until(collection, lambda: collection.folder == wanted)
+        assert refresh_until(library, lambda: library.folder == wanted)
         copying.join()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_uses_a_stand_in_library_that_grew(folder: Path, tmp_path: Path) -> None:
-    with Collection(Library.open(folder), tmp_path / "wanted", "There is no such library.") as collection:
+    with CurrentLibrary(Library.open(folder), tmp_path / "wanted", "There is no such library.") as library:
         build(folder, "one", "two", "three")
-        assert refresh_until(collection, lambda: len(collection.keypoints) == 3)
-        assert collection.faults == ("There is no such library.",)
+        assert refresh_until(library, lambda: len(library.keypoints) == 3)
+        assert library.faults == ("There is no such library.",)
 
 
-def test_refuses_a_library_without_pictures(collection: Collection, folder: Path) -> None:
+def test_refuses_a_library_without_pictures(library: CurrentLibrary, folder: Path) -> None:
     write_library([NewItem(None, person().keypoints)], folder)
-    refresh_until(collection, lambda: bool(collection.faults))
-    assert "poses alone" in collection.faults[0]
-    assert titles(collection) == ["old", "older"]
+    refresh_until(library, lambda: bool(library.faults))
+    assert "poses alone" in library.faults[0]
+    assert titles(library) == ["old", "older"]
 
 
 def test_answers_while_a_new_library_is_checked(
-    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+    library: CurrentLibrary, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_open = threading.Event()
 
@@ -210,11 +210,11 @@ def test_answers_while_a_new_library_is_checked(
     build(folder, "new")
     start = time.monotonic()
     for _ in range(50):
-        assert not collection.refresh(time.monotonic() + 10)
-        assert len(collection.find(person(), 10)) == 2
+        assert not library.refresh(time.monotonic() + 10)
+        assert len(library.find(person(), 10)) == 2
     assert time.monotonic() - start < 2
     may_open.set()
-    assert refresh_until(collection, lambda: titles(collection) == ["new"])
+    assert refresh_until(library, lambda: titles(library) == ["new"])
 
 
 def test_closes_a_library_opened_while_the_mirror_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,10 +229,10 @@ def test_closes_a_library_opened_while_the_mirror_ends(folder: Path, monkeypatch
         may_open.wait(5)
         return NotingLibrary.open(folder)
 
-    with Collection(Library.open(folder)) as collection:
+    with CurrentLibrary(Library.open(folder)) as library:
         monkeypatch.setattr(module, "open_library", open_slowly)
         build(folder, "new")
-        collection.refresh(time.monotonic() + 10)
+        library.refresh(time.monotonic() + 10)
     may_open.set()
     assert closed.wait(5)
 
@@ -240,8 +240,8 @@ def test_closes_a_library_opened_while_the_mirror_ends(folder: Path, monkeypatch
 def test_a_swap_leaves_a_photo_on_the_screen(folder: Path) -> None:
     shown: list[Moment] = []
     with (
-        Collection(Library.open(folder)) as collection,
-        make_sense(repeat(None), [person()], collection, PipelineSettings(choose=ChooseSettings(hold=0.05))) as sense,
+        CurrentLibrary(Library.open(folder)) as library,
+        make_sense(repeat(None), [person()], library, PipelineSettings(choose=ChooseSettings(hold=0.05))) as sense,
     ):
         wait_for(sense, lambda m: m.photo is not None and m.photo.credit in ("old", "older"))
         for name in ("new", "newer", "newest"):

@@ -32,7 +32,7 @@ FAT and many network disks number a file anew whenever they look it up, so the i
 log = logging.getLogger(__name__)
 
 
-class Collection:
+class CurrentLibrary:
     """The library in use; a context manager. Only one thread may use it.
 
     `wanted_folder` is the folder of the library that should be in use. If it could not be opened, `library` is another
