@@ -92,6 +92,13 @@ class ScreenSettings:
 @dataclass(frozen=True, slots=True)
 class ButtonSettings:
     pin: int
+    led: int
+    side: Literal["left", "right", "top", "bottom", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundSettings:
+    volume: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ class Config:
     choose: ChooseSettings
     screen: ScreenSettings
     button: ButtonSettings
+    sound: SoundSettings
     gif: GifSettings
     file: Path | None = None
 
@@ -125,6 +133,7 @@ CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "estimator.device": ("auto", "cpu", "edgetpu"),
     "screen.display": ("auto", "kiosk", "window", "headless"),
     "screen.rotate": (0, 90, 180, 270),
+    "button.side": ("left", "right", "top", "bottom", ""),
 }
 """The values that a key accepts."""
 
@@ -159,6 +168,8 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "screen.height": (0, 16_384),
     "screen.fps": (1, 240),
     "button.pin": (0, 27),
+    "button.led": (0, 27),
+    "sound.volume": (0, 1),
     "gif.countdown": (0, 60),
     "gif.seconds": (0.5, 30),
     "gif.pixels": (64, 640),
@@ -190,6 +201,7 @@ _SECTIONS: Final[Mapping[str, Any]] = {
     "choose": ChooseSettings,
     "screen": ScreenSettings,
     "button": ButtonSettings,
+    "sound": SoundSettings,
     "gif": GifSettings,
 }
 
@@ -313,7 +325,8 @@ def _validate(where: str, name: str, value: object, default: object) -> object:
     if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
         raise ConfigError(f"{where} must be {_TYPE_NAMES[type(default)]}, not {_short_repr(value)}")
     if name in CHOICES and value not in CHOICES[name]:
-        raise ConfigError(f"{where} must be one of {', '.join(map(str, CHOICES[name]))}, not {_short_repr(value)}")
+        choices = ", ".join(str(choice) or '""' for choice in CHOICES[name])
+        raise ConfigError(f"{where} must be one of {choices}, not {_short_repr(value)}")
     if name in RANGES:
         low, high = RANGES[name]
         assert isinstance(value, (int, float))
