@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from device import config, current_library, folders
-from device.button import Button, ButtonError
+from device.button import Button
 from device.cameras.opening import check_file
 from device.cameras.watch import ReconnectingCamera
 from device.config import Config
@@ -21,6 +21,7 @@ from device.current_library import CurrentLibrary
 from device.display.panel import resolve_display
 from device.display.scene import View
 from device.display.screen import Event, Screen
+from device.gpio import GpioError
 from device.mirror import FramePipeline, MirrorParts, Moment, PipelineSettings, Sense, run_mirror
 from device.recording.recorder import Recorder
 from device.recording.saving import GifWriter
@@ -186,7 +187,7 @@ def open_button(pin: int) -> Iterator[Button]:
     """Open the button on a pin. If it cannot be used, yield a button that is never pressed."""
     try:
         button = Button(pin)
-    except ButtonError as error:
+    except GpioError as error:
         log.info("No button: %s.", error)
         button = Button(0)
     with button:

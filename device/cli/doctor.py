@@ -13,13 +13,14 @@ from typing import Final, Literal
 import numpy as np
 
 from device import folders
-from device.button import Button, ButtonError
+from device.button import Button
 from device.cameras.base import CameraError
 from device.cameras.opening import describe_cameras, open_camera
 from device.config import Config, load
 from device.current_library import open_library
 from device.display.fonts import missing_scripts
 from device.display.panel import ScreenError, describe_outputs, open_display
+from device.gpio import GpioError
 from device.start import select_models
 from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, query_service
 from index.build.starter import PICTURE_COUNT, count_drawn
@@ -237,7 +238,7 @@ def _check_button(config: Config) -> Finding:
     try:
         with Button(config.button.pin):
             return Finding("ok", f"The button on GPIO {config.button.pin} is ready.")
-    except ButtonError as error:
+    except GpioError as error:
         return Finding("note", f"{_as_sentence(error)} {INSTEAD_OF_BUTTON}")
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,10 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from device import button as module
-from device.button import SETTLE_TIME, Button, ButtonError
+from device import gpio
+from device.button import SETTLE_TIME, Button
+from device.gpio import GpioError
+from device.presses import HOLD_SECONDS
 
 PIN = 17
 
@@ -97,15 +98,38 @@ def test_the_pin_is_pulled_up_and_debounced(pin: MockPin) -> None:
         assert pin.bounce == pytest.approx(0.05)
 
 
-def test_calls_on_press_at_once(pin: MockPin) -> None:
-    pressed_at: list[float] = []
-    with Button(PIN, lambda: pressed_at.append(time.monotonic())):
+def test_a_short_press_counts_at_its_end_with_holds(pin: MockPin, clock: list[float]) -> None:
+    with Button(PIN, holds=True) as button:
         pin.drive_low()
-    assert len(pressed_at) == 1
+        clock[0] += 0.3
+        assert (button.pop_presses(), button.is_held) == (0, True)
+        pin.drive_high()
+        clock[0] += SETTLE_TIME
+        assert (button.pop_presses(), button.pop_holds(), button.is_held) == (1, 0, False)
+
+
+def test_a_hold_counts_while_the_button_is_down(pin: MockPin, clock: list[float]) -> None:
+    with Button(PIN, holds=True) as button:
+        pin.drive_low()
+        clock[0] += HOLD_SECONDS
+        assert (button.pop_presses(), button.pop_holds()) == (0, 1)
+        clock[0] += 3600
+        pin.drive_high()
+        clock[0] += SETTLE_TIME
+        assert (button.pop_presses(), button.pop_holds()) == (0, 0)
+
+
+def test_holds_can_be_switched_on_and_off(pin: MockPin, clock: list[float]) -> None:
+    with Button(PIN) as button:
+        button.distinguish_holds(True)
+        pin.drive_low()
+        assert button.pop_presses() == 0
+        button.distinguish_holds(False)
+        assert button.pop_presses() == 1
 
 
 def test_loses_and_doubles_no_press_of_another_thread(pin: MockPin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SETTLE_TIME", 0.0)
+    monkeypatch.setattr("device.button.SETTLE_TIME", 0.0)
     presses = 500
 
     def press_repeatedly() -> None:
@@ -123,7 +147,7 @@ def test_loses_and_doubles_no_press_of_another_thread(pin: MockPin, monkeypatch:
 
 def test_closing_releases_the_pin(pin: MockPin) -> None:
     with Button(PIN) as button:
-        with pytest.raises(ButtonError, match=r"GPIO 17 cannot be used .*end the program that uses it"):
+        with pytest.raises(GpioError, match=r"GPIO 17 cannot be used .*end the program that uses it"):
             Button(PIN)
         button.close()
         with Button(PIN) as again:
@@ -139,14 +163,14 @@ def test_without_a_pin_it_is_never_pressed(no_pin: int | None) -> None:
 
 
 def test_rejects_a_pin_that_the_board_lacks(pin: MockPin) -> None:
-    with pytest.raises(ButtonError, match="GPIO 99 cannot be used"):
+    with pytest.raises(GpioError, match="GPIO 99 cannot be used"):
         Button(99)
 
 
 @pytest.mark.skipif(bool(list(Path("/dev").glob("gpiochip*"))), reason="this machine has GPIO")
 def test_a_pc_without_gpio_gets_one_short_sentence() -> None:
     pytest.importorskip("lgpio")
-    with pytest.raises(ButtonError, match=rf"^this machine is not a Raspberry Pi, so it has no pin GPIO {PIN}$"):
+    with pytest.raises(GpioError, match=rf"^this machine is not a Raspberry Pi, so it has no pin GPIO {PIN}$"):
         Button(PIN)
 
 
@@ -154,18 +178,18 @@ def test_pins_that_may_not_be_opened_name_the_group(monkeypatch: pytest.MonkeyPa
     def refuse() -> None:
         raise OSError("can not open gpiochip")
 
-    monkeypatch.setattr(module, "_lgpio_factory", refuse)
+    monkeypatch.setattr(gpio, "_lgpio_factory", refuse)
     message = (
         r"^the GPIO pins cannot be used \(can not open gpiochip\): add your user to the group gpio, or set pin = 0"
     )
-    with pytest.raises(ButtonError, match=message):
+    with pytest.raises(GpioError, match=message):
         Button(PIN)
 
 
 def test_names_the_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("lgpio")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with pytest.raises(ButtonError, match=r"a folder for temporary files \(No such file.*\): .* set TMPDIR"):
+    with pytest.raises(GpioError, match=r"a folder for temporary files \(No such file.*\): .* set TMPDIR"):
         Button(PIN)
 
 
@@ -176,7 +200,7 @@ def test_a_deleted_working_folder_does_not_matter(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "deleted").rmdir()
     try:
         Button(PIN).close()
-    except ButtonError as error:  # on a machine without GPIO
+    except GpioError as error:  # on a machine without GPIO
         assert "No such file" not in str(error)  # noqa: PT017
     with pytest.raises(FileNotFoundError):
         os.getcwd()
@@ -188,7 +212,7 @@ def test_a_missing_library_error_says_what_to_install(monkeypatch: pytest.Monkey
     for name in [name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "lgpio")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ButtonError, match=rf"no {missing}: run `make setup` again"):
+    with pytest.raises(GpioError, match=rf"no {missing}: run `make setup` again"):
         Button(PIN)
 
 
@@ -196,8 +220,9 @@ def test_a_missing_library_error_says_what_to_install(monkeypatch: pytest.Monkey
 def test_opening_gpio_leaves_no_file_and_keeps_the_folder(tmp_path: Path) -> None:
     code = (
         "import os\n"
-        "from device.button import Button, ButtonError\n"
-        "try:\n    Button(17).close()\nexcept ButtonError: pass\n"
+        "from device.button import Button\n"
+        "from device.gpio import GpioError\n"
+        "try:\n    Button(17).close()\nexcept GpioError: pass\n"
         "print(os.getcwd(), os.environ.get('LG_WD'))"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": os.pathsep.join(sys.path)}
