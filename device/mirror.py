@@ -249,7 +249,7 @@ def run_mirror(
     start = time.monotonic()
     while not sense.finished:
         now = time.monotonic()
-        events = screen.poll_events()
+        events = screen.poll_events(now)
         if Event.QUIT in events or (seconds is not None and now - start >= seconds):
             return
         if Event.PRESS in events or button.pop_presses():

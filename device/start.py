@@ -273,7 +273,7 @@ def _screen_progress_reporter(screen: Screen) -> ProgressCallback:
 
     def report(done: int, total: int | None, what: str) -> None:
         nonlocal logged_tenth
-        if Event.QUIT in screen.poll_events():
+        if Event.QUIT in screen.poll_events(time.monotonic()):
             raise SystemExit(0)
         message = f"{what}: {done} of {total}" if total else f"{what}: {done}"
         screen.draw(View(notice=message), time.monotonic())

@@ -18,6 +18,7 @@ from device.display.backdrop import BGRX_MASKS, surface_pixels
 from device.display.layout import Size
 from device.display.panel import DisplayKind, HotplugDisplay, ScreenError
 from device.display.scene import Scene, View
+from device.presses import Presses
 from models.pose import Image
 
 Rotation: TypeAlias = Literal[0, 90, 180, 270]
@@ -27,11 +28,15 @@ ROTATE_CODES: Final = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv
 
 PRESS_KEYS: Final = (pygame.K_SPACE, pygame.K_RETURN, pygame.K_KP_ENTER)
 
+CLOSING: Final = (pygame.KEYDOWN, pygame.MOUSEBUTTONDOWN, pygame.FINGERDOWN)
+"""The events with which a press begins."""
+
 
 class Event(enum.Enum):
     """An event of the display's own devices (keyboard, mouse, touch) or the system."""
 
     PRESS = "press"
+    HOLD = "hold"
     QUIT = "quit"
 
 
@@ -43,6 +48,7 @@ class Screen:
         self._rotate = rotate
         self._scene = Scene()
         self._own_canvas: pygame.Surface | None = None
+        self._presses = Presses()
 
     @classmethod
     def open(
@@ -105,14 +111,32 @@ class Screen:
         except pygame.error as error:
             self._panel.handle_error(error, now)
 
-    def poll_events(self) -> list[Event]:
-        """Return what happened since the last call: at most one PRESS and one QUIT.
+    def poll_events(self, now: float) -> list[Event]:
+        """Return what happened since the last call, each kind of event once at most.
 
-        PRESS is space, enter, a click or a touch. QUIT is a closed window, SIGTERM, Ctrl+Q, and outside a kiosk also
-        Esc and Q: a kiosk's keyboard belongs to the visitors.
+        A press is space, enter, a click or a touch; `device.presses` says when it counts. QUIT is a closed window,
+        SIGTERM, Ctrl+Q, and outside a kiosk also Esc and Q: a kiosk's keyboard belongs to the visitors.
         """
-        events = (_to_event(event, self.kind) for event in pygame.event.get())
-        return list(dict.fromkeys(event for event in events if event))
+        quits = False
+        for event in pygame.event.get():
+            quits |= _is_quit(event, self.kind)
+            if _is_contact(event):
+                contact = self._presses.close if event.type in CLOSING else self._presses.open
+                contact(now)
+        counts = {
+            Event.QUIT: quits,
+            Event.PRESS: self._presses.pop_presses(now),
+            Event.HOLD: self._presses.pop_holds(now),
+        }
+        return [event for event, count in counts.items() if count]
+
+    def is_held(self, now: float) -> bool:
+        """Return whether a press is under way that is not counted yet."""
+        return self._presses.is_held(now)
+
+    def distinguish_holds(self, wanted: bool) -> None:
+        """Tell holds from presses from now on, or don't."""
+        self._presses.holds = wanted
 
     def snapshot(self) -> Image:
         """Return the canvas as last drawn: H×W×3, upright."""
@@ -128,20 +152,21 @@ class Screen:
         return self._own_canvas
 
 
-def _to_event(event: pygame.event.Event, kind: DisplayKind) -> Event | None:
-    if event.type == pygame.QUIT:
-        return Event.QUIT
+def _is_quit(event: pygame.event.Event, kind: DisplayKind) -> bool:
     if event.type == pygame.KEYDOWN:
-        if event.key == pygame.K_q and event.mod & pygame.KMOD_CTRL:
-            return Event.QUIT
-        if event.key in (pygame.K_ESCAPE, pygame.K_q) and kind != "kiosk":
-            return Event.QUIT
-        return Event.PRESS if event.key in PRESS_KEYS else None
-    if event.type == pygame.FINGERDOWN:
-        return Event.PRESS
-    # SDL also reports every touch as a click, and the wheel as buttons above 3.
-    clicked = event.type == pygame.MOUSEBUTTONDOWN and event.button <= 3 and not getattr(event, "touch", False)
-    return Event.PRESS if clicked else None
+        with_ctrl = event.key == pygame.K_q and bool(event.mod & pygame.KMOD_CTRL)
+        return with_ctrl or (event.key in (pygame.K_ESCAPE, pygame.K_q) and kind != "kiosk")
+    return bool(event.type == pygame.QUIT)
+
+
+def _is_contact(event: pygame.event.Event) -> bool:
+    """Return whether an event is the beginning or the end of a press."""
+    if event.type in (pygame.KEYDOWN, pygame.KEYUP):
+        return event.key in PRESS_KEYS
+    if event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
+        # SDL also reports every touch as a click, and the wheel as buttons above 3.
+        return event.button <= 3 and not getattr(event, "touch", False)
+    return event.type in (pygame.FINGERDOWN, pygame.FINGERUP)
 
 
 def _surface() -> pygame.Surface:

@@ -365,21 +365,44 @@ finger = pygame.event.Event(pygame.FINGERDOWN, touch_id=1, finger_id=1, x=0.5, y
 def test_keys_clicks_and_touches_are_events(
     screen: Screen, posted: list[pygame.event.Event], expected: list[Event]
 ) -> None:
-    screen.poll_events()
+    screen.poll_events(LATER)
     for event in posted:
         pygame.event.post(event)
-    assert screen.poll_events() == expected
-    assert screen.poll_events() == []
+    assert screen.poll_events(LATER) == expected
+    assert screen.poll_events(LATER) == []
+
+
+@pytest.mark.parametrize(
+    ("down", "up"),
+    [
+        (key(pygame.K_SPACE), pygame.event.Event(pygame.KEYUP, key=pygame.K_SPACE, mod=0)),
+        (mouse(1, touch=False), pygame.event.Event(pygame.MOUSEBUTTONUP, button=1, touch=False)),
+        (finger, pygame.event.Event(pygame.FINGERUP, touch_id=0, finger_id=0)),
+    ],
+)
+def test_keys_clicks_and_touches_can_be_held(screen: Screen, down: pygame.event.Event, up: pygame.event.Event) -> None:
+    screen.poll_events(0.0)
+    screen.distinguish_holds(True)
+    pygame.event.post(down)
+    assert screen.poll_events(10.0) == []
+    assert screen.is_held(10.5)
+    pygame.event.post(up)
+    assert screen.poll_events(10.5) == [Event.PRESS]
+    pygame.event.post(down)
+    assert screen.poll_events(20.0) == []
+    assert screen.poll_events(22.0) == [Event.HOLD]
+    pygame.event.post(up)
+    assert screen.poll_events(23.0) == []
 
 
 def test_a_visitor_cannot_close_a_kiosk() -> None:
     with Screen.open("kiosk", (320, 240)) as screen:
-        screen.poll_events()
+        screen.poll_events(LATER)
         for event in (key(pygame.K_ESCAPE), key(pygame.K_q), key(pygame.K_q, pygame.KMOD_CTRL)):
             pygame.event.post(event)
-        assert screen.poll_events() == [Event.QUIT]
+        assert screen.poll_events(LATER) == [Event.QUIT]
         pygame.event.post(key(pygame.K_ESCAPE))
-        assert screen.poll_events() == []
+        assert screen.poll_events(LATER) == []
         assert not pygame.mouse.get_visible()
 
 
@@ -390,7 +413,7 @@ from device.display.screen import Event, Screen
 with Screen.open("headless", (64, 48)) as screen:
     print("open", flush=True)
     end = time.monotonic() + 20
-    while time.monotonic() < end and Event.QUIT not in screen.poll_events():
+    while time.monotonic() < end and Event.QUIT not in screen.poll_events(time.monotonic()):
         time.sleep(0.01)
     raise SystemExit(0 if time.monotonic() < end else 3)
 """
