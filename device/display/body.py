@@ -35,6 +35,7 @@ PROPORTIONS: Final = (
 )  # fmt: skip
 """Two key points, and their distance in an average adult's body as a share of the height."""
 
+SHOULDER_WIDTH: Final = 0.205
 HEAD_RADIUS: Final = 0.056
 NECK_LENGTH: Final = 0.105
 TRUNK_LENGTH: Final = 0.285
@@ -79,7 +80,8 @@ class Body:
     """A person's body in a picture. `points` are the key points, NaN where not seen; `height` is the person's, upright.
 
     `across` is a direction: to the right for somebody who stands. `shoulders` and `hips` are 2×2, left first.
-    `sideways` is −1 for somebody who looks to the left of the picture, 1 to the right, as seen along `across`.
+    `sideways` is −1 for somebody turned to the left of the picture, 1 to the right, as seen along `across`.
+    `is_profile` tells whether the far arm is behind the trunk.
     """
 
     points: Points
@@ -92,6 +94,11 @@ class Body:
     legs: dict[str, Limb]
     sideways: float
     is_profile: bool
+
+    @property
+    def up(self) -> Points:
+        """The direction from the hips to the head."""
+        return np.array([self.across[1], -self.across[0]])
 
 
 def complete_body(pose: Pose) -> Body | None:
@@ -110,8 +117,11 @@ def complete_body(pose: Pose) -> Body | None:
     if hips is None and shoulders is not None:
         hips = _guess_hips(shoulders, up, height)
     head = _find_head(points, shoulders, up, height)
-    sideways = float(head.face @ across) if head is not None and head.face is not None else 0.0
-    span = float((shoulders[0] - shoulders[1]) @ across) / (0.205 * height) if shoulders is not None else 1.0
+    span = float((shoulders[0] - shoulders[1]) @ across) / (SHOULDER_WIDTH * height) if shoulders is not None else 1.0
+    sideways = 0.0
+    if head is not None and head.face is not None:
+        # a head that looks aside does not turn the trunk: shoulders as wide as they are have not turned
+        sideways = float(head.face @ across) * math.sqrt(max(1 - span * span, 0.0))
     arms = {side: _arm(points, number, height) for number, side in enumerate(SIDES)}
     legs = {side: _leg(points, number, height, up, (sideways, span)) for number, side in enumerate(SIDES)}
     profile = abs(span) < PROFILE and abs(sideways) > 0.3
@@ -164,7 +174,7 @@ def _up(points: Points, shoulders: Points | None) -> Points:
 
 def _guess_hips(shoulders: Points, up: Points, height: float) -> Points:
     middle = shoulders.mean(0) - up * TRUNK_LENGTH * height
-    half = (shoulders[0] - shoulders[1]) / 2 * (HIP_WIDTH / 0.205)
+    half = (shoulders[0] - shoulders[1]) / 2 * (HIP_WIDTH / SHOULDER_WIDTH)
     pair: Points = np.stack([middle + half, middle - half])
     return pair
 
@@ -179,8 +189,8 @@ def _find_head(points: Points, shoulders: Points | None, up: Points, height: flo
             return None
         return Head(shoulders.mean(0) + up * NECK_LENGTH * height, radius, up, np.zeros(2))
     if ear is not None and face is not None:
-        both = not np.isnan(ears).any()
-        centre = ear if both else ear * 0.62 + face * 0.38
+        share = 0.38 if np.isnan(ears).any() else 0.0
+        centre: Points | None = ear * (1 - share) + face * share
     else:
         centre = ear if face is None else face
     assert centre is not None

@@ -11,27 +11,34 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from device.display.body import SIDES, Body, Limb, Points, complete_body
 from device.display.draw import SUBPIXEL_BITS
-from device.display.style import COOL, INK, MIDDLE, WARM, Colour
+from device.display.style import COOL, MIDDLE, WARM, Colour
 from models.pose import Image, Pose
 
 HAIR: Final[Colour] = (118, 130, 158)
 SKIN: Final[Colour] = (255, 226, 202)
 """The colours of hair, and of face, neck and hands."""
 
-OUTLINE: Final = 0.007
-"""Width of the dark line around each part, as a share of the person's height: it tells an arm from the trunk."""
+LINE: Final[Colour] = (24, 27, 36)
+"""The colour of outlines: a little darker than the wall, so that parts are told apart softly."""
 
-ARM_RADII: Final = (0.031, 0.0245, 0.0175)
-LEG_RADII: Final = (0.046, 0.032, 0.0205)
+OUTLINE: Final = 0.0065
+"""Width of the line around each part, as a share of the person's height."""
+
+FAR_SHADE: Final = 0.24
+"""How much darker the far limbs are of somebody who is seen from the side."""
+
+ARM_RADII: Final = (0.0275, 0.0225, 0.0165)
+LEG_RADII: Final = (0.044, 0.031, 0.019)
 """Half the width of a limb at its root, middle joint and end, as shares of the person's height."""
 
-HAND_RADII: Final = (0.018, 0.0205)
-FOOT_RADII: Final = (0.0225, 0.0165)
-SHOULDER_RADIUS, HIP_RADIUS, NECK_RADIUS = 0.036, 0.05, 0.024
+HAND_RADII: Final = (0.0195, 0.021)
+FOOT_RADII: Final = (0.024, 0.0175)
+SHOULDER_RADIUS, HIP_RADIUS, NECK_RADIUS = 0.0265, 0.043, 0.0225
+COLLAR: Final = 0.03
+"""How far the trunk rises to the neck above the shoulders, as a share of the person's height."""
 WAIST: Final = 0.8
 """How wide the waist is, relative to the mean of shoulders and hips."""
 
@@ -44,9 +51,21 @@ ARC_STEPS: Final = 10
 MAX_COORDINATE: Final = 16_000.0
 """Pixels: OpenCV's fixed-point coordinates overflow far beyond this."""
 
+FINENESS: Final = 2
+"""How many times larger the figure is drawn before it is shrunk to its size, so that its edges are smooth."""
+
+MIN_HEIGHT, MAX_HEIGHT = 2.0, 16_000.0
+"""Pixels: people that are smaller cannot be seen, and of larger ones nothing would be recognised."""
+
+REACH: Final = 0.36
+"""How far a body reaches beyond the key points that are seen, as a share of its height: to hips that are guessed."""
+
 SIDE_COLOURS: Final = {"left": COOL, "right": WARM}
 
-FixedPoints = npt.NDArray[np.int32]
+_STEPS: Final = np.linspace(0.0, 1.0, ARC_STEPS + 1)
+_CIRCLE: Final[Points] = np.stack(
+    [function(np.arange(4 * ARC_STEPS) * np.pi / (2 * ARC_STEPS)) for function in (np.cos, np.sin)], axis=1
+)
 
 
 class Shape(NamedTuple):
@@ -64,27 +83,39 @@ def draw_figure(picture: Image, pose: Pose) -> None:
     left out otherwise. A pose of which nothing is seen draws nothing.
     """
     body = complete_body(pose)
-    if body is None or not _touches(picture, body):
+    if body is None or not MIN_HEIGHT < body.height < MAX_HEIGHT:
         return
+    left, top, right, bottom = _reach(picture, body)
+    region = picture[top:bottom, left:right]
+    size = right - left, bottom - top
+    if min(size) < 1:
+        return
+    # OpenCV's own smooth edges are rough, and twice the size costs little. Enlarged by repeating pixels, what is around
+    # the figure comes back unchanged.
+    enlarged = size[0] * FINENESS, size[1] * FINENESS
+    large = cv2.resize(region, enlarged, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
+    offset = np.array([left, top]) - 0.5
     for part in _parts_in_order(body):
         for shape in part:
-            _fill(picture, shape.grown, INK)
+            _fill(large, (shape.grown - offset) * FINENESS - 0.5, LINE)
         for shape in part:
-            _fill(picture, shape.corners, shape.colour)
+            _fill(large, (shape.corners - offset) * FINENESS - 0.5, shape.colour)
+    region[:] = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
 
 
-def _touches(picture: Image, body: Body) -> bool:
-    """Return whether a body is near enough to the picture to show, and large enough to see."""
+def _reach(picture: Image, body: Body) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom of the region of the picture that the body may touch; it may be empty."""
     height, width = picture.shape[:2]
-    low, high = np.nanmin(body.points, axis=0), np.nanmax(body.points, axis=0)
-    reach = 0.3 * body.height
-    outside = (low > np.array([width, height]) + reach) | (high < -reach)
-    return 2.0 < body.height < MAX_COORDINATE and not bool(outside.any())
+    margin = REACH * body.height + 2
+    low, high = np.nanmin(body.points, axis=0) - margin, np.nanmax(body.points, axis=0) + margin
+    left, top = np.clip(low, 0, [width, height]).astype(int).tolist()
+    right, bottom = np.clip(high + 1, 0, [width, height]).astype(int).tolist()
+    return left, top, right, bottom
 
 
 def _parts_in_order(body: Body) -> list[list[Shape]]:
     """Return the parts of a body from back to front; each is outlined as a whole."""
-    far, near = ("right", "left") if body.sideways <= 0 else ("left", "right")
+    far, near = _far_and_near(body)
     legs = {side: _leg(body, side) for side in SIDES}
     arms = {side: _arm(body, side) for side in SIDES}
     raised = [side for side in (far, near) if body.legs[side].is_raised]
@@ -95,11 +126,23 @@ def _parts_in_order(body: Body) -> list[list[Shape]]:
     return [*behind, *lowered, _trunk(body), *(legs[side] for side in raised), *head, *front]
 
 
+def _far_and_near(body: Body) -> tuple[str, str]:
+    """Return the sides: somebody who looks to the right of the picture has the right side near."""
+    return ("left", "right") if body.sideways > 0 else ("right", "left")
+
+
+def _side_colour(body: Body, side: str) -> Colour:
+    """Return the colour of a side, which is darker on the far side of somebody who is seen from the side."""
+    share = 1 - FAR_SHADE * body.sideways**2 * (side == _far_and_near(body)[0])
+    red, green, blue = (round(value * share) for value in SIDE_COLOURS[side])
+    return red, green, blue
+
+
 def _arm(body: Body, side: str) -> list[Shape]:
     """Return the shapes of an arm and its hand."""
     limb = body.arms[side]
     shapes = _hand(body, limb)
-    return shapes + _limb(body, limb, ARM_RADII, SIDE_COLOURS[side])
+    return shapes + _limb(body, limb, ARM_RADII, _side_colour(body, side))
 
 
 def _leg(body: Body, side: str) -> list[Shape]:
@@ -109,7 +152,7 @@ def _leg(body: Body, side: str) -> list[Shape]:
     if limb.tip is not None and limb.end is not None:
         heel = limb.end + (limb.tip - limb.end) * 0.12
         shapes = [_capsule(body, heel, limb.tip, FOOT_RADII, MIDDLE)]
-    return shapes + _limb(body, limb, LEG_RADII, SIDE_COLOURS[side])
+    return shapes + _limb(body, limb, LEG_RADII, _side_colour(body, side))
 
 
 def _hand(body: Body, limb: Limb) -> list[Shape]:
@@ -130,52 +173,49 @@ def _limb(body: Body, limb: Limb, radii: tuple[float, float, float], colour: Col
 
 
 def _trunk(body: Body) -> list[Shape]:
-    """Return the trunk: two sides that curve in at the waist, with round shoulders and hips."""
-    shoulder, hip = body.shoulders, body.hips
-    if shoulder is None or hip is None:
+    """Return the trunk: two sides that curve in at the waist, with sloping shoulders."""
+    if body.shoulders is None or body.hips is None:
         return []
-    grown = OUTLINE * body.height
-    return [Shape(_trunk_outline(body, 0.0), _trunk_outline(body, grown), MIDDLE)]
-
-
-def _trunk_outline(body: Body, grow: float) -> Points:
-    """Return the trunk's outline, N×2, grown by `grow` pixels."""
-    assert body.shoulders is not None and body.hips is not None
     shoulders = _wide_pair(body, body.shoulders, TRUNK_DEPTH - SHOULDER_RADIUS)
     hips = _wide_pair(body, body.hips, TRUNK_DEPTH - HIP_RADIUS)
-    discs = []
-    for pair, radius in ((shoulders, SHOULDER_RADIUS), (hips, HIP_RADIUS)):
-        discs += [(point, radius * body.height + grow) for point in pair]
-    hull = np.concatenate([point + radius * _CIRCLE for point, radius in discs]).astype(np.float32)
-    corners = cv2.convexHull(hull)[:, 0].astype(np.float64)
-    return _pinch(corners, shoulders.mean(0), hips.mean(0), WAIST)
+    collar = shoulders.mean(0) + body.up * COLLAR * body.height
+    discs = [*((point, SHOULDER_RADIUS) for point in shoulders), (collar, NECK_RADIUS * 1.3)]
+    discs += [(point, HIP_RADIUS) for point in hips]
+    corners, grown = (
+        _pinch(_hull(discs, body.height, extra), shoulders.mean(0), hips.mean(0)) for extra in (0.0, OUTLINE)
+    )
+    return [Shape(corners, grown, MIDDLE)]
 
 
-def _pinch(corners: Points, top: Points, bottom: Points, waist: float) -> Points:
-    """Return a hull with its two long sides curved in towards the axis from `top` to `bottom`."""
-    dense = _subdivide(corners)
+def _hull(discs: list[tuple[Points, float]], height: float, extra: float) -> Points:
+    """Return the outline around discs, whose radii and `extra` are shares of a person's height in pixels."""
+    edges = [point + (radius + extra) * height * _CIRCLE for point, radius in discs]
+    hull: Points = cv2.convexHull(np.concatenate(edges).astype(np.float32))[:, 0].astype(np.float64)
+    return hull
+
+
+def _pinch(corners: Points, top: Points, bottom: Points) -> Points:
+    """Return a hull with its two long sides curved in towards the axis from `top` to `bottom`, as at a waist."""
     axis = bottom - top
-    length = float(np.hypot(*axis))
+    length = math.hypot(axis[0], axis[1])
     if length < 1e-6:
-        return dense
-    along = axis / length
+        return corners
+    dense, along = _subdivide(corners), axis / length
     across = np.array([-along[1], along[0]])
-    t = (dense - top) @ along / length
-    bump = np.where((t > 0) & (t < 1), np.sin(np.pi * np.clip(t, 0, 1) ** 1.25) ** 2, 0.0)
-    offset = (dense - top) @ across
-    pinched: Points = dense - (offset * (1 - waist) * bump)[:, None] * across
+    depth = np.clip(((dense - top) @ along / length - 0.04) / 0.84, 0, 1)
+    amount = (1 - WAIST) * np.sin(np.pi * depth**1.15) ** 2
+    pinched: Points = dense - ((dense - top) @ across * amount)[:, None] * across
     return pinched
 
 
 def _subdivide(corners: Points) -> Points:
-    """Return a polygon with its long edges cut into eight, so that they can bend."""
+    """Return a polygon with its long edges cut into short ones, so that they can bend."""
     following = np.roll(corners, -1, axis=0)
-    far = np.hypot(*(following - corners).T)
+    lengths = np.hypot(*(following - corners).T)
     pieces = []
-    longest = far.max()
-    for a, b, distance in zip(corners, following, far, strict=True):
-        steps = 12 if distance > 0.35 * longest else 1
-        pieces.append(a + (b - a) * (np.arange(steps) / steps)[:, None])
+    for a, b, length in zip(corners, following, lengths / lengths.max(), strict=True):
+        count = 1 + round(15 * float(length))
+        pieces.append(a + (b - a) * (np.arange(count) / count)[:, None])
     return np.concatenate(pieces)
 
 
@@ -183,7 +223,7 @@ def _wide_pair(body: Body, pair: Points, least: float) -> Points:
     """Return the two points moved apart, so that a trunk seen from the side is not too thin."""
     middle, half = pair.mean(0), (pair[0] - pair[1]) / 2
     across = float(half @ body.across)
-    wide = math.hypot(across, max(least, 0) * body.height)
+    wide = (across**4 + (max(least, 0) * body.height) ** 4) ** 0.25  # hardly more than the larger of the two
     along = half - across * body.across
     half = math.copysign(wide, across) * body.across + along * (abs(across) / wide if wide else 0)
     widened: Points = np.stack([middle + half, middle - half])
@@ -203,33 +243,23 @@ def _head(body: Body) -> list[Shape]:
     head = body.head
     shapes = [_ellipse(body, head.centre, head.up, (head.radius * 0.9, head.radius * 1.08), HAIR)]
     if head.face is not None:
-        middle = head.centre + head.face * head.radius * 0.5 - head.up * head.radius * 0.16
-        size = head.radius * 0.78, head.radius * 0.86
+        middle = head.centre + head.face * head.radius * 0.5 - head.up * head.radius * 0.3
+        size = head.radius * 0.76, head.radius * 0.84
         face = _ellipse(body, middle, head.up, size, SKIN)
-        limit = shapes[0].corners
-        shapes.append(Shape(*(_keep_within(points, head.centre, limit) for points in face[:2]), SKIN))
+        shapes.append(Shape(_keep_within(face.corners, head.centre, shapes[0].corners), shapes[0].grown, SKIN))
     return shapes
 
 
 def _keep_within(points: Points, centre: Points, limit: Points) -> Points:
     """Return points drawn in towards the centre, so that none is farther out than the outline `limit` around it."""
     own, edge = points - centre, limit - centre
+    directions = np.arctan2(edge[:, 1], edge[:, 0])
     reach = np.interp(
-        np.arctan2(own[:, 1], own[:, 0]),
-        *(lambda angle, order: (angle[order], np.hypot(*edge[order].T)))(
-            np.arctan2(edge[:, 1], edge[:, 0]), np.argsort(np.arctan2(edge[:, 1], edge[:, 0]))
-        ),
-        period=2 * math.pi,
+        np.arctan2(own[:, 1], own[:, 0]), directions, np.hypot(edge[:, 0], edge[:, 1]), period=2 * math.pi
     )
-    distance = np.hypot(*own.T)
-    kept: Points = centre + own * np.minimum(1, reach / np.maximum(distance, 1e-6))[:, None]
+    distance = np.maximum(np.hypot(own[:, 0], own[:, 1]), 1e-6)
+    kept: Points = centre + own * np.minimum(1, reach / distance)[:, None]
     return kept
-
-
-_CIRCLE: Final[Points] = np.stack(
-    [np.cos(np.linspace(0, 2 * np.pi, 4 * ARC_STEPS, False)), np.sin(np.linspace(0, 2 * np.pi, 4 * ARC_STEPS, False))],
-    axis=1,
-)
 
 
 def _ellipse(body: Body, centre: Points, up: Points, radii: tuple[float, float], colour: Colour) -> Shape:
@@ -266,9 +296,6 @@ def _taper(a: Points, b: Points, first: float, second: float) -> Points:
     turned[: len(back)] += a
     turned[len(back) :] += b
     return turned
-
-
-_STEPS: Final = np.linspace(0.0, 1.0, ARC_STEPS + 1)
 
 
 def _fill(picture: Image, corners: Points, colour: Colour) -> None:
