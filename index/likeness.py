@@ -184,14 +184,24 @@ def make_query(points: Floats, visibility: Floats) -> Query:
 
     Raises ValueError as `likeness` does.
     """
-    if not (np.abs(points).max() < MAX_COORDINATE and np.isfinite(visibility).all()):
+    return make_queries(points[None], visibility[None])[0]
+
+
+def make_queries(points: Floats, visibility: Floats) -> list[Query]:
+    """Return N poses (N×17×2, and N×17 as of `Pose.visibility`) as queries: all in little more than the time of one.
+
+    Raises ValueError as `likeness` does.
+    """
+    if not (np.abs(points).max(initial=0) < MAX_COORDINATE and np.isfinite(visibility).all()):
         raise ValueError("the query pose has a coordinate or weight that is too large or not a finite number")
-    table, weights = part_table(points[None].astype(np.float32), visibility[None].astype(np.float32))
-    legs_unseen = 1 - float(_ramp(weights[:, LEFT_THIGH : RIGHT_THIGH + 1].max(1), UNSEEN_THIGH)[0])
+    table, weights = part_table(points.astype(np.float32), visibility.astype(np.float32))
+    legs_unseen = 1 - _ramp(weights[:, LEFT_THIGH : RIGHT_THIGH + 1].max(1), UNSEEN_THIGH)
     weights *= PART_WEIGHTS
     mirrored = table[:, _MIRRORED_COLUMNS]
     mirrored[:, _X] *= -1
-    return Query(np.concatenate([table, mirrored]), np.concatenate([weights, weights[:, MIRRORED_PARTS]]), legs_unseen)
+    rows = np.stack([table, mirrored], 1)
+    both_weights = np.stack([weights, weights[:, MIRRORED_PARTS]], 1)
+    return [Query(*query) for query in zip(rows, both_weights, legs_unseen.tolist(), strict=True)]
 
 
 def compare(query: Query, table: Floats, mirrored: Flags) -> Floats:

@@ -235,14 +235,22 @@ def region_vectors(points: Floats, region: str) -> Floats:
     Each part is a vector in its direction, nearly as long for a long part as for one of usual length, and weighted as
     likeness weights it. A pose with all its key points in one place gives zeros.
     """
-    table = part_table(points, np.ones((len(points), 17), np.float32))[0]
-    vectors = table[:, : 2 * PART_COUNT].reshape(-1, 2, PART_COUNT)
-    lengths = table[:, None, 2 * PART_COUNT : 3 * PART_COUNT]
-    softened = vectors * (_ROOT_WEIGHTS / (lengths + np.float32(SHORT_PART)))
+    softened = soft_parts(part_table(points, np.ones((len(points), 17), np.float32))[0])
     flat = softened[:, :, _REGION_PARTS[region]].reshape(len(points), -1)
     length = np.sqrt(np.einsum("nd,nd->n", flat, flat))[:, None]
     unit: Floats = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
     return unit
+
+
+def soft_parts(table: Floats) -> Floats:
+    """Return the vectors of all parts, N×2×10, of N people (N×43 as of `index.likeness.part_table`).
+
+    They are those of `region_vectors` before these get length 1. A part that is not seen is 0.
+    """
+    vectors = table[:, : 2 * PART_COUNT].reshape(-1, 2, PART_COUNT)
+    lengths = table[:, None, 2 * PART_COUNT : 3 * PART_COUNT]
+    softened: Floats = vectors * (_ROOT_WEIGHTS / (lengths + np.float32(SHORT_PART)))
+    return softened
 
 
 def choose_regions(seen: Flags) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import match as matching
+from index import members as in_members
 from index.library import Library
 from index.likeness import likeness
-from index.match import EXHAUSTIVE_LIMIT, Matcher, find_exhaustively
+from index.match import EXHAUSTIVE_LIMIT, Match, Matcher, find_exhaustively
+from index.members import Indices
 from models.pose import MIRROR_ORDER, Floats, Pose
 from tests.support.libraries import NewItem, write_library
 from tests.support.sample_poses import sample_people
@@ -237,6 +239,94 @@ def test_finds_mirror_images_as_well_as_people(library: Library) -> None:
     matcher = Matcher(library)
     straight, turned = (np.mean([matcher.find(p, 1)[0].likeness for p in queries]) for queries in (people, mirrored))
     assert turned == pytest.approx(straight, rel=0.005)
+
+
+# Several visitors, and some of the items
+
+
+def assert_same(found: list[Match], expected: list[Match]) -> None:
+    """The same matches in the same order, however the sums were rounded."""
+    assert [match[:2] for match in found] == [match[:2] for match in expected]
+    assert [match.likeness for match in found] == pytest.approx([match.likeness for match in expected], abs=1e-6)
+
+
+def some_items(count: int) -> Indices:
+    """Numbers of `count` of the 4,000 items, sorted."""
+    return np.sort(np.random.default_rng(8).permutation(4000)[:count])
+
+
+@pytest.mark.parametrize("count", [300, 2000, 4000])
+def test_several_poses_find_what_each_finds_alone(library: Library, count: int) -> None:
+    matcher = Matcher(library, some_items(count))
+    crowd = [*poses(2, 20), *poses(1, 21, tuple(LEGS)), poses(1, 22, all_but((3,)))[0], *poses(1, 23)]
+    for found, pose in zip(matcher.find_all(crowd, 12), crowd, strict=True):
+        assert_same(found, matcher.find(pose, 12))
+
+
+def test_several_poses_find_what_each_finds_in_all(library: Library, small: Library) -> None:
+    crowd = [*poses(2, 20), *poses(1, 21, LEFT_ARM), poses(1, 22, all_but((3,)))[0], *poses(1, 23)]
+    for searched in (library, small):
+        matcher = Matcher(searched)
+        for found, pose in zip(matcher.find_all(crowd, 12), crowd, strict=True):
+            assert_same(found, matcher.find(pose, 12))
+
+
+def test_nobody_finds_nothing(library: Library) -> None:
+    assert Matcher(library).find_all([]) == []
+    assert Matcher(library).find_all([poses(1, 14, all_but((3,)))[0]]) == [[]]
+
+
+@pytest.mark.parametrize("count", [1, 20, 500, 501, 3000])
+def test_finds_only_members(library: Library, count: int) -> None:
+    members = some_items(count)
+    for pose in poses(5, 24):
+        found = Matcher(library, members).find(pose, 32)
+        assert len(found) == min(count, 32)
+        assert set(members.tolist()) >= {match.item for match in found}
+
+
+def test_no_members_find_nothing(library: Library) -> None:
+    assert Matcher(library, some_items(0)).find(poses(1, 24)[0]) == []
+
+
+def test_few_members_are_searched_exhaustively(library: Library) -> None:
+    members = some_items(EXHAUSTIVE_LIMIT)
+    for pose in poses(10, 25, LEFT_ARM):
+        assert Matcher(library, members).find(pose) == find_exhaustively(library, pose, members=members)
+
+
+@pytest.mark.parametrize("hidden", [(), tuple(LEGS), LEFT_ARM, (*HEAD, 6, 8, 10)])
+@pytest.mark.parametrize(("limit", "share"), [(100_000, 0.995), (700, 0.98)])
+def test_a_search_among_members_misses_little(
+    library: Library, hidden: tuple[int, ...], limit: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with more members than vectors are kept, where Annoy adds some."""
+    monkeypatch.setattr(in_members, "MAX_VECTORS", limit)
+    monkeypatch.setattr(matching, "MAX_VECTORS", limit)
+    members = some_items(2000)
+    matcher, queries = Matcher(library, members), poses(40, 26, hidden)
+    found = [[match.likeness for match in matcher.find(pose, 12)] for pose in queries]
+    best = [[match.likeness for match in find_exhaustively(library, pose, 12, members)] for pose in queries]
+    assert np.mean([few[0] for few in found]) >= share * np.mean([few[0] for few in best])
+    assert np.mean(found) >= (share - 0.01) * np.mean(best)
+
+
+def test_members_alike_are_all_found(library: Library) -> None:
+    """Those most like one pose: Annoy would return mostly others for a different pose."""
+    like = find_exhaustively(library, poses(1, 27)[0], 800)
+    members = np.sort(np.array([match.item for match in like]))
+    matcher = Matcher(library, members)
+    for pose in poses(10, 28):
+        assert matcher.find(pose, 1)[0].likeness == pytest.approx(
+            find_exhaustively(library, pose, 1, members)[0].likeness, rel=0.01
+        )
+
+
+def test_members_are_found_mirrored_too(library: Library) -> None:
+    members = some_items(2000)
+    for number in members[::500].tolist():
+        found = Matcher(library, members).find(library.pose(number).mirrored(640), 1)[0]
+        assert found[:2] == (number, True)
 
 
 @pytest.mark.slow
