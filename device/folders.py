@@ -37,6 +37,11 @@ def starter_folder() -> Path:
     )
 
 
+def language_folder() -> Path:
+    """Return the folder for translations of the maker's own. Raises PathError as `starter_folder` does."""
+    return user_folder(lambda: platformdirs.user_data_path("pose-mirror") / "languages", "XDG_DATA_HOME", "languages")
+
+
 def gif_folder(folder: str) -> Path:
     """Return the folder for GIFs. Empty means "Pose Mirror" in the user's pictures."""
     if folder:

@@ -89,6 +89,15 @@ class Fonts:
         self._first = lru_cache(maxsize=4096)(self._find)
         self._opens = lru_cache(maxsize=None)(self._try_to_open)
         self._missing: set[str] = set()
+        self._prefers_japanese = False
+
+    def prefer_japanese(self, prefers: bool) -> bool:
+        """Give Chinese characters their Japanese shapes also in lines without kana. Return whether that is new."""
+        is_new = prefers != self._prefers_japanese
+        self._prefers_japanese = prefers
+        if is_new:
+            self._first.cache_clear()
+        return is_new
 
     def open(self, path: str | None, size: int, script: str = "") -> pygame.font.Font:
         """Open a font for a size in pixels and a script. Raises pygame.error or OSError for a damaged file."""
@@ -104,6 +113,7 @@ class Fonts:
         `base` is the level of the paragraph that it is of (`bidi.base_level`); None: it is a paragraph of its own.
         Symbols and marks that no font has are dropped. Letters that no font has remain, and are drawn as boxes.
         """
+        text = text.replace(NO_BREAK_SPACE, " ")  # which fewer fonts have
         if all(character < SIMPLE_BELOW and self._fonts[0].has(character) for character in text):
             return [Run(None, "", text)] if text else []
         chosen = {family: self._find(*characters) for family, characters in _by_family(text).items()}
@@ -128,6 +138,8 @@ class Fonts:
         current, part = self._fonts[0], ""
         for cluster in clusters(span):
             base = cluster[0]
+            if base in DIRECTION_MARKS:
+                continue
             font = chosen.get(_family(base)) or None
             if font is None or not font.has(base):
                 # spaces and punctuation stay in the font of the words around them, if it has them
@@ -150,8 +162,8 @@ class Fonts:
         needed = "".join(dict.fromkeys("".join(characters)))
         fonts: Iterable[FontFile] = self._fonts
         if any(FAMILIES.get(_first_word(character)) == EAST_ASIAN for character in characters):
-            has_kana = any(_first_word(character) in KANA for character in characters)
-            fonts = self._japanese_first if has_kana else self._japanese_last
+            is_japanese = self._prefers_japanese or any(_first_word(character) in KANA for character in characters)
+            fonts = self._japanese_first if is_japanese else self._japanese_last
         return next((font for font in fonts if all(map(font.has, needed)) and self._opens(font.path)), None)
 
     def _try_to_open(self, path: str) -> bool:
@@ -188,6 +200,11 @@ def clusters(text: str) -> Iterator[str]:
 
 JOINERS: Final = "\u200c\u200d"
 """Invisible characters that change how their neighbours look."""
+
+NO_BREAK_SPACE: Final = "\u00a0"
+
+DIRECTION_MARKS: Final = "\u200e\u200f\u061c"
+"""Invisible characters that count as a letter of a direction: where one begins a line, the line has its direction."""
 
 
 def _by_family(text: str) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
@@ -11,10 +12,12 @@ import pygame
 
 from device.display.bidi import base_level
 from device.display.font_files import system_fonts
-from device.display.fonts import JOINERS, Fonts, Run, clusters
+from device.display.fonts import DIRECTION_MARKS, JOINERS, NO_BREAK_SPACE, Fonts, Run, clusters
+from device.display.line_breaks import break_units
 from device.display.style import WHITE, Colour
 
-TextAlign: TypeAlias = Literal["left", "centre", "right"]
+TextAlign: TypeAlias = Literal["start", "left", "centre", "right"]
+"""Where the lines of a paragraph begin; "start": where its language begins to read, on the right in Arabic."""
 
 LEADING: Final = 1.18
 """Distance between two lines, in text sizes."""
@@ -37,6 +40,12 @@ class TextRenderer:
         )  # enough for all percentages, numerals and the invitation
         self._block = lru_cache(maxsize=12)(self._draw_block)  # those on the screen now: some take 250 KB
 
+    def set_language(self, code: str) -> None:
+        """Draw what belongs to several languages as the readers of this one expect it, such as Chinese characters."""
+        if self._fonts.prefer_japanese(code.startswith("ja")):
+            self._line.cache_clear()
+            self._block.cache_clear()
+
     def clear_caches(self) -> None:
         """Forget all cached words, and close the fonts."""
         self._line.cache_clear()
@@ -51,7 +60,7 @@ class TextRenderer:
         return self._line(clean(text), max(size, 1), colour, tight)
 
     def render_block(
-        self, text: str, size: int, width: int, colour: Colour = WHITE, align: TextAlign = "left", max_lines: int = 99
+        self, text: str, size: int, width: int, colour: Colour = WHITE, align: TextAlign = "start", max_lines: int = 99
     ) -> pygame.Surface:
         """Render a paragraph at most `width` pixels wide. After `max_lines` lines an ellipsis replaces the rest."""
         return self._block(clean(text), max(size, 1), max(width, 1), colour, align, max_lines)
@@ -65,15 +74,16 @@ class TextRenderer:
         return math.ceil(total / factor)
 
     def wrap(self, text: str, size: int, width: int, max_lines: int = 99) -> list[str]:
-        """Break a text into lines: at spaces, and inside a word only if the word is wider than a line."""
+        """Break a text into lines, where `break_units` allows it, and inside a unit only if it is wider than a line."""
         lines = [""]
-        for word in text.split():
-            longer = f"{lines[-1]} {word}".lstrip()
-            if self.width(longer, size) <= width:
+        for unit in break_units(text):
+            longer = lines[-1] + unit
+            if self.width(longer.rstrip(" "), size) <= width:
                 lines[-1] = longer
                 continue
-            pieces = self._split_word(word, size, width)
+            pieces = self._split_word(unit, size, width)
             lines[-1:] = [lines[-1], *pieces] if lines[-1] else pieces
+        lines = [line.rstrip(" ") for line in lines]
         if len(lines) > max_lines:
             last = lines[max_lines - 1]
             while last and self.width(last + "…", size) > width:
@@ -84,7 +94,7 @@ class TextRenderer:
     def _split_word(self, word: str, size: int, width: int) -> list[str]:
         pieces = [""]
         for cluster in clusters(word):
-            if pieces[-1] and self.width(pieces[-1] + cluster, size) > width:
+            if cluster != " " and pieces[-1] and self.width(pieces[-1] + cluster, size) > width:
                 pieces.append("")
             pieces[-1] += cluster
         return pieces
@@ -141,22 +151,26 @@ class TextRenderer:
         block.fill((*colour, 0))
         for top, (_, line) in zip(tops, lines, strict=True):
             spare = block_width - line.get_width()
-            left = {"left": 0, "centre": spare // 2, "right": spare}[align]
+            left = {"left": 0, "centre": spare // 2, "right": spare, "start": spare if base else 0}[align]
             block.blit(line, (left, top), special_flags=pygame.BLEND_RGBA_MAX)
         return block
 
 
 def clean(text: str) -> str:
-    """Return a text that can be drawn: control characters and runs of spaces become one space."""
+    """Return a text that can be drawn: control characters and runs of spaces become one space.
+
+    Spaces at which no line may break, as in "153 045" in French, remain so, but all have one width.
+    """
     composed = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
-    return " ".join("".join(" " if _is_undrawable(character) else character for character in composed).split())[
-        :MAX_TEXT_LENGTH
-    ]
+    drawable = "".join(" " if _is_undrawable(character) else character for character in composed)
+    spaced = re.sub(r"[\u202f\u2007]", NO_BREAK_SPACE, drawable)
+    return re.sub(rf"[^\S{NO_BREAK_SPACE}]+", " ", spaced).strip(" ")[:MAX_TEXT_LENGTH]
 
 
 def _is_undrawable(character: str) -> bool:
-    """Return whether a character is a control, a format, an unassigned or a private one, and not a joiner."""
-    return unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co") and character not in JOINERS
+    """Return whether a character is a control, a format, an unassigned or a private one, and changes no neighbours."""
+    has_no_shape = unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co")
+    return has_no_shape and character not in JOINERS and character not in DIRECTION_MARKS
 
 
 def _supersampling(size: int) -> int:
