@@ -1,0 +1,39 @@
+"""What a press does besides a GIF: the button's state, which its light and its drawing show, and sounds."""
+
+from __future__ import annotations
+
+from device.glow import ButtonPhase, ButtonState, glow
+from device.lamp import Lamp
+from device.recording.recorder import Recorder
+from device.sounds import Sounds
+
+
+class Feedback:
+    """Lets the button's light and the sounds follow a recorder."""
+
+    def __init__(self, lamp: Lamp, sounds: Sounds) -> None:
+        self._lamp, self._sounds = lamp, sounds
+        self._numeral: int | None = None
+        self.state = ButtonState()
+
+    def update(self, recorder: Recorder, held: bool, now: float) -> None:
+        """Follow the recorder to the time `now`. `held` tells whether a press is under way. Call it once a frame."""
+        before, self.state = self.state, self.state.enter(_phase(recorder, held), now)
+        if recorder.countdown not in (self._numeral, None):
+            self._sounds.play("tick")
+        self._numeral = recorder.countdown
+        if before.phase != self.state.phase == "recording":
+            self._sounds.play("start")
+        if before.phase == "saving" and recorder.phase == "idle" and not recorder.failed:
+            self._sounds.play("saved")
+        self._lamp.update(glow(self.state, now), now)
+
+    def celebrate(self) -> None:
+        """Play what a very good fit sounds like."""
+        self._sounds.play("delight")
+
+
+def _phase(recorder: Recorder, held: bool) -> ButtonPhase:
+    if recorder.phase != "idle":
+        return recorder.phase
+    return "held" if held else "failed" if recorder.failed else "idle"
