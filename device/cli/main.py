@@ -45,9 +45,9 @@ def _exit_if_a_thread_is_busy(status: int) -> None:
 
     Everything is closed by now. Python, before version 3.14, ends such a thread as soon as it wants to go on. If that
     is inside C++, which annoy, OpenCV and TFLite are, C++ then aborts the process: "terminate called without an active
-    exception".
+    exception". Libraries have threads of classes of their own, such as lgpio's, which waits in Python.
     """
-    if any(thread.daemon for thread in threading.enumerate()):
+    if any(thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or nobody reads it any more
                 stream.flush()
