@@ -5,8 +5,11 @@ Python answers Ctrl-C during an import with a traceback. So this module imports 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from models.signals import STOP_SIGNALS, hold_stop_signals
@@ -22,11 +25,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             from device.cli.dispatch import run_command_line
 
-            return run_command_line(argv)
+            status = run_command_line(argv)
+        except SystemExit as error:
+            if argv is None and isinstance(error.code, int):
+                _exit_if_a_thread_is_busy(error.code)
+            raise
+        else:
+            if argv is None:
+                _exit_if_a_thread_is_busy(status)
+            return status
         finally:
             if argv is None:
                 for number in STOP_SIGNALS:
                     signal.signal(number, signal.SIG_IGN)
+
+
+def _exit_if_a_thread_is_busy(status: int) -> None:
+    """End the process at once if a daemon thread is still at work, as one is whose camera or disk does not answer.
+
+    Everything is closed by now. Python, before version 3.14, ends such a thread as soon as it wants to go on. If that
+    is inside C++, which annoy, OpenCV and TFLite are, C++ then aborts the process: "terminate called without an active
+    exception". Libraries have threads of classes of their own, such as lgpio's, which waits in Python.
+    """
+    if any(thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or nobody reads it any more
+                stream.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":
