@@ -7,6 +7,7 @@ shared: don't draw on them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -16,8 +17,8 @@ import numpy.typing as npt
 import pygame
 
 from device.display.continuation import downscale
-from device.display.layout import Size
-from device.display.style import COOL, INK, MIDDLE, WARM, WHITE, Colour
+from device.display.layout import Size, cover, transform_pose
+from device.display.style import COOL, CORNER, INK, MIDDLE, WARM, WHITE, Colour
 from models.pose import EDGES, KEYPOINT_NAMES, RIGHT_EAR, Floats, Image, Pose
 from models.seen import LAYOUT_SCORE
 
@@ -91,21 +92,94 @@ def _to_scalar(colour: Colour | int) -> tuple[int, ...]:
     return (colour,) if isinstance(colour, int) else colour
 
 
-def inset(camera_image: Image, visitor: Pose | None, size: Size) -> pygame.Surface:
-    """Return the camera's picture at `size`, with rounded corners, a thin border and the visitor's skeleton."""
+def camera_picture(camera_image: Image, visitors: Sequence[Pose], size: Size, mark: bool = False) -> Image:
+    """Return the camera's picture (H×W×3), so large that it covers `size`, with the visitors' skeletons.
+
+    `visitors` are in pixels of the camera's picture. With `mark`, each has a mark above the head, as there are others.
+    """
     width, height = size
-    reduced = downscale(camera_image, max(1, min(camera_image.shape[1] // width, camera_image.shape[0] // height)))
+    placement = cover((camera_image.shape[1], camera_image.shape[0]), size)
+    left, top = (max(round(-shift / placement.scale), 0) for shift in (placement.x, placement.y))
+    cut = camera_image[
+        top : top + max(round(height / placement.scale), 1), left : left + max(round(width / placement.scale), 1)
+    ]
+    reduced = downscale(cut, max(1, min(cut.shape[1] // width, cut.shape[0] // height)))
     # as in device.cameras.base.resize, not INTER_LINEAR
-    small = cv2.resize(reduced, size, interpolation=cv2.INTER_LINEAR_EXACT).astype(np.uint8, copy=False)
-    if visitor:
-        pose = visitor.scaled(width / camera_image.shape[1], height / camera_image.shape[0])
-        draw_skeleton(small, pose, max(1.5, min(size) / 48))
-    pixels = cv2.cvtColor(small, cv2.COLOR_RGB2BGRA)
-    radius = min(size) * 0.07
+    picture = cv2.resize(reduced, size, interpolation=cv2.INTER_LINEAR_EXACT).astype(np.uint8, copy=False)
+    for visitor in visitors:
+        pose = transform_pose(visitor, placement)
+        draw_skeleton(picture, pose, max(1.5, (width * height) ** 0.5 / 60))
+        if mark:
+            _draw_mark(picture, pose)
+    return picture
+
+
+def _draw_mark(picture: Image, pose: Pose) -> None:
+    """Draw a triangle that points down at somebody's head."""
+    seen = pose.scores >= LAYOUT_SCORE
+    if not seen[: RIGHT_EAR + 1].any():
+        return
+    unit = max(6.0, min(picture.shape[:2]) / 22)
+    box = pose.box(LAYOUT_SCORE) or (0.0, 0.0, 0.0, 0.0)
+    head = pose.xy[: RIGHT_EAR + 1][seen[: RIGHT_EAR + 1]]
+    x, y = float(head[:, 0].mean()), float(head[:, 1].min()) - 0.09 * (box[3] - box[1]) - unit * 0.6
+    corners = np.array([[x - unit * 0.8, y - unit], [x + unit * 0.8, y - unit], [x, y]], np.float32)
+    points = np.round(np.clip(corners, -4096, 4096) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    for colour, width in ((INK, max(2, round(unit * 0.4))), (WHITE, 1)):
+        cv2.polylines(picture, [points], True, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.fillPoly(picture, [points], colour, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def inset(picture: Image) -> pygame.Surface:
+    """Return a small picture (H×W×3) with rounded corners and a thin border."""
+    size = picture.shape[1], picture.shape[0]
+    pixels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA)
+    radius = min(size) * CORNER
     pixels[..., 3] = _rounded_mask(size, radius)
     surface = pygame.image.frombuffer(pixels.data, size, "BGRA")
     surface.blit(border(size, radius, max(1.5, min(size) / 110)), (0, 0))
     return surface
+
+
+def round_corners(canvas: pygame.Surface, pane: pygame.Rect, colour: Colour = INK) -> None:
+    """Round a pane's corners by painting what is outside of them."""
+    side = max(2, round(min(pane.size) * CORNER / 2))
+    mask = _outside_corners(side, colour)
+    for x, left in ((0, pane.left), (side, pane.right - side)):
+        for y, top in ((0, pane.top), (side, pane.bottom - side)):
+            canvas.blit(mask, (left, top), (x, y, side, side))
+
+
+@lru_cache(maxsize=4)
+def _outside_corners(side: int, colour: Colour) -> pygame.Surface:
+    """Return the four corners outside a disc of radius `side`, in a square of twice that side."""
+    return tint_mask(255 - _rounded_mask((2 * side, 2 * side), side), colour)
+
+
+def draw_frame_of_light(canvas: pygame.Surface, thickness: float, opacity: float) -> None:
+    """Draw a rounded frame along the edges of a canvas."""
+    size = canvas.get_size()
+    radius = min(size) * CORNER / 2
+    frame, band = border(size, radius, thickness, COOL, 1.0), round(max(thickness, radius)) + 1
+    width, height = size
+    for edge in (
+        (0, 0, width, band),
+        (0, height - band, width, band),
+        (0, band, band, height - 2 * band),
+        (width - band, band, band, height - 2 * band),
+    ):  # its middle is empty, and blending that would take most of the time
+        blit(canvas, frame.subsurface(edge), edge[:2], opacity)
+
+
+@lru_cache(maxsize=4)
+def star(size: int, colour: Colour = WHITE) -> pygame.Surface:
+    """Return a star with five points."""
+    angles = np.arange(10) * math.pi / 5 - math.pi / 2
+    radii = np.where(np.arange(10) % 2 == 0, 0.5, 0.22) * size
+    points = np.stack([np.cos(angles) * radii, np.sin(angles) * radii], 1) + size / 2 - 0.5
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(mask, [np.round(points * (1 << SUBPIXEL_BITS)).astype(np.int32)], 255, cv2.LINE_AA, SUBPIXEL_BITS)
+    return tint_mask(mask, colour)
 
 
 @lru_cache(maxsize=64)
@@ -147,7 +221,7 @@ def gradient(size: Size, alpha: float) -> pygame.Surface:
 
 def clear_caches() -> None:
     """Forget all cached pieces."""
-    for cached in (rounded_rect, border, arc, gradient, _rounded_mask):
+    for cached in (rounded_rect, border, arc, gradient, star, _outside_corners, _rounded_mask):
         cached.cache_clear()
 
 

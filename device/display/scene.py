@@ -140,7 +140,8 @@ class Scene:
         x, bottom = unit * MARGIN, height - unit * MARGIN
         if view.camera_image is not None:
             size = inset_size(view.camera_image, (width, height))
-            draw.blit(canvas, draw.inset(view.camera_image, view.visitor, size), (x, bottom - size[1]), presence)
+            picture = draw.camera_picture(view.camera_image, [view.visitor] if view.visitor else [], size)
+            draw.blit(canvas, draw.inset(picture), (x, bottom - size[1]), presence)
             x += size[0] + unit * MARGIN * 0.7
         if view.ring is not None and view.photo:
             diameter = max(26, round(unit * 0.1))

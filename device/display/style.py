@@ -46,3 +46,8 @@ APPEAR_SECONDS: Final = 0.2
 
 MAX_FLASHES: Final = 3.0
 """Times a second that anything may grow bright and dark at most: more can cause seizures (WCAG 2.3.1)."""
+
+
+def text_size(unit: int, share: float) -> int:
+    """Return a text size: a share of the display's short side in pixels, but never too small to read."""
+    return max(MIN_TEXT_SIZE, round(unit * share))

@@ -1,0 +1,59 @@
+"""Where the visitor's and the answers' panes are on a canvas. All functions are pure.
+
+In the layout "full" the answer fills the canvas, and the visitor is a small inset on it. In the layout "side" both have
+a pane of the same size, next to each other or one above the other, over a strip for the ring and the button.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from pygame import Rect
+
+from device.display.layout import Size
+from device.display.style import MARGIN
+
+Layout: TypeAlias = Literal["side", "full"]
+
+STRIP: Final = 0.12
+"""Height of the strip below the panes of the layout "side", as a share of the display's short side."""
+
+
+class Panes(NamedTuple):
+    """The visitor's pane (None: an inset instead), the pane of each answer, and the strip below them (None: none)."""
+
+    visitor: Rect | None
+    answers: tuple[Rect, ...]
+    strip: Rect | None
+
+
+def arrange(canvas: Size, layout: Layout, answers: int = 1, rtl: bool = False) -> Panes:
+    """Return the panes for one to four answers on a canvas of this (width, height).
+
+    With `rtl` the first pane is the right one, as for everything that is read from right to left. Several answers share
+    the canvas in either layout, each next to the other.
+    """
+    everything = Rect(0, 0, *canvas)
+    if layout == "full" and answers <= 1:
+        return Panes(None, (everything,), None)
+    gap = max(2, round(min(canvas) * MARGIN / 2))
+    strip_height = round(min(canvas) * STRIP)
+    above = Rect(gap, gap, canvas[0] - 2 * gap, canvas[1] - 2 * gap - strip_height)
+    strip = Rect(gap, above.bottom, above.width, canvas[1] - above.bottom)
+    if answers <= 1:
+        visitor, answer = split(above, 2, gap, rtl)
+        return Panes(visitor, (answer,), strip)
+    return Panes(None, split(above, answers, gap, rtl), strip)
+
+
+def split(area: Rect, count: int, gap: int, rtl: bool = False) -> tuple[Rect, ...]:
+    """Return `count` equal rectangles along the longer side of an area, `gap` pixels apart."""
+    wide = area.width >= area.height
+    side = ((area.width if wide else area.height) - (count - 1) * gap) // count
+    rects = [
+        Rect(area.left + number * (side + gap), area.top, side, area.height)
+        if wide
+        else Rect(area.left, area.top + number * (side + gap), area.width, side)
+        for number in range(count)
+    ]
+    return tuple(reversed(rects)) if wide and rtl else tuple(rects)

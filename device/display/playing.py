@@ -1,0 +1,203 @@
+"""The screen while somebody is there: the answers, the visitor, the ring, and what would help."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import pygame
+from pygame import Rect
+
+from device.display import draw, style
+from device.display.backdrop import Backdrop, surface_pixels
+from device.display.layout import Size
+from device.display.lettering import TextRenderer
+from device.display.panes import Layout, Panes, arrange
+from device.display.view import PreparedPhoto, ShownAnswer, View
+from device.language.translate import Language
+from models.pose import Image
+
+FADE_SECONDS: Final = 0.05
+"""Seconds of the cross-fade from photo to photo while a visitor is there: one or two pictures of the display. It
+takes the edge off the cut. A longer fade shows double exposures whenever somebody moves."""
+
+INSET_AREA: Final = 0.06
+"""Area of the inset, as a share of a landscape display's area …"""
+PORTRAIT_INSET_AREA: Final = 0.035
+"""… and of a portrait one's, where it would hide the feet of the answer's person."""
+
+RING: Final = 0.13
+"""Diameter of the ring, as a share of the display's short side."""
+
+GLOW: Final = 0.012
+"""Width of the frame of light around an answer that is celebrated, as a share of the display's short side."""
+
+
+class Look(NamedTuple):
+    """How everything is drawn: with these letters, in this language and layout."""
+
+    text: TextRenderer
+    language: Language
+    layout: Layout
+
+
+class Playing:
+    """Draws the answers and the visitors, and remembers fades between photos."""
+
+    def __init__(self) -> None:
+        self._backdrops: list[Backdrop] = []
+        self._rings = [SmoothedValue(0.0, 0.12) for _ in range(4)]
+
+    def draw(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> None:
+        """Draw a view with at least one answer at the time `now`, in seconds of any steady clock."""
+        answers = view.answers or (ShownAnswer(),)
+        panes = arrange(canvas.get_size(), look.layout, len(answers), look.language.direction == "rtl")
+        if panes.strip is not None:
+            canvas.fill(style.INK)
+        self._match_backdrops(panes.answers)
+        for number, (answer, pane) in enumerate(zip(answers, panes.answers, strict=True)):
+            self._draw_answer(canvas, pane, number, answer, look, now)
+        inset = self._draw_camera(canvas, view, panes, look)
+        for number, answer in enumerate(answers):
+            if answer.ring is not None and answer.photo is not None:
+                share = self._rings[number].update(min(max(answer.ring, 0.0), 1.0), now)
+                draw_ring(canvas, _ring_place(canvas.get_size(), panes, number, inset), share, answer.celebration)
+
+    def _match_backdrops(self, panes: tuple[Rect, ...]) -> None:
+        """Have one backdrop of the right size for each pane."""
+        sizes = [pane.size for pane in panes]
+        if [backdrop.size for backdrop in self._backdrops] != sizes:
+            self._backdrops = [Backdrop(size) for size in sizes]
+
+    def _draw_answer(
+        self, canvas: pygame.Surface, pane: Rect, number: int, answer: ShownAnswer, look: Look, now: float
+    ) -> None:
+        backdrop = self._backdrops[number]
+        backdrop.fade_to(answer.photo.picture if answer.photo else None, now, FADE_SECONDS)
+        surface = canvas.subsurface(pane)
+        backdrop.paint(surface_pixels(surface), now)
+        if answer.photo and answer.photo.credit:
+            draw_credit(surface, answer.photo, look)
+        if answer.celebration is not None:
+            glow = max(2.0, min(canvas.get_size()) * GLOW)
+            draw.draw_frame_of_light(surface, glow, bell(answer.celebration))
+        if pane.size != canvas.get_size():
+            draw.round_corners(canvas, pane)
+
+    def _draw_camera(self, canvas: pygame.Surface, view: View, panes: Panes, look: Look) -> Rect:
+        """Draw the camera's picture into the visitor's pane, or as an inset in the corner where reading starts.
+
+        Return the place of the inset, or of what would be one.
+        """
+        image, size = view.camera_image, canvas.get_size()
+        visitors = [answer.visitor for answer in view.answers if answer.visitor is not None]
+        if image is not None and panes.visitor is not None:
+            picture = draw.camera_picture(image, visitors, panes.visitor.size, bool(view.others))
+            pixels = surface_pixels(canvas.subsurface(panes.visitor))
+            np.copyto(pixels, cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA))
+            draw.round_corners(canvas, panes.visitor)
+        margin = round(min(size) * style.MARGIN)
+        place = Rect((0, 0), (0, 0) if image is None or panes.visitor is not None else inset_size(image, size))
+        place.bottomleft = margin, size[1] - margin
+        if look.language.direction == "rtl":
+            place.right = size[0] - margin
+        if image is not None and place.width:
+            inset = draw.inset(draw.camera_picture(image, visitors, place.size, bool(view.others)))
+            draw.blit(canvas, inset, place.topleft)
+        return place
+
+
+def draw_credit(surface: pygame.Surface, photo: PreparedPhoto, look: Look) -> None:
+    """Draw a photo's credit in the corner where reading ends, on a strip that darkens downwards.
+
+    Licences require it for as long as the photo is shown.
+    """
+    (width, height), unit = surface.get_size(), min(surface.get_size())
+    rtl = look.language.direction == "rtl"
+    margin = unit * style.MARGIN
+    words = look.text.render_block(
+        photo.credit,
+        style.text_size(unit, style.CREDIT),
+        round((0.45 if width > height else 0.6) * width),
+        align="left" if rtl else "right",
+        max_lines=4,
+    )
+    strip = draw.gradient((width, min(height, round(words.get_height() * 1.5 + unit * 0.12))), 0.75)
+    draw.blit(surface, strip, (0, height - strip.get_height()))
+    left = margin if rtl else width - margin - words.get_width()
+    draw.blit(surface, words, (left, height - margin * 0.8 - words.get_height()), 0.95)
+
+
+def draw_ring(canvas: pygame.Surface, place: Rect, share: float, celebration: float | None = None) -> None:
+    """Draw a ring that closes the better the answer fits. A number would promise what nobody knows."""
+    diameter = place.width
+    thickness = max(3, diameter * 0.13)
+    percent = round(100 * share)  # whole percents, so that few arcs are cached
+    draw.blit(canvas, draw.rounded_rect(place.size, diameter / 2, alpha=0.6), place.topleft)
+    inner, inset = round(diameter * 0.88), diameter * 0.06
+    within = place.left + inset, place.top + inset
+    draw.blit(canvas, draw.arc(inner, thickness, 1.0, style.WHITE, 0.22), within)
+    draw.blit(canvas, draw.arc(inner, thickness, percent / 100, style.COOL), within)
+    if celebration is not None:
+        draw.blit(canvas, draw.star(round(diameter * 0.5)), _inside(place, 0.5), bell(celebration))
+
+
+def bell(share: float) -> float:
+    """Return a strength that rises from 0 to 1 and falls to 0 again while `share` goes from 0 to 1."""
+    return math.sin(math.pi * min(max(share, 0.0), 1.0)) ** 2
+
+
+def _inside(place: Rect, share: float) -> tuple[float, float]:
+    """Return the upper left corner of something centred in a square place, `share` of its size."""
+    inset = place.width * (1 - share) / 2
+    return place.left + inset, place.top + inset
+
+
+def _ring_place(canvas: Size, panes: Panes, number: int, inset: Rect) -> Rect:
+    """Return the square of an answer's ring: on the strip, on the answer's own pane, or next to the inset."""
+    unit = min(canvas)
+    margin, diameter = round(unit * style.MARGIN), max(26, round(unit * RING))
+    if panes.strip is not None and len(panes.answers) == 1:
+        place = Rect(0, 0, *(round(panes.strip.height * 0.84),) * 2)
+        place.center = panes.strip.center
+        return place
+    place = Rect(0, 0, diameter, diameter)
+    if panes.strip is not None:
+        pane = panes.answers[number]
+        place.midbottom = pane.centerx, pane.bottom - margin
+    elif inset.left > canvas[0] / 2:
+        place.bottomright = inset.left - margin * bool(inset.width), inset.bottom
+    else:
+        place.bottomleft = inset.right + margin * bool(inset.width), inset.bottom
+    return place
+
+
+def inset_size(camera_image: Image, display: Size) -> Size:
+    """Return the inset's size: a share of the display's area, with the camera picture's aspect ratio."""
+    height, width = camera_image.shape[:2]
+    area = INSET_AREA if display[0] >= display[1] else PORTRAIT_INSET_AREA
+    scale = math.sqrt(area * display[0] * display[1] / (width * height))
+    scale = min(scale, 0.42 * display[0] / width, 0.42 * display[1] / height)
+    return max(2, round(width * scale)), max(2, round(height * scale))
+
+
+class SmoothedValue:
+    """A number that follows a target smoothly, and reaches it after about three times `time_constant` seconds."""
+
+    def __init__(self, value: float, time_constant: float) -> None:
+        self._value, self._time_constant, self._updated_at = value, time_constant, -math.inf
+
+    def update(self, target: float, now: float) -> float:
+        """Move towards the target, and return the value at the time `now`. After a long gap it is the target itself."""
+        elapsed = max(now - self._updated_at, 0.0)
+        self._updated_at = now
+        self._value += (target - self._value) * (1 - math.exp(-elapsed / self._time_constant))
+        if abs(target - self._value) < SNAP_DISTANCE:
+            self._value = target
+        return self._value
+
+
+SNAP_DISTANCE: Final = 0.004
+"""A smoothed value this close to its target jumps to it: one level of 255 can hardly be seen."""

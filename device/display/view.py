@@ -1,0 +1,85 @@
+"""What the screen shows at one moment: plain data, which `scene` draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from device.language.message import Message
+from models.pose import Image, Pose
+
+if TYPE_CHECKING:
+    from device.guidance import Hint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPhoto:
+    """A photo ready for the screen: `picture` is H×W×3 of its pane's size (see `layout.prepare`), and its credit.
+
+    A different `picture` object counts as a different photo, and the screen fades to it.
+    """
+
+    picture: Image
+    credit: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownAnswer:
+    """One visitor and their answer.
+
+    `visitor` is the pose in pixels of the camera picture, None while the picture is stale. `ring` tells how far the
+    ring closes, 0 to 1 (`device.rating`), and `celebration` how much of a celebration is over, None without one.
+    """
+
+    photo: PreparedPhoto | None = None
+    visitor: Pose | None = None
+    ring: float | None = None
+    celebration: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """What the screen shows of a recording.
+
+    `countdown` is the numeral to show, and `progress` the share that is recorded, 0 to 1. `saving` tells whether the
+    GIF is being made, and `replay` is its picture to show now (H×W×3). `notice` is a sentence for some seconds, and
+    `failed` whether it is about a failure.
+    """
+
+    countdown: int | None = None
+    countdown_note: Message | None = None
+    progress: float | None = None
+    saving: bool = False
+    replay: Image | None = None
+    notice: Message | None = None
+    failed: bool = False
+
+
+NOT_RECORDED = Recorded()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Everything that the screen shows at one moment.
+
+    - `answers`: one for each visitor that is answered. Nobody is there if there are none; `idle_photo` then answers the
+      drawn visitor of the attract loop, and `pictures` is the number of the library's pictures.
+    - `camera_image`: the mirrored camera picture (H×W×3), and `others`, the poses in it that are not answered.
+    - `hint`: what would help the visitor.
+    - `trouble`: what is wrong, as far as visitors should know. `needs_care` shows the mark that owners know.
+    - `collection`: the name of the collection that was just chosen.
+    - `starting`: what the mirror does before it can begin, and `started`, the share of it that is done, 0 to 1.
+    """
+
+    answers: tuple[ShownAnswer, ...] = ()
+    idle_photo: PreparedPhoto | None = None
+    pictures: int = 0
+    camera_image: Image | None = None
+    others: tuple[Pose, ...] = ()
+    hint: Hint | None = None
+    trouble: Message | None = None
+    needs_care: bool = False
+    recorded: Recorded = NOT_RECORDED
+    collection: Message | None = None
+    starting: Message | None = None
+    started: float | None = None
