@@ -1,0 +1,239 @@
+"""The attract loop, shown while nobody is there: a drawn visitor moves in a mirror, and the answer changes next to it.
+
+Everything wanders slowly, so that a display that shows it all day does not burn in.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import cv2
+import numpy as np
+import pygame
+from pygame import Rect
+
+from device.display import draw, style
+from device.display.backdrop import Backdrop, surface_pixels
+from device.display.drawn_visitor import FLOOR, pose_at
+from device.display.figure import draw_figure
+from device.display.layout import Size
+from device.display.playing import Look, draw_credit
+from device.display.view import PreparedPhoto
+from device.language.message import Message, message, plural_message
+from models.pose import Image
+
+STEP_IN_FRONT: Final = message("Step in front of the mirror")
+PRIVACY: Final = message("Nothing is recorded until you press")
+PRIVACY_SIZE: Final = 0.029
+"""Size of its letters, as a share of the display's short side: it is quiet."""
+PRIVACY_COLOUR: Final[style.Colour] = (158, 160, 166)
+
+FADE_SECONDS: Final = 0.4
+"""Seconds of the cross-fade from answer to answer."""
+
+PICTURES_PER_SECOND: Final = 20
+"""How often the drawn visitor is drawn: enough for slow movements, and a third less work than at the mirror's rate."""
+
+SIDES: Final = 0.09
+"""Space left and right of the panes, as a share of the display's short side: the button may be shown there."""
+
+TOP, BOTTOM = 0.045, 0.125
+"""Space above and below everything, as shares of the display's short side; the button may be shown below."""
+
+HEADLINE_HEIGHT, TALL_HEADLINE_HEIGHT = 0.105, 0.205
+"""Height of the headline on a landscape display, and on a portrait one, where it takes two lines, as shares of the
+display's short side."""
+
+INVITATION_HEIGHT, PRIVACY_HEIGHT = 0.055, 0.04
+WORDS_GAP: Final = 0.014
+"""Heights of the smaller lines, and the space above each, as shares of the display's short side."""
+
+WIDEST, NARROWEST = 1.35, 0.72
+"""Width of a pane relative to its height, at most and at least: a person with room for the arms."""
+
+WANDER: Final = 0.012
+"""How far everything wanders to each side, as a share of the display's short side."""
+
+EQUALS: Final = 0.085
+"""Diameter of the sign between the panes, as a share of the display's short side."""
+
+
+def attract_panes(canvas: Size, rtl: bool = False) -> tuple[Rect, Rect]:
+    """Return the panes of the drawn visitor and of the answer, of the same size: next to each other on a landscape
+    canvas (width, height), and one above the other on a portrait one. With `rtl` the visitor is on the right.
+    """
+    (width, height), unit = canvas, min(canvas)
+    landscape = width >= height
+    gap = max(2, round(unit * style.MARGIN))
+    words = sum(_line_heights(canvas)) + 2 * WORDS_GAP * unit
+    room = width - 2 * unit * SIDES, height - unit * (TOP + BOTTOM) - words - gap
+    across, down = (2, 1) if landscape else (1, 2)
+    pane_width = (room[0] - (across - 1) * gap) / across
+    pane_height = (room[1] - (down - 1) * gap) / down
+    pane_width = max(1, int(min(pane_width, pane_height * WIDEST)))
+    pane_height = max(1, int(min(pane_height, pane_width / NARROWEST)))
+    left = round((width - across * pane_width - (across - 1) * gap) / 2)
+    top = round(unit * TOP + (room[1] - down * pane_height - (down - 1) * gap) / 2)
+    first = Rect(left, top, pane_width, pane_height)
+    second = first.move(pane_width + gap, 0) if landscape else first.move(0, pane_height + gap)
+    return (second, first) if landscape and rtl else (first, second)
+
+
+def _line_heights(canvas: Size) -> tuple[float, float, float]:
+    """Return the heights in pixels of the headline, the invitation and the line on privacy."""
+    unit = min(canvas)
+    headline = HEADLINE_HEIGHT if canvas[0] >= canvas[1] else TALL_HEADLINE_HEIGHT
+    return unit * headline, unit * INVITATION_HEIGHT, unit * PRIVACY_HEIGHT
+
+
+def wander_offset(now: float) -> tuple[float, float]:
+    """Return how far things that stay long on the screen have wandered at the time `now`: −1 to 1 across and down.
+
+    The two periods (149 s and 97 s) are prime numbers, so that the path rarely repeats.
+    """
+    return math.sin(2 * math.pi * now / 149), math.sin(2 * math.pi * now / 97)
+
+
+class Attract:
+    """Draws the attract loop on canvases of one size. What does not change is drawn once."""
+
+    def __init__(self, size: Size) -> None:
+        self._size = size
+        self._stage = pygame.Surface(size, 0, 32)
+        self._staged: object = None  # what the stage shows besides the panes
+        self._mirror: Image | None = None
+        self._drawn_at = -1
+        self._backdrop: Backdrop | None = None
+        self._answer: tuple[PreparedPhoto | None, float] = (None, -math.inf)
+
+    def draw(self, canvas: pygame.Surface, photo: PreparedPhoto | None, count: int, look: Look, now: float) -> None:
+        """Draw everything at the time `now` in seconds, of any steady clock.
+
+        `photo` answers `pose_at(now, size of its pane)`, and `count` is the number of the library's pictures; 0 if it
+        is not known yet.
+        """
+        offset = self._wander(now)
+        panes = attract_panes(self._size, look.language.direction == "rtl")
+        staged = count, look.language.code, offset
+        if staged != self._staged:
+            self._stage.fill(style.INK)
+            _draw_words(self._stage, panes, count, look, offset)
+            self._staged, self._drawn_at, self._answer = staged, -1, (None, -math.inf)
+        visitor_pane, answer_pane = (pane.move(offset) for pane in panes)
+        self._draw_visitor(visitor_pane, now)
+        self._draw_answer(answer_pane, photo, look, now)
+        _draw_equals(self._stage, (visitor_pane, answer_pane))
+        canvas.blit(self._stage, (0, 0))
+
+    def _wander(self, now: float) -> tuple[int, int]:
+        across, down = wander_offset(now)
+        reach = min(self._size) * WANDER
+        return round(across * reach), round(down * reach)
+
+    def _draw_visitor(self, pane: Rect, now: float) -> None:
+        """Draw the mirror and the drawn visitor on the stage, unless they were drawn a moment ago."""
+        number = math.floor(now * PICTURES_PER_SECOND)
+        if number == self._drawn_at:
+            return
+        self._drawn_at = number
+        if self._mirror is None or self._mirror.shape[1::-1] != pane.size:
+            self._mirror = paint_mirror(pane.size)
+        picture = self._mirror.copy()
+        draw_figure(picture, pose_at(number / PICTURES_PER_SECOND, pane.size))
+        np.copyto(surface_pixels(self._stage.subsurface(pane)), cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA))
+        draw.round_corners(self._stage, pane)
+
+    def _draw_answer(self, pane: Rect, photo: PreparedPhoto | None, look: Look, now: float) -> None:
+        """Draw the answer's present state on the stage, unless it stands still."""
+        shown, since = self._answer
+        if self._backdrop is None or self._backdrop.size != pane.size:
+            self._backdrop = Backdrop(pane.size)
+        if photo is shown and now - since > FADE_SECONDS + 1:
+            return
+        if photo is not shown:
+            self._answer = photo, now
+        self._backdrop.fade_to(photo.picture if photo else None, now, FADE_SECONDS)
+        surface = self._stage.subsurface(pane)
+        self._backdrop.paint(surface_pixels(surface), now)
+        if photo is not None and photo.credit:
+            draw_credit(surface, photo, look)
+        draw.round_corners(self._stage, pane)
+
+
+def _draw_words(
+    canvas: pygame.Surface, panes: tuple[Rect, Rect], count: int, look: Look, offset: tuple[int, int]
+) -> None:
+    """Draw the headline, and smaller lines below it, centred below the panes."""
+    (width, height), unit = canvas.get_size(), min(canvas.get_size())
+    room = round(width - unit * SIDES)
+    heights = _line_heights((width, height))
+    lines = [
+        (_headline(count), style.HEADLINE, heights[0], style.MIDDLE),
+        (STEP_IN_FRONT, style.BODY, heights[1], style.COOL),
+        (PRIVACY, PRIVACY_SIZE, heights[2], PRIVACY_COLOUR),
+    ]
+    if not count:
+        del lines[1]
+    blocks = [
+        _fit(look, text, round(unit * size), (room, round(line_height)), colour)
+        for text, size, line_height, colour in lines
+    ]
+    gap = unit * WORDS_GAP
+    top = max(pane.bottom for pane in panes)
+    spare = height - unit * BOTTOM - top - sum(block.get_height() for block in blocks) - gap * (len(blocks) - 1)
+    y = top + spare * 0.5 + offset[1]
+    for block in blocks:
+        draw.blit(canvas, block, ((width - block.get_width()) / 2 + offset[0], y))
+        y += block.get_height() + gap
+
+
+def _headline(count: int) -> Message:
+    if not count:
+        return STEP_IN_FRONT
+    return plural_message(
+        "You move, and one picture moves with you", "You move, and {count} pictures move with you", count
+    )
+
+
+def _fit(look: Look, text: Message, size: int, room: Size, colour: style.Colour) -> pygame.Surface:
+    """Render words `size` pixels high, or smaller where they would not fit into the room (width, height)."""
+    words = look.language.say(text)
+    while True:
+        size = max(size, style.MIN_TEXT_SIZE)
+        block = look.text.render_block(words, size, room[0], colour, "centre")
+        if block.get_height() <= room[1] or size == style.MIN_TEXT_SIZE:
+            return block
+        size = int(size * 0.94)
+
+
+def paint_mirror(size: Size) -> Image:
+    """Paint an empty mirror, H×W×3: a wall, a floor with a soft shadow, two reflections and a frame."""
+    width, height = size
+    down = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
+    across = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
+    picture = np.array(style.SLATE, np.float32) * (1.5 - 0.45 * down)
+    picture = np.broadcast_to(picture, (height, width, 3)).copy()
+    floor = np.clip((down - (FLOOR - 0.1)) * height, 0, 1)
+    picture += floor * (np.array(style.SLATE, np.float32) * 0.8 - picture)
+    shadow = np.hypot((across - 0.5) * width / (0.25 * height), (down - FLOOR - 0.012) / 0.045)
+    picture *= 1 - 0.45 * np.clip(1.2 - shadow, 0, 1) * np.ones(3, np.float32)
+    slant = (across * width + down * height * 0.55) / height
+    for start, thickness in ((0.22, 0.11), (0.37, 0.035)):
+        band = np.clip((thickness / 2 - np.abs(slant - start)) * height, 0, 1) * np.clip(1 - down / 0.55, 0, 1)
+        picture += 12 * band
+    painted: Image = np.clip(picture, 0, 255).astype(np.uint8)
+    return painted
+
+
+def _draw_equals(canvas: pygame.Surface, panes: tuple[Rect, Rect]) -> None:
+    """Draw a sign between the panes: they show the same."""
+    unit = min(canvas.get_size())
+    diameter = max(16, round(unit * EQUALS))
+    place = Rect(0, 0, diameter, diameter)
+    place.center = panes[0].union(panes[1]).center
+    draw.blit(canvas, draw.rounded_rect(place.size, diameter / 2, style.INK, 1.0), place.topleft)
+    bar = max(4, round(diameter * 0.42)), max(2, round(diameter * 0.1))
+    for number in (-1, 1):
+        at = place.centerx - bar[0] / 2, place.centery + number * diameter * 0.11 - bar[1] / 2
+        draw.blit(canvas, draw.rounded_rect(bar, bar[1] / 2, style.MIDDLE, 1.0), at)
