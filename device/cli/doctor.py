@@ -21,6 +21,8 @@ from device.current_library import open_library
 from device.display.fonts import missing_scripts
 from device.display.panel import ScreenError, describe_outputs, open_display
 from device.gpio import GpioError
+from device.lamp import Lamp
+from device.sounds import open_sound_device
 from device.start import select_models
 from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, query_service
 from index.build.starter import PICTURE_COUNT, count_drawn
@@ -67,7 +69,7 @@ class Finding:
     sentence: str
 
 
-EXCLUSIVE_PARTS: Final = ("camera", "display", "button")
+EXCLUSIVE_PARTS: Final = ("camera", "display", "button", "light")
 """Parts that only one program can open at a time."""
 
 EDGE_TPU: Final = "Edge TPU"
@@ -242,6 +244,31 @@ def _check_button(config: Config) -> Finding:
         return Finding("note", f"{_as_sentence(error)} {INSTEAD_OF_BUTTON}")
 
 
+def _check_light(config: Config) -> Finding:
+    if not config.button.led:
+        return Finding("ok", "No light is configured at the button.")
+    try:
+        with Lamp(config.button.led):
+            return Finding("ok", f"The light on GPIO {config.button.led} is ready.")
+    except GpioError as error:
+        return Finding("note", _as_sentence(error))
+
+
+def _check_sound(config: Config) -> Finding:
+    if not config.sound.volume:
+        return Finding("ok", "Not used, because the configuration says [sound] volume = 0.")
+    import pygame
+
+    try:
+        open_sound_device()
+    except pygame.error as error:
+        return Finding(
+            "note", f"There is no sound ({error}): plug in a loudspeaker, or set volume = 0 under [sound]."
+        )
+    pygame.mixer.quit()
+    return Finding("ok", "The sound device is ready.")
+
+
 def _as_sentence(error: Exception) -> str:
     text = str(error)
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
@@ -334,6 +361,8 @@ CHECKS: Final[dict[str, Check]] = {
     "library": _check_library,
     "display": _check_display,
     "button": _check_button,
+    "light": _check_light,
+    "sound": _check_sound,
     "disk": _check_disk,
     "temperature": _check_temperature,
     "service": _check_service,

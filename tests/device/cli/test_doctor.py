@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from device import config, folders
 from device.cli import doctor
@@ -38,8 +40,24 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def test_checks_every_part() -> None:
     assert list(doctor.CHECKS) == [
-        "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "disk", "temperature", "service",
+        "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "light", "sound", "disk", "temperature",
+        "service",
     ]  # fmt: skip
+
+
+def test_checks_light_and_sound_only_if_they_are_used(
+    settings: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    findings = dict(doctor.run_checks(settings))
+    assert findings["light"] == doctor.Finding("ok", "No light is configured at the button.")
+    assert findings["sound"].sentence == "Not used, because the configuration says [sound] volume = 0."
+    used = replace(settings, button=replace(settings.button, led=18), sound=replace(settings.sound, volume=0.5))
+    monkeypatch.setattr(Device, "pin_factory", MockFactory(pin_class=MockPWMPin))
+    findings = dict(doctor.run_checks(used))
+    assert findings["light"] == doctor.Finding("ok", "The light on GPIO 18 is ready.")
+    assert findings["sound"] == doctor.Finding("ok", "The sound device is ready.")
+    monkeypatch.setenv("SDL_AUDIODRIVER", "no-such-driver")
+    assert doctor.CHECKS["sound"](used).state == "note"
 
 
 def test_notes_that_only_the_bundled_model_is_here(settings: Config) -> None:
