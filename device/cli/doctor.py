@@ -262,9 +262,7 @@ def _check_sound(config: Config) -> Finding:
     try:
         open_sound_device()
     except pygame.error as error:
-        return Finding(
-            "note", f"There is no sound ({error}): plug in a loudspeaker, or set volume = 0 under [sound]."
-        )
+        return Finding("note", f"There is no sound ({error}): plug in a loudspeaker, or set volume = 0 under [sound].")
     pygame.mixer.quit()
     return Finding("ok", "The sound device is ready.")
 

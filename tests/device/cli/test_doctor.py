@@ -40,8 +40,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def test_checks_every_part() -> None:
     assert list(doctor.CHECKS) == [
-        "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "light", "sound", "disk", "temperature",
-        "service",
+        "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "light", "sound", "disk",
+        "temperature", "service",
     ]  # fmt: skip
 
 
