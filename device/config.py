@@ -18,6 +18,7 @@ from device import folders
 from device.cameras.controls import CameraControls, Exposure, Focus, Mains, WhiteBalance
 from device.choose import ChooseSettings
 from device.follow import FollowSettings
+from device.language.catalogues import parse_codes
 from models.estimator.estimator import fit_size
 from models.home import PathError, absolute, expand_home
 from models.permissions import explain_refusal
@@ -77,6 +78,7 @@ class EstimatorSettings:
 @dataclass(frozen=True, slots=True)
 class LibrarySettings:
     folder: str
+    collection: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class ScreenSettings:
     height: int
     rotate: Rotation
     fps: int
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,13 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
+_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "estimator.size": lambda text: fit_size(parse_size(text)),
+    "screen.language": parse_codes,
+}
+"""What reads the texts that have a form of their own. Each raises ValueError for a text that is not allowed."""
+
+
 def _expand(search_paths: tuple[Path, ...]) -> Iterator[Path]:
     for path in search_paths:
         with suppress(PathError):  # a user without a home has no configuration there
@@ -334,9 +344,9 @@ def _validate(where: str, name: str, value: object, default: object) -> object:
             raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {_short_repr(value)}")
     if name in NOT_EMPTY and not value:
         raise ConfigError(f'{where} must not be empty: delete the line for "{default}"')
-    if name == "estimator.size" and value:
+    if name in _PARSERS and value != default:
         try:
-            fit_size(parse_size(str(value)))
+            _PARSERS[name](str(value))
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from error
     return float(value) if isinstance(default, float) and isinstance(value, int) else value

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from device.collection_names import explain_unknown, find_collection
 from index.errors import LibraryError
 from index.library import Item, Library, current_folder
 from index.match import Match, Matcher
@@ -19,6 +20,10 @@ from models.pose import Floats, Image, Pose
 
 CHECK_INTERVAL: Final = 2.0
 """Seconds between two checks of a library's folder. A check lists one folder, so it costs next to nothing."""
+
+MIN_PEOPLE: Final = 20
+"""People that a collection needs to be one of those that visitors go through: with fewer, hardly a pose is answered.
+The configuration may name a smaller one."""
 
 ITEM_CACHE_SIZE: Final = 4096
 """Items kept from the library's database: a visitor's matches are mostly those of the frames before."""
@@ -33,20 +38,24 @@ log = logging.getLogger(__name__)
 
 
 class CurrentLibrary:
-    """The library in use; a context manager. Only one thread may use it.
+    """The library in use, or one collection of it; a context manager. Only one thread may use it.
 
     `wanted_folder` is the folder of the library that should be in use. If it could not be opened, `library` is another
-    library that stands in for it, and `fault` is the sentence that says why. Item numbers are valid until `refresh`
-    returns True.
+    library that stands in for it, and `fault` is the sentence that says why. `collection` names the collection to use,
+    if it is not empty. Item numbers are valid until `refresh` returns True.
     """
 
-    def __init__(self, library: Library, wanted_folder: Path | None = None, fault: str | None = None) -> None:
+    def __init__(
+        self, library: Library, wanted_folder: Path | None = None, fault: str | None = None, collection: str = ""
+    ) -> None:
         self._wanted, self._fault = wanted_folder or library.folder, fault
         self._next_check, self._warned = 0.0, False
         self._opening: Future[Library] | None = None
         folders = {self._wanted, library.folder}
         self._tried = {folder: None if library.is_replaced else _folder_state(folder) for folder in folders}
         self._seen = dict(self._tried)
+        self._wanted_collection, self._unknown = collection, ""
+        self._steps_asked = self._steps_taken = 0
         self._use(library)
 
     def __enter__(self) -> Self:
@@ -70,6 +79,32 @@ class CurrentLibrary:
         return (self._fault,) if self._fault else ()
 
     @property
+    def collections(self) -> tuple[str, ...]:
+        """The names of the library's collections, the largest first."""
+        return self._library.collections
+
+    @property
+    def collection(self) -> str | None:
+        """The name of the collection in use; None if everything is."""
+        return self._collection
+
+    def choose(self, name: str | None) -> None:
+        """Use one collection from now on, or with None everything.
+
+        The name may be in any spelling. A library that has no such collection is used whole, and the log says so; the
+        collection is used as soon as a library that has it is in use.
+        """
+        self._wanted_collection = name or ""
+        self._use_collection()
+
+    def next_collection(self) -> None:
+        """Use the next collection from the next `refresh` on; after the last one, everything. Any thread may call.
+
+        Collections of fewer than `MIN_PEOPLE` are passed over.
+        """
+        self._steps_asked += 1  # only the main thread counts up, and only `refresh` compares, so no lock is needed
+
+    @property
     def keypoints(self) -> Floats:
         """The key points of all items, N×17×3, in pixels of their pictures. The third is ≤ 0 for an unseen one."""
         return self._library.keypoints
@@ -88,7 +123,8 @@ class CurrentLibrary:
 
     def random_match(self) -> Match:
         """Return a random item, as a match."""
-        return Match(random.randrange(len(self._library)), False, 0.0)
+        number = random.randrange(len(self._library)) if self._members is None else int(random.choice(self._members))
+        return Match(number, False, 0.0)
 
     def pose(self, match: Match) -> Pose:
         """Return the pose in a photo as it is shown: mirrored if the photo is."""
@@ -113,11 +149,26 @@ class CurrentLibrary:
             return None
 
     def refresh(self, now: float) -> bool:
-        """Return whether another library is in use from now on. `now` is in seconds of a monotonic clock.
+        """Return whether another library or collection is in use from now on. `now` is in seconds, monotonic.
 
         Every few seconds the folders are checked. A new library is opened in a thread of its own, because checking
         every byte of it takes a while; a later call puts it in use.
         """
+        stepped = self._take_steps()
+        return self._refresh_library(now) or stepped
+
+    def _take_steps(self) -> bool:
+        """Go on by as many collections as were asked for; return whether another one is in use."""
+        steps, before = self._steps_asked - self._steps_taken, self._collection
+        self._steps_taken += steps
+        if steps:
+            offered = [name for name in self.collections if len(self._library.members(name)) >= MIN_PEOPLE]
+            circle: list[str | None] = [None, *offered]
+            place = circle.index(before) if before in circle else -1
+            self.choose(circle[(place + steps) % len(circle)])
+        return self._collection != before
+
+    def _refresh_library(self, now: float) -> bool:
         if self._opening is None:
             if now >= self._next_check:
                 self._next_check = now + CHECK_INTERVAL
@@ -165,10 +216,23 @@ class CurrentLibrary:
                 return
 
     def _use(self, library: Library) -> None:
-        self._library, self._matcher = library, Matcher(library)
+        self._library = library
+        self._use_collection()
         self._item = lru_cache(maxsize=ITEM_CACHE_SIZE)(library.item)
         self._unreadable: set[int] = set()
         self._warned = False
+
+    def _use_collection(self) -> None:
+        """Use the wanted collection, or everything if the library does not have it."""
+        name = find_collection(self._wanted_collection, self._library.collections)
+        self._collection, self._members = name, None if name is None else self._library.members(name)
+        self._matcher = Matcher(self._library, self._members)
+        unknown = (
+            explain_unknown(self._wanted_collection, self._library) if self._wanted_collection and not name else ""
+        )
+        if unknown and unknown != self._unknown:
+            log.warning("%s", unknown)
+        self._unknown = unknown
 
     def _report_fault(self, fault: str) -> None:
         if fault != self._fault:
@@ -187,7 +251,9 @@ def open_library(folder: Path) -> Library:
 
 def _open_into(future: Future[Library], folder: Path) -> None:
     try:
-        future.set_result(open_library(folder))
+        library = open_library(folder)
+        _ = library.collections  # found here, as that reads the whole table, and kept by the library
+        future.set_result(library)
     except Exception as error:
         future.set_exception(error)
 

@@ -16,7 +16,7 @@ from device import config, current_library, folders
 from device.button import Button
 from device.cameras.opening import check_file
 from device.cameras.watch import ReconnectingCamera
-from device.config import Config
+from device.config import Config, LibrarySettings
 from device.current_library import CurrentLibrary
 from device.display.panel import resolve_display
 from device.display.scene import View
@@ -143,7 +143,7 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
         model.log_warnings()
         estimator = stack.enter_context(start_estimator(settings, model.file, edgetpu_model))
         estimator.wait_until_ready()
-        library = stack.enter_context(open_current_library(settings.library.folder, _screen_progress_reporter(screen)))
+        library = stack.enter_context(open_current_library(settings.library, _screen_progress_reporter(screen)))
         growth = stack.enter_context(ExitStack())
         if grow and library.folder == folders.starter_folder():
             growth.enter_context(grow_in_background(folders.starter_folder()))
@@ -167,19 +167,19 @@ def start_estimator(settings: Config, model: Path, edgetpu_model: Path | None) -
     return EstimatorProcess(model, edgetpu_model, options)
 
 
-def open_current_library(folder: str, progress: ProgressCallback) -> CurrentLibrary:
-    """Open the library in a folder, or the starter library if `folder` is empty.
+def open_current_library(settings: LibrarySettings, progress: ProgressCallback) -> CurrentLibrary:
+    """Open the library in the configured folder, or the starter library if none is named.
 
     If the library cannot be used, the starter library stands in for it until it can.
     """
-    if not folder:
-        return CurrentLibrary(_open_starter_library(progress))
-    wanted = folders.library_folder(folder)
+    if not settings.folder:
+        return CurrentLibrary(_open_starter_library(progress), collection=settings.collection)
+    wanted = folders.library_folder(settings.folder)
     try:
-        return CurrentLibrary(current_library.open_library(wanted))
+        return CurrentLibrary(current_library.open_library(wanted), collection=settings.collection)
     except LibraryError as error:
         log.warning("%s", error)
-        return CurrentLibrary(_open_starter_library(progress), wanted, str(error))
+        return CurrentLibrary(_open_starter_library(progress), wanted, str(error), settings.collection)
 
 
 @contextmanager

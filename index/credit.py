@@ -1,4 +1,4 @@
-"""Credits: title, author, licence and source of a picture, as one line of text each."""
+"""Credits: title, author, licence, source and collection of a picture, as one line of text each."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ UNSET_CLOCKS: Final = frozenset(("1970-01-01", "1980-01-01"))
 
 
 class Credit(NamedTuple):
-    """Title, author, licence, source and date of a picture; None for what is not known.
+    """Title, author, licence, source, date and collection of a picture; None for what is not known.
 
-    A date is that of the photo: a year, a month (2019-07) or a day (2019-07-14), or what a table says.
+    A date is that of the photo: a year, a month (2019-07) or a day (2019-07-14), or what a table says. The collection
+    names the group of a library's pictures that it belongs to (`index.collection`); only a source can say that.
     """
 
     title: str | None = None
@@ -29,6 +30,7 @@ class Credit(NamedTuple):
     licence_url: str | None = None
     source_url: str | None = None
     date: str | None = None
+    collection: str | None = None
 
     def completed_by(self, other: Credit) -> Credit:
         """Return this credit, with what it does not know taken from another one.

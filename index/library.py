@@ -15,16 +15,18 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from index import manifest as manifests
 from index import shards, vector
 from index.checksum import sha256_of
+from index.collection import group_members
 from index.errors import LibraryError, as_library_error, remedy, unreadable, without_remedy
 from index.fingerprint import FINGERPRINT_BYTES
 from index.formats import open_picture
@@ -42,9 +44,12 @@ log = logging.getLogger(__name__)
 
 ITEM_COLUMNS: Final = (
     "picture", "width", "height", "left", "top", "right", "bottom",
-    "title", "author", "licence", "licence_url", "source_url", "date",
+    "title", "author", "licence", "licence_url", "source_url", "date", "collection",
 )  # fmt: skip
 """Columns of the table `item` after `number`; `picture` is the file's name in the folder of pictures."""
+
+LATER_COLUMNS: Final = ("date", "collection")
+"""Columns that libraries of earlier versions lack."""
 
 INVALID_ITEM_QUERY: Final = f"""
     SELECT number FROM item WHERE typeof(width) <> 'integer' OR typeof(height) <> 'integer'
@@ -80,6 +85,7 @@ class Item:
     licence_url: str | None
     source_url: str | None
     date: str | None = None
+    collection: str | None = None
 
     @property
     def credit(self) -> str:
@@ -210,6 +216,19 @@ class Library:
         if check and f"{sha256_of(inside)}.jpg" != name:
             raise LibraryError(f"{printable(file)} is damaged, as its sha256 is not its name: {remedy(self.folder)}.")
         return inside
+
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The names of the collections, the largest first; empty if the library has none."""
+        return tuple(self._members)
+
+    def members(self, name: str) -> npt.NDArray[np.intp]:
+        """Return the numbers of the items in a collection, in order. Raises KeyError if there is no such collection."""
+        return self._members[name]
+
+    @cached_property
+    def _members(self) -> dict[str, npt.NDArray[np.intp]]:
+        return group_members(self._rows("SELECT number, collection FROM item WHERE collection <> ''"))
 
     def picture_names(self) -> Iterator[str]:
         """Yield the file names of all stored pictures, each once."""
@@ -347,9 +366,11 @@ def _open_items(file: Path, count: int) -> sqlite3.Connection:
     """Open the tables of a library with `count` items, read-only. Raises ValueError or sqlite3.Error."""
     tables = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
-        if "date" not in {row[1] for row in tables.execute("PRAGMA table_info(item)")}:
-            # A library of an earlier version, to which this view lends the column.
-            tables.execute("CREATE TEMP VIEW item AS SELECT *, NULL AS date FROM main.item")
+        columns = {row[1] for row in tables.execute("PRAGMA table_info(item)")}
+        if lacking := [column for column in LATER_COLUMNS if column not in columns]:
+            # A library of an earlier version, to which this view lends the columns.
+            lent = ", ".join(f"NULL AS {column}" for column in lacking)
+            tables.execute(f"CREATE TEMP VIEW item AS SELECT *, {lent} FROM main.item")
         counted = tables.execute("SELECT count(*), min(number), max(number) FROM item").fetchone()
         if counted != (count, 0, count - 1):
             raise ValueError(f"{counted[0]} items, not {count}, with numbers from {counted[1]} to {counted[2]}")

@@ -16,6 +16,7 @@ from device import folders
 from device.button import Button
 from device.cameras.base import CameraError
 from device.cameras.opening import describe_cameras, open_camera
+from device.collection_names import describe_collections, explain_unknown, find_collection
 from device.config import Config, load
 from device.current_library import open_library
 from device.display.fonts import missing_scripts
@@ -27,6 +28,7 @@ from device.start import select_models
 from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, query_service
 from index.build.starter import PICTURE_COUNT, count_drawn
 from index.errors import LibraryError, without_remedy
+from index.library import Library
 from index.manifest import REPORT_FILE
 from models import files
 from models.estimator.catalogue import find_in_catalogue
@@ -188,21 +190,31 @@ def _check_library(config: Config) -> Finding:
         with open_library(folder) as library:
             people, pictures = len(library), library.manifest.pictures
             report = f" Its report is {folder / REPORT_FILE}." if REPORT_FILE in library.manifest.files else ""
+            collections, unknown = describe_collections(library), _explain_unknown_collection(config, library)
             boxes = _explain_boxes(missing_scripts(set().union(*(item.credit for item in library.items()))))
     except LibraryError as error:
         if is_starter:
             problem = without_remedy(error, folder)
             return Finding("bad", f"{problem} The mirror draws it again at the next start.")
         return Finding("bad", f"{_as_sentence(error)} The mirror shows the starter library.")
+    notes = [note for note in (unknown, boxes) if note]
     if is_starter and count_drawn(folder) < PICTURE_COUNT:
-        return Finding(
-            "note",
+        sentence = (
             f"{folder} holds {format_people(people)} in {pictures:,} of {format_pictures(PICTURE_COUNT)}. The mirror "
-            "draws the rest while it runs; to draw them now, run `pose-mirror index starter`.",
+            "draws the rest while it runs; to draw them now, run `pose-mirror index starter`."
         )
+        return Finding("note", " ".join([sentence, *notes]))
     counts = f"{format_people(people)} in {format_pictures(pictures)}"
     sentence = f"{folder} holds {counts}, and its indexes are complete.{report}"
-    return Finding("note", f"{sentence} {boxes}") if boxes else Finding("ok", sentence)
+    if collections:
+        sentence += f" Its collections are {collections}."
+    return Finding("note" if notes else "ok", " ".join([sentence, *notes]))
+
+
+def _explain_unknown_collection(config: Config, library: Library) -> str:
+    name = config.library.collection
+    is_known = not name or find_collection(name, library.collections)
+    return "" if is_known else explain_unknown(name, library)
 
 
 def _explain_boxes(missing: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from device.cli.progress_reporter import progress_reporter
+from device.collection_names import describe_collections
 from index.library import Item, Library, verify_library
 from index.manifest import PAGES, Manifest, describe_people
 from models.pose import Pose
@@ -53,6 +54,7 @@ def build(args: argparse.Namespace) -> int:
         images=args.images,
         licences=args.licence,
         fresh=args.fresh,
+        collections=args.collections,
     )
     with progress_reporter() as progress:
         report = pipeline.build(args.sources, args.out, settings, options, progress)
@@ -104,6 +106,7 @@ def info(args: argparse.Namespace) -> int:
         for name in library.picture_names():
             size += library.picture_file(name, check=False).stat().st_size
         taken_down = len(library.removed_pictures())
+        collections = describe_collections(library)
         whole_bodies = sum(
             int((library.keypoints[start : start + CHUNK_SIZE, FIRST_BODY_KEYPOINT:, 2] > 0).all(1).sum())
             for start in range(0, len(library), CHUNK_SIZE)
@@ -112,6 +115,7 @@ def info(args: argparse.Namespace) -> int:
     rows = {
         "can be found": f"{format_people(manifest.indexed)}, {whole_bodies:,} of them seen from shoulders to ankles",
         "found by": ", ".join(printable(name) for name, _ in manifest.models) or "people who labelled the key points",
+        "collections": collections,
         "licences": ", ".join(f"{licence} {count:,}" for licence, count in licences.most_common()),
         "taken down": format_pictures(taken_down) if taken_down else "",
         "pages": ", ".join(name for name in PAGES if name in manifest.files),

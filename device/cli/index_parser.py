@@ -87,6 +87,12 @@ def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "(default: any licence)",
     )
     build.add_argument(
+        "--collections",
+        action="store_true",
+        help="make a collection of each folder in SOURCE, which the mirror can show alone: all photos below "
+        "SOURCE/dance become the collection “dance”; those in a table's column `collection` need no option",
+    )
+    build.add_argument(
         "--fresh", action="store_true", help="scan every photo again instead of resuming a build that was stopped"
     )
     add_model_option(build)
@@ -99,7 +105,8 @@ def _add_info(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "info",
         "device.cli.index_commands:info",
         "say what a library holds",
-        "Says what a library holds: people, pictures, licences, the model that found the people, and its size on disk.",
+        "Says what a library holds: people, pictures, collections, licences, the model that found the people, and its "
+        "size on disk.",
         "pose-mirror index info ~/pose-library",
     )
     _add_library_argument(info)

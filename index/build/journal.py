@@ -203,7 +203,8 @@ def _encode_row(result: ScanResult, folder: Path) -> Row:
             pictures_by_name[picture.name] = [picture.width, picture.height, picture.fingerprint.hex()]
     names = [picture.name for picture in result for _ in picture.people]
     assumptions = {picture.name: picture.assumption for picture in result if picture.assumption}
-    document = {"credit": result[0].credit, "pictures": pictures_by_name, "of": names, "assumed": assumptions}
+    credit = result[0].credit._replace(collection=None)  # that is what the source says at the time of the build
+    document = {"credit": credit, "pictures": pictures_by_name, "of": names, "assumed": assumptions}
     keypoints = np.stack([person for picture in result for person in picture.people])
     return json.dumps(document), keypoints.astype("<f4").tobytes()
 

@@ -62,7 +62,8 @@ class BuildOptions:
 
     Photos are scanned in `workers` processes, or on the Dask cluster whose scheduler is at `dask`. `images` is the
     folder of a COCO file's pictures, if they are not where COCO puts them. With `licences`, pictures whose licence
-    matches none of these patterns are skipped. `fresh` starts over instead of resuming a stopped build.
+    matches none of these patterns are skipped. `fresh` starts over instead of resuming a stopped build. With
+    `collections`, the folders in a source are the collections of the photos in them.
     """
 
     workers: int = 1
@@ -70,6 +71,7 @@ class BuildOptions:
     images: Path | None = None
     licences: Sequence[str] = ()
     fresh: bool = False
+    collections: bool = False
 
 
 @dataclass(slots=True)
@@ -140,7 +142,9 @@ def build(
     start = time.monotonic()
     report_progress = _ThrottledProgress(progress)
     has_estimator = settings.open_estimator is not None
-    entries = read_sources(sources, options.images, options.licences, has_estimator=has_estimator)
+    entries = read_sources(
+        sources, options.images, options.licences, has_estimator=has_estimator, use_folders=options.collections
+    )
     check_replaceable(out)
     check_picture_count(out, len(entries))
     result = BuildResult(out)

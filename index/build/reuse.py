@@ -30,4 +30,4 @@ def reuse_pose(library: Library, item: Item) -> NewPose:
 
 
 def _credit(item: Item) -> Credit:
-    return Credit(item.title, item.author, item.licence, item.licence_url, item.source_url, item.date)
+    return Credit(item.title, item.author, item.licence, item.licence_url, item.source_url, item.date, item.collection)

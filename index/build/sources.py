@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,11 +34,17 @@ Entry = Photo | Skipped | Poses
 
 
 def read_sources(
-    sources: Sequence[Path], images: Path | None = None, licences: Sequence[str] = (), *, has_estimator: bool = True
+    sources: Sequence[Path],
+    images: Path | None = None,
+    licences: Sequence[str] = (),
+    *,
+    has_estimator: bool = True,
+    use_folders: bool = False,
 ) -> list[Entry]:
     """Return what folders, archives, pictures, videos, tables, COCO json files and key-point files hold.
 
     `images` is the folder of a COCO file's pictures. With `licences`, pictures under any other licence are skipped.
+    With `use_folders`, a picture without a collection belongs to that of its folder (see `_folder_collection`).
     Raises SourceError if a source other than a video is missing or cannot be read, or if it has pictures without
     labels and there is no estimator to find the people.
     """
@@ -49,7 +56,7 @@ def read_sources(
                     f"{printable(source)} holds pictures, and no model was given to find the people in them."
                 )
             entries.append(_filter_by_licence(entry, licences) if licences else entry)
-    return entries
+    return _collect_by_folder(entries, sources) if use_folders else entries
 
 
 def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
@@ -88,6 +95,45 @@ def _read_coco(source: Path, images: Path | None) -> Iterator[Entry]:
             yield entry
     if poses:
         yield Poses(iter(poses))
+
+
+def _collect_by_folder(entries: Sequence[Entry], sources: Sequence[Path]) -> list[Entry]:
+    """Put each photo that is in a source, and in no collection yet, into the collection of its folder.
+
+    Many archives hold a single folder with everything. It says nothing, so the folders inside it count.
+    """
+    photos = [Path(os.path.abspath(e.file)) for e in entries if isinstance(e, Photo) and isinstance(e.file, Path)]
+    folders = []
+    for source in map(Path, map(os.path.abspath, sources)):
+        if source.is_dir():
+            folders.append(source)
+        elif archives.is_archive(source) and (inside := [photo for photo in photos if source in photo.parents]):
+            folders.append(Path(os.path.commonpath([photo.parent for photo in inside])))
+    return [_in_collection(entry, folders) if isinstance(entry, Photo) else entry for entry in entries]
+
+
+def _in_collection(photo: Photo, folders: Sequence[Path]) -> Photo:
+    """Return the photo in the collection that the first of the folders gives it, if it is in none yet."""
+    if photo.credit.collection or isinstance(photo.file, str):
+        return photo
+    names = (_folder_collection(photo.file, folder) for folder in folders)
+    name = next(filter(None, names), None)
+    return photo if name is None else replace(photo, credit=photo.credit._replace(collection=name))
+
+
+def _folder_collection(file: Path, folder: Path) -> str | None:
+    """Return the name of the first folder or archive on the way from `folder` to a file, as a collection's name.
+
+    None for a file that is directly in the folder, or not in it.
+    """
+    try:
+        first, *rest = Path(os.path.abspath(file)).relative_to(folder).parts
+    except ValueError:
+        return None
+    if not rest:
+        return None
+    ending = next(filter(first.lower().endswith, archives.SUFFIXES), "")
+    return pictures.clean_text(first[: len(first) - len(ending)].replace("_", " "))
 
 
 def _filter_by_licence(entry: Entry, licences: Sequence[str]) -> Entry:

@@ -26,6 +26,7 @@ from index.library import Library, RemovedPicture
 from index.manifest import PICTURES_FOLDER
 from models import figures
 from models.figures import draw_picture
+from models.figures.movement import Kind
 from models.pose import Pose
 from models.progress import ProgressCallback
 from models.text import printable
@@ -45,6 +46,16 @@ DRAWN_BY: Final = "the program that drew them"
 AUTHOR: Final = "drawn by Pose Mirror"
 LICENCE: Final = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 """Name and URL of the pictures' licence, which is the project's own."""
+
+COLLECTIONS: Final[dict[Kind, str]] = {
+    "sport": "sport",
+    "dance": "dance",
+    "yoga": "yoga",
+    "fight": "martial arts",
+    "acting": "everyday",
+    "everyday": "everyday",
+}
+"""The collection of each kind of movement."""
 
 JPEG_QUALITY: Final = 80
 """JPEG quality of the pictures: a complete library stays below 250 MB."""
@@ -129,7 +140,8 @@ def draw_new_picture(number: int) -> NewPicture:
     fullest = max(drawing.poses, key=_count_seen)
     people = [pose.keypoints for pose in drawing.poses if pose is fullest or _count_seen(pose) >= MIN_KEYPOINTS_OF_ITEM]
     picture = NewPicture.encode(drawing.image, quality=JPEG_QUALITY)
-    return replace(picture, people=people, credit=Credit(drawing.title, AUTHOR, *LICENCE))
+    credit = Credit(drawing.title, AUTHOR, *LICENCE, collection=COLLECTIONS[drawing.kind])
+    return replace(picture, people=people, credit=credit)
 
 
 def _count_seen(pose: Pose) -> float:

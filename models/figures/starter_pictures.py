@@ -115,11 +115,12 @@ ANGLE_SIGMAS: Final = {
 
 
 class Picture(NamedTuple):
-    """One drawn picture: H×W×3, the exact poses of the people in it, and its title."""
+    """One drawn picture: H×W×3, the exact poses of the people in it, its title, and its kind of movement."""
 
     image: Image
     poses: list[Pose]
     title: str
+    kind: Kind = "everyday"
 
 
 def is_seat(prop: Prop) -> bool:
@@ -146,7 +147,7 @@ def draw_picture(number: int) -> Picture:
     person = replace(plan.person, look=recolour_clothes(plan.person.look, palette, rng, style))
     background = draw_background(_choose_scene(rng, movement), plan.shot, rng, style, palette)
     painting = paint(background, [person], camera, style=style)
-    return Picture(painting.picture, exact_poses(painting, [person], camera), movement.title)
+    return Picture(painting.picture, exact_poses(painting, [person], camera), movement.title, movement.kind)
 
 
 def plan_picture(number: int) -> Plan:

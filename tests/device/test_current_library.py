@@ -289,3 +289,110 @@ def test_numbers_that_a_disk_makes_up_open_nothing(tmp_path: Path, monkeypatch: 
 
 
 TIMES = ("st_atime_ns", "st_mtime_ns", "st_ctime_ns")
+
+
+# Collections
+
+
+def build_collections(folder: Path, **sizes: int) -> None:
+    """Write a library with collections of these numbers of people; those of the one called `none` are in none."""
+    pose, picture = person().keypoints, np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    names = [None if name == "none" else name for name, size in sizes.items() for _ in range(size)]
+    write_library([NewItem(picture, pose, name, collection=name) for name in names], folder)
+
+
+@pytest.fixture
+def grouped(tmp_path: Path) -> Iterator[CurrentLibrary]:
+    """A library with the collections dance and yoga, which visitors can go through, and judo, which is too small."""
+    build_collections(tmp_path / "grouped", dance=22, yoga=21, judo=2, none=4)
+    with CurrentLibrary(Library.open(tmp_path / "grouped")) as opened:
+        yield opened
+
+
+def swap(library: CurrentLibrary, **sizes: int) -> None:
+    """Replace the library in use by one of another size, with these collections."""
+    build_collections(library.folder, **sizes)
+    refresh_until(library, lambda: len(library.keypoints) == sum(sizes.values()))
+
+
+def found(library: CurrentLibrary) -> set[str | None]:
+    """Return the collections of all that the library finds for a pose, and of many random matches."""
+    matches = library.find(person(), 100) + [library.random_match() for _ in range(200)]
+    return {library.item(match.item).collection for match in matches}
+
+
+def test_everything_is_in_use_at_first(grouped: CurrentLibrary) -> None:
+    assert (grouped.collection, grouped.collections) == (None, ("dance", "yoga", "judo"))
+    assert found(grouped) == {"dance", "yoga", "judo", None}
+
+
+@pytest.mark.parametrize("name", ["judo", "JUDO", " judo"])
+def test_answers_from_the_chosen_collection_alone(grouped: CurrentLibrary, name: str) -> None:
+    grouped.choose(name)
+    assert grouped.collection == "judo"
+    assert found(grouped) == {"judo"}
+    grouped.choose(None)
+    assert found(grouped) == {"dance", "yoga", "judo", None}
+
+
+def test_goes_through_large_collections_and_everything(grouped: CurrentLibrary) -> None:
+    seen = []
+    for _ in range(4):
+        grouped.next_collection()
+        assert grouped.refresh(0.0), "the answerer must choose anew"
+        seen.append((grouped.collection, found(grouped)))
+    everything = (None, {"dance", "yoga", "judo", None})
+    assert seen == [("dance", {"dance"}), ("yoga", {"yoga"}), everything, ("dance", {"dance"})]
+    assert not grouped.refresh(0.0)
+
+
+def test_two_steps_before_a_frame_go_on_by_two(grouped: CurrentLibrary) -> None:
+    grouped.next_collection()
+    grouped.next_collection()
+    assert grouped.collection is None, "nothing changes while a frame is answered"
+    grouped.refresh(0.0)
+    assert grouped.collection == "yoga"
+
+
+def test_a_small_collection_is_left_for_everything(grouped: CurrentLibrary) -> None:
+    grouped.choose("judo")
+    grouped.next_collection()
+    assert grouped.refresh(0.0)
+    assert grouped.collection is None
+
+
+def test_a_library_without_collections_has_nothing_to_go_to(library: CurrentLibrary) -> None:
+    library.next_collection()
+    assert not library.refresh(0.0)
+    assert library.collection is None
+
+
+def test_an_unknown_collection_is_logged_and_all_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "library"
+    build_collections(folder, dance=2, none=1)
+    with CurrentLibrary(Library.open(folder), collection="dancing") as library:
+        assert (library.collection, found(library)) == (None, {"dance", None})
+        assert f"[library] collection is dancing, but {folder} has no such collection: use one of dance." in caplog.text
+        swap(library, dance=3, none=1)
+        assert caplog.text.count("no such collection") == 1, "a library that grows says it once"
+
+
+def test_a_swap_keeps_the_choice_if_the_name_exists(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "library"
+    build_collections(folder, dance=2, yoga=3)
+    with CurrentLibrary(Library.open(folder), collection="dance") as library:
+        sizes = ({"none": 1, "Dance": 5}, {"yoga": 7}, {"dance": 7, "yoga": 1})
+        names = []
+        for size in sizes:
+            swap(library, **size)
+            names.append((library.collection, found(library)))
+    assert names == [("Dance", {"Dance"}), (None, {"yoga"}), ("dance", {"dance"})]
+    assert "use one of yoga" in caplog.text
+
+
+def test_the_chosen_collection_outlives_a_swap(grouped: CurrentLibrary) -> None:
+    grouped.next_collection()
+    grouped.refresh(0.0)
+    swap(grouped, yoga=30, dance=25)
+    assert grouped.collection == "dance"
+    assert found(grouped) == {"dance"}

@@ -223,6 +223,7 @@ def test_rejects_damaged_tables(library: Path, damage: Callable[[Path], None]) -
         "UPDATE item SET licence = x'00'",
         "UPDATE item SET width = 'wide'",
         "UPDATE item SET left = NULL",
+        "UPDATE item SET collection = 7",
         "UPDATE item SET picture = 7",
         "UPDATE item SET number = 9999 WHERE number = 2",
         "UPDATE fingerprint SET bits = x'00ff'",
@@ -241,13 +242,16 @@ def test_rejects_rows_of_wrong_types(library: Path, statement: str) -> None:
         Library.open(library)
 
 
-def test_reads_a_library_from_before_dates(library: Path) -> None:
+@pytest.mark.parametrize("columns", [["collection"], ["collection", "date"]])
+def test_reads_a_library_of_an_earlier_version(library: Path, columns: list[str]) -> None:
     with closing(sqlite3.connect(library / ITEMS_FILE)) as table, table:
-        table.execute("ALTER TABLE item DROP COLUMN date")
+        for column in columns:
+            table.execute(f"ALTER TABLE item DROP COLUMN {column}")
     table.close()
     sign_again(library)
     with Library.open(library) as opened:
-        assert opened.item(3).date is None
+        assert [getattr(opened.item(3), column) for column in columns] == [None] * len(columns)
+        assert opened.collections == ()
         assert [item.title for item in opened.items()][3] == "Item 3"
 
 

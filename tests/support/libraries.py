@@ -25,6 +25,7 @@ class NewItem:
     licence_url: str | None = None
     source_url: str | None = None
     size: tuple[int, int] | None = None
+    collection: str | None = None
 
 
 def write_library(
@@ -47,7 +48,9 @@ def write_library(
 
 def add_item(writer: LibraryWriter, item: NewItem, long_side: int = LONG_SIDE) -> None:
     """Add one person to a library, with their picture scaled to at most `long_side` pixels on the longer side."""
-    credit = Credit(item.title, item.author, item.licence, item.licence_url, item.source_url)
+    credit = Credit(
+        item.title, item.author, item.licence, item.licence_url, item.source_url, collection=item.collection
+    )
     if item.picture is None:
         writer.add_pose(NewPose(item.keypoints, credit, item.size))
         return

@@ -27,6 +27,7 @@ from models.text import format_duration
 from tests.device.test_mirror import STANDING
 from tests.index.build.test_edit import URL, photo
 from tests.support.libraries import NewItem, write_library
+from tests.support.sample_poses import sample_people
 
 
 def run(*arguments: object, env: dict[str, str] | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -113,6 +114,15 @@ def test_info_and_verify_count_people(keypoints: Path, tmp_path: Path, capsys: p
     assert "  can be found  2 people, 2 of them seen from shoulders to ankles\n" in info
     assert "  found by      people who labelled the key points\n" in info
     assert output_of(["index", "verify", library], capsys)[0].startswith("Every file is intact: 2 people")
+
+
+def test_info_lists_collections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people = sample_people(3)
+    names = ["dance", "dance", "martial arts"]
+    items = [NewItem(None, person, collection=name) for person, name in zip(people, names, strict=True)]
+    write_library(items, tmp_path / "library")
+    info, _ = output_of(["index", "info", tmp_path / "library"], capsys)
+    assert "  collections   dance (2 people), martial arts (1 person)\n" in info
 
 
 @pytest.fixture

@@ -169,6 +169,19 @@ def test_counts_a_library_and_names_its_report(settings: Config, tmp_path: Path)
     assert "shows the starter library" in finding.sentence
 
 
+def test_notes_an_unknown_collection(settings: Config, tmp_path: Path) -> None:
+    person = np.column_stack([STANDING / 2, np.ones(17)]).astype(np.float32)
+    write_library([NewItem(np.full((240, 320, 3), 90, np.uint8), person, collection="Yoga")], tmp_path / "library")
+    sentences = {}
+    for name in ("yoga", "dance"):
+        library = replace(settings.library, folder=str(tmp_path / "library"), collection=name)
+        finding = doctor.CHECKS["library"](replace(settings, library=library))
+        sentences[finding.state] = finding.sentence
+    assert sentences["ok"].endswith("Its collections are Yoga (1 person).")
+    assert "collection is dance" in sentences["note"]
+    assert sentences["note"].endswith("use one of Yoga. The mirror shows everything.")
+
+
 def test_notes_that_the_starter_library_still_grows(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "starts the first time" in doctor.CHECKS["library"](settings).sentence
     ensure_starter_library(folders.starter_folder(), count=2)

@@ -13,7 +13,9 @@ from index.build.photo import Credit, Photo, Skipped, SourceError
 from index.build.table import read_table
 from index.build.tree import read_folder
 
-ANN = Credit("Jump", "Ann", "CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "https://x.org/1", "2019")
+ANN = Credit(
+    "Jump", "Ann", "CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "https://x.org/1", "2019", "Dance"
+)
 
 
 def table(folder: Path, content: str | bytes, name: str = "table.csv") -> list[Photo | Skipped]:
@@ -41,7 +43,7 @@ def failure(folder: Path, content: str | bytes, name: str = "table.csv") -> str:
     return sentence
 
 
-COLUMNS = ("picture", "title", "author", "licence", "licence_url", "source_url", "date")
+COLUMNS = ("picture", "title", "author", "licence", "licence_url", "source_url", "date", "collection")
 ROW = ("a.jpg", *(text or "" for text in ANN))
 
 
@@ -49,7 +51,7 @@ ROW = ("a.jpg", *(text or "" for text in ANN))
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_reads_csv_from_programs_and_spreadsheets(tmp_path: Path, separator: str, encoding: str, end: str) -> None:
-    rows = [COLUMNS, ROW, ("b.jpg", "Łódź 写真", "Bjørn", "", "", "", "")]
+    rows = [COLUMNS, ROW, ("b.jpg", "Łódź 写真", "Bjørn", *[""] * 5)]
     content = "".join(separator.join(row) + end for row in rows).encode(encoding)
     ann, second = table(tmp_path, content)
     assert isinstance(ann, Photo)
