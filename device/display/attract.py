@@ -55,6 +55,9 @@ WIDEST, NARROWEST = 1.35, 0.72
 WANDER: Final = 0.012
 """How far everything wanders to each side, as a share of the display's short side."""
 
+FRAME: Final = 0.01
+"""Thickness of the mirror's frame, as a share of its pane's short side."""
+
 EQUALS: Final = 0.085
 """Diameter of the sign between the panes, as a share of the display's short side."""
 
@@ -105,7 +108,9 @@ class Attract:
         self._mirror: Image | None = None
         self._drawn_at = -1
         self._backdrop: Backdrop | None = None
-        self._answer: tuple[PreparedPhoto | None, float] = (None, -math.inf)
+        self._answer: PreparedPhoto | None = None
+        self._answered_at = -math.inf
+        self._settled = False  # whether the stage shows the answer without any fade
 
     def draw(self, canvas: pygame.Surface, photo: PreparedPhoto | None, count: int, look: Look, now: float) -> None:
         """Draw everything at the time `now` in seconds, of any steady clock.
@@ -119,12 +124,13 @@ class Attract:
         if staged != self._staged:
             self._stage.fill(style.INK)
             _draw_words(self._stage, panes, count, look, offset)
-            self._staged, self._drawn_at, self._answer = staged, -1, (None, -math.inf)
+            self._staged, self._drawn_at, self._settled = staged, -1, False
         visitor_pane, answer_pane = (pane.move(offset) for pane in panes)
         self._draw_visitor(visitor_pane, now)
         self._draw_answer(answer_pane, photo, look, now)
-        _draw_equals(self._stage, (visitor_pane, answer_pane))
         canvas.blit(self._stage, (0, 0))
+        if photo is not None:
+            _draw_equals(canvas, visitor_pane.union(answer_pane).center)
 
     def _wander(self, now: float) -> tuple[int, int]:
         across, down = wander_offset(now)
@@ -146,19 +152,19 @@ class Attract:
 
     def _draw_answer(self, pane: Rect, photo: PreparedPhoto | None, look: Look, now: float) -> None:
         """Draw the answer's present state on the stage, unless it stands still."""
-        shown, since = self._answer
         if self._backdrop is None or self._backdrop.size != pane.size:
             self._backdrop = Backdrop(pane.size)
-        if photo is shown and now - since > FADE_SECONDS + 1:
+        if photo is not self._answer:
+            self._answer, self._answered_at, self._settled = photo, now, False
+        if self._settled:
             return
-        if photo is not shown:
-            self._answer = photo, now
         self._backdrop.fade_to(photo.picture if photo else None, now, FADE_SECONDS)
         surface = self._stage.subsurface(pane)
         self._backdrop.paint(surface_pixels(surface), now)
         if photo is not None and photo.credit:
             draw_credit(surface, photo, look)
         draw.round_corners(self._stage, pane)
+        self._settled = now - self._answered_at >= FADE_SECONDS
 
 
 def _draw_words(
@@ -222,16 +228,21 @@ def paint_mirror(size: Size) -> Image:
     for start, thickness in ((0.22, 0.11), (0.37, 0.035)):
         band = np.clip((thickness / 2 - np.abs(slant - start)) * height, 0, 1) * np.clip(1 - down / 0.55, 0, 1)
         picture += 12 * band
-    painted: Image = np.clip(picture, 0, 255).astype(np.uint8)
+    picture += np.random.default_rng(0).random((height, width, 1), dtype=np.float32)  # hides the bands of a gradient
+    pixels = cv2.cvtColor(np.clip(picture, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGRA)
+    surface = pygame.image.frombuffer(pixels.data, size, "BGRA")
+    frame = max(1.5, min(size) * FRAME)
+    surface.blit(draw.border(size, min(size) * style.CORNER / 2, frame, style.MIDDLE, 0.3), (0, 0))
+    painted: Image = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
     return painted
 
 
-def _draw_equals(canvas: pygame.Surface, panes: tuple[Rect, Rect]) -> None:
+def _draw_equals(canvas: pygame.Surface, centre: tuple[int, int]) -> None:
     """Draw a sign between the panes: they show the same."""
     unit = min(canvas.get_size())
     diameter = max(16, round(unit * EQUALS))
     place = Rect(0, 0, diameter, diameter)
-    place.center = panes[0].union(panes[1]).center
+    place.center = centre
     draw.blit(canvas, draw.rounded_rect(place.size, diameter / 2, style.INK, 1.0), place.topleft)
     bar = max(4, round(diameter * 0.42)), max(2, round(diameter * 0.1))
     for number in (-1, 1):

@@ -57,9 +57,6 @@ FINENESS: Final = 2
 MIN_HEIGHT, MAX_HEIGHT = 2.0, 16_000.0
 """Pixels: people that are smaller cannot be seen, and of larger ones nothing would be recognised."""
 
-REACH: Final = 0.36
-"""How far a body reaches beyond the key points that are seen, as a share of its height: to hips that are guessed."""
-
 SIDE_COLOURS: Final = {"left": COOL, "right": WARM}
 
 _STEPS: Final = np.linspace(0.0, 1.0, ARC_STEPS + 1)
@@ -85,17 +82,17 @@ def draw_figure(picture: Image, pose: Pose) -> None:
     body = complete_body(pose)
     if body is None or not MIN_HEIGHT < body.height < MAX_HEIGHT:
         return
-    left, top, right, bottom = _reach(picture, body)
-    region = picture[top:bottom, left:right]
-    size = right - left, bottom - top
-    if min(size) < 1:
+    parts = _parts_in_order(body)
+    left, top, right, bottom = _box(picture, parts)
+    if left >= right or top >= bottom:
         return
+    region, size = picture[top:bottom, left:right], (right - left, bottom - top)
     # OpenCV's own smooth edges are rough, and twice the size costs little. Enlarged by repeating pixels, what is around
     # the figure comes back unchanged.
     enlarged = size[0] * FINENESS, size[1] * FINENESS
     large = cv2.resize(region, enlarged, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
     offset = np.array([left, top]) - 0.5
-    for part in _parts_in_order(body):
+    for part in parts:
         for shape in part:
             _fill(large, (shape.grown - offset) * FINENESS - 0.5, LINE)
         for shape in part:
@@ -103,13 +100,14 @@ def draw_figure(picture: Image, pose: Pose) -> None:
     region[:] = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
 
 
-def _reach(picture: Image, body: Body) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom of the region of the picture that the body may touch; it may be empty."""
-    height, width = picture.shape[:2]
-    margin = REACH * body.height + 2
-    low, high = np.nanmin(body.points, axis=0) - margin, np.nanmax(body.points, axis=0) + margin
-    left, top = np.clip(low, 0, [width, height]).astype(int).tolist()
-    right, bottom = np.clip(high + 1, 0, [width, height]).astype(int).tolist()
+def _box(picture: Image, parts: list[list[Shape]]) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom of the region of the picture that the shapes touch; it may be empty."""
+    points = [shape.grown for part in parts for shape in part]
+    if not points:
+        return 0, 0, 0, 0
+    corners, limits = np.concatenate(points), picture.shape[1::-1]
+    left, top = np.clip(corners.min(0) - 1, 0, limits).astype(int).tolist()
+    right, bottom = np.clip(corners.max(0) + 3, 0, limits).astype(int).tolist()
     return left, top, right, bottom
 
 
@@ -210,13 +208,13 @@ def _pinch(corners: Points, top: Points, bottom: Points) -> Points:
 
 def _subdivide(corners: Points) -> Points:
     """Return a polygon with its long edges cut into short ones, so that they can bend."""
-    following = np.roll(corners, -1, axis=0)
-    lengths = np.hypot(*(following - corners).T)
-    pieces = []
-    for a, b, length in zip(corners, following, lengths / lengths.max(), strict=True):
-        count = 1 + round(15 * float(length))
-        pieces.append(a + (b - a) * (np.arange(count) / count)[:, None])
-    return np.concatenate(pieces)
+    edges = np.roll(corners, -1, axis=0) - corners
+    lengths = np.hypot(edges[:, 0], edges[:, 1])
+    counts = 1 + np.round(15 * lengths / lengths.max()).astype(int)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    shares = (np.arange(len(first)) - first) / np.repeat(counts, counts)
+    dense: Points = np.repeat(corners, counts, axis=0) + shares[:, None] * np.repeat(edges, counts, axis=0)
+    return dense
 
 
 def _wide_pair(body: Body, pair: Points, least: float) -> Points:
