@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from typing import Final, Literal
 
 from babel import Locale, UnknownLocaleError
+from babel.messages.catalog import Catalog
+from babel.messages.catalog import Message as CatalogMessage
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 from babel.numbers import format_decimal
@@ -31,15 +33,13 @@ FIRST_DIGITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language that the mirror speaks; without arguments, English.
+    """A language that the mirror speaks, by its code: "en", "de", "pt_BR", …
 
-    `code` is "en", "de", "pt_BR", … `direction` tells whether it is read from left to right or from right to left: a
-    layout is mirrored for the latter.
+    Its catalogues are read when its first message is said, so that it is a plain value, also for other processes. Call
+    `load_language` to read them in advance, and to learn what is wrong with them.
     """
 
     code: str = ENGLISH
-    direction: Literal["ltr", "rtl"] = "ltr"
-    _catalogue: NullTranslations = field(default_factory=NullTranslations, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -48,17 +48,24 @@ class Language:
         name = locale.get_display_name() if locale else None
         return f"{name[:1].upper()}{name[1:]}" if name else self.code
 
+    @property
+    def direction(self) -> Literal["ltr", "rtl"]:
+        """Whether it is read from left to right or from right to left. A layout is mirrored for the latter."""
+        locale = _locale(self.code)
+        return "rtl" if locale is not None and locale.text_direction == "rtl" else "ltr"
+
     def say(self, message: Message) -> str:
         """Return a message in this language, with its values filled in. It is English if it is not translated.
 
-        A mark begins a sentence whose first letter runs against the language's direction: "GIF" does in Arabic.
+        A mark begins a sentence whose first letter runs against the language's direction: "GIF" does in Arabic. Raises
+        LanguageError for a catalogue that cannot be read.
         """
         if not message.text:  # a catalogue's text for "" is its header
             return ""
         if message.plural:
-            text = self._catalogue.ngettext(message.text, message.plural, message.count)
+            text = _translations(self.code).ngettext(message.text, message.plural, message.count)
         else:
-            text = self._catalogue.gettext(message.text)
+            text = _translations(self.code).gettext(message.text)
         values = {name: self.number(value) if isinstance(value, int) else value for name, value in message.values}
         text = re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), text)
         is_rtl = self.direction == "rtl"
@@ -75,41 +82,59 @@ class Language:
 
 
 def load_language(code: str) -> Language:
-    """Return a language with its catalogues. Raises LanguageError if there is none, or it cannot be read."""
-    files = find_catalogues(code)
-    locale = _locale(code)
-    is_rtl = locale is not None and locale.text_direction == "rtl"
-    return Language(code, "rtl" if is_rtl else "ltr", _chain(map(read_catalogue, files)))
+    """Return a language, with its catalogues read. Raises LanguageError if there are none, or one cannot be read."""
+    language = Language(code)
+    _translations(code)
+    language.number(1)  # Babel reads how numbers are written when it writes the first one
+    return language
 
 
-def read_catalogue(file: Path) -> NullTranslations:
-    """Return a catalogue's translations, without those marked as fuzzy. Raises LanguageError for a bad file."""
-    try:
-        with file.open("rb") as opened:
-            catalogue = read_po(opened, abort_invalid=True)
-        compiled = io.BytesIO()
-        write_mo(compiled, catalogue)
-        compiled.seek(0)
-        return GNUTranslations(compiled)
-    except OSError as error:
-        raise LanguageError(f"{printable(file)} cannot be read: {error.strerror}.") from error
-    except (PoFileError, ValueError, LookupError, AttributeError) as error:
-        raise LanguageError(
-            f"{printable(file)} is not a catalogue of translations ({printable(error)}): `msgfmt --check` says more."
-        ) from error
-
-
-def _chain(catalogues: Iterable[NullTranslations]) -> NullTranslations:
-    """Return catalogues as one, which takes each message from the first of them that has it."""
+@lru_cache(maxsize=8)
+def _translations(code: str) -> NullTranslations:
+    """Return a language's catalogues as one, which takes each message from the first of them that has it."""
     first = NullTranslations()
-    for catalogue in catalogues:
-        first.add_fallback(catalogue)
+    for file in find_catalogues(code):
+        first.add_fallback(read_catalogue(file))
     return first
 
 
+@lru_cache(maxsize=8)
 def _locale(code: str) -> Locale | None:
-    """Return what Babel knows of a language; None for one that it does not know. Babel keeps what it has read."""
+    """Return what Babel knows of a language; None for one that it does not know."""
     try:
         return Locale.parse(code.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
         return None
+
+
+def read_catalogue(file: Path) -> NullTranslations:
+    """Return a catalogue's translations, without those marked as fuzzy. Raises LanguageError for a bad file."""
+    compiled = io.BytesIO()
+    try:
+        write_mo(compiled, parse_catalogue(file))
+        compiled.seek(0)
+        return GNUTranslations(compiled)
+    except (ValueError, LookupError, ArithmeticError) as error:
+        raise _bad_catalogue(file, error) from error
+
+
+def parse_catalogue(file: Path) -> Catalog:
+    """Return the messages of a catalogue or a template. Raises LanguageError for a bad file."""
+    try:
+        return read_po(io.BytesIO(file.read_bytes()), abort_invalid=True)
+    except OSError as error:
+        raise LanguageError(f"{printable(file)} cannot be read: {error.strerror}.") from error
+    except (PoFileError, ValueError, LookupError) as error:
+        raise _bad_catalogue(file, error) from error
+
+
+def is_translated(message: CatalogMessage) -> bool:
+    """Return whether a message of a catalogue has a translation that is used: complete, and not marked as fuzzy."""
+    texts = (message.string,) if isinstance(message.string, str) else message.string
+    return all(texts) and not message.fuzzy
+
+
+def _bad_catalogue(file: Path, error: Exception) -> LanguageError:
+    return LanguageError(
+        f"{printable(file)} is not a catalogue of translations ({printable(str(error))}): `msgfmt --check` says more."
+    )

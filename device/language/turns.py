@@ -39,15 +39,12 @@ def next_turn(turn: Turn, languages: int, now: float, *, present: bool = False, 
 class Languages:
     """The languages that the mirror speaks in turns, the first one first."""
 
-    def __init__(self, languages: Sequence[Language], now: float = 0.0) -> None:
+    def __init__(self, languages: Sequence[Language]) -> None:
         self._languages = tuple(languages)
-        self._turn = Turn(since=now)
+        self._turn: Turn | None = None
 
-    @property
-    def current(self) -> Language:
-        return self._languages[self._turn.number]
-
-    def update(self, now: float, *, present: bool, busy: bool) -> Language:
+    def at(self, now: float, present: bool = False, busy: bool = False) -> Language:
         """Return the language to speak at a time, as `next_turn` says."""
-        self._turn = next_turn(self._turn, len(self._languages), now, present=present, busy=busy)
-        return self.current
+        turn = Turn(since=now) if self._turn is None else self._turn
+        self._turn = next_turn(turn, len(self._languages), now, present=present, busy=busy)
+        return self._languages[self._turn.number]
