@@ -158,6 +158,9 @@ FIRST_PIN: Final = (292.0, 262.0)
 
 PIN_PITCH: Final = 21.0
 
+WIRED: Final = {9: INK, 11: WARM, 12: LIGHT, 14: INK}
+"""The pins with a wire, and its colour."""
+
 
 def pin_position(pin: int) -> tuple[float, float]:
     """Return where a physical pin (1 to 40) of the header is in the drawing."""
@@ -166,11 +169,16 @@ def pin_position(pin: int) -> tuple[float, float]:
 
 
 def draw_wiring() -> Svg:
-    """Draw a Pi with what is connected to it: button, camera, display, Coral, power."""
-    svg = Svg(960, 700, "Wiring: a push button between physical pin 11 (GPIO 17) and pin 9 (ground) of a Raspberry Pi")
+    """Draw a Pi with what is connected to it: button and light, camera, display, Coral, power."""
+    title = (
+        "Wiring: a push button between physical pin 11 (GPIO 17) and pin 9 (ground) of a Raspberry Pi, and a light "
+        "between pin 12 (GPIO 18) and pin 14 (ground)"
+    )
+    svg = Svg(960, 700, title)
     svg.text(32, 46, "Wiring", size=26, bold=True)
     _draw_board(svg)
     _draw_button(svg)
+    _draw_light(svg)
     _draw_ribbon_camera(svg)
     _draw_cables(svg)
     return svg
@@ -192,8 +200,8 @@ def _draw_board(svg: Svg) -> None:
     svg.rect(first[0] - 13, first[1] - 13, last[0] - first[0] + 26, last[1] - first[1] + 26, "#1d2730")
     for pin in range(1, 41):
         px, py = pin_position(pin)
-        svg.rect(px - 5, py - 5, 10, 10, {9: INK, 11: WARM}.get(pin, "#d8b25a"), 2)
-        if pin in (9, 11):
+        svg.rect(px - 5, py - 5, 10, 10, WIRED.get(pin, "#d8b25a"), 2)
+        if pin in WIRED:
             svg.add("circle", cx=px, cy=py, r=9, fill="none", stroke="white", stroke_width=2)
     for pin, dy in ((1, 28), (39, 28), (9, 28), (11, 28)):
         px, py = pin_position(pin)
@@ -204,14 +212,42 @@ def _draw_board(svg: Svg) -> None:
 
 
 def _draw_button(svg: Svg) -> None:
-    signal, ground = pin_position(11), pin_position(9)
-    svg.add("circle", cx=416, cy=112, r=33, fill="#39444f")
-    svg.add("circle", cx=416, cy=112, r=23, fill=WARM)
-    svg.text(468, 102, "Push button, normally open\nno resistor needed", size=17)
-    svg.path(f"M {signal[0]:.1f} {signal[1]:.1f} C {signal[0]:.1f} 190, 432 190, 432 141", WARM, 4)
-    svg.path(f"M {ground[0]:.1f} {ground[1]:.1f} C {ground[0]:.1f} 190, 400 190, 400 141", INK, 4)
-    svg.text(448, 182, "pin 11 = GPIO 17", colour=WARM, bold=True)
-    svg.text(366, 182, "pin 9 = ground", anchor="end", bold=True)
+    x, y = 306, 112
+    svg.add("circle", cx=x, cy=y, r=33, fill="#39444f")
+    svg.add("circle", cx=x, cy=y, r=23, fill=WARM)
+    svg.text(x - 48, y - 14, "Push button, normally open\nno resistor needed", size=17, anchor="end")
+    for pin, from_x, bend in ((11, x + 14, 176), (9, x - 14, 190)):
+        px, py = pin_position(pin)
+        gap = px - PIN_PITCH / 2  # between two pins of the upper row
+        svg.path(
+            f"M {px:.1f} {py:.1f} C {gap:.1f} {py - 10:.1f}, {gap:.1f} {py - 20:.1f}, {gap:.1f} {py - 34:.1f} "
+            f"C {gap:.1f} {bend}, {from_x} {bend + 8}, {from_x} {y + 29}",
+            WIRED[pin],
+            4,
+        )
+    svg.text(x - 32, 164, "pin 11 = GPIO 17", anchor="end", colour=WARM, bold=True)
+    svg.text(x - 32, 187, "pin 9 = ground", anchor="end", bold=True)
+
+
+def _draw_light(svg: Svg) -> None:
+    """Draw an LED with its resistor; its long leg is on the left."""
+    x, y, long_leg, short_leg = 508, 84, 496, 521
+    svg.path(f"M {long_leg} {y + 20} L {long_leg} 128", FAINT, 4)
+    for pin, from_x, from_y, bend in ((12, long_leg, 162, 172), (14, short_leg, y + 20, 196)):
+        px, py = pin_position(pin)
+        svg.path(f"M {px:.1f} {py:.1f} C {px:.1f} {bend}, {from_x} {bend + 26}, {from_x} {from_y}", WIRED[pin], 4)
+    svg.rect(long_leg - 8, 126, 16, 38, "#e4d3a7", 6)
+    for band, colour in ((135, WARM), (143, WARM), (151, "#7a4a21")):  # 330 ohms: orange, orange, brown
+        svg.rect(long_leg - 8, band, 16, 4, colour, 0)
+    svg.add(
+        "path",
+        d=f"M {x - 19} {y + 16} L {x - 19} {y - 8} A 19 19 0 0 1 {x + 19} {y - 8} L {x + 19} {y + 16} Z",
+        fill=LIGHT,
+    )
+    svg.rect(x - 23, y + 14, 46, 8, "#d39a1d", 2)
+    svg.text(x + 44, y - 2, "Light (LED), if you like,\nwith a resistor of 330 Ω", size=17)
+    svg.text(x + 44, 164, "pin 12 = GPIO 18, to the long leg", colour="#9a6a00", bold=True)
+    svg.text(x + 44, 187, "pin 14 = ground, to the short leg", bold=True)
 
 
 def _draw_ribbon_camera(svg: Svg) -> None:

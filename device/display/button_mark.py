@@ -113,7 +113,7 @@ def _places(side: Side, canvas: Size, size: Size) -> Iterator[Rect]:
         at[along] = round((canvas[along] - size[along]) / 2 + shift * room / (2 * PLACES))
         depth = inwards * max(canvas[1 - along] - size[1 - along], 0) / PLACES
         at[1 - along] = round(depth if side in ("left", "top") else canvas[1 - along] - size[1 - along] - depth)
-        yield Rect(*at, *size)
+        yield Rect(at, size)
 
 
 def _render_lines(text: TextRenderer, lines: Sequence[str], canvas: Size, rtl: bool) -> list[pygame.Surface]:
