@@ -110,6 +110,7 @@ class GifSettings:
     countdown: int
     seconds: float
     camera: bool
+    text: str
     pixels: int
     megabytes: float
 
@@ -134,6 +135,7 @@ CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "camera.rotate": (0, 90, 180, 270),
     "camera.mains": (0, 50, 60),
     "estimator.device": ("auto", "cpu", "edgetpu"),
+    "follow.people": ("one", "all"),
     "screen.display": ("auto", "kiosk", "window", "headless"),
     "screen.rotate": (0, 90, 180, 270),
     "button.side": ("left", "right", "top", "bottom", ""),

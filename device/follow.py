@@ -1,7 +1,7 @@
-"""Follow one visitor: everybody the estimator finds goes in, one steady visitor comes out.
+"""Follow the visitors: everybody the estimator finds goes in, one steady visitor comes out, or up to four.
 
-Every person in the picture has a track, not only the visitor. So what the estimator finds of people who walk past goes
-to their own tracks, not to the visitor's. All functions are pure: times are arguments.
+Every person in the picture has a track, not only the visitors. So what the estimator finds of people who walk past goes
+to their own tracks, not to a visitor's. All functions are pure: times are arguments.
 
 docs/explanation/following-and-choosing.md has the measurements behind the constants.
 """
@@ -10,26 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from device.associate import associate, remember_before_crowd
 from device.looks import Look
 from device.presence import presence
-from device.track import (
-    ENTER_AFTER,
-    MAX_GAP,
-    Track,
-    age_track,
-    body_height,
-    new_track,
-    predicted_shift,
-    recently_seen,
-    similarity,
-    update_track,
-)
-from models.pose import MIRROR_ORDER, Floats, Pose
+from device.track import ENTER_AFTER, MAX_GAP, Track, age_track, new_track, similarity, update_track
+from models.pose import Pose
 from models.seen import TRACKING_SCORE
 
 STAY_SCORE_RATIO: Final = 0.1
@@ -40,38 +27,28 @@ CLOSE_SCORE_RATIO: Final = 0.4
 """The share of `FollowSettings.min_score` that a close look must reach, after its score is multiplied by how similar
 the pose is to the one in the whole frame. A coat that looks like somebody in one picture rarely does so in another."""
 
-CROWD_DISTANCE: Final = 1.0
-"""Body heights within which two people may be mistaken for each other."""
-
-MEMORY_SECONDS: Final = 3.0
-"""Seconds for which a track near other people remembers what its person was like before they came near."""
-
-POINT_SIGMA: Final = 0.08
-"""Body heights; the standard deviation of a key point from where it is expected."""
-
-SIGMA_GROWTH: Final = 1.5
-"""Growth of `POINT_SIGMA`, as a share of it, for each second since the person was last found."""
-
-CROWD_SIGMA_GROWTH: Final = 0.3
-"""The same for the state that a track remembers from before other people came near."""
-
-LOG_HEIGHT_SIGMA: Final = 0.15
-"""The standard deviation of the logarithm of a body height, where height tells people apart."""
-
-MIN_OVERLAP: Final = 0.15
-"""The share of key points that must be where a track expects them, for a person to be that track's."""
-
-NEW_TRACK_PRIOR: Final = 0.1
-"""How likely a track that is not confirmed is, relative to one that is: it may be a ghost of a frame or two."""
-
 TAKEOVER_RATIO: Final = 2.0
 """A person this many times as prominent as the visitor takes over, after `FollowSettings.yield_after`."""
+
+MAX_VISITORS: Final = 4
+"""People who get an answer each at most. Photos of more would be too small, from three metres."""
+
+JOIN_RATIO: Final = 1 / TAKEOVER_RATIO
+"""A person who is at least this many times as prominent as the visitor becomes another visitor …"""
+LEAVE_RATIO: Final = 0.33
+"""… and is none any more below this, so that somebody near the limit does not flicker. Who sits further back only
+watches."""
+
+REORDER_AFTER: Final = 1.5
+"""Seconds for which visitors must stand in another order, before their answers change places. People who cross, or bow,
+are back in their places before that."""
 
 
 @dataclass(frozen=True, slots=True)
 class FollowSettings:
     """Who counts as present, and how strongly their key points are smoothed.
 
+    - `people`: "one" follows one visitor, "all" up to `MAX_VISITORS`.
     - `min_score`: how sure it must be that somebody is there (`device.presence`), 0 to 1.
     - `gone_after`: seconds without being found after which a person is gone.
     - `yield_after`: seconds after which a person who is twice as near or central becomes the visitor.
@@ -79,6 +56,7 @@ class FollowSettings:
       `min_cutoff` is steadier at rest, a higher `beta` is quicker in motion.
     """
 
+    people: str = "one"
     min_score: float = 0.3
     gone_after: float = 1.2
     yield_after: float = 5.0
@@ -86,18 +64,28 @@ class FollowSettings:
     beta: float = 20.0
 
 
+class Visitor(NamedTuple):
+    """A visitor's smoothed pose, and the number of their track, which nobody else has before or after."""
+
+    number: int
+    pose: Pose
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FollowState:
-    """Everybody in the picture, and which of them is the visitor.
+    """Everybody in the picture, and which of them are visitors.
 
-    `visitor_number` is the number of the visitor's track; the next visitor has another number. `rival_number` is the
-    track that has been far more prominent than the visitor for `rival_seconds`, and `candidate_number` one that a close
-    look should show.
+    `visitor_number` is the number of the visitor's track; the next visitor has another number. `visitor_numbers` are
+    those of all visitors from left to right; they have stood in another order for `reordered_seconds`, and keep this
+    one until `REORDER_AFTER`. `rival_number` is the track that has been far more prominent than the visitor for
+    `rival_seconds`, and `candidate_number` one that a close look should show.
     """
 
     time: float | None = None
     tracks: tuple[Track, ...] = ()
     visitor_number: int | None = None
+    visitor_numbers: tuple[int, ...] = ()
+    reordered_seconds: float = 0.0
     rival_number: int | None = None
     rival_seconds: float = 0.0
     candidate_number: int | None = None
@@ -105,8 +93,22 @@ class FollowState:
 
     @property
     def visitor(self) -> Pose | None:
-        """The visitor's smoothed pose; the last one, while the estimator loses them for a moment."""
+        """The visitor's smoothed pose; the last one, while the estimator loses them for a moment.
+
+        Of several visitors it is the one who was the most prominent when the one before had left.
+        """
         return next((track.pose for track in self.tracks if track.number == self.visitor_number), None)
+
+    @property
+    def visitors(self) -> tuple[Visitor, ...]:
+        """All visitors from left to right, the one of `visitor` among them."""
+        poses = {track.number: track.pose for track in self.tracks}
+        return tuple(Visitor(number, poses[number]) for number in self.visitor_numbers)
+
+    @property
+    def people(self) -> tuple[Pose, ...]:
+        """The smoothed poses of all who have been seen for long enough to be more than ghosts, visitors or not."""
+        return tuple(track.pose for track in self.tracks if track.is_confirmed)
 
 
 def follow(
@@ -124,18 +126,21 @@ def follow(
     everybody.
     """
     elapsed = 0.0 if state.time is None else min(max(now - state.time, 0.0), MAX_GAP)
-    aged = _remember_before_crowd([age_track(track, elapsed) for track in state.tracks])
+    aged = remember_before_crowd([age_track(track, elapsed) for track in state.tracks])
     judged = (_judge(person, size) for person in people)
     present = [person for person in judged if person.score >= STAY_SCORE_RATIO * settings.min_score]
-    pairs = _associate(aged, present)
+    pairs = associate(aged, present)
     tracks = [
-        _track_after_look(track, present[pairs[i]] if i in pairs else None, look, state.visitor_number, settings)
+        _track_after_look(track, present[pairs[i]] if i in pairs else None, look, state.visitor_numbers, settings)
         for i, track in enumerate(aged)
     ]
     tracks = [track for track in tracks if track.lost_seconds < _max_lost_seconds(track, settings)]
     known = set(pairs.values())
-    # part of somebody may be at a crop's edge, so only a whole frame shows who is new
-    newcomers = [person for j, person in enumerate(present) if j not in known] if look is None or look.is_whole else []
+    newcomers = [
+        person
+        for j, person in enumerate(present)
+        if j not in known and (look is None or look.shows_newcomer(person, size))
+    ]
     tracks += [
         new_track(
             state.next_number + i,
@@ -146,8 +151,8 @@ def follow(
         for i, person in enumerate(newcomers)
     ]
     after = replace(state, time=now, tracks=tuple(tracks), next_number=state.next_number + len(newcomers))
-    after = _select_visitor(after, size, elapsed, settings)
-    return replace(after, candidate_number=_candidate_number(after, size))
+    after = _select_visitors(after, size, elapsed, settings)
+    return replace(after, candidate_number=_candidate_number(after, size, settings))
 
 
 def _judge(person: Pose, size: tuple[int, int]) -> Pose:
@@ -171,18 +176,18 @@ def _continue_track(track: Track, person: Pose, settings: FollowSettings) -> Tra
 
 
 def _track_after_look(
-    track: Track, person: Pose | None, look: Look | None, visitor_number: int | None, settings: FollowSettings
+    track: Track, person: Pose | None, look: Look | None, visitors: tuple[int, ...], settings: FollowSettings
 ) -> Track:
     """Return a track after a look that found its person, or did not (None)."""
-    is_close = look is None or look.number == track.number
-    if look is not None and look.is_glance and track.number == visitor_number:
+    is_close = look is None or track.number in look.numbers
+    if look is not None and look.is_glance and track.number in visitors and track.lost_seconds == 0:
         return track  # a crop of the same frame follows, and reads the visitor better
     if person is None:
         if is_close:
             refusals = track.refusals + (not track.is_verified)
             return replace(track, lost_seconds=track.missed_seconds, refusals=refusals)
-        # the visitor is read in crops, and may be too small to be found in the whole frame
-        is_judged = look is None or (look.is_whole and track.number != visitor_number)
+        # a visitor is read in crops, and may be too small to be found in the whole frame
+        is_judged = look is None or (look.is_whole and track.number not in visitors)
         return replace(track, lost_seconds=track.missed_seconds) if is_judged else track
     if look is not None and not look.shows(track):
         return track
@@ -201,94 +206,78 @@ def _max_lost_seconds(track: Track, settings: FollowSettings) -> float:
     return settings.gone_after if track.is_confirmed else MAX_GAP
 
 
-def _remember_before_crowd(tracks: list[Track]) -> list[Track]:
-    """Return the tracks, where those near other people remember what they were like before.
-
-    In a crowd the estimator gives some of one person's limbs to another, and a track may leave with the wrong person.
-    """
-    if len(tracks) < 2:
-        return [replace(track, before_crowd=None) for track in tracks]
-    centres = np.median([track.pose.xy for track in tracks], axis=1)
-    heights = np.array([track.height for track in tracks])
-    distances = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1))
-    in_crowd = (distances < CROWD_DISTANCE * np.maximum(heights[:, None], heights[None])).sum(1) > 1
-    return [
-        replace(track, before_crowd=_state_before_crowd(track) if crowded else None)
-        for track, crowded in zip(tracks, in_crowd, strict=True)
-    ]
-
-
-def _state_before_crowd(track: Track) -> Track:
-    if track.before_crowd and track.before_crowd.missed_seconds < MEMORY_SECONDS:
-        return track.before_crowd
-    return replace(track, before_crowd=None)
-
-
-def _associate(tracks: Sequence[Track], people: Sequence[Pose]) -> dict[int, int]:
-    """Return which track each person continues, as track index → person index. The likeliest pairs go first."""
-    if not tracks or not people:
-        return {}
-    keypoints = np.stack([person.keypoints for person in people])
-    log_heights = np.log([body_height(person) for person in people])
-    likelihoods = np.stack([_likelihood(track, keypoints, log_heights) for track in tracks])
-    pairs: dict[int, int] = {}
-    for cell in np.argsort(-likelihoods, axis=None, kind="stable")[: np.count_nonzero(likelihoods)].tolist():
-        i, j = divmod(cell, len(people))
-        if i not in pairs and j not in pairs.values():
-            pairs[i] = j
-    return pairs
-
-
-def _likelihood(track: Track, people: Floats, log_heights: npt.NDArray[np.float64]) -> Floats:
-    """Return how likely each of N people (N×17×3) is the track's person; 0 if it cannot be."""
-    if track.before_crowd is None:
-        likelihood = _fit(track, people, None, SIGMA_GROWTH)
-    else:
-        likelihood = np.maximum(
-            _fit(track, people, log_heights, SIGMA_GROWTH),
-            _fit(track.before_crowd, people, log_heights, CROWD_SIGMA_GROWTH),
-        )
-    return likelihood if track.is_confirmed else np.float32(NEW_TRACK_PRIOR) * likelihood
-
-
-def _fit(track: Track, people: Floats, log_heights: npt.NDArray[np.float64] | None, growth: float) -> Floats:
-    """Return how well each of N people fits a track: Dice's share of the key points that are where they are expected.
-
-    The expectation becomes less certain by `growth` for each second since the person was found. The result is a
-    density, so that a track whose person may be anywhere does not win over one whose person was just found; it is 0
-    below `MIN_OVERLAP`. Left and right may be mistaken for each other. With `log_heights`, the height must fit too: a
-    person who passes in front is nearer, and so larger.
-    """
-    xy, scores = people[:, :, :2], people[:, :, 2]
-    known = recently_seen(track) * track.pose.scores
-    seen = (scores >= TRACKING_SCORE) * scores
-    spread = 1 + growth * track.missed_seconds
-    expected = track.pose.xy + predicted_shift(track)
-    squared_miss = np.minimum(((xy - expected) ** 2).sum(2), ((xy[:, MIRROR_ORDER] - expected) ** 2).sum(2))
-    hits = np.exp(-squared_miss / (2 * (POINT_SIGMA * track.height * spread) ** 2)) * np.minimum(known, seen)
-    share = 2 * hits.sum(1) / np.maximum(known.sum() + seen.sum(1), 1e-6)
-    if log_heights is not None:
-        share = share * np.exp(-(((log_heights - np.log(track.height)) / LOG_HEIGHT_SIGMA) ** 2) / 2)
-    return np.where(share >= MIN_OVERLAP, share / spread**2, 0.0).astype(np.float32)
-
-
 def _prominence(track: Track, size: tuple[int, int]) -> float:
     """Return how near and central a person is: their height in pixels, halved at the picture's left and right edge."""
-    seen = track.pose.scores >= TRACKING_SCORE
-    x = float(track.pose.xy[seen if seen.any() else slice(None), 0].mean())
     centre = (size[0] - 1) / 2
-    return track.height * (1 - 0.5 * min(abs(x - centre) / (size[0] / 2), 1.0))
+    return track.height * (1 - 0.5 * min(abs(_middle(track) - centre) / (size[0] / 2), 1.0))
 
 
-def _select_visitor(state: FollowState, size: tuple[int, int], elapsed: float, settings: FollowSettings) -> FollowState:
-    """Return the state with its visitor: the same one while they are there, else the most prominent person.
+def _middle(track: Track) -> float:
+    """Return where a person is, in pixels from the left."""
+    seen = track.pose.scores >= TRACKING_SCORE
+    return float(track.pose.xy[seen if seen.any() else slice(None), 0].mean())
 
-    A person who is far more prominent than the visitor for long enough takes over.
-    """
-    visitor = next((track for track in state.tracks if track.number == state.visitor_number), None)
-    candidates = [
+
+def _select_visitors(
+    state: FollowState, size: tuple[int, int], elapsed: float, settings: FollowSettings
+) -> FollowState:
+    """Return the state with its visitors: those before, while they are there, and those who have come."""
+    ready = [
         track for track in state.tracks if track.is_confirmed and track.is_verified and track.lost_seconds < ENTER_AFTER
     ]
+    if settings.people == "one":
+        state = _select_visitor(state, ready, size, elapsed, settings)
+        return replace(state, visitor_numbers=() if state.visitor_number is None else (state.visitor_number,))
+    known = [track for track in state.tracks if track.number in state.visitor_numbers]
+    # with all places taken, somebody who comes near waits until one is free
+    state = _select_visitor(state, ready if len(known) < MAX_VISITORS else known, size, elapsed, settings)
+    if state.visitor_number is None and known:
+        state = _with_visitor(state, max(known, key=lambda track: _prominence(track, size)).number)
+    leader = next((track for track in state.tracks if track.number == state.visitor_number), None)
+    if leader is None:
+        return replace(state, visitor_numbers=(), reordered_seconds=0.0)
+    others = _others(leader, known, ready, size)
+    return _with_order(state, [leader, *others], elapsed)
+
+
+def _others(leader: Track, known: list[Track], ready: list[Track], size: tuple[int, int]) -> list[Track]:
+    """Return the visitors besides the leading one, of those `known` as visitors, and those `ready` to become one."""
+    height = _prominence(leader, size)
+    stay = [track for track in known if track is not leader and _prominence(track, size) >= LEAVE_RATIO * height]
+    join = [
+        track
+        for track in ready
+        if track is not leader and track not in known and _prominence(track, size) >= JOIN_RATIO * height
+    ]
+    join.sort(key=lambda track: _prominence(track, size), reverse=True)
+    return [*stay, *join][: MAX_VISITORS - 1]
+
+
+def _with_order(state: FollowState, visitors: list[Track], elapsed: float) -> FollowState:
+    """Return the state with these visitors in their order from left to right.
+
+    Those who were visitors before keep their places for a while after they have changed them.
+    """
+    visitors = sorted(visitors, key=_middle)
+    numbers = [track.number for track in visitors]
+    kept = [number for number in state.visitor_numbers if number in numbers]
+    reordered_seconds = state.reordered_seconds + elapsed if kept != [n for n in numbers if n in kept] else 0.0
+    if reordered_seconds >= REORDER_AFTER:
+        return replace(state, visitor_numbers=tuple(numbers), reordered_seconds=0.0)
+    for place, number in enumerate(numbers):
+        if number not in kept:
+            kept.insert(place, number)
+    return replace(state, visitor_numbers=tuple(kept), reordered_seconds=reordered_seconds)
+
+
+def _select_visitor(
+    state: FollowState, candidates: Sequence[Track], size: tuple[int, int], elapsed: float, settings: FollowSettings
+) -> FollowState:
+    """Return the state with its visitor: the same one while they are there, else the most prominent candidate.
+
+    A candidate who is far more prominent than the visitor for long enough takes over.
+    """
+    visitor = next((track for track in state.tracks if track.number == state.visitor_number), None)
     first = max(candidates, key=lambda track: _prominence(track, size), default=None)
     if visitor is None:
         return _with_visitor(state, None if first is None else first.number)
@@ -300,19 +289,22 @@ def _select_visitor(state: FollowState, size: tuple[int, int], elapsed: float, s
     return replace(state, rival_number=first.number, rival_seconds=rival_seconds)
 
 
-def _candidate_number(state: FollowState, size: tuple[int, int]) -> int | None:
-    """Return the number of the track to look at closely, to learn whether it may become the visitor; None for none.
+def _candidate_number(state: FollowState, size: tuple[int, int], settings: FollowSettings) -> int | None:
+    """Return the number of the track to look at closely, to learn whether it may become a visitor; None for none.
 
-    While there is a visitor, only a track that could take over is worth a look. A track that close looks have refused
-    waits for its turn: it may be a coat that looks like somebody only in the whole frame.
+    While there is a visitor, only a track that could take over, or join, is worth a look. A track that close looks have
+    refused waits for its turn: it may be a coat that looks like somebody only in the whole frame.
     """
     visitor = next((track for track in state.tracks if track.number == state.visitor_number), None)
-    least = 0.0 if visitor is None else TAKEOVER_RATIO * _prominence(visitor, size)
+    if len(state.visitor_numbers) == MAX_VISITORS:
+        return None
+    ratio = TAKEOVER_RATIO if settings.people == "one" else JOIN_RATIO
+    least = 0.0 if visitor is None else ratio * _prominence(visitor, size)
     candidates = [
         track
         for track in state.tracks
         if track.lost_seconds == 0
-        and track.number != state.visitor_number
+        and track.number not in state.visitor_numbers
         and (visitor is None or not track.is_verified)
         and _prominence(track, size) >= least
     ]

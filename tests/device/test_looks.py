@@ -125,7 +125,7 @@ def test_a_crop_has_the_shape_of_an_edge_tpus_input() -> None:
 def test_a_crop_is_cut_from_the_larger_picture() -> None:
     image = np.arange(480 * 640 * 3, dtype=np.uint32).astype(np.uint8).reshape(480, 640, 3)
     frame = Frame(image, image[::2, ::2], 0.0, mirrored=True)
-    look = Look(0.0, number=3, crop=Box(100, 50, 300, 250))
+    look = Look(0.0, numbers=(3,), crop=Box(100, 50, 300, 250))
     assert np.array_equal(look.picture(frame), image[50:250, 100:300])
     (pose,) = look.to_frame([person(120)], frame)
     assert pose.xy == pytest.approx(person(120).xy + np.array([100, 50]))
