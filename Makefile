@@ -23,7 +23,7 @@ install = PYPI=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --ed
 	$(if $(NUMPY_1),'numpy<2',--constraint constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick coverage boot boot-long arm check format bench fuzz soak clean
+.PHONY: help setup demo run test test-quick coverage boot boot-long arm check format messages bench fuzz soak clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -87,6 +87,9 @@ check: $(READY_TO_CHECK) ## check formatting, lint, shell scripts and strict typ
 format: $(READY_TO_CHECK) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+messages: setup ## bring the translations' template and catalogues up to date with the code
+	$(BIN)/python -m tools.messages
 
 bench: setup ## time each step from camera to display
 	$(BIN)/pose-mirror bench
