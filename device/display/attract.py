@@ -111,6 +111,8 @@ class Attract:
         self._answer: PreparedPhoto | None = None
         self._answered_at = -math.inf
         self._settled = False  # whether the stage shows the answer without any fade
+        self.taken: tuple[Rect, ...] = ()
+        """Where the panes and the words are on the canvas, wherever they wander: the button's place is elsewhere."""
 
     def draw(self, canvas: pygame.Surface, photo: PreparedPhoto | None, count: int, look: Look, now: float) -> None:
         """Draw everything at the time `now` in seconds, of any steady clock.
@@ -123,7 +125,9 @@ class Attract:
         staged = count, look.language.code, offset
         if staged != self._staged:
             self._stage.fill(style.INK)
-            _draw_words(self._stage, panes, count, look, offset)
+            taken = [*panes, *_draw_words(self._stage, panes, count, look, offset)]
+            reach = 2 * math.ceil(min(self._size) * WANDER)
+            self.taken = tuple(rect.inflate(reach, reach) for rect in taken)
             self._staged, self._drawn_at, self._settled = staged, -1, False
         visitor_pane, answer_pane = (pane.move(offset) for pane in panes)
         self._draw_visitor(visitor_pane, now)
@@ -169,8 +173,8 @@ class Attract:
 
 def _draw_words(
     canvas: pygame.Surface, panes: tuple[Rect, Rect], count: int, look: Look, offset: tuple[int, int]
-) -> None:
-    """Draw the headline, and smaller lines below it, centred below the panes."""
+) -> list[Rect]:
+    """Draw the headline, and smaller lines below it, centred below the panes; return their places without offset."""
     (width, height), unit = canvas.get_size(), min(canvas.get_size())
     room = round(width - unit * SIDES)
     heights = _line_heights((width, height))
@@ -188,10 +192,12 @@ def _draw_words(
     gap = unit * WORDS_GAP
     top = max(pane.bottom for pane in panes)
     spare = height - unit * BOTTOM - top - sum(block.get_height() for block in blocks) - gap * (len(blocks) - 1)
-    y = top + spare * 0.5 + offset[1]
+    y, places = top + spare * 0.5, []
     for block in blocks:
-        draw.blit(canvas, block, ((width - block.get_width()) / 2 + offset[0], y))
+        places.append(block.get_rect(midtop=(width // 2, round(y))))
+        draw.blit(canvas, block, places[-1].move(offset).topleft)
         y += block.get_height() + gap
+    return places
 
 
 def _headline(count: int) -> Message:
