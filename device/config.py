@@ -35,6 +35,9 @@ MAX_FILE_BYTES: Final = 1_000_000
 MAX_VALUE_LENGTH: Final = 80
 """Characters of a value that an error message quotes, so that it stays one short sentence."""
 
+MAX_EVENT_TEXT: Final = 80
+"""Characters of `[gif] text` at most: more would not fit into one line below a GIF."""
+
 Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise."""
 
@@ -219,9 +222,16 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
+def check_event_text(text: str) -> None:
+    """Raise ValueError for a text that is too long for the line below a GIF."""
+    if len(text) > MAX_EVENT_TEXT:
+        raise ValueError(f"it has {len(text)} characters, but only {MAX_EVENT_TEXT} fit: shorten it")
+
+
 _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "estimator.size": lambda text: fit_size(parse_size(text)),
     "screen.language": parse_codes,
+    "gif.text": check_event_text,
 }
 """What reads the texts that have a form of their own. Each raises ValueError for a text that is not allowed."""
 

@@ -23,7 +23,7 @@ from device.button import Button
 from device.cameras.base import Camera, CameraError, CameraStuck, EndOfVideo, Frame, mirror_frame
 from device.choose import ChooseSettings
 from device.current_library import CurrentLibrary
-from device.display.layout import Size, camera_to_display, transform_pose
+from device.display.layout import Size, camera_to_display
 from device.display.scene import View
 from device.display.screen import Event, Screen
 from device.follow import FollowSettings, FollowState, follow
@@ -33,7 +33,7 @@ from device.notices import Notices
 from device.placed_photo import PlacedPhoto
 from device.rating import ring_share
 from device.recording.recorder import Recorder
-from index.agreement import align
+from device.recording.stills import Snapshot
 from models.estimator.watched import EstimatorUnavailable
 from models.pose import Image, Pose
 
@@ -74,17 +74,6 @@ class Moment:
     faults: tuple[str, ...] = ()
     note: str | None = None
     hint: str | None = None
-
-    @property
-    def aligned_visitor(self) -> Pose | None:
-        """The visitor's pose, shifted and scaled onto the photo's person; None while either is missing."""
-        if self.visitor is None or self.photo is None:
-            return None
-        person = self.photo.person
-        weights = self.visitor.scores * person.scores
-        if not weights.any():
-            return None
-        return transform_pose(self.visitor, align(person.xy, weights, self.visitor.xy, weights > 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +245,7 @@ def run_mirror(
             recorder.press(now)
         sense.resize(screen.size)
         moment = sense.latest_moment()
-        recorder.update(*recordable_parts(moment), now)
+        recorder.update(take_snapshot(moment), now)
         screen.draw(make_view(moment, recorder, now), now)
         for callback in callbacks:
             callback(moment, time.monotonic())
@@ -264,14 +253,13 @@ def run_mirror(
     sense.latest_moment()  # raises what ended the thread
 
 
-def recordable_parts(moment: Moment) -> tuple[Image | None, Pose | None, Image | None]:
-    """Return the parts of a moment that a GIF may record; three Nones unless there is a photo, a visitor and a frame.
-
-    They are the photo, the visitor's pose laid on the photo's person, and the camera picture.
-    """
-    if moment.photo is None or moment.visitor is None or moment.frame is None:
-        return None, None, None
-    return moment.photo.picture, moment.aligned_visitor, moment.frame.image
+def take_snapshot(moment: Moment) -> Snapshot | None:
+    """Return what a GIF may record of a moment; None unless there is a photo, a visitor and a frame."""
+    photo, frame = moment.photo, moment.frame
+    if photo is None or moment.visitor is None or frame is None:
+        return None
+    reflection = camera_to_display(moment.visitor, _image_size(frame), photo.canvas)
+    return Snapshot(photo.picture, photo.person, photo.credit, reflection, frame.image)
 
 
 def make_view(moment: Moment, recorder: Recorder, now: float) -> View:
@@ -286,7 +274,7 @@ def make_view(moment: Moment, recorder: Recorder, now: float) -> View:
         visitor=None if frame is None else moment.visitor,
         visitor_present=moment.visitor is not None,
         faults=moment.faults,
-        notice=recorder.notice or moment.note or moment.hint,
+        notice=(recorder.notice and recorder.notice.text) or moment.note or moment.hint,
         failed=recorder.failed,
         countdown=recorder.countdown,
         recording_progress=recorder.recording_progress,

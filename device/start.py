@@ -261,7 +261,14 @@ def _pipeline_settings(settings: Config, model: SelectedModel) -> PipelineSettin
 
 def _make_recorder(settings: Config, writer: GifWriter) -> Recorder:
     gif = settings.gif
-    return Recorder(writer, countdown=gif.countdown, seconds=gif.seconds, pixels=gif.pixels, include_camera=gif.camera)
+    return Recorder(
+        writer,
+        countdown=gif.countdown,
+        seconds=gif.seconds,
+        pixels=gif.pixels,
+        include_camera=gif.camera,
+        text=gif.text,
+    )
 
 
 def _screen_progress_reporter(screen: Screen) -> ProgressCallback:

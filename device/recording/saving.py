@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
 import pickle
 import queue
@@ -24,7 +23,9 @@ from typing import Final, NamedTuple, Self
 
 import cv2
 
-from device.recording.gif import GifError, Recording, encode
+from device.recording.gif import GifError, encode
+from device.recording.stills import Recording
+from device.recording.titles import Titles
 from device.system import heap
 from models import files
 from models.estimator.child import disable_core_dumps
@@ -49,21 +50,25 @@ NICENESS: Final = 5
 WRITE_TIMEOUT: Final = 60.0
 """Seconds after which a process counts as hanging. A GIF takes about ten on a Raspberry Pi."""
 
-FAILURE_PREFIX: Final = "The GIF could not be written: "
-"""How every notice of a failure starts."""
+FAILURE_PREFIX: Final = "The GIF could not be saved: "
+"""How every line of the log about a failure starts."""
 
 log = logging.getLogger(__name__)
 
 
 class SaveError(OSError):
-    """A GIF could not be written. The message continues the sentence of `FAILURE_PREFIX`."""
+    """A GIF could not be saved. The message continues the sentence of `FAILURE_PREFIX`."""
 
 
 class Outcome(NamedTuple):
-    """How the making of a GIF ended: its file (None after a failure), and a sentence for the screen."""
+    """How the making of a GIF ended: its file, or None and a sentence that says why. Visitors see neither.
+
+    `titles` are the GIF's, for its replay on the display; None after a failure.
+    """
 
     path: Path | None
-    sentence: str
+    failure: str = ""
+    titles: Titles | None = None
 
 
 class Job(NamedTuple):
@@ -74,6 +79,15 @@ class Job(NamedTuple):
     folder: Path
     name: str
     partial: str
+
+
+class Answer(NamedTuple):
+    """What the process answers: the GIF's file, details for the log and its titles, or a fault instead of all that."""
+
+    path: Path | None = None
+    details: str = ""
+    titles: Titles | None = None
+    fault: str = ""
 
 
 class GifWriter:
@@ -141,7 +155,7 @@ class GifWriter:
             with contextlib.suppress(OSError):
                 partial.unlink()  # its process has ended, whatever a lock says
             remove_partial_files(self._folder)
-            log.warning("%s", outcome.sentence)
+            log.warning("%s", outcome.failure)
         heap.trim()
         self._outcomes.put(outcome)
 
@@ -172,12 +186,11 @@ def _run_job(process: subprocess.Popen[bytes], job: Job) -> Outcome:
         watchdog.cancel()
     if status or not answer:
         return Outcome(None, f"{FAILURE_PREFIX}{_exit_reason(status)}; press again.")
-    report = json.loads(answer)
-    if "fault" in report:
-        return Outcome(None, f"{FAILURE_PREFIX}{report['fault']}.")
-    path = Path(report["path"])
-    log.info("saved %s: %s", path, report["as"])
-    return Outcome(path, f"Your GIF is saved as {path.name}.")
+    path, details, titles, fault = pickle.loads(answer)
+    if fault:
+        return Outcome(None, f"{FAILURE_PREFIX}{fault}.")
+    log.info("saved %s: %s", path, details)
+    return Outcome(path, titles=titles)
 
 
 def _exit_reason(status: int) -> str:
@@ -190,7 +203,7 @@ def _exit_reason(status: int) -> str:
 
 
 def main() -> None:
-    """Run the process: read one job from standard input, write one answer (JSON) to standard output.
+    """Run the process: read a `Job` from standard input, write an `Answer` to standard output, both pickled.
 
     It ignores signals to stop, so that a GIF under way is finished. Its parent kills it when that takes too long.
     """
@@ -206,11 +219,12 @@ def main() -> None:
         gif = encode(job.recording, job.max_bytes)
         path = write_atomically(gif.data, job.folder, job.name, partial=job.partial)
     except (GifError, SaveError) as error:
-        print(json.dumps({"fault": str(error)}))
+        answer = Answer(fault=str(error))
     else:
         width, height = gif.size
         details = f"{len(gif.data) / 1e6:.2f} MB, {width}×{height}, {gif.frames} frames, {gif.colours} colours"
-        print(json.dumps({"path": str(path), "as": details}))
+        answer = Answer(path, details, gif.titles)
+    pickle.dump(answer, sys.stdout.buffer, protocol=5)
 
 
 def write_atomically(

@@ -24,12 +24,12 @@ from device.mirror import (
     PipelineSettings,
     Sense,
     make_view,
-    recordable_parts,
     run_mirror,
+    take_snapshot,
 )
-from device.recording.gif import Recording
 from device.recording.recorder import Recorder
 from device.recording.saving import Outcome
+from device.recording.stills import Recording
 from index.errors import LibraryError
 from index.library import Library
 from models.estimator.watched import EstimatorUnavailable
@@ -305,23 +305,24 @@ def test_a_press_records_what_was_shown(library: CurrentLibrary) -> None:
         run_mirror(MirrorParts(screen, sense, recorder, Button(0)), fps=60, seconds=2.5)
     (recording,) = writer.recordings
     assert len(recording.stills) >= 4
-    assert all(still.visitor is not None for still in recording.stills)
+    assert recording.credits
     assert all(still.camera_image is None for still in recording.stills), "the camera picture was not to be recorded"
 
 
-def test_the_recorded_skeleton_lies_on_the_photos_person(library: CurrentLibrary) -> None:
-    distant = person().scaled(0.4, 0.4)  # in a corner of the camera picture
-    with make_sense(frames(400), [distant], library) as sense:
+def test_a_snapshot_shows_the_visitor_as_the_mirror_does(library: CurrentLibrary) -> None:
+    with make_sense(frames(400), [LEFT_HAND_UP], library) as sense:
         moment = wait_for(sense, lambda m: m.visitor is not None and m.likeness > 0.98)
-    _, skeleton, _ = recordable_parts(moment)
-    assert skeleton is not None
+    snapshot = take_snapshot(moment)
+    assert snapshot is not None
     assert moment.photo is not None
-    assert skeleton.xy == pytest.approx(moment.photo.person.xy, abs=3)
+    assert (snapshot.photo, snapshot.credit) == (moment.photo.picture, moment.photo.credit)
+    assert snapshot.visitor.xy[LEFT_WRIST] == pytest.approx((210, -10), abs=1), "the canvas is 60 pixels less high"
+    assert snapshot.person is moment.photo.person
 
 
 def test_records_nothing_without_a_visitor() -> None:
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    assert recordable_parts(Moment(CANVAS, Frame(image, image, 0.0, mirrored=True))) == (None, None, None)
+    assert take_snapshot(Moment(CANVAS, Frame(image, image, 0.0, mirrored=True))) is None
 
 
 def test_skips_a_damaged_photo_for_the_next_best(

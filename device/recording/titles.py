@@ -1,0 +1,131 @@
+"""The words of a GIF: the event's text below the panes, and the photos' credits in a last picture."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import pygame
+
+from device.display.layout import Size
+from device.display.lettering import TextAlign, TextRenderer
+from device.display.style import COOL, INK, MIDDLE, MIN_TEXT_SIZE, WHITE, Colour
+from device.language.message import message, plural_message
+from device.language.translate import Language
+from device.recording.gif_layout import GifLayout
+from device.recording.stills import Words
+from models.pose import Image
+
+MARGIN: Final = 0.06
+"""Space around the credits, as a share of the GIF's longer side, as are the sizes of letters below."""
+
+HEADLINE: Final = 0.056
+TITLE: Final = 0.042
+FOOTER_TEXT: Final = 0.034
+"""Sizes of the event's text in the last picture, of the title above the credits, and of the event's text below the
+panes."""
+
+CREDIT_SIZES: Final = (0.032, 0.028, 0.0245, 0.021)
+"""Sizes of the credits, the largest first: the first is used in which all credits fit. Smaller ones cannot be read."""
+
+CREDIT_LINES: Final = 2
+"""Lines of a credit at most."""
+
+GREY: Final[Colour] = (176, 182, 196)
+"""The colour of what is less important."""
+
+
+class Titles(NamedTuple):
+    """Pictures of a GIF's size (H×W×3): `backdrop` is what surrounds the panes, `closing` the last frame."""
+
+    backdrop: Image
+    closing: Image
+
+
+class _Line(NamedTuple):
+    """A rendered text, and the space above it in pixels."""
+
+    block: pygame.Surface
+    above: int
+
+
+def draw_titles(layout: GifLayout, words: Words, credits: tuple[str, ...]) -> Titles:
+    """Draw the words of a GIF in the visitor's language. Needs no display."""
+    pygame.font.init()
+    renderer = TextRenderer()
+    return Titles(_draw_backdrop(renderer, layout, words.text), _draw_closing(renderer, layout.size, words, credits))
+
+
+def _draw_backdrop(renderer: TextRenderer, layout: GifLayout, text: str) -> Image:
+    surface = _plain_surface(layout.size)
+    if layout.footer and text:
+        (width, height), longer = layout.size, max(layout.size)
+        room = width - 2 * layout.gap
+        line = renderer.render_block(text, _pixels(FOOTER_TEXT, longer), room, MIDDLE, "centre", max_lines=1)
+        middle = height - (layout.footer + layout.gap) / 2
+        surface.blit(line, ((width - line.get_width()) // 2, round(middle - line.get_height() / 2)))
+    return _to_picture(surface)
+
+
+def _draw_closing(renderer: TextRenderer, size: Size, words: Words, credits: tuple[str, ...]) -> Image:
+    """Draw the event's text and the credits, in the middle of the height."""
+    surface, margin = _plain_surface(size), round(MARGIN * max(size))
+    lines = _closing_lines(renderer, (size[0] - 2 * margin, size[1] - 2 * margin), words, credits)
+    top = max((size[1] - _height(lines)) // 2, 0)
+    for block, above in lines:
+        top += above
+        left = size[0] - margin - block.get_width() if words.rtl else margin
+        surface.blit(block, (left, top))
+        top += block.get_height()
+    return _to_picture(surface)
+
+
+def _closing_lines(renderer: TextRenderer, room: Size, words: Words, credits: tuple[str, ...]) -> list[_Line]:
+    """Return the lines of the last picture, with as many credits as fit, and how many are missing."""
+    language, longer, align = Language(words.language), max(room), _alignment(words)
+    top = []
+    if words.text:
+        block = renderer.render_block(words.text, _pixels(HEADLINE, longer), room[0], WHITE, align, max_lines=3)
+        top.append(_Line(block, 0))
+    if not credits:
+        return top
+    title = renderer.render_line(language.say(message("Photos")), _pixels(TITLE, longer), COOL)
+    top.append(_Line(title, _pixels(TITLE, longer) // 2 if top else 0))
+    lines: list[_Line] = []
+    for share in CREDIT_SIZES:
+        size = _pixels(share, longer)
+        lines = [
+            _Line(renderer.render_block(credit, size, room[0], MIDDLE, align, CREDIT_LINES), round(0.6 * size))
+            for credit in credits
+        ]
+        if _height(top + lines) <= room[1]:
+            return top + lines
+    shown = len(lines)
+    while True:  # in the smallest letters
+        shown -= 1
+        rest = language.say(plural_message("and one other", "and {count} others", len(credits) - shown))
+        last = _Line(renderer.render_line(rest, size, GREY), round(0.6 * size))
+        if not shown or _height([*top, *lines[:shown], last]) <= room[1]:
+            return [*top, *lines[:shown], last]
+
+
+def _alignment(words: Words) -> TextAlign:
+    return "right" if words.rtl else "left"
+
+
+def _height(lines: list[_Line]) -> int:
+    return sum(block.get_height() + above for block, above in lines)
+
+
+def _pixels(share: float, longer: int) -> int:
+    return max(MIN_TEXT_SIZE, round(share * longer))
+
+
+def _plain_surface(size: Size) -> pygame.Surface:
+    surface = pygame.Surface(size, 0, 32)
+    surface.fill(INK)
+    return surface
+
+
+def _to_picture(surface: pygame.Surface) -> Image:
+    return np.ascontiguousarray(pygame.surfarray.array3d(surface).swapaxes(0, 1))
