@@ -57,7 +57,8 @@ class Answerer:
         another photo.
         """
         if self._library.refresh(now):
-            self._choice = Choice()  # its item numbers are those of the previous library
+            # the old choice has the previous library's item numbers, or is of the previous collection
+            self._choice, self._idle_since = Choice(), -math.inf
         choice = self._choose(visitor, canvas, now)
         if visitor is None or choice.shown is None:
             self._choice = choice

@@ -6,9 +6,8 @@ import argparse
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +15,8 @@ from device import folders
 from device.button import Button
 from device.cameras.base import CameraError
 from device.cameras.opening import describe_cameras, open_camera
+from device.cli.finding import Finding
+from device.cli.language_check import check_languages
 from device.collection_names import describe_collections, explain_unknown, find_collection
 from device.config import Config, load
 from device.current_library import open_library
@@ -36,8 +37,6 @@ from models.estimator.estimator import EdgeTpuError, Estimator, list_edge_tpus
 from models.estimator.model_files import ModelNotFoundError
 from models.home import existing_parent, is_writable
 from models.text import format_people, format_pictures
-
-State = Literal["ok", "note", "bad"]
 
 MIN_FREE_BYTES: Final = 200_000_000
 """Bytes that should be free on the disk for GIFs: room for 66 GIFs of 3 MB, the largest size."""
@@ -61,15 +60,6 @@ CAMERA_TIMEOUT: Final = 5.0
 
 COMMAND_TIMEOUT: Final = 5.0
 """Seconds to wait for `vcgencmd`, which answers at once unless the firmware hangs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check: `ok`, a harmless `note`, or `bad`; and a sentence, with the remedy if any."""
-
-    state: State
-    sentence: str
-
 
 EXCLUSIVE_PARTS: Final = ("camera", "display", "button", "light")
 """Parts that only one program can open at a time."""
@@ -206,7 +196,7 @@ def _check_library(config: Config) -> Finding:
         return Finding("note", " ".join([sentence, *notes]))
     counts = f"{format_people(people)} in {format_pictures(pictures)}"
     sentence = f"{folder} holds {counts}, and its indexes are complete.{report}"
-    if collections:
+    if collections and not unknown:  # which lists them, too
         sentence += f" Its collections are {collections}."
     return Finding("note" if notes else "ok", " ".join([sentence, *notes]))
 
@@ -370,6 +360,7 @@ CHECKS: Final[dict[str, Check]] = {
     "camera": _check_camera,
     "library": _check_library,
     "display": _check_display,
+    "language": check_languages,
     "button": _check_button,
     "light": _check_light,
     "sound": _check_sound,

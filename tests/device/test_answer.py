@@ -11,8 +11,9 @@ import pytest
 
 from device.answer import IDLE_PHOTO_SECONDS, Answerer
 from device.choose import ChooseSettings
-from device.current_library import CurrentLibrary
+from device.current_library import MIN_PEOPLE, CurrentLibrary
 from index.library import Library
+from models.pose import Pose
 from tests.device.test_mirror import HEIGHT, LEFT_HAND_UP, WIDTH, person
 from tests.support.libraries import NewItem, write_library
 
@@ -73,6 +74,24 @@ def test_shows_a_new_idle_photo_after_a_while(tmp_path: Path, monkeypatch: pytes
         second = answerer.update(None, CANVAS, IDLE_PHOTO_SECONDS).photo
         assert second is not None
         assert second.credit == "photo 1"
+
+
+@pytest.mark.parametrize("visitor", [LEFT_HAND_UP, None])
+def test_a_new_collection_answers_at_once(tmp_path: Path, visitor: Pose | None) -> None:
+    picture = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
+    names = ["dance"] * MIN_PEOPLE + ["yoga"] * MIN_PEOPLE
+    items = [NewItem(picture, LEFT_HAND_UP.keypoints, name, collection=name) for name in names]
+    write_library(items, tmp_path / "library")
+    with CurrentLibrary(Library.open(tmp_path / "library"), collection="dance") as library:
+        answerer = Answerer(library, ChooseSettings(hold=60.0))
+        credits = []
+        for frame in range(4):
+            photo = answerer.update(visitor, CANVAS, frame / 10).photo
+            assert photo is not None
+            credits.append(photo.credit)
+            if frame == 1:
+                library.next_collection()
+    assert credits == ["dance", "dance", "yoga", "yoga"]
 
 
 def test_an_unreadable_photo_leaves_the_last_answer(one_photo: CurrentLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
