@@ -42,8 +42,10 @@ TOP, BOTTOM = 0.045, 0.125
 """Space above and below everything, as shares of the display's short side; the button may be shown below."""
 
 HEADLINE_HEIGHT, TALL_HEADLINE_HEIGHT = 0.105, 0.205
-"""Height of the headline on a landscape display, and on a portrait one, where it takes two lines, as shares of the
-display's short side."""
+"""Height of the headline in one line and in two, as shares of the display's short side."""
+
+ONE_LINE_RATIO: Final = 1.25
+"""Displays that are wider than this, relative to their height, have the headline in one line."""
 
 INVITATION_HEIGHT, PRIVACY_HEIGHT = 0.055, 0.04
 WORDS_GAP: Final = 0.014
@@ -63,15 +65,22 @@ EQUALS: Final = 0.085
 
 
 def attract_panes(canvas: Size, rtl: bool = False) -> tuple[Rect, Rect]:
-    """Return the panes of the drawn visitor and of the answer, of the same size: next to each other on a landscape
-    canvas (width, height), and one above the other on a portrait one. With `rtl` the visitor is on the right.
+    """Return the panes of the drawn visitor and of the answer, of the same size.
+
+    They are next to each other, or one above the other where that makes them larger, as on a portrait canvas (width,
+    height). With `rtl` the visitor is on the right.
     """
+    beside, below = _panes(canvas, 2, 1), _panes(canvas, 1, 2)
+    first, second = max(beside, below, key=lambda panes: panes[0].width * panes[0].height)
+    return (second, first) if rtl and first.top == second.top else (first, second)
+
+
+def _panes(canvas: Size, across: int, down: int) -> tuple[Rect, Rect]:
+    """Return two equal panes, the upper left one first, of which so many are next to and below each other."""
     (width, height), unit = canvas, min(canvas)
-    landscape = width >= height
     gap = max(2, round(unit * style.MARGIN))
     words = sum(_line_heights(canvas)) + 2 * WORDS_GAP * unit
     room = width - 2 * unit * SIDES, height - unit * (TOP + BOTTOM) - words - gap
-    across, down = (2, 1) if landscape else (1, 2)
     pane_width = (room[0] - (across - 1) * gap) / across
     pane_height = (room[1] - (down - 1) * gap) / down
     pane_width = max(1, int(min(pane_width, pane_height * WIDEST)))
@@ -79,14 +88,13 @@ def attract_panes(canvas: Size, rtl: bool = False) -> tuple[Rect, Rect]:
     left = round((width - across * pane_width - (across - 1) * gap) / 2)
     top = round(unit * TOP + (room[1] - down * pane_height - (down - 1) * gap) / 2)
     first = Rect(left, top, pane_width, pane_height)
-    second = first.move(pane_width + gap, 0) if landscape else first.move(0, pane_height + gap)
-    return (second, first) if landscape and rtl else (first, second)
+    return first, first.move((across - 1) * (pane_width + gap), (down - 1) * (pane_height + gap))
 
 
 def _line_heights(canvas: Size) -> tuple[float, float, float]:
     """Return the heights in pixels of the headline, the invitation and the line on privacy."""
     unit = min(canvas)
-    headline = HEADLINE_HEIGHT if canvas[0] >= canvas[1] else TALL_HEADLINE_HEIGHT
+    headline = HEADLINE_HEIGHT if canvas[0] > ONE_LINE_RATIO * canvas[1] else TALL_HEADLINE_HEIGHT
     return unit * headline, unit * INVITATION_HEIGHT, unit * PRIVACY_HEIGHT
 
 
