@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from device.glow import ButtonPhase, ButtonState, glow
+from device.gpio import GpioError
 from device.lamp import Lamp
 from device.recording.recorder import Recorder
 from device.sounds import Sounds
+
+log = logging.getLogger(__name__)
 
 
 class Feedback:
@@ -31,6 +38,21 @@ class Feedback:
     def celebrate(self) -> None:
         """Play what a very good fit sounds like."""
         self._sounds.play("delight")
+
+
+@contextmanager
+def open_feedback(led: int, volume: float) -> Iterator[Feedback]:
+    """Open the light on a pin (BCM number; 0: none) and the sounds, at a volume from 0 to 1.
+
+    What cannot be used is logged, and the mirror does without it.
+    """
+    try:
+        lamp = Lamp(led)
+    except GpioError as error:
+        log.info("No light: %s.", error)
+        lamp = Lamp(0)
+    with lamp, Sounds(volume) as sounds:
+        yield Feedback(lamp, sounds)
 
 
 def _phase(recorder: Recorder, held: bool) -> ButtonPhase:

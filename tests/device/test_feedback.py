@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from device.feedback import Feedback
+from device.feedback import Feedback, open_feedback
 from device.glow import ButtonState
 
 
@@ -85,3 +88,21 @@ def test_a_press_lights_the_button_at_once(recorder: Any, heard: Any) -> None:
 def test_a_great_fit_has_a_sound(heard: Any) -> None:
     Feedback(heard, heard).celebrate()
     assert heard.sounds == ["delight"]
+
+
+def test_lights_the_pin_while_it_is_open(recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = MockFactory(pin_class=MockPWMPin)
+    monkeypatch.setattr(Device, "pin_factory", board)
+    with open_feedback(18, 0.0) as feedback:
+        feedback.update(recorder, True, 1.0)
+        assert board.pin(18).state == 1.0
+    assert board.pin(18).state == 0.0
+
+
+def test_goes_on_without_a_light(
+    recorder: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Device, "pin_factory", MockFactory())  # whose pins cannot dim a light
+    with caplog.at_level(logging.INFO), open_feedback(18, 0.0) as feedback:
+        feedback.update(recorder, True, 1.0)
+    assert [record.getMessage()[:32] for record in caplog.records] == ["No light: the light's pin GPIO 1"]
