@@ -186,6 +186,11 @@ def missing_scripts(characters: Iterable[str]) -> dict[str, str]:
     return Fonts(system_fonts()).missing(characters)
 
 
+def has_japanese_font() -> bool:
+    """Return whether a font of this system has Chinese characters in their Japanese shapes."""
+    return any(_is_japanese(font.path) and font.has("直") for font in system_fonts())
+
+
 def clusters(text: str) -> Iterator[str]:
     """Split a text into characters, each with the marks and joiners that belong to it."""
     cluster = ""

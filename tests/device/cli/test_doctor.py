@@ -13,6 +13,7 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 from device import config, folders
 from device.cli import doctor
 from device.cli.doctor import describe_throttling, throttling_remedy
+from device.cli.finding import Finding
 from device.config import Config
 from device.system.systemd import describe_device
 from index.build.starter import ensure_starter_library
@@ -40,8 +41,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def test_checks_every_part() -> None:
     assert list(doctor.CHECKS) == [
-        "model", "runtime", "Edge TPU", "camera", "library", "display", "button", "light", "sound", "disk",
-        "temperature", "service",
+        "model", "runtime", "Edge TPU", "camera", "library", "display", "language", "button", "light",
+        "sound", "disk", "temperature", "service",
     ]  # fmt: skip
 
 
@@ -49,20 +50,20 @@ def test_checks_light_and_sound_only_if_they_are_used(
     settings: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     findings = dict(doctor.run_checks(settings))
-    assert findings["light"] == doctor.Finding("ok", "No light is configured at the button.")
+    assert findings["light"] == Finding("ok", "No light is configured at the button.")
     assert findings["sound"].sentence == "Not used, because the configuration says [sound] volume = 0."
     used = replace(settings, button=replace(settings.button, led=18), sound=replace(settings.sound, volume=0.5))
     monkeypatch.setattr(Device, "pin_factory", MockFactory(pin_class=MockPWMPin))
     findings = dict(doctor.run_checks(used))
-    assert findings["light"] == doctor.Finding("ok", "The light on GPIO 18 is ready.")
-    assert findings["sound"] == doctor.Finding("ok", "The sound device is ready.")
+    assert findings["light"] == Finding("ok", "The light on GPIO 18 is ready.")
+    assert findings["sound"] == Finding("ok", "The sound device is ready.")
     monkeypatch.setenv("SDL_AUDIODRIVER", "no-such-driver")
     assert doctor.CHECKS["sound"](used).state == "note"
 
 
 def test_notes_that_only_the_bundled_model_is_here(settings: Config) -> None:
     findings = dict(doctor.run_checks(settings))
-    assert findings["model"] == doctor.Finding("note", POSENET_MISSING_NOTE)
+    assert findings["model"] == Finding("note", POSENET_MISSING_NOTE)
     assert "models fetch" in POSENET_MISSING_NOTE
     assert findings["runtime"].state == "ok"
 
@@ -83,7 +84,7 @@ def test_a_model_of_ones_own_is_not_called_complete(settings: Config, tmp_path: 
     (tmp_path / "mine.tflite").write_bytes(b"TFL3?")
     settings = replace(settings, estimator=replace(settings.estimator, model=str(tmp_path / "mine.tflite")))
     findings = dict(doctor.run_checks(settings))
-    assert findings["model"] == doctor.Finding("ok", f"{tmp_path}/mine.tflite is your own: see `runtime` below.")
+    assert findings["model"] == Finding("ok", f"{tmp_path}/mine.tflite is your own: see `runtime` below.")
     assert findings["runtime"].state == "bad"
 
 
@@ -299,7 +300,7 @@ def test_lists_the_cameras_even_if_none_opens(settings: Config, monkeypatch: pyt
     assert doctor.CHECKS["camera"](settings).sentence.endswith(f" pixels. {' '.join(sentences)}")
     settings = replace(settings, camera=replace(settings.camera, source="usb:97"))
     finding = doctor.CHECKS["camera"](settings)
-    assert finding == doctor.Finding("bad", f"No camera found at /dev/video97: plug one in. {' '.join(sentences)}")
+    assert finding == Finding("bad", f"No camera found at /dev/video97: plug one in. {' '.join(sentences)}")
 
 
 def test_lists_the_displays_where_there_are_several(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
