@@ -105,6 +105,13 @@ class CurrentLibrary:
         self._steps_asked += 1  # only the main thread counts up, and only `refresh` compares, so no lock is needed
 
     @property
+    def picture_count(self) -> int:
+        """How many pictures there are to answer with. A picture of several people counts once, as it is shown once,
+        except in a collection, which counts its people."""
+        pictures = self._library.manifest.pictures
+        return pictures if self._members is None else min(len(self._members), pictures)
+
+    @property
     def keypoints(self) -> Floats:
         """The key points of all items, N×17×3, in pixels of their pictures. The third is ≤ 0 for an unseen one."""
         return self._library.keypoints
