@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import lru_cache
 from pathlib import Path
@@ -122,7 +123,14 @@ class CurrentLibrary:
 
     def find(self, pose: Pose, top: int) -> list[Match]:
         """Return the `top` best matches of a pose, best first, without those whose picture could not be read."""
-        return [match for match in self._matcher.find(pose, top) if match.item not in self._unreadable]
+        return self.find_all([pose], top)[0]
+
+    def find_all(self, poses: Sequence[Pose], top: int) -> list[list[Match]]:
+        """Return the same for each of several poses, found in one search."""
+        return [
+            [match for match in matches if match.item not in self._unreadable]
+            for matches in self._matcher.find_all(poses, top)
+        ]
 
     def likeness(self, match: Match, pose: Pose) -> float:
         """Return how alike a pose and a match's person look now, whatever the match says."""
