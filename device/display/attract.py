@@ -48,7 +48,7 @@ ONE_LINE_RATIO: Final = 1.25
 """Displays that are wider than this, relative to their height, have the headline in one line."""
 
 INVITATION_HEIGHT, PRIVACY_HEIGHT = 0.055, 0.04
-WORDS_GAP: Final = 0.014
+WORDS_GAP: Final = 0.018
 """Heights of the smaller lines, and the space above each, as shares of the display's short side."""
 
 WIDEST, NARROWEST = 1.35, 0.72
@@ -184,7 +184,7 @@ def _draw_words(
 ) -> list[Rect]:
     """Draw the headline, and smaller lines below it, centred below the panes; return their places without offset."""
     (width, height), unit = canvas.get_size(), min(canvas.get_size())
-    room = round(width - unit * SIDES)
+    room = round(width - 1.4 * unit * SIDES)
     heights = _line_heights((width, height))
     lines = [
         (_headline(count), style.HEADLINE, heights[0], style.MIDDLE),
