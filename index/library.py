@@ -52,7 +52,8 @@ LATER_COLUMNS: Final = ("date", "collection")
 """Columns that libraries of earlier versions lack."""
 
 INVALID_ITEM_QUERY: Final = f"""
-    SELECT number FROM item WHERE typeof(width) <> 'integer' OR typeof(height) <> 'integer'
+    SELECT number FROM item WHERE typeof(number) <> 'integer'
+    OR typeof(width) <> 'integer' OR typeof(height) <> 'integer'
     OR {" OR ".join(f"typeof({side}) <> 'real'" for side in ITEM_COLUMNS[3:7])}
     OR {" OR ".join(f"typeof({word}) NOT IN ('text', 'null')" for word in ITEM_COLUMNS[7:])}
     OR (picture IS NOT NULL AND picture NOT IN (SELECT picture FROM fingerprint)) LIMIT 1

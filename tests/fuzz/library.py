@@ -144,6 +144,8 @@ def _use_library(opened: library.Library) -> None:
     for number in range(min(len(opened), 4)):
         if opened.item(number).picture is not None:
             opened.picture(number)
+    for name in opened.collections:
+        opened.members(name)
     opened.removed_pictures()
     list(opened.fingerprints())
     "".join(credits.render_credits(opened.items()))

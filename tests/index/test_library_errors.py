@@ -224,6 +224,8 @@ def test_rejects_damaged_tables(library: Path, damage: Callable[[Path], None]) -
         "UPDATE item SET width = 'wide'",
         "UPDATE item SET left = NULL",
         "UPDATE item SET collection = 7",
+        "CREATE TABLE other AS SELECT * FROM item; DROP TABLE item; ALTER TABLE other RENAME TO item; "
+        "UPDATE item SET number = 1.5 WHERE number = 1",
         "UPDATE item SET picture = 7",
         "UPDATE item SET number = 9999 WHERE number = 2",
         "UPDATE fingerprint SET bits = x'00ff'",
@@ -235,7 +237,7 @@ def test_rejects_damaged_tables(library: Path, damage: Callable[[Path], None]) -
 def test_rejects_rows_of_wrong_types(library: Path, statement: str) -> None:
     """Otherwise the first one shown or credited would crash the mirror."""
     with closing(sqlite3.connect(library / ITEMS_FILE)) as table, table:
-        table.execute(statement)
+        table.executescript(statement)
     table.close()
     sign_again(library)
     with pytest.raises(LibraryError, match=ITEMS_FILE):
