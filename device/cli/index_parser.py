@@ -89,8 +89,9 @@ def _add_build(actions: Subparsers[argparse.ArgumentParser]) -> None:
     build.add_argument(
         "--collections",
         action="store_true",
-        help="make a collection of each folder in SOURCE, which the mirror can show alone: all photos below "
-        "SOURCE/dance become the collection “dance”; those in a table's column `collection` need no option",
+        help="make collections, which the mirror can show alone: of each folder in SOURCE, so that all photos below "
+        "SOURCE/dance are the collection “dance”; of several folders, each is a collection itself. A table's column "
+        "`collection` needs no option",
     )
     build.add_argument(
         "--fresh", action="store_true", help="scan every photo again instead of resuming a build that was stopped"

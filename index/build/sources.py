@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -44,7 +44,7 @@ def read_sources(
     """Return what folders, archives, pictures, videos, tables, COCO json files and key-point files hold.
 
     `images` is the folder of a COCO file's pictures. With `licences`, pictures under any other licence are skipped.
-    With `use_folders`, a picture without a collection belongs to that of its folder (see `_folder_collection`).
+    With `use_folders`, a picture without a collection belongs to that of its folder (see `_in_collection`).
     Raises SourceError if a source other than a video is missing or cannot be read, or if it has pictures without
     labels and there is no estimator to find the people.
     """
@@ -100,40 +100,40 @@ def _read_coco(source: Path, images: Path | None) -> Iterator[Entry]:
 def _collect_by_folder(entries: Sequence[Entry], sources: Sequence[Path]) -> list[Entry]:
     """Put each photo that is in a source, and in no collection yet, into the collection of its folder.
 
-    Many archives hold a single folder with everything. It says nothing, so the folders inside it count.
+    The collections of one folder are the folders in it; of several folders, each is a collection. Many archives hold a single folder with everything. It says nothing, so the folders inside it count.
     """
     photos = [Path(os.path.abspath(e.file)) for e in entries if isinstance(e, Photo) and isinstance(e.file, Path)]
-    folders = []
-    for source in map(Path, map(os.path.abspath, sources)):
-        if source.is_dir():
-            folders.append(source)
-        elif archives.is_archive(source) and (inside := [photo for photo in photos if source in photo.parents]):
-            folders.append(Path(os.path.commonpath([photo.parent for photo in inside])))
-    return [_in_collection(entry, folders) if isinstance(entry, Photo) else entry for entry in entries]
+    places = [Path(os.path.abspath(source)) for source in sources]
+    folders = [place for place in places if place.is_dir()]
+    names = {folder: folder.name if len(folders) > 1 else "" for folder in folders}
+    for place in places:
+        inside = [photo.parent for photo in photos if place in photo.parents] if archives.is_archive(place) else []
+        if inside and place not in names:
+            names[Path(os.path.commonpath(inside))] = ""
+    return [_in_collection(entry, names) if isinstance(entry, Photo) else entry for entry in entries]
 
 
-def _in_collection(photo: Photo, folders: Sequence[Path]) -> Photo:
-    """Return the photo in the collection that the first of the folders gives it, if it is in none yet."""
+def _in_collection(photo: Photo, names: Mapping[Path, str]) -> Photo:
+    """Return the photo in the collection of the first folder that holds it, if it is in none yet.
+
+    `names` has the collection of everything in a folder. Where it is empty, the next folder or archive on the way to
+    the photo is the collection, and a photo directly in the folder is in none.
+    """
     if photo.credit.collection or isinstance(photo.file, str):
         return photo
-    names = (_folder_collection(photo.file, folder) for folder in folders)
-    name = next(filter(None, names), None)
-    return photo if name is None else replace(photo, credit=photo.credit._replace(collection=name))
+    file = Path(os.path.abspath(photo.file))
+    folder = next((folder for folder in names if folder in file.parents), None)
+    if folder is None:
+        return photo
+    first, *rest = file.relative_to(folder).parts
+    name = names[folder] or (_without_ending(first) if rest else "")
+    return replace(photo, credit=photo.credit._replace(collection=pictures.clean_text(name.replace("_", " "))))
 
 
-def _folder_collection(file: Path, folder: Path) -> str | None:
-    """Return the name of the first folder or archive on the way from `folder` to a file, as a collection's name.
-
-    None for a file that is directly in the folder, or not in it.
-    """
-    try:
-        first, *rest = Path(os.path.abspath(file)).relative_to(folder).parts
-    except ValueError:
-        return None
-    if not rest:
-        return None
-    ending = next(filter(first.lower().endswith, archives.SUFFIXES), "")
-    return pictures.clean_text(first[: len(first) - len(ending)].replace("_", " "))
+def _without_ending(name: str) -> str:
+    """Return a folder's name, or an archive's without its ending."""
+    ending = next(filter(name.lower().endswith, archives.SUFFIXES), "")
+    return name[: len(name) - len(ending)]
 
 
 def _filter_by_licence(entry: Entry, licences: Sequence[str]) -> Entry:

@@ -51,6 +51,12 @@ def test_the_first_folder_below_a_source_is_the_collection(tmp_path: Path) -> No
     assert collections(tmp_path) == {"a.jpg": None, "b.jpg": "dance", "c.jpg": "dance", "d.jpg": "Martial arts"}
 
 
+def test_several_folders_are_collections_themselves(tmp_path: Path) -> None:
+    make_files(tmp_path, "dance/a.jpg", "yoga/b.jpg", "yoga/outdoors/c.jpg", "d.jpg")
+    sources = tmp_path / "dance", tmp_path / "yoga", tmp_path / "d.jpg"
+    assert collections(*sources) == {"a.jpg": "dance", "b.jpg": "yoga", "c.jpg": "yoga", "d.jpg": None}
+
+
 def test_folders_are_no_collections_unless_asked(tmp_path: Path) -> None:
     make_files(tmp_path, "2019/a.jpg", "2020/b.jpg")
     entries = read_sources([tmp_path])
