@@ -100,7 +100,8 @@ def _read_coco(source: Path, images: Path | None) -> Iterator[Entry]:
 def _collect_by_folder(entries: Sequence[Entry], sources: Sequence[Path]) -> list[Entry]:
     """Put each photo that is in a source, and in no collection yet, into the collection of its folder.
 
-    The collections of one folder are the folders in it; of several folders, each is a collection. Many archives hold a single folder with everything. It says nothing, so the folders inside it count.
+    The collections of one folder are the folders in it; of several folders, each is a collection. Many archives
+    hold a single folder with everything. It says nothing, so the folders inside it count.
     """
     photos = [Path(os.path.abspath(e.file)) for e in entries if isinstance(e, Photo) and isinstance(e.file, Path)]
     places = [Path(os.path.abspath(source)) for source in sources]
