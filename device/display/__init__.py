@@ -6,5 +6,5 @@ program; `panel` opens the display and notices when it is unplugged; `scene` com
 `lettering` the words, in fonts that `fonts` finds. `outline` tells what of a photo's person must be on
 the display, `layout` computes where the photo lies so that it is, and that the person stands where the visitor stands;
 `continuation` draws the photo there, and what continues it beyond its edge. `figure` draws a person from a pose, which
-`body` completes; `drawn_visitor` moves one.
+`figure_body` completes; `drawn_visitor` moves one.
 """

@@ -1,7 +1,7 @@
 """Drawing a person as a handsome, plain figure from the 17 key points of a pose.
 
 The figure stands in for the visitor where no camera picture is wanted: in the attract loop, in GIFs, in drawings of
-hints. `device.display.body` completes what the pose does not show; here it becomes shapes.
+hints. `device.display.figure_body` completes what the pose does not show; here it becomes shapes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 
-from device.display.body import SIDES, Body, Limb, Points, complete_body
+from device.display.figure_body import SIDES, Body, Limb, Points, complete_body
 from device.display.draw import SUBPIXEL_BITS
 from device.display.style import COOL, MIDDLE, WARM, Colour
 from models.pose import Image, Pose
