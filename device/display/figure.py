@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 
-from device.display.figure_body import SIDES, Body, Limb, Points, complete_body
 from device.display.draw import SUBPIXEL_BITS
+from device.display.figure_body import SIDES, Body, Limb, Points, complete_body
 from device.display.style import COOL, MIDDLE, WARM, Colour
 from models.pose import Image, Pose
 
