@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from device.cli.finding import Finding
+from device.cli.finding import Finding, State
 from device.config import Config
 from device.display.fonts import has_japanese_font, missing_scripts
 from device.language.catalogues import ENGLISH, TEMPLATE, LanguageError, find_catalogues, parse_codes
-from device.language.translate import Language, is_translated, load_language, parse_catalogue
+from device.language.translate import Language, is_translated, load_language, parse_catalogue, translations_of
 
 
 def check_languages(config: Config) -> Finding:
@@ -21,7 +21,7 @@ def check_languages(config: Config) -> Finding:
         return Finding("bad", str(error))
     names = " and ".join(f"{language.name} ({language.code})" for language in languages)
     turns = ", in turns" if len(languages) > 1 else ""
-    state = "bad" if boxes else "note" if notes else "ok"
+    state: State = "bad" if boxes else "note" if notes else "ok"
     return Finding(state, " ".join([f"Visitors read {names}{turns}.", *boxes, *notes]))
 
 
@@ -54,5 +54,5 @@ def _characters(language: Language) -> set[str]:
     for catalogue in map(parse_catalogue, find_catalogues(language.code)):
         for message in catalogue:
             if message.id:
-                characters.update(*([message.string] if isinstance(message.string, str) else message.string))
+                characters.update(*translations_of(message))
     return characters

@@ -128,10 +128,16 @@ def parse_catalogue(file: Path) -> Catalog:
         raise _bad_catalogue(file, error) from error
 
 
+def translations_of(message: CatalogMessage) -> tuple[str, ...]:
+    """Return the translation of a catalogue's message, or that for each of the language's plural forms."""
+    text = message.string
+    return (text,) if isinstance(text, str) else tuple(text or ())
+
+
 def is_translated(message: CatalogMessage) -> bool:
     """Return whether a message of a catalogue has a translation that is used: complete, and not marked as fuzzy."""
-    texts = (message.string,) if isinstance(message.string, str) else message.string
-    return all(texts) and not message.fuzzy
+    texts = translations_of(message)
+    return all(texts) and bool(texts) and not message.fuzzy
 
 
 def _bad_catalogue(file: Path, error: Exception) -> LanguageError:

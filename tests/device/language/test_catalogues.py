@@ -19,7 +19,7 @@ from device.language.catalogues import (
     shipped_catalogues,
 )
 from device.language.message import Message
-from device.language.translate import Language, is_translated, parse_catalogue
+from device.language.translate import Language, is_translated, parse_catalogue, translations_of
 from tools.messages import as_bytes, extract_messages, update_catalogue
 
 LANGUAGES = ["ar", "de", "es", "fr", "ja", "zh"]
@@ -31,12 +31,11 @@ def placeholders(texts: tuple[str, ...]) -> set[str]:
 
 def messages_of(catalogue: Catalog) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Return the translations of each message: one, or one for each plural form."""
-    pairs = [(message.id, message.string) for message in catalogue if message.id]
-    return {_texts(key): _texts(translation) for key, translation in pairs}
-
-
-def _texts(text: object) -> tuple[str, ...]:
-    return (text,) if isinstance(text, str) else tuple(map(str, text)) if isinstance(text, (list, tuple)) else ()
+    return {
+        (message.id,) if isinstance(message.id, str) else tuple(message.id): translations_of(message)
+        for message in catalogue
+        if message.id
+    }
 
 
 def test_template_has_the_messages_of_the_code() -> None:
