@@ -92,6 +92,7 @@ class ScreenSettings:
     height: int
     rotate: Rotation
     fps: int
+    layout: Literal["side", "full"]
     language: str
 
 
@@ -141,6 +142,7 @@ CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "follow.people": ("one", "all"),
     "screen.display": ("auto", "kiosk", "window", "headless"),
     "screen.rotate": (0, 90, 180, 270),
+    "screen.layout": ("side", "full"),
     "button.side": ("left", "right", "top", "bottom", ""),
 }
 """The values that a key accepts."""
