@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
@@ -13,7 +14,7 @@ import pygame
 from device.display.bidi import base_level
 from device.display.font_files import system_fonts
 from device.display.fonts import DIRECTION_MARKS, JOINERS, NO_BREAK_SPACE, Fonts, Run, clusters
-from device.display.line_breaks import break_units
+from device.display.line_breaks import break_units, split_unit
 from device.display.style import WHITE, Colour
 
 TextAlign: TypeAlias = Literal["start", "left", "centre", "right"]
@@ -74,15 +75,10 @@ class TextRenderer:
         return math.ceil(total / factor)
 
     def wrap(self, text: str, size: int, width: int, max_lines: int = 99) -> list[str]:
-        """Break a text into lines, where `break_units` allows it, and inside a unit only if it is wider than a line."""
+        """Break a text into lines: between words and phrases, and inside one only if it is wider than a line."""
         lines = [""]
         for unit in break_units(text):
-            longer = lines[-1] + unit
-            if self.width(longer.rstrip(" "), size) <= width:
-                lines[-1] = longer
-                continue
-            pieces = self._split_word(unit, size, width)
-            lines[-1:] = [lines[-1], *pieces] if lines[-1] else pieces
+            self._add_to_lines(lines, unit, size, width)
         lines = [line.rstrip(" ") for line in lines]
         if len(lines) > max_lines:
             last = lines[max_lines - 1]
@@ -91,13 +87,22 @@ class TextRenderer:
             lines[max_lines - 1 :] = [last + "…"]
         return lines
 
-    def _split_word(self, word: str, size: int, width: int) -> list[str]:
-        pieces = [""]
-        for cluster in clusters(word):
-            if cluster != " " and pieces[-1] and self.width(pieces[-1] + cluster, size) > width:
-                pieces.append("")
-            pieces[-1] += cluster
-        return pieces
+    def _add_to_lines(self, lines: list[str], unit: str, size: int, width: int) -> None:
+        """Add a word or a phrase to the last line, or below it."""
+
+        def fits(line: str) -> bool:
+            return self.width(line.rstrip(" "), size) <= width
+
+        if fits(lines[-1] + unit):
+            lines[-1] += unit
+            return
+        if lines[-1]:
+            lines.append("")
+        pieces = [unit] if fits(unit) else [piece for part in split_unit(unit) for piece in _parts(part, fits)]
+        for piece in pieces:
+            if lines[-1] and not fits(lines[-1] + piece):
+                lines.append("")
+            lines[-1] += piece
 
     def _draw_single_line(self, text: str, size: int, colour: Colour, tight: bool) -> pygame.Surface:
         _, line = self._draw_line(text, size, colour)
@@ -171,6 +176,14 @@ def _is_undrawable(character: str) -> bool:
     """Return whether a character is a control, a format, an unassigned or a private one, and changes no neighbours."""
     has_no_shape = unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co")
     return has_no_shape and character not in JOINERS and character not in DIRECTION_MARKS
+
+
+def _parts(piece: str, fits: Callable[[str], bool]) -> Iterator[str]:
+    """Yield a piece of a word as it is if it fits on a line, else its characters."""
+    if fits(piece):
+        yield piece
+    else:
+        yield from clusters(piece)
 
 
 def _supersampling(size: int) -> int:
