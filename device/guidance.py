@@ -123,7 +123,8 @@ class Hint:
 TOO_DARK: Final = Hint(message("It is too dark to see you"), "too-dark")
 LIGHT_BEHIND: Final = Hint(message("The light is behind you"), "light-behind")
 STEP_BACK: Final = Hint(message("One step back"), "step-back")
-INTO_THE_MIDDLE: Final = Hint(message("Step into the middle"), "into-the-middle")
+TO_THE_RIGHT: Final = Hint(message("Step into the middle"), "to-the-right")
+TO_THE_LEFT: Final = Hint(message("Step into the middle"), "to-the-left")
 COME_CLOSER: Final = Hint(message("Come closer"), "come-closer")
 SHOW_YOUR_ARMS: Final = Hint(message("Show your arms"), "show-your-arms")
 
@@ -135,8 +136,11 @@ POSES_TO_TRY: Final = (
 )
 """What to try, one after another, while no answer is believable. The starter library has many pictures of each."""
 
-HINTS: Final = (TOO_DARK, LIGHT_BEHIND, STEP_BACK, INTO_THE_MIDDLE, COME_CLOSER, SHOW_YOUR_ARMS, *POSES_TO_TRY)
-"""All hints; what is first is told first."""
+PLACES: Final = (TOO_DARK, LIGHT_BEHIND, STEP_BACK, TO_THE_RIGHT, TO_THE_LEFT, COME_CLOSER, SHOW_YOUR_ARMS)
+"""The hints about light and place, the most important first."""
+
+HINTS: Final = (*PLACES, *POSES_TO_TRY)
+"""All hints."""
 
 
 class Light(NamedTuple):
@@ -211,21 +215,22 @@ def find_problems(sight: Sight, held: Collection[Hint | None] = ()) -> list[Hint
     bones = body_height(visitor)
     size = max(bones, _height_by_face(visitor))
     x, y = _middle_of_shoulders(visitor, size)
-    room_below, room_beside = (height - 0.5 - y) / size, min(x + 0.5, width - 0.5 - x) / size
+    below, left, right = (height - 0.5 - y) / size, (x + 0.5) / size, (width - 0.5 - x) / size
     contrast = 1.0 if light.visitor is None else light.visitor / max(light.surroundings, 1.0)
     extent = max(bones, _longer_side(visitor)) / height
     applies = {
         TOO_DARK: is_dark and is_below(UNREADABLE, arms, TOO_DARK),
         LIGHT_BEHIND: is_below(BACKLIT, contrast, LIGHT_BEHIND) and is_below(UNREADABLE, arms, LIGHT_BEHIND),
-        STEP_BACK: is_below(ROOM_BELOW, room_below, STEP_BACK) and is_below(UNREADABLE, arms, STEP_BACK),
-        INTO_THE_MIDDLE: is_below(ROOM_BESIDE, room_beside, INTO_THE_MIDDLE),
+        STEP_BACK: is_below(ROOM_BELOW, below, STEP_BACK) and is_below(UNREADABLE, arms, STEP_BACK),
+        TO_THE_RIGHT: is_below(ROOM_BESIDE, left, TO_THE_RIGHT),
+        TO_THE_LEFT: is_below(ROOM_BESIDE, right, TO_THE_LEFT),
         COME_CLOSER: is_below(DISTANT, extent, COME_CLOSER),
         SHOW_YOUR_ARMS: is_below(HIDDEN, arms, SHOW_YOUR_ARMS),
     }
-    return [hint for hint in HINTS if applies.get(hint)]
+    return [hint for hint in PLACES if applies[hint]]
 
 
-def update(state: Guidance, sight: Sight, now: float) -> Guidance:
+def guide(state: Guidance, sight: Sight, now: float) -> Guidance:
     """Return the state at `now` (seconds of a monotonic clock), for what is seen then.
 
     No two changes of what is shown are less than `MIN_HINT_SECONDS` apart.

@@ -27,9 +27,8 @@ from device.display.layout import Size, camera_to_display
 from device.display.scene import View
 from device.display.screen import Event, Screen
 from device.follow import FollowSettings, FollowState, follow
-from device.hints import Hinting, update_hint
+from device.guidance import Guidance, Hint, Sight, guide, measure_light
 from device.looks import Look, Shot, choose_looks
-from device.notices import Notices
 from device.placed_photo import PlacedPhoto
 from device.rating import ring_share
 from device.recording.recorder import Recorder
@@ -63,7 +62,7 @@ class Moment:
 
     `frame` is the camera's newest, mirrored. `visitor` is the pose followed, in the frame's pixels. `photo` is laid on
     a canvas of `canvas` pixels; `likeness`, 0 to 1, says how alike its person and the visitor look. `faults` are
-    current problems, one sentence each; `note` is a message to show for a few seconds, and `hint` a pose to try.
+    current problems, one sentence each; `hint` is what would help the visitor.
     """
 
     canvas: Size
@@ -72,21 +71,16 @@ class Moment:
     photo: PlacedPhoto | None = None
     likeness: float = 0.0
     faults: tuple[str, ...] = ()
-    note: str | None = None
-    hint: str | None = None
+    hint: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """How a frame is processed.
-
-    `rotate` is how far the camera is turned clockwise, in degrees. `opening_note` is shown for the first seconds.
-    """
+    """How a frame is processed. `rotate` is how far the camera is turned clockwise, in degrees."""
 
     rotate: int = 0
     follow: FollowSettings = field(default_factory=FollowSettings)
     choose: ChooseSettings = field(default_factory=ChooseSettings)
-    opening_note: str | None = None
 
 
 class FramePipeline:
@@ -100,8 +94,7 @@ class FramePipeline:
         self._followed = FollowState()
         self._look: Look | None = None
         self._answerer = Answerer(library, self._settings.choose)
-        self._hinting = Hinting()
-        self._notices = Notices(self._settings.opening_note, estimator.note)
+        self._guidance = Guidance()
 
     @property
     def device(self) -> str:
@@ -139,14 +132,12 @@ class FramePipeline:
 
     def _moment_of(self, frame: Frame, canvas: Size, now: float) -> Moment:
         """Answer the visitor that is followed."""
-        visitor = self._followed.visitor
-        reflection = None if visitor is None else camera_to_display(visitor, _image_size(frame), canvas)
+        visitor, size = self._followed.visitor, _image_size(frame)
+        reflection = None if visitor is None else camera_to_display(visitor, size, canvas)
         photo, likeness = self._answerer.update(reflection, canvas, now)
-        self._hinting = update_hint(self._hinting, None if visitor is None else likeness, now)
-        note = self._notices.update(self._estimator.note, now)
-        return Moment(
-            canvas, frame, visitor, photo, likeness, faults=self._answerer.faults, note=note, hint=self._hinting.hint
-        )
+        sight = Sight(size, measure_light(frame.image, visitor), visitor, likeness)
+        self._guidance = guide(self._guidance, sight, now)
+        return Moment(canvas, frame, visitor, photo, likeness, faults=self._answerer.faults, hint=self._guidance.shown)
 
     def _moment_without_camera(self, fault: str, canvas: Size, now: float) -> Moment:
         """Lose the visitor, but go on with the photos."""
@@ -267,6 +258,7 @@ def make_view(moment: Moment, recorder: Recorder, now: float) -> View:
     frame = moment.frame
     if frame is not None and now - frame.captured_at >= STALE_AFTER:
         frame = None
+    message = recorder.notice or (None if moment.hint is None else moment.hint.message)
     return View(
         photo=moment.photo,
         ring=ring_share(moment.likeness) if moment.visitor is not None else None,
@@ -274,7 +266,7 @@ def make_view(moment: Moment, recorder: Recorder, now: float) -> View:
         visitor=None if frame is None else moment.visitor,
         visitor_present=moment.visitor is not None,
         faults=moment.faults,
-        notice=(recorder.notice and recorder.notice.text) or moment.note or moment.hint,
+        notice=None if message is None else message.text,
         failed=recorder.failed,
         countdown=recorder.countdown,
         recording_progress=recorder.recording_progress,

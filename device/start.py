@@ -152,7 +152,7 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
             GifWriter(folders.gif_folder(settings.gif.folder), megabytes=settings.gif.megabytes)
         )
         button = stack.enter_context(open_button(settings.button.pin))
-        sense = Sense(FramePipeline(camera, estimator, library, _pipeline_settings(settings, model)), screen.size)
+        sense = Sense(FramePipeline(camera, estimator, library, _pipeline_settings(settings)), screen.size)
         # close them all at once, and before the contexts do it one after another
         stack.callback(close_all, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
         stack.callback(sense.stop)  # a signal may arrive before `with sense` is entered, but after its thread started
@@ -253,10 +253,8 @@ def _estimator_input_size(settings: Config) -> tuple[int, int] | None:
     return fit_size((size[1], size[0]) if camera.rotate in (90, 270) else size)
 
 
-def _pipeline_settings(settings: Config, model: SelectedModel) -> PipelineSettings:
-    # the note warns that the model is weak on real people; the performer is drawn, and every model knows drawn people
-    note = None if settings.camera.source == "performer" else model.note
-    return PipelineSettings(settings.camera.rotate, settings.follow, settings.choose, note)
+def _pipeline_settings(settings: Config) -> PipelineSettings:
+    return PipelineSettings(settings.camera.rotate, settings.follow, settings.choose)
 
 
 def _make_recorder(settings: Config, writer: GifWriter) -> Recorder:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import pytest
 
-import device.notices
+import device.guidance
 from device.button import Button
 from device.cameras.base import Camera, CameraError, EndOfVideo, Frame
 from device.choose import ChooseSettings
 from device.current_library import CurrentLibrary
 from device.display.screen import Screen
+from device.guidance import STEP_BACK, TOO_DARK
 from device.mirror import (
     STALE_AFTER,
     Estimator,
@@ -195,22 +196,27 @@ def test_the_frame_is_mirrored_once(library: CurrentLibrary) -> None:
     assert moment.frame.image[0, 0, 0] == 10
 
 
+def test_says_that_it_is_too_dark(library: CurrentLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.guidance, "APPEAR_AFTER", 0.0)
+
+    class DarkCamera(ScriptedCamera):
+        def latest(self, timeout: float = 2.0) -> Frame:
+            frame = super().latest()
+            frame.image[:] //= 16
+            return frame
+
+    with make_sense(DarkCamera(frames(100)), [], library) as sense:
+        moment = wait_for(sense, lambda m: m.hint is not None)
+    assert moment.hint == TOO_DARK
+    assert make_view(moment, Recorder(FakeWriter()), time.monotonic()).notice == "It is too dark to see you"
+
+
 @pytest.mark.slow
-def test_shows_the_opening_note_and_each_change_for_a_while(
-    library: CurrentLibrary, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device.notices, "NOTICE_SECONDS", 0.4)
-    estimator = FakeEstimator(lambda _: [], note="It begins on the CPU.")
-    settings = PipelineSettings(opening_note="The model is small.")
-    with make_sense(frames(500), estimator, library, settings) as sense:
-        moment = wait_for(sense, lambda m: m.note is not None)
-        assert make_view(moment, Recorder(FakeWriter()), time.monotonic()).notice == "The model is small."
-        wait_for(sense, lambda m: m.frame is not None and m.note is None)
-        estimator.note = "It goes on."
-        wait_for(sense, lambda m: m.note == "It goes on.")
-        wait_for(sense, lambda m: m.note is None)
-        time.sleep(0.2)
-        assert sense.latest_moment().note is None
+def test_says_what_would_help_the_visitor(library: CurrentLibrary) -> None:
+    near = person().scaled(3.5, 3.5)
+    too_near = Pose(near.xy - (400, 100), np.where(np.arange(17) < 7, 0.9, 0.03).astype(np.float32), 0.9)
+    with make_sense(frames(1000), [too_near], library) as sense:
+        assert wait_for(sense, lambda m: m.hint is not None).hint == STEP_BACK
 
 
 @pytest.mark.slow
