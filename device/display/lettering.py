@@ -26,6 +26,9 @@ LEADING: Final = 1.18
 MAX_TEXT_LENGTH: Final = 600
 """Characters of a text that are drawn at most: nobody reads more of a credit or a fault."""
 
+EVEN_LINES: Final = 4
+"""Lines of a text, at most, that are made about equally long: a sentence, whose last word would look lost alone."""
+
 SUPERSAMPLING: Final = 4
 SUPERSAMPLE_BELOW: Final = 80
 """Text below this size is drawn `SUPERSAMPLING` times as large and shrunk: hinting would space its letters unevenly."""
@@ -40,17 +43,20 @@ class TextRenderer:
             self._draw_single_line
         )  # enough for all percentages, numerals and the invitation
         self._block = lru_cache(maxsize=12)(self._draw_block)  # those on the screen now: some take 250 KB
+        self._width = lru_cache(maxsize=1024)(self._measure)  # the pieces of some sentences, while they are wrapped
 
     def set_language(self, code: str) -> None:
         """Draw what belongs to several languages as the readers of this one expect it, such as Chinese characters."""
         if self._fonts.prefer_japanese(code.startswith("ja")):
             self._line.cache_clear()
             self._block.cache_clear()
+            self._width.cache_clear()
 
     def clear_caches(self) -> None:
         """Forget all cached words, and close the fonts."""
         self._line.cache_clear()
         self._block.cache_clear()
+        self._width.cache_clear()
         self._fonts.clear_caches()
 
     def render_line(self, text: str, size: int, colour: Colour = WHITE, tight: bool = False) -> pygame.Surface:
@@ -68,6 +74,9 @@ class TextRenderer:
 
     def width(self, text: str, size: int) -> int:
         """Return how wide a line is, in pixels."""
+        return self._width(text, size)
+
+    def _measure(self, text: str, size: int) -> int:
         factor = _supersampling(size)
         total = sum(
             self._fonts.open(run.path, size * factor, run.script).size(run.text)[0] for run in self._fonts.runs(text)
@@ -85,6 +94,20 @@ class TextRenderer:
             while last and self.width(last + "…", size) > width:
                 last = last[:-1].rstrip()
             lines[max_lines - 1 :] = [last + "…"]
+        return lines
+
+    def _wrap_evenly(self, text: str, size: int, width: int, max_lines: int) -> list[str]:
+        """Break a text into as few lines as `wrap`, but about equally long ones if they are few."""
+        lines = self.wrap(text, size, width, max_lines)
+        if 1 < len(lines) <= EVEN_LINES:
+            widest_unit = max(self.width(unit.rstrip(" "), size) for unit in break_units(text))
+            narrow = max(width // len(lines), widest_unit)
+            while width - narrow > size // 2:
+                middle = (narrow + width) // 2
+                if len(narrower := self.wrap(text, size, middle, max_lines + 1)) == len(lines):
+                    lines, width = narrower, middle
+                else:
+                    narrow = middle
         return lines
 
     def _add_to_lines(self, lines: list[str], unit: str, size: int, width: int) -> None:
@@ -147,7 +170,8 @@ class TextRenderer:
         self, text: str, size: int, width: int, colour: Colour, align: TextAlign, max_lines: int
     ) -> pygame.Surface:
         base = base_level(text)
-        lines = [self._draw_line(words, size, colour, base) for words in self.wrap(text, size, width, max_lines)]
+        texts = self._wrap_evenly(text, size, width, max_lines)
+        lines = [self._draw_line(words, size, colour, base) for words in texts]
         step, block_width = round(size * LEADING), max(line.get_width() for _, line in lines)
         baseline = lines[0][0]
         tops = [max(round(number * step + baseline - ascent), 0) for number, (ascent, _) in enumerate(lines)]

@@ -239,3 +239,44 @@ def test_keeps_colours(lettering: TextRenderer) -> None:
         seen = pygame.surfarray.array3d(line)[pygame.surfarray.array_alpha(line) > 250]
         assert np.abs(seen.astype(int) - (255, 0, 0)).max() <= 2
         assert ink(line) == ink(lettering.render_line("colour", size, WHITE))
+
+
+def test_a_paragraph_begins_where_its_language_does(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hebrew on the right, English on the left, also if a paragraph begins with a foreign word and a mark says so."""
+    monkeypatch.setattr("device.display.lettering.system_fonts", lambda: (claim("Hebrew.ttf", "דנהצילום"),))
+    renderer = TextRenderer()
+    for text, is_rtl in (
+        ("דנהצילוםדנה ד", True), ("Hhhhhhhhhh h", False), ("\u200fHhhhhhhhhh h", True), ("\u200eדנהצילוםדנה ד", False),
+    ):  # fmt: skip
+        block = renderer.render_block(text, 90, renderer.width(text.split()[0], 90))
+        last_line = np.flatnonzero(pygame.surfarray.array_alpha(block)[:, -60:].any(1))
+        assert (last_line.min() > block.get_width() / 2) == is_rtl
+        assert (last_line.max() < block.get_width() / 2) != is_rtl
+
+
+def test_marks_of_direction_are_not_drawn(lettering: TextRenderer) -> None:
+    assert lettering.width("\u200fGIF", 90) == lettering.width("GIF", 90)
+    assert [run.text for run in Fonts(system_fonts()).runs("\u200fGIF!")] == ["!", "GIF"]
+
+
+def test_lines_of_a_sentence_are_about_equally_long(lettering: TextRenderer) -> None:
+    sentence = "Press the button for a GIF"
+    room = lettering.width("Press the button for a", 90)
+    assert lettering.wrap(sentence, 90, room) == ["Press the button for a", "GIF"]
+    assert lettering.render_block(sentence, 90, room).get_width() <= lettering.width("Press the button", 90)
+
+
+def test_numbers_are_not_parted(lettering: TextRenderer) -> None:
+    """French writes a narrow no-break space between thousands, which few fonts have."""
+    text = clean("153\u202f045 images")
+    assert lettering.wrap(text, 90, lettering.width("153 045", 90)) == ["153\u00a0045", "images"]
+    assert lettering.width(text, 90) == lettering.width("153 045 images", 90)
+
+
+def test_chinese_characters_have_the_shapes_of_the_language(claim: Claim) -> None:
+    fonts = Fonts([claim("Chinese.ttf", "直角の"), claim("VL-Gothic.ttf", "直角の")])
+    assert fonts.prefer_japanese(True)
+    assert not fonts.prefer_japanese(True)
+    assert parts_of(fonts, "直角") == [("VL-Gothic.ttf", "", "直角")]
+    assert fonts.prefer_japanese(False)
+    assert parts_of(fonts, "直角") == [("Chinese.ttf", "", "直角")]
