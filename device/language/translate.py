@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from dataclasses import dataclass
@@ -121,7 +122,8 @@ def read_catalogue(file: Path) -> NullTranslations:
 def parse_catalogue(file: Path) -> Catalog:
     """Return the messages of a catalogue or a template. Raises LanguageError for a bad file."""
     try:
-        return read_po(io.BytesIO(file.read_bytes()), abort_invalid=True)
+        content = file.read_bytes().removeprefix(codecs.BOM_UTF8)  # which Windows' editors write
+        return read_po(io.BytesIO(content), abort_invalid=True)
     except OSError as error:
         raise LanguageError(f"{printable(file)} cannot be read: {error.strerror}.") from error
     except (PoFileError, ValueError, LookupError) as error:

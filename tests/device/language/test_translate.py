@@ -86,6 +86,12 @@ def test_fuzzy_and_empty_translations_are_not_used(own_folder: Path) -> None:
     assert [Language("da").say(message(text)) for text in ("Get ready", "Recording")] == ["Get ready", "Recording"]
 
 
+def test_reads_what_windows_editors_write(own_folder: Path) -> None:
+    content = f'{HEADER}\nmsgid "Come closer"\nmsgstr "Kom tættere på"\n'.replace("\n", "\r\n")
+    (own_folder / "da.po").write_bytes(b"\xef\xbb\xbf" + content.encode())
+    assert Language("da").say(message("Come closer")) == "Kom tættere på"
+
+
 def test_a_language_travels_to_another_process() -> None:
     assert pickle.loads(pickle.dumps(Language("de"))) == Language("de")
 
