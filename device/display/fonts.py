@@ -237,6 +237,11 @@ def _is_japanese(path: str) -> bool:
     return any(word in Path(path).name for word in JAPANESE_FONTS)
 
 
+def is_bold(path: str | None) -> bool:
+    """Return whether a font's strokes are as thick as those of the bundled font, as its file's name says."""
+    return path is None or "Bold" in Path(path).name or "Black" in Path(path).name
+
+
 def _split(text: str, base: int) -> Iterator[tuple[int, str, str]]:
     """Split a text where its direction or its script changes; yield level, script and span in reading order.
 

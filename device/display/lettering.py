@@ -13,7 +13,7 @@ import pygame
 
 from device.display.bidi import base_level
 from device.display.font_files import system_fonts
-from device.display.fonts import DIRECTION_MARKS, JOINERS, NO_BREAK_SPACE, Fonts, Run, clusters
+from device.display.fonts import DIRECTION_MARKS, JOINERS, NO_BREAK_SPACE, Fonts, Run, clusters, is_bold
 from device.display.line_breaks import break_units, split_unit
 from device.display.style import WHITE, Colour
 
@@ -28,6 +28,10 @@ MAX_TEXT_LENGTH: Final = 600
 
 EVEN_LINES: Final = 4
 """Lines of a text, at most, that are made about equally long: a sentence, whose last word would look lost alone."""
+
+THICKENING: Final = 0.014
+"""How much thicker strokes become where a script has no bold font, in text sizes: Chinese and Japanese letters would
+look faint next to the bundled font, which is bold, and could not be read from as far."""
 
 SUPERSAMPLING: Final = 4
 SUPERSAMPLE_BELOW: Final = 80
@@ -164,7 +168,8 @@ class TextRenderer:
         font = self._fonts.open(run.path, size, run.script)
         if not font.size(run.text)[0]:  # pygame cannot render what has no width
             return font.get_ascent(), pygame.Surface((0, font.get_height()), pygame.SRCALPHA, 32)
-        return font.get_ascent(), font.render(run.text, True, colour)
+        words = font.render(run.text, True, colour)
+        return font.get_ascent(), words if is_bold(run.path) else _thicken(words, round(size * THICKENING))
 
     def _draw_block(
         self, text: str, size: int, width: int, colour: Colour, align: TextAlign, max_lines: int
@@ -183,6 +188,15 @@ class TextRenderer:
             left = {"left": 0, "centre": spare // 2, "right": spare, "start": spare if base else 0}[align]
             block.blit(line, (left, top), special_flags=pygame.BLEND_RGBA_MAX)
         return block
+
+
+def _thicken(words: pygame.Surface, by: int) -> pygame.Surface:
+    """Return words with strokes that are thicker by some pixels. They keep their size."""
+    thick = words.copy()
+    for across, down in ((0, by), (by, 0), (by, by)):
+        thick.blit(words, (across, down), special_flags=pygame.BLEND_RGBA_MAX)
+    thick.scroll(-(by // 2), -(by // 2))
+    return thick
 
 
 def clean(text: str) -> str:

@@ -280,3 +280,13 @@ def test_chinese_characters_have_the_shapes_of_the_language(claim: Claim) -> Non
     assert parts_of(fonts, "直角") == [("VL-Gothic.ttf", "", "直角")]
     assert fonts.prefer_japanese(False)
     assert parts_of(fonts, "直角") == [("Chinese.ttf", "", "直角")]
+
+
+def test_thickens_letters_without_a_bold_font(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drawn letters of both fonts are the same here, as their files are."""
+    inks = []
+    for name in ("Chinese-Bold.ttf", "Chinese.ttf"):
+        monkeypatch.setattr("device.display.lettering.system_fonts", lambda name=name: (claim(name, "漢字"),))
+        inks.append(TextRenderer().render_line("漢字", 100))
+    assert inks[0].get_size() == inks[1].get_size()
+    assert ink(inks[0]) < ink(inks[1]) < 1.8 * ink(inks[0])
