@@ -1,15 +1,15 @@
 """Guidance: a hint for a visitor whom the mirror cannot answer well as they stand. All functions are pure.
 
-A hint appears only where following it leads to a better answer. So it goes by what matching uses
-(`index.likeness`): the arms say most of a pose, and whoever shows them is answered well, also if they sit, are small,
-or stand behind a counter. Legs out of the picture cost little.
+A hint appears only where following it leads to a better answer. So it goes by what matching uses (`index.likeness`):
+the arms say most of a pose, and people who show them are answered well, also if they sit, are small, or stand behind a
+counter. Legs out of the picture cost little.
 
 docs/decisions/0050-hints.md has the reasons, and benchmarks/hints.py measures how often a hint is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -57,13 +57,13 @@ REST_SECONDS: Final = 30.0
 
 
 class Bounds(NamedTuple):
-    """A value below `enter` is wrong, and stays wrong until it is above `leave`."""
+    """The bounds of a value: it is too low from `enter` down, and until it reaches `leave` again."""
 
     enter: float
     leave: float
 
     def is_below(self, value: float, *, held: bool) -> bool:
-        """Return whether a value is wrong; `held` says whether it was."""
+        """Return whether a value is too low; `held` says whether it was."""
         return value < (self.leave if held else self.enter)
 
 
@@ -188,14 +188,14 @@ class Guidance:
 def measure_light(image: Image, visitor: Pose | None = None) -> Light:
     """Return how bright a picture (H×W×3 RGB) is, and the visitor in it, whose pose is in the picture's pixels."""
     step = max(1, image.shape[0] // SAMPLES_DOWN)
-    everywhere = _sorted_brightness(image[::step, ::step])
-    light = Light(_quantile(everywhere, 0.95), _quantile(everywhere, 0.75))
+    surroundings, picture = _quantiles(image[::step, ::step], (0.75, 0.95))
     if visitor is None:
-        return light
+        return Light(picture, surroundings)
     places = _places_on_bones(visitor, (image.shape[1], image.shape[0]))
     if not len(places):
-        return light
-    return light._replace(visitor=_quantile(_sorted_brightness(image[None, places[:, 1], places[:, 0]]), 0.8))
+        return Light(picture, surroundings)
+    (brightness,) = _quantiles(image[None, places[:, 1], places[:, 0]], (0.8,))
+    return Light(picture, surroundings, brightness)
 
 
 def find_problems(sight: Sight, held: Collection[Hint | None] = ()) -> list[Hint]:
@@ -317,14 +317,11 @@ def _middle_of_shoulders(pose: Pose, height: float) -> tuple[float, float]:
     return x, y
 
 
-def _sorted_brightness(pixels: Image) -> npt.NDArray[np.uint8]:
-    """Return the brightness of pixels (H×W×3), from dark to bright."""
-    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
-    return np.sort(np.asarray(grey, np.uint8), axis=None)
-
-
-def _quantile(ordered: npt.NDArray[np.uint8], share: float) -> float:
-    return float(ordered[round(share * (len(ordered) - 1))])
+def _quantiles(pixels: Image, shares: Sequence[float]) -> list[float]:
+    """Return the brightness, 0 to 255, that these shares of the pixels (H×W×3) do not exceed."""
+    grey = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), np.uint8)
+    counts = np.cumsum(np.bincount(grey.ravel(), minlength=256))
+    return [float(np.searchsorted(counts, share * grey.size)) for share in shares]
 
 
 def _places_on_bones(pose: Pose, size: tuple[int, int]) -> npt.NDArray[np.intp]:
