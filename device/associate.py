@@ -13,9 +13,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from device.track import Track, body_height, predicted_shift, recently_seen
+from device.track import Track, body_height, median_point, predicted_shift, recently_seen
 from models.pose import MIRROR_ORDER, Floats, Pose
 from models.seen import TRACKING_SCORE
+
+Flags = npt.NDArray[np.bool_]
+Doubles = npt.NDArray[np.float64]
 
 CROWD_DISTANCE: Final = 1.0
 """Body heights within which two people may be mistaken for each other."""
@@ -49,7 +52,7 @@ def remember_before_crowd(tracks: list[Track]) -> list[Track]:
     """
     if len(tracks) < 2:
         return [replace(track, before_crowd=None) for track in tracks]
-    centres = np.median([track.pose.xy for track in tracks], axis=1)
+    centres = np.stack([median_point(track.pose.xy) for track in tracks])
     heights = np.array([track.height for track in tracks])
     distances = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1))
     in_crowd = (distances < CROWD_DISTANCE * np.maximum(heights[:, None], heights[None])).sum(1) > 1
@@ -69,9 +72,7 @@ def associate(tracks: Sequence[Track], people: Sequence[Pose]) -> dict[int, int]
     """Return which track each person continues, as track index → person index. The likeliest pairs go first."""
     if not tracks or not people:
         return {}
-    keypoints = np.stack([person.keypoints for person in people])
-    log_heights = np.log([body_height(person) for person in people])
-    likelihoods = np.stack([_likelihood(track, keypoints, log_heights) for track in tracks])
+    likelihoods = _likelihoods(tracks, people)
     pairs: dict[int, int] = {}
     for cell in np.argsort(-likelihoods, axis=None, kind="stable")[: np.count_nonzero(likelihoods)].tolist():
         i, j = divmod(cell, len(people))
@@ -80,34 +81,40 @@ def associate(tracks: Sequence[Track], people: Sequence[Pose]) -> dict[int, int]
     return pairs
 
 
-def _likelihood(track: Track, people: Floats, log_heights: npt.NDArray[np.float64]) -> Floats:
-    """Return how likely each of N people (N×17×3) is the track's person; 0 if it cannot be."""
-    if track.before_crowd is None:
-        likelihood = _fit(track, people, None, SIGMA_GROWTH)
-    else:
-        likelihood = np.maximum(
-            _fit(track, people, log_heights, SIGMA_GROWTH),
-            _fit(track.before_crowd, people, log_heights, CROWD_SIGMA_GROWTH),
-        )
-    return likelihood if track.is_confirmed else np.float32(NEW_TRACK_PRIOR) * likelihood
+def _likelihoods(tracks: Sequence[Track], people: Sequence[Pose]) -> Floats:
+    """Return how likely each of N people is each of T tracks' person, as T×N; 0 if it cannot be."""
+    memories = [(i, track.before_crowd) for i, track in enumerate(tracks) if track.before_crowd is not None]
+    states = [*tracks, *(memory for _, memory in memories)]
+    in_crowd = np.array([track.before_crowd is not None for track in tracks] + [True] * len(memories))
+    growth = np.repeat([SIGMA_GROWTH, CROWD_SIGMA_GROWTH], [len(tracks), len(memories)])
+    fits = _fit(states, people, in_crowd, growth)
+    likelihoods, remembered = fits[: len(tracks)], fits[len(tracks) :]
+    for (i, _), fit in zip(memories, remembered, strict=True):
+        likelihoods[i] = np.maximum(likelihoods[i], fit)
+    likelihoods[[not track.is_confirmed for track in tracks]] *= np.float32(NEW_TRACK_PRIOR)
+    return likelihoods
 
 
-def _fit(track: Track, people: Floats, log_heights: npt.NDArray[np.float64] | None, growth: float) -> Floats:
-    """Return how well each of N people fits a track: Dice's share of the key points that are where they are expected.
+def _fit(tracks: Sequence[Track], people: Sequence[Pose], in_crowd: Flags, growth: Doubles) -> Floats:
+    """Return how well each of N people fits each of T tracks, as T×N: Dice's share of the key points that are where
+    they are expected.
 
-    The expectation becomes less certain by `growth` for each second since the person was found. The result is a
+    The expectation becomes less certain by `growth` (T) for each second since the person was found. The result is a
     density, so that a track whose person may be anywhere does not win over one whose person was just found; it is 0
-    below `MIN_OVERLAP`. Left and right may be mistaken for each other. With `log_heights`, the height must fit too: a
-    person who passes in front is nearer, and so larger.
+    below `MIN_OVERLAP`. Left and right may be mistaken for each other. Where a track is `in_crowd` (T), the height must
+    fit too: a person who passes in front is nearer, and so larger.
     """
-    xy, scores = people[:, :, :2], people[:, :, 2]
-    known = recently_seen(track) * track.pose.scores
+    xy, scores = np.stack([person.xy for person in people]), np.stack([person.scores for person in people])
     seen = (scores >= TRACKING_SCORE) * scores
-    spread = 1 + growth * track.missed_seconds
-    expected = track.pose.xy + predicted_shift(track)
-    squared_miss = np.minimum(((xy - expected) ** 2).sum(2), ((xy[:, MIRROR_ORDER] - expected) ** 2).sum(2))
-    hits = np.exp(-squared_miss / (2 * (POINT_SIGMA * track.height * spread) ** 2)) * np.minimum(known, seen)
-    share = 2 * hits.sum(1) / np.maximum(known.sum() + seen.sum(1), 1e-6)
-    if log_heights is not None:
-        share = share * np.exp(-(((log_heights - np.log(track.height)) / LOG_HEIGHT_SIGMA) ** 2) / 2)
-    return np.where(share >= MIN_OVERLAP, share / spread**2, 0.0).astype(np.float32)
+    known = np.stack([recently_seen(track) * track.pose.scores for track in tracks])
+    expected = np.stack([track.pose.xy + predicted_shift(track) for track in tracks])[:, None]
+    heights = np.array([track.height for track in tracks])
+    spread = 1 + growth * np.array([track.missed_seconds for track in tracks])
+    sigmas = (POINT_SIGMA * heights * spread)[:, None, None]
+    squared_miss = np.minimum(((xy - expected) ** 2).sum(3), ((xy[:, MIRROR_ORDER] - expected) ** 2).sum(3))
+    hits = np.exp(-squared_miss / (2 * sigmas**2).astype(np.float32)) * np.minimum(known[:, None], seen)
+    share = 2 * hits.sum(2) / np.maximum(known.sum(1)[:, None] + seen.sum(1), 1e-6)
+    if in_crowd.any():
+        off = np.log([body_height(person) for person in people]) - np.log(heights)[:, None]
+        share = np.where(in_crowd[:, None], share * np.exp(-((off / LOG_HEIGHT_SIGMA) ** 2) / 2), share)
+    return np.where(share >= MIN_OVERLAP, share / spread[:, None] ** 2, 0.0).astype(np.float32)

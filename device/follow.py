@@ -8,7 +8,7 @@ docs/explanation/following-and-choosing.md has the measurements behind the const
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -62,6 +62,10 @@ class FollowSettings:
     yield_after: float = 5.0
     min_cutoff: float = 1.0
     beta: float = 20.0
+
+
+Prominences = Mapping[int, float]
+"""How near and central each person is (`_prominence`), by the number of their track."""
 
 
 class Visitor(NamedTuple):
@@ -151,8 +155,9 @@ def follow(
         for i, person in enumerate(newcomers)
     ]
     after = replace(state, time=now, tracks=tuple(tracks), next_number=state.next_number + len(newcomers))
-    after = _select_visitors(after, size, elapsed, settings)
-    return replace(after, candidate_number=_candidate_number(after, size, settings))
+    prominences = {track.number: _prominence(track, size) for track in tracks}
+    after = _select_visitors(after, prominences, elapsed, settings)
+    return replace(after, candidate_number=_candidate_number(after, prominences, settings))
 
 
 def _judge(person: Pose, size: tuple[int, int]) -> Pose:
@@ -219,37 +224,37 @@ def _middle(track: Track) -> float:
 
 
 def _select_visitors(
-    state: FollowState, size: tuple[int, int], elapsed: float, settings: FollowSettings
+    state: FollowState, prominences: Prominences, elapsed: float, settings: FollowSettings
 ) -> FollowState:
     """Return the state with its visitors: those before, while they are there, and those who have come."""
     ready = [
         track for track in state.tracks if track.is_confirmed and track.is_verified and track.lost_seconds < ENTER_AFTER
     ]
     if settings.people == "one":
-        state = _select_visitor(state, ready, size, elapsed, settings)
+        state = _select_visitor(state, ready, prominences, elapsed, settings)
         return replace(state, visitor_numbers=() if state.visitor_number is None else (state.visitor_number,))
     known = [track for track in state.tracks if track.number in state.visitor_numbers]
     # with all places taken, somebody who comes near waits until one is free
-    state = _select_visitor(state, ready if len(known) < MAX_VISITORS else known, size, elapsed, settings)
+    state = _select_visitor(state, ready if len(known) < MAX_VISITORS else known, prominences, elapsed, settings)
     if state.visitor_number is None and known:
-        state = _with_visitor(state, max(known, key=lambda track: _prominence(track, size)).number)
+        state = _with_visitor(state, max(known, key=lambda track: prominences[track.number]).number)
     leader = next((track for track in state.tracks if track.number == state.visitor_number), None)
     if leader is None:
         return replace(state, visitor_numbers=(), reordered_seconds=0.0)
-    others = _others(leader, known, ready, size)
+    others = _others(leader, known, ready, prominences)
     return _with_order(state, [leader, *others], elapsed)
 
 
-def _others(leader: Track, known: list[Track], ready: list[Track], size: tuple[int, int]) -> list[Track]:
+def _others(leader: Track, known: list[Track], ready: list[Track], prominences: Prominences) -> list[Track]:
     """Return the visitors besides the leading one, of those `known` as visitors, and those `ready` to become one."""
-    height = _prominence(leader, size)
-    stay = [track for track in known if track is not leader and _prominence(track, size) >= LEAVE_RATIO * height]
+    height = prominences[leader.number]
+    stay = [track for track in known if track is not leader and prominences[track.number] >= LEAVE_RATIO * height]
     join = [
         track
         for track in ready
-        if track is not leader and track not in known and _prominence(track, size) >= JOIN_RATIO * height
+        if track is not leader and track not in known and prominences[track.number] >= JOIN_RATIO * height
     ]
-    join.sort(key=lambda track: _prominence(track, size), reverse=True)
+    join.sort(key=lambda track: prominences[track.number], reverse=True)
     return [*stay, *join][: MAX_VISITORS - 1]
 
 
@@ -271,17 +276,17 @@ def _with_order(state: FollowState, visitors: list[Track], elapsed: float) -> Fo
 
 
 def _select_visitor(
-    state: FollowState, candidates: Sequence[Track], size: tuple[int, int], elapsed: float, settings: FollowSettings
+    state: FollowState, candidates: Sequence[Track], prominences: Prominences, elapsed: float, settings: FollowSettings
 ) -> FollowState:
     """Return the state with its visitor: the same one while they are there, else the most prominent candidate.
 
     A candidate who is far more prominent than the visitor for long enough takes over.
     """
     visitor = next((track for track in state.tracks if track.number == state.visitor_number), None)
-    first = max(candidates, key=lambda track: _prominence(track, size), default=None)
+    first = max(candidates, key=lambda track: prominences[track.number], default=None)
     if visitor is None:
         return _with_visitor(state, None if first is None else first.number)
-    if first is None or first is visitor or _prominence(first, size) < TAKEOVER_RATIO * _prominence(visitor, size):
+    if first is None or first is visitor or prominences[first.number] < TAKEOVER_RATIO * prominences[visitor.number]:
         return _with_visitor(state, visitor.number)
     rival_seconds = state.rival_seconds + elapsed if first.number == state.rival_number else 0.0
     if rival_seconds >= settings.yield_after:
@@ -289,7 +294,7 @@ def _select_visitor(
     return replace(state, rival_number=first.number, rival_seconds=rival_seconds)
 
 
-def _candidate_number(state: FollowState, size: tuple[int, int], settings: FollowSettings) -> int | None:
+def _candidate_number(state: FollowState, prominences: Prominences, settings: FollowSettings) -> int | None:
     """Return the number of the track to look at closely, to learn whether it may become a visitor; None for none.
 
     While there is a visitor, only a track that could take over, or join, is worth a look. A track that close looks have
@@ -299,16 +304,16 @@ def _candidate_number(state: FollowState, size: tuple[int, int], settings: Follo
     if len(state.visitor_numbers) == MAX_VISITORS:
         return None
     ratio = TAKEOVER_RATIO if settings.people == "one" else JOIN_RATIO
-    least = 0.0 if visitor is None else ratio * _prominence(visitor, size)
+    least = 0.0 if visitor is None else ratio * prominences[visitor.number]
     candidates = [
         track
         for track in state.tracks
         if track.lost_seconds == 0
         and track.number not in state.visitor_numbers
         and (visitor is None or not track.is_verified)
-        and _prominence(track, size) >= least
+        and prominences[track.number] >= least
     ]
-    best = min(candidates, key=lambda track: (track.refusals, -_prominence(track, size)), default=None)
+    best = min(candidates, key=lambda track: (track.refusals, -prominences[track.number]), default=None)
     return None if best is None else best.number
 
 

@@ -195,7 +195,7 @@ def _steps_out_of_sight(track: Track, person: Pose, body_step: Floats, doubted: 
         np.exp(-(track.unseen_seconds - track.missed_seconds) / MOMENTUM_SECONDS)
         - np.exp(-track.unseen_seconds / MOMENTUM_SECONDS)
     )
-    own = track.velocity - np.median(track.velocity, axis=0)
+    own = track.velocity - median_point(track.velocity)
     is_carried = track.unseen_seconds < CARRY_SECONDS
     faintness = np.where(doubted | is_carried, 0, np.minimum(person.scores / TRACKING_SCORE, 1) ** 2)
     share = 1 - np.exp(-faintness * track.missed_seconds / FAINT_TIME_CONSTANT)
@@ -227,8 +227,15 @@ def predicted_shift(track: Track) -> Floats:
     seen = recently_seen(track)
     if not seen.any():
         return np.zeros(2, np.float32)
-    velocity = np.median(track.velocity[seen], axis=0)
+    velocity = median_point(track.velocity[seen])
     return np.asarray(velocity * MAX_GAP * (1 - np.exp(-track.missed_seconds / MAX_GAP)), np.float32)
+
+
+def median_point(points: Floats) -> Floats:
+    """Return the medians of x and of y of N points (N×2). NumPy's own takes five times as long for so few."""
+    ordered = np.sort(points, axis=0)
+    middle: Floats = (ordered[(len(points) - 1) // 2] + ordered[len(points) // 2]) / 2
+    return middle
 
 
 def similarity(track: Track, person: Pose) -> float:
