@@ -119,7 +119,7 @@ def press_rows(soak: Soak) -> Iterator[Row]:
             and pressed < (candidate.ended or time.monotonic()) + 3
             for candidate in soak.fault_records
         )
-        if outcome[1].startswith("Your GIF is saved"):
+        if outcome[1].startswith("Your GIF is ready"):
             good += 1
         elif excused:
             spoilt += 1

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.soak_faults import process_tree
 
-OUTCOME_PATTERN = re.compile(r"^(Your GIF is saved as|The GIF could not be written|Nobody was in front of the mirror)")
+OUTCOME_PATTERN = re.compile(r"^(Your GIF is ready|The GIF could not be saved|Nobody was there)")
 """Matches the notices that end a recording."""
 
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc")

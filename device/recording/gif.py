@@ -94,7 +94,8 @@ def encode(recording: Recording, max_bytes: int) -> Gif:
 
     def estimated_size(level: QualityLevel) -> float:
         sample, share = _sample_stills(recording.stills, level.fps)
-        return len(encode_stills(sample, level).data) / share
+        last_frame = len(encode_stills((), level).data)
+        return last_frame + (len(encode_stills(sample, level).data) - last_frame) / share
 
     # The sample is corrected by what it said about the level whose size is known.
     limit = ESTIMATE_SAFETY_FACTOR * max_bytes * estimated_size(QUALITY_LEVELS[0]) / len(gif.data)
@@ -112,13 +113,16 @@ def encode(recording: Recording, max_bytes: int) -> Gif:
 
 
 def _sample_stills(stills: Sequence[Still], fps: float) -> tuple[list[Still], float]:
-    """Return stills at `fps` from some pieces all over a recording, and the share of all stills that they are."""
+    """Return stills at `fps` from some pieces all over a recording, and their share of all pieces.
+
+    Nearly all of a GIF's bytes are its photos, and each piece begins with one.
+    """
     thinned = _thin_out(stills, fps)
     pieces = [
         list(piece) for _, piece in groupby(thinned, lambda still: (still.photo_index, int(still.at / SAMPLE_SECONDS)))
     ]
-    sample = list(chain.from_iterable(pieces[:: -(-len(pieces) // SAMPLES)]))
-    return sample, len(sample) / len(thinned)
+    sample = pieces[:: -(-len(pieces) // SAMPLES)]
+    return list(chain.from_iterable(sample)), len(sample) / len(pieces)
 
 
 def _encode_at_level(stills: Sequence[Still], level: QualityLevel, composer: Composer, palette: Palette) -> Gif:

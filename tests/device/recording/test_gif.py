@@ -1,10 +1,11 @@
-"""GIFs: one palette, photos stored once, skeletons in place, and never too large."""
+"""GIFs: one palette, photos stored once, figures without a dither, and never too large."""
 
 from __future__ import annotations
 
 import io
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,13 +19,15 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL.GifImagePlugin import GifImageFile
 
-from device.display.draw import draw_skeleton
-from device.display.style import COOL, WARM
+from device.display.style import COOL, INK, SLATE, WARM
 from device.recording import gif
-from device.recording.gif import QUALITY_LEVELS, GifError, Palette, Recording, Still, encode, inset_size
-from models.pose import LEFT_ELBOW, LEFT_WRIST, RIGHT_ELBOW, RIGHT_WRIST, Floats, Image, Pose
+from device.recording.frames import FLOOR, Composer, pane_slices
+from device.recording.gif import CLOSING_SECONDS, QUALITY_LEVELS, GifError, encode
+from device.recording.palette import Palette
+from device.recording.stills import Recording, Still
+from models.pose import Floats, Image
+from tests.support.recordings import lively_recording, record, snapshot, soft_picture, standing
 
-SIZE = 160, 120
 NO_LIMIT = 10**9
 
 
@@ -90,85 +93,86 @@ def frames(data: bytes) -> list[tuple[Image, float]]:
         return shown_frames
 
 
-def photo(seed: int, size: tuple[int, int] = SIZE, noise: int = 8) -> Image:
-    """Return soft patches of colour with some noise, about as hard to compress as a photo."""
-    random = np.random.default_rng(seed)
-    patches = cv2.resize(random.integers(0, 256, (5, 6, 3), np.uint8), size, interpolation=cv2.INTER_CUBIC)
-    return np.clip(patches.astype(int) + random.integers(-noise, noise + 1, patches.shape), 0, 255).astype(np.uint8)
-
-
-def pose(shift: float = 0.0) -> Pose:
-    """Return a pose with both arms stretched out, in the middle of a picture of `SIZE`."""
-    xy = np.array([(80, 50), (83, 47), (77, 47), (88, 49), (72, 49), (92, 62), (68, 62), (112, 62), (48, 62), (132, 62),
-                   (28, 62), (88, 90), (72, 90), (89, 102), (71, 102), (90, 114), (70, 114)], np.float32)  # fmt: skip
-    return Pose(xy + np.array([0, shift], np.float32), np.ones(17, np.float32), 1.0)
-
-
-def recording(photos: int = 4, each: int = 3, *, noise: int = 8, camera: Image | None = None) -> Recording:
-    stills = [Still(k // each, pose(k % 7 - 3), camera, k / 12) for k in range(photos * each)]
-    return Recording(tuple(photo(k, noise=noise) for k in range(photos)), tuple(stills), photos * each / 12)
-
-
 def blur(picture: Image) -> Floats:
     """Blur a picture as the eye does, which cannot see single dots of a dither."""
     return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.5).astype(np.float32, copy=False)
 
 
+def visitor_pane(recording: Recording, shown: Image) -> Image:
+    """Return the visitor's pane of a frame."""
+    return shown[pane_slices(recording.layout.visitor, recording.layout.pane)]
+
+
+def camera_recording(noise: int, count: int = 12) -> Recording:
+    """Return a recording with a camera that sees a still scene, with so much noise, and a hand that moves."""
+    random, photo, scene = np.random.default_rng(3), soft_picture(1), soft_picture(2, (64, 48), 0)
+    snapshots = []
+    for number in range(count):
+        picture = np.clip(scene.astype(int) + random.integers(-noise, noise + 1, scene.shape), 0, 255).astype(np.uint8)
+        picture[20:26, 20 + number : 26 + number] = (250, 200, 170)
+        snapshots.append(snapshot(photo, camera_image=picture))
+    return record(snapshots, camera=True)
+
+
 def test_all_frames_share_one_colour_table() -> None:
-    blocks = read(encode(recording(), NO_LIMIT).data)
+    blocks = read(encode(lively_recording(), NO_LIMIT).data)
     assert blocks.table == 256
     assert blocks.local_tables == 0
-    assert len(blocks.lengths) == 12
+    assert len(blocks.lengths) == 12 + 1
 
 
 def test_loops_for_ever_and_keeps_each_frame() -> None:
-    blocks = read(encode(recording(), NO_LIMIT).data)
+    blocks = read(encode(lively_recording(), NO_LIMIT).data)
     assert blocks.loops == 0
     assert set(blocks.disposals) == {1}
 
 
-def test_each_frame_is_its_photo_with_the_skeleton() -> None:
-    sample = recording()
-    for still, (shown, _) in zip(sample.stills, frames(encode(sample, NO_LIMIT).data), strict=True):
-        expected = sample.photos[still.photo_index].copy()
-        assert still.visitor is not None
-        draw_skeleton(expected, still.visitor, 2.0)
-        assert np.abs(blur(shown) - blur(expected)).max() < 36
-        assert np.abs(blur(shown) - blur(expected)).mean() < 2.5
+def test_frames_are_what_the_composer_draws() -> None:
+    sample = lively_recording()
+    composer = Composer(sample)
+    shown = frames(encode(sample, NO_LIMIT).data)
+    expected = [*(composer.frame(still) for still in sample.stills), composer.titles.closing]
+    for (picture, _), drawn in zip(shown, expected, strict=True):
+        assert np.abs(blur(picture) - blur(drawn)).max() < 40
+        assert np.abs(blur(picture) - blur(drawn)).mean() < 2.5
 
 
-def test_the_skeleton_has_the_screens_colours() -> None:
-    shown, _ = frames(encode(recording(), NO_LIMIT).data)[3]
-    for joints, colour in (((LEFT_ELBOW, LEFT_WRIST), COOL), ((RIGHT_ELBOW, RIGHT_WRIST), WARM)):
-        x, y = np.round(pose(0).xy[list(joints)].mean(0)).astype(int)
-        assert np.abs(shown[y, x].astype(int) - colour).max() <= 4
+def test_a_figure_is_not_dithered() -> None:
+    sample = lively_recording()
+    shown, _ = frames(encode(sample, NO_LIMIT).data)[3]
+    pane = visitor_pane(sample, shown)
+    for colour in (COOL, WARM, SLATE, FLOOR):
+        assert (pane == colour).all(-1).mean() > 0.01, f"an area of {colour}"
+    assert len(np.unique(pane.reshape(-1, 3), axis=0)) < 60
+    drawn = Composer(sample).visitor(sample.stills[3])
+    assert (pane[(drawn == SLATE).all(-1)] == SLATE).all()
 
 
-def test_does_not_draw_unseen_key_points() -> None:
-    unseen = Pose(pose().xy, np.full(17, 0.29, np.float32), 0.29)
-    sample = recording(1, 1)
-    with_skeleton = encode(replace(sample, stills=(replace(sample.stills[0], visitor=unseen),)), NO_LIMIT)
-    without = encode(replace(sample, stills=(replace(sample.stills[0], visitor=None),)), NO_LIMIT)
-    assert with_skeleton.data == without.data
+def test_the_frame_around_the_panes_is_ink() -> None:
+    sample = lively_recording()
+    shown, _ = frames(encode(sample, NO_LIMIT).data)[0]
+    gap = sample.layout.gap
+    for edge in (shown[:gap], shown[-gap:], shown[:, :gap], shown[:, -gap:]):
+        assert (edge == INK).all()
 
 
 def test_stores_a_photo_once_and_then_only_changes() -> None:
-    lengths = read(encode(recording(2, 10), NO_LIMIT).data).lengths
+    lengths = read(encode(lively_recording(2, 10), NO_LIMIT).data).lengths
     assert max(lengths[1:10]) < 0.2 * lengths[0]
     assert lengths[10] > 0.5 * lengths[0]
 
 
 def test_an_unchanged_still_lengthens_the_delay() -> None:
-    sample = recording(1, 12)
-    made = encode(replace(sample, stills=tuple(replace(still, visitor=pose()) for still in sample.stills)), NO_LIMIT)
-    assert made.frames == 1
-    assert read(made.data).delays == [100]
+    photo = soft_picture(1)
+    made = encode(record([snapshot(photo)] * 12), NO_LIMIT)
+    assert made.frames == 2
+    assert read(made.data).delays == [100, round(100 * CLOSING_SECONDS)]
 
 
-def test_a_gif_lasts_as_long_as_the_recording() -> None:
-    sample = recording(5, 12)
-    assert sum(read(encode(sample, NO_LIMIT).data).delays) == 500
-    assert sum(seconds for _, seconds in frames(encode(sample, NO_LIMIT).data)) == pytest.approx(5)
+def test_a_gif_lasts_as_long_as_the_recording_and_credits() -> None:
+    data = encode(lively_recording(5, 12), NO_LIMIT).data
+    assert sum(read(data).delays) == 500 + 100 * CLOSING_SECONDS
+    assert [seconds for _, seconds in frames(data)][-1] == CLOSING_SECONDS
 
 
 @given(st.lists(st.floats(0.0, 30.0), min_size=1, max_size=50), st.floats(0.0, 2.0))
@@ -182,9 +186,24 @@ def test_delays_suit_browsers_and_do_not_drift(times: list[float], after: float)
         assert sum(delays) == pytest.approx(100 * (end - times[0]), abs=1.01)
 
 
+def test_the_camera_picture_replaces_the_figure() -> None:
+    sample = camera_recording(0)
+    shown, _ = frames(encode(sample, NO_LIMIT).data)[5]
+    pane = visitor_pane(sample, shown)
+    assert (pane == COOL).all(-1).mean() < 0.001
+    drawn = Composer(sample).visitor(sample.stills[5])
+    assert np.abs(blur(pane) - blur(drawn)).mean() < 4
+
+
+def test_a_cameras_noise_costs_hardly_any_bytes() -> None:
+    still, noisy = (read(encode(camera_recording(noise), NO_LIMIT).data).lengths for noise in (0, 5))
+    assert sum(noisy[1:-1]) < 1.5 * sum(still[1:-1]), "only the hand moves"
+    assert sum(noisy[1:-1]) < noisy[0], "eleven frames are smaller than the first"
+
+
 @pytest.mark.slow
 def test_reduces_colours_then_rate_then_size() -> None:
-    sample = recording(noise=20)
+    sample = lively_recording(noise=20)
     best = len(encode(sample, NO_LIMIT).data)
     gifs = [encode(sample, round(best * share)) for share in (1.0, 0.9, 0.75, 0.4, 0.2, 0.1)]
     assert [made.colours for made in gifs] == sorted((made.colours for made in gifs), reverse=True)
@@ -194,37 +213,38 @@ def test_reduces_colours_then_rate_then_size() -> None:
     assert gifs[1].colours < 256
     assert gifs[1].size == gifs[0].size
     assert gifs[-1].size < gifs[0].size
+    assert {made.titles.closing.shape[:2][::-1] for made in gifs} == {sample.layout.size}, (
+        "the replay has the full size"
+    )
     assert list(QUALITY_LEVELS) == sorted(QUALITY_LEVELS, key=lambda level: (-level.scale, -level.fps, -level.colours))
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.floats(0.06, 1.1), st.integers(0, 40), st.integers(1, 6))
 def test_never_exceeds_the_size_limit(share: float, noise: int, photos: int) -> None:
-    sample = recording(photos, noise=noise)
+    sample = lively_recording(photos, noise=noise)
     limit = round(share * len(encode(sample, NO_LIMIT).data))
     try:
         made = encode(sample, limit)
     except GifError:
-        assert share < 0.15
+        assert share < 0.2
     else:
         assert len(made.data) <= limit
         assert read(made.data).size == made.size
 
 
 @pytest.mark.slow
-def test_encodes_hardly_more_than_two_gifs_completely(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sample, complete = recording(12, 3, noise=30), []
+def test_encodes_hardly_more_than_two_gifs_completely(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample, complete = lively_recording(12, 3, noise=30), []
     encode_at_level = gif._encode_at_level
 
-    def count(part: Recording, level: gif.QualityLevel, palette: Palette) -> gif.Gif:
-        if len(part.stills) == len(sample.stills):
+    def count(stills: Sequence[Still], level: gif.QualityLevel, composer: Composer, palette: Palette) -> gif.Gif:
+        if len(stills) == len(sample.stills):
             complete.append(level)
-        return encode_at_level(part, level, palette)
+        return encode_at_level(stills, level, composer, palette)
 
-    limits = [round(len(encode(sample, NO_LIMIT).data) * share) for share in (0.8, 0.6, 0.4, 0.2, 0.1)]
+    limits = [round(len(encode(sample, NO_LIMIT).data) * share) for share in (0.8, 0.6, 0.4, 0.2)]
     monkeypatch.setattr(gif, "_encode_at_level", count)
     for limit in limits:
         encode(sample, limit)
@@ -232,10 +252,9 @@ def test_encodes_hardly_more_than_two_gifs_completely(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("each", [1, 3])
 @pytest.mark.parametrize("share", [0.85, 0.5, 0.3])
-def test_gives_up_no_more_quality_than_needed(each: int, share: float) -> None:
-    sample = recording(24, each, noise=30)
+def test_gives_up_no_more_quality_than_needed(share: float) -> None:
+    sample = lively_recording(24, 2, noise=30)
     limit = round(share * len(encode(sample, NO_LIMIT).data))
     made = encode(sample, limit)
     assert 0.6 * limit < len(made.data) <= limit
@@ -243,59 +262,38 @@ def test_gives_up_no_more_quality_than_needed(each: int, share: float) -> None:
 
 def test_rejects_a_recording_that_cannot_fit() -> None:
     with pytest.raises(GifError, match=r"has \d+ bytes, but only 500 are allowed: record fewer"):
-        encode(recording(), 500)
+        encode(lively_recording(2), 500)
 
 
 def test_rejects_an_empty_recording() -> None:
     with pytest.raises(GifError, match="nothing was recorded"):
-        encode(Recording((), (), 5.0), NO_LIMIT)
+        encode(replace(lively_recording(), stills=()), NO_LIMIT)
 
 
-def test_draws_the_inset_in_the_lower_left_corner() -> None:
-    pink = np.full((48, 64, 3), (230, 60, 160), np.uint8)
-    width, height = inset_size((64, 48), SIZE)
-    y, x = SIZE[1] - 4 - height // 2, 4 + width // 2
-    with_inset, _ = frames(encode(recording(camera=pink), NO_LIMIT).data)[0]
-    without, _ = frames(encode(recording(), NO_LIMIT).data)[0]
-    assert np.abs(with_inset[y - 5 : y + 5, x - 5 : x + 5].mean((0, 1)) - (230, 60, 160)).max() < 6
-    assert np.abs(without[y - 5 : y + 5, x - 5 : x + 5].mean((0, 1)) - (230, 60, 160)).max() > 20
-    assert 0.05 < width * height / (SIZE[0] * SIZE[1]) < 0.07
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("camera", [(640, 480), (480, 640), (1920, 100), (10, 4000), (1, 1)])
-@pytest.mark.parametrize("canvas", [(640, 360), (360, 640), (64, 36)])
-def test_an_inset_of_any_shape_fits(camera: tuple[int, int], canvas: tuple[int, int]) -> None:
-    width, height = inset_size(camera, canvas)
-    inset = np.zeros((height, width, 3), np.uint8)
-    sample = Recording((photo(1, canvas),), (Still(0, None, inset, 0.0),), 1.0)
-    assert encode(sample, NO_LIMIT).size == canvas
-
-
-@pytest.mark.parametrize("size", [(640, 360), (360, 640), (1, 1), (7, 333)])
-def test_encodes_pictures_of_any_shape(size: tuple[int, int]) -> None:
-    sample = Recording(
-        (photo(1, size), photo(2, size)), (Still(0, pose(), None, 0.0), Still(1, pose(), None, 0.5)), 1.0
-    )
+@pytest.mark.parametrize("size", [(640, 360), (360, 640), (2, 2), (7, 333)])
+def test_encodes_canvases_of_any_shape(size: tuple[int, int]) -> None:
+    sample = lively_recording(2, 1, size=size)
     data = encode(sample, NO_LIMIT).data
-    assert read(data).size == size
-    assert len(frames(data)) == 2
+    assert read(data).size == sample.layout.size
+    assert max(sample.layout.size) <= 640
+    assert frames(data)
 
 
 def test_encodes_pictures_of_one_colour() -> None:
-    grey = np.full((40, 60, 3), 128, np.uint8)
-    shown, _ = frames(encode(Recording((grey,), (Still(0, None, None, 0.0),), 1.0), NO_LIMIT).data)[0]
-    assert np.abs(shown.astype(int) - 128).max() <= 1
+    sample = record([snapshot(np.full((240, 320, 3), 128, np.uint8))])
+    shown, _ = frames(encode(sample, NO_LIMIT).data)[0]
+    x, y = (corner + side // 2 for corner, side in zip(sample.layout.answer, sample.layout.pane, strict=True))
+    assert np.abs(shown[y, x].astype(int) - 128).max() <= 1
 
 
 def test_the_transparent_index_is_not_a_colour() -> None:
-    sample = recording()
+    composer = Composer(lively_recording())
     for count in (256, 64):
-        palette = Palette.from_recording(sample, count)
+        palette = Palette.for_frames(composer, count)
         assert palette.transparent_index < count
-        for picture in sample.photos:
-            assert palette.dither(picture).max() < palette.transparent_index
-            assert palette.quantize(picture).max() < palette.transparent_index
+        picture = composer.frame(composer.recording.stills[0])
+        assert palette.dither(picture).max() < palette.transparent_index
+        assert palette.quantize(picture).max() < palette.transparent_index
 
 
 def real_recording(shared_data: Path, folder: str, photos: int = 20, seconds: float = 5.0) -> Recording:
@@ -306,12 +304,18 @@ def real_recording(shared_data: Path, folder: str, photos: int = 20, seconds: fl
     for name in names:
         with Pillow.open(name) as file:
             picture = np.asarray(file.convert("RGB"))
-        scale = max(640 / picture.shape[1], 360 / picture.shape[0])
-        size = max(round(picture.shape[1] * scale), 640), max(round(picture.shape[0] * scale), 360)
-        pictures.append(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[:360, :640].astype(np.uint8))
+        scale = max(1280 / picture.shape[1], 720 / picture.shape[0])
+        size = max(round(picture.shape[1] * scale), 1280), max(round(picture.shape[0] * scale), 720)
+        pictures.append(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[:720, :1280].astype(np.uint8))
     count = round(12 * seconds)
-    stills = [Still(k * photos // count, pose(5 * np.sin(k)).scaled(3, 3), None, k / 12) for k in range(count)]
-    return Recording(tuple(pictures), tuple(stills), seconds)
+    return record(
+        [
+            snapshot(
+                pictures[k * photos // count], standing(5 * np.sin(k), 3.0), credit=names[k * photos // count].stem
+            )
+            for k in range(count)
+        ]
+    )
 
 
 @pytest.mark.slow
@@ -320,14 +324,13 @@ def test_twenty_photos_fit_into_three_megabytes(shared_data: Path, folder: str) 
     sample = real_recording(shared_data, folder)
     started_at = time.process_time()
     made = encode(sample, 3_000_000)
-    assert time.process_time() - started_at < 3
+    assert time.process_time() - started_at < 4
     assert len(made.data) <= 3_000_000
-    assert made.size == (640, 360)
-    assert read(made.data).local_tables == 0
+    assert made.size == sample.layout.size
+    assert made.colours == 256
+    composer = Composer(sample)
     errors = []
-    for still, (shown, _) in zip(sample.stills, frames(made.data), strict=True):
-        expected = sample.photos[still.photo_index].copy()
-        assert still.visitor is not None
-        draw_skeleton(expected, still.visitor, 3.6)
+    for still, (shown, _) in zip(sample.stills, frames(made.data), strict=False):
+        expected = composer.frame(still)
         errors.append(((blur(shown) - blur(expected)) ** 2).mean())
     assert 10 * np.log10(255**2 / np.mean(errors)) > 40

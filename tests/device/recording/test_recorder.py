@@ -9,24 +9,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.recording.gif import Recording
+from device.language.message import Message
+from device.language.translate import Language
+from device.recording.gif import CLOSING_SECONDS
 from device.recording.recorder import (
-    FAILED_NOTICE_SECONDS,
-    MAX_GAP_SECONDS,
+    AS_FIGURE,
+    FAILED,
+    FAILED_SECONDS,
+    MAKING,
     MAX_STILLS,
-    NOBODY_NOTICE,
-    SAVED_NOTICE_SECONDS,
+    NOBODY,
+    READY,
     STILLS_PER_SECOND,
-    WAIT_NOTICE_SECONDS,
+    WAIT,
+    WAIT_SECONDS,
+    WITH_CAMERA,
     Recorder,
 )
+from device.recording.replay import REPLAY_SECONDS
 from device.recording.saving import Outcome
-from models.pose import Image, Pose
+from device.recording.stills import MAX_CAMERA_PIXELS, MAX_GAP_SECONDS, MAX_PHOTO_PIXELS, Recording, Words
+from device.recording.titles import Titles
+from models.pose import Image
+from tests.support.recordings import snapshot
 
-VISITOR = Pose(np.full((17, 2), (640, 360), np.float32), np.ones(17, np.float32), 1.0)
 CAMERA = np.full((480, 640, 3), 90, np.uint8)
-SAVED = Outcome(Path("/gifs/a.gif"), "Your GIF is saved as a.gif.")
-FAILED = Outcome(None, "The GIF could not be written: the disk of /gifs is full.")
+FAILURE = Outcome(None, "The GIF could not be saved: the disk of /gifs is full.")
+
+
+def saved(recording: Recording) -> Outcome:
+    """Return the outcome of a recording that was saved."""
+    width, height = recording.layout.size
+    titles = Titles(*(np.full((height, width, 3), shade, np.uint8) for shade in (16, 17)))
+    return Outcome(Path("/gifs/a.gif"), titles=titles)
 
 
 class FakeWriter:
@@ -60,12 +75,12 @@ def record(
     recorder.press(0)
     for frame in range(round(end * fps)):
         now = frame / fps
-        recorder.update(photos[int(now * 4) % len(photos)], VISITOR, CAMERA, now)
+        recorder.update(snapshot(photos[int(now * 4) % len(photos)], camera_image=CAMERA), now)
     (recording,) = writer.recordings
     return recording
 
 
-def state_of(recorder: Recorder) -> tuple[str, str | None, bool]:
+def state_of(recorder: Recorder) -> tuple[str, Message | None, bool]:
     """Return the phase, the notice, and whether the notice is about a failure."""
     return recorder.phase, recorder.notice, recorder.failed
 
@@ -73,7 +88,7 @@ def state_of(recorder: Recorder) -> tuple[str, str | None, bool]:
 def test_does_nothing_before_a_press(writer: FakeWriter) -> None:
     recorder = Recorder(writer)
     for now in range(100):
-        recorder.update(canvas(), VISITOR, CAMERA, now)
+        recorder.update(snapshot(canvas()), now)
     assert (recorder.phase, recorder.countdown, recorder.recording_progress, recorder.notice) == (
         "idle",
         None,
@@ -84,10 +99,10 @@ def test_does_nothing_before_a_press(writer: FakeWriter) -> None:
 
 
 def test_a_press_counts_down_records_and_saves(writer: FakeWriter) -> None:
-    recorder, photo, states = Recorder(writer, countdown=3, seconds=5), canvas(), []
+    recorder, shown, states = Recorder(writer, countdown=3, seconds=5), snapshot(canvas()), []
     recorder.press(100)
     for tenth in range(90):
-        recorder.update(photo, VISITOR, None, 100 + tenth / 10)
+        recorder.update(shown, 100 + tenth / 10)
         states.append((recorder.countdown, recorder.recording_progress is not None, recorder.phase == "saving"))
     assert [numeral for numeral, _, _ in states] == [3] * 10 + [2] * 10 + [1] * 10 + [None] * 60
     assert [recording for _, recording, _ in states] == [False] * 30 + [True] * 50 + [False] * 10
@@ -99,7 +114,7 @@ def test_progress_rises_from_nothing_to_all(writer: FakeWriter) -> None:
     recorder, shares = Recorder(writer, countdown=0, seconds=2), []
     recorder.press(0)
     for tenth in range(20):
-        recorder.update(canvas(), VISITOR, None, tenth / 10)
+        recorder.update(snapshot(canvas()), tenth / 10)
         shares.append(recorder.recording_progress)
     assert shares == pytest.approx([tenth / 20 for tenth in range(20)])
 
@@ -107,48 +122,90 @@ def test_progress_rises_from_nothing_to_all(writer: FakeWriter) -> None:
 def test_records_at_once_without_a_countdown(writer: FakeWriter) -> None:
     recorder = Recorder(writer, countdown=0)
     recorder.press(7)
-    recorder.update(canvas(), VISITOR, None, 7)
+    recorder.update(snapshot(canvas()), 7)
     assert recorder.phase == "recording"
 
 
 @pytest.mark.parametrize(("now", "phase"), [(1, "countdown"), (5, "recording"), (8.5, "saving")])
-def test_a_press_while_busy_only_shows_a_notice(writer: FakeWriter, now: float, phase: str) -> None:
-    recorder, photo = Recorder(writer), canvas()
+def test_a_press_while_busy_only_asks_to_wait(writer: FakeWriter, now: float, phase: str) -> None:
+    recorder, shown = Recorder(writer), snapshot(canvas())
     recorder.press(0)
     for tenth in range(round(now * 10) + 1):
-        recorder.update(photo, VISITOR, None, tenth / 10)
+        recorder.update(shown, tenth / 10)
     recorder.press(now)
-    assert recorder.phase == phase
-    assert recorder.notice is not None
-    assert recorder.notice.startswith("Please wait: ")
-    recorder.update(photo, VISITOR, None, now + WAIT_NOTICE_SECONDS + 0.01)
-    assert not (recorder.notice or "").startswith("Please wait: ")
+    assert state_of(recorder) == (phase, WAIT, False)
+    recorder.update(shown, now + WAIT_SECONDS + 0.01)
+    assert recorder.notice != WAIT
     assert len(writer.recordings) <= 1
 
 
-@pytest.mark.parametrize(("outcome", "seconds"), [(SAVED, SAVED_NOTICE_SECONDS), (FAILED, FAILED_NOTICE_SECONDS)])
-def test_shows_the_outcome_for_some_seconds(writer: FakeWriter, outcome: Outcome, seconds: float) -> None:
+def test_shows_a_failure_for_some_seconds(writer: FakeWriter) -> None:
     recorder = Recorder(writer)
     record(writer, recorder, [canvas()])
-    assert state_of(recorder) == ("saving", "Making your GIF …", False)
-    writer.outcome = outcome
-    recorder.update(None, None, None, 20)
-    assert state_of(recorder) == ("idle", outcome.sentence, outcome is FAILED)
-    recorder.update(None, None, None, 20 + seconds - 0.01)
-    assert state_of(recorder) == ("idle", outcome.sentence, outcome is FAILED)
-    recorder.update(None, None, None, 20 + seconds)
+    assert state_of(recorder) == ("saving", MAKING, False)
+    writer.outcome = FAILURE
+    for now in (20, 20 + FAILED_SECONDS - 0.01):
+        recorder.update(None, now)
+        assert state_of(recorder) == ("idle", FAILED, True)
+        assert recorder.replay is None
+    recorder.update(None, 20 + FAILED_SECONDS)
     assert state_of(recorder) == ("idle", None, False)
-    recorder.press(21)
-    assert state_of(recorder) == ("countdown", None, False)
+    assert recorder.failure == FAILURE.failure, "makers still see why"
 
 
-def test_a_press_replaces_the_outcome(writer: FakeWriter) -> None:
+def test_replays_the_gif_for_some_seconds(writer: FakeWriter) -> None:
     recorder = Recorder(writer)
-    record(writer, recorder, [canvas()])
-    writer.outcome = FAILED
-    recorder.update(None, None, None, 20)
+    recording = record(writer, recorder, [canvas(100)])
+    writer.outcome = outcome = saved(recording)
+    assert outcome.titles is not None
+    recorder.update(None, 20)
+    assert state_of(recorder) == ("idle", READY, False)
+    first = recorder.replay
+    assert first is not None
+    assert first.shape == outcome.titles.backdrop.shape
+    assert (first[0] == 16).all(), "the frame around the panes"
+    recorder.update(None, 20 + 5 + CLOSING_SECONDS / 2)
+    assert recorder.replay is outcome.titles.closing
+    recorder.update(None, 20 + REPLAY_SECONDS)
+    assert recorder.replay is None
+    assert state_of(recorder) == ("idle", None, False)
+
+
+def test_a_press_ends_the_replay(writer: FakeWriter) -> None:
+    recorder = Recorder(writer)
+    writer.outcome = saved(record(writer, recorder, [canvas()]))
+    recorder.update(None, 20)
     recorder.press(20.5)
-    assert (recorder.phase, recorder.countdown, recorder.notice) == ("countdown", 3, None)
+    assert (recorder.phase, recorder.countdown, recorder.notice, recorder.replay) == ("countdown", 3, None, None)
+
+
+def test_a_saved_gif_ends_the_failure(writer: FakeWriter) -> None:
+    recorder = Recorder(writer, countdown=0, seconds=1)
+    for start, outcome in ((0, FAILURE), (100, None)):
+        recorder.press(start)
+        for tenth in range(12):
+            recorder.update(snapshot(canvas()), start + tenth / 10)
+        writer.outcome = outcome or saved(writer.recordings[-1])
+        recorder.update(None, start + 2)
+        assert recorder.failure == (outcome.failure if outcome else "")
+
+
+def test_the_countdown_says_how_the_visitor_is_shown(writer: FakeWriter) -> None:
+    assert Recorder(writer).portrayal == AS_FIGURE
+    assert Recorder(writer, include_camera=True).portrayal == WITH_CAMERA
+
+
+def test_a_gif_is_in_the_language_of_its_press(writer: FakeWriter) -> None:
+    recorder = Recorder(writer, countdown=0, seconds=1, text="Night")
+    for start, language in ((0, Language("ar")), (100, Language("de"))):
+        recorder.press(start, language)
+        for tenth in range(12):
+            recorder.update(snapshot(canvas(0, 360, 640)), start + tenth / 10)
+        writer.outcome = FAILURE
+        recorder.update(None, start + 2)
+    arabic, german = writer.recordings
+    assert (arabic.words, german.words) == (Words("ar", True, "Night"), Words("de", False, "Night"))
+    assert arabic.layout.visitor == german.layout.answer, "the visitor is where reading begins"
 
 
 def test_stills_come_at_the_gifs_rate(writer: FakeWriter) -> None:
@@ -165,35 +222,26 @@ def test_a_slow_screen_gives_fewer_stills(writer: FakeWriter) -> None:
     assert [still.at for still in recording.stills] == pytest.approx([k / 4 for k in range(20)])
 
 
-def test_shrinks_and_keeps_each_photo_once(writer: FakeWriter) -> None:
+def test_keeps_each_photo_and_each_credit_once(writer: FakeWriter) -> None:
     photos = [canvas(shade) for shade in (10, 20, 30)]
-    recording = record(writer, Recorder(writer, seconds=3, pixels=640), photos)
-    assert {photo.shape for photo in recording.photos} == {(360, 640, 3)}
+    recording = record(writer, Recorder(writer, seconds=3), photos)
     assert [int(photo[0, 0, 0]) for photo in recording.photos] == [10, 20, 30] * 4
     assert [still.photo_index for still in recording.stills] == [k // 3 for k in range(36)]
+    assert recording.credits == ("Ann Example, CC0",)
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "size"), [(1080, 1920, (360, 640)), (800, 480, (640, 384)), (320, 200, (320, 200))]
-)
-def test_limits_the_longer_side_and_never_enlarges(
-    writer: FakeWriter, width: int, height: int, size: tuple[int, int]
-) -> None:
-    recording = record(writer, Recorder(writer, pixels=640), [canvas(5, width, height)])
-    assert recording.photos[0].shape == (size[1], size[0], 3)
-
-
-def test_the_skeleton_is_where_it_was_on_the_screen(writer: FakeWriter) -> None:
-    photo = canvas()
-    photo[356:364, 636:644] = 255  # around the visitor's points
-    recording = record(writer, Recorder(writer), [photo])
-    visitor = recording.stills[0].visitor
-    assert visitor is not None
-    x, y = visitor.xy[0]
-    weights = recording.photos[0][..., 0].astype(float)
-    rows, columns = np.indices(weights.shape)
-    assert (weights * columns).sum() / weights.sum() == pytest.approx(x, abs=0.3)
-    assert (weights * rows).sum() / weights.sum() == pytest.approx(y, abs=0.3)
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (3840, 2160), (800, 480)])
+def test_limits_what_it_keeps_in_memory(writer: FakeWriter, width: int, height: int) -> None:
+    recorder = Recorder(writer, seconds=30, countdown=0, include_camera=True)
+    recorder.press(0)
+    photo, camera = canvas(5, width, height), np.zeros((720, 1280, 3), np.uint8)
+    for now in (0.0, 30.0):
+        recorder.update(snapshot(photo, camera_image=camera), now)
+    (recording,) = writer.recordings
+    camera_image = recording.stills[0].camera_image
+    assert camera_image is not None
+    assert recording.photos[0].shape[0] * recording.photos[0].shape[1] * MAX_STILLS <= MAX_PHOTO_PIXELS
+    assert camera_image.shape[0] * camera_image.shape[1] * MAX_STILLS <= MAX_CAMERA_PIXELS
 
 
 def test_copies_the_screens_memory(writer: FakeWriter) -> None:
@@ -209,28 +257,24 @@ def test_keeps_the_camera_picture_only_on_request(writer: FakeWriter) -> None:
     recording = record(writer, Recorder(writer, include_camera=True), [canvas()])
     for still in recording.stills:
         assert still.camera_image is not None
-        assert still.camera_image.shape == (102, 136, 3)
+        assert still.camera_image.shape == CAMERA.shape
 
 
 def test_makes_no_gif_of_nobody(writer: FakeWriter) -> None:
     recorder = Recorder(writer)
     recorder.press(0)
     for tenth in range(90):
-        recorder.update(None, None, None, tenth / 10)
-    assert (recorder.phase, recorder.notice) == ("idle", NOBODY_NOTICE)
-    recorder.press(9.0)
-    for tenth in range(90, 180):
-        recorder.update(canvas(), None, None, tenth / 10)
-    assert (recorder.phase, recorder.notice) == ("idle", NOBODY_NOTICE)
+        recorder.update(None, tenth / 10)
+    assert state_of(recorder) == ("idle", NOBODY, True)
     assert not writer.recordings
 
 
 def test_the_gif_never_stands_still_for_long(writer: FakeWriter) -> None:
-    recorder, photo = Recorder(writer, countdown=0, seconds=5), canvas()
+    recorder, shown = Recorder(writer, countdown=0, seconds=5), snapshot(canvas())
     recorder.press(0)
     for tenth in range(60):
         there = tenth < 10 or 35 <= tenth < 40
-        recorder.update(photo if there else None, VISITOR if there else None, None, tenth / 10)
+        recorder.update(shown if there else None, tenth / 10)
     (recording,) = writer.recordings
     assert np.diff([still.at for still in recording.stills]).max() <= MAX_GAP_SECONDS + 1e-9
     assert recording.seconds == pytest.approx(0.9 + MAX_GAP_SECONDS + 0.4 + MAX_GAP_SECONDS)
@@ -239,7 +283,7 @@ def test_the_gif_never_stands_still_for_long(writer: FakeWriter) -> None:
 def test_resizing_the_window_does_not_change_the_gif(writer: FakeWriter) -> None:
     photos = [canvas(1), canvas(2), canvas(3, 900, 900), canvas(4, 900, 900)]
     recording = record(writer, Recorder(writer, seconds=1), photos)
-    assert {photo.shape for photo in recording.photos} == {(360, 640, 3)}
+    assert {photo.shape for photo in recording.photos} == {(720, 1280, 3)}
     assert {still.photo_index for still in recording.stills} == {0, 1}
 
 
@@ -248,22 +292,22 @@ def test_the_next_recording_holds_nothing_of_the_last(writer: FakeWriter) -> Non
     for start, shade in ((0, 10), (100, 20)):
         recorder.press(start)
         for tenth in range(12):
-            recorder.update(canvas(shade), VISITOR, None, start + tenth / 10)
-        writer.outcome = SAVED
-        recorder.update(None, None, None, start + 2)
+            recorder.update(snapshot(canvas(shade)), start + tenth / 10)
+        writer.outcome = saved(writer.recordings[-1])
+        recorder.update(None, start + 2)
     assert {int(photo[0, 0, 0]) for photo in writer.recordings[1].photos} == {20}
     assert writer.recordings[1].stills[0].at == 0
 
 
 @given(st.floats(0.5, 30), st.lists(st.floats(0.0, 0.7), min_size=1, max_size=400))
 def test_a_recording_is_bounded_and_in_order(seconds: float, gaps: list[float]) -> None:
-    writer, photo = FakeWriter(), canvas(0, 64, 36)
+    writer, shown = FakeWriter(), snapshot(canvas(0, 64, 36))
     recorder = Recorder(writer, countdown=1, seconds=seconds)
     recorder.press(0)
     now = 0.0
     for gap in [*gaps, 1.0, seconds, 1.0]:
         now += gap
-        recorder.update(photo, VISITOR, None, now)
+        recorder.update(shown, now)
     assert recorder.phase == "saving"
     (recording,) = writer.recordings
     times = [still.at for still in recording.stills]
@@ -276,7 +320,7 @@ def test_a_recording_is_bounded_and_in_order(seconds: float, gaps: list[float]) 
 def test_phases_are_in_order_and_gifs_one_at_a_time(
     events: list[tuple[str, float]],
 ) -> None:
-    writer, photo, now = FakeWriter(), canvas(0, 64, 36), 0.0
+    writer, shown, now = FakeWriter(), snapshot(canvas(0, 64, 36)), 0.0
     recorder = Recorder(writer, countdown=2, seconds=3)
     next_phases = {"idle": {"countdown"}, "countdown": {"recording"}, "recording": {"saving"}, "saving": {"idle"}}
     for event, gap in events:
@@ -286,8 +330,9 @@ def test_phases_are_in_order_and_gifs_one_at_a_time(
             recorder.press(now)
         else:
             if before == "saving":
-                writer.outcome = {"saved": SAVED, "failed": FAILED}.get(event)
-            recorder.update(photo, VISITOR, None, now)
+                outcomes = {"saved": saved(writer.recordings[-1]), "failed": FAILURE}
+                writer.outcome = outcomes.get(event)
+            recorder.update(shown, now)
         assert recorder.phase == before or recorder.phase in next_phases[before]
         assert len(writer.recordings) - count == (before == "recording" and recorder.phase == "saving")
         assert (recorder.countdown is not None) == (recorder.phase == "countdown")

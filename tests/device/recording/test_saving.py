@@ -16,14 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
-import numpy as np
 import pytest
 from PIL import Image as Pillow
 from PIL.GifImagePlugin import GifImageFile
 
 from device.recording import saving
-from device.recording.gif import Recording, Still
 from device.recording.saving import (
     MIN_FREE_BYTES,
     GifWriter,
@@ -32,24 +29,22 @@ from device.recording.saving import (
     remove_partial_files,
     write_atomically,
 )
+from device.recording.stills import Recording
 from models import files
-from models.pose import Pose
 from tests.support.paths import ROOT
+from tests.support.recordings import lively_recording
 
 T = TypeVar("T")
 NAME = "pose-mirror-20261122-153045.gif"
 
 
-def recording(photos: int = 3, size: tuple[int, int] = (64, 48)) -> Recording:
-    random = np.random.default_rng(5)
-    pictures = tuple(random.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(photos))
-    somebody = Pose(np.full((17, 2), 20, np.float32), np.ones(17, np.float32), 1.0)
-    return Recording(pictures, tuple(Still(k, somebody, None, k / 4) for k in range(photos)), photos / 4)
+def recording() -> Recording:
+    return lively_recording(3, 1, size=(64, 48))
 
 
 def long_recording() -> Recording:
     """Return a recording that takes a process some seconds, time enough to disturb it."""
-    return recording(60, (640, 640))
+    return lively_recording(60, 1, size=(1280, 720), noise=40)
 
 
 def wait_for_outcome(writer: GifWriter, timeout: float = 60.0) -> Outcome:
@@ -93,16 +88,19 @@ def test_a_recording_becomes_a_gif_named_by_the_time(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "there yet"
     with GifWriter(folder) as writer:
         before = datetime.now().replace(microsecond=0)
-        writer.start(recording())
+        sample = recording()
+        writer.start(sample)
         outcome = wait_for_outcome(writer)
         assert outcome.path is not None
         assert names(folder) == [outcome.path.name]
-        assert outcome.path.name in outcome.sentence
+        assert outcome.failure == ""
+        assert outcome.titles is not None
         stamp = datetime.strptime(outcome.path.name, "pose-mirror-%Y%m%d-%H%M%S.gif")
         assert before <= stamp <= datetime.now()
         with Pillow.open(outcome.path) as file:
             assert isinstance(file, GifImageFile)
-            assert (file.size, file.n_frames) == ((64, 48), 3)
+            assert (file.size, file.n_frames) == (sample.layout.size, 4)
+        assert outcome.titles.closing.shape == (*sample.layout.size[::-1], 3)
         assert writer.poll_outcome() is None
 
 
@@ -185,8 +183,8 @@ def test_keeps_some_of_a_nearly_full_disk_free(
         outcome = wait_for_outcome(writer)
     assert outcome.path is None
     assert re.match(
-        r"The GIF could not be written: only 2\d MB are free on the disk of .*, but 50 MB are needed: delete",
-        outcome.sentence,
+        r"The GIF could not be saved: only 2\d MB are free on the disk of .*, but 50 MB are needed: delete",
+        outcome.failure,
     )
     assert names(folder) == []
     assert MIN_FREE_BYTES == 50_000_000
@@ -199,7 +197,7 @@ def test_explains_a_read_only_folder(mounted: Callable[[str], Path]) -> None:
         writer.start(recording())
         outcome = wait_for_outcome(writer)
     assert outcome.path is None
-    assert outcome.sentence.startswith(f"The GIF could not be written: {folder} is not writable: allow")
+    assert outcome.failure.startswith(f"The GIF could not be saved: {folder} is not writable: allow")
 
 
 @pytest.mark.slow
@@ -211,7 +209,7 @@ def test_explains_a_folder_that_is_a_file(tmp_path: Path, below: bool) -> None:
         writer.start(recording())
         outcome = wait_for_outcome(writer)
     assert outcome.path is None
-    assert "is not a folder, or is inside a file: set another folder under [gif]" in outcome.sentence
+    assert "is not a folder, or is inside a file: set another folder under [gif]" in outcome.failure
     assert file.read_text() == "not a folder"
 
 
@@ -221,7 +219,7 @@ def test_explains_a_recording_that_cannot_fit(tmp_path: Path) -> None:
         writer.start(recording())
         outcome = wait_for_outcome(writer)
     assert outcome.path is None
-    assert re.search(r"has \d+ bytes, but only 500 are allowed: .*\.$", outcome.sentence)
+    assert re.search(r"has \d+ bytes, but only 500 are allowed: .*\.$", outcome.failure)
     assert names(tmp_path) == []
 
 
@@ -232,10 +230,8 @@ def test_recovers_from_a_killed_process(tmp_path: Path, number: signal.Signals) 
         writer.start(long_recording())
         os.kill(wait_for(lambda: writer.pid), number)
         outcome = wait_for_outcome(writer)
-        assert outcome == (
-            None,
-            f"The GIF could not be written: its process was stopped ({number.name}); press again.",
-        )
+        assert outcome.path is None
+        assert outcome.failure == f"The GIF could not be saved: its process was stopped ({number.name}); press again."
         assert names(tmp_path) == []
         writer.start(recording())
         assert wait_for_outcome(writer).path is not None
@@ -288,7 +284,7 @@ def test_kills_a_process_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with GifWriter(tmp_path) as writer:
         writer.start(long_recording())
         os.kill(wait_for(lambda: writer.pid), signal.SIGSTOP)
-        assert "SIGKILL" in wait_for_outcome(writer, 10).sentence
+        assert "SIGKILL" in wait_for_outcome(writer, 10).failure
 
 
 def test_explains_a_process_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +293,7 @@ def test_explains_a_process_that_cannot_start(tmp_path: Path, monkeypatch: pytes
         writer.start(recording())
         outcome = wait_for_outcome(writer)
     assert outcome.path is None
-    assert outcome.sentence.startswith("The GIF could not be written: ")
+    assert outcome.failure.startswith("The GIF could not be saved: ")
 
 
 @pytest.mark.slow
@@ -420,13 +416,7 @@ def test_only_the_gif_is_written_to_disk(tmp_path: Path) -> None:
 def test_making_a_gif_hardly_slows_the_screen(
     tmp_path: Path,
 ) -> None:
-    random = np.random.default_rng(1)
-    patches = [cv2.resize(random.integers(0, 256, (9, 16, 3), np.uint8), (640, 360)) for _ in range(20)]
-    photos = [np.clip(patch + random.normal(0, 6, patch.shape), 0, 255).astype(np.uint8) for patch in patches]
-    visitor = Pose(random.uniform((0, 0), (640, 360), (17, 2)).astype(np.float32), np.ones(17, np.float32), 1.0)
-    sample = Recording(
-        tuple(photos), tuple(Still(k // 3, visitor.scaled(1, 1 - k / 99), None, k / 12) for k in range(60)), 5
-    )
+    sample = lively_recording(20, 3, size=(1280, 720), noise=6)
 
     def measure_fps(is_over: Callable[[], bool]) -> float:
         """Run a screen's loop at 30 frames a second, 10 ms of work for each; return the rate that it reached."""
