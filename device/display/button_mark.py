@@ -22,15 +22,10 @@ from device.display.bidi import base_level
 from device.display.draw import SUBPIXEL_BITS
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
-from device.glow import ButtonPhase, ButtonState, glow
-from device.language.message import Message, message
+from device.glow import ButtonState, glow
 from device.presses import HOLD_SECONDS
 
 Side: TypeAlias = Literal["left", "right", "top", "bottom"]
-
-PRESS: Final = message("Press for a GIF of you")
-HOLD: Final = message("Hold for other pictures")
-"""What a press does, and what a hold does where the library has collections."""
 
 BUTTON: Final = 0.07
 """Diameter of the button, as a share of the display's short side, like the lengths that follow."""
@@ -73,16 +68,6 @@ class _Parts(NamedTuple):
     button: Rect
     words: tuple[int, int]
     arrow: Rect
-
-
-def button_words(phase: ButtonPhase, *, holds: bool) -> tuple[Message, ...]:
-    """Return what stands next to the button: what it does, while it does nothing else. `holds`: a hold does something.
-
-    The words stay while the button is pressed, as its end decides what it was.
-    """
-    if phase in ("countdown", "recording", "saving"):
-        return ()
-    return (PRESS, HOLD) if holds else (PRESS,)
 
 
 def draw_button_mark(

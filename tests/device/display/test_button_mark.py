@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pygame import Rect
 
 from device.display import style
-from device.display.button_mark import HOLD, PRESS, ButtonMark, Side, button_words, draw_button_mark, place_mark
+from device.display.button_mark import ButtonMark, Side, draw_button_mark, place_mark
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
 from device.glow import BREATH_SECONDS, ButtonPhase, ButtonState
@@ -86,12 +86,6 @@ def test_without_words_only_the_button_is_drawn(text: TextRenderer) -> None:
     assert alone.height == with_words.height
     assert alone.width < alone.height
     assert alone.centerx == pytest.approx(400, abs=1)
-
-
-def test_says_what_the_button_does_while_it_waits() -> None:
-    assert button_words("idle", holds=False) == button_words("failed", holds=False) == (PRESS,)
-    assert button_words("idle", holds=True) == button_words("held", holds=True) == (PRESS, HOLD)
-    assert button_words("countdown", holds=True) == button_words("saving", holds=False) == ()
 
 
 def test_long_words_are_broken(text: TextRenderer) -> None:
