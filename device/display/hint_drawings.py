@@ -108,7 +108,7 @@ def _draw_too_dark(picture: Image) -> None:
 def _draw_light_behind(picture: Image) -> None:
     """A person before a large sun is only a dark shape."""
     _draw_disc(picture, (0.5, 0.42), 0.27, AMBER)
-    _draw_rays(picture, (0.5, 0.42), (0.33, 0.42), range(15, 375, 30))
+    _draw_rays(picture, (0.5, 0.42), (0.32, 0.39), range(15, 375, 30))
     shape = picture.copy()
     draw_figure(shape, _pose(_from_the_front(), 0.8, 0.5, 0.15))
     picture[(shape != picture).any(-1)] = INK

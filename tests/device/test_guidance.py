@@ -286,7 +286,7 @@ def test_a_hint_goes_while_others_come_and_go() -> None:
 ANYTHING = st.sampled_from([GOOD, POOR, TOO_NEAR, TOO_FAR, HALF_OUT, NOBODY, DARK_ROOM])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(ANYTHING, st.integers(1, 15)), max_size=10), st.sampled_from([0.1, 0.2, 0.4]))
 def test_never_flickers(runs: list[tuple[Sight, int]], step: float) -> None:
     hints = play([sight for sight, count in runs for _ in range(count)], step)
