@@ -1,28 +1,48 @@
 """Print figures of docs/explanation/following-and-choosing.md: how well the mirror follows a visitor.
 
-    python -m benchmarks.following
+    python -m benchmarks.following [--only passers-by smoothing several]
 
 Passers-by are pasted into videos of one person. It prints how often the mirror loses the visitor to them, and how
-late and how steady the followed pose is. It needs ../shared/data, and takes five minutes on two cores.
+late and how steady the followed pose is. Several visitors are pasted next to one another: it prints how much of the
+processor's time a frame of one to four takes. It needs ../shared/data, and takes six minutes on two cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from device.cameras.base import Frame
 from device.follow import FollowSettings, FollowState, follow
+from device.looks import Shot, choose_looks
 from device.track import body_height
-from models.estimator.catalogue import DEFAULT_MODEL
+from index.library import Library
+from index.match import Matcher
+from models.estimator.catalogue import BUNDLED_MODEL, DEFAULT_MODEL
 from models.estimator.estimator import Estimator
+from models.estimator.model_files import find_model
 from models.pose import Floats, Image, Pose
-from tests.support.passers_by import add_passer_by, read_video, walker_steps
+from tests.support.libraries import NewItem, write_library
+from tests.support.passers_by import add_passer_by, paste, read_video, walker_steps
 from tests.support.paths import SHARED
 
 ONE, GYM, SQUAT, TAI_CHI = "one-by-one-person-detection.mp4", "exercise.avi", "pose_squats.mp4", "ta_chi.mp4"
 WIDE, WIDE_SMALL, HIGH, HIGH_SMALL = (353, 481), (257, 353), (481, 257), (353, 193)
+
+MEASURES = ("passers-by", "smoothing", "several")
+
+VISITORS = (1, 2, 3, 4)
+ROUNDS = 3
+CROWD_FRAMES, CROWD_FLOOR = 40, 426
+"""Frames of each video of several visitors, at ten a second, and the row of their feet."""
+LIBRARY_SIZE, MATCHES = 20_000, 64
+"""People who are searched, and how many matches the mirror asks for."""
 
 
 class Scene(NamedTuple):
@@ -62,22 +82,87 @@ OTHER_SCENES = (
 
 
 def main() -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m benchmarks.following",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    )
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="what to measure (default: all)")
+    args = parser.parse_args()
     videos = {name: read_video(SHARED / "videos" / name) for name in (ONE, GYM, SQUAT, TAI_CHI)}
     with Estimator(SHARED / "models" / f"{DEFAULT_MODEL}.tflite") as estimator:
-        print("| | videos | visitor lost or changed | on the wrong person or place |\n|---|---|---|---|")
-        for label, scenes in (("tuned on", TUNING_SCENES), ("other", OTHER_SCENES)):
-            passings = [seconds for scene in scenes for seconds in measure_passings(scene, videos, estimator)]
-            lost, seconds = sum(changed for changed, _ in passings), sum(seconds for _, seconds in passings)
-            print(f"| {label} | {len(passings)} | {lost} | {seconds:.1f} s |", flush=True)
-        print("\n| | lag | of the trembling is left |\n|---|---|---|")
-        for name in (TAI_CHI, SQUAT, GYM, ONE):
-            estimator.resize(HIGH if name == SQUAT else WIDE)
-            print_smoothing(name, *videos[name], estimator)
+        if "passers-by" in args.only:
+            print_passings(videos, estimator)
+        if "smoothing" in args.only:
+            print("\n| | lag | of the trembling is left |\n|---|---|---|")
+            for name in (TAI_CHI, SQUAT, GYM, ONE):
+                estimator.resize(HIGH if name == SQUAT else WIDE)
+                print_smoothing(name, *videos[name], estimator)
+    if "several" in args.only:
+        for model in (find_model(DEFAULT_MODEL), find_model(BUNDLED_MODEL)):
+            with Estimator(model) as estimator:
+                print_frame_times(model.stem, videos[ONE][1], estimator)
+
+
+def print_passings(videos: dict[str, tuple[float, list[Image]]], estimator: Estimator) -> None:
+    """Print how often the visitor is lost to passers-by, and for how long the pose is not theirs."""
+    print("| | videos | visitor lost or changed | on the wrong person or place |\n|---|---|---|---|")
+    for label, scenes in (("tuned on", TUNING_SCENES), ("other", OTHER_SCENES)):
+        passings = [seconds for scene in scenes for seconds in measure_passings(scene, videos, estimator)]
+        lost, seconds = sum(changed for changed, _ in passings), sum(seconds for _, seconds in passings)
+        print(f"| {label} | {len(passings)} | {lost} | {seconds:.1f} s |", flush=True)
+
+
+def print_frame_times(label: str, pictures: list[Image], estimator: Estimator) -> None:
+    """Print the processor's milliseconds for each part of a frame with one to four visitors."""
+    with np.load(SHARED / "poses" / "coco2017_people.npz") as people:
+        keypoints = people["keypoints"].astype(np.float32)
+    complete = keypoints[(keypoints[:, 5:, 2] > 0).all(1)][:LIBRARY_SIZE]
+    print(f"\n| {label} | looks a frame | estimate | follow | find | frame | of one |\n|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        write_library((NewItem(None, person) for person in complete), Path(folder) / "library")
+        with Library.open(Path(folder) / "library") as library:
+            rounds = [
+                [time_frames(crowd_video(pictures, count), estimator, Matcher(library)) for count in VISITORS]
+                for _ in range(ROUNDS)
+            ]
+    parts = np.median(rounds, axis=0)
+    for count, (looks, *times) in zip(VISITORS, parts.tolist(), strict=True):
+        numbers = " | ".join(f"{number:.2f}" for number in (*times, sum(times), sum(times) / sum(parts[0, 1:])))
+        print(f"| {count} | {looks:.2f} | {numbers} |", flush=True)
+
+
+def crowd_video(pictures: list[Image], count: int) -> Iterator[Image]:
+    """Yield an RGB video of people who tread on the spot next to one another, each the height of the frame."""
+    empty, steps = np.median(pictures[212:222:2], axis=0).astype(np.uint8), walker_steps(pictures)
+    for i in range(CROWD_FRAMES):
+        picture = empty
+        for k in range(count):
+            person, mask = steps[(i // 3 + k) % len(steps)]
+            picture = paste(picture, person, mask, picture.shape[1] * (k + 0.5) / count, CROWD_FLOOR, 1.0)
+        yield np.ascontiguousarray(picture[:, :, ::-1])
+
+
+def time_frames(video: Iterable[Image], estimator: Estimator, matcher: Matcher) -> tuple[float, float, float, float]:
+    """Return the looks a frame, and the mean milliseconds to estimate, follow and find, once all are visitors."""
+    state, look, rows = FollowState(), None, []
+    settings = FollowSettings(people="all")
+    for i, image in enumerate(video):
+        frame, size = Frame(image, image, i / 10, mirrored=True), (image.shape[1], image.shape[0])
+        looks = choose_looks(look, state, Shot(size, frame.captured_at, estimator.crop_size))
+        seconds = np.zeros(3)
+        for look in looks:
+            start = time.process_time()
+            people = look.to_frame(estimator.estimate(look.picture(frame), look.size), frame)
+            estimated = time.process_time()
+            state = follow(state, people, size, frame.captured_at, settings, look)
+            seconds[:2] += estimated - start, time.process_time() - estimated
+        start = time.process_time()
+        matcher.find_all([visitor.pose for visitor in state.visitors], MATCHES)
+        seconds[2] = time.process_time() - start
+        rows.append((len(looks), *(1000 * seconds)))
+    looks_per_frame, *times = np.mean(rows[CROWD_FRAMES // 2 :], axis=0).tolist()
+    return looks_per_frame, times[0], times[1], times[2]
 
 
 def measure_passings(

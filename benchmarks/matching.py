@@ -1,11 +1,12 @@
 """Print tables of docs/explanation/finding-the-photo.md: how good and how fast the matcher is on real people.
 
-    python -m benchmarks.matching PEOPLE.npz [--library complete|all] [--queries N] [--vptree] [--photos FOLDER]
+    python -m benchmarks.matching PEOPLE.npz [--library all] [--queries N] [--vptree | --members] [--photos FOLDER]
 
 It compares what the matcher finds with the greatest likeness in the library; the old measure, agreement, is a column.
 PEOPLE.npz holds people of COCO: `keypoints` N×17×3, `image_id`, and `is_val`, which marks the queries; the rest are the
 library. `--vptree` also asks
-Move Mirror's tree, in turns with the matcher (it needs Node, and `npm install` in benchmarks/vptree). `--photos`
+Move Mirror's tree, in turns with the matcher (it needs Node, and `npm install` in benchmarks/vptree). `--members`
+searches among some of the people instead, at random or all like a few of them, as in a collection. `--photos`
 asks for the people that PoseNet finds in a folder of COCO's photos, instead of for labelled ones. It takes about
 four minutes.
 """
@@ -27,6 +28,7 @@ from index.agreement import agreement
 from index.library import Library
 from index.likeness import likeness
 from index.match import Match, Matcher, find_exhaustively
+from index.vector import soft_parts
 from models.estimator.catalogue import DEFAULT_MODEL
 from models.estimator.estimator import Estimator, size_for
 from models.estimator.model_files import find_model
@@ -43,6 +45,15 @@ MIN_POSE_SCORE = 0.25
 
 QUERIES_PER_TURN = 100
 """Queries that the matcher or the tree answers before it is the other's turn."""
+
+MEMBER_COUNTS = (500, 2_000, 10_000, 40_000, 100_000, 140_000)
+"""How many people are searched, of those in the library."""
+
+SEEDS = 5
+"""People whom those of a collection are like."""
+
+WANTED = 64
+"""Matches of one search, as many as the mirror asks for."""
 
 
 class Queries(NamedTuple):
@@ -70,7 +81,9 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="ask all queries N times (default: %(default)s)"
     )
-    parser.add_argument("--vptree", action="store_true", help="ask Move Mirror's tree as well")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--vptree", action="store_true", help="ask Move Mirror's tree as well")
+    instead.add_argument("--members", action="store_true", help="search among some of the people")
     parser.add_argument(
         "--photos", type=Path, metavar="FOLDER", help="ask for the people PoseNet finds in these photos"
     )
@@ -95,6 +108,9 @@ def main() -> None:
             megabytes = sum(file.bytes for file in library.manifest.files.values()) / 1e6
             print(f"{size} people: built in {built - start:.1f} s, {megabytes:.0f} MB, ", end="")
             print(f"opened in {time.perf_counter() - built:.2f} s\n", flush=True)
+            if args.members:
+                print_members(library, [pose for some in poses.values() for pose in some[: args.queries]])
+                return
             queries = [make_queries(library, kind, some[: args.queries]) for kind, some in poses.items()]
             if args.vptree:
                 print_comparison(library, keypoints[in_library], queries, args.rounds)
@@ -184,6 +200,37 @@ def print_comparison(library: Library, people: Floats, queries: Sequence[Queries
             f"| {kind} | {len(best[part])} | {median:.2f} | {late:.2f} | {their_median:.2f} | {their_late:.2f} | "
             f"{median / their_median:.3f} | {late / their_late:.3f} | {shares} |"
         )
+
+
+def print_members(library: Library, poses: Sequence[Pose]) -> None:
+    """Search among members at random, and among people who are all like one of `SEEDS`; print how good and how fast
+    the answers are, for one pose and for four at once."""
+    rng = np.random.default_rng(1)
+    print("| members | | found ÷ best | best found | median, ms | for four poses |\n|---|---|---|---|---|---|")
+    for count in (size for size in MEMBER_COUNTS if size < len(library)):
+        vectors = soft_parts(library.parts).reshape(len(library), -1)
+        alike = (vectors @ vectors[rng.integers(0, len(library), SEEDS)].T).max(1)
+        for label, order in (("random", rng.permutation(len(library))), ("alike", np.argsort(-alike))):
+            members = np.sort(order[:count])
+            matcher = Matcher(library, members)
+            best = [find_exhaustively(library, pose, 1, members) for pose in poses]
+            asked = [pose for pose, matches in zip(poses, best, strict=True) if matches]
+            firsts = [matches[0] for matches in best if matches]
+            ones, found = zip(*(time_find(matcher, [pose]) for pose in asked), strict=True)
+            fours = [time_find(matcher, asked[i : i + 4])[0] for i in range(0, len(asked) - 3, 4)]
+            likeness = sum(match.likeness for match in found) / sum(match.likeness for match in firsts)
+            same = np.mean([a.is_same_candidate(b) for a, b in zip(found, firsts, strict=True)])
+            print(
+                f"| {count} | {label} | {likeness:.4f} | {same:.2f} | {np.median(ones):.2f} | {np.median(fours):.2f} |",
+                flush=True,
+            )
+
+
+def time_find(matcher: Matcher, poses: Sequence[Pose]) -> tuple[float, Match]:
+    """Return how many milliseconds of the processor a search takes, and the first pose's best match."""
+    start = time.process_time()
+    found = matcher.find_all(poses, WANTED)
+    return (time.process_time() - start) * 1000, found[0][0]
 
 
 def run_matcher(library: Library, poses: Sequence[Pose]) -> tuple[np.ndarray, np.ndarray]:
