@@ -43,8 +43,13 @@ class Languages:
         self._languages = tuple(languages)
         self._turn: Turn | None = None
 
+    @property
+    def current(self) -> Language:
+        """The language that is spoken since the last call of `at`; before the first, the first language."""
+        return self._languages[self._turn.number if self._turn else 0]
+
     def at(self, now: float, present: bool = False, busy: bool = False) -> Language:
         """Return the language to speak at a time, as `next_turn` says."""
         turn = Turn(since=now) if self._turn is None else self._turn
         self._turn = next_turn(turn, len(self._languages), now, present=present, busy=busy)
-        return self._languages[self._turn.number]
+        return self.current

@@ -16,6 +16,7 @@ def test_one_language_stays() -> None:
 
 def test_languages_take_turns_while_nobody_is_there() -> None:
     languages = Languages([Language("de"), Language("fr"), Language("en")])
+    assert languages.current == Language("de")
     step = round(TURN_SECONDS)
     assert spoken(languages, range(1000, 1000 + 4 * step, step)) == ["de", "fr", "en", "de"]
     assert languages.at(1000 + 4 * step - 1).code == "de"
@@ -33,3 +34,4 @@ def test_no_language_changes_during_a_recording() -> None:
     languages = Languages([Language("de"), Language("en")])
     assert set(spoken(languages, range(0, 200, 5), present=True, busy=True)) == {"de"}
     assert languages.at(200, present=True).code == "en"
+    assert languages.current == Language("en")
