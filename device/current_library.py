@@ -81,8 +81,8 @@ class CurrentLibrary:
 
     @property
     def collections(self) -> tuple[str, ...]:
-        """The names of the library's collections, the largest first."""
-        return self._library.collections
+        """The names of the collections that visitors go through, the largest first."""
+        return self._collections
 
     @property
     def collection(self) -> str | None:
@@ -177,8 +177,7 @@ class CurrentLibrary:
         steps, before = self._steps_asked - self._steps_taken, self._collection
         self._steps_taken += steps
         if steps:
-            offered = [name for name in self.collections if len(self._library.members(name)) >= MIN_PEOPLE]
-            circle: list[str | None] = [None, *offered]
+            circle: list[str | None] = [None, *self._collections]
             place = circle.index(before) if before in circle else -1
             self.choose(circle[(place + steps) % len(circle)])
         return self._collection != before
@@ -232,6 +231,7 @@ class CurrentLibrary:
 
     def _use(self, library: Library) -> None:
         self._library = library
+        self._collections = tuple(name for name in library.collections if len(library.members(name)) >= MIN_PEOPLE)
         self._use_collection()
         self._item = lru_cache(maxsize=ITEM_CACHE_SIZE)(library.item)
         self._unreadable: set[int] = set()

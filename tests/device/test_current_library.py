@@ -322,7 +322,7 @@ def found(library: CurrentLibrary) -> set[str | None]:
 
 
 def test_everything_is_in_use_at_first(grouped: CurrentLibrary) -> None:
-    assert (grouped.collection, grouped.collections) == (None, ("dance", "yoga", "judo"))
+    assert (grouped.collection, grouped.collections) == (None, ("dance", "yoga"))
     assert found(grouped) == {"dance", "yoga", "judo", None}
 
 
