@@ -19,8 +19,8 @@ from device.display.figure import draw_figure
 from device.display.layout import Size, cover
 from device.display.style import CORNER, INK, SLATE, Colour
 from device.recording.gif_layout import Crop, GifLayout
+from device.recording.gif_titles import Titles, draw_titles
 from device.recording.stills import Recording, Still
-from device.recording.titles import Titles, draw_titles
 from models.pose import LEFT_ANKLE, RIGHT_ANKLE, Image
 from models.seen import LAYOUT_SCORE
 

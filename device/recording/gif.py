@@ -20,9 +20,9 @@ from PIL import Image as Pillow
 from PIL.GifImagePlugin import getdata
 
 from device.recording.frames import Composer, pane_slices
-from device.recording.palette import Bools, Indices, Palette, changed_box
+from device.recording.gif_palette import Bools, Indices, Palette, changed_box
+from device.recording.gif_titles import Titles
 from device.recording.stills import Recording, Still
-from device.recording.titles import Titles
 from models.pose import Image
 
 CLOSING_SECONDS: Final = 2.0

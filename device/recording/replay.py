@@ -8,8 +8,8 @@ from typing import Final
 
 from device.recording.frames import Composer
 from device.recording.gif import CLOSING_SECONDS
+from device.recording.gif_titles import Titles
 from device.recording.stills import Recording
-from device.recording.titles import Titles
 from models.pose import Image
 
 REPLAY_SECONDS: Final = 7.0

@@ -24,8 +24,8 @@ from typing import Final, NamedTuple, Self
 import cv2
 
 from device.recording.gif import GifError, encode
+from device.recording.gif_titles import Titles
 from device.recording.stills import Recording
-from device.recording.titles import Titles
 from device.system import heap
 from models import files
 from models.estimator.child import disable_core_dumps

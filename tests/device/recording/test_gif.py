@@ -23,7 +23,7 @@ from device.display.style import COOL, INK, SLATE, WARM
 from device.recording import gif
 from device.recording.frames import FLOOR, Composer, pane_slices
 from device.recording.gif import CLOSING_SECONDS, QUALITY_LEVELS, GifError, encode
-from device.recording.palette import Palette
+from device.recording.gif_palette import Palette
 from device.recording.stills import Recording, Still
 from models.pose import Floats, Image
 from tests.support.recordings import lively_recording, record, snapshot, soft_picture, standing

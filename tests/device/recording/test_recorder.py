@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from device.language.message import Message
 from device.language.translate import Language
 from device.recording.gif import CLOSING_SECONDS
+from device.recording.gif_titles import Titles
 from device.recording.recorder import (
     AS_FIGURE,
     FAILED,
@@ -29,7 +30,6 @@ from device.recording.recorder import (
 from device.recording.replay import REPLAY_SECONDS
 from device.recording.saving import Outcome
 from device.recording.stills import MAX_CAMERA_PIXELS, MAX_GAP_SECONDS, MAX_PHOTO_PIXELS, Recording, Words
-from device.recording.titles import Titles
 from models.pose import Image
 from tests.support.recordings import snapshot
 
@@ -167,8 +167,9 @@ def test_replays_the_gif_for_some_seconds(writer: FakeWriter) -> None:
     recorder.update(None, 20 + 5 + CLOSING_SECONDS / 2)
     assert recorder.replay is outcome.titles.closing
     recorder.update(None, 20 + REPLAY_SECONDS)
-    assert recorder.replay is None
     assert state_of(recorder) == ("idle", None, False)
+    recorder.update(None, 30)
+    assert not isinstance(recorder.replay, np.ndarray)
 
 
 def test_a_press_ends_the_replay(writer: FakeWriter) -> None:
