@@ -41,10 +41,6 @@ does not move under it."""
 GROUP_MARGINS: Final = 1.15, 1.3, 1.5
 """The same for each of several people who share a crop. With less room they are larger in it."""
 
-GROUP_PIXELS: Final = 1.2
-"""Pixels in the model's input for several people, as a multiple of those for one. More pixels read them little better,
-and one frame is to take no longer than that."""
-
 MOST_OF_FRAME: Final = 0.9
 """The share of a frame that a crop must cover, to count as a look at the whole frame."""
 
@@ -217,8 +213,8 @@ def _close_look(previous: Look, tracks: Sequence[Track], state: FollowState, sho
     crop = _place_crop(tracks, before, ahead, shot)
     if len(tracks) == 1:
         scale = min(shot.crop_size[0] / crop.height, shot.crop_size[1] / crop.width)
-    else:
-        scale = math.sqrt(GROUP_PIXELS * shot.crop_size[0] * shot.crop_size[1] / (crop.width * crop.height))
+    else:  # as many pixels as for one person: more read several people hardly better, and take longer
+        scale = math.sqrt(shot.crop_size[0] * shot.crop_size[1] / (crop.width * crop.height))
     size = max(round(crop.height * scale), MIN_MODEL_SIDE), max(round(crop.width * scale), MIN_MODEL_SIDE)
     return replace(previous, numbers=numbers, crop=crop, cropped=numbers, size=size)
 

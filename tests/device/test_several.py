@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from device.cameras.base import Frame
 from device.follow import MAX_VISITORS, REORDER_AFTER, FollowSettings, FollowState, follow
-from device.looks import GROUP_PIXELS, WHOLE_EVERY, Look, Shot, choose_looks
+from device.looks import WHOLE_EVERY, Look, Shot, choose_looks
 from device.track import ENTER_AFTER
 from models.estimator.estimator import Estimator
 from models.pose import Pose
@@ -242,7 +242,7 @@ def test_all_visitors_share_one_crop_of_every_frame() -> None:
             assert close.size is not None
             assert close.crop.left < 130
             assert close.crop.right > 470
-            assert close.size[0] * close.size[1] == pytest.approx(GROUP_PIXELS * CROP_SIZE[0] * CROP_SIZE[1], rel=0.02)
+            assert close.size[0] * close.size[1] == pytest.approx(CROP_SIZE[0] * CROP_SIZE[1], rel=0.02)
             assert close.size[1] / close.size[0] == pytest.approx(close.crop.width / close.crop.height, rel=0.02)
 
 
