@@ -36,7 +36,7 @@ GOOD_ASPECT: Final = 1.4
 """The longer side of a pane by its shorter one, at least, if the canvas has room: two squares make a long strip. The
 people in the panes are as large either way."""
 
-UNDECIDED: Final = 1.2
+UNDECIDED: Final = 1.25
 """Up to this ratio of its sides, a part may become a high or a wide one, as the canvas has room."""
 
 GAP: Final = 0.014
