@@ -21,8 +21,11 @@ from device.answer import Answerer
 from device.cameras.base import SILENT_AFTER, Frame
 from device.current_library import CurrentLibrary
 from device.display.layout import Size, camera_to_display
-from device.mirror import FramePipeline, Moment, PipelineSettings
+from device.display.panes import arrange
+from device.follow import Visitor as Followed
+from device.moment import Moment
 from device.placed_photo import PlacedPhoto
+from device.sensing import FramePipeline, PipelineSettings
 from models.estimator.estimator import Estimator
 from models.pose import Image, Pose
 
@@ -33,9 +36,9 @@ SECONDS: Final = 2.0
 """Seconds for which the mirror sees a photo before its answer counts: time to follow somebody and to settle."""
 
 TIMED_FUNCTIONS: Final = {
-    "follow": "device.mirror.follow",
-    "match": "device.current_library.CurrentLibrary.find",
-    "answer": "device.mirror.Answerer.update",
+    "follow": "device.sensing.follow",
+    "match": "device.current_library.CurrentLibrary.find_all",
+    "answer": "device.sensing.Answerer.answer_all",
     "place and prepare": "device.answer.place_photo",
 }
 """The program's functions that are timed, by the name of the step."""
@@ -185,7 +188,7 @@ def run_frames(
     count: int,
 ) -> list[Moment]:
     """Run the mirror for `count` frames and return its moments."""
-    with mock.patch("device.mirror.time", SimpleNamespace(monotonic=clock.monotonic)):
+    with mock.patch("device.sensing.time", SimpleNamespace(monotonic=clock.monotonic)):
         pipeline = FramePipeline(camera, estimator, library, PipelineSettings())
         moment, moments = Moment(display), []
         for _ in range(count):
@@ -198,7 +201,8 @@ def answer_label(visitor: Visitor, library: CurrentLibrary, display: Size) -> Pl
     """Return the photo that answers a visitor's true pose, after `SECONDS`."""
     answerer = Answerer(library, PipelineSettings().choose)
     size = visitor.picture.shape[1], visitor.picture.shape[0]
-    pose = camera_to_display(visitor.label, size, display)
+    pane = arrange(display, PipelineSettings().layout).answers[0].size
+    pose = camera_to_display(visitor.label, size, pane)
     for frame in range(round(SECONDS * FRAMES_PER_SECOND)):
-        photo, _ = answerer.update(pose, display, 1000 + frame / FRAMES_PER_SECOND)
-    return photo
+        (answer,) = answerer.answer_all([Followed(0, pose)], pane, 1000 + frame / FRAMES_PER_SECOND)
+    return answer.photo

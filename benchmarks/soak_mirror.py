@@ -25,8 +25,9 @@ from device.config import load
 from device.display import panel, screen
 from device.display.layout import Size
 from device.display.panel import DisplayKind, HotplugDisplay
-from device.display.scene import View
-from device.mirror import MirrorParts, Moment, run_mirror
+from device.display.views import View
+from device.mirror import MirrorParts, run_mirror
+from device.moment import Moment
 from device.start import open_mirror
 
 REPORT_SECONDS = 1.0
@@ -67,8 +68,8 @@ class Witness:
             self.presses -= 1
             pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE, mod=0, unicode=" ", scancode=0))
         state = (
-            self._view.faults,
-            self._view.notice,
+            moment.faults,
+            self._view.recorded.notice,
             seen,
             self._parts.screen.display_missing,
             self._parts.recorder.phase,
@@ -80,11 +81,11 @@ class Witness:
     def _report(self, now: float) -> None:
         report = {
             "at": now,
-            "faults": self._view.faults,
-            "notice": self._view.notice,
+            "faults": self._last.faults if self._last else (),
+            "notice": self._view.recorded.notice and self._view.recorded.notice.text,
             "dark": self._parts.screen.display_missing,
             "live": self._view.camera_image is not None,
-            "somebody": self._view.visitor_present,
+            "somebody": bool(self._view.answers),
             "phase": self._parts.recorder.phase,
             "oldest": round(self._oldest, 3),
             "longest": round(self._longest, 3),

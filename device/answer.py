@@ -1,25 +1,24 @@
-"""From a visitor's pose to the photo that answers it: match, choose, lay the photo on the canvas.
+"""From visitors' poses to the photos that answer them: match, choose, lay the photos on their panes.
 
 Nothing here reads a clock: the time is an argument.
 """
 
 from __future__ import annotations
 
-import math
+from collections import deque
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from device.choose import Choice, ChooseSettings, choose
 from device.current_library import CurrentLibrary
+from device.display.drawn_visitor import HOLD_SECONDS, MOVE_SECONDS, pose_at
 from device.display.layout import Size, display_fit
+from device.follow import Visitor
 from device.placed_photo import PlacedPhoto, place_photo
 from index.match import Match
 from models.pose import Pose
-
-IDLE_PHOTO_SECONDS: Final = 7.0
-"""Seconds that each photo is shown while there is no visitor: long enough to look at, short enough to catch the eye of
-somebody who walks past."""
 
 SPARE_MATCHES: Final = 4
 """Matches beyond twice `[choose] remember` that are searched for, so that there is a choice even if it is 0."""
@@ -28,99 +27,135 @@ MIRRORED_COST: Final = 0.01
 """The share of its likeness that showing a photo mirrored costs, because lettering in it reads backwards. So of two
 photos that are equally alike, the one as it was taken is shown."""
 
+ATTRACT_STEP: Final = HOLD_SECONDS + MOVE_SECONDS
+"""Seconds from one pose of the drawn visitor to the next."""
+
+ATTRACT_LEAD: Final = 0.35 * MOVE_SECONDS
+"""Seconds before the drawn visitor has reached a pose when its answer appears: then both seem to arrive together."""
+
+ATTRACT_MATCHES: Final = 24
+"""How many answers the attract loop chooses from, and how many of the last ones do not come back."""
+
 
 class Answer(NamedTuple):
-    """The photo on the screen, and how alike its person and the visitor look now (0 to 1)."""
+    """The photo for a visitor, and how alike its person and the visitor look now (0 to 1)."""
 
     photo: PlacedPhoto | None = None
     likeness: float = 0.0
 
 
 class Answerer:
-    """Answers each frame's visitor with a photo of the library; without a visitor, shows one photo after another."""
+    """Answers each frame's visitors with photos of the library; without any, the drawn visitor of the attract loop."""
 
     def __init__(self, library: CurrentLibrary, settings: ChooseSettings) -> None:
         self._library, self._settings = library, settings
-        self._choice = Choice()
-        self._answer = Answer()
-        self._idle_since = -math.inf
+        self._choices: dict[int, Choice] = {}
+        self._answers: dict[int, Answer] = {}
+        self._recent: tuple[int, ...] = ()  # what the last visitor was shown
+        self._attract: PlacedPhoto | None = None
+        self._newest: PlacedPhoto | None = None  # on any pane
+        self._attract_step = -1
+        self._attracted: deque[int] = deque(maxlen=ATTRACT_MATCHES)
 
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """What is wrong with the library now, as sentences for the screen."""
-        return self._library.faults
+    def answer_all(self, visitors: Sequence[Visitor], pane: Size, now: float) -> list[Answer]:
+        """Return the answers to visitors, in their order, at `now` (seconds, monotonic), each on a pane of this size.
 
-    def update(self, visitor: Pose | None, canvas: Size, now: float) -> Answer:
-        """Return the answer to a visitor, whose pose is in pixels of the canvas, at `now` (seconds, monotonic).
+        The visitors' poses are in pixels of a pane.
 
-        A photo that cannot be read is passed over: the last answer stays for this frame, and the next frame gets
-        another photo.
+        A photo that cannot be read is passed over: the last answer stays for this frame, or any photo that was shown
+        before, and the next frame gets another one.
         """
-        if self._library.refresh(now):
-            # the old choice has the previous library's item numbers, or is of the previous collection
-            self._choice, self._idle_since = Choice(), -math.inf
-        choice = self._choose(visitor, canvas, now)
-        if visitor is None or choice.shown is None:
-            self._choice = choice
-            self._show_idle_photo(canvas, now)
-        elif (photo := self._photo_for(choice.shown, visitor, canvas)) is not None:
-            self._choice = choice
-            self._answer = Answer(photo, _likeness_now(self._library, choice.shown, visitor))
-        return self._answer
-
-    def _choose(self, visitor: Pose | None, canvas: Size, now: float) -> Choice:
-        if visitor is None:
-            return choose(self._choice, None, now, self._settings)
-        shown = self._choice.shown
+        self._refresh(now)
+        self._forget_others([visitor.number for visitor in visitors])
         # `remember` of the matches may have been shown recently. As many again are left to choose from, because some of
-        # the best may suit the canvas less.
+        # the best may suit the pane less.
         top = 2 * self._settings.remember + SPARE_MATCHES
-        matches = _find_matches(self._library, visitor, canvas, top)
-        likeness_shown = None if shown is None else _likeness_on_canvas(self._library, shown, visitor, canvas)
-        return choose(self._choice, matches, now, self._settings, shown_likeness=likeness_shown)
+        found = self._library.find_all([visitor.pose for visitor in visitors], top)
+        for visitor, matches in zip(visitors, found, strict=True):
+            self._answer(visitor, matches, pane, now)
+        return [self._answers.get(visitor.number, Answer(self._newest)) for visitor in visitors]
 
-    def _photo_for(self, match: Match, visitor: Pose, canvas: Size) -> PlacedPhoto | None:
-        """The photo of a match: the one on the screen while the match stays the same, else a new one."""
-        shown, photo = self._choice.shown, self._answer.photo
-        stays = shown is not None and shown.is_same_candidate(match)
-        if stays and photo is not None and photo.canvas == canvas:
+    def answer_nobody(self, pane: Size, now: float) -> PlacedPhoto | None:
+        """Return the answer to the drawn visitor at `now` (seconds, monotonic), on a pane of this size."""
+        if self._refresh(now):
+            self._attract_step = -1
+        self._forget_others([])
+        step, photo = int((now + ATTRACT_LEAD) // ATTRACT_STEP), self._attract
+        if step == self._attract_step and photo is not None and photo.canvas == pane:
             return photo
-        return place_photo(self._library, match, canvas, visitor)
+        self._attract_step = step
+        visitor = pose_at(step * ATTRACT_STEP + HOLD_SECONDS / 2, pane)
+        matches = _adjust_for_pane(self._library, self._library.find(visitor, ATTRACT_MATCHES), visitor, pane)
+        ranked = sorted(matches, key=lambda match: (match.item in self._attracted, -match.likeness))
+        for match in ranked or [self._library.random_match()]:
+            photo = place_photo(self._library, match, pane, visitor)
+            if photo is not None:
+                self._attracted.append(match.item)
+                self._attract = self._newest = photo
+                break
+        return self._newest
 
-    def _show_idle_photo(self, canvas: Size, now: float) -> None:
-        """Show a random photo if the last one appeared at least `IDLE_PHOTO_SECONDS` ago, or on another canvas.
+    def _refresh(self, now: float) -> bool:
+        """Return whether another library or collection is in use from now on."""
+        if not self._library.refresh(now):
+            return False
+        self._choices.clear()  # their item numbers are those of the library before
+        self._recent = ()
+        self._attracted.clear()
+        return True
 
-        So the photo that answered a visitor is replaced at once if the visitor stayed for longer than that, and
-        otherwise stays for the rest of the time.
-        """
-        shown = self._answer.photo
-        if shown is not None and shown.canvas == canvas and now - self._idle_since < IDLE_PHOTO_SECONDS:
+    def _forget_others(self, numbers: Sequence[int]) -> None:
+        """Forget the visitors who have gone, but not what they were shown: the next one is shown something else."""
+        for number in self._answers.keys() - set(numbers):
+            self._recent = self._choices.pop(number, Choice()).recent or self._recent
+            del self._answers[number]
+
+    def _answer(self, visitor: Visitor, found: Sequence[Match], pane: Size, now: float) -> None:
+        """Choose one visitor's answer among matches, unless its picture cannot be read."""
+        before = self._choices.get(visitor.number, Choice(recent=self._recent))
+        matches = sorted(
+            _adjust_for_pane(self._library, found, visitor.pose, pane), key=lambda match: match.likeness, reverse=True
+        )
+        shown = before.shown
+        likeness = None if shown is None else _likeness_on_pane(self._library, shown, visitor.pose, pane)
+        choice = choose(before, matches, now, self._settings, shown_likeness=likeness)
+        if choice.shown is None:  # too little of the visitor is seen
+            answer = Answer(self._any_photo(pane))
+        elif (photo := self._photo_for(visitor, before, choice.shown, pane)) is not None:
+            answer, self._newest = Answer(photo, _likeness_now(self._library, choice.shown, visitor.pose)), photo
+        else:
             return
-        photo = place_photo(self._library, self._library.random_match(), canvas)
-        if photo is not None:
-            self._answer, self._idle_since = Answer(photo), now
+        self._choices[visitor.number], self._answers[visitor.number] = choice, answer
+
+    def _any_photo(self, pane: Size) -> PlacedPhoto | None:
+        """Return any photo for a visitor of whom too little is seen: the newest one, or a random one."""
+        if self._newest is None or self._newest.canvas != pane:
+            self._newest = place_photo(self._library, self._library.random_match(), pane) or self._newest
+        return self._newest
+
+    def _photo_for(self, visitor: Visitor, before: Choice, match: Match, pane: Size) -> PlacedPhoto | None:
+        """The photo of a match: the one on the screen while the match stays the same, else a new one."""
+        shown, photo = before.shown, self._answers.get(visitor.number, Answer()).photo
+        stays = shown is not None and shown.is_same_candidate(match)
+        if stays and photo is not None and photo.canvas == pane:
+            return photo
+        return place_photo(self._library, match, pane, visitor.pose)
 
 
-def _find_matches(library: CurrentLibrary, visitor: Pose, canvas: Size, top: int) -> list[Match]:
-    """Return the matches most like a visitor on this canvas, best first; `top` of them at most."""
-    matches = _adjust_for_canvas(library, library.find(visitor, top), visitor, canvas)
-    return sorted(matches, key=lambda match: match.likeness, reverse=True)
-
-
-def _likeness_on_canvas(library: CurrentLibrary, shown: Match, visitor: Pose, canvas: Size) -> float:
-    """How alike the shown photo and the visitor look now, adjusted for the canvas."""
+def _likeness_on_pane(library: CurrentLibrary, shown: Match, visitor: Pose, pane: Size) -> float:
+    """How alike the shown photo and the visitor look now, adjusted for the pane."""
     current = shown._replace(likeness=_likeness_now(library, shown, visitor))
-    return _adjust_for_canvas(library, [current], visitor, canvas)[0].likeness
+    return _adjust_for_pane(library, [current], visitor, pane)[0].likeness
 
 
-def _adjust_for_canvas(library: CurrentLibrary, matches: list[Match], visitor: Pose, canvas: Size) -> list[Match]:
-    """Lower each match's likeness a little if its photo suits the canvas less, as a tall photo a wide canvas, and if it
+def _adjust_for_pane(library: CurrentLibrary, matches: Sequence[Match], visitor: Pose, pane: Size) -> list[Match]:
+    """Lower each match's likeness a little if its photo suits the pane less, as a tall photo a wide pane, and if it
     would be shown mirrored."""
     if not matches:
         return []
     items = [library.item(match.item) for match in matches]
     sizes = np.array([(item.width, item.height) for item in items])
-    fits = display_fit(library.keypoints[[item.number for item in items]], sizes, canvas, visitor).tolist()
+    fits = display_fit(library.keypoints[[item.number for item in items]], sizes, pane, visitor).tolist()
     costs = (MIRRORED_COST if match.mirrored else 0 for match in matches)
     return [
         match._replace(likeness=match.likeness * fit * (1 - cost))

@@ -34,10 +34,11 @@ class Celebrating:
     great_since: float | None = None
     due: bool = True
 
-    def share(self, now: float) -> float | None:
-        """Return how much of the celebration is over, 0 to 1; None when there is none."""
-        share = (now - self.since) / CELEBRATION_SECONDS
-        return share if 0 <= share < 1 else None
+
+def celebration_share(since: float, now: float) -> float | None:
+    """Return how much of a celebration that began at `since` is over, 0 to 1; None when there is none."""
+    share = (now - since) / CELEBRATION_SECONDS
+    return share if 0 <= share < 1 else None
 
 
 def celebrate(state: Celebrating, ring: float | None, now: float) -> Celebrating:

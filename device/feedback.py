@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,7 @@ class Feedback:
     def __init__(self, lamp: Lamp, sounds: Sounds) -> None:
         self._lamp, self._sounds = lamp, sounds
         self._numeral: int | None = None
+        self._celebrated_at = -math.inf
         self.state = ButtonState()
 
     def update(self, recorder: Recorder, held: bool, now: float) -> None:
@@ -35,9 +37,11 @@ class Feedback:
             self._sounds.play("saved")
         self._lamp.update(glow(self.state, now), now)
 
-    def celebrate(self) -> None:
-        """Play what a very good fit sounds like."""
-        self._sounds.play("delight")
+    def celebrate(self, began_at: float) -> None:
+        """Play what a very good fit sounds like, if this celebration is a new one."""
+        if began_at > self._celebrated_at:
+            self._celebrated_at = began_at
+            self._sounds.play("delight")
 
 
 @contextmanager

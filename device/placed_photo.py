@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from device.current_library import CurrentLibrary
 from device.display.continuation import prepare
 from device.display.layout import Size, place, transform_pose
-from device.display.scene import PreparedPhoto
+from device.display.views import PreparedPhoto
 from index.match import Match
 from models.pose import Pose
 

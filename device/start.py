@@ -19,13 +19,21 @@ from device.cameras.watch import ReconnectingCamera
 from device.config import Config, LibrarySettings
 from device.current_library import CurrentLibrary
 from device.display.panel import resolve_display
-from device.display.scene import View
+from device.display.scene import Scene
 from device.display.screen import Event, Screen
+from device.display.views import View
+from device.feedback import open_feedback
 from device.gpio import GpioError
-from device.mirror import FramePipeline, MirrorParts, Moment, PipelineSettings, Sense, run_mirror
+from device.language.catalogues import parse_codes
+from device.language.message import message
+from device.language.translate import load_language
+from device.language.turns import Languages
+from device.mirror import MirrorParts, run_mirror
+from device.moment import Moment
 from device.recording.recorder import Recorder
 from device.recording.saving import GifWriter
 from device.screenshots import ScreenshotWriter
+from device.sensing import FramePipeline, PipelineSettings, Sense
 from device.system import heap
 from device.system.shutdown import close_all
 from device.system.starter_growth import grow_in_background
@@ -51,7 +59,7 @@ DEMO_SECONDS: Final = 30.0
 DEMO_PRESS_AFTER: Final = 8.0
 """Seconds after which a demo without a display presses the button; a quarter of a demo shorter than four times this."""
 
-STARTING_NOTICE: Final = "The mirror is starting …"
+STARTING: Final = message("The mirror is starting …")
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +86,7 @@ def demo(args: argparse.Namespace) -> int:
         settings,
         camera=replace(settings.camera, source="performer", rotate=0, mirror=True),
         library=replace(settings.library, folder=""),
-        button=replace(settings.button, pin=0),
+        button=replace(settings.button, pin=0, led=0),
     )
     if resolve_display(settings.screen.display, os.environ)[0] != "headless":
         _run_until_closed(settings, args)
@@ -133,12 +141,8 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
     disable_core_dumps()
     heap.configure()
     with ExitStack() as stack:
-        screen = stack.enter_context(
-            Screen.open(
-                settings.screen.display, _display_size(settings), settings.screen.rotate, settings.screen.output
-            )
-        )
-        screen.draw(View(visitor_present=True, notice=STARTING_NOTICE), time.monotonic())
+        screen = stack.enter_context(_open_screen(settings))
+        screen.draw(View(starting=STARTING), time.monotonic())
         model, edgetpu_model = select_models(settings)
         model.log_warnings()
         estimator = stack.enter_context(start_estimator(settings, model.file, edgetpu_model))
@@ -152,12 +156,13 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
             GifWriter(folders.gif_folder(settings.gif.folder), megabytes=settings.gif.megabytes)
         )
         button = stack.enter_context(open_button(settings.button.pin))
+        feedback = stack.enter_context(open_feedback(settings.button.led, settings.sound.volume))
         sense = Sense(FramePipeline(camera, estimator, library, _pipeline_settings(settings)), screen.size)
         # close them all at once, and before the contexts do it one after another
         stack.callback(close_all, camera=camera.close, estimator=estimator.close, gif=writer.close, growth=growth.close)
         stack.callback(sense.stop)  # a signal may arrive before `with sense` is entered, but after its thread started
         with sense:
-            yield MirrorParts(screen, sense, _make_recorder(settings, writer), button)
+            yield MirrorParts(screen, sense, _make_recorder(settings, writer), button, feedback)
 
 
 def start_estimator(settings: Config, model: Path, edgetpu_model: Path | None) -> EstimatorProcess:
@@ -224,6 +229,19 @@ def _display_size(settings: Config) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
+def _open_screen(settings: Config) -> Screen:
+    """Open the display. Raises LanguageError for a language without a catalogue, and ScreenError."""
+    screen = settings.screen
+    languages = Languages([load_language(code) for code in parse_codes(screen.language)])
+    return Screen.open(
+        screen.display,
+        _display_size(settings),
+        screen.rotate,
+        screen.output,
+        lambda: Scene(screen.layout, settings.button.side, languages),
+    )
+
+
 def _open_starter_library(progress: ProgressCallback) -> Library:
     return current_library.open_library(ensure_starter_library(folders.starter_folder(), progress))
 
@@ -254,7 +272,7 @@ def _estimator_input_size(settings: Config) -> tuple[int, int] | None:
 
 
 def _pipeline_settings(settings: Config) -> PipelineSettings:
-    return PipelineSettings(settings.camera.rotate, settings.follow, settings.choose)
+    return PipelineSettings(settings.camera.rotate, settings.follow, settings.choose, settings.screen.layout)
 
 
 def _make_recorder(settings: Config, writer: GifWriter) -> Recorder:
@@ -280,13 +298,13 @@ def _screen_progress_reporter(screen: Screen) -> ProgressCallback:
         nonlocal logged_tenth
         if Event.QUIT in screen.poll_events(time.monotonic()):
             raise SystemExit(0)
-        message = f"{what}: {done} of {total}" if total else f"{what}: {done}"
-        screen.draw(View(notice=message), time.monotonic())
-        notifier.notify_starting(message)
+        text = f"{what}: {done} of {total}" if total else f"{what}: {done}"
+        screen.draw(View(starting=STARTING, started=done / total if total else None), time.monotonic())
+        notifier.notify_starting(text)
         tenth = 10 * done // total if total else 0
         if tenth != logged_tenth:
             logged_tenth = tenth
-            log.info("%s", message)
+            log.info("%s", text)
 
     return report
 

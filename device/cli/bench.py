@@ -15,8 +15,9 @@ from device import folders
 from device.cameras.base import Frame, mirror_frame
 from device.display.continuation import prepare
 from device.display.layout import camera_to_display, place
-from device.display.scene import PreparedPhoto, View
+from device.display.panes import arrange
 from device.display.screen import Screen
+from device.display.views import PreparedPhoto, ShownAnswer, View
 from index.errors import LibraryError
 from index.library import Library
 from index.match import Matcher
@@ -104,10 +105,13 @@ def _bench_drawing(image: Image, pose: Pose) -> None:
     with Screen.open("headless", CANVAS_SIZE) as screen:
         width, height = screen.size
         rng = np.random.default_rng(0)
-        photos = [PreparedPhoto(rng.integers(0, 255, (height, width, 3), np.uint8), "A credit line") for _ in range(2)]
+        pane = arrange((width, height), "side").answers[0]
+        shape = pane.height, pane.width, 3
+        photos = [PreparedPhoto(rng.integers(0, 255, shape, np.uint8), "A credit line") for _ in range(2)]
 
         def draw(i: int) -> None:
-            screen.draw(View(photos[i // 8 % 2], 0.8, image, pose, visitor_present=True), i / 30)
+            answer = ShownAnswer(photos[i // 8 % 2], pose, 0.8)
+            screen.draw(View(answers=(answer,), camera_image=image), i / 30)
 
         _print_row("draw", _measure(draw), f"a canvas of {width}×{height}, fading half of the time")
 

@@ -19,7 +19,7 @@ from device.display.drawn_visitor import FLOOR, pose_at
 from device.display.figure import draw_figure
 from device.display.layout import Size
 from device.display.playing import Look, draw_credit
-from device.display.view import PreparedPhoto
+from device.display.views import PreparedPhoto
 from device.language.message import Message, message, plural_message
 from models.pose import Image
 

@@ -108,7 +108,7 @@ def camera_picture(camera_image: Image, visitors: Sequence[Pose], size: Size, ma
     picture = cv2.resize(reduced, size, interpolation=cv2.INTER_LINEAR_EXACT).astype(np.uint8, copy=False)
     for visitor in visitors:
         pose = transform_pose(visitor, placement)
-        draw_skeleton(picture, pose, max(1.5, (width * height) ** 0.5 / 60))
+        draw_skeleton(picture, pose, max(1.5, (width * height) ** 0.5 / (60 if width < 600 else 110)))
         if mark:
             _draw_mark(picture, pose)
     return picture
@@ -162,6 +162,8 @@ def draw_frame_of_light(canvas: pygame.Surface, thickness: float, opacity: float
     radius = min(size) * CORNER / 2
     frame, band = border(size, radius, thickness, COOL, 1.0), round(max(thickness, radius)) + 1
     width, height = size
+    if 2 * band >= min(size):
+        return  # nobody sees it on a canvas of a few pixels
     for edge in (
         (0, 0, width, band),
         (0, height - band, width, band),
@@ -258,7 +260,12 @@ def _rounded_mask(size: Size, radius: float) -> npt.NDArray[np.uint8]:
 
 
 def tint_mask(mask: npt.NDArray[np.integer], colour: Colour, alpha: float = 1.0) -> pygame.Surface:
-    """Return a surface of one colour whose opacity is the mask (H×W, 0 to 255) times `alpha`."""
+    """Return a surface of one colour whose opacity is the mask (H×W, 0 to 255) times `alpha`.
+
+    It is a transparent pixel if the mask is empty, as on a tiny canvas.
+    """
+    if not mask.size:
+        return pygame.Surface((1, 1), pygame.SRCALPHA, 32)
     pixels = np.empty((*mask.shape, 4), np.uint8)
     pixels[..., :3] = colour[::-1]
     pixels[..., 3] = np.round(mask * alpha)

@@ -19,6 +19,10 @@ STRIP: Final = 0.12
 """Height of the strip below the panes of the layout "side", as a share of the display's short side."""
 
 
+SMALLEST: Final = 64
+"""Pixels: a canvas with a shorter side is too small for several panes. Only a window can be so small."""
+
+
 class Panes(NamedTuple):
     """The visitor's pane (None: an inset instead), the pane of each answer, and the strip below them (None: none)."""
 
@@ -34,6 +38,8 @@ def arrange(canvas: Size, layout: Layout, answers: int = 1, rtl: bool = False) -
     the canvas in either layout, each next to the other.
     """
     everything = Rect(0, 0, *canvas)
+    if min(canvas) < SMALLEST:
+        return Panes(None, (everything,) * max(answers, 1), None)
     if layout == "full" and answers <= 1:
         return Panes(None, (everything,), None)
     gap = max(2, round(min(canvas) * MARGIN / 2))

@@ -15,7 +15,7 @@ from device.display.backdrop import Backdrop, surface_pixels
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
 from device.display.panes import Layout, Panes, arrange
-from device.display.view import PreparedPhoto, ShownAnswer, View
+from device.display.views import PreparedPhoto, ShownAnswer, View
 from device.language.translate import Language
 from models.pose import Image
 
@@ -50,20 +50,28 @@ class Playing:
         self._backdrops: list[Backdrop] = []
         self._rings = [SmoothedValue(0.0, 0.12) for _ in range(4)]
 
-    def draw(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> None:
-        """Draw a view with at least one answer at the time `now`, in seconds of any steady clock."""
+    def draw(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> list[Rect]:
+        """Draw a view with at least one answer at the time `now`, in seconds of any steady clock.
+
+        Return the places that nothing else should cover: the inset, the rings, and the last credit.
+        """
         answers = view.answers or (ShownAnswer(),)
-        panes = arrange(canvas.get_size(), look.layout, len(answers), look.language.direction == "rtl")
+        rtl = look.language.direction == "rtl"
+        panes = arrange(canvas.get_size(), look.layout, len(answers), rtl)
         if panes.strip is not None:
             canvas.fill(style.INK)
         self._match_backdrops(panes.answers)
-        for number, (answer, pane) in enumerate(zip(answers, panes.answers, strict=True)):
+        credits = [
             self._draw_answer(canvas, pane, number, answer, look, now)
+            for number, (answer, pane) in enumerate(zip(answers, panes.answers, strict=True))
+        ]
         inset = self._draw_camera(canvas, view, panes, look)
-        for number, answer in enumerate(answers):
+        rings = [_ring_place(canvas.get_size(), panes, number, inset, rtl) for number in range(len(answers))]
+        for number, (answer, place) in enumerate(zip(answers, rings, strict=True)):
             if answer.ring is not None and answer.photo is not None:
                 share = self._rings[number].update(min(max(answer.ring, 0.0), 1.0), now)
-                draw_ring(canvas, _ring_place(canvas.get_size(), panes, number, inset), share, answer.celebration)
+                draw_ring(canvas, place, share, answer.celebration)
+        return [place for place in (inset, *rings, *credits) if place.width]
 
     def _match_backdrops(self, panes: tuple[Rect, ...]) -> None:
         """Have one backdrop of the right size for each pane."""
@@ -73,18 +81,21 @@ class Playing:
 
     def _draw_answer(
         self, canvas: pygame.Surface, pane: Rect, number: int, answer: ShownAnswer, look: Look, now: float
-    ) -> None:
+    ) -> Rect:
+        """Draw an answer's photo into its pane, and return the place of its credit."""
         backdrop = self._backdrops[number]
         backdrop.fade_to(answer.photo.picture if answer.photo else None, now, FADE_SECONDS)
         surface = canvas.subsurface(pane)
         backdrop.paint(surface_pixels(surface), now)
+        credit = Rect(0, 0, 0, 0)
         if answer.photo and answer.photo.credit:
-            draw_credit(surface, answer.photo, look)
+            credit = draw_credit(surface, answer.photo, look).move(pane.topleft)
         if answer.celebration is not None:
             glow = max(2.0, min(canvas.get_size()) * GLOW)
             draw.draw_frame_of_light(surface, glow, bell(answer.celebration))
         if pane.size != canvas.get_size():
             draw.round_corners(canvas, pane)
+        return credit
 
     def _draw_camera(self, canvas: pygame.Surface, view: View, panes: Panes, look: Look) -> Rect:
         """Draw the camera's picture into the visitor's pane, or as an inset in the corner where reading starts.
@@ -95,22 +106,24 @@ class Playing:
         visitors = [answer.visitor for answer in view.answers if answer.visitor is not None]
         if image is not None and panes.visitor is not None:
             picture = draw.camera_picture(image, visitors, panes.visitor.size, bool(view.others))
-            pixels = surface_pixels(canvas.subsurface(panes.visitor))
-            np.copyto(pixels, cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA))
+            np.copyto(surface_pixels(canvas.subsurface(panes.visitor)), cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA))
             draw.round_corners(canvas, panes.visitor)
         margin = round(min(size) * style.MARGIN)
         place = Rect((0, 0), (0, 0) if image is None or panes.visitor is not None else inset_size(image, size))
         place.bottomleft = margin, size[1] - margin
+        if place.width and panes.strip is not None:
+            place.size = round(0.94 * panes.strip.height * place.width / place.height), round(0.94 * panes.strip.height)
+            place.bottomleft = panes.strip.left, size[1] - round(0.03 * panes.strip.height)
         if look.language.direction == "rtl":
-            place.right = size[0] - margin
+            place.right = size[0] - place.left
         if image is not None and place.width:
             inset = draw.inset(draw.camera_picture(image, visitors, place.size, bool(view.others)))
             draw.blit(canvas, inset, place.topleft)
         return place
 
 
-def draw_credit(surface: pygame.Surface, photo: PreparedPhoto, look: Look) -> None:
-    """Draw a photo's credit in the corner where reading ends, on a strip that darkens downwards.
+def draw_credit(surface: pygame.Surface, photo: PreparedPhoto, look: Look) -> Rect:
+    """Draw a photo's credit in the corner where reading ends, on a strip that darkens downwards; return its place.
 
     Licences require it for as long as the photo is shown.
     """
@@ -127,7 +140,9 @@ def draw_credit(surface: pygame.Surface, photo: PreparedPhoto, look: Look) -> No
     strip = draw.gradient((width, min(height, round(words.get_height() * 1.5 + unit * 0.12))), 0.75)
     draw.blit(surface, strip, (0, height - strip.get_height()))
     left = margin if rtl else width - margin - words.get_width()
-    draw.blit(surface, words, (left, height - margin * 0.8 - words.get_height()), 0.95)
+    place = words.get_rect(left=round(left), bottom=round(height - margin * 0.8))
+    draw.blit(surface, words, place.topleft, 0.95)
+    return place
 
 
 def draw_ring(canvas: pygame.Surface, place: Rect, share: float, celebration: float | None = None) -> None:
@@ -155,22 +170,27 @@ def _inside(place: Rect, share: float) -> tuple[float, float]:
     return place.left + inset, place.top + inset
 
 
-def _ring_place(canvas: Size, panes: Panes, number: int, inset: Rect) -> Rect:
+def _ring_place(canvas: Size, panes: Panes, number: int, inset: Rect, rtl: bool) -> Rect:
     """Return the square of an answer's ring: on the strip, on the answer's own pane, or next to the inset."""
     unit = min(canvas)
     margin, diameter = round(unit * style.MARGIN), max(26, round(unit * RING))
-    if panes.strip is not None and len(panes.answers) == 1:
-        place = Rect(0, 0, *(round(panes.strip.height * 0.84),) * 2)
-        place.center = panes.strip.center
-        return place
-    place = Rect(0, 0, diameter, diameter)
-    if panes.strip is not None:
-        pane = panes.answers[number]
-        place.midbottom = pane.centerx, pane.bottom - margin
-    elif inset.left > canvas[0] / 2:
-        place.bottomright = inset.left - margin * bool(inset.width), inset.bottom
-    else:
+    strip = panes.strip
+    if strip is None:
+        place = Rect(0, 0, diameter, diameter)
         place.bottomleft = inset.right + margin * bool(inset.width), inset.bottom
+        if rtl:
+            place.right = inset.left - margin * bool(inset.width)
+    elif len(panes.answers) == 1:
+        place = Rect(0, 0, *(round(strip.height * 0.84),) * 2)
+        place.center = strip.centerx + strip.width // 4, strip.centery
+        if canvas[0] < canvas[1]:
+            place.right = strip.right - margin
+        if rtl:
+            place.centerx = canvas[0] - place.centerx
+    else:
+        place = Rect(0, 0, *(round(diameter * 0.75),) * 2)
+        pane, inside = panes.answers[number], margin // 2
+        place.topleft = (pane.right - place.width - inside if rtl else pane.left + inside), pane.top + inside
     return place
 
 

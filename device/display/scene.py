@@ -1,269 +1,317 @@
-"""Composing the screen: where each piece is, and what glides or fades for how long."""
+"""Composing the screen: which state it shows, what lies over it, and the cross-fades between states."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
+import cv2
+import numpy as np
 import pygame
+from pygame import Rect
 
 from device.display import draw, style
-from device.display.backdrop import Backdrop, surface_pixels
-from device.display.invitation import draw_invitation, wander_offset
+from device.display.attract import Attract
+from device.display.backdrop import surface_pixels
+from device.display.button_mark import ButtonMark, Side, draw_button_mark
+from device.display.hint_drawings import hint_drawing
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
-from device.display.style import WHITE, Colour
-from models.pose import Image, Pose
+from device.display.panes import SMALLEST, STRIP, Layout
+from device.display.playing import Look, Playing
+from device.display.views import Recorded, View
+from device.language.message import Message, message
+from device.language.translate import Language
+from device.language.turns import Languages
+from models.pose import Image
 
-FADE_SECONDS: Final = 0.05
-"""Seconds of the cross-fade from photo to photo while a visitor is there: one or two pictures of the display. It
-takes the edge off the cut. A longer fade shows double exposures whenever somebody moves."""
+State: TypeAlias = Literal["starting", "attract", "playing", "replay"]
 
-SLOW_FADE_SECONDS: Final = 1.5
-"""Seconds of the cross-fade while nobody is there."""
+STATE_FADE_SECONDS: Final = 0.3
+"""Seconds of the cross-fade between two states of the screen."""
 
-DIM_BRIGHTNESS: Final = 0.4
-"""Brightness of the photos behind the invitation, as a share."""
-
-MARGIN: Final = 0.03
-"""Space along the display's edges, as a share of its short side."""
-
-INSET_AREA: Final = 0.06
-"""Area of the inset, as a share of a landscape display's area …"""
-PORTRAIT_INSET_AREA: Final = 0.035
-"""… and of a portrait one's, where it would hide the feet of the answer's person."""
+OWNERS_MARK: Final = 0.022
+"""Diameter of the owner's mark, as a share of the display's short side: visitors hardly notice it."""
 
 RING_STEPS: Final = 24
 """Steps per second in which the countdown's ring empties. Each is cached and takes up to a megabyte."""
 
-MIN_TEXT_SIZE: Final = 11
-"""Pixels: smaller letters cannot be read."""
+COUNTDOWN: Final = 0.26
+"""Diameter of the countdown, as a share of the display's short side: it must not hide the answer."""
 
-SNAP_DISTANCE: Final = 0.004
-"""A smoothed value this close to its target jumps to it: one level of 255 can hardly be seen."""
+REPLAY_SHARE: Final = 0.74
+"""Width and height of a GIF that is replayed at most, as a share of the display's."""
 
+PRESS: Final = message("Press for a GIF")
+HOLD: Final = message("Hold for another collection")
+LARGE_HINT: Final = 0.16
+"""Height of a hint where there is no strip for it, as a share of the display's short side."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedPhoto:
-    """A photo ready for the screen: `picture` is H×W×3 of the canvas's size (see `layout.prepare`), and its credit.
-
-    A different `picture` object counts as a different photo, and the screen fades to it.
-    """
-
-    picture: Image
-    credit: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """Everything that the screen shows at one moment.
-
-    `ring` tells how far the ring closes, 0 to 1 (`device.rating`). `camera_image` is the mirrored camera
-    picture (H×W×3), and `visitor` the pose in its pixels. `visitor_present` decides between answering and inviting.
-    `faults` are sentences that stay as long as they are true. `notice` is a sentence for some seconds, and `failed`
-    whether it is about a failure. `countdown` is the numeral to show, `recording_progress` the share that is recorded,
-    0 to 1.
-    """
-
-    photo: PreparedPhoto | None = None
-    ring: float | None = None
-    camera_image: Image | None = None
-    visitor: Pose | None = None
-    visitor_present: bool = False
-    faults: tuple[str, ...] = ()
-    notice: str | None = None
-    failed: bool = False
-    countdown: int | None = None
-    recording_progress: float | None = None
+GET_READY: Final = message("Get ready")
+RECORDING: Final = message("Recording")
 
 
 class Scene:
-    """Draws views on a canvas, and remembers fades and movements between them. Needs pygame.font."""
+    """Draws views on a canvas, and remembers fades and movements between them. Needs pygame.font.
 
-    def __init__(self) -> None:
-        self._backdrop = Backdrop((1, 1))
-        self._lettering = TextRenderer()
-        self._cards = lru_cache(maxsize=4)(self._render_cards)  # half a megabyte each; no more are ever shown
-        self._presence = SmoothedValue(0.0, 0.2)
-        self._ring = SmoothedValue(0.0, 0.12)
+    `side` is the side of the display where the real button is; it is not drawn if that is empty.
+    """
+
+    def __init__(
+        self, layout: Layout = "side", side: Side | Literal[""] = "bottom", languages: Languages | None = None
+    ) -> None:
+        self._layout, self._side, self._languages = layout, side, languages or Languages([Language()])
+        self.language = self._languages.current
+        self._size: Size = (0, 0)
+        self._text = TextRenderer()
+        self._cards = lru_cache(maxsize=4)(self._render_card)
+        self._hints = lru_cache(maxsize=4)(self._render_hint)
+        self._attract = Attract(self._size)
+        self._playing = Playing()
+        self._state: State = "starting"
+        self._before: pygame.Surface | None = None  # what was shown before the present state
+        self._since = -math.inf
         self._numeral, self._numeral_since = 0, -math.inf
 
     def draw(self, canvas: pygame.Surface, view: View, now: float) -> None:
         """Draw a view at the time `now`, in seconds of any steady clock."""
-        if self._backdrop.size != canvas.get_size():
+        if self._size != canvas.get_size():
             self._reset(canvas.get_size())
-        presence = self._presence.update(1.0 if view.visitor_present else 0.0, now)
-        self._backdrop.fade_to(
-            view.photo.picture if view.photo else None, now, FADE_SECONDS if view.visitor_present else SLOW_FADE_SECONDS
-        )
-        self._backdrop.paint(surface_pixels(canvas), now, DIM_BRIGHTNESS + (1 - DIM_BRIGHTNESS) * presence)
-        if view.photo and view.photo.credit:
-            self._draw_credit(canvas, view.photo.credit)
-        if presence > 0:
-            self._draw_visitor(canvas, view, now, presence)
-        if not view.faults and presence < 1:
-            draw_invitation(canvas, self._lettering, now, 1 - presence)
-        if view.countdown is not None:
-            self._draw_countdown(canvas, view.countdown, now)
-        self._draw_messages(canvas, view, now)
+        state = _state_of(view)
+        if state != self._state:
+            self._state, self._before, self._since = state, canvas.copy(), now
+        language = self._languages.at(now, bool(view.answers), view.recorded.is_busy)
+        self.language = language
+        self._text.set_language(language.code)
+        look = Look(self._text, language, self._layout)
+        taken = self._draw_state(canvas, view, look, now)
+        self._draw_messages(canvas, view, look, taken, now)
+        self._fade_state(canvas, now)
 
     def _reset(self, size: Size) -> None:
         """Start anew for a canvas of another size: cached pieces of the old size would only take up memory."""
-        self._backdrop = Backdrop(size)
-        self._lettering.clear_caches()
+        self._size, self._before = size, None
+        self._playing, self._attract = Playing(), Attract(size)
+        self._text.clear_caches()
         self._cards.cache_clear()
+        self._hints.cache_clear()
         draw.clear_caches()
 
-    def _draw_credit(self, canvas: pygame.Surface, credit: str) -> None:
-        """Draw the photo's credit in the lower right corner, on a strip that darkens downwards.
+    def _draw_state(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> list[Rect]:
+        """Draw the present state, and return the places that nothing should cover."""
+        match self._state:
+            case "starting":
+                self._draw_starting(canvas, view, look)
+            case "attract" if min(self._size) >= SMALLEST:
+                self._attract.draw(canvas, view.idle_photo, view.pictures, look, now)
+                return list(self._attract.taken)
+            case "replay":
+                self._draw_replay(canvas, view, look)
+            case "playing":
+                return self._playing.draw(canvas, view, look, now)
+            case _:  # a window of a few pixels
+                canvas.fill(style.INK)
+        return []
 
-        Licences require it for as long as the photo is shown.
-        """
+    def _fade_state(self, canvas: pygame.Surface, now: float) -> None:
+        """Lay what was shown before the present state over it, fainter and fainter."""
+        if self._before is None:
+            return
+        share = (now - self._since) / STATE_FADE_SECONDS
+        if 0 <= share < 1:
+            draw.blit(canvas, self._before, (0, 0), 1 - share)
+        else:
+            self._before = None
+
+    def _draw_starting(self, canvas: pygame.Surface, view: View, look: Look) -> None:
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
-        margin = unit * MARGIN
-        words = self._lettering.render_block(
-            credit,
-            _text_size(unit, 0.025),
-            round((0.45 if width > height else 0.36) * width),
-            align="right",
-            max_lines=4,
+        canvas.fill(style.INK)
+        if view.starting is None:
+            return
+        words = self._text.render_block(
+            look.language.say(view.starting), style.text_size(unit, style.BODY), round(0.8 * width), align="centre"
         )
-        strip = draw.gradient((width, min(height, round(words.get_height() * 1.5 + unit * 0.12))), 0.75)
-        draw.blit(canvas, strip, (0, height - strip.get_height()))
-        draw.blit(canvas, words, (width - margin - words.get_width(), height - margin * 0.8 - words.get_height()), 0.95)
+        draw.blit(canvas, words, ((width - words.get_width()) / 2, height * 0.46 - words.get_height()))
+        if view.started is not None:
+            size = round(0.4 * width), max(4, round(unit * 0.012))
+            self._draw_bar(canvas, ((width - size[0]) / 2, height * 0.52), size, view.started)
 
-    def _draw_visitor(self, canvas: pygame.Surface, view: View, now: float, presence: float) -> None:
-        """Draw the visitor's inset and the ring in the lower left corner, with the opacity `presence`."""
+    def _draw_bar(self, canvas: pygame.Surface, at: tuple[float, float], size: Size, share: float) -> None:
+        """Draw a bar that fills from 0 to 1."""
+        width, height = size
+        draw.blit(canvas, draw.rounded_rect(size, height / 2, style.WHITE, 0.25), at)
+        done = max(height, round(width * min(max(share, 0.0), 1.0)))
+        draw.blit(canvas, draw.rounded_rect((done, height), height / 2, style.WHITE, 0.95), at)
+
+    def _draw_replay(self, canvas: pygame.Surface, view: View, look: Look) -> None:
+        """Draw the finished GIF's present picture, large, with its words below."""
+        picture = view.recorded.replay
+        canvas.fill(style.INK)
+        if picture is None:
+            return
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
-        x, bottom = unit * MARGIN, height - unit * MARGIN
-        if view.camera_image is not None:
-            size = inset_size(view.camera_image, (width, height))
-            picture = draw.camera_picture(view.camera_image, [view.visitor] if view.visitor else [], size)
-            draw.blit(canvas, draw.inset(picture), (x, bottom - size[1]), presence)
-            x += size[0] + unit * MARGIN * 0.7
-        if view.ring is not None and view.photo:
-            diameter = max(26, round(unit * 0.1))
-            share = self._ring.update(min(max(view.ring, 0.0), 1.0), now)
-            self._draw_ring(canvas, share, diameter, (x, bottom - diameter), presence)
+        sentence = look.language.say(view.recorded.notice) if view.recorded.notice else ""
+        words = self._text.render_line(sentence, style.text_size(unit, style.HEADLINE))
+        room = width * REPLAY_SHARE, height * REPLAY_SHARE - words.get_height() * 0.5
+        scale = min(room[0] / picture.shape[1], room[1] / picture.shape[0])
+        size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+        place = Rect((0, 0), size)
+        place.center = round(width / 2), round((height - words.get_height()) / 2)
+        place = place.clip(canvas.get_rect())
+        if place.width and place.height:
+            _paint(canvas.subsurface(place), picture)
+            draw.round_corners(canvas, place)
+        draw.blit(canvas, words, ((width - words.get_width()) / 2, place.bottom + unit * style.MARGIN))
 
-    def _draw_ring(
-        self, canvas: pygame.Surface, share: float, diameter: int, at: tuple[float, float], opacity: float
-    ) -> None:
-        """Draw a ring that closes the better the answer fits. A number would promise what nobody knows."""
-        thickness = max(3, diameter * 0.13)
-        percent = round(100 * share)  # whole percents, so that few arcs are cached
-        draw.blit(canvas, draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.6), at, opacity)
-        inner, inset = round(diameter * 0.88), diameter * 0.06
-        within = at[0] + inset, at[1] + inset
-        draw.blit(canvas, draw.arc(inner, thickness, 1.0, WHITE, 0.22), within, opacity)
-        draw.blit(canvas, draw.arc(inner, thickness, percent / 100, style.COOL), within, opacity)
+    def _draw_messages(self, canvas: pygame.Surface, view: View, look: Look, taken: list[Rect], now: float) -> None:
+        """Draw what lies over the present state: the recording, the button, hints, troubles and the owner's mark."""
+        recorded = view.recorded
+        if recorded.countdown is not None:
+            self._draw_countdown(canvas, recorded.countdown, now)
+        elif recorded.progress is not None:
+            self._draw_recording(canvas, recorded.progress, now)
+        elif view.collection is not None:
+            self._draw_collection(canvas, look.language.say(view.collection))
+        elif view.hint is not None:
+            self._draw_hint(canvas, view, look, taken)
+        if view.trouble is not None:
+            card = self._cards(look.language.say(view.trouble), style.AMBER, canvas.get_size())
+            draw.blit(canvas, card, self._edge_place(canvas.get_size(), card.get_size(), look))
+        if self._side and self._state in ("attract", "playing"):
+            draw_button_mark(canvas, self._text, self._button_mark(view, look), now, taken)
+        if view.needs_care:
+            draw_owners_mark(canvas, look)
+
+    def _button_mark(self, view: View, look: Look) -> ButtonMark:
+        """Return the button with its words: what it does, or what the recording has to say."""
+        status = status_message(view.recorded)
+        lines = [status or PRESS]
+        if status is None and view.holds:
+            lines.append(HOLD)
+        elif view.recorded.countdown is not None and view.recorded.countdown_note is not None:
+            lines.append(view.recorded.countdown_note)
+        return ButtonMark(self._side or "bottom", tuple(look.language.say(line) for line in lines), view.button)
+
+    def _draw_hint(self, canvas: pygame.Surface, view: View, look: Look, taken: list[Rect]) -> None:
+        """Draw what would help the visitor, as a drawing with a few words: on the strip, or above the inset."""
+        size, unit = canvas.get_size(), min(canvas.get_size())
+        height = max(
+            12, round(unit * (STRIP if self._state == "playing" and self._layout == "side" else LARGE_HINT) * 0.92)
+        )
+        hint = view.hint
+        if hint is None:
+            return
+        card = self._hints(look.language.say(hint.message), hint.drawing, height, size)
+        place = card.get_rect(left=round(unit * style.MARGIN / 2), bottom=size[1] - round(unit * 0.006))
+        if self._state == "playing" and (self._layout == "full" or len(view.answers) > 1):
+            bottom = taken[0].top if taken else size[1]
+            place.bottomleft = round(unit * style.MARGIN), bottom - round(unit * style.MARGIN)
+        if look.language.direction == "rtl":
+            place.right = size[0] - place.left
+        draw.blit(canvas, card, place.topleft)
+        taken.append(place)
+
+    def _edge_place(self, canvas: Size, piece: Size, look: Look) -> tuple[float, float]:
+        """Return the upper left corner of a piece in the corner of the display where reading starts."""
+        margin = min(canvas) * style.MARGIN
+        return (canvas[0] - margin - piece[0] if look.language.direction == "rtl" else margin), margin
+
+    def _draw_collection(self, canvas: pygame.Surface, name: str) -> None:
+        """Draw the name of the collection that was chosen, at the top."""
+        unit = min(canvas.get_size())
+        words = self._text.render_line(name, style.text_size(unit, style.HEADLINE))
+        size = words.get_width() + round(unit * 0.1), round(words.get_height() * 1.3)
+        place = Rect((0, 0), size)
+        place.midtop = round(canvas.get_width() / 2), round(unit * style.MARGIN)
+        draw.blit(canvas, draw.rounded_rect(size, size[1] / 2, alpha=0.72), place.topleft)
+        draw.blit(canvas, words, words.get_rect(center=place.center).topleft)
 
     def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> None:
-        """Draw the numeral, big and in the middle, in a ring that empties within a second."""
+        """Draw the numeral in a ring that empties within a second: at the top, where it hides nobody's face."""
         if numeral != self._numeral:
             self._numeral, self._numeral_since = numeral, now
-        (width, height), unit = canvas.get_size(), min(canvas.get_size())
-        centre, diameter = (width / 2, height / 2), max(8, round(unit * 0.5))
+        width, unit = canvas.get_width(), min(canvas.get_size())
+        diameter = max(8, round(unit * COUNTDOWN))
+        away = unit * style.MARGIN + diameter / 2
+        centre = width / 2 if self._layout == "side" else width - away, away
         share = max(1, round(RING_STEPS * (1 - max(now - self._numeral_since, 0.0)))) / RING_STEPS
         for piece in (
-            draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.55),
-            draw.arc(round(diameter * 0.92), diameter * 0.035, share, WHITE, 0.9),
-            self._lettering.render_line(str(numeral), round(diameter * 0.9), tight=True),
+            draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.7),
+            draw.arc(round(diameter * 0.92), diameter * 0.05, share, style.RED, 0.95),
+            self._text.render_line(str(numeral), round(diameter * 0.9), tight=True),
         ):
             draw.blit(canvas, piece, _top_left(piece, centre))
 
-    def _draw_recording(self, canvas: pygame.Surface, share: float, now: float) -> float:
-        """Draw a pulsing red dot and a bar that fills, at the top; return their lower edge."""
-        (width, _), unit = canvas.get_size(), min(canvas.get_size())
+    def _draw_recording(self, canvas: pygame.Surface, share: float, now: float) -> None:
+        """Draw a pulsing red dot and a bar that fills, at the top."""
+        width, unit = canvas.get_width(), min(canvas.get_size())
         pill_height, pill_width = max(16, round(unit * 0.06)), max(64, round(unit * 0.42))
-        x, y = (width - pill_width) / 2, unit * MARGIN
+        x, y = (width - pill_width) / 2, unit * style.MARGIN
         dot, bar = round(pill_height * 0.44), max(3, round(pill_height * 0.2))
         pad = (pill_height - dot) / 2
         track = round(pill_width - dot - 3.2 * pad)
         draw.blit(canvas, draw.rounded_rect((pill_width, pill_height), pill_height / 2, alpha=0.7), (x, y))
         pulse = 0.7 + 0.3 * math.cos(2 * math.pi * now)
         draw.blit(canvas, draw.rounded_rect((dot, dot), dot / 2, style.RED, 1.0), (x + pad * 1.2, y + pad), pulse)
-        at = x + dot + 2 * pad, y + (pill_height - bar) / 2
-        draw.blit(canvas, draw.rounded_rect((track, bar), bar / 2, WHITE, 0.25), at)
-        done = max(bar, round(track * min(max(share, 0.0), 1.0)))
-        draw.blit(canvas, draw.rounded_rect((done, bar), bar / 2, WHITE, 0.95), at)
-        return y + pill_height
+        self._draw_bar(canvas, (x + dot + 2 * pad, y + (pill_height - bar) / 2), (track, bar), share)
 
-    def _draw_messages(self, canvas: pygame.Surface, view: View, now: float) -> None:
-        """Draw the sentences as cards, one below the other: the notice, then the faults.
+    def _render_hint(self, words: str, drawing: str, height: int, size: Size) -> pygame.Surface:
+        """Render a hint as a card of this height: its drawing, and its words next to it."""
+        padding = max(2, round(height * 0.08))
+        picture = hint_drawing(drawing, max(height - 2 * padding, 8))
+        room = max(round(size[0] * 0.3) - picture.get_width() - 3 * padding, 2 * padding)
+        letters = min(style.text_size(min(size), style.BODY), round(height * 0.36))
+        block = self._text.render_block(words, letters, room, max_lines=2)
+        card = draw.rounded_rect((picture.get_width() + block.get_width() + 4 * padding, height), padding, alpha=0.8)
+        card = card.copy()
+        card.blit(picture, (padding, padding))
+        card.blit(block, (picture.get_width() + 2 * padding, (height - block.get_height()) // 2))
+        return card
 
-        While nobody is there, the faults replace the invitation in the middle, and wander like it.
-        """
-        (width, height), gap = canvas.get_size(), min(canvas.get_size()) * MARGIN / 2
-        top = 2 * gap
-        if view.recording_progress is not None:
-            top = self._draw_recording(canvas, view.recording_progress, now) + gap
-        if view.notice:
-            colour = style.AMBER if view.failed else style.COOL
-            top = _stack_cards(canvas, self._cards((view.notice,), colour, (width, height)), width / 2, top, gap)
-        faults = self._cards(view.faults, style.AMBER, (width, height))
-        middle = width / 2
-        if faults and not view.visitor_present:
-            across, down = wander_offset(now)
-            spare = width - max(card.get_width() for card in faults)
-            total_height = sum(card.get_height() + gap for card in faults) - gap
-            middle += 0.3 * across * spare
-            top = max(top, (height - total_height) / 2 + 0.3 * down * max(height - total_height, 0))
-        _stack_cards(canvas, faults, middle, top, gap)
-
-    def _render_cards(self, sentences: tuple[str, ...], accent: Colour, size: Size) -> list[pygame.Surface]:
-        """Render sentences as cards, in smaller letters if they would not fit otherwise."""
-        unit, cards = min(size), []
-        for share in (0.044, 0.036, 0.03, 0.024):
-            text_size = _text_size(unit, share)
-            padding = round(text_size * 0.75)
-            room = min(round(size[0] - 2 * unit * MARGIN) - 4 * padding, text_size * 24)
-            blocks = [self._lettering.render_block(sentence, text_size, room) for sentence in sentences]
-            cards = [draw.card(block, padding, accent) for block in blocks]
-            if sum(card.get_height() for card in cards) < 0.75 * size[1]:
-                break
-        return cards
+    def _render_card(self, sentence: str, accent: style.Colour, size: Size) -> pygame.Surface:
+        """Render a sentence as a card."""
+        unit = min(size)
+        letters = style.text_size(unit, style.SMALL)
+        padding = round(letters * 0.75)
+        room = min(round(size[0] - 2 * unit * style.MARGIN) - 4 * padding, letters * 24)
+        return draw.card(self._text.render_block(sentence, letters, room, max_lines=3), padding, accent)
 
 
-class SmoothedValue:
-    """A number that follows a target smoothly, and reaches it after about three times `time_constant` seconds."""
-
-    def __init__(self, value: float, time_constant: float) -> None:
-        self._value, self._time_constant, self._updated_at = value, time_constant, -math.inf
-
-    def update(self, target: float, now: float) -> float:
-        """Move towards the target, and return the value at the time `now`. After a long gap it is the target itself."""
-        elapsed = max(now - self._updated_at, 0.0)
-        self._updated_at = now
-        self._value += (target - self._value) * (1 - math.exp(-elapsed / self._time_constant))
-        if abs(target - self._value) < SNAP_DISTANCE:
-            self._value = target
-        return self._value
+def _state_of(view: View) -> State:
+    if view.recorded.replay is not None:
+        return "replay"
+    if view.answers:
+        return "playing"
+    return "starting" if view.starting is not None else "attract"
 
 
-def _stack_cards(canvas: pygame.Surface, cards: list[pygame.Surface], middle: float, top: float, gap: float) -> float:
-    """Draw cards one below the other, centred on `middle`; return where the next card would start."""
-    for card in cards:
-        draw.blit(canvas, card, (middle - card.get_width() / 2, top))
-        top += card.get_height() + gap
-    return top
+def _paint(surface: pygame.Surface, picture: Image) -> None:
+    """Paint a picture (H×W×3) over a whole surface."""
+    resized = cv2.resize(picture, surface.get_size(), interpolation=cv2.INTER_LINEAR_EXACT)
+    np.copyto(surface_pixels(surface), cv2.cvtColor(resized.astype(np.uint8, copy=False), cv2.COLOR_RGB2BGRA))
+
+
+def draw_owners_mark(canvas: pygame.Surface, look: Look) -> None:
+    """Draw a small amber dot in a corner: owners know that it means "look at `pose-mirror doctor`"."""
+    unit = min(canvas.get_size())
+    diameter = max(8, round(unit * OWNERS_MARK))
+    margin = round(unit * 0.012)
+    left = margin if look.language.direction == "rtl" else canvas.get_width() - margin - diameter
+    draw.blit(canvas, draw.rounded_rect((diameter, diameter), diameter / 2, style.INK, 0.9), (left, margin))
+    inner = round(diameter * 0.6)
+    inset = (diameter - inner) / 2
+    draw.blit(canvas, draw.rounded_rect((inner, inner), inner / 2, style.AMBER, 1.0), (left + inset, margin + inset))
 
 
 def _top_left(piece: pygame.Surface, centre: tuple[float, float]) -> tuple[float, float]:
     return centre[0] - piece.get_width() / 2, centre[1] - piece.get_height() / 2
 
 
-def _text_size(unit: int, share: float) -> int:
-    """Return a text size: a share of the display's short side, but never too small to read."""
-    return max(MIN_TEXT_SIZE, round(unit * share))
-
-
-def inset_size(camera_image: Image, display: Size) -> Size:
-    """Return the inset's size: a share of the display's area, with the camera picture's aspect ratio."""
-    height, width = camera_image.shape[:2]
-    area = INSET_AREA if display[0] >= display[1] else PORTRAIT_INSET_AREA
-    scale = math.sqrt(area * display[0] * display[1] / (width * height))
-    scale = min(scale, 0.42 * display[0] / width, 0.42 * display[1] / height)
-    return max(2, round(width * scale)), max(2, round(height * scale))
+def status_message(recorded: Recorded) -> Message | None:
+    """Return what the recording has to say now; None while there is none."""
+    if recorded.notice is not None:
+        return recorded.notice
+    if recorded.countdown is not None:
+        return GET_READY
+    return RECORDING if recorded.progress is not None else None

@@ -7,6 +7,7 @@ it; the display itself may be mounted turned.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
@@ -17,7 +18,9 @@ import pygame
 from device.display.backdrop import BGRX_MASKS, surface_pixels
 from device.display.layout import Size
 from device.display.panel import DisplayKind, HotplugDisplay, ScreenError
-from device.display.scene import Scene, View
+from device.display.scene import Scene
+from device.display.views import View
+from device.language.translate import Language
 from device.presses import Presses
 from models.pose import Image
 
@@ -43,28 +46,33 @@ class Event(enum.Enum):
 class Screen:
     """The open display: a context manager that closes it. Create it with `Screen.open`."""
 
-    def __init__(self, display: HotplugDisplay, rotate: Rotation) -> None:
+    def __init__(self, display: HotplugDisplay, rotate: Rotation, scene: Scene) -> None:
         self._panel = display
         self._rotate = rotate
-        self._scene = Scene()
+        self._scene = scene
         self._own_canvas: pygame.Surface | None = None
         self._presses = Presses()
 
     @classmethod
     def open(
-        cls, display: DisplayKind = "auto", size: Size | None = None, rotate: Rotation = 0, output: str = ""
+        cls,
+        display: DisplayKind = "auto",
+        size: Size | None = None,
+        rotate: Rotation = 0,
+        output: str = "",
+        make_scene: Callable[[], Scene] = Scene,
     ) -> Screen:
         """Open the display: full screen without a cursor (kiosk), a resizable window, or headless.
 
         `auto` is a window if there is a desktop, else a kiosk if a display is plugged in, else headless; `kind` tells
         which. `size` is (width, height) before `rotate`; None is 1280×720, and the display's own size in a kiosk.
         `output` is the connector or the number of the display, where there are several; empty is the first. A
-        kiosk waits for a display that is unplugged, and also opens a different one. Raises ScreenError, whose message
-        says what to do.
+        kiosk waits for a display that is unplugged, and also opens a different one. `make_scene` returns what draws on
+        it, and is called when letters can be drawn. Raises ScreenError, whose message says what to do.
         """
         panel = HotplugDisplay(display, size, output=output)
         pygame.font.init()
-        return cls(panel, rotate)
+        return cls(panel, rotate, make_scene())
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +101,11 @@ class Screen:
         """The canvas's width and height, after rotation. Any `draw` or `poll_events` may change it."""
         width, height = _surface().get_size()
         return (height, width) if self._rotate in (90, 270) else (width, height)
+
+    @property
+    def language(self) -> Language:
+        """The language that the screen speaks now."""
+        return self._scene.language
 
     def draw(self, view: View, now: float) -> None:
         """Show a view at the time `now`, in seconds of any steady clock. Draws nothing while the display is missing.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:  # the command line needs this module, but no camera and no screen
-    from device.mirror import Moment
+    from device.moment import Moment
 
 SERVICE_NAME: Final = "pose-mirror"
 

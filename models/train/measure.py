@@ -97,7 +97,7 @@ def starter_crops(numbers: Iterable[int]) -> list[Crop]:
     """Return the starter pictures with these numbers that show one person who suits, `resize_for_estimator`."""
     crops = []
     for number in numbers:
-        picture, poses, _ = draw_picture(number)
+        picture, poses, *_ = draw_picture(number)
         image = resize_for_estimator(picture)
         keypoints = poses[0].scaled(image.shape[1] / picture.shape[1], image.shape[0] / picture.shape[0]).keypoints
         if len(poses) == 1 and is_croppable(keypoints):

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device.answer import IDLE_PHOTO_SECONDS, Answerer
+from device.answer import ATTRACT_STEP, Answer, Answerer
 from device.choose import ChooseSettings
 from device.current_library import MIN_PEOPLE, CurrentLibrary
+from device.display.layout import Size
+from device.follow import Visitor
 from index.library import Library
 from models.pose import Pose
 from tests.device.test_mirror import HEIGHT, LEFT_HAND_UP, WIDTH, person
@@ -35,10 +37,15 @@ def one_photo(tmp_path: Path) -> Iterator[CurrentLibrary]:
         yield library
 
 
+def answer(answerer: Answerer, visitor: Pose, now: float, pane: Size = CANVAS, number: int = 0) -> Answer:
+    """The answer to a single visitor."""
+    (only,) = answerer.answer_all([Visitor(number, visitor)], pane, now)
+    return only
+
+
 def test_keeps_the_picture_while_the_match_stays(one_photo: CurrentLibrary) -> None:
     answerer = Answerer(one_photo, AT_ONCE)
-    first = answerer.update(LEFT_HAND_UP, CANVAS, 0.0)
-    later = answerer.update(LEFT_HAND_UP, CANVAS, 1.0)
+    first, later = (answer(answerer, LEFT_HAND_UP, now) for now in (0.0, 1.0))
     assert first.photo is not None
     assert later.photo is first.photo, "a new picture would be faded to"
     assert later.likeness == pytest.approx(1.0)
@@ -46,8 +53,8 @@ def test_keeps_the_picture_while_the_match_stays(one_photo: CurrentLibrary) -> N
 
 def test_turns_the_only_photo_round_for_the_other_hand(one_photo: CurrentLibrary) -> None:
     answerer = Answerer(one_photo, AT_ONCE)
-    as_it_is = answerer.update(LEFT_HAND_UP, CANVAS, 0.0).photo
-    mirrored = answerer.update(LEFT_HAND_UP.mirrored(WIDTH), CANVAS, 1.0).photo
+    as_it_is = answer(answerer, LEFT_HAND_UP, 0.0).photo
+    mirrored = answer(answerer, LEFT_HAND_UP.mirrored(WIDTH), 1.0).photo
     assert as_it_is is not None
     assert mirrored is not None
     assert as_it_is.picture[:, WIDTH - 20 :].mean() == pytest.approx(200, abs=5)
@@ -56,24 +63,43 @@ def test_turns_the_only_photo_round_for_the_other_hand(one_photo: CurrentLibrary
 
 def test_lays_the_photo_anew_on_another_canvas(one_photo: CurrentLibrary) -> None:
     answerer = Answerer(one_photo, AT_ONCE)
-    answerer.update(LEFT_HAND_UP, CANVAS, 0.0)
-    photo = answerer.update(LEFT_HAND_UP, (100, 50), 0.1).photo
+    answer(answerer, LEFT_HAND_UP, 0.0)
+    photo = answer(answerer, LEFT_HAND_UP, 0.1, (100, 50)).photo
     assert photo is not None
     assert photo.canvas == (100, 50)
 
 
-def test_shows_a_new_idle_photo_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    numbers = iter([0, 1])
-    monkeypatch.setattr("device.current_library.random.randrange", lambda _: next(numbers))
+def test_the_drawn_visitor_gets_another_photo_for_each_pose(tmp_path: Path) -> None:
+    with open_current_library(tmp_path / "three", count=3) as library:
+        answerer = Answerer(library, AT_ONCE)
+        photos = [
+            answerer.answer_nobody(CANVAS, (step + share) * ATTRACT_STEP) for step in range(3) for share in (0, 0.5)
+        ]
+    assert all(photo is not None for photo in photos)
+    assert photos[::2] == photos[1::2], "it stays while the pose is held"
+    assert len({photo.credit for photo in photos if photo}) == 3
+
+
+def test_two_visitors_get_answers_of_their_own(tmp_path: Path) -> None:
+    with open_current_library(tmp_path / "six", count=6) as library:
+        answerer = Answerer(library, AT_ONCE)
+        visitors = [Visitor(7, LEFT_HAND_UP), Visitor(3, LEFT_HAND_UP.mirrored(WIDTH))]
+        first = answerer.answer_all(visitors, CANVAS, 0.0)
+        swapped = answerer.answer_all(visitors[::-1], CANVAS, 1.0)
+        (stayed,) = answerer.answer_all(visitors[1:], CANVAS, 2.0)
+    assert [one.photo for one in swapped] == [one.photo for one in first[::-1]], "each keeps the photo"
+    assert stayed.photo is first[1].photo
+
+
+def test_the_next_visitor_gets_another_photo(tmp_path: Path) -> None:
     with open_current_library(tmp_path / "two", count=2) as library:
         answerer = Answerer(library, AT_ONCE)
-        first = answerer.update(None, CANVAS, 0.0).photo
-        assert first is not None
-        assert first.credit == "photo 0"
-        assert answerer.update(None, CANVAS, 0.9 * IDLE_PHOTO_SECONDS).photo is first
-        second = answerer.update(None, CANVAS, IDLE_PHOTO_SECONDS).photo
-        assert second is not None
-        assert second.credit == "photo 1"
+        before = answer(answerer, LEFT_HAND_UP, 0.0, number=1).photo
+        answerer.answer_nobody(CANVAS, 5.0)
+        after = answer(answerer, LEFT_HAND_UP, 10.0, number=2).photo
+    assert before is not None
+    assert after is not None
+    assert before.credit != after.credit
 
 
 @pytest.mark.parametrize("visitor", [LEFT_HAND_UP, None])
@@ -86,7 +112,8 @@ def test_a_new_collection_answers_at_once(tmp_path: Path, visitor: Pose | None) 
         answerer = Answerer(library, ChooseSettings(hold=60.0))
         credits = []
         for frame in range(4):
-            photo = answerer.update(visitor, CANVAS, frame / 10).photo
+            now = frame / 10
+            photo = answer(answerer, visitor, now).photo if visitor else answerer.answer_nobody(CANVAS, now)
             assert photo is not None
             credits.append(photo.credit)
             if frame == 1:
@@ -96,13 +123,13 @@ def test_a_new_collection_answers_at_once(tmp_path: Path, visitor: Pose | None) 
 
 def test_an_unreadable_photo_leaves_the_last_answer(one_photo: CurrentLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     answerer = Answerer(one_photo, AT_ONCE)
-    idle = answerer.update(None, CANVAS, 0.0)
+    before = answer(answerer, LEFT_HAND_UP, 0.0)
     monkeypatch.setattr(one_photo, "picture", lambda _: None)
-    assert answerer.update(LEFT_HAND_UP, CANVAS, 1.0) is idle
+    assert answer(answerer, LEFT_HAND_UP.mirrored(WIDTH), 1.0) is before
 
 
-def test_too_few_key_points_get_an_idle_photo(one_photo: CurrentLibrary) -> None:
+def test_too_few_key_points_get_any_photo(one_photo: CurrentLibrary) -> None:
     faint = replace(person(), scores=np.zeros(17, np.float32))
-    answer = Answerer(one_photo, AT_ONCE).update(faint, CANVAS, 0.0)
-    assert answer.photo is not None
-    assert answer.likeness == 0.0
+    found = answer(Answerer(one_photo, AT_ONCE), faint, 0.0)
+    assert found.photo is not None
+    assert found.likeness == 0.0

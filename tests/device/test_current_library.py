@@ -20,7 +20,8 @@ import pytest
 from device import current_library as module
 from device.choose import ChooseSettings
 from device.current_library import CurrentLibrary
-from device.mirror import Moment, PipelineSettings
+from device.moment import Moment
+from device.sensing import PipelineSettings
 from index.errors import LibraryError
 from index.library import Library
 from tests.device.test_mirror import HEIGHT, WIDTH, make_sense, person, wait_for

@@ -86,7 +86,7 @@ def test_a_press_lights_the_button_at_once(recorder: Any, heard: Any) -> None:
 
 
 def test_a_great_fit_has_a_sound(heard: Any) -> None:
-    Feedback(heard, heard).celebrate()
+    Feedback(heard, heard).celebrate(1.0)
     assert heard.sounds == ["delight"]
 
 

@@ -15,22 +15,18 @@ from device.cameras.base import Camera, CameraError, EndOfVideo, Frame
 from device.choose import ChooseSettings
 from device.current_library import CurrentLibrary
 from device.display.screen import Screen
+from device.display.views import View
+from device.feedback import Feedback
+from device.follow import FollowSettings
 from device.guidance import STEP_BACK, TOO_DARK
-from device.mirror import (
-    STALE_AFTER,
-    Estimator,
-    FramePipeline,
-    MirrorParts,
-    Moment,
-    PipelineSettings,
-    Sense,
-    make_view,
-    run_mirror,
-    take_snapshot,
-)
+from device.lamp import Lamp
+from device.mirror import NAME_SECONDS, STALE_AFTER, MirrorParts, make_view, run_mirror, take_snapshot
+from device.moment import Answered, Moment
 from device.recording.recorder import Recorder
 from device.recording.saving import Outcome
 from device.recording.stills import Recording
+from device.sensing import CANNOT_SEE, Estimator, FramePipeline, PipelineSettings, Sense
+from device.sounds import Sounds
 from index.errors import LibraryError
 from index.library import Library
 from models.estimator.watched import EstimatorUnavailable
@@ -129,7 +125,24 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CurrentLibrary
         yield opened
 
 
-QUICK = PipelineSettings(choose=ChooseSettings(hold=0.1))
+QUICK = PipelineSettings(choose=ChooseSettings(hold=0.1), layout="full")
+WHOLE = PipelineSettings(layout="full")
+"""The answer fills the canvas."""
+
+
+def view_of(moment: Moment, now: float | None = None) -> View:
+    """What the screen shows of a moment while nothing is recorded."""
+    return make_view(moment, Recorder(FakeWriter()), silent(), time.monotonic() if now is None else now)
+
+
+def silent() -> Feedback:
+    """The button's light and sounds of a machine that has neither."""
+    return Feedback(Lamp(0), Sounds(0.0))
+
+
+def parts(screen: Screen, sense: Sense, recorder: Recorder | None = None) -> MirrorParts:
+    """The mirror's parts, with a button that is never pressed."""
+    return MirrorParts(screen, sense, recorder or Recorder(FakeWriter()), Button(0), silent())
 
 
 def make_sense(
@@ -141,7 +154,7 @@ def make_sense(
     """A sense thread, not yet started, whose camera follows a script and whose estimator finds these people."""
     camera = script if isinstance(script, ScriptedCamera) else ScriptedCamera(script)
     estimator = FakeEstimator(lambda _: list(people)) if isinstance(people, Sequence) else people
-    return Sense(FramePipeline(camera, estimator, library, settings), CANVAS)
+    return Sense(FramePipeline(camera, estimator, library, settings or WHOLE), CANVAS)
 
 
 def frames(count: int) -> list[None]:
@@ -208,7 +221,7 @@ def test_says_that_it_is_too_dark(library: CurrentLibrary, monkeypatch: pytest.M
     with make_sense(DarkCamera(frames(100)), [], library) as sense:
         moment = wait_for(sense, lambda m: m.hint is not None)
     assert moment.hint == TOO_DARK
-    assert make_view(moment, Recorder(FakeWriter()), time.monotonic()).notice == "It is too dark to see you"
+    assert view_of(moment).hint == TOO_DARK
 
 
 @pytest.mark.slow
@@ -227,7 +240,11 @@ def test_a_lost_camera_is_a_fault_until_it_is_back(library: CurrentLibrary) -> N
         lost = wait_for(sense, lambda m: "The camera is unplugged." in m.faults)
         assert lost.frame is None
         assert lost.visitor is None
-        assert wait_for(sense, lambda m: m.frame is not None).faults == ()
+        assert lost.trouble == CANNOT_SEE
+        assert view_of(lost).needs_care
+        back = wait_for(sense, lambda m: m.frame is not None)
+        assert back.faults == ()
+        assert back.trouble is None
 
 
 def test_frames_go_on_while_the_estimator_is_lost(library: CurrentLibrary) -> None:
@@ -251,7 +268,10 @@ def test_shows_photos_without_a_visitor(library: CurrentLibrary) -> None:
     with make_sense(frames(100), [], library) as sense:
         moment = wait_for(sense, lambda m: m.photo is not None)
     assert moment.visitor is None
-    assert not make_view(moment, Recorder(FakeWriter()), time.monotonic()).visitor_present
+    view = view_of(moment)
+    assert view.answers == ()
+    assert view.idle_photo is moment.photo
+    assert view.pictures == 1, "the three people are in one picture"
 
 
 def test_shows_the_librarys_fault(library: CurrentLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,15 +289,40 @@ def test_an_unexpected_error_ends_the_mirror_with_its_cause(library: CurrentLibr
         make_sense(frames(50), FakeEstimator(fail), library) as sense,
         pytest.raises(ZeroDivisionError, match="a bug"),
     ):
-        run_mirror(MirrorParts(screen, sense, Recorder(FakeWriter()), Button(0)), fps=60, seconds=5)
+        run_mirror(parts(screen, sense), fps=60, seconds=5)
 
 
 def test_a_stale_frame_is_not_drawn() -> None:
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    moment = Moment(CANVAS, Frame(image, image, 100.0, mirrored=True), person())
-    recorder = Recorder(FakeWriter())
-    assert make_view(moment, recorder, 100.0 + STALE_AFTER / 2).camera_image is image
-    assert make_view(moment, recorder, 100.0 + STALE_AFTER).camera_image is None
+    moment = Moment(CANVAS, Frame(image, image, 100.0, mirrored=True), (Answered(person()),))
+    assert view_of(moment, 100.0 + STALE_AFTER / 2).camera_image is image
+    stale = view_of(moment, 100.0 + STALE_AFTER)
+    assert stale.camera_image is None
+    assert stale.answers[0].visitor is None
+
+
+def test_names_a_collection_for_a_while() -> None:
+    moment = Moment(CANVAS, collections=("yoga",), collection="yoga", collection_since=10.0)
+    named = view_of(moment, 10.0 + NAME_SECONDS / 2).collection
+    assert named is not None
+    assert named.text == "Yoga"
+    assert view_of(moment, 10.0 + NAME_SECONDS).collection is None
+
+
+def test_answers_each_of_several_people(library: CurrentLibrary) -> None:
+    left, right = person().scaled(0.45, 0.45), LEFT_HAND_UP.scaled(0.45, 0.45)
+    right = Pose(right.xy + np.array((160, 20), np.float32), right.scores, right.score)
+    settings = PipelineSettings(follow=FollowSettings(people="all"), choose=ChooseSettings(hold=0.1))
+    with make_sense(frames(600), [left, right], library, settings) as sense:
+        moment = wait_for(sense, lambda m: len(m.answered) == 2 and all(one.likeness > 0.9 for one in m.answered))
+    first, second = moment.answered
+    assert first.visitor.xy[0, 0] < second.visitor.xy[0, 0]
+    assert first.photo is not None
+    assert second.photo is not None
+    assert first.photo.credit.startswith("standing")
+    assert second.photo.credit.startswith("left hand up")
+    assert first.photo.canvas == second.photo.canvas != CANVAS
+    assert moment.others == ()
 
 
 def test_lays_the_photo_anew_for_a_resized_screen(library: CurrentLibrary) -> None:
@@ -294,7 +339,7 @@ def test_the_mirror_ends_with_the_video(library: CurrentLibrary) -> None:
         make_sense(frames(10), [], library) as sense,
     ):
         start = time.monotonic()
-        run_mirror(MirrorParts(screen, sense, Recorder(FakeWriter()), Button(0)), fps=60, seconds=30)
+        run_mirror(parts(screen, sense), fps=60, seconds=30)
     assert time.monotonic() - start < 10
 
 
@@ -308,7 +353,7 @@ def test_a_press_records_what_was_shown(library: CurrentLibrary) -> None:
     ):
         wait_for(sense, lambda m: m.visitor is not None)
         recorder.press(time.monotonic())
-        run_mirror(MirrorParts(screen, sense, recorder, Button(0)), fps=60, seconds=2.5)
+        run_mirror(parts(screen, sense, recorder), fps=60, seconds=2.5)
     (recording,) = writer.recordings
     assert len(recording.stills) >= 4
     assert recording.credits

@@ -27,7 +27,8 @@ from device.cameras import playback
 from device.cameras.performer import Performance
 from device.display import panel, screen
 from device.display.panel import DisplayKind, HotplugDisplay
-from device.mirror import MirrorParts, Moment, run_mirror
+from device.mirror import MirrorParts, run_mirror
+from device.moment import Moment
 from device.recording import saving
 from device.start import open_mirror
 from models.figures import perform

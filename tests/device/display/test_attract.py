@@ -17,7 +17,7 @@ from device.display.drawn_visitor import HOLD_SECONDS, MOVE_SECONDS
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
 from device.display.playing import Look
-from device.display.view import PreparedPhoto
+from device.display.views import PreparedPhoto
 from device.language.translate import Language
 from models.pose import Image
 

@@ -24,8 +24,9 @@ from device.display.panel import (
     open_display,
     resolve_display,
 )
-from device.display.scene import View
 from device.display.screen import Screen
+from device.display.views import View
+from device.language.message import message
 from tests.support.held import held_resources
 
 
@@ -228,10 +229,11 @@ def test_reopens_an_unplugged_display(pi: Path, kiosk: Callable[[], Screen], cap
         for second in range(2, 30):
             screen.draw(View(), POLL_INTERVAL * second)
         plug(pi, "640x360\n320x180\n")
-        screen.draw(View(notice="Hello again."), POLL_INTERVAL * 30)
+        screen.draw(View(starting=message("Hello again.")), POLL_INTERVAL * 30)
         assert (screen.size, screen.display_missing) == ((640, 360), False)
         assert screen.snapshot().max() == 0, "the view is out of date after opening the display"
-        screen.draw(View(notice="Hello again."), POLL_INTERVAL * 30.1)
+        for second in (31, 32):
+            screen.draw(View(starting=message("Hello again.")), POLL_INTERVAL * second)
         assert screen.snapshot().max() > 200, "the notice is drawn"
     assert [record.getMessage() for record in caplog.records] == [
         "The display was unplugged: plug it in again. The mirror keeps running.",

@@ -7,22 +7,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pygame
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from device.cameras.base import make_frame, mirror_frame
 from device.display import draw, style
 from device.display.continuation import prepare
-from device.display.layout import Size, camera_to_display, cover, place, transform_pose
+from device.display.layout import Size, camera_to_display, place, transform_pose
 from device.display.panel import ScreenError
-from device.display.scene import FADE_SECONDS, MARGIN, SLOW_FADE_SECONDS, PreparedPhoto, View, inset_size
+from device.display.playing import inset_size
+from device.display.scene import Scene
 from device.display.screen import Event, Rotation, Screen
+from device.display.style import MARGIN
+from device.display.views import PreparedPhoto, ShownAnswer, View
 from index.likeness import part_table
 from index.match import Matcher
 from models.pose import LEFT_WRIST, RIGHT_WRIST, Floats, Image, Pose
@@ -116,13 +116,14 @@ def test_a_raised_left_hand_is_on_the_left_of_the_screen(raised: str, rotate: Ro
     assert match.mirrored == (raised == "left")
     assert match.likeness > 0.99
 
-    with Screen.open("headless", (640, 360), rotate) as screen:
+    with Screen.open("headless", (640, 360), rotate, make_scene=lambda: Scene("full", "")) as screen:
         width, height = screen.size
         pose = answer.mirrored(800) if match.mirrored else answer
         reflection = camera_to_display(visitor, (640, 480), screen.size)
         placement = place((800, 600), screen.size, pose, reflection)
         prepared = prepare(photo, placement, screen.size, match.mirrored)
-        picture = shown(screen, View(PreparedPhoto(prepared), 1.0, frame.image, visitor, visitor_present=True))
+        answered = ShownAnswer(PreparedPhoto(prepared), visitor, 1.0)
+        picture = shown(screen, View(answers=(answered,), camera_image=frame.image))
     wrist = transform_pose(pose, placement).xy[RIGHT_WRIST]
     assert find_colour(picture, RED) == pytest.approx(wrist, abs=3)
     assert find_colour(picture, RED)[0] < min(find_colour(picture, BLUE)[0], width / 2)
@@ -136,35 +137,12 @@ def _dot(picture: Image, at: Floats, colour: tuple[int, int, int], radius: int =
     picture[(x - at[0]) ** 2 + (y - at[1]) ** 2 < radius**2] = colour
 
 
-def test_shows_the_photo_unchanged_after_the_fade(screen: Screen) -> None:
-    photo = quarters(screen.size)
-    assert (shown(screen, View(PreparedPhoto(photo), visitor_present=True)) == photo).all()
-
-
-def test_fades_between_photos_without_a_jump(screen: Screen) -> None:
-    first, second, third = (
-        View(PreparedPhoto(plain(screen.size, (v, v, v))), visitor_present=True) for v in (40, 200, 120)
-    )
-    shown(screen, first)
-
-    def level(view: View, after: float) -> int:
-        screen.draw(view, LATER + after)
-        return int(screen.snapshot()[5, 5, 0])
-
-    assert level(second, 0) == 40
-    middle = level(second, FADE_SECONDS / 2)
-    assert middle == pytest.approx(120, abs=2)
-    assert level(second, FADE_SECONDS * 0.75) == pytest.approx(160, abs=2)
-    assert level(third, FADE_SECONDS * 0.75) == pytest.approx(160, abs=2)
-    assert level(third, FADE_SECONDS * 1.75) == 120
-
-
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
 def test_turns_the_picture_clockwise_on_the_display(rotate: Rotation) -> None:
-    with Screen.open("headless", (200, 100), rotate) as screen:
+    with Screen.open("headless", (200, 100), rotate, make_scene=lambda: Scene("full", "")) as screen:
         assert screen.size == ((200, 100) if rotate % 180 == 0 else (100, 200))
         photo = quarters(screen.size)
-        assert (shown(screen, View(PreparedPhoto(photo), visitor_present=True)) == photo).all()
+        assert (shown(screen, View(answers=(ShownAnswer(PreparedPhoto(photo)),))) == photo).all()
         surface = pygame.display.get_surface()
         assert surface is not None
         display = pygame.surfarray.array3d(surface).swapaxes(0, 1)
@@ -172,114 +150,12 @@ def test_turns_the_picture_clockwise_on_the_display(rotate: Rotation) -> None:
 
 
 def test_an_old_photo_fills_a_resized_window() -> None:
-    with Screen.open("window", (300, 200)) as screen:
-        view = View(PreparedPhoto(plain(screen.size, (10, 200, 30))), visitor_present=True)
+    with Screen.open("window", (300, 200), make_scene=lambda: Scene("full", "")) as screen:
+        view = View(answers=(ShownAnswer(PreparedPhoto(plain(screen.size, (10, 200, 30)))),))
         shown(screen, view)
         pygame.display.set_mode((500, 700), pygame.RESIZABLE)
         assert screen.size == (500, 700)
         assert (shown(screen, view) == (10, 200, 30)).all()
-
-
-def test_resizing_clears_the_caches() -> None:
-    with Screen.open("window", (300, 200)) as screen:
-        view = View(PreparedPhoto(plain((300, 200))), 0.5, faults=(SENTENCE,), visitor_present=True, countdown=3)
-        for tick in range(24):
-            screen.draw(view, LATER + tick / 24)
-        assert draw.arc.cache_info().currsize > 12
-        pygame.display.set_mode((200, 300), pygame.RESIZABLE)
-        screen.draw(view, LATER + 1)
-        assert draw.arc.cache_info().currsize <= 3
-
-
-def test_invites_with_words_that_wander(screen: Screen) -> None:
-    view = View(PreparedPhoto(plain(screen.size)))
-    first, later = shown(screen, view, LATER), shown(screen, view, LATER + 40)
-    assert (first[0, 0] < 60).all(), "the photo is dimmed"
-    bright = [(picture > 200).all(-1) for picture in (first, later)]
-    assert all(0.005 < lit.mean() < 0.2 for lit in bright)
-    assert (bright[0] & bright[1]).sum() < 0.6 * bright[0].sum()
-    assert not (shown(screen, replace(view, visitor_present=True)) > 200).any()
-
-
-def test_photos_fade_slowly_while_nobody_is_there(screen: Screen) -> None:
-    shown(screen, View(PreparedPhoto(plain(screen.size, (50, 50, 50)))))
-    other = View(PreparedPhoto(plain(screen.size, (250, 250, 250))))
-    screen.draw(other, LATER)
-    screen.draw(other, LATER + FADE_SECONDS)
-    early = screen.snapshot()[0, 0, 0]
-    screen.draw(other, LATER + SLOW_FADE_SECONDS)
-    assert early < 45 < screen.snapshot()[0, 0, 0]
-
-
-STATES: dict[str, View] = {
-    "a fault": View(faults=(SENTENCE,)),
-    "two faults": View(faults=(SENTENCE, "The disk is full: free some space.")),
-    "a notice": View(notice="Saved."),
-    "a countdown": View(countdown=3),
-    "the start of a recording": View(recording_progress=0.0),
-    "the end of a recording": View(recording_progress=1.0),
-    "a ring": View(ring=0.5),
-    "a full ring": View(ring=1.0),
-    "the camera": View(camera_image=plain((64, 48))),
-    "the visitor": View(camera_image=plain((64, 48)), visitor=person(32, 24, 0.2)),
-    "a credit": View(photo=PreparedPhoto(plain((640, 360)), "“Titel” · J. Müller · CC BY 4.0")),
-}
-
-
-def test_every_state_looks_different(screen: Screen) -> None:
-    view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
-    pictures = {
-        name: shown(screen, replace(state, photo=state.photo or view.photo, visitor_present=True))
-        for name, state in STATES.items()
-    }
-    pictures["nothing"] = shown(screen, view)
-    names = list(pictures)
-    alike = [
-        (a, b)
-        for i, a in enumerate(names)
-        for b in names[:i]
-        if np.abs(pictures[a].astype(int) - pictures[b]).max() < 60
-    ]
-    assert not alike
-
-
-@pytest.mark.parametrize("present", [False, True])
-def test_a_fault_is_readable_with_and_without_a_visitor(screen: Screen, present: bool) -> None:
-    """The card is dark and complete, and the words on it are white."""
-    picture = shown(
-        screen, View(PreparedPhoto(plain(screen.size, (250, 250, 250))), visitor_present=present, faults=(SENTENCE,))
-    )
-    card = (picture < 70).all(-1) if present else (picture < 50).all(-1)
-    columns, rows = np.flatnonzero(card.mean(0) > 0.05), np.flatnonzero(card.mean(1) > 0.3)
-    assert len(columns) > 0.4 * screen.size[0]
-    inside = picture[rows[0] : rows[-1], columns[0] : columns[-1]]
-    assert 0.04 < (inside > 190).all(-1).mean() < 0.4
-
-
-def test_many_faults_are_smaller_so_that_all_fit() -> None:
-    with Screen.open("headless", (320, 240)) as screen:
-        many = shown(screen, View(faults=tuple(f"{number}. {SENTENCE}" for number in range(5))))
-    bars = np.asarray((np.abs(many.astype(int) - style.AMBER) < 25).all(-1))
-    assert not bars[[0, -1]].any(), "no card is cut off"
-    assert 4 <= np.count_nonzero(np.diff(bars.any(axis=1).astype(int)) == 1) <= 5
-
-
-def test_the_ring_closes_by_its_share(screen: Screen) -> None:
-    view = View(PreparedPhoto(plain(screen.size)), visitor_present=True)
-    ring_areas = [
-        (np.abs(shown(screen, replace(view, ring=share)).astype(int) - style.COOL) < 12).all(-1).sum()
-        for share in (0.1, 0.5, 0.9)
-    ]
-    assert ring_areas[1] / ring_areas[0] == pytest.approx(5, rel=0.35)
-    assert ring_areas[2] / ring_areas[1] == pytest.approx(1.8, rel=0.15)
-
-
-def test_shows_the_credit_as_long_as_the_photo(screen: Screen) -> None:
-    with_credit = View(PreparedPhoto(plain(screen.size), "Somebody · CC BY 4.0"))
-    without = View(with_credit.photo and PreparedPhoto(with_credit.photo.picture))
-    corner = slice(-40, None), slice(-200, None)
-    assert (shown(screen, with_credit)[corner] > 200).any()
-    assert not (shown(screen, without)[corner] > 200).any()
 
 
 def test_skeleton_omits_guesses_and_colours_the_sides() -> None:
@@ -301,37 +177,6 @@ def test_draws_a_skeleton_far_outside_its_picture() -> None:
     wild.xy[3] = np.nan
     draw.draw_skeleton(picture, wild)
     draw.draw_skeleton(picture, Pose(-wild.xy, wild.scores, 1.0))
-
-
-@pytest.mark.slow
-@settings(max_examples=40, deadline=None)
-@given(
-    st.tuples(st.integers(1, 900), st.integers(1, 900)),
-    st.sampled_from([0, 90, 180, 270]),
-    st.sampled_from(sorted(STATES)),
-    st.booleans(),
-    st.text(max_size=60),
-    st.tuples(st.integers(1, 500), st.integers(1, 500)),
-)
-def test_draws_any_view_at_any_size(
-    size: Size, rotate: Rotation, state: str, present: bool, words: str, camera: Size
-) -> None:
-    with Screen.open("headless", size, rotate) as screen:
-        photo = PreparedPhoto(prepare(plain((30, 20)), cover((30, 20), screen.size), screen.size), words)
-        everything = View(
-            photo,
-            ring=0.7,
-            camera_image=plain(camera),
-            visitor=person(camera[0] / 2, camera[1] / 2, 1),
-            visitor_present=present,
-            faults=(words,),
-            notice=words,
-            failed=True,
-            countdown=1,
-            recording_progress=0.5,
-        )
-        for view in (everything, replace(STATES[state], photo=photo, visitor_present=present)):
-            assert shown(screen, view).shape == (*screen.size[::-1], 3)
 
 
 def key(code: int, mod: int = 0) -> pygame.event.Event:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from device.cameras.base import Frame
-from device.mirror import Moment
+from device.moment import Moment
 from device.system.systemd import Heartbeat, Notifier, write_last_words
 from tests.support.paths import ROOT
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from device.glow import ButtonState
 from device.language.message import Message
 from models.pose import Image, Pose
 
@@ -41,21 +42,20 @@ class ShownAnswer:
 class Recorded:
     """What the screen shows of a recording.
 
-    `countdown` is the numeral to show, and `progress` the share that is recorded, 0 to 1. `saving` tells whether the
-    GIF is being made, and `replay` is its picture to show now (H×W×3). `notice` is a sentence for some seconds, and
-    `failed` whether it is about a failure.
+    `countdown` is the numeral to show, with the sentence `countdown_note`, and `progress` the share that is recorded, 0
+    to 1. `notice` is what the recorder has to say, and `replay` the picture (H×W×3) of the finished GIF to show now.
     """
 
     countdown: int | None = None
     countdown_note: Message | None = None
     progress: float | None = None
-    saving: bool = False
-    replay: Image | None = None
     notice: Message | None = None
-    failed: bool = False
+    replay: Image | None = None
 
-
-NOT_RECORDED = Recorded()
+    @property
+    def is_busy(self) -> bool:
+        """Whether a visitor waits for something: from a press until the GIF was shown."""
+        return self.countdown is not None or self.progress is not None or self.notice is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +67,7 @@ class View:
     - `camera_image`: the mirrored camera picture (H×W×3), and `others`, the poses in it that are not answered.
     - `hint`: what would help the visitor.
     - `trouble`: what is wrong, as far as visitors should know. `needs_care` shows the mark that owners know.
+    - `button`: the state of the button, and `holds` whether holding it chooses another collection.
     - `collection`: the name of the collection that was just chosen.
     - `starting`: what the mirror does before it can begin, and `started`, the share of it that is done, 0 to 1.
     """
@@ -79,7 +80,9 @@ class View:
     hint: Hint | None = None
     trouble: Message | None = None
     needs_care: bool = False
-    recorded: Recorded = NOT_RECORDED
+    recorded: Recorded = field(default_factory=Recorded)
+    button: ButtonState = field(default_factory=ButtonState)
+    holds: bool = False
     collection: Message | None = None
     starting: Message | None = None
     started: float | None = None
