@@ -183,6 +183,7 @@ sys.exit(main.main())
     assert (result.returncode, result.stdout, result.stderr) == (129, "", "")
 
 
+@pytest.mark.real_machine
 @pytest.mark.parametrize("end", ["return 3", "raise SystemExit(3)"])
 def test_a_busy_thread_does_not_abort_the_exit(end: str) -> None:
     """C++ aborts a process whose thread Python ends inside of it. Several threads are always in there."""
