@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -30,17 +29,12 @@ from models.pose import Image, Pose
 CANNOT_SEE: Final = message("The mirror cannot see right now")
 ONE_MOMENT: Final = message("One moment, please")
 
-log = logging.getLogger(__name__)
-
 
 class Estimator(Protocol):
     """Finds people in pictures. In the kiosk it is `models.estimator.watched.EstimatorProcess`."""
 
     @property
     def device(self) -> str: ...
-
-    @property
-    def note(self) -> str | None: ...
 
     @property
     def crop_size(self) -> tuple[int, int]: ...
@@ -72,7 +66,6 @@ class FramePipeline:
         self._guidance = Guidance()
         self._celebrations: dict[int, Celebrating] = {}
         self._collection: tuple[str | None, float] = library.collection, -math.inf
-        self._note = estimator.note
 
     @property
     def device(self) -> str:
@@ -102,7 +95,6 @@ class FramePipeline:
             # keep the answers: the estimator is usually back within a second
             faults = *self._library.faults, str(fault)
             return replace(before, frame=frame, faults=faults, trouble=None if before.answered else ONE_MOMENT)
-        self._log_note()
         return self._moment_of(frame, canvas, time.monotonic())
 
     def _look_and_follow(self, frame: Frame) -> None:
@@ -171,14 +163,6 @@ class FramePipeline:
             number: celebrate(self._celebrations.get(number, Celebrating()), ring_share(likeness), now)
             for number, likeness in likenesses.items()
         }
-
-    def _log_note(self) -> None:
-        """Log a change of where poses are estimated: makers want to know it, visitors don't."""
-        note = self._estimator.note
-        if note != self._note:
-            self._note = note
-            if note:
-                log.info("%s", note)
 
 
 class Sense:

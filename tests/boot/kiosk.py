@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from device.display import style
-from device.display.scene import Scene
+from device.display.lettering import TextRenderer
+from device.display.panes import arrange
+from device.language.message import Message
+from device.language.translate import Language
 from index.likeness import likeness
 from models.estimator.estimator import Estimator
 from models.pose import Pose
@@ -167,30 +170,39 @@ class Kiosk:
         return screen
 
     def wait_for_fault(self, part: str, seconds: float, name: str) -> str:
-        """Wait until the status and the display show a fault, the only one; return its sentence."""
+        """Wait until the status tells a fault, the only one, and the display has the owner's mark; return its sentence.
+
+        The sentence is for makers, so the display does not show it.
+        """
         self.wait_for_status(part, seconds)
         sentence = self.status.rpartition(f"{HEALTHY_STATUS} ")[2]
-        self.wait_for_words(sentence, seconds, name)
+        self.machine.wait_for(lambda: has_owners_mark(self.screenshot(name)), seconds, "the owner's mark is shown")
         return sentence
 
-    def wait_for_words(self, sentence: str, seconds: float, name: str) -> float:
-        """Wait until the display shows a sentence; return the seconds it took."""
+    def wait_for_words(self, said: Message, size: float, seconds: float, name: str) -> float:
+        """Wait until the display shows a message in letters of a size of `device.display.style`; return the seconds."""
 
         def is_shown() -> bool:
-            return text_match(self.screenshot(name), sentence) > MIN_TEXT_MATCH
+            return text_match(self.screenshot(name), said, size) > MIN_TEXT_MATCH
 
-        return self.machine.wait_for(is_shown, seconds, f"the display shows {sentence!r}")
+        return self.machine.wait_for(is_shown, seconds, f"the display shows {said.text!r}")
 
 
-def text_match(screen: Screen, sentence: str) -> float:
-    """How well a sentence, drawn as the mirror draws it, matches a place on a screen: 1 is an exact match."""
+def text_match(screen: Screen, said: Message, size: float) -> float:
+    """How well a message, drawn as the mirror draws it, matches a place on a screen: 1 is an exact match."""
     pygame.font.init()
-    (card,) = Scene()._render_cards((sentence,), style.AMBER, (WIDTH, HEIGHT))
-    letters = _white_mask(pygame.surfarray.array3d(card).swapaxes(0, 1))
+    words = TextRenderer().render_line(Language().say(said), style.text_size(min(WIDTH, HEIGHT), size))
+    letters = _white_mask(pygame.surfarray.array_alpha(words).swapaxes(0, 1)[..., None])
     rows, columns = np.nonzero(letters)
     template = letters[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     match = cv2.matchTemplate(_white_mask(screen), template, cv2.TM_CCOEFF_NORMED)
     return float(match.max())
+
+
+def has_owners_mark(screen: Screen) -> bool:
+    """Whether the amber dot is in the upper right corner."""
+    corner = screen[: HEIGHT // 16, -HEIGHT // 16 :].astype(int)
+    return bool((np.abs(corner - style.AMBER) < 30).all(-1).sum() > 8)
 
 
 def _white_mask(picture: Screen) -> NDArray[np.uint8]:
@@ -210,12 +222,10 @@ def shows_console(screen: Screen) -> bool:
 
 
 def answer_likeness(screen: Screen, estimator: Estimator, visitor: Pose) -> float:
-    """The greatest likeness of anybody on the screen to the visitor. The visitor's inset is painted over."""
-    without_inset = screen.copy()
-    without_inset[HEIGHT * 3 // 5 :, : WIDTH * 2 // 5] = without_inset[
-        HEIGHT * 3 // 5 :, WIDTH * 2 // 5 : WIDTH * 4 // 5
-    ]
-    people = estimator.estimate(without_inset)
+    """The greatest likeness to the visitor of anybody in the answer's pane."""
+    pane = arrange((WIDTH, HEIGHT), "side").answers[0]
+    answer = np.ascontiguousarray(screen[pane.top : pane.bottom, pane.left : pane.right])
+    people = estimator.estimate(answer)
     return max(
         (
             float(likeness(visitor.xy, visitor.visibility, pose.xy[None], pose.scores[None] > 0.1)[0])

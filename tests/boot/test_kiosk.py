@@ -18,7 +18,10 @@ import pytest
 from PIL import Image as Picture
 from PIL import ImageSequence
 
+from device.display import style
+from device.recording.recorder import FAILED
 from device.recording.saving import FAILURE_PREFIX
+from device.sensing import CANNOT_SEE
 from models.estimator.catalogue import BUNDLED_MODEL
 from models.estimator.estimator import Estimator
 from models.estimator.model_files import WEIGHTS_FOLDER
@@ -202,6 +205,7 @@ def test_reports_a_lost_camera_and_uses_it_again(kiosk: Kiosk) -> None:
     pid = kiosk.pid
     kiosk.machine.check_output("systemctl stop test-usb && rmmod v4l2loopback || (sleep 5; rmmod v4l2loopback)")
     kiosk.wait_for_fault("No camera found", 180, "no-camera")
+    kiosk.wait_for_words(CANNOT_SEE, style.SMALL, 60, "cannot-see")
     kiosk.machine.check_output("systemctl start test-usb")
     took = kiosk.wait_for_status("fps", 180)
     assert kiosk.pid == pid, "the mirror restarted"
@@ -213,11 +217,11 @@ def test_a_full_disk_costs_only_a_gif(kiosk: Kiosk) -> None:
     kiosk.machine.check_output("fallocate -l $(df --output=avail -B1 / | tail -1) /filling || true")
 
     def is_shown() -> bool:
-        sentences = kiosk.journal_lines(f"{FAILURE_PREFIX}only ")  # another press may change the figures
-        return bool(sentences) and text_match(kiosk.screenshot("full-disk"), sentences[-1]) > MIN_TEXT_MATCH
+        told = kiosk.journal_lines(f"{FAILURE_PREFIX}only ")
+        return bool(told) and text_match(kiosk.screenshot("full-disk"), FAILED, style.BODY) > MIN_TEXT_MATCH
 
     press = partial(kiosk.machine.check_output, PRESS)
-    presses = kiosk.press_until(press, is_shown, 240, "the display says that the disk is full")
+    presses = kiosk.press_until(press, is_shown, 240, "the display says that there is no GIF, and the log why")
     assert kiosk.gif_names() == before, "an unfinished file is left"
     kiosk.machine.check_output("rm /filling")
     print(f"\n{kiosk.journal_lines(FAILURE_PREFIX)[-1]}: {presses} presses")
