@@ -385,7 +385,7 @@ check() {
     expect "start of the program" as_mirror "$CURRENT/bin/pose-mirror" --help
     expect "command $COMMAND" cmp "$COMMAND" "$CURRENT/systemd/pose-mirror"
     expect "configuration $CONFIG" test -r "$CONFIG"
-    expect "access of pose-mirror to display, camera, button and Coral" in_groups video render input gpio plugdev
+    expect "access of pose-mirror to display, camera, button, Coral and sound" in_groups video render input gpio plugdev audio
     expect "write access of pose-mirror to $STATE" as_mirror test -w "$STATE/gifs"
     expect "unit $UNIT, compared with this version's" cmp "$UNIT" "$CURRENT/systemd/pose-mirror.service"
     ! can_filter_journal ||
