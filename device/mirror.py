@@ -91,7 +91,8 @@ def take_snapshot(moment: Moment) -> Snapshot | None:
         return None
     camera: Size = moment.frame.image.shape[1], moment.frame.image.shape[0]
     reflection = camera_to_display(first.visitor, camera, first.photo.canvas)
-    return Snapshot(first.photo.picture, first.photo.person, first.photo.credit, reflection, moment.frame.image)
+    photo = first.photo
+    return Snapshot(photo.picture, photo.person, photo.credit, reflection, moment.frame.image, moment.canvas)
 
 
 def make_view(moment: Moment, recorder: Recorder, feedback: Feedback, now: float) -> View:

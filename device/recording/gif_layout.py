@@ -37,7 +37,8 @@ GOOD_ASPECT: Final = 1.4
 people in the panes are as large either way."""
 
 UNDECIDED: Final = 1.25
-"""Up to this ratio of its sides, a part may become a high or a wide one, as the canvas has room."""
+"""Up to this ratio of its sides, a part is high on a landscape display and wide on an upright one, so that the GIF has
+the display's shape: its replay fills the display, and the film is as familiar as what the visitor saw."""
 
 GAP: Final = 0.014
 """Space around and between the panes, as a share of the GIF's longest possible side."""
@@ -88,16 +89,25 @@ class GifLayout(NamedTuple):
         """Return the same layout, smaller: lengths are multiplied by `scale`, up to 1."""
         if scale == 1:
             return self
-        rtl = self.visitor > self.answer
         crops = self.answer_crop, self.visitor_crop
-        return arrange(self.canvas, crops, round(max(self.size) * scale), rtl=rtl, with_footer=self.footer > 0)
+        return arrange(
+            self.canvas,
+            crops,
+            round(max(self.size) * scale),
+            landscape=self.visitor[1] == self.answer[1],
+            rtl=self.visitor > self.answer,
+            with_footer=self.footer > 0,
+        )
 
 
-def choose_crops(visitors: Sequence[Pose], persons: Sequence[Pose], canvas: Size, camera: Size) -> tuple[Crop, Crop]:
+def choose_crops(
+    visitors: Sequence[Pose], persons: Sequence[Pose], canvas: Size, camera: Size, *, landscape: bool = True
+) -> tuple[Crop, Crop]:
     """Return the parts of the photos and of the camera's pictures to show: around everybody, in nearly all stills.
 
     `visitors` and `persons` are poses in pixels of the canvas, one of each for every still; a camera picture of the
-    size `camera` covers the canvas. What a visitor does not show, such as the legs, may be cut off the answers too.
+    size `camera` covers the canvas. `landscape` says whether the display is wider than high. What a visitor does not
+    show, such as the legs, may be cut off the answers too.
 
     The parts differ in size and place if the visitor and the persons do, so that they are alike in the panes: a distant
     visitor comes nearer, and one who reaches beyond the canvas is whole.
@@ -112,7 +122,7 @@ def choose_crops(visitors: Sequence[Pose], persons: Sequence[Pose], canvas: Size
     moved_scale, moved_shift = _move_inside(visitor * scale + shift, canvas)
     scale, shift = scale * moved_scale, shift * moved_scale + moved_shift
     both = np.stack([person, visitor * scale + shift]) + 0.5
-    crop = _complete(both[:, 0].min(0), both[:, 1].max(0), canvas)
+    crop = _complete(both[:, 0].min(0), both[:, 1].max(0), canvas, landscape)
     left, top = (np.array(crop[:2]) - 0.5 - shift) / scale + 0.5
     return crop, Crop(float(left), float(top), crop.width / scale, crop.height / scale)
 
@@ -149,12 +159,12 @@ def _move_inside(box: Floats, canvas: Size) -> tuple[float, Floats]:
     return scale, (inside - box[0] * scale).astype(np.float32)
 
 
-def _complete(low: Floats, high: Floats, canvas: Size) -> Crop:
+def _complete(low: Floats, high: Floats, canvas: Size, landscape: bool) -> Crop:
     """Return the part of the canvas around a box: with some space, and of a shape that suits a pane."""
     room = np.array(canvas, np.float32)
     sides = high - low + 2 * PADDING * (high - low).max()
     sides = np.minimum(np.maximum(sides, MIN_CROP * room.min()), room)
-    long = int(np.argmax(room if sides.max() < UNDECIDED * sides.min() else sides))
+    long = 1 if _is_high(sides[0], sides[1], landscape) else 0
     short = 1 - long
     sides[short] = min(max(sides[short], sides[long] / MAX_ASPECT), room[short])
     sides[long] = min(max(sides[long], sides[short] * GOOD_ASPECT), room[long])
@@ -162,16 +172,28 @@ def _complete(low: Floats, high: Floats, canvas: Size) -> Crop:
     return Crop(float(corner[0]), float(corner[1]), float(sides[0]), float(sides[1]))
 
 
+def _is_high(width: float, height: float, landscape: bool) -> bool:
+    """Return whether a part of this size is for high panes."""
+    return landscape if max(width, height) < UNDECIDED * min(width, height) else width <= height
+
+
 def arrange(
-    canvas: Size, crops: tuple[Crop, Crop], pixels: int, *, rtl: bool = False, with_footer: bool = False
+    canvas: Size,
+    crops: tuple[Crop, Crop],
+    pixels: int,
+    *,
+    landscape: bool = True,
+    rtl: bool = False,
+    with_footer: bool = False,
 ) -> GifLayout:
     """Lay out a GIF that shows these parts of the photos and of the camera's pictures, in `pixels` at most.
 
     High panes are side by side, the visitor where reading begins (on the right with `rtl`); wide ones are above each
-    other. They are never larger than the part of the canvas.
+    other. Nearly square ones are side by side if the display is `landscape`. They are never larger than the part of the
+    canvas.
     """
     crop = crops[0]
-    columns, rows = (2, 1) if crop.width <= crop.height else (1, 2)
+    columns, rows = (2, 1) if _is_high(crop.width, crop.height, landscape) else (1, 2)
     gap, footer = max(round(GAP * pixels), 1), round(FOOTER * pixels) if with_footer else 0
     scale = min(
         (pixels - (columns + 1) * gap) / (columns * crop.width),

@@ -31,7 +31,7 @@ class Snapshot(NamedTuple):
 
     `photo` (H×W×3) is the answer laid on the canvas, the same object for as long as it is the same photo. `person` is
     the pose of the person in it, `credit` its credit. `visitor` is the visitor's pose, and `camera_image` the mirrored
-    camera picture, which covers the canvas as `device.display.layout.cover` says.
+    camera picture, which covers the canvas as `device.display.layout.cover` says. `display` is the whole screen's size.
     """
 
     photo: Image
@@ -39,6 +39,7 @@ class Snapshot(NamedTuple):
     credit: str
     visitor: Pose
     camera_image: Image
+    display: Size
 
 
 class Words(NamedTuple):
@@ -90,6 +91,7 @@ class RecordingBuilder:
         self._credits: list[str] = []
         self._stills: list[Still] = []
         self._camera: Size = 1, 1  # the size of its picture
+        self._landscape = True  # whether the display is wider than high
         self._last_at = self._time = 0.0  # of the last still: in the recording, and in the GIF
 
     @property
@@ -104,6 +106,7 @@ class RecordingBuilder:
             return
         if photo is not self._newest:
             self._newest = photo
+            self._landscape = snapshot.display[0] >= snapshot.display[1]
             self._camera = snapshot.camera_image.shape[1], snapshot.camera_image.shape[0]
             self._photos.append(_shrink(photo, MAX_PHOTO_PIXELS / self._count))
             self._persons.append(snapshot.person)
@@ -119,13 +122,20 @@ class RecordingBuilder:
         canvas = self._newest.shape[1], self._newest.shape[0]
         visitors = smooth([still.visitor for still in self._stills], [still.at for still in self._stills])
         persons = [self._persons[still.photo_index] for still in self._stills]
-        crops = choose_crops(visitors, persons, canvas, self._camera)
+        crops = choose_crops(visitors, persons, canvas, self._camera, landscape=self._landscape)
         return Recording(
             tuple(self._photos),
             tuple(dict.fromkeys(filter(None, self._credits))),
             tuple(replace(still, visitor=visitor) for still, visitor in zip(self._stills, visitors, strict=True)),
             self._time + min(end - self._last_at, MAX_GAP_SECONDS),
-            arrange(canvas, crops, self._pixels, rtl=words.rtl, with_footer=bool(words.text)),
+            arrange(
+                canvas,
+                crops,
+                self._pixels,
+                landscape=self._landscape,
+                rtl=words.rtl,
+                with_footer=bool(words.text),
+            ),
             words,
         )
 

@@ -369,6 +369,7 @@ def test_a_snapshot_shows_the_visitor_as_the_mirror_does(library: CurrentLibrary
     assert (snapshot.photo, snapshot.credit) == (moment.photo.picture, moment.photo.credit)
     assert snapshot.visitor.xy[LEFT_WRIST] == pytest.approx((210, -10), abs=1), "the canvas is 60 pixels less high"
     assert snapshot.person is moment.photo.person
+    assert snapshot.display == CANVAS
 
 
 def test_records_nothing_without_a_visitor() -> None:

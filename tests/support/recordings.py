@@ -39,7 +39,7 @@ def snapshot(
     """Return a snapshot in which the photo's person stands as in `STANDING`, as large as the photo."""
     scale = photo.shape[0] / CANVAS[1]
     picture = np.full((48, 64, 3), 90, np.uint8) if camera_image is None else camera_image
-    return Snapshot(photo, standing(scale=scale), credit, visitor or standing(scale=scale), picture)
+    return Snapshot(photo, standing(scale=scale), credit, visitor or standing(scale=scale), picture, CANVAS)
 
 
 def record(

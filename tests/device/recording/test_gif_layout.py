@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from device.display.layout import Size
 from device.recording.gif_layout import MAX_ASPECT, Crop, arrange, choose_crops
 from models.pose import LEFT_WRIST, NOSE, RIGHT_WRIST, Pose
-from tests.support.recordings import CANVAS, STANDING
+from tests.support.recordings import CANVAS, STANDING, record, snapshot, soft_picture
 
 SIDES = st.floats(1, 2000)
 
@@ -57,6 +57,27 @@ def test_wide_panes_are_above_each_other() -> None:
     for rtl in (False, True):
         layout = arrange((400, 400), (crop, crop), 640, rtl=rtl)
         assert layout.visitor[1] < layout.answer[1]
+
+
+@pytest.mark.parametrize("canvas", [(636, 600), (600, 636), (1920, 1080), (1080, 1920)])
+@pytest.mark.parametrize("landscape", [True, False])
+def test_nearly_square_panes_follow_the_display(canvas: Size, landscape: bool) -> None:
+    """The answer's pane on a landscape display may be wider than high, and on an upright one higher than wide."""
+    wide = person(min(canvas) / CANVAS[0], (0, 0))
+    wide.xy[:, 0] = (wide.xy[:, 0] - canvas[0] / 2) * 1.3 + canvas[0] / 2
+    crops = choose_crops([wide] * 5, [wide] * 5, canvas, canvas, landscape=landscape)
+    layout = arrange(canvas, crops, 640, landscape=landscape)
+    for one in (layout, layout.scaled(0.4)):
+        assert (one.visitor[1] == one.answer[1]) == landscape
+
+
+@pytest.mark.parametrize("display", [(1920, 1080), (1080, 1920)])
+def test_a_recording_has_the_shape_of_the_display(display: Size) -> None:
+    wide = person()
+    wide.xy[:, 0] = (wide.xy[:, 0] - CANVAS[0] / 2) * 1.4 + CANVAS[0] / 2
+    shot = snapshot(soft_picture(1))._replace(visitor=wide, person=wide, display=display)
+    width, height = record([shot] * 3).layout.size
+    assert (width > height) == (display[0] > display[1])
 
 
 def test_never_enlarges_a_small_display() -> None:
