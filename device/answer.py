@@ -114,7 +114,9 @@ class Answerer:
         """Choose one visitor's answer among matches, unless its picture cannot be read."""
         before = self._choices.get(visitor.number, Choice(recent=self._recent))
         matches = sorted(
-            _adjust_for_pane(self._library, found, visitor.pose, pane), key=lambda match: match.likeness, reverse=True
+            _adjust_for_pane(self._library, self._not_shown_to_others(found, visitor), visitor.pose, pane),
+            key=lambda match: match.likeness,
+            reverse=True,
         )
         shown = before.shown
         likeness = None if shown is None else _likeness_on_pane(self._library, shown, visitor.pose, pane)
@@ -126,6 +128,12 @@ class Answerer:
         else:
             return
         self._choices[visitor.number], self._answers[visitor.number] = choice, answer
+
+    def _not_shown_to_others(self, found: Sequence[Match], visitor: Visitor) -> Sequence[Match]:
+        """Return the matches that no other visitor sees now, if there are any: twice the same picture looks broken."""
+        choices = (choice for number, choice in self._choices.items() if number != visitor.number)
+        shown = {choice.shown.item for choice in choices if choice.shown is not None}
+        return [match for match in found if match.item not in shown] or found
 
     def _any_photo(self, pane: Size) -> PlacedPhoto | None:
         """Return any photo for a visitor of whom too little is seen: the newest one, or a random one."""

@@ -91,6 +91,19 @@ def test_two_visitors_get_answers_of_their_own(tmp_path: Path) -> None:
     assert stayed.photo is first[1].photo
 
 
+def test_two_visitors_in_one_pose_get_two_photos(tmp_path: Path) -> None:
+    with open_current_library(tmp_path / "two", count=2) as library:
+        answerer = Answerer(library, ChooseSettings(hold=0.0, stay=1.0))
+        for now in range(8):
+            answers = answerer.answer_all([Visitor(1, LEFT_HAND_UP), Visitor(2, LEFT_HAND_UP)], CANVAS, float(now))
+            assert len({answer.photo.credit for answer in answers if answer.photo}) == 2
+
+
+def test_two_visitors_share_the_only_photo(one_photo: CurrentLibrary) -> None:
+    visitors = [Visitor(1, LEFT_HAND_UP), Visitor(2, LEFT_HAND_UP)]
+    assert all(answer.photo for answer in Answerer(one_photo, AT_ONCE).answer_all(visitors, CANVAS, 0.0))
+
+
 def test_the_next_visitor_gets_another_photo(tmp_path: Path) -> None:
     with open_current_library(tmp_path / "two", count=2) as library:
         answerer = Answerer(library, AT_ONCE)
