@@ -200,6 +200,7 @@ def load(file: Path | None = None, *, search_paths: tuple[Path, ...] = SEARCH_PA
     if file is not None:
         _merge(values, _read(file), file)
         _complete_paths(values, file)
+        _check_pins(values["button"], file)
     return Config(**{name: section(**values[name]) for name, section in _SECTIONS.items()}, file=file)
 
 
@@ -309,6 +310,13 @@ def _complete_paths(values: dict[str, Any], file: Path) -> None:
             values[section][key] = complete(values[section][key], base)
         except PathError as error:
             raise ConfigError(f"{printable(file)}: [{section}] {key}: {error}") from error
+
+
+def _check_pins(button: Mapping[str, Any], file: Path) -> None:
+    """Raise ConfigError if the button and its light are on the same pin."""
+    if button["pin"] == button["led"] != 0:
+        pins = f"[button] pin and led are both {button['pin']}"
+        raise ConfigError(f"{printable(file)}: {pins}: use another pin for the light")
 
 
 PATHS: Final[Mapping[str, Callable[[str, Path | None], str]]] = {

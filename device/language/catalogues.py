@@ -34,7 +34,7 @@ class LanguageError(ValueError):
 
 def parse_codes(text: str) -> tuple[str, ...]:
     """Return the codes of the languages in a setting such as "de en". Raises LanguageError if one cannot be spoken."""
-    codes = tuple(dict.fromkeys(text.split()))
+    codes = tuple(dict.fromkeys(text.replace(",", " ").split()))
     if not codes:
         raise LanguageError('a language is missing: write a code such as "en", or several such as "de en"')
     for code in codes:

@@ -101,6 +101,7 @@ def test_reads_the_first_file_that_exists(tmp_path: Path) -> None:
         ("[gif]\nseconds = true", "[gif] seconds must be a number, not true"),
         ("[gif]\nseconds = nan", "[gif] seconds must be from 0.5 to 30, not nan"),
         ("[button]\nside = 'up'", "[button] side must be one of left, right, top, bottom, \"\", not 'up'"),
+        ("[button]\nled = 17", "[button] pin and led are both 17: use another pin for the light"),
         ("[button]\npin = 2.5", "[button] pin must be a whole number, not 2.5"),
         ("[estimator]\nsize = '353'", "[estimator] size: a size is written HEIGHTxWIDTH, such as 353x481, not '353'"),
         ("[estimator]\nsize = '0x0'", "[estimator] size: a model's input must have 65 to 2049 pixels a side, not 0×0"),

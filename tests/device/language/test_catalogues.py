@@ -128,7 +128,7 @@ def test_names_the_languages_when_one_is_missing(own_folder: Path, code: str) ->
 
 def test_reads_the_codes_of_a_setting(own_folder: Path) -> None:
     assert parse_codes("de") == ("de",)
-    assert parse_codes(" de  en de ") == ("de", "en")
+    assert parse_codes(" de  en de ") == parse_codes("de, en") == ("de", "en")
     with pytest.raises(LanguageError, match="there is no language 'xx'"):
         parse_codes("de xx")
     with pytest.raises(LanguageError, match='such as "en"'):
