@@ -1,0 +1,289 @@
+"""Draw every state of the screen: `python -m tools.screens FOLDER` writes a picture of each, and a contact sheet.
+
+Everything in the pictures is drawn by the program: the performer stands in for the visitor, and the starter library's
+pictures answer. Neither a library, a camera nor a display is needed, and the same command draws the same pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple, get_args
+
+import numpy as np
+from PIL import Image as Pillow
+
+from device.collection_names import collection_message
+from device.display.attract import attract_panes
+from device.display.button_mark import Side
+from device.display.continuation import prepare
+from device.display.drawn_visitor import pose_at
+from device.display.layout import Size, camera_to_display, place, transform_pose
+from device.display.panes import Layout, arrange
+from device.display.scene import Scene
+from device.display.screen import Screen
+from device.display.views import PreparedPhoto, Recorded, ShownAnswer, View
+from device.glow import ButtonState
+from device.guidance import POSES_TO_TRY, STEP_BACK
+from device.language.translate import Language
+from device.language.turns import Languages
+from device.placed_photo import PlacedPhoto
+from device.rating import ring_share
+from device.recording.frames import Composer
+from device.recording.recorder import AS_FIGURE, MAKING, READY
+from device.recording.stills import RecordingBuilder, Snapshot, Words
+from device.sensing import CANNOT_SEE
+from device.start import STARTING
+from index.build.starter import AUTHOR, LICENCE, PICTURE_COUNT
+from index.likeness import likeness
+from models.figures.routine import perform
+from models.figures.starter_pictures import Picture, draw_picture
+from models.pose import Image, Pose
+
+SIZES: Final[tuple[Size, ...]] = ((1920, 1080), (1080, 1920), (800, 480), (480, 320))
+"""The displays to draw, unless others are asked for: large ones in both positions, and the smallest ones for a Pi."""
+
+NOW: Final = 297.7
+"""The time in seconds at which everything is drawn: the drawn visitor is then a star, near the middle of its way."""
+
+SETTLED: Final = 3.0
+"""Seconds for which a state was shown before, so that its fades are over."""
+
+NUMERAL_SECONDS: Final = 0.4
+"""Seconds for which the countdown's numeral has been shown."""
+
+CAMERA: Final[Size] = (640, 480)
+"""Width and height of the camera's pictures in pixels."""
+
+PLACE_WIDTH: Final = 240
+"""Width in pixels of the camera's picture that each of several people has: they stand close to each other."""
+
+
+class Cue(NamedTuple):
+    """What the performer does at a time, and the starter picture that answers: its number, mirrored or not.
+
+    These are the best matches among the library's first pictures; tests/device/display/test_looks_pictures.py compares.
+    """
+
+    seconds: float
+    number: int
+    mirrored: bool
+
+
+STAR: Final = Cue(63.51, 482, True)
+VICTORY: Final = Cue(12.8, 240, False)
+SHRUG: Final = Cue(36.2, 102, False)
+TO_THE_SKY: Final = Cue(76.34, 135, True)
+FLEXING: Final = Cue(22.0, 692, False)
+ON_THE_HIPS: Final = Cue(17.1, 736, False)
+CUES: Final = (STAR, VICTORY, SHRUG, TO_THE_SKY, FLEXING, ON_THE_HIPS)
+
+ATTRACT: Final = Cue(NOW, 568, False)
+"""The answer to the drawn visitor at `NOW`."""
+
+
+class Stage(NamedTuple):
+    """What a state is drawn on: a canvas of `size`, and a layout."""
+
+    size: Size
+    layout: Layout
+
+
+class Scenery(NamedTuple):
+    """The mirrored camera picture, and the poses in it, from left to right."""
+
+    image: Image
+    poses: tuple[Pose, ...]
+
+
+def states(stage: Stage) -> Iterator[tuple[str, View]]:
+    """Yield the name and the view of every state, in the order in which visitors meet them."""
+    attract = View(idle_photo=_attract_photo(stage.size), pictures=PICTURE_COUNT, button=ButtonState("idle", NOW - 2))
+    playing = _playing(stage, STAR)
+    yield "starting", View(starting=STARTING, started=0.4)
+    yield "attract", attract
+    yield "trouble", replace(attract, trouble=CANNOT_SEE, needs_care=True)
+    yield "playing", playing
+    yield "celebration", _celebrate(playing)
+    yield "others", _with_others(stage)
+    yield "hint", _too_near(stage)
+    yield "pose-to-try", replace(_playing(stage, SHRUG, shown=FLEXING), hint=POSES_TO_TRY[0])
+    yield "collection", replace(playing, holds=True, collection=collection_message("martial arts"))
+    counting = Recorded(2, AS_FIGURE)
+    yield "countdown", replace(playing, recorded=counting, button=ButtonState("countdown", NOW - 1.1))
+    yield "recording", replace(playing, recorded=Recorded(progress=0.4), button=ButtonState("recording", NOW - 2))
+    yield "saving", replace(playing, recorded=Recorded(notice=MAKING), button=ButtonState("saving", NOW - 0.4))
+    yield "replay", replace(playing, recorded=Recorded(notice=READY, replay=_gif_frame(stage)))
+    yield "two-people", _playing(stage, VICTORY, FLEXING)
+    yield "four-people", _playing(stage, VICTORY, SHRUG, TO_THE_SKY, FLEXING)
+
+
+def draw_states(size: Size, layout: Layout, language: str = "en", side: Side = "bottom") -> Iterator[tuple[str, Image]]:
+    """Yield the name and the picture (H×W×3) of every state on a canvas of a size."""
+    languages = [Language(language)]
+    with Screen.open("headless", size, make_scene=lambda: Scene(layout, side, Languages(languages))) as screen:
+        for name, view in states(Stage(size, layout)):
+            yield name, _draw(screen, view)
+
+
+def _draw(screen: Screen, view: View) -> Image:
+    """Return a state as it looks at `NOW`, after all fades."""
+    counting = view.recorded.countdown is not None
+    before = replace(view, recorded=replace(view.recorded, countdown=None)) if counting else view
+    screen.draw(before, NOW - SETTLED)
+    screen.draw(view, NOW - NUMERAL_SECONDS)
+    screen.draw(view, NOW)
+    return screen.snapshot()
+
+
+def _playing(stage: Stage, *cues: Cue, shown: Cue | None = None) -> View:
+    """Return the view of one to four visitors with their answers; with `shown`, of a visitor whom that one answers."""
+    scenery = film(*(cue.seconds for cue in cues))
+    pane = arrange(stage.size, stage.layout, len(cues)).answers[0].size
+    answers = tuple(
+        _answer(shown or cue, pose, scenery.image, pane) for cue, pose in zip(cues, scenery.poses, strict=True)
+    )
+    return View(answers=answers, camera_image=scenery.image, button=ButtonState("idle", NOW - 2))
+
+
+def _answer(cue: Cue, visitor: Pose, camera: Image, pane: Size) -> ShownAnswer:
+    """Return a visitor, in pixels of the camera's picture, with the answer on a pane of a size."""
+    photo = place_picture(cue, pane, camera_to_display(visitor, (camera.shape[1], camera.shape[0]), pane))
+    alike = likeness(visitor.xy, visitor.visibility, photo.person.xy[None], photo.person.scores[None] > 0)
+    return ShownAnswer(photo, visitor, ring_share(float(alike[0])))
+
+
+def _celebrate(view: View) -> View:
+    return replace(view, answers=(replace(view.answers[0], ring=1.0, celebration=0.5),))
+
+
+def _with_others(stage: Stage) -> View:
+    """Return the view of a visitor next to somebody who is not answered, with a mark for the owner."""
+    scenery = film(VICTORY.seconds, ON_THE_HIPS.seconds)
+    pane = arrange(stage.size, stage.layout).answers[0].size
+    answer = _answer(VICTORY, scenery.poses[0], scenery.image, pane)
+    button = ButtonState("idle", NOW - 2)
+    return View((answer,), None, 0, scenery.image, scenery.poses[1:], needs_care=True, button=button)
+
+
+def _too_near(stage: Stage) -> View:
+    """Return the view of a visitor who is so near that the arms leave the picture."""
+    scenery = zoomed(film(SHRUG.seconds), 2.1)
+    pane = arrange(stage.size, stage.layout).answers[0].size
+    answer = _answer(ON_THE_HIPS, scenery.poses[0], scenery.image, pane)
+    button = ButtonState("idle", NOW - 2)
+    return View((answer,), camera_image=scenery.image, hint=STEP_BACK, button=button)
+
+
+def _gif_frame(stage: Stage) -> Image:
+    """Return a frame of the GIF that a press makes."""
+    scenery, pane = film(STAR.seconds), arrange(stage.size, stage.layout).answers[0].size
+    visitor = camera_to_display(scenery.poses[0], CAMERA, pane)
+    photo = place_picture(STAR, pane, visitor)
+    builder = RecordingBuilder(1, 640)
+    builder.add(Snapshot(photo.picture, photo.person, photo.credit, visitor, scenery.image, stage.size), 0.0, False)
+    recording = builder.build(1.0, Words())
+    return Composer(recording).frame(recording.stills[0])
+
+
+def _attract_photo(size: Size) -> PreparedPhoto:
+    pane = attract_panes(size)[1].size
+    return place_picture(ATTRACT, pane, pose_at(NOW, pane))
+
+
+@cache
+def film(*seconds: float) -> Scenery:
+    """Return the performer in front of the mirror at a time; at several times, that many performers side by side."""
+    width, height = (CAMERA[0] if len(seconds) == 1 else CAMERA[0] // 2), CAMERA[1]
+    room = width if len(seconds) == 1 else PLACE_WIDTH
+    images, poses = [], []
+    for number, time in enumerate(seconds):
+        image, pose = perform(time, width, height)
+        left = (width - room) // 2
+        images.append(image[:, ::-1][:, left : left + room])
+        seen = pose.mirrored(width)
+        poses.append(Pose(seen.xy + np.array([number * room - left, 0], np.float32), seen.scores, seen.score))
+    return Scenery(np.ascontiguousarray(np.concatenate(images, 1)), tuple(poses))
+
+
+def zoomed(scenery: Scenery, scale: float) -> Scenery:
+    """Return the upper middle of a picture enlarged, as of somebody who stands near; what is outside is not seen."""
+    (height, width), poses = scenery.image.shape[:2], []
+    shift = np.array([-(scale - 1) / 2 * width, -0.12 * scale * height], np.float32)
+    box = np.round(np.array([-shift, np.array([width, height]) - shift]) / scale).astype(int)
+    part = Pillow.fromarray(scenery.image[box[0, 1] : box[1, 1], box[0, 0] : box[1, 0]])
+    for pose in scenery.poses:
+        xy = (pose.xy * scale + shift).astype(np.float32)
+        inside = ((xy >= 0) & (xy < (width, height))).all(-1)
+        poses.append(Pose(xy, np.where(inside, pose.scores, 0).astype(np.float32), pose.score))
+    return Scenery(np.asarray(part.resize((width, height), Pillow.Resampling.BICUBIC)), tuple(poses))
+
+
+def place_picture(cue: Cue, pane: Size, visitor: Pose) -> PlacedPhoto:
+    """Return a starter picture laid on a pane for a visitor, whose pose is in pixels of the pane."""
+    picture = _starter_picture(cue.number)
+    size = picture.image.shape[1], picture.image.shape[0]
+    pose = picture.poses[0].mirrored(size[0]) if cue.mirrored else picture.poses[0]
+    placement = place(size, pane, pose, visitor)
+    prepared = prepare(picture.image, placement, pane, cue.mirrored)
+    credit = ", ".join((picture.title, AUTHOR, LICENCE[0]))
+    return PlacedPhoto(prepared, credit, person=transform_pose(pose, placement))
+
+
+@cache
+def _starter_picture(number: int) -> Picture:
+    return draw_picture(number)
+
+
+def contact_sheet(pictures: Sequence[Image], columns: int, width: int, gap: int = 8) -> Image:
+    """Return pictures (each H×W×3) next to and below each other, each `width` pixels wide."""
+    small = [
+        Pillow.fromarray(picture).resize(
+            (width, round(picture.shape[0] * width / picture.shape[1])), Pillow.Resampling.LANCZOS
+        )
+        for picture in pictures
+    ]
+    height, rows = max(picture.height for picture in small), -(-len(small) // columns)
+    sheet = Pillow.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (120, 124, 132))
+    for number, picture in enumerate(small):
+        sheet.paste(picture, (gap + number % columns * (width + gap), gap + number // columns * (height + gap)))
+    return np.asarray(sheet)
+
+
+def write_states(folder: Path, sizes: Sequence[Size], layout: Layout, language: str, side: Side) -> None:
+    """Write a picture of every state at every size to a folder, and a contact sheet for each size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for size in sizes:
+        pictures = []
+        for name, picture in draw_states(size, layout, language, side):
+            Pillow.fromarray(picture).save(folder / f"{size[0]}x{size[1]}-{layout}-{language}-{name}.png")
+            pictures.append(picture)
+        columns = 4 if size[0] >= size[1] else 8
+        sheet = contact_sheet(pictures, columns, min(size[0], 1920 // columns))
+        Pillow.fromarray(sheet).save(folder / f"{size[0]}x{size[1]}-{layout}-{language}.png")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Write the pictures that the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tools.screens", description="draw every state of the screen")
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("--size", type=_size, action="append", help="width×height such as 800x480; again for another")
+    parser.add_argument("--layout", choices=get_args(Layout), default="side")
+    parser.add_argument("--language", default="en", help="the language's code, such as de")
+    parser.add_argument("--side", choices=get_args(Side), default="bottom", help="where the button is")
+    args = parser.parse_args(words)
+    write_states(args.folder, args.size or SIZES, args.layout, args.language, args.side)
+    return 0
+
+
+def _size(text: str) -> Size:
+    width, height = (int(number) for number in text.split("x"))
+    return width, height
+
+
+if __name__ == "__main__":
+    sys.exit(main())
