@@ -39,7 +39,7 @@ ARROW: Final = 0.024
 LINE_GAP: Final = 0.004
 """Space between two lines of words."""
 
-LABEL_WIDTH: Final = 0.62
+LABEL_WIDTH: Final = 0.58
 """Width of the words at most, of the display's width: longer ones are broken."""
 
 RING_STEPS: Final = 24

@@ -34,9 +34,9 @@ MARGIN: Final = 0.03
 CORNER: Final = 0.07
 """Radius of a corner, as a share of the short side of what it belongs to."""
 
-HEADLINE, BODY, SMALL, CREDIT = 0.085, 0.044, 0.034, 0.025
-"""Sizes of letters, as shares of the display's short side. On a display 30 cm high, body text is 13 mm high, which can
-be read from 3 m."""
+HEADLINE, BODY, SMALL, CREDIT = 0.085, 0.056, 0.042, 0.025
+"""Sizes of letters, as shares of the display's short side. Capitals are half as high: in body text 8 mm on a display
+30 cm high, which can be read from 3 m. Credits are for those who come near. docs/reference/looks.md has the figures."""
 
 MIN_TEXT_SIZE: Final = 11
 """Pixels: smaller letters cannot be read."""
