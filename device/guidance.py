@@ -216,11 +216,14 @@ def find_problems(sight: Sight, held: Collection[Hint | None] = ()) -> list[Hint
     size = max(bones, _height_by_face(visitor))
     x, y = _middle_of_shoulders(visitor, size)
     below, left, right = (height - 0.5 - y) / size, (x + 0.5) / size, (width - 0.5 - x) / size
+    has_upper_body = bool((visitor.scores[: RIGHT_SHOULDER + 1] >= FRAMING_SCORE).any())  # else legs are what is dark
     contrast = 1.0 if light.visitor is None else light.visitor / max(light.surroundings, 1.0)
     extent = max(bones, _longer_side(visitor)) / height
     applies = {
         TOO_DARK: is_dark and is_below(UNREADABLE, arms, TOO_DARK),
-        LIGHT_BEHIND: is_below(BACKLIT, contrast, LIGHT_BEHIND) and is_below(UNREADABLE, arms, LIGHT_BEHIND),
+        LIGHT_BEHIND: has_upper_body
+        and is_below(BACKLIT, contrast, LIGHT_BEHIND)
+        and is_below(UNREADABLE, arms, LIGHT_BEHIND),
         STEP_BACK: is_below(ROOM_BELOW, below, STEP_BACK) and is_below(UNREADABLE, arms, STEP_BACK),
         TO_THE_RIGHT: is_below(ROOM_BESIDE, left, TO_THE_RIGHT),
         TO_THE_LEFT: is_below(ROOM_BESIDE, right, TO_THE_LEFT),

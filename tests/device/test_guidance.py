@@ -96,6 +96,7 @@ SIGHTS = {
     "too far": (Sight(SIZE, DAY, FAR, 0.9), [COME_CLOSER]),
     "arms behind the back": (Sight(SIZE, DAY, with_scores(person(), HANDS, 0.0), 0.9), [SHOW_YOUR_ARMS]),
     "legs alone": (Sight(SIZE, DAY, with_scores(person(), slice(0, LEFT_HIP), 0.02), 0.9), [SHOW_YOUR_ARMS]),
+    "dark legs alone": (Sight(SIZE, WINDOW, with_scores(person(), slice(0, LEFT_HIP), 0.02), 0.9), [SHOW_YOUR_ARMS]),
     "whole": (Sight(SIZE, DAY, person(), 0.9), []),
     "without legs": (Sight(SIZE, DAY, person(800, top=40), 0.9), []),
     "a child": (Sight(SIZE, DAY, person(150, top=300), 0.9), []),
