@@ -1,4 +1,4 @@
-"""The background of the screen: a photo, cross-faded from the one before, bright or dimmed."""
+"""The background of the screen: a photo, cross-faded from the one before."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class Backdrop:
 
     def __init__(self, size: Size) -> None:
         self.size = size
-        self._plain = _as_pixels(_plain_background(size))
         self._picture: Image | None = None
-        self._old = self._new = self._plain
+        # three pictures that are written over in turn: fresh memory for each photo would take longer than the photo
+        self._old, self._new, self._spare = (np.empty((size[1], size[0], 4), np.uint8) for _ in range(3))
+        cv2.cvtColor(_plain_background(size), cv2.COLOR_RGB2BGRA, dst=self._new)
         self._started_at, self._seconds = -math.inf, 1.0
 
     def fade_to(self, picture: Image | None, now: float, seconds: float) -> None:
@@ -42,21 +43,26 @@ class Backdrop:
         """
         if picture is self._picture:
             return
-        shown = np.empty_like(self._plain)
-        self.paint(shown, now)  # a fade that is under way goes on from what it shows, without a jump
-        self._old, self._picture = shown, picture
-        self._new = self._plain if picture is None else _as_pixels(_fill_canvas(picture, self.size))
-        self._started_at, self._seconds = now, seconds
-
-    def paint(self, canvas: Pixels, now: float, brightness: float = 1.0) -> None:
-        """Paint the fade's state at the time `now`, with `brightness` from 0 to 1."""
-        share = min(max((now - self._started_at) / self._seconds, 0.0), 1.0) if self._seconds > 0 else 1.0
-        if share < 1:
-            cv2.addWeighted(self._old, (1 - share) * brightness, self._new, share * brightness, 0, dst=canvas)
-        elif brightness < 1:
-            cv2.convertScaleAbs(self._new, dst=canvas, alpha=brightness)
+        if self._share(now) < 1:
+            self.paint(self._spare, now)  # a fade that is under way goes on from what it shows, without a jump
+            self._old, self._spare = self._spare, self._old
         else:
-            np.copyto(canvas, self._new)
+            self._old, self._new = self._new, self._old
+        rgb = _plain_background(self.size) if picture is None else _fill_canvas(picture, self.size)
+        cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA, dst=self._new)
+        self._picture, self._started_at, self._seconds = picture, now, seconds
+
+    def paint(self, canvas: Pixels, now: float) -> None:
+        """Paint the fade's state at the time `now`."""
+        share = self._share(now)
+        if share <= 0 or share >= 1:
+            np.copyto(canvas, self._new if share else self._old)
+        else:
+            cv2.addWeighted(self._old, 1 - share, self._new, share, 0, dst=canvas)
+
+    def _share(self, now: float) -> float:
+        """Return how much of the fade is over at the time `now`, 0 to 1."""
+        return min(max((now - self._started_at) / self._seconds, 0.0), 1.0) if self._seconds > 0 else 1.0
 
 
 def surface_pixels(surface: pygame.Surface) -> Pixels:
@@ -69,10 +75,6 @@ def surface_pixels(surface: pygame.Surface) -> Pixels:
 def _fill_canvas(picture: Image, size: Size) -> Image:
     own_size = picture.shape[1], picture.shape[0]
     return picture if own_size == size else prepare(picture, cover(own_size, size), size)
-
-
-def _as_pixels(picture: Image) -> Pixels:
-    return cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA).astype(np.uint8, copy=False)
 
 
 def _plain_background(size: Size) -> Image:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -33,69 +33,73 @@ def blit(canvas: pygame.Surface, piece: pygame.Surface, at: tuple[float, float],
         canvas.blit(piece, (round(at[0]), round(at[1])))
 
 
-def draw_skeleton(image: Image, pose: Pose, thickness: float = 4.0) -> None:
-    """Draw a pose into its picture (H×W×3): the person's left in a cool colour, the right in a warm one.
+def draw_skeleton(picture: Image, pose: Pose, thickness: float = 4.0) -> None:
+    """Draw a pose into its picture: the person's left in a cool colour, the right in a warm one.
 
-    Key points that are not seen (`LAYOUT_SCORE`) are not drawn.
+    The picture is H×W×3 RGB or H×W×4 in the order blue, green, red, alpha. Key points that are not seen
+    (`LAYOUT_SCORE`) are not drawn.
     """
     seen = (pose.scores >= LAYOUT_SCORE) & np.isfinite(pose.xy).all(-1)
     xy = np.clip(np.nan_to_num(pose.xy), -8192, 8192)  # coordinates far outside would overflow
-    limbs = [(a, b) for a, b in EDGES if seen[a] and seen[b]]
+    points = np.round(xy * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    drawn = [
+        (stroke.is_fine, stroke.colour, list(points[stroke.edges[seen[stroke.edges].all(1)]])) for stroke in _STROKES
+    ]
+    dots = [(int(k), tuple(points[k].tolist())) for k in np.flatnonzero(seen)]
     for outline in (True, False):  # a dark outline below, so that the skeleton shows on any photo
-        for a, b in limbs:
-            colour = INK if outline else _limb_colour(a, b)
-            _draw_line(image, xy[a], xy[b], _line_width(max(a, b), thickness) + outline * thickness * 0.5, colour)
-        for k in np.flatnonzero(seen):
-            radius = _line_width(int(k), thickness) * 0.8 + outline * thickness * 0.25
-            _draw_dot(image, xy[k], radius, INK if outline else _limb_colour(int(k), int(k)))
+        for is_fine, colour, lines in drawn:
+            width = max(1, round(_line_width(is_fine, thickness) + outline * thickness * 0.5))
+            scalar = _to_scalar(picture, INK if outline else colour)
+            cv2.polylines(picture, lines, False, scalar, width, cv2.LINE_AA, SUBPIXEL_BITS)
+        for k, at in dots:
+            radius = _line_width(k <= RIGHT_EAR, thickness) * 0.8 + outline * thickness * 0.25
+            scalar = _to_scalar(picture, INK if outline else _SIDE_COLOURS[k])
+            fixed = max(1, round(radius * (1 << SUBPIXEL_BITS)))
+            cv2.circle(picture, at, fixed, scalar, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _limb_colour(a: int, b: int) -> Colour:
-    sides = {KEYPOINT_NAMES[k].split("_")[0] for k in (a, b)}
+def _side_colour(*keypoints: int) -> Colour:
+    """Return the colour of the side that all these key points belong to."""
+    sides = {KEYPOINT_NAMES[k].split("_")[0] for k in keypoints}
     return {"left": COOL, "right": WARM}.get(sides.pop(), MIDDLE) if len(sides) == 1 else MIDDLE
 
 
-def _line_width(keypoint: int, thickness: float) -> float:
-    """Return the width for a key point: the face's points are close together, so they are drawn finer."""
-    return thickness * (0.55 if keypoint <= RIGHT_EAR else 1.0)
+class _Stroke(NamedTuple):
+    """Edges of a skeleton (N×2) that are drawn in one go: those of the face, which are finer, or those of the body."""
+
+    is_fine: bool
+    colour: Colour
+    edges: npt.NDArray[np.intp]
 
 
-def _draw_line(image: Image, a: Floats, b: Floats, thickness: float, colour: Colour | int) -> None:
-    cv2.line(
-        image,
-        _to_fixed_point(a),
-        _to_fixed_point(b),
-        _to_scalar(colour),
-        max(1, round(thickness)),
-        cv2.LINE_AA,
-        SUBPIXEL_BITS,
-    )
+_SIDE_COLOURS: Final = tuple(_side_colour(k) for k in range(len(KEYPOINT_NAMES)))
+"""The colour of each key point."""
+
+_STROKES: Final = tuple(
+    _Stroke(is_fine, colour, np.array(edges))
+    for is_fine in (True, False)
+    for colour in (MIDDLE, COOL, WARM)
+    if (edges := [(a, b) for a, b in EDGES if (max(a, b) <= RIGHT_EAR) == is_fine and _side_colour(a, b) == colour])
+)
 
 
-def _draw_dot(image: Image, at: Floats, radius: float, colour: Colour | int) -> None:
-    cv2.circle(
-        image,
-        _to_fixed_point(at),
-        max(1, round(radius * (1 << SUBPIXEL_BITS))),
-        _to_scalar(colour),
-        cv2.FILLED,
-        cv2.LINE_AA,
-        SUBPIXEL_BITS,
-    )
+def _line_width(is_fine: bool, thickness: float) -> float:
+    """Return the width of a line: the face's points are close together, so they are drawn finer."""
+    return thickness * (0.55 if is_fine else 1.0)
 
 
-def _to_fixed_point(point: Floats) -> tuple[int, int]:
-    return round(float(point[0]) * (1 << SUBPIXEL_BITS)), round(float(point[1]) * (1 << SUBPIXEL_BITS))
+def _to_scalar(picture: Image, colour: Colour) -> tuple[int, ...]:
+    """Return a colour in the picture's own order of channels."""
+    return (*colour[::-1], 255) if picture.shape[2] == 4 else colour
 
 
-def _to_scalar(colour: Colour | int) -> tuple[int, ...]:
-    return (colour,) if isinstance(colour, int) else colour
+def camera_picture(
+    camera_image: Image, visitors: Sequence[Pose], size: Size, mark: bool = False, out: Image | None = None
+) -> Image:
+    """Return the camera's picture, so large that it covers `size`, with the visitors' skeletons.
 
-
-def camera_picture(camera_image: Image, visitors: Sequence[Pose], size: Size, mark: bool = False) -> Image:
-    """Return the camera's picture (H×W×3), so large that it covers `size`, with the visitors' skeletons.
-
-    `visitors` are in pixels of the camera's picture. With `mark`, each has a mark above the head, as there are others.
+    It is H×W×4, in the order blue, green, red, opaque, and written to `out` if that is there. `visitors` are in pixels
+    of the camera's picture. With `mark`, each has a mark above the head, as there are others.
     """
     width, height = size
     placement = cover((camera_image.shape[1], camera_image.shape[0]), size)
@@ -104,8 +108,10 @@ def camera_picture(camera_image: Image, visitors: Sequence[Pose], size: Size, ma
         top : top + max(round(height / placement.scale), 1), left : left + max(round(width / placement.scale), 1)
     ]
     reduced = downscale(cut, max(1, min(cut.shape[1] // width, cut.shape[0] // height)))
+    pixels = cv2.cvtColor(reduced, cv2.COLOR_RGB2BGRA)  # before it is enlarged, as that has fewer pixels
     # as in device.cameras.base.resize, not INTER_LINEAR
-    picture = cv2.resize(reduced, size, interpolation=cv2.INTER_LINEAR_EXACT).astype(np.uint8, copy=False)
+    resized = cv2.resize(pixels, size, dst=out, interpolation=cv2.INTER_LINEAR_EXACT)
+    picture = resized.astype(np.uint8, copy=False)
     for visitor in visitors:
         pose = transform_pose(visitor, placement)
         draw_skeleton(picture, pose, max(1.5, (width * height) ** 0.5 / (60 if width < 600 else 110)))
@@ -115,7 +121,7 @@ def camera_picture(camera_image: Image, visitors: Sequence[Pose], size: Size, ma
 
 
 def _draw_mark(picture: Image, pose: Pose) -> None:
-    """Draw a triangle that points down at somebody's head."""
+    """Draw a triangle that points down at somebody's head, into a picture as of `camera_picture`."""
     seen = pose.scores >= LAYOUT_SCORE
     if not seen[: RIGHT_EAR + 1].any():
         return
@@ -126,17 +132,17 @@ def _draw_mark(picture: Image, pose: Pose) -> None:
     corners = np.array([[x - unit * 0.8, y - unit], [x + unit * 0.8, y - unit], [x, y]], np.float32)
     points = np.round(np.clip(corners, -4096, 4096) * (1 << SUBPIXEL_BITS)).astype(np.int32)
     for colour, width in ((INK, max(2, round(unit * 0.4))), (WHITE, 1)):
-        cv2.polylines(picture, [points], True, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
-        cv2.fillPoly(picture, [points], colour, cv2.LINE_AA, SUBPIXEL_BITS)
+        scalar = _to_scalar(picture, colour)
+        cv2.polylines(picture, [points], True, scalar, width, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.fillPoly(picture, [points], scalar, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def inset(picture: Image) -> pygame.Surface:
-    """Return a small picture (H×W×3) with rounded corners and a thin border."""
+    """Return a small picture (H×W×4: blue, green, red, alpha) with rounded corners and a thin border."""
     size = picture.shape[1], picture.shape[0]
-    pixels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA)
     radius = min(size) * CORNER
-    pixels[..., 3] = _rounded_mask(size, radius)
-    surface = pygame.image.frombuffer(pixels.data, size, "BGRA")
+    picture[..., 3] = _rounded_mask(size, radius)
+    surface = pygame.image.frombuffer(picture.data, size, "BGRA")
     surface.blit(border(size, radius, max(1.5, min(size) / 110)), (0, 0))
     return surface
 
@@ -158,19 +164,19 @@ def _outside_corners(side: int, colour: Colour) -> pygame.Surface:
 
 def draw_frame_of_light(canvas: pygame.Surface, thickness: float, opacity: float) -> None:
     """Draw a rounded frame along the edges of a canvas."""
-    size = canvas.get_size()
+    width, height = size = canvas.get_size()
     radius = min(size) * CORNER / 2
-    frame, band = border(size, radius, thickness, COOL, 1.0), round(max(thickness, radius)) + 1
-    width, height = size
-    if 2 * band >= min(size):
+    frame = border(size, radius, thickness, COOL, 1.0)
+    corner, side = round(max(thickness, radius)) + 1, math.ceil(thickness) + 1
+    if 2 * corner >= min(size):
         return  # nobody sees it on a canvas of a few pixels
-    for edge in (
-        (0, 0, width, band),
-        (0, height - band, width, band),
-        (0, band, band, height - 2 * band),
-        (width - band, band, band, height - 2 * band),
+    right, bottom = width - corner, height - corner
+    for piece in (
+        *((x, y, corner, corner) for x in (0, right) for y in (0, bottom)),
+        *((x, corner, side, height - 2 * corner) for x in (0, width - side)),
+        *((corner, y, width - 2 * corner, side) for y in (0, height - side)),
     ):  # its middle is empty, and blending that would take most of the time
-        blit(canvas, frame.subsurface(edge), edge[:2], opacity)
+        blit(canvas, frame.subsurface(piece), piece[:2], opacity)
 
 
 @lru_cache(maxsize=4)
@@ -270,3 +276,11 @@ def tint_mask(mask: npt.NDArray[np.integer], colour: Colour, alpha: float = 1.0)
     pixels[..., :3] = colour[::-1]
     pixels[..., 3] = np.round(mask * alpha)
     return pygame.image.frombuffer(pixels.data, (mask.shape[1], mask.shape[0]), "BGRA")
+
+
+def draw_equals(canvas: pygame.Surface, place: pygame.Rect, opacity: float = 1.0) -> None:
+    """Draw an equals sign into a disc: what is on both sides of it shows the same."""
+    bar = max(4, round(place.width * 0.42)), max(2, round(place.width * 0.1))
+    for number in (-1, 1):
+        at = place.centerx - bar[0] / 2, place.centery + number * place.width * 0.11 - bar[1] / 2
+        blit(canvas, rounded_rect(bar, bar[1] / 2, MIDDLE, 1.0), at, opacity)

@@ -199,6 +199,7 @@ def _thicken(words: pygame.Surface, by: int) -> pygame.Surface:
     return thick
 
 
+@lru_cache(maxsize=64)  # the words on the screen now: it takes longer than to draw them again
 def clean(text: str) -> str:
     """Return a text that can be drawn: control characters and runs of spaces become one space.
 

@@ -6,6 +6,7 @@ a pane of the same size, next to each other or one above the other, over a strip
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from pygame import Rect
@@ -52,14 +53,37 @@ def arrange(canvas: Size, layout: Layout, answers: int = 1, rtl: bool = False) -
     return Panes(None, split(above, answers, gap, rtl), strip)
 
 
-def split(area: Rect, count: int, gap: int, rtl: bool = False) -> tuple[Rect, ...]:
-    """Return `count` equal rectangles along the longer side of an area, `gap` pixels apart."""
-    wide = area.width >= area.height
-    side = ((area.width if wide else area.height) - (count - 1) * gap) // count
-    rects = [
-        Rect(area.left + number * (side + gap), area.top, side, area.height)
-        if wide
-        else Rect(area.left, area.top + number * (side + gap), area.width, side)
-        for number in range(count)
+def around(canvas: Rect, painted: Iterable[Rect]) -> list[Rect]:
+    """Return rectangles that together cover what is left of a canvas without the painted rectangles."""
+    left = [canvas]
+    for hole in painted:
+        left = [piece for rect in left for piece in _without(rect, hole)]
+    return left
+
+
+def _without(rect: Rect, hole: Rect) -> list[Rect]:
+    """Return a rectangle without a hole, as up to four rectangles: above and below it, and on its left and right."""
+    hole = rect.clip(hole)
+    pieces = [
+        Rect(rect.left, rect.top, rect.width, hole.top - rect.top),
+        Rect(rect.left, hole.bottom, rect.width, rect.bottom - hole.bottom),
+        Rect(rect.left, hole.top, hole.left - rect.left, hole.height),
+        Rect(hole.right, hole.top, rect.right - hole.right, hole.height),
     ]
-    return tuple(reversed(rects)) if wide and rtl else tuple(rects)
+    return [piece for piece in pieces if piece.width and piece.height] if hole.width and hole.height else [rect]
+
+
+def split(area: Rect, count: int, gap: int, rtl: bool = False) -> tuple[Rect, ...]:
+    """Return `count` equal rectangles in an area, `gap` pixels apart: along its longer side, as people are high.
+
+    In a high area, four are two rows of two.
+    """
+    wide = area.width >= area.height
+    columns = count if wide else 2 if count == 4 else 1
+    rows = count // columns
+    size = (area.width - (columns - 1) * gap) // columns, (area.height - (rows - 1) * gap) // rows
+    return tuple(
+        Rect(area.left + column * (size[0] + gap), area.top + row * (size[1] + gap), *size)
+        for row in range(rows)
+        for column in (reversed(range(columns)) if rtl else range(columns))
+    )

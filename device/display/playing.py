@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-import cv2
-import numpy as np
 import pygame
 from pygame import Rect
 
@@ -14,7 +12,7 @@ from device.display import draw, style
 from device.display.backdrop import Backdrop, surface_pixels
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
-from device.display.panes import Layout, Panes, arrange
+from device.display.panes import Layout, Panes, around, arrange
 from device.display.views import PreparedPhoto, ShownAnswer, View
 from device.language.translate import Language
 from models.pose import Image
@@ -28,7 +26,7 @@ INSET_AREA: Final = 0.06
 PORTRAIT_INSET_AREA: Final = 0.035
 """… and of a portrait one's, where it would hide the feet of the answer's person."""
 
-RING: Final = 0.13
+RING: Final = 0.12
 """Diameter of the ring, as a share of the display's short side."""
 
 GLOW: Final = 0.012
@@ -58,8 +56,9 @@ class Playing:
         answers = view.answers or (ShownAnswer(),)
         rtl = look.language.direction == "rtl"
         panes = arrange(canvas.get_size(), look.layout, len(answers), rtl)
-        if panes.strip is not None:
-            canvas.fill(style.INK)
+        painted = [*panes.answers, *([panes.visitor] if panes.visitor and view.camera_image is not None else [])]
+        for rect in around(canvas.get_rect(), painted):
+            canvas.fill(style.INK, rect)
         self._match_backdrops(panes.answers)
         credits = [
             self._draw_answer(canvas, pane, number, answer, look, now)
@@ -105,8 +104,9 @@ class Playing:
         image, size = view.camera_image, canvas.get_size()
         visitors = [answer.visitor for answer in view.answers if answer.visitor is not None]
         if image is not None and panes.visitor is not None:
-            picture = draw.camera_picture(image, visitors, panes.visitor.size, bool(view.others))
-            np.copyto(surface_pixels(canvas.subsurface(panes.visitor)), cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA))
+            pixels = surface_pixels(canvas.subsurface(panes.visitor))
+            draw.camera_picture(image, visitors, panes.visitor.size, bool(view.others), pixels)
+            del pixels  # it locks the surface
             draw.round_corners(canvas, panes.visitor)
         margin = round(min(size) * style.MARGIN)
         place = Rect((0, 0), (0, 0) if image is None or panes.visitor is not None else inset_size(image, size))
@@ -146,17 +146,21 @@ def draw_credit(surface: pygame.Surface, photo: PreparedPhoto, look: Look) -> Re
 
 
 def draw_ring(canvas: pygame.Surface, place: Rect, share: float, celebration: float | None = None) -> None:
-    """Draw a ring that closes the better the answer fits. A number would promise what nobody knows."""
+    """Draw a ring that closes the better the answer fits, around an equals sign: the attract loop has taught it.
+
+    A number would promise what nobody knows. A star takes the sign's place for a celebration.
+    """
     diameter = place.width
     thickness = max(3, diameter * 0.13)
     percent = round(100 * share)  # whole percents, so that few arcs are cached
-    draw.blit(canvas, draw.rounded_rect(place.size, diameter / 2, alpha=0.6), place.topleft)
+    draw.blit(canvas, draw.rounded_rect(place.size, diameter / 2, alpha=0.8), place.topleft)
     inner, inset = round(diameter * 0.88), diameter * 0.06
     within = place.left + inset, place.top + inset
     draw.blit(canvas, draw.arc(inner, thickness, 1.0, style.WHITE, 0.22), within)
     draw.blit(canvas, draw.arc(inner, thickness, percent / 100, style.COOL), within)
-    if celebration is not None:
-        draw.blit(canvas, draw.star(round(diameter * 0.5)), _inside(place, 0.5), bell(celebration))
+    strength = 0.0 if celebration is None else bell(celebration)
+    draw.draw_equals(canvas, Rect(place).inflate(-0.3 * diameter, -0.3 * diameter), 1 - strength)
+    draw.blit(canvas, draw.star(round(diameter * 0.5)), _inside(place, 0.5), strength)
 
 
 def bell(share: float) -> float:
@@ -171,7 +175,7 @@ def _inside(place: Rect, share: float) -> tuple[float, float]:
 
 
 def _ring_place(canvas: Size, panes: Panes, number: int, inset: Rect, rtl: bool) -> Rect:
-    """Return the square of an answer's ring: on the strip, on the answer's own pane, or next to the inset."""
+    """Return the square of an answer's ring: between both panes, on the answer's own pane, or next to the inset."""
     unit = min(canvas)
     margin, diameter = round(unit * style.MARGIN), max(26, round(unit * RING))
     strip = panes.strip
@@ -180,13 +184,9 @@ def _ring_place(canvas: Size, panes: Panes, number: int, inset: Rect, rtl: bool)
         place.bottomleft = inset.right + margin * bool(inset.width), inset.bottom
         if rtl:
             place.right = inset.left - margin * bool(inset.width)
-    elif len(panes.answers) == 1:
-        place = Rect(0, 0, *(round(strip.height * 0.84),) * 2)
-        place.center = strip.centerx + strip.width // 4, strip.centery
-        if canvas[0] < canvas[1]:
-            place.right = strip.right - margin
-        if rtl:
-            place.centerx = canvas[0] - place.centerx
+    elif panes.visitor is not None:
+        place = Rect(0, 0, diameter, diameter)
+        place.center = panes.visitor.union(panes.answers[0]).center
     else:
         place = Rect(0, 0, *(round(diameter * 0.75),) * 2)
         pane, inside = panes.answers[number], margin // 2

@@ -52,8 +52,7 @@ class Language:
     @property
     def direction(self) -> Literal["ltr", "rtl"]:
         """Whether it is read from left to right or from right to left. A layout is mirrored for the latter."""
-        locale = _locale(self.code)
-        return "rtl" if locale is not None and locale.text_direction == "rtl" else "ltr"
+        return _direction(self.code)
 
     def say(self, message: Message) -> str:
         """Return a message in this language, with its values filled in. It is English if it is not translated.
@@ -106,6 +105,12 @@ def _locale(code: str) -> Locale | None:
         return Locale.parse(code.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _direction(code: str) -> Literal["ltr", "rtl"]:
+    locale = _locale(code)
+    return "rtl" if locale is not None and locale.text_direction == "rtl" else "ltr"
 
 
 def read_catalogue(file: Path) -> NullTranslations:
