@@ -253,12 +253,8 @@ def paint_mirror(size: Size) -> Image:
 
 def _draw_equals(canvas: pygame.Surface, centre: tuple[int, int]) -> None:
     """Draw a sign between the panes: they show the same."""
-    unit = min(canvas.get_size())
-    diameter = max(16, round(unit * EQUALS))
+    diameter = max(16, round(min(canvas.get_size()) * EQUALS))
     place = Rect(0, 0, diameter, diameter)
     place.center = centre
     draw.blit(canvas, draw.rounded_rect(place.size, diameter / 2, style.INK, 1.0), place.topleft)
-    bar = max(4, round(diameter * 0.42)), max(2, round(diameter * 0.1))
-    for number in (-1, 1):
-        at = place.centerx - bar[0] / 2, place.centery + number * diameter * 0.11 - bar[1] / 2
-        draw.blit(canvas, draw.rounded_rect(bar, bar[1] / 2, style.MIDDLE, 1.0), at)
+    draw.draw_equals(canvas, place)

@@ -12,7 +12,7 @@ import pygame
 from pygame import Rect
 
 from device.display import draw, style
-from device.display.attract import Attract
+from device.display.attract import PRIVACY, PRIVACY_COLOUR, PRIVACY_SIZE, Attract
 from device.display.backdrop import surface_pixels
 from device.display.button_mark import ButtonMark, Side, draw_button_mark
 from device.display.hint_drawings import hint_drawing
@@ -47,6 +47,12 @@ PRESS: Final = message("Press for a GIF")
 HOLD: Final = message("Hold for another collection")
 LARGE_HINT: Final = 0.16
 """Height of a hint where there is no strip for it, as a share of the display's short side."""
+
+STRIP_HINT, WIDEST_HINT = 0.31, 0.55
+"""Width of a hint at most, as a share of the display's: on the strip, where the button is next to it, and elsewhere."""
+
+HINT_LETTERS: Final = 0.46
+"""Size of a hint's letters, as a share of its height: two lines fit. Longer words are smaller."""
 
 GET_READY: Final = message("Get ready")
 RECORDING: Final = message("Recording")
@@ -175,6 +181,9 @@ class Scene:
             self._draw_collection(canvas, look.language.say(view.collection))
         elif view.hint is not None:
             self._draw_hint(canvas, view, look, taken)
+        has_room = self._size[0] > self._size[1] or view.hint is None
+        if self._state == "playing" and self._layout == "side" and has_room and not recorded.is_busy:
+            taken.append(self._draw_privacy(canvas, look))
         if view.trouble is not None:
             card = self._cards(look.language.say(view.trouble), style.AMBER, canvas.get_size())
             draw.blit(canvas, card, self._edge_place(canvas.get_size(), card.get_size(), look))
@@ -196,13 +205,13 @@ class Scene:
     def _draw_hint(self, canvas: pygame.Surface, view: View, look: Look, taken: list[Rect]) -> None:
         """Draw what would help the visitor, as a drawing with a few words: on the strip, or above the inset."""
         size, unit = canvas.get_size(), min(canvas.get_size())
-        height = max(
-            12, round(unit * (STRIP if self._state == "playing" and self._layout == "side" else LARGE_HINT) * 0.92)
-        )
+        on_strip = self._state == "playing" and self._layout == "side"
+        height = max(12, round(unit * (STRIP if on_strip else LARGE_HINT) * 0.92))
         hint = view.hint
         if hint is None:
             return
-        card = self._hints(look.language.say(hint.message), hint.drawing, height, size)
+        width = round(size[0] * (STRIP_HINT if on_strip and len(view.answers) == 1 else WIDEST_HINT))
+        card = self._hints(look.language.say(hint.message), hint.drawing, (width, height))
         place = card.get_rect(left=round(unit * style.MARGIN / 2), bottom=size[1] - round(unit * 0.006))
         if self._state == "playing" and (self._layout == "full" or len(view.answers) > 1):
             bottom = taken[0].top if taken else size[1]
@@ -211,6 +220,19 @@ class Scene:
             place.right = size[0] - place.left
         draw.blit(canvas, card, place.topleft)
         taken.append(place)
+
+    def _draw_privacy(self, canvas: pygame.Surface, look: Look) -> Rect:
+        """Draw the line on privacy on the strip, where reading ends; return its place."""
+        (width, height), unit = canvas.get_size(), min(canvas.get_size())
+        size = style.text_size(unit, PRIVACY_SIZE)
+        words = look.language.say(PRIVACY)
+        block = self._text.render_block(words, size, round(width * 0.26), PRIVACY_COLOUR, max_lines=3)
+        margin = round(unit * style.MARGIN)
+        place = block.get_rect(right=width - margin, centery=height - round(unit * STRIP / 2))
+        if look.language.direction == "rtl":
+            place.left = margin
+        draw.blit(canvas, block, place.topleft)
+        return place
 
     def _edge_place(self, canvas: Size, piece: Size, look: Look) -> tuple[float, float]:
         """Return the upper left corner of a piece in the corner of the display where reading starts."""
@@ -228,13 +250,17 @@ class Scene:
         draw.blit(canvas, words, words.get_rect(center=place.center).topleft)
 
     def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> None:
-        """Draw the numeral in a ring that empties within a second: at the top, where it hides nobody's face."""
+        """Draw the numeral in a ring that empties within a second, where it hides nobody's face.
+
+        That is at the top, between the two panes; without two panes next to each other it is in a corner.
+        """
         if numeral != self._numeral:
             self._numeral, self._numeral_since = numeral, now
         width, unit = canvas.get_width(), min(canvas.get_size())
         diameter = max(8, round(unit * COUNTDOWN))
         away = unit * style.MARGIN + diameter / 2
-        centre = width / 2 if self._layout == "side" else width - away, away
+        between = self._layout == "side" and width >= canvas.get_height()
+        centre = width / 2 if between else width - away, away
         share = max(1, round(RING_STEPS * (1 - max(now - self._numeral_since, 0.0)))) / RING_STEPS
         for piece in (
             draw.rounded_rect((diameter, diameter), diameter / 2, alpha=0.7),
@@ -256,12 +282,15 @@ class Scene:
         draw.blit(canvas, draw.rounded_rect((dot, dot), dot / 2, style.RED, 1.0), (x + pad * 1.2, y + pad), pulse)
         self._draw_bar(canvas, (x + dot + 2 * pad, y + (pill_height - bar) / 2), (track, bar), share)
 
-    def _render_hint(self, words: str, drawing: str, height: int, size: Size) -> pygame.Surface:
-        """Render a hint as a card of this height: its drawing, and its words next to it."""
+    def _render_hint(self, words: str, drawing: str, size: Size) -> pygame.Surface:
+        """Render a hint as a card of this height, and of this width at most: its drawing, and its words next to it."""
+        width, height = size
         padding = max(2, round(height * 0.08))
         picture = hint_drawing(drawing, max(height - 2 * padding, 8))
-        room = max(round(size[0] * 0.3) - picture.get_width() - 3 * padding, 2 * padding)
-        letters = min(style.text_size(min(size), style.BODY), round(height * 0.36))
+        room = max(width - picture.get_width() - 4 * padding, 2 * padding)
+        letters = max(round(height * HINT_LETTERS), style.MIN_TEXT_SIZE)
+        while letters > style.MIN_TEXT_SIZE and len(self._text.wrap(words, letters, room)) > 2:
+            letters = max(int(letters * 0.92), style.MIN_TEXT_SIZE)
         block = self._text.render_block(words, letters, room, max_lines=2)
         card = draw.rounded_rect((picture.get_width() + block.get_width() + 4 * padding, height), padding, alpha=0.8)
         card = card.copy()
