@@ -15,7 +15,7 @@ from pygame import Rect
 
 from device.display import draw, style
 from device.display.backdrop import Backdrop, surface_pixels
-from device.display.drawn_visitor import FLOOR, pose_at
+from device.display.drawn_visitor import FLOOR, is_still, pose_at
 from device.display.figure import draw_figure
 from device.display.layout import Size
 from device.display.playing import Look, draw_credit
@@ -32,8 +32,9 @@ PRIVACY_COLOUR: Final[style.Colour] = (158, 160, 166)
 FADE_SECONDS: Final = 0.4
 """Seconds of the cross-fade from answer to answer."""
 
-PICTURES_PER_SECOND: Final = 20
-"""How often the drawn visitor is drawn: enough for slow movements, and a third less work than at the mirror's rate."""
+PICTURES_PER_SECOND, STILL_PICTURES_PER_SECOND = 20, 10
+"""How often the drawn visitor is drawn, while moving and while holding a pose: enough for slow movements, and less than
+half the work of the mirror's rate."""
 
 SIDES: Final = 0.09
 """Space left and right of the panes, as a share of the display's short side: the button may be shown there."""
@@ -114,7 +115,7 @@ class Attract:
         self._stage = pygame.Surface(size, 0, 32)
         self._staged: object = None  # what the stage shows besides the panes
         self._mirror: Image | None = None
-        self._drawn_at = -1
+        self._drawn_at = -math.inf
         self._backdrop: Backdrop | None = None
         self._answer: PreparedPhoto | None = None
         self._answered_at = -math.inf
@@ -136,7 +137,7 @@ class Attract:
             taken = [*panes, *_draw_words(self._stage, panes, count, look, offset)]
             reach = 2 * math.ceil(min(self._size) * WANDER)
             self.taken = tuple(rect.inflate(reach, reach) for rect in taken)
-            self._staged, self._drawn_at, self._settled = staged, -1, False
+            self._staged, self._drawn_at, self._settled = staged, -math.inf, False
         visitor_pane, answer_pane = (pane.move(offset) for pane in panes)
         self._draw_visitor(visitor_pane, now)
         self._draw_answer(answer_pane, photo, look, now)
@@ -151,15 +152,16 @@ class Attract:
 
     def _draw_visitor(self, pane: Rect, now: float) -> None:
         """Draw the mirror and the drawn visitor on the stage, unless they were drawn a moment ago."""
-        number = math.floor(now * PICTURES_PER_SECOND)
-        if number == self._drawn_at:
+        rate = STILL_PICTURES_PER_SECOND if is_still(now) else PICTURES_PER_SECOND
+        at = math.floor(now * rate) / rate
+        if at == self._drawn_at:
             return
-        self._drawn_at = number
+        self._drawn_at = at
         if self._mirror is None or self._mirror.shape[1::-1] != pane.size:
             self._mirror = paint_mirror(pane.size)
         picture = self._mirror.copy()
-        draw_figure(picture, pose_at(number / PICTURES_PER_SECOND, pane.size))
-        np.copyto(surface_pixels(self._stage.subsurface(pane)), cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA))
+        draw_figure(picture, pose_at(at, pane.size))
+        cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA, dst=surface_pixels(self._stage.subsurface(pane)))
         draw.round_corners(self._stage, pane)
 
     def _draw_answer(self, pane: Rect, photo: PreparedPhoto | None, look: Look, now: float) -> None:

@@ -109,8 +109,10 @@ def camera_picture(
     ]
     reduced = downscale(cut, max(1, min(cut.shape[1] // width, cut.shape[0] // height)))
     pixels = cv2.cvtColor(reduced, cv2.COLOR_RGB2BGRA)  # before it is enlarged, as that has fewer pixels
-    # as in device.cameras.base.resize, not INTER_LINEAR
-    resized = cv2.resize(pixels, size, dst=out, interpolation=cv2.INTER_LINEAR_EXACT)
+    # INTER_LINEAR is faster, but may crash when it shrinks a picture: see device.cameras.base.resize
+    is_enlarged = width > pixels.shape[1] and height > pixels.shape[0]
+    interpolation = cv2.INTER_LINEAR if is_enlarged else cv2.INTER_LINEAR_EXACT
+    resized = cv2.resize(pixels, size, dst=out, interpolation=interpolation)
     picture = resized.astype(np.uint8, copy=False)
     for visitor in visitors:
         pose = transform_pose(visitor, placement)
@@ -203,7 +205,7 @@ def border(size: Size, radius: float, thickness: float, colour: Colour = WHITE, 
     return tint_mask(_rounded_mask(size, radius) * (255 - inside.astype(np.uint16)) // 255, colour, alpha)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=160)  # a ring's percents, and a countdown's steps
 def arc(diameter: int, thickness: float, share: float, colour: Colour, alpha: float = 1.0) -> pygame.Surface:
     """Return a part of a ring, `share` from 0 to 1 of it, clockwise from the top, with round ends."""
     middle, radius = (diameter - 1) / 2, (diameter - thickness) / 2 - 0.5

@@ -86,6 +86,12 @@ def pose_at(now: float, pane: Size) -> Pose:
     return _project(_joints(_angles_at(now)), pane)
 
 
+def is_still(now: float) -> bool:
+    """Return whether the drawn visitor holds a pose at the time `now`, and hardly moves. Waving is a movement."""
+    number, seconds = divmod(now, HOLD_SECONDS + MOVE_SECONDS)
+    return seconds < HOLD_SECONDS and number % len(POSES) != 0
+
+
 def _angles_at(now: float) -> Vector:
     """Return the angles at a time: a pose that is held, or what is between two."""
     number, seconds = divmod(now, HOLD_SECONDS + MOVE_SECONDS)

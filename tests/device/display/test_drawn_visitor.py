@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.display.drawn_visitor import HOLD_SECONDS, MOVE_SECONDS, POSES, pose_at
+from device.display.drawn_visitor import HOLD_SECONDS, MOVE_SECONDS, POSES, is_still, pose_at
 from device.display.layout import Size
 from index.likeness import likeness
 from models.pose import LEFT_ANKLE, LEFT_SHOULDER, RIGHT_ANKLE, RIGHT_SHOULDER
@@ -35,6 +35,19 @@ def test_the_visitor_moves_without_a_jump(now: float) -> None:
     before, after = (pose_at(time, PANE).xy for time in (now, now + 0.02))
     metre = 600 / 2.36
     assert np.hypot(*(after - before).T).max() < 5 * metre * 0.02
+
+
+@settings(deadline=None)
+@given(TIMES)
+def test_nobody_sees_a_visitor_move_who_is_still(now: float) -> None:
+    """Between two of the ten pictures a second that are then drawn, no key point moves by 5 mm."""
+    before, after = pose_at(now, PANE).xy, pose_at(now + 0.1, PANE).xy
+    if is_still(now) and is_still(now + 0.1):
+        assert np.hypot(*(after - before).T).max() < 0.005 * 600 / 2.36
+
+
+def test_the_visitor_is_still_for_half_of_the_time() -> None:
+    assert 0.5 < np.mean([is_still(now) for now in np.linspace(0, CYCLE, 2000)]) < 0.7
 
 
 def test_the_visitor_repeats_without_a_jump() -> None:
