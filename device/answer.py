@@ -11,12 +11,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from device.choose import Choice, ChooseSettings, choose
+from device.choose import FRESH_PHOTO_TOLERANCE, Choice, ChooseSettings, choose
 from device.current_library import CurrentLibrary
-from device.display.drawn_visitor import HOLD_SECONDS, MOVE_SECONDS, pose_at
+from device.display.drawn_visitor import ALL_POSES, HOLD_SECONDS, MOVE_SECONDS, held_pose, pose_at
 from device.display.layout import Size, display_fit
 from device.follow import Visitor
 from device.placed_photo import PlacedPhoto, place_photo
+from device.rating import MIN_GOOD
 from index.match import Match
 from models.pose import Pose
 
@@ -32,6 +33,9 @@ ATTRACT_STEP: Final = HOLD_SECONDS + MOVE_SECONDS
 
 ATTRACT_LEAD: Final = 0.35 * MOVE_SECONDS
 """Seconds before the drawn visitor has reached a pose when its answer appears: then both seem to arrive together."""
+
+MIN_DRAWN_POSES: Final = 5
+"""Poses that the drawn visitor takes at least, also where a small library answers fewer well."""
 
 ATTRACT_MATCHES: Final = 24
 """How many answers the attract loop chooses from, and how many of the last ones do not come back."""
@@ -55,6 +59,8 @@ class Answerer:
         self._attract: PlacedPhoto | None = None
         self._newest: PlacedPhoto | None = None  # on any pane
         self._attract_step = -1
+        self.drawn_poses: tuple[int, ...] = ()
+        """The numbers of the poses that the drawn visitor takes (`device.display.drawn_visitor`)."""
         self._attracted: deque[int] = deque(maxlen=ATTRACT_MATCHES)
 
     def answer_all(self, visitors: Sequence[Visitor], pane: Size, now: float) -> list[Answer]:
@@ -77,16 +83,20 @@ class Answerer:
 
     def answer_nobody(self, pane: Size, now: float) -> PlacedPhoto | None:
         """Return the answer to the drawn visitor at `now` (seconds, monotonic), on a pane of this size."""
-        if self._refresh(now):
-            self._attract_step = -1
+        self._refresh(now)
+        if not self.drawn_poses:
+            self.drawn_poses, self._attract_step = self._answerable_poses(pane), -1
         self._forget_others([])
         step, photo = int((now + ATTRACT_LEAD) // ATTRACT_STEP), self._attract
         if step == self._attract_step and photo is not None and photo.canvas == pane:
             return photo
         self._attract_step = step
-        visitor = pose_at(step * ATTRACT_STEP + HOLD_SECONDS / 2, pane)
+        visitor = pose_at(step * ATTRACT_STEP + HOLD_SECONDS / 2, pane, self.drawn_poses)
         matches = _adjust_for_pane(self._library, self._library.find(visitor, ATTRACT_MATCHES), visitor, pane)
-        ranked = sorted(matches, key=lambda match: (match.item in self._attracted, -match.likeness))
+        enough = max((match.likeness for match in matches), default=0.0) - FRESH_PHOTO_TOLERANCE
+        ranked = sorted(
+            matches, key=lambda match: (match.likeness < enough, match.item in self._attracted, -match.likeness)
+        )
         for match in ranked or [self._library.random_match()]:
             photo = place_photo(self._library, match, pane, visitor)
             if photo is not None:
@@ -95,14 +105,24 @@ class Answerer:
                 break
         return self._newest
 
-    def _refresh(self, now: float) -> bool:
-        """Return whether another library or collection is in use from now on."""
-        if not self._library.refresh(now):
-            return False
-        self._choices.clear()  # their item numbers are those of the library before
-        self._recent = ()
-        self._attracted.clear()
-        return True
+    def _answerable_poses(self, pane: Size) -> tuple[int, ...]:
+        """Return the drawn poses that the library answers well, or at least those that it answers best.
+
+        The attract loop says that both panes show the same, so nothing else may be seen in it.
+        """
+        best = {
+            number: max((match.likeness for match in self._library.find(held_pose(number, pane), 1)), default=0.0)
+            for number in ALL_POSES
+        }
+        wanted = max(sum(likeness >= MIN_GOOD for likeness in best.values()), MIN_DRAWN_POSES)
+        return tuple(sorted(sorted(ALL_POSES, key=lambda number: -best[number])[:wanted]))
+
+    def _refresh(self, now: float) -> None:
+        """Begin anew where another library or collection is in use from now on."""
+        if self._library.refresh(now):
+            self._choices.clear()  # their item numbers are those of the library before
+            self._recent = self.drawn_poses = ()
+            self._attracted.clear()
 
     def _forget_others(self, numbers: Sequence[int]) -> None:
         """Forget the visitors who have gone, but not what they were shown: the next one is shown something else."""

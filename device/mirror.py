@@ -112,6 +112,7 @@ def make_view(moment: Moment, recorder: Recorder, feedback: Feedback, now: float
     return View(
         answers=answers,
         idle_photo=moment.idle_photo,
+        idle_poses=moment.idle_poses,
         pictures=moment.pictures,
         camera_image=None if frame is None else frame.image,
         others=moment.others,

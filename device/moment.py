@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from device.cameras.base import Frame
+from device.display.drawn_visitor import ALL_POSES
 from device.display.layout import Size
 from device.guidance import Hint
 from device.language.message import Message
@@ -34,7 +35,7 @@ class Moment:
     - `frame`: the camera's newest, mirrored; None without a camera.
     - `answered`: the visitors with their answers, from left to right, and `others`, the poses of people who are not
       answered, in the frame's pixels.
-    - `idle_photo`: what answers the drawn visitor while nobody is there.
+    - `idle_photo`: what answers the drawn visitor while nobody is there, who takes the poses `idle_poses`.
     - `hint`: what would help the first visitor, or everybody in the dark.
     - `faults`: what is wrong now, a sentence each, for makers; `trouble` is what visitors should know of it.
     - `pictures`: how many pictures there are to answer with. `collections` are the library's, `collection` is the one
@@ -46,6 +47,7 @@ class Moment:
     answered: tuple[Answered, ...] = ()
     others: tuple[Pose, ...] = ()
     idle_photo: PlacedPhoto | None = None
+    idle_poses: tuple[int, ...] = ALL_POSES
     hint: Hint | None = None
     faults: tuple[str, ...] = ()
     trouble: Message | None = None

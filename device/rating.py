@@ -22,6 +22,10 @@ MIN_BELIEVABLE: Final = LIKENESS_KNOTS[1]
 """
 
 
+MIN_GOOD: Final = LIKENESS_KNOTS[2]
+"""Likeness from which most people would call an answer good."""
+
+
 def ring_share(likeness: float) -> float:
     """Return how far the ring closes for a likeness, both from 0 to 1."""
     return float(np.interp(likeness, LIKENESS_KNOTS, RING_KNOTS))

@@ -129,7 +129,8 @@ class FramePipeline:
     def _moment_of_nobody(self, frame: Frame | None, canvas: Size, now: float) -> Moment:
         self._celebrations.clear()
         photo = self._answerer.answer_nobody(attract_panes(canvas)[1].size, now)
-        return replace(self._bare_moment(canvas, now), frame=frame, idle_photo=photo)
+        poses = self._answerer.drawn_poses
+        return replace(self._bare_moment(canvas, now), frame=frame, idle_photo=photo, idle_poses=poses)
 
     def _moment_without_camera(self, fault: str, canvas: Size, now: float) -> Moment:
         """Lose the visitors, but go on with the attract loop."""

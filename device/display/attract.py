@@ -6,6 +6,7 @@ Everything wanders slowly, so that a display that shows it all day does not burn
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -19,7 +20,7 @@ from device.display.drawn_visitor import FLOOR, is_still, pose_at
 from device.display.figure import draw_figure
 from device.display.layout import Size
 from device.display.playing import Look, draw_credit
-from device.display.views import PreparedPhoto
+from device.display.views import PreparedPhoto, View
 from device.language.message import Message, message, plural_message
 from models.pose import Image
 
@@ -123,12 +124,9 @@ class Attract:
         self.taken: tuple[Rect, ...] = ()
         """Where the panes and the words are on the canvas, wherever they wander: the button's place is elsewhere."""
 
-    def draw(self, canvas: pygame.Surface, photo: PreparedPhoto | None, count: int, look: Look, now: float) -> None:
-        """Draw everything at the time `now` in seconds, of any steady clock.
-
-        `photo` answers `pose_at(now, size of its pane)`, and `count` is the number of the library's pictures; 0 if it
-        is not known yet.
-        """
+    def draw(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> None:
+        """Draw the view's attract loop at the time `now` in seconds, of any steady clock."""
+        photo, count = view.idle_photo, view.pictures
         offset = self._wander(now)
         panes = attract_panes(self._size, look.language.direction == "rtl")
         staged = count, look.language.code, offset
@@ -139,7 +137,7 @@ class Attract:
             self.taken = tuple(rect.inflate(reach, reach) for rect in taken)
             self._staged, self._drawn_at, self._settled = staged, -math.inf, False
         visitor_pane, answer_pane = (pane.move(offset) for pane in panes)
-        self._draw_visitor(visitor_pane, now)
+        self._draw_visitor(visitor_pane, view.idle_poses, now)
         self._draw_answer(answer_pane, photo, look, now)
         canvas.blit(self._stage, (0, 0))
         if photo is not None:
@@ -150,9 +148,9 @@ class Attract:
         reach = min(self._size) * WANDER
         return round(across * reach), round(down * reach)
 
-    def _draw_visitor(self, pane: Rect, now: float) -> None:
+    def _draw_visitor(self, pane: Rect, poses: Sequence[int], now: float) -> None:
         """Draw the mirror and the drawn visitor on the stage, unless they were drawn a moment ago."""
-        rate = STILL_PICTURES_PER_SECOND if is_still(now) else PICTURES_PER_SECOND
+        rate = STILL_PICTURES_PER_SECOND if is_still(now, poses) else PICTURES_PER_SECOND
         at = math.floor(now * rate) / rate
         if at == self._drawn_at:
             return
@@ -160,7 +158,7 @@ class Attract:
         if self._mirror is None or self._mirror.shape[1::-1] != pane.size:
             self._mirror = paint_mirror(pane.size)
         picture = self._mirror.copy()
-        draw_figure(picture, pose_at(at, pane.size))
+        draw_figure(picture, pose_at(at, pane.size, poses))
         cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA, dst=surface_pixels(self._stage.subsurface(pane)))
         draw.round_corners(self._stage, pane)
 

@@ -7,6 +7,7 @@ The visitor is seen as in a mirror, so their left is on the right of the picture
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -72,36 +73,49 @@ POSES: Final = (
 """Degrees. An arm or leg has four: how far its upper bone is raised sideways from hanging, and how far it points to the
 mirror; then the same of its lower bone. The arms turn with the trunk."""
 
+WAVING: Final = 0
 WAVE: Final = 20.0
 WAVE_SECONDS: Final = 0.9
-"""Degrees by which the forearm of the first pose waves, and the seconds of one wave."""
+"""The number of the pose that waves, degrees by which its forearm waves, and the seconds of one wave."""
 
 _TABLE: Final = np.array([np.concatenate(pose) for pose in POSES], np.float64)
 _ARMS: Final = slice(TRUNK_ANGLES, TRUNK_ANGLES + 8)
 _LEFT_FOREARM: Final = TRUNK_ANGLES + 2
 
 
-def pose_at(now: float, pane: Size) -> Pose:
-    """Return the drawn visitor's pose at the time `now` in seconds, in pixels of a pane of this (width, height)."""
-    return _project(_joints(_angles_at(now)), pane)
+ALL_POSES: Final = tuple(range(len(POSES)))
+"""The numbers of all poses, in the order in which the visitor takes them."""
 
 
-def is_still(now: float) -> bool:
+def pose_at(now: float, pane: Size, poses: Sequence[int] = ALL_POSES) -> Pose:
+    """Return the drawn visitor's pose at the time `now` in seconds, in pixels of a pane of this (width, height).
+
+    `poses` are the numbers of the poses that the visitor takes, one after another.
+    """
+    return _project(_joints(_angles_at(now, poses)), pane)
+
+
+def held_pose(number: int, pane: Size) -> Pose:
+    """Return a pose as the drawn visitor holds it, in pixels of a pane."""
+    return pose_at(HOLD_SECONDS / 2, pane, [number])
+
+
+def is_still(now: float, poses: Sequence[int] = ALL_POSES) -> bool:
     """Return whether the drawn visitor holds a pose at the time `now`, and hardly moves. Waving is a movement."""
     number, seconds = divmod(now, HOLD_SECONDS + MOVE_SECONDS)
-    return seconds < HOLD_SECONDS and number % len(POSES) != 0
+    return seconds < HOLD_SECONDS and poses[int(number) % len(poses)] != WAVING
 
 
-def _angles_at(now: float) -> Vector:
+def _angles_at(now: float, poses: Sequence[int]) -> Vector:
     """Return the angles at a time: a pose that is held, or what is between two."""
     number, seconds = divmod(now, HOLD_SECONDS + MOVE_SECONDS)
-    first, second = (_TABLE[int(number + step) % len(_TABLE)] for step in (0, 1))
+    first, second = (_TABLE[poses[int(number + step) % len(poses)]] for step in (0, 1))
     share = max(seconds - HOLD_SECONDS, 0.0) / MOVE_SECONDS
     angles: Vector = first + (second - first) * _ease(share / (1 - ARM_DELAY))
     angles[_ARMS] = (first + (second - first) * _ease((share - ARM_DELAY) / (1 - ARM_DELAY)))[_ARMS]
     angles[1] += 0.8 * math.sin(2 * math.pi * now / 4.1)
     angles[2] += 0.7 * math.sin(2 * math.pi * now / 3.3)
-    if number % len(_TABLE) == 0:
+    if poses[int(number) % len(poses)] == WAVING:
         strength = _ease(seconds / 0.4) * _ease((HOLD_SECONDS - seconds) / 0.4)
         angles[_LEFT_FOREARM] -= WAVE * strength * math.sin(2 * math.pi * seconds / WAVE_SECONDS)
     return angles

@@ -110,7 +110,7 @@ class Scene:
             case "starting":
                 self._draw_starting(canvas, view, look)
             case "attract" if min(self._size) >= SMALLEST:
-                self._attract.draw(canvas, view.idle_photo, view.pictures, look, now)
+                self._attract.draw(canvas, view, look, now)
                 return list(self._attract.taken)
             case "replay":
                 self._draw_replay(canvas, view, look)
@@ -174,19 +174,22 @@ class Scene:
         """Draw what lies over the present state: the recording, the button, hints, troubles and the owner's mark."""
         recorded = view.recorded
         if recorded.countdown is not None:
-            self._draw_countdown(canvas, recorded.countdown, now)
+            taken.append(self._draw_countdown(canvas, recorded.countdown, now))
         elif recorded.progress is not None:
-            self._draw_recording(canvas, recorded.progress, now)
+            taken.append(self._draw_recording(canvas, recorded.progress, now))
         elif view.collection is not None:
-            self._draw_collection(canvas, look.language.say(view.collection))
+            taken.append(self._draw_collection(canvas, look.language.say(view.collection)))
         elif view.hint is not None:
             self._draw_hint(canvas, view, look, taken)
-        has_room = self._size[0] > self._size[1] or view.hint is None
+        at_start = self._side == ("left" if look.language.direction == "rtl" else "right")  # the button is at the end
+        has_room = view.hint is None or (self._size[0] > self._size[1] and not at_start)
         if self._state == "playing" and self._layout == "side" and has_room and not recorded.is_busy:
-            taken.append(self._draw_privacy(canvas, look))
+            taken.append(self._draw_privacy(canvas, look, at_start))
         if view.trouble is not None:
             card = self._cards(look.language.say(view.trouble), style.AMBER, canvas.get_size())
-            draw.blit(canvas, card, self._edge_place(canvas.get_size(), card.get_size(), look))
+            corner = self._edge_place(canvas.get_size(), card.get_size(), look)
+            draw.blit(canvas, card, corner)
+            taken.append(card.get_rect(topleft=(round(corner[0]), round(corner[1]))))
         if self._side and self._state in ("attract", "playing"):
             draw_button_mark(canvas, self._text, self._button_mark(view, look), now, taken)
         if view.needs_care:
@@ -221,15 +224,15 @@ class Scene:
         draw.blit(canvas, card, place.topleft)
         taken.append(place)
 
-    def _draw_privacy(self, canvas: pygame.Surface, look: Look) -> Rect:
-        """Draw the line on privacy on the strip, where reading ends; return its place."""
+    def _draw_privacy(self, canvas: pygame.Surface, look: Look, at_start: bool) -> Rect:
+        """Draw the line on privacy on the strip, where reading ends or starts; return its place."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         size = style.text_size(unit, PRIVACY_SIZE)
         words = look.language.say(PRIVACY)
         block = self._text.render_block(words, size, round(width * 0.26), PRIVACY_COLOUR, max_lines=3)
         margin = round(unit * style.MARGIN)
         place = block.get_rect(right=width - margin, centery=height - round(unit * STRIP / 2))
-        if look.language.direction == "rtl":
+        if (look.language.direction == "rtl") != at_start:
             place.left = margin
         draw.blit(canvas, block, place.topleft)
         return place
@@ -239,8 +242,8 @@ class Scene:
         margin = min(canvas) * style.MARGIN
         return (canvas[0] - margin - piece[0] if look.language.direction == "rtl" else margin), margin
 
-    def _draw_collection(self, canvas: pygame.Surface, name: str) -> None:
-        """Draw the name of the collection that was chosen, at the top."""
+    def _draw_collection(self, canvas: pygame.Surface, name: str) -> Rect:
+        """Draw the name of the collection that was chosen, at the top; return its place."""
         unit = min(canvas.get_size())
         words = self._text.render_line(name, style.text_size(unit, style.HEADLINE))
         size = words.get_width() + round(unit * 0.1), round(words.get_height() * 1.3)
@@ -248,9 +251,10 @@ class Scene:
         place.midtop = round(canvas.get_width() / 2), round(unit * style.MARGIN)
         draw.blit(canvas, draw.rounded_rect(size, size[1] / 2, alpha=0.72), place.topleft)
         draw.blit(canvas, words, words.get_rect(center=place.center).topleft)
+        return place
 
-    def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> None:
-        """Draw the numeral in a ring that empties within a second, where it hides nobody's face.
+    def _draw_countdown(self, canvas: pygame.Surface, numeral: int, now: float) -> Rect:
+        """Draw the numeral in a ring that empties within a second, where it hides nobody's face; return its place.
 
         That is at the top, between the two panes; without two panes next to each other it is in a corner.
         """
@@ -268,9 +272,10 @@ class Scene:
             self._text.render_line(str(numeral), round(diameter * 0.9), tight=True),
         ):
             draw.blit(canvas, piece, _top_left(piece, centre))
+        return Rect(round(centre[0] - diameter / 2), round(centre[1] - diameter / 2), diameter, diameter)
 
-    def _draw_recording(self, canvas: pygame.Surface, share: float, now: float) -> None:
-        """Draw a pulsing red dot and a bar that fills, at the top."""
+    def _draw_recording(self, canvas: pygame.Surface, share: float, now: float) -> Rect:
+        """Draw a pulsing red dot and a bar that fills, at the top; return its place."""
         width, unit = canvas.get_width(), min(canvas.get_size())
         pill_height, pill_width = max(16, round(unit * 0.06)), max(64, round(unit * 0.42))
         x, y = (width - pill_width) / 2, unit * style.MARGIN
@@ -281,6 +286,7 @@ class Scene:
         pulse = 0.7 + 0.3 * math.cos(2 * math.pi * now)
         draw.blit(canvas, draw.rounded_rect((dot, dot), dot / 2, style.RED, 1.0), (x + pad * 1.2, y + pad), pulse)
         self._draw_bar(canvas, (x + dot + 2 * pad, y + (pill_height - bar) / 2), (track, bar), share)
+        return Rect(round(x), round(y), pill_width, pill_height)
 
     def _render_hint(self, words: str, drawing: str, size: Size) -> pygame.Surface:
         """Render a hint as a card of this height, and of this width at most: its drawing, and its words next to it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from device.display.drawn_visitor import ALL_POSES
 from device.glow import ButtonState
 from device.language.message import Message
 from models.pose import Image, Pose
@@ -62,8 +63,9 @@ class Recorded:
 class View:
     """Everything that the screen shows at one moment.
 
-    - `answers`: one for each visitor that is answered. Nobody is there if there are none; `idle_photo` then answers the
-      drawn visitor of the attract loop, and `pictures` is the number of the library's pictures.
+    - `answers`: one for each visitor that is answered. Nobody is there if there are none. `idle_photo` then answers the
+      drawn visitor of the attract loop, who takes the poses `idle_poses` (`device.display.drawn_visitor`).
+    - `pictures`: the number of the library's pictures; 0 if it is not known yet.
     - `camera_image`: the mirrored camera picture (H×W×3), and `others`, the poses in it that are not answered.
     - `hint`: what would help the visitor.
     - `trouble`: what is wrong, as far as visitors should know. `needs_care` shows the mark that owners know.
@@ -74,6 +76,7 @@ class View:
 
     answers: tuple[ShownAnswer, ...] = ()
     idle_photo: PreparedPhoto | None = None
+    idle_poses: tuple[int, ...] = ALL_POSES
     pictures: int = 0
     camera_image: Image | None = None
     others: tuple[Pose, ...] = ()

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device.answer import ATTRACT_STEP, Answer, Answerer
+from device.answer import ATTRACT_STEP, MIN_DRAWN_POSES, Answer, Answerer
 from device.choose import ChooseSettings
 from device.current_library import MIN_PEOPLE, CurrentLibrary
+from device.display.drawn_visitor import ALL_POSES, held_pose
 from device.display.layout import Size
 from device.follow import Visitor
 from index.library import Library
@@ -78,6 +79,18 @@ def test_the_drawn_visitor_gets_another_photo_for_each_pose(tmp_path: Path) -> N
     assert all(photo is not None for photo in photos)
     assert photos[::2] == photos[1::2], "it stays while the pose is held"
     assert len({photo.credit for photo in photos if photo}) == 3
+
+
+def test_the_drawn_visitor_takes_poses_that_are_answered_well(tmp_path: Path) -> None:
+    waving = 0
+    pose = held_pose(waving, CANVAS)
+    picture = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
+    write_library([NewItem(picture, pose.keypoints, "waving")], tmp_path / "waving")
+    with CurrentLibrary(Library.open(tmp_path / "waving")) as library:
+        answerer = Answerer(library, AT_ONCE)
+        answerer.answer_nobody(CANVAS, 0.0)
+    assert len(answerer.drawn_poses) == MIN_DRAWN_POSES < len(ALL_POSES)
+    assert waving in answerer.drawn_poses
 
 
 def test_two_visitors_get_answers_of_their_own(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from device.display.drawn_visitor import HOLD_SECONDS, MOVE_SECONDS
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
 from device.display.playing import Look
-from device.display.views import PreparedPhoto
+from device.display.views import PreparedPhoto, View
 from device.language.translate import Language
 from models.pose import Image
 
@@ -40,7 +40,7 @@ def photo(size: Size, brightness: int, rtl: bool = False) -> PreparedPhoto:
 
 def drawn(attract: Attract, size: Size, shown: PreparedPhoto | None, look: Look, now: float, count: int = 9) -> Image:
     canvas = pygame.Surface(size, 0, 32)
-    attract.draw(canvas, shown, count, look, now)
+    attract.draw(canvas, View(idle_photo=shown, pictures=count), look, now)
     return pygame.surfarray.array3d(canvas).swapaxes(0, 1)
 
 
