@@ -95,11 +95,20 @@ def place_mark(side: Side, canvas: Size, size: Size, taken: Sequence[Rect] = ())
 
     Where the whole side is taken, the place is further inside. If nothing is free, it is the middle of the side.
     """
-    rects = list(taken)
+    return Rect(_find_place(side, canvas, size, tuple(tuple(rect) for rect in taken)))
+
+
+@lru_cache(maxsize=32)
+def _find_place(side: Side, canvas: Size, size: Size, taken: tuple[tuple[int, ...], ...]) -> tuple[int, int, int, int]:
+    """Return the left, top, width and height of what `place_mark` returns. Trying a thousand places takes too long for
+    every frame, and what is taken rarely changes."""
+    rects = [Rect(rect) for rect in taken]
     for place in _places(side, canvas, size):
         if place.collidelist(rects) < 0:
-            return place
-    return next(_places(side, canvas, size))
+            break
+    else:
+        place = next(_places(side, canvas, size))
+    return place.left, place.top, place.width, place.height
 
 
 def _places(side: Side, canvas: Size, size: Size) -> Iterator[Rect]:
@@ -111,7 +120,7 @@ def _places(side: Side, canvas: Size, size: Size) -> Iterator[Rect]:
         room = max(canvas[along] - size[along] - 2 * margin, 0)
         at = [0, 0]
         at[along] = round((canvas[along] - size[along]) / 2 + shift * room / (2 * PLACES))
-        depth = inwards * max(canvas[1 - along] - size[1 - along], 0) / PLACES
+        depth = inwards * max(canvas[1 - along] - size[1 - along], 0) / (PLACES - 1)
         at[1 - along] = round(depth if side in ("left", "top") else canvas[1 - along] - size[1 - along] - depth)
         yield Rect(at, size)
 

@@ -41,6 +41,14 @@ class Look(NamedTuple):
     layout: Layout
 
 
+HEAD: Final = (0.42, 0.16, 0.3)
+"""Where the head of an answer over the whole display usually is: its left edge, its width, and its height from the top,
+as shares of the display's sides."""
+
+EDGE: Final = 0.2
+"""How far a mark may reach over a pane's edge, as a share of the strip's height: nobody is there."""
+
+
 class Playing:
     """Draws the answers and the visitors, and remembers fades between photos."""
 
@@ -51,7 +59,7 @@ class Playing:
     def draw(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> list[Rect]:
         """Draw a view with at least one answer at the time `now`, in seconds of any steady clock.
 
-        Return the places that nothing else should cover: the inset, the rings, and the last credit.
+        Return the places that nothing else should cover: the inset, the rings, the credits, and the people.
         """
         answers = view.answers or (ShownAnswer(),)
         rtl = look.language.direction == "rtl"
@@ -70,7 +78,7 @@ class Playing:
             if answer.ring is not None and answer.photo is not None:
                 share = self._rings[number].update(min(max(answer.ring, 0.0), 1.0), now)
                 draw_ring(canvas, place, share, answer.celebration)
-        return [place for place in (inset, *rings, *credits) if place.width]
+        return [place for place in (inset, *rings, *credits, *_places_of_people(panes)) if place.width]
 
     def _match_backdrops(self, panes: tuple[Rect, ...]) -> None:
         """Have one backdrop of the right size for each pane."""
@@ -120,6 +128,19 @@ class Playing:
             inset = draw.inset(draw.camera_picture(image, visitors, place.size, bool(view.others)))
             draw.blit(canvas, inset, place.topleft)
         return place
+
+
+def _places_of_people(panes: Panes) -> list[Rect]:
+    """Return where people are: all over panes with a strip below them, else where the answer's head usually is."""
+    pane = panes.answers[0]
+    if panes.strip is None and pane.width < pane.height:
+        return []  # it is below the top
+    if panes.strip is None:
+        left, width, height = (round(share * side) for share, side in zip(HEAD, (pane.width, *pane.size), strict=True))
+        return [Rect(left, pane.top, width, height)]
+    spare = -2 * round(EDGE * panes.strip.height)
+    people = [*panes.answers, *([panes.visitor] if panes.visitor else [])]
+    return [pane.inflate(spare, spare) for pane in people]
 
 
 def draw_credit(surface: pygame.Surface, photo: PreparedPhoto, look: Look) -> Rect:

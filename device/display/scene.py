@@ -182,7 +182,8 @@ class Scene:
         elif view.hint is not None:
             self._draw_hint(canvas, view, look, taken)
         at_start = self._side == ("left" if look.language.direction == "rtl" else "right")  # the button is at the end
-        has_room = view.hint is None or (self._size[0] > self._size[1] and not at_start)
+        is_start_taken = view.hint is not None or len(view.answers) > 1
+        has_room = not (at_start and is_start_taken) and (self._size[0] > self._size[1] or view.hint is None)
         if self._state == "playing" and self._layout == "side" and has_room and not recorded.is_busy:
             taken.append(self._draw_privacy(canvas, look, at_start))
         if view.trouble is not None:

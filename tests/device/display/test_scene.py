@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.display import draw, style
-from device.display.button_mark import Side
+from device.display import draw, scene, style
+from device.display.button_mark import Side, draw_button_mark
 from device.display.layout import Size
 from device.display.panes import Layout, arrange
 from device.display.playing import FADE_SECONDS
@@ -183,6 +183,38 @@ def test_a_camera_picture_covers_its_pane() -> None:
     tall = draw.camera_picture(picture, [], (100, 300))
     assert tall.shape == (300, 100, 4)
     assert find_colour(tall[..., :3], (0, 250, 0))[0] == pytest.approx(49.5, abs=2)
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_the_button_hides_nobody(monkeypatch: pytest.MonkeyPatch, side: Side, language: str) -> None:
+    """With a strip below the panes there is room for it, whatever else the screen says."""
+    marks: list[pygame.Rect] = []
+    monkeypatch.setattr(scene, "draw_button_mark", lambda *args: marks.append(draw_button_mark(*args)))
+    views = [
+        replace(view, holds=True, button=ButtonState())
+        for view in (PLAYING, STATES["a hint"], STATES["two people"], STATES["a countdown"], STATES["a collection"])
+    ]
+    with Screen.open(
+        "headless", SIZE, make_scene=lambda: Scene("side", side, Languages([Language(language)]))
+    ) as screen:
+        for view in views:
+            shown(screen, view)
+            panes = arrange(SIZE, "side", len(view.answers))
+            for pane in (*panes.answers, panes.visitor or panes.answers[0]):
+                assert not marks[-1].colliderect(pane.inflate(-SIZE[1] // 10, -SIZE[1] // 10))
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_the_button_is_beside_the_answers_head(monkeypatch: pytest.MonkeyPatch, side: Side) -> None:
+    marks: list[pygame.Rect] = []
+    monkeypatch.setattr(scene, "draw_button_mark", lambda *args: marks.append(draw_button_mark(*args)))
+    head = pygame.Rect(0, 0, SIZE[0] // 8, SIZE[1] // 4)
+    head.midtop = SIZE[0] // 2, 0
+    with Screen.open("headless", SIZE, make_scene=lambda: Scene("full", side)) as screen:
+        for name in ("playing", "a hint", "a countdown"):
+            shown(screen, STATES[name])
+            assert not marks[-1].colliderect(head)
 
 
 def test_the_countdown_hides_no_face() -> None:
