@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from device.display.layout import Size, camera_to_display, place, transform_pose
 from device.display.panes import Layout, arrange
 from device.display.scene import Scene
 from device.display.screen import Screen
-from device.display.views import PreparedPhoto, Recorded, ShownAnswer, View
+from device.display.views import Recorded, ShownAnswer, View
 from device.glow import ButtonState
 from device.guidance import POSES_TO_TRY, STEP_BACK
 from device.language.translate import Language
@@ -66,7 +66,7 @@ PLACE_WIDTH: Final = 240
 class Cue(NamedTuple):
     """What the performer does at a time, and the starter picture that answers: its number, mirrored or not.
 
-    These are the best matches among the library's first pictures; tests/device/display/test_looks_pictures.py compares.
+    They are among the best matches; tests/device/display/test_looks_pictures.py compares.
     """
 
     seconds: float
@@ -79,8 +79,10 @@ VICTORY: Final = Cue(12.8, 240, False)
 SHRUG: Final = Cue(36.2, 102, False)
 TO_THE_SKY: Final = Cue(76.34, 135, True)
 FLEXING: Final = Cue(22.0, 692, False)
+CUES: Final = (STAR, VICTORY, SHRUG, TO_THE_SKY, FLEXING)
+
 ON_THE_HIPS: Final = Cue(17.1, 736, False)
-CUES: Final = (STAR, VICTORY, SHRUG, TO_THE_SKY, FLEXING, ON_THE_HIPS)
+"""Somebody whose legs the picture does not show, as somebody's who stands too near."""
 
 ATTRACT: Final = Cue(NOW, 568, False)
 """The answer to the drawn visitor at `NOW`."""
@@ -100,34 +102,16 @@ class Scenery(NamedTuple):
     poses: tuple[Pose, ...]
 
 
-def states(stage: Stage) -> Iterator[tuple[str, View]]:
-    """Yield the name and the view of every state, in the order in which visitors meet them."""
-    attract = View(idle_photo=_attract_photo(stage.size), pictures=PICTURE_COUNT, button=ButtonState("idle", NOW - 2))
-    playing = _playing(stage, STAR)
-    yield "starting", View(starting=STARTING, started=0.4)
-    yield "attract", attract
-    yield "trouble", replace(attract, trouble=CANNOT_SEE, needs_care=True)
-    yield "playing", playing
-    yield "celebration", _celebrate(playing)
-    yield "others", _with_others(stage)
-    yield "hint", _too_near(stage)
-    yield "pose-to-try", replace(_playing(stage, SHRUG, shown=FLEXING), hint=POSES_TO_TRY[0])
-    yield "collection", replace(playing, holds=True, collection=collection_message("martial arts"))
-    counting = Recorded(2, AS_FIGURE)
-    yield "countdown", replace(playing, recorded=counting, button=ButtonState("countdown", NOW - 1.1))
-    yield "recording", replace(playing, recorded=Recorded(progress=0.4), button=ButtonState("recording", NOW - 2))
-    yield "saving", replace(playing, recorded=Recorded(notice=MAKING), button=ButtonState("saving", NOW - 0.4))
-    yield "replay", replace(playing, recorded=Recorded(notice=READY, replay=_gif_frame(stage)))
-    yield "two-people", _playing(stage, VICTORY, FLEXING)
-    yield "four-people", _playing(stage, VICTORY, SHRUG, TO_THE_SKY, FLEXING)
-
-
 def draw_states(size: Size, layout: Layout, language: str = "en", side: Side = "bottom") -> Iterator[tuple[str, Image]]:
     """Yield the name and the picture (H×W×3) of every state on a canvas of a size."""
+    yield from ((name, draw_state(name, size, layout, language, side)) for name in STATES)
+
+
+def draw_state(name: str, size: Size, layout: Layout, language: str = "en", side: Side = "bottom") -> Image:
+    """Return the picture (H×W×3) of a state of `STATES` on a canvas of a size."""
     languages = [Language(language)]
     with Screen.open("headless", size, make_scene=lambda: Scene(layout, side, Languages(languages))) as screen:
-        for name, view in states(Stage(size, layout)):
-            yield name, _draw(screen, view)
+        return _draw(screen, STATES[name](Stage(size, layout)))
 
 
 def _draw(screen: Screen, view: View) -> Image:
@@ -157,6 +141,10 @@ def _answer(cue: Cue, visitor: Pose, camera: Image, pane: Size) -> ShownAnswer:
     return ShownAnswer(photo, visitor, ring_share(float(alike[0])))
 
 
+def _recording(stage: Stage, recorded: Recorded, button: ButtonState) -> View:
+    return replace(_playing(stage, STAR), recorded=recorded, button=button)
+
+
 def _celebrate(view: View) -> View:
     return replace(view, answers=(replace(view.answers[0], ring=1.0, celebration=0.5),))
 
@@ -167,7 +155,7 @@ def _with_others(stage: Stage) -> View:
     pane = arrange(stage.size, stage.layout).answers[0].size
     answer = _answer(VICTORY, scenery.poses[0], scenery.image, pane)
     button = ButtonState("idle", NOW - 2)
-    return View((answer,), None, 0, scenery.image, scenery.poses[1:], needs_care=True, button=button)
+    return View(answers=(answer,), camera_image=scenery.image, others=scenery.poses[1:], needs_care=True, button=button)
 
 
 def _too_near(stage: Stage) -> View:
@@ -176,7 +164,7 @@ def _too_near(stage: Stage) -> View:
     pane = arrange(stage.size, stage.layout).answers[0].size
     answer = _answer(ON_THE_HIPS, scenery.poses[0], scenery.image, pane)
     button = ButtonState("idle", NOW - 2)
-    return View((answer,), camera_image=scenery.image, hint=STEP_BACK, button=button)
+    return View(answers=(answer,), camera_image=scenery.image, hint=STEP_BACK, button=button)
 
 
 def _gif_frame(stage: Stage) -> Image:
@@ -190,9 +178,33 @@ def _gif_frame(stage: Stage) -> Image:
     return Composer(recording).frame(recording.stills[0])
 
 
-def _attract_photo(size: Size) -> PreparedPhoto:
-    pane = attract_panes(size)[1].size
-    return place_picture(ATTRACT, pane, pose_at(NOW, pane))
+def _attract(stage: Stage) -> View:
+    """Return the view of the attract loop."""
+    pane = attract_panes(stage.size)[1].size
+    photo = place_picture(ATTRACT, pane, pose_at(NOW, pane))
+    return View(idle_photo=photo, pictures=PICTURE_COUNT, button=ButtonState("idle", NOW - 2))
+
+
+STATES: Final[dict[str, Callable[[Stage], View]]] = {
+    "starting": lambda stage: View(starting=STARTING, started=0.4),
+    "attract": lambda stage: _attract(stage),
+    "trouble": lambda stage: replace(_attract(stage), trouble=CANNOT_SEE, needs_care=True),
+    "playing": lambda stage: _playing(stage, STAR),
+    "celebration": lambda stage: _celebrate(_playing(stage, STAR)),
+    "others": lambda stage: _with_others(stage),
+    "hint": lambda stage: _too_near(stage),
+    "pose-to-try": lambda stage: replace(_playing(stage, SHRUG, shown=FLEXING), hint=POSES_TO_TRY[0]),
+    "collection": lambda stage: replace(
+        _playing(stage, STAR), holds=True, collection=collection_message("martial arts")
+    ),
+    "countdown": lambda stage: _recording(stage, Recorded(2, AS_FIGURE), ButtonState("countdown", NOW - 1.1)),
+    "recording": lambda stage: _recording(stage, Recorded(progress=0.4), ButtonState("recording", NOW - 2)),
+    "saving": lambda stage: _recording(stage, Recorded(notice=MAKING), ButtonState("saving", NOW - 0.4)),
+    "replay": lambda stage: _recording(stage, Recorded(notice=READY, replay=_gif_frame(stage)), ButtonState()),
+    "two-people": lambda stage: _playing(stage, VICTORY, FLEXING),
+    "four-people": lambda stage: _playing(stage, VICTORY, SHRUG, TO_THE_SKY, FLEXING),
+}
+"""Every state of the screen, in the order in which visitors meet them."""
 
 
 @cache
