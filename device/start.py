@@ -50,6 +50,9 @@ from models.estimator.watched import EstimatorOptions, EstimatorProcess
 from models.progress import ProgressCallback
 from models.text import printable
 
+DEMO_MODEL: Final = "bundled"
+"""The model that reads the performer best: it was trained on drawn people. A configured or named one is kept."""
+
 DEMO_FOLDER: Final = Path("pose-mirror-demo")
 """Where a demo without a display writes its pictures and its GIF."""
 
@@ -88,6 +91,8 @@ def demo(args: argparse.Namespace) -> int:
         library=replace(settings.library, folder=""),
         button=replace(settings.button, pin=0, led=0),
     )
+    if settings.estimator.model == model_files.AUTO:
+        settings = replace(settings, estimator=replace(settings.estimator, model=DEMO_MODEL))
     if resolve_display(settings.screen.display, os.environ)[0] != "headless":
         _run_until_closed(settings, args)
         return 0

@@ -27,6 +27,7 @@ from device.cameras import playback
 from device.cameras.performer import Performance
 from device.display import panel, screen
 from device.display.panel import DisplayKind, HotplugDisplay
+from device.display.panes import arrange
 from device.mirror import MirrorParts, run_mirror
 from device.moment import Moment
 from device.recording import saving
@@ -270,7 +271,8 @@ def test_survives_unplugging_and_fills_another_display(
         plugged_in = time.monotonic()
         pump(parts, shown, lambda: not parts.screen.display_missing)
         assert time.monotonic() - plugged_in < 2.5
-        pump(parts, shown, lambda: (photo := shown[-1][0].photo) is not None and photo.picture.shape == (400, 300, 3))
+        pane = arrange((300, 400), "side").answers[0]
+        pump(parts, shown, lambda: (photo := shown[-1][0].photo) is not None and photo.canvas == pane.size)
         assert parts.screen.snapshot().shape == (400, 300, 3)
         pump(parts, shown, lambda: any((tmp_path / "gifs").glob("*.gif")))
 

@@ -38,7 +38,7 @@ def trace(demo_home: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         "trace=socket,socketpair,connect,bind,open,openat,creat,rename,renameat,renameat2,link,linkat,symlink,symlinkat"
     )
     (folder / "short.toml").write_text("[gif]\ncountdown = 1\nseconds = 1.0\n")
-    options: list[str | Path] = ["--display", "headless", "--seconds", "8", "--config", folder / "short.toml"]
+    options: list[str | Path] = ["--display", "headless", "--seconds", "12", "--config", folder / "short.toml"]
     mirror: list[str | Path] = [
         sys.executable,
         "-m",
