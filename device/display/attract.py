@@ -126,13 +126,13 @@ class Attract:
 
     def draw(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> None:
         """Draw the view's attract loop at the time `now` in seconds, of any steady clock."""
-        photo, count = view.idle_photo, view.pictures
+        photo = view.idle_photo
         offset = self._wander(now)
         panes = attract_panes(self._size, look.language.direction == "rtl")
-        staged = count, look.language.code, offset
+        staged = view.pictures, look.language.code, offset, view.recorded.is_busy
         if staged != self._staged:
             self._stage.fill(style.INK)
-            taken = [*panes, *_draw_words(self._stage, panes, count, look, offset)]
+            taken = [*panes, *_draw_words(self._stage, panes, view, look, offset)]
             reach = 2 * math.ceil(min(self._size) * WANDER)
             self.taken = tuple(rect.inflate(reach, reach) for rect in taken)
             self._staged, self._drawn_at, self._settled = staged, -math.inf, False
@@ -180,18 +180,18 @@ class Attract:
 
 
 def _draw_words(
-    canvas: pygame.Surface, panes: tuple[Rect, Rect], count: int, look: Look, offset: tuple[int, int]
+    canvas: pygame.Surface, panes: tuple[Rect, Rect], view: View, look: Look, offset: tuple[int, int]
 ) -> list[Rect]:
     """Draw the headline, and smaller lines below it, centred below the panes; return their places without offset."""
     (width, height), unit = canvas.get_size(), min(canvas.get_size())
     room = round(width - 1.4 * unit * SIDES)
     heights = _line_heights((width, height))
     lines = [
-        (_headline(count), style.HEADLINE, heights[0], style.MIDDLE),
+        (_headline(view.pictures), style.HEADLINE, heights[0], style.MIDDLE),
         (STEP_IN_FRONT, style.BODY, heights[1], style.COOL),
         (PRIVACY, PRIVACY_SIZE, heights[2], PRIVACY_COLOUR),
     ]
-    if not count:
+    if not view.pictures:
         del lines[1]
     blocks = [
         _fit(look, text, round(unit * size), (room, round(line_height)), colour)
@@ -203,7 +203,8 @@ def _draw_words(
     y, places = top + spare * 0.5, []
     for block in blocks:
         places.append(block.get_rect(midtop=(width // 2, round(y))))
-        draw.blit(canvas, block, places[-1].move(offset).topleft)
+        if block is not blocks[-1] or not view.recorded.is_busy:  # else something is recorded
+            draw.blit(canvas, block, places[-1].move(offset).topleft)
         y += block.get_height() + gap
     return places
 

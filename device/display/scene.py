@@ -202,8 +202,8 @@ class Scene:
         lines = [status or PRESS]
         if status is None and view.holds:
             lines.append(HOLD)
-        elif view.recorded.countdown is not None and view.recorded.countdown_note is not None:
-            lines.append(view.recorded.countdown_note)
+        elif view.recorded.portrayal is not None and (view.recorded.countdown or view.recorded.progress) is not None:
+            lines.append(view.recorded.portrayal)
         return ButtonMark(self._side or "bottom", tuple(look.language.say(line) for line in lines), view.button)
 
     def _draw_hint(self, canvas: pygame.Surface, view: View, look: Look, taken: list[Rect]) -> None:

@@ -43,12 +43,13 @@ class ShownAnswer:
 class Recorded:
     """What the screen shows of a recording.
 
-    `countdown` is the numeral to show, with the sentence `countdown_note`, and `progress` the share that is recorded, 0
-    to 1. `notice` is what the recorder has to say, and `replay` the picture (H×W×3) of the finished GIF to show now.
+    `countdown` is the numeral to show, and `progress` the share that is recorded, 0 to 1. `portrayal` says how the GIF
+    will show the visitor. `notice` is what the recorder has to say, and `replay` the picture (H×W×3) of the finished GIF
+    to show now.
     """
 
     countdown: int | None = None
-    countdown_note: Message | None = None
+    portrayal: Message | None = None
     progress: float | None = None
     notice: Message | None = None
     replay: Image | None = None

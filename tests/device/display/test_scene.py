@@ -168,6 +168,27 @@ def test_shows_the_credit_as_long_as_the_photo(screen: Screen) -> None:
     assert ink("Somebody, CC BY 4.0") > ink("") + 100
 
 
+def test_says_until_the_end_how_the_gif_shows_visitors() -> None:
+    """With `[gif] countdown = 0` the recording is all that they see of it."""
+    with Screen.open("headless", SIZE) as screen:
+        for recorded in (Recorded(countdown=2), Recorded(progress=0.0)):
+            without = shown(screen, replace(PLAYING, recorded=recorded))
+            told = replace(recorded, portrayal=message("Your picture will be in the GIF"))
+            assert (shown(screen, replace(PLAYING, recorded=told)) != without).any()
+
+
+def test_does_not_deny_a_recording() -> None:
+    """While nobody is there, a recording only takes the line on privacy away from the attract loop."""
+    with Screen.open("headless", SIZE, make_scene=lambda: Scene("side", "")) as screen:
+        idle, saving = (
+            shown(screen, replace(STATES["nobody"], recorded=recorded))
+            for recorded in (Recorded(), Recorded(notice=message("Making your GIF …")))
+        )
+        changed = np.flatnonzero((idle != saving).any((1, 2)))
+        assert len(changed)
+        assert (saving[changed] == style.INK).all()
+
+
 def test_marks_the_followed_visitor_only_among_others() -> None:
     alone = draw.camera_picture(plain((320, 240)), [person(160, 130, 1)], (320, 240))
     marked = draw.camera_picture(plain((320, 240)), [person(160, 130, 1)], (320, 240), mark=True)
