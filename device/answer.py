@@ -133,18 +133,20 @@ class Answerer:
     def _answer(self, visitor: Visitor, found: Sequence[Match], pane: Size, now: float) -> None:
         """Choose one visitor's answer among matches, unless its picture cannot be read."""
         before = self._choices.get(visitor.number, Choice(recent=self._recent))
-        matches = sorted(
-            _adjust_for_pane(self._library, self._not_shown_to_others(found, visitor), visitor.pose, pane),
-            key=lambda match: match.likeness,
-            reverse=True,
-        )
-        shown = before.shown
-        likeness = None if shown is None else _likeness_on_pane(self._library, shown, visitor.pose, pane)
+        candidates, shown = list(self._not_shown_to_others(found, visitor)), before.shown
+        if shown is not None:
+            shown = shown._replace(likeness=_likeness_now(self._library, shown, visitor.pose))
+            candidates.append(shown)
+        matches = _adjust_for_pane(self._library, candidates, visitor.pose, pane)
+        likeness = None if shown is None else matches.pop().likeness
+        matches.sort(key=lambda match: match.likeness, reverse=True)
         choice = choose(before, matches, now, self._settings, shown_likeness=likeness)
         if choice.shown is None:  # too little of the visitor is seen
             answer = Answer(self._any_photo(pane))
         elif (photo := self._photo_for(visitor, before, choice.shown, pane)) is not None:
-            answer, self._newest = Answer(photo, _likeness_now(self._library, choice.shown, visitor.pose)), photo
+            if shown is None or not shown.is_same_candidate(choice.shown):
+                shown = choice.shown._replace(likeness=_likeness_now(self._library, choice.shown, visitor.pose))
+            answer, self._newest = Answer(photo, shown.likeness), photo
         else:
             return
         self._choices[visitor.number], self._answers[visitor.number] = choice, answer
@@ -168,12 +170,6 @@ class Answerer:
         if stays and photo is not None and photo.canvas == pane:
             return photo
         return place_photo(self._library, match, pane, visitor.pose)
-
-
-def _likeness_on_pane(library: CurrentLibrary, shown: Match, visitor: Pose, pane: Size) -> float:
-    """How alike the shown photo and the visitor look now, adjusted for the pane."""
-    current = shown._replace(likeness=_likeness_now(library, shown, visitor))
-    return _adjust_for_pane(library, [current], visitor, pane)[0].likeness
 
 
 def _adjust_for_pane(library: CurrentLibrary, matches: Sequence[Match], visitor: Pose, pane: Size) -> list[Match]:
