@@ -8,13 +8,23 @@ from device.cli.finding import Finding, State
 from device.config import Config
 from device.display.fonts import has_japanese_font, missing_scripts
 from device.language.catalogues import ENGLISH, TEMPLATE, LanguageError, find_catalogues, parse_codes
-from device.language.translate import Language, is_translated, load_language, parse_catalogue, translations_of
+from device.language.translate import (
+    Language,
+    is_translated,
+    load_language,
+    parse_catalogue,
+    read_catalogue,
+    translations_of,
+)
 
 
 def check_languages(config: Config) -> Finding:
     """Check every language that the configuration names."""
     try:
         languages = [load_language(code) for code in parse_codes(config.screen.language)]
+        for language in languages:
+            for file in find_catalogues(language.code):
+                read_catalogue(file)
         boxes = [sentence for language in languages for sentence in _explain_boxes(language)]
         notes = [sentence for language in languages for sentence in _explain_gaps(language)]
     except LanguageError as error:

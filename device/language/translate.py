@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import logging
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,8 @@ from device.language.catalogues import ENGLISH, LanguageError, find_catalogues
 from device.language.message import Message
 from models.text import printable
 
+log = logging.getLogger(__name__)
+
 LEFT_TO_RIGHT_MARK: Final = "\u200e"
 RIGHT_TO_LEFT_MARK: Final = "\u200f"
 
@@ -37,7 +40,7 @@ class Language:
     """A language that the mirror speaks, by its code: "en", "de", "pt_BR", …
 
     Its catalogues are read when its first message is said, so that it is a plain value, also for other processes. Call
-    `load_language` to read them in advance, and to learn what is wrong with them.
+    `load_language` to read them in advance.
     """
 
     code: str = ENGLISH
@@ -82,7 +85,11 @@ class Language:
 
 
 def load_language(code: str) -> Language:
-    """Return a language, with its catalogues read. Raises LanguageError if there are none, or one cannot be read."""
+    """Return a language, with its catalogues read. Raises LanguageError if there are none.
+
+    One that cannot be read is logged, and its sentences come from the next one or stay English: a slip in a maker's own
+    catalogue must not stop the mirror.
+    """
     language = Language(code)
     _translations(code)
     language.number(1)  # Babel reads how numbers are written when it writes the first one
@@ -94,7 +101,10 @@ def _translations(code: str) -> NullTranslations:
     """Return a language's catalogues as one, which takes each message from the first of them that has it."""
     first = NullTranslations()
     for file in find_catalogues(code):
-        first.add_fallback(read_catalogue(file))
+        try:
+            first.add_fallback(read_catalogue(file))
+        except LanguageError as error:
+            log.warning("%s", error)
     return first
 
 
@@ -115,9 +125,9 @@ def _direction(code: str) -> Literal["ltr", "rtl"]:
 
 def read_catalogue(file: Path) -> NullTranslations:
     """Return a catalogue's translations, without those marked as fuzzy. Raises LanguageError for a bad file."""
-    compiled = io.BytesIO()
+    catalogue, compiled = parse_catalogue(file), io.BytesIO()
     try:
-        write_mo(compiled, parse_catalogue(file))
+        write_mo(compiled, catalogue)
         compiled.seek(0)
         return GNUTranslations(compiled)
     except (ValueError, LookupError, ArithmeticError) as error:

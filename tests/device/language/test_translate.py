@@ -109,8 +109,17 @@ def test_a_language_travels_to_another_process() -> None:
 def test_a_bad_catalogue_is_named(own_folder: Path, content: bytes) -> None:
     file = own_folder / "da.po"
     file.write_bytes(content)
-    with pytest.raises(LanguageError, match=r"da\.po is not a catalogue of translations"):
-        load_language("da")
+    with pytest.raises(LanguageError, match=r"da\.po is not a catalogue of translations") as caught:
+        read_catalogue(file)
+    assert str(caught.value).count("is not a catalogue") == 1
+
+
+def test_a_bad_catalogue_of_ones_own_does_not_stop_it(own_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("da", "de"):
+        (own_folder / f"{name}.po").write_bytes(b'msgid "Come closer"\nmsgstr "K\xf8m')
+    assert load_language("da").say(message("Come closer")) == "Come closer"
+    assert load_language("de").say(message("Come closer")) == "Komm näher"
+    assert all(f"{name}.po is not a catalogue" in caplog.text for name in ("da", "de"))
 
 
 def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
