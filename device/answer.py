@@ -135,7 +135,7 @@ class Answerer:
         before = self._choices.get(visitor.number, Choice(recent=self._recent))
         candidates, shown = list(self._not_shown_to_others(found, visitor)), before.shown
         if shown is not None:
-            shown = shown._replace(likeness=_likeness_now(self._library, shown, visitor.pose))
+            shown = shown._replace(likeness=_likeness_now(self._library, shown, visitor.pose, found))
             candidates.append(shown)
         matches = _adjust_for_pane(self._library, candidates, visitor.pose, pane)
         likeness = None if shown is None else matches.pop().likeness
@@ -145,7 +145,7 @@ class Answerer:
             answer = Answer(self._any_photo(pane))
         elif (photo := self._photo_for(visitor, before, choice.shown, pane)) is not None:
             if shown is None or not shown.is_same_candidate(choice.shown):
-                shown = choice.shown._replace(likeness=_likeness_now(self._library, choice.shown, visitor.pose))
+                shown = choice.shown._replace(likeness=_likeness_now(self._library, choice.shown, visitor.pose, found))
             answer, self._newest = Answer(photo, shown.likeness), photo
         else:
             return
@@ -187,6 +187,12 @@ def _adjust_for_pane(library: CurrentLibrary, matches: Sequence[Match], visitor:
     ]
 
 
-def _likeness_now(library: CurrentLibrary, match: Match, visitor: Pose) -> float:
-    """How alike a match's whole person and the visitor look now; 0 while no key point of the visitor is seen."""
-    return library.likeness(match, visitor) if visitor.scores.any() else 0.0
+def _likeness_now(library: CurrentLibrary, match: Match, visitor: Pose, found: Sequence[Match]) -> float:
+    """How alike a match's whole person and the visitor look now; 0 while no key point of the visitor is seen.
+
+    It is known already if the match is among those that were `found` for the visitor now.
+    """
+    if not visitor.scores.any():
+        return 0.0
+    known = (other.likeness for other in found if other.is_same_candidate(match))
+    return next(known, None) or library.likeness(match, visitor)
