@@ -1,7 +1,7 @@
 """The mirror's visual language: the colours, sizes and times that everything on the screen and in a GIF shares.
 
-docs/reference/looks.md shows them. All colours are RGB. Cool and warm differ in brightness as well as in hue, so that
-people who see few colours tell them apart, and nothing is said by a colour alone.
+docs/reference/looks.md shows them. All colours are RGB. Cool and warm stay apart for people who see few colours, and
+nothing is said by a colour alone: left and right have their places, too, a fault its words, a recording its bar.
 """
 
 from __future__ import annotations
@@ -40,9 +40,6 @@ HEADLINE, BODY, SMALL, CREDIT = 0.085, 0.056, 0.042, 0.025
 
 MIN_TEXT_SIZE: Final = 11
 """Pixels: smaller letters cannot be read."""
-
-APPEAR_SECONDS: Final = 0.2
-"""Seconds in which a piece of the screen comes or goes."""
 
 MAX_FLASHES: Final = 3.0
 """Times a second that anything may grow bright and dark at most: more can cause seizures (WCAG 2.3.1)."""
