@@ -110,7 +110,7 @@ def run_targets(cache: Cache, suite: str) -> None:
                 results / f"{name}.log",
                 read_only=read_only,
                 writable={"results": results},
-                environment={"QEMU_CPU": PROCESSOR, "POSE_MIRROR_MODELS": f"/{HOME}/../shared/data/models"},
+                environment={"QEMU_CPU": PROCESSOR, "POSE_MIRROR_MODELS": "/run/shared/data/models"},
             )
             last = (results / f"{name}.log").read_text(errors="replace").strip().rpartition("\n")[2]
             print(f"{suite}: {name} took {(time.monotonic() - start) / 60:.0f} minutes: {last}", flush=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from index.build import swap
+from index.build import swap, writer
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import Library, backup_folder, verify_library
@@ -178,7 +178,7 @@ def test_an_error_at_the_end_leaves_the_old_library(library: Path, monkeypatch: 
 
 
 def test_clears_away_what_a_killed_build_left(library: Path) -> None:
-    left = library.parent / ".library.building"
+    left = writer._building_folder(library)
     (left / PICTURES_FOLDER).mkdir(parents=True)
     (left / PICTURES_FOLDER / "x.jpg").write_bytes(b"x")
     (left / KEYPOINTS_FILE).write_bytes(b"x")
