@@ -26,7 +26,7 @@ from device.feedback import open_feedback
 from device.gpio import GpioError
 from device.language.catalogues import parse_codes
 from device.language.message import message
-from device.language.translate import load_language
+from device.language.spoken import load_spoken_languages
 from device.language.turns import Languages
 from device.mirror import MirrorParts, run_mirror
 from device.moment import Moment
@@ -237,7 +237,7 @@ def _display_size(settings: Config) -> tuple[int, int] | None:
 def _open_screen(settings: Config) -> Screen:
     """Open the display. Raises LanguageError for a language without a catalogue, and ScreenError."""
     screen = settings.screen
-    languages = Languages([load_language(code) for code in parse_codes(screen.language)])
+    languages = Languages(load_spoken_languages(parse_codes(screen.language)))
     return Screen.open(
         screen.display,
         _display_size(settings),

@@ -8,6 +8,7 @@ from device.cli.finding import Finding, State
 from device.config import Config
 from device.display.fonts import has_japanese_font, missing_scripts
 from device.language.catalogues import ENGLISH, TEMPLATE, LanguageError, find_catalogues, parse_codes
+from device.language.spoken import spoken_languages
 from device.language.translate import (
     Language,
     is_translated,
@@ -29,17 +30,21 @@ def check_languages(config: Config) -> Finding:
         notes = [sentence for language in languages for sentence in _explain_gaps(language)]
     except LanguageError as error:
         return Finding("bad", str(error))
-    names = " and ".join(f"{language.name} ({language.code})" for language in languages)
-    turns = ", in turns" if len(languages) > 1 else ""
+    spoken = spoken_languages(languages)
+    names = " and ".join(f"{language.name} ({language.code})" for language in spoken)
+    turns = ", in turns" if len(spoken) > 1 else ""
     state: State = "bad" if boxes else "note" if notes else "ok"
     return Finding(state, " ".join([f"Visitors read {names}{turns}.", *boxes, *notes]))
 
 
 def _explain_boxes(language: Language) -> Iterator[str]:
-    """Yield a sentence if letters of a language are boxes on the screen, because no font has them."""
+    """Yield a sentence if letters of a language cannot be drawn, because no font has them."""
     if missing := missing_scripts(_characters(language)):
         scripts, packages = ", ".join(sorted(missing)), " ".join(sorted(set(missing.values())))
-        yield f"{scripts} letters are boxes on the screen, for want of a font: run `sudo apt install {packages}`."
+        fault = "are boxes on the screen, for want of a font"
+        if missing_scripts(language.name):
+            fault = f"have no font, so visitors do not read {language.name} ({language.code})"
+        yield f"{scripts} letters {fault}: run `sudo apt install {packages}`."
 
 
 def _explain_gaps(language: Language) -> Iterator[str]:

@@ -44,8 +44,8 @@ class Recorded:
     """What the screen shows of a recording.
 
     `countdown` is the numeral to show, and `progress` the share that is recorded, 0 to 1. `portrayal` says how the GIF
-    will show the visitor. `notice` is what the recorder has to say, and `replay` the picture (H×W×3) of the finished GIF
-    to show now.
+    will show the visitor. `notice` is what the recorder has to say, and `replay` is the picture (H×W×3) of the finished
+    GIF to show now.
     """
 
     countdown: int | None = None

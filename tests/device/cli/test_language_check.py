@@ -56,9 +56,16 @@ def test_names_the_package_of_a_missing_font(
 ) -> None:
     finding = check(code, monkeypatch)
     assert finding.state == "bad"
-    assert f"{script} letters are boxes on the screen" in finding.sentence
+    assert finding.sentence.startswith("Visitors read English (en). ")
+    assert f"{script} letters have no font, so visitors do not read " in finding.sentence
     assert finding.sentence.endswith(f"run `sudo apt install {package}`.")
     assert check(code, monkeypatch, AnyFont("Any.ttf")).state == "ok"
+
+
+def test_a_single_letter_without_a_font_is_a_box(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (own_folder / "de.po").write_text('msgid "Come closer"\nmsgstr "Komm näher, ข!"\n', encoding="utf-8")
+    finding = check("de", monkeypatch)
+    assert finding.sentence.startswith("Visitors read Deutsch (de). Thai letters are boxes on the screen")
 
 
 def test_japanese_needs_its_own_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
