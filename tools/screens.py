@@ -89,10 +89,11 @@ ATTRACT: Final = Cue(NOW, 568, False)
 
 
 class Stage(NamedTuple):
-    """What a state is drawn on: a canvas of `size`, and a layout."""
+    """What a state is drawn on: a canvas of `size`, in a layout and a language."""
 
     size: Size
     layout: Layout
+    language: Language
 
 
 class Scenery(NamedTuple):
@@ -111,7 +112,7 @@ def draw_state(name: str, size: Size, layout: Layout, language: str = "en", side
     """Return the picture (H×W×3) of a state of `STATES` on a canvas of a size."""
     languages = [Language(language)]
     with Screen.open("headless", size, make_scene=lambda: Scene(layout, side, Languages(languages))) as screen:
-        return _draw(screen, STATES[name](Stage(size, layout)))
+        return _draw(screen, STATES[name](Stage(size, layout, languages[0])))
 
 
 def _draw(screen: Screen, view: View) -> Image:
@@ -174,7 +175,7 @@ def _gif_frame(stage: Stage) -> Image:
     photo = place_picture(STAR, pane, visitor)
     builder = RecordingBuilder(1, 640)
     builder.add(Snapshot(photo.picture, photo.person, photo.credit, visitor, scenery.image, stage.size), 0.0, False)
-    recording = builder.build(1.0, Words())
+    recording = builder.build(1.0, Words(stage.language.code, stage.language.direction == "rtl"))
     return Composer(recording).frame(recording.stills[0])
 
 

@@ -48,8 +48,9 @@ HOLD: Final = message("Hold for another collection")
 LARGE_HINT: Final = 0.16
 """Height of a hint where there is no strip for it, as a share of the display's short side."""
 
-STRIP_HINT, WIDEST_HINT = 0.31, 0.55
-"""Width of a hint at most, as a share of the display's: on the strip, where the button is next to it, and elsewhere."""
+STRIP_HINT, TALL_STRIP_HINT, WIDEST_HINT = 0.31, 0.42, 0.55
+"""Width of a hint at most, as a share of the display's: on the strip of a landscape and of a portrait display, where
+the button is next to it, and elsewhere."""
 
 HINT_LETTERS: Final = 0.46
 """Size of a hint's letters, as a share of its height: two lines fit. Longer words are smaller."""
@@ -214,13 +215,15 @@ class Scene:
         hint = view.hint
         if hint is None:
             return
-        width = round(size[0] * (STRIP_HINT if on_strip and len(view.answers) == 1 else WIDEST_HINT))
-        card = self._hints(look.language.say(hint.message), hint.drawing, (width, height))
+        share = STRIP_HINT if size[0] > size[1] else TALL_STRIP_HINT
+        width = round(size[0] * (share if on_strip and len(view.answers) == 1 else WIDEST_HINT))
+        rtl = look.language.direction == "rtl"
+        card = self._hints(look.language.say(hint.message), hint.drawing, (width, height), rtl)
         place = card.get_rect(left=round(unit * style.MARGIN / 2), bottom=size[1] - round(unit * 0.006))
         if self._state == "playing" and (self._layout == "full" or len(view.answers) > 1):
             bottom = taken[0].top if taken else size[1]
             place.bottomleft = round(unit * style.MARGIN), bottom - round(unit * style.MARGIN)
-        if look.language.direction == "rtl":
+        if rtl:
             place.right = size[0] - place.left
         draw.blit(canvas, card, place.topleft)
         taken.append(place)
@@ -289,8 +292,8 @@ class Scene:
         self._draw_bar(canvas, (x + dot + 2 * pad, y + (pill_height - bar) / 2), (track, bar), share)
         return Rect(round(x), round(y), pill_width, pill_height)
 
-    def _render_hint(self, words: str, drawing: str, size: Size) -> pygame.Surface:
-        """Render a hint as a card of this height, and of this width at most: its drawing, and its words next to it."""
+    def _render_hint(self, words: str, drawing: str, size: Size, rtl: bool) -> pygame.Surface:
+        """Render a hint as a card of this height, and of this width at most: its drawing, and then its words."""
         width, height = size
         padding = max(2, round(height * 0.08))
         picture = hint_drawing(drawing, max(height - 2 * padding, 8))
@@ -301,8 +304,9 @@ class Scene:
         block = self._text.render_block(words, letters, room, max_lines=2)
         card = draw.rounded_rect((picture.get_width() + block.get_width() + 4 * padding, height), padding, alpha=0.8)
         card = card.copy()
-        card.blit(picture, (padding, padding))
-        card.blit(block, (picture.get_width() + 2 * padding, (height - block.get_height()) // 2))
+        card.blit(picture, (card.get_width() - picture.get_width() - padding if rtl else padding, padding))
+        left = 2 * padding if rtl else picture.get_width() + 2 * padding
+        card.blit(block, (left, (height - block.get_height()) // 2))
         return card
 
     def _render_card(self, sentence: str, accent: style.Colour, size: Size) -> pygame.Surface:
