@@ -26,7 +26,7 @@ from device.recording.stills import Recording, Still
 from models.pose import Image
 
 CLOSING_SECONDS: Final = 2.0
-"""Seconds for which the last frame is shown, which has the credits."""
+"""Seconds for which each of the last frames is shown, which have the credits."""
 
 STEADY: Final = 14
 """How much a channel of a camera pixel (0 to 255) may change before the GIF shows it: less is noise, or hardly seen."""
@@ -126,19 +126,22 @@ def _sample_stills(stills: Sequence[Still], fps: float) -> tuple[list[Still], fl
 
 
 def _encode_at_level(stills: Sequence[Still], level: QualityLevel, composer: Composer, palette: Palette) -> Gif:
-    """Encode stills and the last frame. A still that looks like the one before makes no frame, but a longer delay."""
+    """Encode stills and the last frames. A still that looks like the one before makes no frame, but a longer delay."""
     times: list[float] = []
     images: list[bytes] = []
     shown: Indices | None = None
     thinned = _thin_out(stills, level.fps)
-    end = composer.recording.seconds
-    for at, canvas in zip([*(still.at for still in thinned), end], _canvases(composer, thinned, palette), strict=True):
+    pages = [composer.recording.seconds + page * CLOSING_SECONDS for page in range(len(composer.titles.closing))]
+    starts = [*(still.at for still in thinned), *pages]
+    for at, canvas in zip(starts, _canvases(composer, thinned, palette), strict=True):
         image = _image_block(canvas, shown, palette.transparent_index)
         if image is not None:
             times.append(at)
             images.append(image)
         shown = canvas
-    controls = (_control_block(delay, palette.transparent_index) for delay in _delays(times, end + CLOSING_SECONDS))
+    controls = (
+        _control_block(delay, palette.transparent_index) for delay in _delays(times, pages[-1] + CLOSING_SECONDS)
+    )
     blocks = (block for pair in zip(controls, images, strict=True) for block in pair)
     size = composer.layout.size
     data = b"".join((_header(size, palette), *blocks, b";"))
@@ -157,7 +160,7 @@ def _delays(times: Sequence[float], end: float) -> list[int]:
 
 
 def _canvases(composer: Composer, stills: Sequence[Still], palette: Palette) -> Iterator[Indices]:
-    """Yield each still and the last frame in the palette's colours.
+    """Yield each still and the last frames in the palette's colours.
 
     A photo is dithered once, so that its pixels do not change. Figures and letters are not dithered at all.
     """
@@ -173,7 +176,7 @@ def _canvases(composer: Composer, stills: Sequence[Still], palette: Palette) -> 
             canvas[answer_box] = palette.dither(composer.answer(still.photo_index))
             shown_photo = still.photo_index
         yield canvas
-    yield palette.quantize(composer.titles.closing)
+    yield from map(palette.quantize, composer.titles.closing)
 
 
 def _visitor_panes(composer: Composer, stills: Sequence[Still], palette: Palette) -> Iterator[Indices]:

@@ -56,7 +56,7 @@ class Palette:
         photos = [composer.answer(index) for index in range(len(composer.recording.photos))]
         with_camera = [still for still in stills if still.camera_image is not None]
         photos += [composer.visitor(still) for still in with_camera[:: -(-len(with_camera) // len(photos)) or 1]]
-        drawn = [composer.titles.closing, composer.titles.backdrop]
+        drawn = [*composer.titles.closing, composer.titles.backdrop]
         if not with_camera:
             drawn += [composer.visitor(still) for still in stills[:: -(-len(stills) // DRAWN_STILLS)]]
         exact = np.array(EXACT_COLOURS, np.uint8)

@@ -1,7 +1,8 @@
-"""The words of a GIF: the event's text below the panes, and the photos' credits in a last picture."""
+"""The words of a GIF: the event's text below the panes, and the photos' credits in the last pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,6 +30,9 @@ FOOTER_SIZES: Final = (0.034, 0.03, 0.026, 0.023)
 CREDIT_SIZES: Final = (0.032, 0.028, 0.0245, 0.021)
 """Sizes of the credits, the largest first: the first is used in which all credits fit. Smaller ones cannot be read."""
 
+MAX_PAGES: Final = 4
+"""Pictures with credits at most: licences require all credits, but nobody watches a GIF for long that stands still."""
+
 CREDIT_LINES: Final = 3
 """Lines of a credit at most: the licence stands at its end."""
 
@@ -37,10 +41,10 @@ GREY: Final[Colour] = (176, 182, 196)
 
 
 class Titles(NamedTuple):
-    """Pictures of a GIF's size (H×W×3): `backdrop` is what surrounds the panes, `closing` the last frame."""
+    """Pictures of a GIF's size (H×W×3): `backdrop` is what surrounds the panes, `closing` are the last frames."""
 
     backdrop: Image
-    closing: Image
+    closing: tuple[Image, ...]
 
 
 class _Line(NamedTuple):
@@ -54,7 +58,8 @@ def draw_titles(layout: GifLayout, words: Words, credits: tuple[str, ...]) -> Ti
     """Draw the words of a GIF in the visitor's language. Needs no display."""
     pygame.font.init()
     renderer = TextRenderer()
-    return Titles(_draw_backdrop(renderer, layout, words.text), _draw_closing(renderer, layout.size, words, credits))
+    closing = tuple(_draw_closing(renderer, layout.size, words, credits))
+    return Titles(_draw_backdrop(renderer, layout, words.text), closing)
 
 
 def _draw_backdrop(renderer: TextRenderer, layout: GifLayout, text: str) -> Image:
@@ -69,28 +74,35 @@ def _draw_backdrop(renderer: TextRenderer, layout: GifLayout, text: str) -> Imag
     return _to_picture(surface)
 
 
-def _draw_closing(renderer: TextRenderer, size: Size, words: Words, credits: tuple[str, ...]) -> Image:
-    """Draw the event's text and the credits, in the middle of the height."""
-    surface, margin = _plain_surface(size), round(MARGIN * max(size))
-    lines = _closing_lines(renderer, (size[0] - 2 * margin, size[1] - 2 * margin), words, credits)
-    top = max((size[1] - _height(lines)) // 2, 0)
-    for block, above in lines:
-        top += above
-        left = size[0] - margin - block.get_width() if words.rtl else margin
-        surface.blit(block, (left, top))
-        top += block.get_height()
-    return _to_picture(surface)
+def _draw_closing(renderer: TextRenderer, size: Size, words: Words, credits: tuple[str, ...]) -> Iterator[Image]:
+    """Draw the event's text and the credits, in the middle of the height: on one picture, or on several."""
+    margin = round(MARGIN * max(size))
+    room = size[0] - 2 * margin, size[1] - 2 * margin
+    for page in range(1, MAX_PAGES + 1):
+        lines, count = _closing_lines(renderer, room, words, credits, page == MAX_PAGES)
+        surface, top = _plain_surface(size), max((size[1] - _height(lines)) // 2, 0)
+        for block, above in lines:
+            top += above
+            left = size[0] - margin - block.get_width() if words.rtl else margin
+            surface.blit(block, (left, top))
+            top += block.get_height()
+        yield _to_picture(surface)
+        credits = credits[count:]
+        if not credits:
+            break
 
 
-def _closing_lines(renderer: TextRenderer, room: Size, words: Words, credits: tuple[str, ...]) -> list[_Line]:
-    """Return the lines of the last picture, with as many credits as fit, and how many are missing."""
+def _closing_lines(
+    renderer: TextRenderer, room: Size, words: Words, credits: tuple[str, ...], is_last: bool
+) -> tuple[list[_Line], int]:
+    """Return the lines of a picture with as many credits as fit, and their number. The last one counts the others."""
     language, longer, align = Language(words.language), max(room), _alignment(words)
     top = []
     if words.text:
         block = renderer.render_block(words.text, _pixels(HEADLINE, longer), room[0], WHITE, align, max_lines=3)
         top.append(_Line(block, 0))
     if not credits:
-        return top
+        return top, 0
     title = renderer.render_line(language.say(message("Photos")), _pixels(TITLE, longer), COOL)
     top.append(_Line(title, _pixels(TITLE, longer) if top else 0))
     lines: list[_Line] = []
@@ -101,14 +113,18 @@ def _closing_lines(renderer: TextRenderer, room: Size, words: Words, credits: tu
             for credit in credits
         ]
         if _height(top + lines) <= room[1]:
-            return top + lines
+            return top + lines, len(lines)
+    if not is_last:  # in the smallest letters
+        fitting = [count for count in range(1, len(lines)) if _height(top + lines[:count]) <= room[1]]
+        count = max(fitting, default=1)
+        return top + lines[:count], count
     shown = len(lines)
-    while True:  # in the smallest letters
+    while True:
         shown -= 1
         rest = language.say(plural_message("and one other", "and {count} others", len(credits) - shown))
         last = _Line(renderer.render_line(rest, size, GREY), round(0.6 * size))
         if not shown or _height([*top, *lines[:shown], last]) <= room[1]:
-            return [*top, *lines[:shown], last]
+            return [*top, *lines[:shown], last], shown
 
 
 def _alignment(words: Words) -> TextAlign:

@@ -21,18 +21,20 @@ class Replay:
 
     def __init__(self, recording: Recording, titles: Titles, since: float) -> None:
         self._composer = Composer(recording, titles=titles)
-        self._times = [still.at for still in recording.stills]
+        pages = [recording.seconds + page * CLOSING_SECONDS for page in range(len(titles.closing))]
+        self._starts = [*(still.at for still in recording.stills), *pages]
         self._since = since
         self._shown = -1
-        self._frame = titles.closing
+        self._frame = titles.closing[0]
 
     def frame(self, now: float) -> Image:
         """Return the frame to show at `now`, H×W×3: the same object for as long as it is the same frame."""
         recording = self._composer.recording
-        at = math.fmod(max(now - self._since, 0.0), recording.seconds + CLOSING_SECONDS)
-        index = len(self._times) if at >= recording.seconds else max(bisect_right(self._times, at) - 1, 0)
+        at = math.fmod(max(now - self._since, 0.0), self._starts[-1] + CLOSING_SECONDS)
+        index = max(bisect_right(self._starts, at) - 1, 0)
         if index != self._shown:
             self._shown = index
-            ends = index == len(self._times)
-            self._frame = self._composer.titles.closing if ends else self._composer.frame(recording.stills[index])
+            page = index - len(recording.stills)
+            closing = self._composer.titles.closing
+            self._frame = closing[page] if page >= 0 else self._composer.frame(recording.stills[index])
         return self._frame

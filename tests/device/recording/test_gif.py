@@ -131,7 +131,7 @@ def test_frames_are_what_the_composer_draws() -> None:
     sample = lively_recording()
     composer = Composer(sample)
     shown = frames(encode(sample, NO_LIMIT).data)
-    expected = [*(composer.frame(still) for still in sample.stills), composer.titles.closing]
+    expected = [*(composer.frame(still) for still in sample.stills), *composer.titles.closing]
     for (picture, _), drawn in zip(shown, expected, strict=True):
         assert np.abs(blur(picture) - blur(drawn)).max() < 40
         assert np.abs(blur(picture) - blur(drawn)).mean() < 2.5
@@ -213,7 +213,7 @@ def test_reduces_colours_then_rate_then_size() -> None:
     assert gifs[1].colours < 256
     assert gifs[1].size == gifs[0].size
     assert gifs[-1].size < gifs[0].size
-    assert {made.titles.closing.shape[:2][::-1] for made in gifs} == {sample.layout.size}, (
+    assert {made.titles.closing[0].shape[:2][::-1] for made in gifs} == {sample.layout.size}, (
         "the replay has the full size"
     )
     assert list(QUALITY_LEVELS) == sorted(QUALITY_LEVELS, key=lambda level: (-level.scale, -level.fps, -level.colours))
@@ -334,3 +334,16 @@ def test_twenty_photos_fit_into_three_megabytes(shared_data: Path, folder: str) 
         expected = composer.frame(still)
         errors.append(((blur(shown) - blur(expected)) ** 2).mean())
     assert 10 * np.log10(255**2 / np.mean(errors)) > 40
+
+
+def test_every_picture_of_credits_stays_long_enough() -> None:
+    sample = replace(lively_recording(2, 3), credits=tuple(f"Photo {number}, Ann Example" for number in range(40)))
+    made = encode(sample, 3_000_000)
+    pages = len(made.titles.closing)
+    assert pages > 1
+    with Pillow.open(io.BytesIO(made.data)) as film:
+        delays = []
+        for number in range(made.frames - pages, made.frames):
+            film.seek(number)
+            delays.append(film.info["duration"])
+    assert delays == [1000 * CLOSING_SECONDS] * pages

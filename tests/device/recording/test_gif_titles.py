@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pygame
@@ -11,7 +13,7 @@ from device.display.lettering import TextRenderer
 from device.display.style import COOL, INK
 from device.recording import gif_titles
 from device.recording.gif_layout import Crop, GifLayout, arrange
-from device.recording.gif_titles import draw_titles
+from device.recording.gif_titles import MAX_PAGES, draw_titles
 from device.recording.stills import Words
 from models.pose import Image
 
@@ -46,12 +48,30 @@ def closing_texts(monkeypatch: pytest.MonkeyPatch, words: Words, credits: tuple[
     monkeypatch.setattr(TextRenderer, "render_block", note_block)
     monkeypatch.setattr(TextRenderer, "render_line", note_line)
     pygame.font.init()
-    lines = gif_titles._closing_lines(TextRenderer(), (600, 400), words, credits)
+    lines, _ = gif_titles._closing_lines(TextRenderer(), (600, 400), words, credits, True)
     return [next(text for block, text in texts if block is line.block) for line in lines]
 
 
 def test_the_last_picture_names_every_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     assert closing_texts(monkeypatch, Words(), CREDITS[:5]) == ["Photos", *CREDITS[:5]]
+
+
+def test_many_credits_fill_several_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Licences require them all."""
+    drawn_credits: list[str] = []
+    closing_lines = gif_titles._closing_lines
+
+    def note(*args: Any) -> Any:
+        lines, count = closing_lines(*args)
+        drawn_credits.extend(args[3][:count])
+        return lines, count
+
+    monkeypatch.setattr(gif_titles, "_closing_lines", note)
+    titles = draw_titles(layout(), Words(text=TEXT), CREDITS[:30])
+    assert tuple(drawn_credits) == CREDITS[:30]
+    assert 1 < len(titles.closing) < MAX_PAGES
+    assert len(draw_titles(layout(), Words(), CREDITS).closing) == MAX_PAGES
+    assert len(draw_titles(layout(), Words(), ()).closing) == 1
 
 
 def test_counts_the_credits_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,14 +92,14 @@ def test_a_gif_without_credits_has_no_title(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_everything_fits_into_the_last_picture() -> None:
     for count in (1, 8, 20, 100):
-        closing = draw_titles(layout(), Words(text=TEXT), CREDITS[:count]).closing
+        closing = draw_titles(layout(), Words(text=TEXT), CREDITS[:count]).closing[0]
         assert drawn(closing).any()
         for edge in (closing[:8], closing[-8:], closing[:, :8], closing[:, -8:]):
             assert not drawn(edge).any()
 
 
 def test_a_few_credits_are_larger_than_many() -> None:
-    few, many = (draw_titles(layout(), Words(), CREDITS[:count]).closing for count in (3, 25))
+    few, many = (draw_titles(layout(), Words(), CREDITS[:count]).closing[0] for count in (3, 25))
     heights = []
     for picture in (few, many):
         rows = (drawn(picture) & (picture != COOL).any(-1)).any(1)
@@ -90,7 +110,7 @@ def test_a_few_credits_are_larger_than_many() -> None:
 
 def test_reads_from_the_right_in_arabic() -> None:
     left, right = (
-        np.flatnonzero(drawn(draw_titles(layout(), words, ("Skater",)).closing).any(0)).mean()
+        np.flatnonzero(drawn(draw_titles(layout(), words, ("Skater",)).closing[0]).any(0)).mean()
         for words in (Words("en"), Words("ar", rtl=True))
     )
     width = layout().size[0]
@@ -115,6 +135,7 @@ def test_there_is_nothing_around_the_panes_without_a_text() -> None:
 @pytest.mark.parametrize("pixels", [64, 160])
 def test_a_tiny_gif_still_has_titles(pixels: int) -> None:
     place = layout(TEXT, pixels=pixels)
-    for picture in draw_titles(place, Words(text=TEXT), CREDITS[:30]):
+    titles = draw_titles(place, Words(text=TEXT), CREDITS[:30])
+    for picture in (titles.backdrop, *titles.closing):
         assert picture.shape == (place.size[1], place.size[0], 3)
         assert drawn(picture).any()

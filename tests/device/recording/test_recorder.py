@@ -40,7 +40,8 @@ FAILURE = Outcome(None, "The GIF could not be saved: the disk of /gifs is full."
 def saved(recording: Recording) -> Outcome:
     """Return the outcome of a recording that was saved."""
     width, height = recording.layout.size
-    titles = Titles(*(np.full((height, width, 3), shade, np.uint8) for shade in (16, 17)))
+    backdrop, closing = (np.full((height, width, 3), shade, np.uint8) for shade in (16, 17))
+    titles = Titles(backdrop, (closing,))
     return Outcome(Path("/gifs/a.gif"), titles=titles)
 
 
@@ -165,7 +166,7 @@ def test_replays_the_gif_for_some_seconds(writer: FakeWriter) -> None:
     assert first.shape == outcome.titles.backdrop.shape
     assert (first[0] == 16).all(), "the frame around the panes"
     recorder.update(None, 20 + 5 + CLOSING_SECONDS / 2)
-    assert recorder.replay is outcome.titles.closing
+    assert recorder.replay is outcome.titles.closing[0]
     recorder.update(None, 20 + REPLAY_SECONDS)
     assert state_of(recorder) == ("idle", None, False)
     recorder.update(None, 30)

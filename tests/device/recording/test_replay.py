@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,9 +66,18 @@ def test_the_replay_shows_each_still_and_then_the_credits() -> None:
         shown = replay.frame(100 + still.at + 1e-3)
         assert (shown == composer.frame(still)).all()
         assert replay.frame(100 + still.at + 2e-3) is shown, "a frame is drawn once"
-    assert replay.frame(100 + recording.seconds + 0.5 * CLOSING_SECONDS) is composer.titles.closing
+    assert replay.frame(100 + recording.seconds + 0.5 * CLOSING_SECONDS) is composer.titles.closing[0]
     again = replay.frame(100 + recording.seconds + CLOSING_SECONDS + 1e-3)
     assert (again == composer.frame(recording.stills[0])).all()
+
+
+def test_the_replay_shows_every_picture_of_credits() -> None:
+    recording = replace(lively_recording(1, 2), credits=tuple(f"Photo {number}, Ann Example" for number in range(40)))
+    titles = Composer(recording).titles
+    replay = Replay(recording, titles, 100.0)
+    assert len(titles.closing) > 1
+    for page, picture in enumerate(titles.closing):
+        assert replay.frame(100 + recording.seconds + (page + 0.5) * CLOSING_SECONDS) is picture
 
 
 @pytest.mark.parametrize("now", [0.0, 100.0])

@@ -100,7 +100,7 @@ def test_a_recording_becomes_a_gif_named_by_the_time(tmp_path: Path) -> None:
         with Pillow.open(outcome.path) as file:
             assert isinstance(file, GifImageFile)
             assert (file.size, file.n_frames) == (sample.layout.size, 4)
-        assert outcome.titles.closing.shape == (*sample.layout.size[::-1], 3)
+        assert outcome.titles.closing[0].shape == (*sample.layout.size[::-1], 3)
         assert writer.poll_outcome() is None
 
 
