@@ -33,7 +33,7 @@ class Scope(NamedTuple):
 SCREENS: Final = {
     "wide": Scope((480, 320), "side"),
     "tall": Scope(
-        (330, 500),
+        (320, 480),
         "side",
         frozenset({"attract", "playing", "hint", "collection", "countdown", "replay", "two-people", "four-people"}),
     ),
