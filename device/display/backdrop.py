@@ -38,8 +38,9 @@ class Backdrop:
     def fade_to(self, picture: Image | None, now: float, seconds: float) -> None:
         """Start to fade to another picture (H×W×3; None: the plain background), over `seconds`.
 
-        The same object again changes nothing. For a moment after the window was resized, pictures still have the old
-        size: they are scaled to fill the canvas.
+        The same object again changes nothing. The first picture is there at once: the screen must not become dark while
+        somebody comes or leaves, and the panes change. For a moment after the window was resized, pictures still have
+        the old size: they are scaled to fill the canvas.
         """
         if picture is self._picture:
             return
@@ -50,7 +51,8 @@ class Backdrop:
             self._old, self._new = self._new, self._old
         rgb = _plain_background(self.size) if picture is None else _fill_canvas(picture, self.size)
         cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA, dst=self._new)
-        self._picture, self._started_at, self._seconds = picture, now, seconds
+        is_first = self._started_at == -math.inf
+        self._picture, self._started_at, self._seconds = picture, now, 0.0 if is_first else seconds
 
     def paint(self, canvas: Pixels, now: float) -> None:
         """Paint the fade's state at the time `now`."""

@@ -139,6 +139,16 @@ def test_fades_between_photos_without_a_jump() -> None:
         assert level(third, FADE_SECONDS * 1.75) == 120
 
 
+def test_panes_do_not_become_dark_while_people_come_and_go() -> None:
+    with Screen.open("headless", SIZE) as screen:
+        for people in (1, 2, 3, 2, 1):
+            photos = [PreparedPhoto(plain(SIZE, (200, 200, 200))) for _ in range(people)]
+            screen.draw(View(answers=tuple(map(ShownAnswer, photos)), camera_image=CAMERA), LATER + people)
+            if people > 1:  # from nobody to somebody, the whole screen fades
+                pane = arrange(SIZE, "side", people).answers[-1]
+                assert (screen.snapshot()[pane.centery, pane.centerx] > 190).all()
+
+
 def test_one_state_fades_into_the_next() -> None:
     with Screen.open("headless", SIZE, make_scene=lambda: Scene("side", "")) as screen:
         before, changes = shown(screen, STATES["starting"]), []
