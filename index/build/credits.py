@@ -18,9 +18,9 @@ PAGE_HEAD: Final = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width">
 <title>Credits and licences</title>
 <style>
-:root { color-scheme: light dark; --ground: #fbfaf7; --ink: #24221e; --soft: #706b62; --line: #dedad1; --link: #14508c }
+:root { color-scheme: light dark; --ground: #fbfaf6; --ink: #23303d; --soft: #5d6975; --line: #dcdfe1; --link: #14508c }
 @media (prefers-color-scheme: dark) {
-  :root { --ground: #181715; --ink: #ece8e0; --soft: #a29c90; --line: #3a3732; --link: #8fbdf0 }
+  :root { --ground: #101218; --ink: #faf6ec; --soft: #9ea0a6; --line: #262b38; --link: #8fbdf0 }
 }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 76rem; background: var(--ground); color: var(--ink);
   font: 1rem/1.45 system-ui, sans-serif; overflow-wrap: anywhere }

@@ -70,10 +70,11 @@ ADVICE: Final = {
 }
 """What each kind of reason means, and what to do about it."""
 
+# The colours are those of docs/reference/looks.md, and on a light page those of the drawings in the documents.
 STYLE: Final = """
-:root { color-scheme: light dark; --ground: #fbfaf7; --ink: #24221e; --soft: #6a655c; --line: #dedad1; --pose: #ffd84d }
+:root { color-scheme: light dark; --ground: #fbfaf6; --ink: #23303d; --soft: #5d6975; --line: #dcdfe1; --pose: #56d6de }
 @media screen and (prefers-color-scheme: dark) {
-  :root { --ground: #181715; --ink: #ece8e0; --soft: #a29c90; --line: #3a3732 }
+  :root { --ground: #101218; --ink: #faf6ec; --soft: #9ea0a6; --line: #262b38 }
 }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 76rem; background: var(--ground); color: var(--ink);
   font: 1rem/1.45 system-ui, sans-serif; overflow-wrap: anywhere }
@@ -104,7 +105,7 @@ p { max-width: 46rem; margin: .4rem 0 }
 .skipped .wide { grid-column: 1 / -1 }
 .bar { display: flex; gap: 2px; height: .7rem; margin: .8rem 0 1.2rem }
 .bar i { background: var(--soft); border-radius: 2px; min-width: 2px }
-.bar i:first-child { background: #2f8f6b }
+.bar i:first-child { background: #0f7c8a }
 @media (max-width: 40rem) { .sheet { --row: 5.2rem } }
 @media print {
   :root { --ground: #fff }

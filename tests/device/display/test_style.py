@@ -12,7 +12,10 @@ import pytest
 from device.display.attract import PRIVACY_COLOUR
 from device.display.lettering import TextRenderer
 from device.display.style import AMBER, COOL, INK, MIDDLE, RED, SLATE, WARM, Colour
+from index.build.report import STYLE
 from tools.colour_vision import Vision, contrast, distance, simulate
+from tools.drawings import INK as DRAWN_INK
+from tools.drawings import PAPER
 
 VISIONS: tuple[Vision, ...] = get_args(Vision)
 
@@ -63,3 +66,8 @@ def test_capitals_are_half_as_high_as_their_size() -> None:
     pygame.font.init()
     for size in (50, 100, 200):
         assert TextRenderer().render_line("H", size, tight=True).get_height() == pytest.approx(size / 2, abs=2)
+
+
+def test_the_report_has_the_same_colours() -> None:
+    screen = [f"#{bytes(colour).hex()}" for colour in (COOL, MIDDLE, INK, SLATE, PRIVACY_COLOUR)]
+    assert all(colour in STYLE for colour in [*screen, PAPER, DRAWN_INK])
