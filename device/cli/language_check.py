@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from device.cli.finding import Finding, State
@@ -22,10 +23,10 @@ from device.language.translate import (
 def check_languages(config: Config) -> Finding:
     """Check every language that the configuration names."""
     try:
-        languages = [load_language(code) for code in parse_codes(config.screen.language)]
-        for language in languages:
-            for file in find_catalogues(language.code):
-                read_catalogue(file)
+        codes = parse_codes(config.screen.language)
+        for file in itertools.chain(*map(find_catalogues, codes)):
+            read_catalogue(file)  # which, unlike the mirror, does not go on without a bad one
+        languages = [load_language(code) for code in codes]
         boxes = [sentence for language in languages for sentence in _explain_boxes(language)]
         notes = [sentence for language in languages for sentence in _explain_gaps(language)]
     except LanguageError as error:

@@ -88,8 +88,11 @@ def test_an_own_english_needs_no_other_sentences(own_folder: Path, monkeypatch: 
     assert check("en", monkeypatch).state == "ok"
 
 
-def test_names_a_catalogue_that_cannot_be_read(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_a_catalogue_that_cannot_be_read(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (own_folder / "da.po").write_bytes(b"\xff\xfe")
     finding = check("da", monkeypatch)
     assert finding.state == "bad"
     assert "da.po is not a catalogue of translations" in finding.sentence
+    assert not caplog.text, "the sentence is not said twice"
