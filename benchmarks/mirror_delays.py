@@ -59,7 +59,7 @@ VISIT_SECONDS: Final = 3.0
 """… and those of a visit."""
 
 CROWD_FRAMES: Final = 150
-"""Frames for which visitors are compared, at ten a second …"""
+"""Frames for which visitors are compared, at the camera's rate …"""
 CROWD_START: Final = 30
 """… after so many in which they become visitors."""
 
@@ -210,7 +210,7 @@ def print_visitors(estimator: Estimator, folder: Path) -> None:
         pipelines, moments = {}, dict.fromkeys(counts, Moment(DISPLAY))
         for count in counts:
             video = itertools.islice(itertools.cycle(list(crowd_video(film, count))), CROWD_FRAMES + CROWD_START)
-            camera = RepeatingCamera(list(video), clocks[count], 10.0)
+            camera = RepeatingCamera(list(video), clocks[count], CAMERA_FPS)
             library = stack.enter_context(CurrentLibrary(Library.open(folder)))
             pipelines[count] = FramePipeline(camera, estimator, library, settings)
         for number in range(CROWD_FRAMES + CROWD_START - 1):
