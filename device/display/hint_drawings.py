@@ -19,13 +19,19 @@ import pygame
 
 from device.display.draw import SUBPIXEL_BITS, border, rounded_rect
 from device.display.figure import draw_figure
-from device.display.style import AMBER, CORNER, INK, MIDDLE, SLATE, WHITE, Colour
+from device.display.layout import Size
+from device.display.lettering import TextRenderer
+from device.display.line_breaks import break_units
+from device.display.style import AMBER, CORNER, INK, MIDDLE, MIN_TEXT_SIZE, SLATE, WHITE, Colour
 from models.pose import Image, Pose
 
 Points: TypeAlias = npt.NDArray[np.float64]
 
 SIDE: Final = 480
 """Pixels of the square on which all is drawn before it is shrunk, so that edges are smooth."""
+
+LETTERS: Final = 0.46
+"""Size of a hint's letters, as a share of its card's height: two lines fit. Longer words are smaller."""
 
 ARM_LENGTHS: Final = (0.175, 0.15)
 LEG_LENGTHS: Final = (0.24, 0.235)
@@ -43,6 +49,29 @@ FROM_THE_SIDE: Final = np.array(
      (-.05, .36), (-.01, .48), (-.12, .46), (.01, .49), (-.01, .49), (.045, .7), (-.07, .715), (.12, .93), (-.08, .95)],
 )  # fmt: skip
 """Somebody who walks to the left, in body heights from the top of the head."""
+
+
+def hint_card(text: TextRenderer, words: str, drawing: str, size: Size, rtl: bool) -> pygame.Surface:
+    """Render a hint as a card of this height, and of this width at most: its drawing, and then its words."""
+    width, height = size
+    padding = max(2, round(height * 0.08))
+    picture = hint_drawing(drawing, max(height - 2 * padding, 8))
+    room = max(width - picture.get_width() - 4 * padding, 2 * padding)
+    letters = max(round(height * LETTERS), MIN_TEXT_SIZE)
+    while letters > MIN_TEXT_SIZE and not _fits(text, words, letters, room):
+        letters = max(int(letters * 0.92), MIN_TEXT_SIZE)
+    block = text.render_block(words, letters, room, max_lines=2)
+    card = rounded_rect((picture.get_width() + block.get_width() + 4 * padding, height), padding, alpha=0.8).copy()
+    card.blit(picture, (card.get_width() - picture.get_width() - padding if rtl else padding, padding))
+    left = 2 * padding if rtl else picture.get_width() + 2 * padding
+    card.blit(block, (left, (height - block.get_height()) // 2))
+    return card
+
+
+def _fits(text: TextRenderer, words: str, letters: int, room: int) -> bool:
+    """Return whether words fit into two lines, `room` pixels wide, without a break inside a word."""
+    widest = max((text.width(unit.rstrip(" "), letters) for unit in break_units(words)), default=0)
+    return widest <= room and len(text.wrap(words, letters, room)) <= 2
 
 
 @lru_cache(maxsize=32)

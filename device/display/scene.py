@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Literal, TypeAlias
 
 import cv2
@@ -15,7 +15,7 @@ from device.display import draw, style
 from device.display.attract import PRIVACY, PRIVACY_COLOUR, PRIVACY_SIZE, Attract
 from device.display.backdrop import surface_pixels
 from device.display.button_mark import ButtonMark, Side, draw_button_mark
-from device.display.hint_drawings import hint_drawing
+from device.display.hint_drawings import hint_card
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
 from device.display.panes import SMALLEST, STRIP, Layout
@@ -52,9 +52,6 @@ STRIP_HINT, TALL_STRIP_HINT, WIDEST_HINT = 0.31, 0.42, 0.55
 """Width of a hint at most, as a share of the display's: on the strip of a landscape and of a portrait display, where
 the button is next to it, and elsewhere."""
 
-HINT_LETTERS: Final = 0.46
-"""Size of a hint's letters, as a share of its height: two lines fit. Longer words are smaller."""
-
 GET_READY: Final = message("Get ready")
 RECORDING: Final = message("Recording")
 
@@ -73,7 +70,7 @@ class Scene:
         self._size: Size = (0, 0)
         self._text = TextRenderer()
         self._cards = lru_cache(maxsize=4)(self._render_card)
-        self._hints = lru_cache(maxsize=4)(self._render_hint)
+        self._hints = lru_cache(maxsize=4)(partial(hint_card, self._text))
         self._attract = Attract(self._size)
         self._playing = Playing()
         self._state: State = "starting"
@@ -291,23 +288,6 @@ class Scene:
         draw.blit(canvas, draw.rounded_rect((dot, dot), dot / 2, style.RED, 1.0), (x + pad * 1.2, y + pad), pulse)
         self._draw_bar(canvas, (x + dot + 2 * pad, y + (pill_height - bar) / 2), (track, bar), share)
         return Rect(round(x), round(y), pill_width, pill_height)
-
-    def _render_hint(self, words: str, drawing: str, size: Size, rtl: bool) -> pygame.Surface:
-        """Render a hint as a card of this height, and of this width at most: its drawing, and then its words."""
-        width, height = size
-        padding = max(2, round(height * 0.08))
-        picture = hint_drawing(drawing, max(height - 2 * padding, 8))
-        room = max(width - picture.get_width() - 4 * padding, 2 * padding)
-        letters = max(round(height * HINT_LETTERS), style.MIN_TEXT_SIZE)
-        while letters > style.MIN_TEXT_SIZE and len(self._text.wrap(words, letters, room)) > 2:
-            letters = max(int(letters * 0.92), style.MIN_TEXT_SIZE)
-        block = self._text.render_block(words, letters, room, max_lines=2)
-        card = draw.rounded_rect((picture.get_width() + block.get_width() + 4 * padding, height), padding, alpha=0.8)
-        card = card.copy()
-        card.blit(picture, (card.get_width() - picture.get_width() - padding if rtl else padding, padding))
-        left = 2 * padding if rtl else picture.get_width() + 2 * padding
-        card.blit(block, (left, (height - block.get_height()) // 2))
-        return card
 
     def _render_card(self, sentence: str, accent: style.Colour, size: Size) -> pygame.Surface:
         """Render a sentence as a card."""

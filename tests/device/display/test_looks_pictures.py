@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from device.display import draw, playing, scene, style
+from device.display import draw, hint_drawings, playing, scene, style
 from device.display.drawn_visitor import pose_at
 from device.display.layout import camera_to_display
 from index.likeness import likeness
@@ -59,7 +59,7 @@ def test_states_differ_by_more_than_the_tolerance() -> None:
     [
         (playing, "RING", 0.8, "playing"),
         (scene, "COUNTDOWN", 0.85, "countdown"),
-        (scene, "HINT_LETTERS", 0.85, "hint"),
+        (hint_drawings, "LETTERS", 0.85, "hint"),
         (style, "BODY", 0.9, "attract"),
     ],
     ids=["ring", "countdown", "hint", "letters"],
