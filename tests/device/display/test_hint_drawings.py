@@ -9,9 +9,11 @@ import numpy.typing as npt
 import pygame
 import pytest
 
-from device.display.hint_drawings import hint_drawing
+from device.display.hint_drawings import hint_card, hint_drawing
+from device.display.lettering import TextRenderer
 from device.display.style import AMBER, COOL, WARM
 from device.guidance import HINTS
+from device.language.translate import Language
 
 DRAWINGS = sorted({hint.drawing for hint in HINTS})
 
@@ -68,3 +70,24 @@ def test_arrows_point_to_the_middle() -> None:
 def test_a_name_without_a_drawing_is_an_error() -> None:
     with pytest.raises(KeyError):
         hint_drawing("fly", 60)
+
+
+@pytest.mark.parametrize("code", ["en", "de", "fr", "es", "ja", "zh", "ar"])
+def test_words_of_hints_are_whole(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the strip of a portrait display, which has the least room."""
+    pygame.font.init()
+    text, lines = TextRenderer(), list[str]()
+    render = text.render_block
+
+    def record(words: str, size: int, width: int, max_lines: int) -> pygame.Surface:
+        lines.extend(text.wrap(words, size, width, max_lines))
+        return render(words, size, width, max_lines=max_lines)
+
+    monkeypatch.setattr(text, "render_block", record)
+    for hint in HINTS:
+        words = Language(code).say(hint.message)
+        card = hint_card(text, words, hint.drawing, (round(0.42 * 480), 53), code == "ar")
+        assert card.get_width() <= round(0.42 * 480)
+        assert 1 <= len(lines) <= 2
+        assert "".join(lines).replace(" ", "") == words.replace(" ", "")
+        lines.clear()
