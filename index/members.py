@@ -23,8 +23,8 @@ from models.pose import Floats
 Indices = npt.NDArray[np.intp]
 
 MAX_VECTORS: Final = 100_000
-"""Members whose vectors are kept in memory at most: 8 MB, and some 2 ms a search. Of more members, every second, third …
-is kept, and Annoy adds those near the pose."""
+"""Members whose vectors are kept in memory at most: 8 MB, and some 2 ms a search. Of more members, every second or third
+is kept, and so on, and Annoy adds those near the pose."""
 
 ROWS: Final = 1024
 """Vectors multiplied at a time. OpenBLAS starts threads for more, which takes longer than the product."""
