@@ -23,7 +23,7 @@ from models.pose import Floats
 Indices = npt.NDArray[np.intp]
 
 MAX_VECTORS: Final = 100_000
-"""Members whose vectors are kept in memory at most: 8 MB, and some 2 ms a search. Of more members, every second or third
+"""Members whose vectors are kept in memory at most: 8 MB, and some 2 ms a search. Of more, every second or third
 is kept, and so on, and Annoy adds those near the pose."""
 
 ROWS: Final = 1024

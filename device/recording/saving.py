@@ -48,7 +48,7 @@ NICENESS: Final = 5
 """How much the process yields to the mirror, which keeps running: at 10, a busy machine would leave it no time."""
 
 WRITE_TIMEOUT: Final = 180.0
-"""Seconds after which a process counts as hanging. A GIF takes about ten on a Raspberry Pi; a busy machine needs more."""
+"""Seconds after which a process counts as hanging. A GIF takes about ten on a Raspberry Pi, and more on a busy one."""
 
 FAILURE_PREFIX: Final = "The GIF could not be saved: "
 """How every line of the log about a failure starts."""
