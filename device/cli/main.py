@@ -28,30 +28,38 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = run_command_line(argv)
         except SystemExit as error:
             if argv is None and isinstance(error.code, int):
-                _exit_if_a_thread_is_busy(error.code)
+                _finish(error.code)
             raise
-        else:
-            if argv is None:
-                _exit_if_a_thread_is_busy(status)
-            return status
         finally:
             if argv is None:
-                for number in STOP_SIGNALS:
-                    signal.signal(number, signal.SIG_IGN)
+                _ignore_signals()
+        if argv is None:
+            _finish(status)
+        return status
 
 
-def _exit_if_a_thread_is_busy(status: int) -> None:
+def _ignore_signals() -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _finish(status: int) -> None:
     """End the process at once if a daemon thread is still at work, as one is whose camera or disk does not answer.
 
     Everything is closed by now. Python, before version 3.14, ends such a thread as soon as it wants to go on. If that
     is inside C++, which annoy, OpenCV and TFLite are, C++ then aborts the process: "terminate called without an active
     exception". Libraries have threads of classes of their own, such as lgpio's, which waits in Python.
     """
-    if any(thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()):
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or nobody reads it any more
-                stream.flush()
-        os._exit(status)
+    from device.system.shutdown import wait_for_resent_signals
+
+    _ignore_signals()
+    is_quiet = wait_for_resent_signals()
+    if is_quiet and not any(thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()):
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or nobody reads it any more
+            stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ Together with the rest of the exit this stays below the 4.5 s after which the ke
 RESEND_DELAY: Final = 0.05
 """Seconds after which the signal is sent again, in case Python lost its exception."""
 
+_resending: list[int] = []
+"""The signals that a thread is going to send again."""
+
 log = logging.getLogger(__name__)
 
 
@@ -58,6 +61,7 @@ def exit_on_signals(statuses: Mapping[signal.Signals, int], timeout: float | Non
                 signal.setitimer(signal.ITIMER_REAL, timeout)
         if _is_exiting():
             return
+        _resending.append(number)
         start_new_thread(_resend_signal, (number,))  # threading.Thread takes locks that the interrupted code may hold
         if not _is_importing(frame) and number not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
             raise SystemExit(statuses[first])
@@ -106,6 +110,19 @@ def _is_importing(frame: FrameType | None) -> bool:
 def _resend_signal(number: int) -> None:
     time.sleep(RESEND_DELAY)
     os.kill(os.getpid(), number)
+    _resending.remove(number)
+
+
+def wait_for_resent_signals(timeout: float = 1.0) -> bool:
+    """Wait until no signal is about to be sent again; return False if one still is after `timeout` seconds.
+
+    Call it when signals are ignored and before the interpreter ends: Python 3.11 crashes (SIGSEGV) if a thread that
+    was started a moment before first runs then.
+    """
+    end = time.monotonic() + timeout
+    while _resending and time.monotonic() < end:
+        time.sleep(0.005)
+    return not _resending
 
 
 def close_all(timeout: float = CLOSE_TIMEOUT, /, **closers: Callable[[], object]) -> None:

@@ -160,7 +160,7 @@ def test_a_jumping_clock_changes_only_the_names_of_gifs(demo_home: dict[str, str
         pytest.skip(str(error))
     settings, out = tmp_path / "mirror.toml", tmp_path / "out"
     settings.write_text(SHORT_GIF)
-    args = ("demo", "--display", "headless", "--seconds", 6, "--screenshots", out, "--config", settings)
+    args = ("demo", "--display", "headless", "--seconds", 10, "--screenshots", out, "--config", settings)
     year_before = time.localtime().tm_year
     with started(*args, env={**demo_home, **clock.environment}, log=tmp_path / "log") as process:
         for number, years in enumerate((40, -20, 5)):  # while it runs, records and writes
@@ -170,7 +170,7 @@ def test_a_jumping_clock_changes_only_the_names_of_gifs(demo_home: dict[str, str
     (gif,) = out.glob("*.gif")
     year = int(re.findall(r"\d{4}", gif.name)[0])
     assert abs(year - year_before) > 3, "the clock had not jumped when the GIF got its name"
-    assert 5 <= len(list(out.glob("screen-*.png"))) <= 7, "there should be one picture a second by the monotonic clock"
+    assert 9 <= len(list(out.glob("screen-*.png"))) <= 11, "there should be one picture a second by the monotonic clock"
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 

@@ -99,7 +99,7 @@ def test_a_recording_becomes_a_gif_named_by_the_time(tmp_path: Path) -> None:
         assert before <= stamp <= datetime.now()
         with Pillow.open(outcome.path) as file:
             assert isinstance(file, GifImageFile)
-            assert (file.size, file.n_frames) == (sample.layout.size, 4)
+            assert (file.size, file.n_frames) == (sample.layout.size, 3 + len(outcome.titles.closing))
         assert outcome.titles.closing[0].shape == (*sample.layout.size[::-1], 3)
         assert writer.poll_outcome() is None
 

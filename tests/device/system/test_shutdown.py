@@ -184,3 +184,20 @@ sys.exit(cli.main(["index", "info", "x"]))
 def test_a_signal_that_is_held_back_waits_in_any_thread() -> None:
     result = subprocess.run([sys.executable, "-c", HOLD], capture_output=True, text=True, timeout=10, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (130, "undisturbed\n", "")
+
+
+def test_waits_for_a_signal_that_is_sent_again() -> None:
+    """Python 3.11 crashes if the thread that sends it first runs while the interpreter ends."""
+    program = """
+import os, signal
+from device.system.shutdown import exit_on_signals, wait_for_resent_signals
+try:
+    with exit_on_signals({signal.SIGTERM: 143}):
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+except SystemExit:
+    signal.signal(signal.SIGTERM, lambda *_: print("again"))
+    print(wait_for_resent_signals(0.0), wait_for_resent_signals(10.0))
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert sorted(result.stdout.split()) == ["False", "True", "again"]
