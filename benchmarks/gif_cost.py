@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def photos_of_people() -> Iterator[NewItem]:
-    """Yield COCO's people of whom all but a few key points are labelled, with their photos."""
+    """Yield COCO's people with nearly all key points labelled, and their photos."""
     for photo in load_photos(SHARED):
         for person in photo.people:
             if (person[5:, 2] > 0).sum() > 9 and np.ptp(person[5:, 1]) > 150:

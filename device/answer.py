@@ -158,7 +158,7 @@ class Answerer:
         return [match for match in found if match.item not in shown] or found
 
     def _any_photo(self, pane: Size) -> PlacedPhoto | None:
-        """Return any photo for a visitor of whom too little is seen: the newest one, or a random one."""
+        """Return the newest photo, or a random one, for a visitor with too few key points seen to compare."""
         if self._newest is None or self._newest.canvas != pane:
             self._newest = place_photo(self._library, self._library.random_match(), pane) or self._newest
         return self._newest

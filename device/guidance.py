@@ -1,4 +1,4 @@
-"""Guidance: a hint for a visitor whom the mirror cannot answer well as they stand. All functions are pure.
+"""Guidance: hints for visitors when the mirror cannot answer their pose well. All functions are pure.
 
 A hint appears only where following it leads to a better answer. So it goes by what matching uses (`index.likeness`):
 the arms say most of a pose, and people who show them are answered well, also if they sit, are small, or stand behind a

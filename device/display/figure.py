@@ -22,7 +22,7 @@ SKIN: Final[Colour] = (255, 226, 202)
 """The colours of hair, and of face, neck and hands."""
 
 LINE: Final[Colour] = (24, 27, 36)
-"""The colour of outlines: a little darker than the wall, so that parts are told apart softly."""
+"""The colour of outlines: a little darker than the wall, so that the edges between parts are soft."""
 
 OUTLINE: Final = 0.0065
 """Width of the line around each part, as a share of the person's height."""
