@@ -19,7 +19,7 @@ from device.display.backdrop import Backdrop, surface_pixels
 from device.display.drawn_visitor import FLOOR, is_still, pose_at
 from device.display.figure import draw_figure
 from device.display.layout import Size
-from device.display.playing import Look, draw_credit
+from device.display.playing import Presentation, draw_credit
 from device.display.views import PreparedPhoto, View
 from device.language.message import Message, message, plural_message
 from models.pose import Image
@@ -124,21 +124,21 @@ class Attract:
         self.taken: tuple[Rect, ...] = ()
         """Where the panes and the words are on the canvas, wherever they wander: the button's place is elsewhere."""
 
-    def draw(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> None:
+    def draw(self, canvas: pygame.Surface, view: View, presentation: Presentation, now: float) -> None:
         """Draw the view's attract loop at the time `now` in seconds, of any steady clock."""
         photo = view.idle_photo
         offset = self._wander(now)
-        panes = attract_panes(self._size, look.language.direction == "rtl")
-        staged = view.pictures, look.language.code, offset, view.recorded.is_busy
+        panes = attract_panes(self._size, presentation.language.direction == "rtl")
+        staged = view.pictures, presentation.language.code, offset, view.recorded.is_busy
         if staged != self._staged:
             self._stage.fill(style.INK)
-            taken = [*panes, *_draw_words(self._stage, panes, view, look, offset)]
+            taken = [*panes, *_draw_words(self._stage, panes, view, presentation, offset)]
             reach = 2 * math.ceil(min(self._size) * WANDER)
             self.taken = tuple(rect.inflate(reach, reach) for rect in taken)
             self._staged, self._drawn_at, self._settled = staged, -math.inf, False
         visitor_pane, answer_pane = (pane.move(offset) for pane in panes)
         self._draw_visitor(visitor_pane, view.idle_poses, now)
-        self._draw_answer(answer_pane, photo, look, now)
+        self._draw_answer(answer_pane, photo, presentation, now)
         canvas.blit(self._stage, (0, 0))
         if photo is not None:
             _draw_equals(canvas, visitor_pane.union(answer_pane).center)
@@ -162,7 +162,7 @@ class Attract:
         cv2.cvtColor(picture, cv2.COLOR_RGB2BGRA, dst=surface_pixels(self._stage.subsurface(pane)))
         draw.round_corners(self._stage, pane)
 
-    def _draw_answer(self, pane: Rect, photo: PreparedPhoto | None, look: Look, now: float) -> None:
+    def _draw_answer(self, pane: Rect, photo: PreparedPhoto | None, presentation: Presentation, now: float) -> None:
         """Draw the answer's present state on the stage, unless it stands still."""
         if self._backdrop is None or self._backdrop.size != pane.size:
             self._backdrop = Backdrop(pane.size)
@@ -174,13 +174,13 @@ class Attract:
         surface = self._stage.subsurface(pane)
         self._backdrop.paint(surface_pixels(surface), now)
         if photo is not None and photo.credit:
-            draw_credit(surface, photo, look)
+            draw_credit(surface, photo, presentation)
         draw.round_corners(self._stage, pane)
         self._settled = now - self._answered_at >= FADE_SECONDS
 
 
 def _draw_words(
-    canvas: pygame.Surface, panes: tuple[Rect, Rect], view: View, look: Look, offset: tuple[int, int]
+    canvas: pygame.Surface, panes: tuple[Rect, Rect], view: View, presentation: Presentation, offset: tuple[int, int]
 ) -> list[Rect]:
     """Draw the headline, and smaller lines below it, centred below the panes; return their places without offset."""
     (width, height), unit = canvas.get_size(), min(canvas.get_size())
@@ -194,7 +194,7 @@ def _draw_words(
     if not view.pictures:
         del lines[1]
     blocks = [
-        _fit(look, text, round(unit * size), (room, round(line_height)), colour)
+        _fit(presentation, text, round(unit * size), (room, round(line_height)), colour)
         for text, size, line_height, colour in lines
     ]
     gap = unit * WORDS_GAP
@@ -217,12 +217,12 @@ def _headline(count: int) -> Message:
     )
 
 
-def _fit(look: Look, text: Message, size: int, room: Size, colour: style.Colour) -> pygame.Surface:
+def _fit(presentation: Presentation, text: Message, size: int, room: Size, colour: style.Colour) -> pygame.Surface:
     """Render words `size` pixels high, or smaller where they would not fit into the room (width, height)."""
-    words = look.language.say(text)
+    words = presentation.language.say(text)
     while True:
         size = max(size, style.MIN_TEXT_SIZE)
-        block = look.text.render_block(words, size, room[0], colour, "centre")
+        block = presentation.text.render_block(words, size, room[0], colour, "centre")
         if block.get_height() <= room[1] or size == style.MIN_TEXT_SIZE:
             return block
         size = int(size * 0.94)

@@ -33,7 +33,7 @@ GLOW: Final = 0.012
 """Width of the frame of light around an answer that is celebrated, as a share of the display's short side."""
 
 
-class Look(NamedTuple):
+class Presentation(NamedTuple):
     """How everything is drawn: with these letters, in this language and layout."""
 
     text: TextRenderer
@@ -56,23 +56,23 @@ class Playing:
         self._backdrops: list[Backdrop] = []
         self._rings = [SmoothedValue(0.0, 0.12) for _ in range(4)]
 
-    def draw(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> list[Rect]:
+    def draw(self, canvas: pygame.Surface, view: View, presentation: Presentation, now: float) -> list[Rect]:
         """Draw a view with at least one answer at the time `now`, in seconds of any steady clock.
 
         Return the places that nothing else should cover: the inset, the rings, the credits, and the people.
         """
         answers = view.answers or (ShownAnswer(),)
-        rtl = look.language.direction == "rtl"
-        panes = arrange(canvas.get_size(), look.layout, len(answers), rtl)
+        rtl = presentation.language.direction == "rtl"
+        panes = arrange(canvas.get_size(), presentation.layout, len(answers), rtl)
         painted = [*panes.answers, *([panes.visitor] if panes.visitor and view.camera_image is not None else [])]
         for rect in around(canvas.get_rect(), painted):
             canvas.fill(style.INK, rect)
         self._match_backdrops(panes.answers)
         credits = [
-            self._draw_answer(canvas, pane, number, answer, look, now)
+            self._draw_answer(canvas, pane, number, answer, presentation, now)
             for number, (answer, pane) in enumerate(zip(answers, panes.answers, strict=True))
         ]
-        inset = self._draw_camera(canvas, view, panes, look)
+        inset = self._draw_camera(canvas, view, panes, presentation)
         rings = [_ring_place(canvas.get_size(), panes, number, inset, rtl) for number in range(len(answers))]
         for number, (answer, place) in enumerate(zip(answers, rings, strict=True)):
             if answer.ring is not None and answer.photo is not None:
@@ -87,7 +87,13 @@ class Playing:
             self._backdrops = [Backdrop(size) for size in sizes]
 
     def _draw_answer(
-        self, canvas: pygame.Surface, pane: Rect, number: int, answer: ShownAnswer, look: Look, now: float
+        self,
+        canvas: pygame.Surface,
+        pane: Rect,
+        number: int,
+        answer: ShownAnswer,
+        presentation: Presentation,
+        now: float,
     ) -> Rect:
         """Draw an answer's photo into its pane, and return the place of its credit."""
         backdrop = self._backdrops[number]
@@ -96,7 +102,7 @@ class Playing:
         backdrop.paint(surface_pixels(surface), now)
         credit = Rect(0, 0, 0, 0)
         if answer.photo and answer.photo.credit:
-            credit = draw_credit(surface, answer.photo, look).move(pane.topleft)
+            credit = draw_credit(surface, answer.photo, presentation).move(pane.topleft)
         if answer.celebration is not None:
             glow = max(2.0, min(canvas.get_size()) * GLOW)
             draw.draw_frame_of_light(surface, glow, bell(answer.celebration))
@@ -104,7 +110,7 @@ class Playing:
             draw.round_corners(canvas, pane)
         return credit
 
-    def _draw_camera(self, canvas: pygame.Surface, view: View, panes: Panes, look: Look) -> Rect:
+    def _draw_camera(self, canvas: pygame.Surface, view: View, panes: Panes, presentation: Presentation) -> Rect:
         """Draw the camera's picture into the visitor's pane, or as an inset in the corner where reading starts.
 
         Return the place of the inset, or of what would be one.
@@ -122,7 +128,7 @@ class Playing:
         if place.width and panes.strip is not None:
             place.size = round(0.94 * panes.strip.height * place.width / place.height), round(0.94 * panes.strip.height)
             place.bottomleft = panes.strip.left, size[1] - round(0.03 * panes.strip.height)
-        if look.language.direction == "rtl":
+        if presentation.language.direction == "rtl":
             place.right = size[0] - place.left
         if image is not None and place.width:
             inset = draw.inset(draw.camera_picture(image, visitors, place.size, bool(view.others)))
@@ -143,15 +149,15 @@ def _places_of_people(panes: Panes) -> list[Rect]:
     return [pane.inflate(spare, spare) for pane in people]
 
 
-def draw_credit(surface: pygame.Surface, photo: PreparedPhoto, look: Look) -> Rect:
+def draw_credit(surface: pygame.Surface, photo: PreparedPhoto, presentation: Presentation) -> Rect:
     """Draw a photo's credit in the corner where reading ends, on a strip that darkens downwards; return its place.
 
     Licences require it for as long as the photo is shown.
     """
     (width, height), unit = surface.get_size(), min(surface.get_size())
-    rtl = look.language.direction == "rtl"
+    rtl = presentation.language.direction == "rtl"
     margin = unit * style.MARGIN
-    words = look.text.render_block(
+    words = presentation.text.render_block(
         photo.credit,
         style.text_size(unit, style.CREDIT),
         round((0.45 if width > height else 0.6) * width),

@@ -19,7 +19,7 @@ from device.display.hint_drawings import hint_card
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
 from device.display.panes import SMALLEST, STRIP, Layout
-from device.display.playing import Look, Playing
+from device.display.playing import Playing, Presentation
 from device.display.views import Recorded, View
 from device.language.message import Message, message
 from device.language.translate import Language
@@ -88,9 +88,9 @@ class Scene:
         language = self._languages.at(now, bool(view.answers), view.recorded.is_busy)
         self.language = language
         self._text.set_language(language.code)
-        look = Look(self._text, language, self._layout)
-        taken = self._draw_state(canvas, view, look, now)
-        self._draw_messages(canvas, view, look, taken, now)
+        presentation = Presentation(self._text, language, self._layout)
+        taken = self._draw_state(canvas, view, presentation, now)
+        self._draw_messages(canvas, view, presentation, taken, now)
         self._fade_state(canvas, now)
 
     def _reset(self, size: Size) -> None:
@@ -102,18 +102,18 @@ class Scene:
         self._hints.cache_clear()
         draw.clear_caches()
 
-    def _draw_state(self, canvas: pygame.Surface, view: View, look: Look, now: float) -> list[Rect]:
+    def _draw_state(self, canvas: pygame.Surface, view: View, presentation: Presentation, now: float) -> list[Rect]:
         """Draw the present state, and return the places that nothing should cover."""
         match self._state:
             case "starting":
-                self._draw_starting(canvas, view, look)
+                self._draw_starting(canvas, view, presentation)
             case "attract" if min(self._size) >= SMALLEST:
-                self._attract.draw(canvas, view, look, now)
+                self._attract.draw(canvas, view, presentation, now)
                 return list(self._attract.taken)
             case "replay":
-                self._draw_replay(canvas, view, look)
+                self._draw_replay(canvas, view, presentation)
             case "playing":
-                return self._playing.draw(canvas, view, look, now)
+                return self._playing.draw(canvas, view, presentation, now)
             case _:  # a window of a few pixels
                 canvas.fill(style.INK)
         return []
@@ -128,13 +128,16 @@ class Scene:
         else:
             self._before = None
 
-    def _draw_starting(self, canvas: pygame.Surface, view: View, look: Look) -> None:
+    def _draw_starting(self, canvas: pygame.Surface, view: View, presentation: Presentation) -> None:
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         canvas.fill(style.INK)
         if view.starting is None:
             return
         words = self._text.render_block(
-            look.language.say(view.starting), style.text_size(unit, style.BODY), round(0.8 * width), align="centre"
+            presentation.language.say(view.starting),
+            style.text_size(unit, style.BODY),
+            round(0.8 * width),
+            align="centre",
         )
         draw.blit(canvas, words, ((width - words.get_width()) / 2, height * 0.46 - words.get_height()))
         if view.started is not None:
@@ -148,14 +151,14 @@ class Scene:
         done = max(height, round(width * min(max(share, 0.0), 1.0)))
         draw.blit(canvas, draw.rounded_rect((done, height), height / 2, style.WHITE, 0.95), at)
 
-    def _draw_replay(self, canvas: pygame.Surface, view: View, look: Look) -> None:
+    def _draw_replay(self, canvas: pygame.Surface, view: View, presentation: Presentation) -> None:
         """Draw the finished GIF's present picture, large, with its words below."""
         picture = view.recorded.replay
         canvas.fill(style.INK)
         if picture is None:
             return
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
-        sentence = look.language.say(view.recorded.notice) if view.recorded.notice else ""
+        sentence = presentation.language.say(view.recorded.notice) if view.recorded.notice else ""
         words = self._text.render_line(sentence, style.text_size(unit, style.HEADLINE))
         room = width * REPLAY_SHARE, height * REPLAY_SHARE - words.get_height() * 0.5
         scale = min(room[0] / picture.shape[1], room[1] / picture.shape[0])
@@ -168,7 +171,9 @@ class Scene:
             draw.round_corners(canvas, place)
         draw.blit(canvas, words, ((width - words.get_width()) / 2, place.bottom + unit * style.MARGIN))
 
-    def _draw_messages(self, canvas: pygame.Surface, view: View, look: Look, taken: list[Rect], now: float) -> None:
+    def _draw_messages(
+        self, canvas: pygame.Surface, view: View, presentation: Presentation, taken: list[Rect], now: float
+    ) -> None:
         """Draw what lies over the present state: the recording, the button, hints, troubles and the owner's mark."""
         recorded = view.recorded
         if recorded.countdown is not None:
@@ -176,25 +181,27 @@ class Scene:
         elif recorded.progress is not None:
             taken.append(self._draw_recording(canvas, recorded.progress, now))
         elif view.collection is not None:
-            taken.append(self._draw_collection(canvas, look.language.say(view.collection)))
+            taken.append(self._draw_collection(canvas, presentation.language.say(view.collection)))
         elif view.hint is not None:
-            self._draw_hint(canvas, view, look, taken)
-        at_start = self._side == ("left" if look.language.direction == "rtl" else "right")  # the button is at the end
+            self._draw_hint(canvas, view, presentation, taken)
+        at_start = self._side == (
+            "left" if presentation.language.direction == "rtl" else "right"
+        )  # the button is at the end
         is_start_taken = view.hint is not None or len(view.answers) > 1
         has_room = not (at_start and is_start_taken) and (self._size[0] > self._size[1] or view.hint is None)
         if self._state == "playing" and self._layout == "side" and has_room and not recorded.is_busy:
-            taken.append(self._draw_privacy(canvas, look, at_start))
+            taken.append(self._draw_privacy(canvas, presentation, at_start))
         if view.trouble is not None:
-            card = self._cards(look.language.say(view.trouble), style.AMBER, canvas.get_size())
-            corner = self._edge_place(canvas.get_size(), card.get_size(), look)
+            card = self._cards(presentation.language.say(view.trouble), style.AMBER, canvas.get_size())
+            corner = self._edge_place(canvas.get_size(), card.get_size(), presentation)
             draw.blit(canvas, card, corner)
             taken.append(card.get_rect(topleft=(round(corner[0]), round(corner[1]))))
         if self._side and self._state in ("attract", "playing"):
-            draw_button_mark(canvas, self._text, self._button_mark(view, look), now, taken)
+            draw_button_mark(canvas, self._text, self._button_mark(view, presentation), now, taken)
         if view.needs_care:
-            draw_owners_mark(canvas, look)
+            draw_owners_mark(canvas, presentation)
 
-    def _button_mark(self, view: View, look: Look) -> ButtonMark:
+    def _button_mark(self, view: View, presentation: Presentation) -> ButtonMark:
         """Return the button with its words: what it does, or what the recording has to say."""
         status = status_message(view.recorded)
         lines = [status or PRESS]
@@ -202,9 +209,9 @@ class Scene:
             lines.append(HOLD)
         elif view.recorded.portrayal is not None and (view.recorded.countdown or view.recorded.progress) is not None:
             lines.append(view.recorded.portrayal)
-        return ButtonMark(self._side or "bottom", tuple(look.language.say(line) for line in lines), view.button)
+        return ButtonMark(self._side or "bottom", tuple(presentation.language.say(line) for line in lines), view.button)
 
-    def _draw_hint(self, canvas: pygame.Surface, view: View, look: Look, taken: list[Rect]) -> None:
+    def _draw_hint(self, canvas: pygame.Surface, view: View, presentation: Presentation, taken: list[Rect]) -> None:
         """Draw what would help the visitor, as a drawing with a few words: on the strip, or above the inset."""
         size, unit = canvas.get_size(), min(canvas.get_size())
         on_strip = self._state == "playing" and self._layout == "side"
@@ -214,8 +221,8 @@ class Scene:
             return
         share = STRIP_HINT if size[0] > size[1] else TALL_STRIP_HINT
         width = round(size[0] * (share if on_strip and len(view.answers) == 1 else WIDEST_HINT))
-        rtl = look.language.direction == "rtl"
-        card = self._hints(look.language.say(hint.message), hint.drawing, (width, height), rtl)
+        rtl = presentation.language.direction == "rtl"
+        card = self._hints(presentation.language.say(hint.message), hint.drawing, (width, height), rtl)
         place = card.get_rect(left=round(unit * style.MARGIN / 2), bottom=size[1] - round(unit * 0.006))
         if self._state == "playing" and (self._layout == "full" or len(view.answers) > 1):
             bottom = taken[0].top if taken else size[1]
@@ -225,23 +232,23 @@ class Scene:
         draw.blit(canvas, card, place.topleft)
         taken.append(place)
 
-    def _draw_privacy(self, canvas: pygame.Surface, look: Look, at_start: bool) -> Rect:
+    def _draw_privacy(self, canvas: pygame.Surface, presentation: Presentation, at_start: bool) -> Rect:
         """Draw the line on privacy on the strip, where reading ends or starts; return its place."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         size = style.text_size(unit, PRIVACY_SIZE)
-        words = look.language.say(PRIVACY)
+        words = presentation.language.say(PRIVACY)
         block = self._text.render_block(words, size, round(width * 0.26), PRIVACY_COLOUR, max_lines=3)
         margin = round(unit * style.MARGIN)
         place = block.get_rect(right=width - margin, centery=height - round(unit * STRIP / 2))
-        if (look.language.direction == "rtl") != at_start:
+        if (presentation.language.direction == "rtl") != at_start:
             place.left = margin
         draw.blit(canvas, block, place.topleft)
         return place
 
-    def _edge_place(self, canvas: Size, piece: Size, look: Look) -> tuple[float, float]:
+    def _edge_place(self, canvas: Size, piece: Size, presentation: Presentation) -> tuple[float, float]:
         """Return the upper left corner of a piece in the corner of the display where reading starts."""
         margin = min(canvas) * style.MARGIN
-        return (canvas[0] - margin - piece[0] if look.language.direction == "rtl" else margin), margin
+        return (canvas[0] - margin - piece[0] if presentation.language.direction == "rtl" else margin), margin
 
     def _draw_collection(self, canvas: pygame.Surface, name: str) -> Rect:
         """Draw the name of the collection that was chosen, at the top; return its place."""
@@ -312,12 +319,12 @@ def _paint(surface: pygame.Surface, picture: Image) -> None:
     np.copyto(surface_pixels(surface), cv2.cvtColor(resized.astype(np.uint8, copy=False), cv2.COLOR_RGB2BGRA))
 
 
-def draw_owners_mark(canvas: pygame.Surface, look: Look) -> None:
+def draw_owners_mark(canvas: pygame.Surface, presentation: Presentation) -> None:
     """Draw a small amber dot in a corner: owners know that it means "look at `pose-mirror doctor`"."""
     unit = min(canvas.get_size())
     diameter = max(8, round(unit * OWNERS_MARK))
     margin = round(unit * 0.012)
-    left = margin if look.language.direction == "rtl" else canvas.get_width() - margin - diameter
+    left = margin if presentation.language.direction == "rtl" else canvas.get_width() - margin - diameter
     draw.blit(canvas, draw.rounded_rect((diameter, diameter), diameter / 2, style.INK, 0.9), (left, margin))
     inner = round(diameter * 0.6)
     inset = (diameter - inner) / 2
