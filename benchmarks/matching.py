@@ -50,7 +50,7 @@ MEMBER_COUNTS = (500, 2_000, 10_000, 40_000, 100_000, 140_000)
 """How many people are searched, of those in the library."""
 
 SEEDS = 5
-"""People whom those of a collection are like."""
+"""People around whom a collection is made: its members are the most like one of them."""
 
 WANTED = 64
 """Matches of one search, as many as the mirror asks for."""

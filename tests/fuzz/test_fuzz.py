@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import odd
+from tests.fuzz import __main__ as fuzz
 from tests.fuzz.__main__ import STOP_SECONDS, start_runs, wait_for_runs
 from tests.fuzz.finds import record_finds
 from tests.fuzz.promise import (
@@ -218,7 +220,8 @@ def test_a_second_ctrl_c_kills_every_fuzzer(tmp_path: Path, monkeypatch: pytest.
         pressed.append(seconds)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(time, "sleep", ctrl_c)
+    # only what waits for the fuzzers: a thread that another test left behind may sleep, too
+    monkeypatch.setattr(fuzz, "time", SimpleNamespace(sleep=ctrl_c, monotonic=time.monotonic))
     with fuzzer(STUBBORN, tmp_path), pytest.raises(KeyboardInterrupt), start_runs(names, 60, tmp_path) as runs:
         wait_for_runs(runs)
     assert len(pressed) == 2
