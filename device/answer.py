@@ -35,7 +35,7 @@ ATTRACT_LEAD: Final = 0.35 * MOVE_SECONDS
 """Seconds before the drawn visitor has reached a pose when its answer appears: then both seem to arrive together."""
 
 MIN_DRAWN_POSES: Final = 5
-"""Poses that the drawn visitor takes at least, also where a small library answers fewer well."""
+"""Minimum number of poses that the drawn visitor takes, even if a small library answers fewer of them well."""
 
 ATTRACT_MATCHES: Final = 24
 """How many answers the attract loop chooses from, and how many of the last ones do not come back."""
@@ -118,7 +118,7 @@ class Answerer:
         return tuple(sorted(sorted(ALL_POSES, key=lambda number: -best[number])[:wanted]))
 
     def _refresh(self, now: float) -> None:
-        """Begin anew where another library or collection is in use from now on."""
+        """Start afresh if another library or collection is in use from now on."""
         if self._library.refresh(now):
             self._choices.clear()  # their item numbers are those of the library before
             self._recent = self.drawn_poses = ()

@@ -36,8 +36,8 @@ MAX_VISITORS: Final = 4
 JOIN_RATIO: Final = 1 / TAKEOVER_RATIO
 """A person who is at least this many times as prominent as the visitor becomes another visitor …"""
 LEAVE_RATIO: Final = 0.33
-"""… and is none any more below this, so that somebody near the limit does not flicker. Who sits further back only
-watches."""
+"""… and stops being one below this. The gap keeps somebody near the limit from flickering. People who sit further back
+only watch."""
 
 REORDER_AFTER: Final = 1.5
 """Seconds for which visitors must stand in another order, before their answers change places. People who cross, or bow,

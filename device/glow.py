@@ -25,7 +25,7 @@ PULSE_END: Final = 0.12
 """How bright each second of the countdown ends."""
 
 BEATS: Final = 0.4, 0.9
-"""Seconds at which a GIF in the making beats, twice in each BEATS_EVERY: nobody takes that for a breath."""
+"""Seconds at which the light beats while a GIF is made, twice in each BEATS_EVERY: that does not look like a breath."""
 
 BEATS_EVERY: Final = 2.4
 BEAT_WIDTH: Final = 0.13

@@ -52,7 +52,7 @@ class Backoff:
 class ReconnectingCamera(Camera):
     """A `Camera` that `open_camera` opens with these arguments. A thread opens it again whenever it is lost.
 
-    With `mirrors_itself`, the camera or film shows the world mirrored already, whatever its driver does then.
+    With `mirrors_itself`, the camera or video shows the world mirrored already, whatever its driver does then.
 
     Creating one returns at once, even when there is no camera. While there is none, `latest` raises CameraError with
     the reason: at once when the reason is new, else after `timeout` seconds, so that a loop around it does not spin.

@@ -78,7 +78,7 @@ def attract_panes(canvas: Size, rtl: bool = False) -> tuple[Rect, Rect]:
 
 
 def _panes(canvas: Size, across: int, down: int) -> tuple[Rect, Rect]:
-    """Return two equal panes, the upper left one first, of which so many are next to and below each other."""
+    """Return two equal panes, the upper left one first, in a grid of `across` × `down`."""
     (width, height), unit = canvas, min(canvas)
     gap = max(2, round(unit * style.MARGIN))
     words = sum(_line_heights(canvas)) + 2 * WORDS_GAP * unit

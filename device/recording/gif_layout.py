@@ -38,7 +38,7 @@ people in the panes are as large either way."""
 
 UNDECIDED: Final = 1.25
 """Up to this ratio of its sides, a part is high on a landscape display and wide on an upright one, so that the GIF has
-the display's shape: its replay fills the display, and the film is as familiar as what the visitor saw."""
+the display's shape: its replay then fills the display, and looks like what the visitor saw."""
 
 GAP: Final = 0.014
 """Space around and between the panes, as a share of the GIF's longest possible side."""

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import odd
 from tests.fuzz import __main__ as fuzz
+from tests.fuzz import odd
 from tests.fuzz.__main__ import STOP_SECONDS, start_runs, wait_for_runs
 from tests.fuzz.finds import record_finds
 from tests.fuzz.promise import (
