@@ -117,6 +117,18 @@ class GifSettings:
     text: str
     pixels: int
     megabytes: float
+    keep_days: float
+    keep_files: int
+    keep_megabytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShareSettings:
+    enabled: bool
+    hours: float
+    address: str
+    wifi: str
+    wifi_password: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +144,7 @@ class Config:
     button: ButtonSettings
     sound: SoundSettings
     gif: GifSettings
+    share: ShareSettings
     file: Path | None = None
 
 
@@ -184,6 +197,10 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "gif.seconds": (0.5, 30),
     "gif.pixels": (64, 640),
     "gif.megabytes": (0.1, 3),
+    "gif.keep_days": (0, 36_500),
+    "gif.keep_files": (0, 1_000_000),
+    "gif.keep_megabytes": (0, 10_000_000),
+    "share.hours": (0.1, 720),
 }
 """The smallest and the largest value that a number may have."""
 
@@ -214,6 +231,7 @@ _SECTIONS: Final[Mapping[str, Any]] = {
     "button": ButtonSettings,
     "sound": SoundSettings,
     "gif": GifSettings,
+    "share": ShareSettings,
 }
 
 
@@ -231,10 +249,17 @@ def check_event_text(text: str) -> None:
         raise ValueError(f"it has {len(text)} characters, but only {MAX_EVENT_TEXT} fit: shorten it")
 
 
+def check_page_address(text: str) -> None:
+    """Raise ValueError for an address of the page that no phone could open."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[\w./~-]*)?", text):
+        raise ValueError(f'{_short_repr(text)} is not the address of a page: write one such as "http://mirror.local"')
+
+
 _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "estimator.size": lambda text: fit_size(parse_size(text)),
     "screen.language": parse_codes,
     "gif.text": check_event_text,
+    "share.address": check_page_address,
 }
 """What reads the texts that have a form of their own. Each raises ValueError for a text that is not allowed."""
 
