@@ -77,6 +77,8 @@ class Recorder:
         self._replay: Replay | None = None
         self._notice: tuple[Message | None, float] = None, -math.inf  # and the time until which it is shown
         self._failure = ""
+        self.presses_total = self.gifs_total = 0
+        """How many presses there were, and how many GIFs were saved, since the mirror started."""
 
     @property
     def phase(self) -> Phase:
@@ -128,6 +130,7 @@ class Recorder:
     def press(self, now: float, language: Language | None = None) -> None:
         """Handle a press: start the countdown, or ask to wait. The GIF will be in the visitor's language."""
         self._now, self._replay = now, None
+        self.presses_total += 1
         match self._phase:
             case "idle":
                 spoken = language or Language()
@@ -178,6 +181,7 @@ class Recorder:
         """Show how the GIF ended: the GIF itself, or that there is none."""
         recording, self._recording = self._recording, None
         self._failure = outcome.failure
+        self.gifs_total += outcome.path is not None
         if recording is not None and outcome.titles is not None:
             self._replay = Replay(recording, outcome.titles, now)
             self._notice = READY, now + REPLAY_SECONDS

@@ -192,6 +192,18 @@ def test_a_saved_gif_ends_the_failure(writer: FakeWriter) -> None:
         assert recorder.failure == (outcome.failure if outcome else "")
 
 
+def test_counts_presses_and_saved_gifs(writer: FakeWriter) -> None:
+    recorder = Recorder(writer, countdown=0, seconds=1)
+    for start, fails in ((0, True), (100, False), (200, False)):
+        recorder.press(start)
+        recorder.update(snapshot(canvas()), start)
+        recorder.press(start + 0.5)
+        recorder.update(snapshot(canvas()), start + 1)
+        writer.outcome = FAILURE if fails else saved(writer.recordings[-1])
+        recorder.update(None, start + 2)
+    assert (recorder.presses_total, recorder.gifs_total) == (6, 2)
+
+
 def test_the_countdown_says_how_the_visitor_is_shown(writer: FakeWriter) -> None:
     assert Recorder(writer).portrayal == AS_FIGURE
     assert Recorder(writer, include_camera=True).portrayal == WITH_CAMERA
