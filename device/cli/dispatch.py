@@ -54,12 +54,13 @@ def run_command_line(argv: Sequence[str] | None = None) -> int:
 def _run_command(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     statuses = {number: 128 + number for number in STOP_SIGNALS} | {signal.SIGTERM: args.sigterm_status}
-    # Only `run` and `demo` set this status to 0 (`device.cli.parser`). They need a time limit: a driver may hang, and
-    # a service that systemd has to kill counts as failed. Other commands may tidy up for as long as they need.
-    is_mirror = args.sigterm_status == 0
+    # Only `run`, `demo` and `share` set this status to 0 (`device.cli.parser`). They need a time limit: a driver or a
+    # disk may hang, and a service that systemd has to kill counts as failed. Other commands may tidy up for as long as
+    # they need.
+    is_service = args.sigterm_status == 0
     with exit_at_once(statuses):  # imports may take seconds, and there is nothing to tidy up yet
         command = _load_command(args.function)
-    with exit_on_signals(statuses, EXIT_TIMEOUT if is_mirror else None):
+    with exit_on_signals(statuses, EXIT_TIMEOUT if is_service else None):
         try:
             return command(args)
         finally:

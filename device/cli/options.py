@@ -181,6 +181,14 @@ def positive_float(text: str) -> float:
     return value
 
 
+def port(text: str) -> int:
+    """Parse a TCP port, from 1 to 65535."""
+    value = int(text)
+    if not 1 <= value <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: use a number from 1 to 65535")
+    return value
+
+
 def positive_int(text: str) -> int:
     """Parse a whole number from 1."""
     value = int(text)

@@ -21,6 +21,7 @@ from device.cli.options import (
     camera,
     list_examples,
     path,
+    port,
     positive_float,
     whole_path,
     wrap,
@@ -44,8 +45,8 @@ def _build_parser() -> argparse.ArgumentParser:
         prog="pose-mirror",
         description=wrap(
             "Stand in front of the display: it answers with a photo of somebody else in your pose.",
-            "Everything happens on this machine. Only `models fetch`, and `index build` with URLs or --dask, use a "
-            "network.",
+            "Everything happens on this machine. Only `models fetch`, `share`, and `index build` with URLs or --dask, "
+            "use a network.",
         ),
         epilog="\n\n".join(
             [
@@ -69,6 +70,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_demo(commands)
     _add_doctor(commands)
+    _add_share(commands)
     add_index(commands)
     _add_models(commands)
     _add_poses(commands)
@@ -159,6 +161,28 @@ def _add_doctor(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "sudo -u pose-mirror pose-mirror doctor     # on a kiosk",
     )
     add_config_option(doctor)
+
+
+def _add_share(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    share = add_command(
+        commands,
+        "share",
+        "device.share.server:share",
+        "serve the page on which visitors' phones find their GIFs",
+        "Serves the page that the code on the display opens: visitors save their GIF there. Works only with "
+        "`enabled = true` under [share] in the configuration, and runs until it is ended. On a kiosk it is a service "
+        "of its own, pose-mirror-share, and needs no call.",
+        "pose-mirror share",
+        "pose-mirror share --port 8081",
+    )
+    share.set_defaults(sigterm_status=0)  # SIGTERM is how a server is switched off
+    add_config_option(share)
+    share.add_argument(
+        "--port",
+        type=port,
+        default=8080,
+        help="where to listen, unless systemd passes a socket (default: %(default)s)",
+    )
 
 
 def _add_models(commands: Subparsers[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,105 @@
+"""The words of the pages for phones, in the phone's language."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
+from flask import Request
+from markupsafe import Markup, escape
+
+from device.language.catalogues import ENGLISH
+from device.language.message import Message, message
+from device.language.translate import Language
+
+URL: Final = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")
+"""A web address in a credit, without the full stop of its sentence."""
+
+YOUR_GIF: Final = message("Your GIF")
+DESCRIPTION: Final = message("You, and a photo of somebody else in your pose")
+SAVE: Final = message("Save the GIF")
+TOUCH_AND_HOLD: Final = message("Touch and hold the picture. Then choose to save it to your photos.")
+WHOSE_PHOTOS: Final = message("Whose photos are in it")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A page without a GIF: a title, and sentences."""
+
+    title: Message
+    sentences: tuple[Message, ...]
+
+
+MAKING: Final = Notice(message("Your GIF is being made …"), (message("It appears here in a moment."),))
+NO_GIF: Final = Notice(
+    message("There is no GIF here"),
+    (
+        message("It has been deleted, or the address is not complete. GIFs stay here for a short time only."),
+        message("Stand in front of the mirror again, and make a new one!"),
+    ),
+)
+START: Final = Notice(
+    message("Take your GIF home"),
+    (message("Press the mirror's button, and then scan the code on its display: your GIF opens here."),),
+)
+WELCOME: Final = Notice(
+    message("You are connected"),
+    (
+        message("Now scan the second code on the display: it opens your GIF."),
+        message("This Wi-Fi has no internet. If your phone asks, stay connected until you have saved your GIF."),
+    ),
+)
+TOO_MANY: Final = Notice(message("One moment, please"), (message("Please wait a minute, and open the page again."),))
+READ_ONLY: Final = Notice(message("This page can only be read"), ())
+FAILED: Final = Notice(message("Something went wrong"), (message("Please wait a minute, and open the page again."),))
+
+Saving = Literal["hold", "link", "both"]
+"""How a phone saves a GIF to its photos."""
+
+
+def saving_on(user_agent: str) -> Saving:
+    """Return how the phone saves a GIF: on an iPhone a link would put it among files, where nobody looks for it.
+
+    An iPad calls itself a Macintosh, so that both get both.
+    """
+    if re.search(r"iPhone|iPad|iPod", user_agent):
+        return "hold"
+    return "both" if "Macintosh" in user_agent else "link"
+
+
+def choose_language(request: Request, codes: list[str], default: str = ENGLISH) -> Language:
+    """Return the language that the phone prefers; the default one if it names none that is spoken."""
+    return Language(request.accept_languages.best_match(codes, default if default in codes else ENGLISH) or ENGLISH)
+
+
+def deleted_at(seconds: float, code: str) -> Message:
+    """Return when a GIF is deleted, in the machine's time zone. `seconds` are since 1970, `code` is the language's."""
+    try:
+        locale = Locale.parse(code.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        locale = Locale(ENGLISH)
+    moment = datetime.fromtimestamp(seconds)
+    return message(
+        "It will be deleted on {date} at {time}. Save it before then.",
+        date=format_date(moment.date(), "full", locale),
+        time=format_time(moment.time(), "short", locale=locale),
+    )
+
+
+def link_addresses(credit: str) -> Markup:
+    """Return a credit as HTML, with links where it has web addresses."""
+    parts, end = [], 0
+    for match in URL.finditer(credit):
+        link = Markup('<a href="{0}" rel="noopener noreferrer nofollow">{0}</a>').format(match[0])
+        parts += [escape(credit[end : match.start()]), link]
+        end = match.end()
+    return Markup().join([*parts, escape(credit[end:])])
+
+
+def file_name(made_at: float) -> str:
+    """Return the name under which phones save a GIF."""
+    return f"pose-mirror-{datetime.fromtimestamp(made_at):%Y-%m-%d-%H%M}.gif"
