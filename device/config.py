@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, time
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from device import folders
 from device.cameras.controls import CameraControls, Exposure, Focus, Mains, WhiteBalance
 from device.choose import ChooseSettings
+from device.config_file import MAX_VALUE_LENGTH, read_toml, short_repr, suggest_name
+from device.config_file import ConfigError as ConfigError
 from device.follow import FollowSettings
 from device.language.catalogues import parse_codes
 from models.estimator.estimator import fit_size
 from models.home import PathError, absolute, expand_home
-from models.permissions import explain_refusal
 from models.text import printable
 
 DEFAULTS_FILE: Final = Path(__file__).with_name("default.toml")
@@ -29,21 +26,11 @@ DEFAULTS_FILE: Final = Path(__file__).with_name("default.toml")
 SEARCH_PATHS: Final = (Path("~/.config/pose-mirror.toml"), Path("/etc/pose-mirror.toml"))
 """Where to look for a configuration if none is named. The first file that exists is used."""
 
-MAX_FILE_BYTES: Final = 1_000_000
-"""Bytes of a configuration at most: many times what anybody writes, but a device such as /dev/zero never ends."""
-
-MAX_VALUE_LENGTH: Final = 80
-"""Characters of a value that an error message quotes, so that it stays one short sentence."""
-
 MAX_EVENT_TEXT: Final = 80
 """Characters of `[gif] text` at most: more would not fit into one line below a GIF."""
 
 Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise."""
-
-
-class ConfigError(ValueError):
-    """A configuration cannot be used. The message names the file, the section, the key and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +200,9 @@ def load(file: Path | None = None, *, search_paths: tuple[Path, ...] = SEARCH_PA
     """
     if file is None:
         file = next(filter(os.path.isfile, _expand(search_paths)), None)
-    values = _read(DEFAULTS_FILE)
+    values = read_toml(DEFAULTS_FILE)
     if file is not None:
-        _merge(values, _read(file), file)
+        _merge(values, read_toml(file), file)
         _complete_paths(values, file)
         _check_pins(values["button"], file)
     return Config(**{name: section(**values[name]) for name, section in _SECTIONS.items()}, file=file)
@@ -239,7 +226,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Return the height and width in pixels of a size such as "353x481". Raises ValueError for any other text."""
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise ValueError(f"a size is written HEIGHTxWIDTH, such as 353x481, not {_short_repr(text)}")
+        raise ValueError(f"a size is written HEIGHTxWIDTH, such as 353x481, not {short_repr(text)}")
     return int(parts[0]), int(parts[1])
 
 
@@ -252,7 +239,7 @@ def check_event_text(text: str) -> None:
 def check_page_address(text: str) -> None:
     """Raise ValueError for an address of the page that no phone could open."""
     if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[\w./~-]*)?", text):
-        raise ValueError(f'{_short_repr(text)} is not the address of a page: write one such as "http://mirror.local"')
+        raise ValueError(f'{short_repr(text)} is not the address of a page: write one such as "http://mirror.local"')
 
 
 _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
@@ -268,61 +255,6 @@ def _expand(search_paths: tuple[Path, ...]) -> Iterator[Path]:
     for path in search_paths:
         with suppress(PathError):  # a user without a home has no configuration there
             yield expand_home(str(path))
-
-
-def _read(file: Path) -> dict[str, Any]:
-    text = _read_text(file)
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # RecursionError: lists nested a thousand deep
-        raise ConfigError(f"{printable(file)}: is not TOML: {_explain(error, text)}") from error
-
-
-def _read_text(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
-    except IsADirectoryError as error:
-        raise ConfigError(f"{printable(file)}: is a folder: name the file in it") from error
-    except OSError as error:
-        refusal = explain_refusal(file) or f"cannot be read: {error.strerror}"
-        raise ConfigError(f"{printable(file)}: {refusal}") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigError(f"{printable(file)}: is larger than a configuration can be ({MAX_FILE_BYTES / 1e6:g} MB)")
-    try:
-        # Windows' editors put a byte-order mark before the text
-        text = content.removeprefix(codecs.BOM_UTF8).decode().replace("\r\n", "\n")
-        return f"{text}\n"  # else an error in a last line without an end names no line
-    except UnicodeDecodeError as error:
-        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        kind = "UTF-16 text" if is_utf16 else f"not UTF-8 text (byte {error.start})"
-        raise ConfigError(f"{printable(file)}: is {kind}: save it as UTF-8") from error
-
-
-def _explain(error: Exception, text: str) -> str:
-    """Return what is wrong with a text that is not TOML: the parser's words, and the remedy for a common mistake."""
-    message = f"{error!s:.200}"
-    found = re.search(r"\(at line (\d+), column \d+\)$", message)
-    place = text.split("\n")[int(found[1]) - 1] if found else text
-    line = re.sub("#.*", "", place)
-    for pattern, remedy in COMMON_MISTAKES:
-        if re.search(pattern, f"{message}\n{line}"):
-            return f"{message}: {remedy}"
-    return message
-
-
-COMMON_MISTAKES: Final = (
-    ("[\u00a0\u2000-\u200d\u202f\u2060\u3000\ufeff]", "a blank there is not a plain one: type the line again"),
-    ("[−–—]", "write a plain minus, -"),
-    ("[“”„‟‘’‚‛«»″′]", 'write straight quotation marks, "like this"'),
-    ("^Cannot overwrite a value", "this key stands there twice: delete one of the two lines"),
-    ("^Cannot declare .* twice", "this section stands there twice: put its keys below the first"),
-    (r"^Unescaped '\\'|^Invalid (hex|escape)|not a Unicode", r"write / instead of \ in a path"),
-    (r"^Expected newline.*\n[^=]*=\s*\d+,\d", "write a decimal point, not a comma"),
-    (r"^Invalid value.*\n[^=]*=\s*(True|False|yes|no|on|off)\b", "write true or false"),
-    (r"^Invalid value.*\n[^=]*=\s*[^\s\d\"'\[{+-]", "write text in quotation marks"),
-)
-"""Mistakes that people make in a TOML file: a pattern for the parser's message and the line below it, and a remedy."""
 
 
 def _complete_paths(values: dict[str, Any], file: Path) -> None:
@@ -358,18 +290,15 @@ def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> No
     for section, keys in changes.items():
         if section not in values:
             raise ConfigError(
-                f"{file}: there is no section [{printable(section):.{MAX_VALUE_LENGTH}}]{_suggestion(section, values)}"
+                f"{file}: there is no section [{printable(section):.{MAX_VALUE_LENGTH}}]{suggest_name(section, values)}"
             )
         if not isinstance(keys, dict):
-            raise ConfigError(f"{file}: {section} must be a section, [{section}], not {_short_repr(keys)}")
+            raise ConfigError(f"{file}: {section} must be a section, [{section}], not {short_repr(keys)}")
+        known = values[section]
         for key, value in keys.items():
-            if key not in values[section]:
-                raise ConfigError(
-                    f"{file}: [{section}] has no key {_short_repr(key)}{_suggestion(key, values[section])}"
-                )
-            values[section][key] = _validate(
-                f"{file}: [{section}] {key}", f"{section}.{key}", value, values[section][key]
-            )
+            if key not in known:
+                raise ConfigError(f"{file}: [{section}] has no key {short_repr(key)}{suggest_name(key, known)}")
+            known[key] = _validate(f"{file}: [{section}] {key}", f"{section}.{key}", value, known[key])
 
 
 def _validate(where: str, name: str, value: object, default: object) -> object:
@@ -380,15 +309,15 @@ def _validate(where: str, name: str, value: object, default: object) -> object:
     if name in WORDS:
         return _validate_word_or_number(where, name, value)
     if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
-        raise ConfigError(f"{where} must be {_TYPE_NAMES[type(default)]}, not {_short_repr(value)}")
+        raise ConfigError(f"{where} must be {_TYPE_NAMES[type(default)]}, not {short_repr(value)}")
     if name in CHOICES and value not in CHOICES[name]:
         choices = ", ".join(str(choice) or '""' for choice in CHOICES[name])
-        raise ConfigError(f"{where} must be one of {choices}, not {_short_repr(value)}")
+        raise ConfigError(f"{where} must be one of {choices}, not {short_repr(value)}")
     if name in RANGES:
         low, high = RANGES[name]
         assert isinstance(value, (int, float))
         if not low <= value <= high:  # also rejects nan
-            raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {_short_repr(value)}")
+            raise ConfigError(f"{where} must be from {low:g} to {high:g}, not {short_repr(value)}")
     if name in NOT_EMPTY and not value:
         raise ConfigError(f'{where} must not be empty: delete the line for "{default}"')
     if name in _PARSERS and value != default:
@@ -407,7 +336,7 @@ def _validate_word_or_number(where: str, name: str, value: object) -> str | floa
     if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
         return float(value)
     words = " or ".join(f'"{word}"' for word in WORDS[name])
-    raise ConfigError(f"{where} must be {words}, or a number from {low:g} to {high:g}, not {_short_repr(value)}")
+    raise ConfigError(f"{where} must be {words}, or a number from {low:g} to {high:g}, not {short_repr(value)}")
 
 
 _TYPE_NAMES: Final[Mapping[type, str]] = {
@@ -416,18 +345,3 @@ _TYPE_NAMES: Final[Mapping[type, str]] = {
     float: "a number",
     bool: "true or false",
 }
-
-
-def _short_repr(value: object) -> str:
-    """Quote a value or a name for an error message, shortened to MAX_VALUE_LENGTH."""
-    try:
-        text = str(value).lower() if isinstance(value, (bool, date, time)) else repr(value)  # as TOML writes them
-    except ValueError:  # Python refuses to print an integer of more than 4300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"
-
-
-def _suggestion(name: str, known: Mapping[str, object]) -> str:
-    """Return the end of an error message about an unknown name: the nearest known name, or else all of them."""
-    similar = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {similar[0]!r}?" if similar else f"; there are {', '.join(known)}"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -17,6 +15,7 @@ from device.cameras.base import CameraError
 from device.cameras.opening import describe_cameras, open_camera
 from device.cli.finding import Finding
 from device.cli.language_check import check_languages
+from device.cli.service_check import check_service, check_sharing
 from device.collection_names import describe_collections, explain_unknown, find_collection
 from device.config import Config, load
 from device.current_library import open_library
@@ -26,7 +25,16 @@ from device.gpio import GpioError
 from device.lamp import Lamp
 from device.sounds import open_sound_device
 from device.start import select_models
-from device.system.systemd import SERVICE_NAME, ServiceStatus, describe_device, query_service
+from device.system.hardware import (
+    MIN_FREE_BYTES,
+    THROTTLE_CELSIUS,
+    describe_throttling,
+    read_temperature,
+    read_throttle_bits,
+    read_under_voltage,
+    throttling_remedy,
+)
+from device.system.systemd import ServiceStatus, describe_device, query_service
 from index.build.starter import PICTURE_COUNT, count_drawn
 from index.errors import LibraryError, without_remedy
 from index.library import Library
@@ -38,28 +46,8 @@ from models.estimator.model_files import ModelNotFoundError
 from models.home import existing_parent, is_writable
 from models.text import format_people, format_pictures
 
-MIN_FREE_BYTES: Final = 200_000_000
-"""Bytes that should be free on the disk for GIFs: room for 66 GIFs of 3 MB, the largest size."""
-
-THROTTLE_CELSIUS: Final = 80.0
-"""°C at which a Pi starts to slow itself down."""
-
-THROTTLE_FLAGS: Final = {
-    0: "under-voltage",
-    1: "frequency capped",
-    2: "throttled",
-    3: "soft temperature limit reached",
-}
-"""The low bits of the firmware's `get_throttled`. The same bits 16 places up mean that it happened since power-on."""
-
-UNDER_VOLTAGE, TOO_HOT = THROTTLE_FLAGS[0], THROTTLE_FLAGS[3]
-"""The flags whose cause is certain. The firmware raises the other two for either cause."""
-
 CAMERA_TIMEOUT: Final = 5.0
 """Seconds to wait for the camera's first frame: a camera needs a while to start."""
-
-COMMAND_TIMEOUT: Final = 5.0
-"""Seconds to wait for `vcgencmd`, which answers at once unless the firmware hangs."""
 
 EXCLUSIVE_PARTS: Final = ("camera", "display", "button", "light")
 """Parts that only one program can open at a time."""
@@ -293,64 +281,15 @@ def _check_disk(config: Config) -> Finding:
     return Finding("ok", f"GIFs are saved in {folder}, where {free / 1e9:.1f} GB are free.")
 
 
-def _check_temperature(config: Config, *, zone: Path = Path("/sys/class/thermal/thermal_zone0/temp")) -> Finding:
-    if not zone.is_file():
+def _check_temperature(config: Config) -> Finding:
+    degrees = read_temperature()
+    if degrees is None:
         return Finding("ok", "This machine does not report its temperature.")
-    degrees = int(zone.read_text()) / 1000
-    bits = _read_throttle_bits()
-    problems = describe_throttling(bits or 0)
+    bits = read_throttle_bits()
+    problems = describe_throttling(bits if bits is not None else int(read_under_voltage() or False))
     if problems or degrees >= THROTTLE_CELSIUS:
         return Finding("bad", f"{', '.join([f'{degrees:.0f} °C', *problems])}: {throttling_remedy(problems, degrees)}.")
     return Finding("ok", f"{degrees:.0f} °C." if bits is None else f"{degrees:.0f} °C, not throttled.")
-
-
-def describe_throttling(bits: int) -> list[str]:
-    """Return what a Pi's firmware reports about its power and heat: first what is so now, then what was "(earlier)"."""
-    now = [text for bit, text in THROTTLE_FLAGS.items() if bits >> bit & 1]
-    earlier = [
-        f"{text} (earlier)" for bit, text in THROTTLE_FLAGS.items() if bits >> (bit + 16) & 1 and not bits >> bit & 1
-    ]
-    return now + earlier
-
-
-def throttling_remedy(problems: Sequence[str], degrees: float) -> str:
-    """Return what to do about what `describe_throttling` reports at a temperature in °C."""
-    text = ", ".join(problems)
-    weak_supply = UNDER_VOLTAGE in text
-    remedies = []
-    if degrees >= THROTTLE_CELSIUS or TOO_HOT in text or not weak_supply:  # what else but heat, without under-voltage?
-        remedies.append("cool the machine")
-    if weak_supply:
-        remedies.append("use the power supply made for this machine")
-    return ", and ".join(remedies)
-
-
-def _read_throttle_bits() -> int | None:
-    """Return the bits of `vcgencmd get_throttled`; None on a machine without that firmware."""
-    try:
-        result = subprocess.run(
-            ["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=True
-        )
-        return int(result.stdout.strip().partition("=")[2], 16)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-
-
-def _check_service(config: Config) -> Finding:
-    service = query_service()
-    if service is None:
-        return Finding(
-            "ok", "Not installed: you start the mirror by hand. (`sudo systemd/install.sh` makes this machine a kiosk.)"
-        )
-    if service.state == "inactive":
-        return Finding("note", f"Stopped: start it with `sudo systemctl start {SERVICE_NAME}`.")
-    if service.state != "active":
-        return Finding("bad", f"It does not come up ({service.state}): `journalctl -u {SERVICE_NAME} -b` says why.")
-    if service.restarts:
-        times = "once" if service.restarts == 1 else f"{service.restarts} times"
-        log_hint = f"`journalctl -u {SERVICE_NAME} -b` says why"
-        return Finding("note", f"Running, but restarted {times} ({log_hint}). {service.status_text}".strip())
-    return Finding("ok", f"Running. {service.status_text}".strip())
 
 
 CHECKS: Final[dict[str, Check]] = {
@@ -366,5 +305,6 @@ CHECKS: Final[dict[str, Check]] = {
     "sound": _check_sound,
     "disk": _check_disk,
     "temperature": _check_temperature,
-    "service": _check_service,
+    "sharing": check_sharing,
+    "service": check_service,
 }

@@ -12,9 +12,11 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from device import config, folders
 from device.cli import doctor
-from device.cli.doctor import describe_throttling, throttling_remedy
 from device.cli.finding import Finding
 from device.config import Config
+from device.share import address
+from device.share.address import Address, Wifi, write_address
+from device.system.hardware import describe_throttling, throttling_remedy
 from device.system.systemd import describe_device
 from index.build.starter import ensure_starter_library
 from index.build.writer import LibraryWriter
@@ -42,7 +44,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 def test_checks_every_part() -> None:
     assert list(doctor.CHECKS) == [
         "model", "runtime", "Edge TPU", "camera", "library", "display", "language", "button", "light",
-        "sound", "disk", "temperature", "service",
+        "sound", "disk", "temperature", "sharing", "service",
     ]  # fmt: skip
 
 
@@ -326,3 +328,31 @@ def test_names_the_package_for_credits_without_a_font(
         "Credits in Chinese, Thai are boxes on the screen, for want of a font: "
         "run `sudo apt install fonts-noto-core fonts-wqy-microhei`."
     )
+
+
+def test_reports_the_kernels_under_voltage(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "read_temperature", lambda: 61.2)
+    monkeypatch.setattr(doctor, "read_throttle_bits", lambda: None)
+    monkeypatch.setattr(doctor, "read_under_voltage", lambda: True)
+    supply = "use the power supply made for this machine"
+    assert doctor.CHECKS["temperature"](settings) == Finding("bad", f"61 °C, under-voltage: {supply}.")
+    monkeypatch.setattr(doctor, "read_under_voltage", lambda: None)
+    assert doctor.CHECKS["temperature"](settings) == Finding("ok", "61 °C.")
+
+
+def test_says_whether_phones_reach_the_page(settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    check = doctor.CHECKS["sharing"]
+    assert check(settings) == Finding("ok", "Not used, because the configuration says [share] enabled = false.")
+    shared = replace(settings, share=replace(settings.share, enabled=True))
+    install_service(tmp_path, monkeypatch, "inactive", load="not-found")
+    assert check(shared).state == "bad"
+    assert "run `pose-mirror share`" in check(shared).sentence
+    install_service(tmp_path, monkeypatch, "active")
+    assert check(shared).state == "bad"
+    assert "`systemctl status pose-mirror-share`" in check(shared).sentence
+    write_address(address.runtime_folder(), Address("http://192.168.1.5/"))
+    assert check(shared) == Finding("ok", "Phones find the page at http://192.168.1.5/.")
+    write_address(address.runtime_folder(), Address("http://10.41.0.1/", Wifi("Mirror", "secret12")))
+    finding = check(shared)
+    assert finding == Finding("ok", "Phones find the page at http://10.41.0.1/, in the Wi-Fi Mirror.")
