@@ -129,5 +129,10 @@ def make_view(moment: Moment, recorder: Recorder, feedback: Feedback, now: float
 def recorded(recorder: Recorder) -> Recorded:
     """Return what the screen shows of a recording."""
     return Recorded(
-        recorder.countdown, recorder.portrayal, recorder.recording_progress, recorder.notice, recorder.replay
+        recorder.countdown,
+        recorder.portrayal,
+        recorder.recording_progress,
+        recorder.notice,
+        recorder.replay,
+        recorder.page,
     )

@@ -30,10 +30,13 @@ from device.language.spoken import load_spoken_languages
 from device.language.turns import Languages
 from device.mirror import MirrorParts, run_mirror
 from device.moment import Moment
+from device.recording.keeping import GifKeeper, Limits
 from device.recording.recorder import Recorder
 from device.recording.saving import GifWriter
+from device.recording.sharing import Sharing
 from device.screenshots import ScreenshotWriter
 from device.sensing import FramePipeline, PipelineSettings, Sense
+from device.share.shared_gif import FOLDER_NAME
 from device.system import heap
 from device.system.shutdown import close_all
 from device.system.starter_growth import grow_in_background
@@ -157,9 +160,7 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
         if grow and library.folder == folders.starter_folder():
             growth.enter_context(grow_in_background(folders.starter_folder()))
         camera = stack.enter_context(_open_camera(settings))
-        writer = stack.enter_context(
-            GifWriter(folders.gif_folder(settings.gif.folder), megabytes=settings.gif.megabytes)
-        )
+        writer = stack.enter_context(_open_gif_writer(settings))
         button = stack.enter_context(open_button(settings.button.pin))
         feedback = stack.enter_context(open_feedback(settings.button.led, settings.sound.volume))
         sense = Sense(FramePipeline(camera, estimator, library, _pipeline_settings(settings)), screen.size)
@@ -236,14 +237,14 @@ def _display_size(settings: Config) -> tuple[int, int] | None:
 
 def _open_screen(settings: Config) -> Screen:
     """Open the display. Raises LanguageError for a language without a catalogue, and ScreenError."""
-    screen = settings.screen
+    screen, sharing = settings.screen, _sharing(settings)
     languages = Languages(load_spoken_languages(parse_codes(screen.language)))
     return Screen.open(
         screen.display,
         _display_size(settings),
         screen.rotate,
         screen.output,
-        lambda: Scene(screen.layout, settings.button.side, languages),
+        lambda: Scene(screen.layout, settings.button.side, languages, sharing.whole_hours if sharing else 0),
     )
 
 
@@ -278,6 +279,25 @@ def _estimator_input_size(settings: Config) -> tuple[int, int] | None:
 
 def _pipeline_settings(settings: Config) -> PipelineSettings:
     return PipelineSettings(settings.camera.rotate, settings.follow, settings.choose, settings.screen.layout)
+
+
+@contextmanager
+def _open_gif_writer(settings: Config) -> Iterator[GifWriter]:
+    """Open what writes GIFs, and what deletes old ones."""
+    gif, folder = settings.gif, folders.gif_folder(settings.gif.folder)
+    limits = Limits(gif.keep_days, gif.keep_files, gif.keep_megabytes)
+    with (
+        GifKeeper(folder, limits) as keeper,
+        GifWriter(folder, megabytes=gif.megabytes, sharing=_sharing(settings), keeper=keeper) as writer,
+    ):
+        yield writer
+
+
+def _sharing(settings: Config) -> Sharing | None:
+    """Return how GIFs are shared; None if they are not."""
+    if not settings.share.enabled:
+        return None
+    return Sharing(folders.gif_folder(settings.gif.folder) / FOLDER_NAME, settings.share.hours)
 
 
 def _make_recorder(settings: Config, writer: GifWriter) -> Recorder:

@@ -29,14 +29,17 @@ from device.display.screen import Screen
 from device.display.views import Recorded, ShownAnswer, View
 from device.glow import ButtonState
 from device.guidance import POSES_TO_TRY, STEP_BACK
+from device.language.message import Message
 from device.language.translate import Language
 from device.language.turns import Languages
 from device.placed_photo import PlacedPhoto
 from device.rating import ring_share
 from device.recording.frames import Composer
 from device.recording.recorder import AS_FIGURE, MAKING, READY
+from device.recording.sharing import shown_page
 from device.recording.stills import RecordingBuilder, Snapshot, Words
 from device.sensing import CANNOT_SEE
+from device.share.address import Address, Wifi
 from device.start import STARTING
 from index.build.starter import AUTHOR, LICENCE, PICTURE_COUNT
 from index.likeness import likeness
@@ -73,6 +76,10 @@ class Cue(NamedTuple):
     number: int
     mirrored: bool
 
+
+PAGE, HOTSPOT_PAGE = "http://192.168.178.20/", "http://10.41.0.1/"
+GIF_NAME: Final = "abcdefghijklmnopqrstuvwxyz"
+"""Addresses of the page for phones, and the name of a shared GIF."""
 
 STAR: Final = Cue(63.51, 482, True)
 VICTORY: Final = Cue(12.8, 240, False)
@@ -179,6 +186,12 @@ def _gif_frame(stage: Stage) -> Image:
     return Composer(recording).frame(recording.stills[0])
 
 
+def _shared(stage: Stage, address: Address, notice: Message) -> View:
+    """Return the view of a GIF with the codes of its page."""
+    recorded = Recorded(notice=notice, replay=_gif_frame(stage), page=shown_page(address, GIF_NAME, 24))
+    return _recording(stage, recorded, ButtonState())
+
+
 def _attract(stage: Stage) -> View:
     """Return the view of the attract loop."""
     pane = attract_panes(stage.size)[1].size
@@ -202,6 +215,8 @@ STATES: Final[dict[str, Callable[[Stage], View]]] = {
     "recording": lambda stage: _recording(stage, Recorded(progress=0.4), ButtonState("recording", NOW - 2)),
     "saving": lambda stage: _recording(stage, Recorded(notice=MAKING), ButtonState("saving", NOW - 0.4)),
     "replay": lambda stage: _recording(stage, Recorded(notice=READY, replay=_gif_frame(stage)), ButtonState()),
+    "shared-gif": lambda stage: _shared(stage, Address(PAGE), MAKING),
+    "shared-gif-wifi": lambda stage: _shared(stage, Address(HOTSPOT_PAGE, Wifi("Pose Mirror", "kite-rosy-54")), READY),
     "two-people": lambda stage: _playing(stage, VICTORY, FLEXING),
     "four-people": lambda stage: _playing(stage, VICTORY, SHRUG, TO_THE_SKY, FLEXING),
 }

@@ -189,7 +189,7 @@ def _draw_words(
     lines = [
         (_headline(view.pictures), style.HEADLINE, heights[0], style.MIDDLE),
         (STEP_IN_FRONT, style.BODY, heights[1], style.COOL),
-        (PRIVACY, PRIVACY_SIZE, heights[2], PRIVACY_COLOUR),
+        (privacy_message(presentation.shared_hours), PRIVACY_SIZE, heights[2], PRIVACY_COLOUR),
     ]
     if not view.pictures:
         del lines[1]
@@ -214,6 +214,17 @@ def _headline(count: int) -> Message:
         return STEP_IN_FRONT
     return plural_message(
         "You move, and one picture moves with you", "You move, and {count} pictures move with you", count
+    )
+
+
+def privacy_message(shared_hours: int) -> Message:
+    """Return the line on privacy; `shared_hours` is for how long GIFs are shared, 0 if they are not."""
+    if not shared_hours:
+        return PRIVACY
+    return plural_message(
+        "Nothing is recorded until you press. Your GIF stays here for one hour, for your phone",
+        "Nothing is recorded until you press. Your GIF stays here for {count} hours, for your phone",
+        shared_hours,
     )
 
 

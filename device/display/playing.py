@@ -34,11 +34,15 @@ GLOW: Final = 0.012
 
 
 class Presentation(NamedTuple):
-    """How everything is drawn: with these letters, in this language and layout."""
+    """How everything is drawn: with these letters, in this language and layout.
+
+    `shared_hours` is for how long GIFs are shared, 0 if they are not.
+    """
 
     text: TextRenderer
     language: Language
     layout: Layout
+    shared_hours: int = 0
 
 
 HEAD: Final = (0.42, 0.16, 0.3)

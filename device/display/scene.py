@@ -6,25 +6,22 @@ import math
 from functools import lru_cache, partial
 from typing import Final, Literal, TypeAlias
 
-import cv2
-import numpy as np
 import pygame
 from pygame import Rect
 
 from device.display import draw, style
-from device.display.attract import PRIVACY, PRIVACY_COLOUR, PRIVACY_SIZE, Attract
-from device.display.backdrop import surface_pixels
+from device.display.attract import PRIVACY_COLOUR, PRIVACY_SIZE, Attract, privacy_message
 from device.display.button_mark import ButtonMark, Side, draw_button_mark
 from device.display.hint_drawings import hint_card
 from device.display.layout import Size
 from device.display.lettering import TextRenderer
 from device.display.panes import SMALLEST, STRIP, Layout
 from device.display.playing import Playing, Presentation
+from device.display.replay_screen import ReplayScreen
 from device.display.views import Recorded, View
 from device.language.message import Message, message
 from device.language.translate import Language
 from device.language.turns import Languages
-from models.pose import Image
 
 State: TypeAlias = Literal["starting", "attract", "playing", "replay"]
 
@@ -39,9 +36,6 @@ RING_STEPS: Final = 24
 
 COUNTDOWN: Final = 0.26
 """Diameter of the countdown, as a share of the display's short side: it must not hide the answer."""
-
-REPLAY_SHARE: Final = 0.74
-"""Width and height of a GIF that is replayed at most, as a share of the display's."""
 
 PRESS: Final = message("Press for a GIF")
 HOLD: Final = message("Hold for another collection")
@@ -59,12 +53,18 @@ RECORDING: Final = message("Recording")
 class Scene:
     """Draws views on a canvas, and remembers fades and movements between them. Needs pygame.font.
 
-    `side` is the side of the display where the real button is; it is not drawn if that is empty.
+    `side` is the side of the display where the real button is; it is not drawn if that is empty. `shared_hours` is for
+    how long GIFs are shared, 0 if they are not.
     """
 
     def __init__(
-        self, layout: Layout = "side", side: Side | Literal[""] = "bottom", languages: Languages | None = None
+        self,
+        layout: Layout = "side",
+        side: Side | Literal[""] = "bottom",
+        languages: Languages | None = None,
+        shared_hours: int = 0,
     ) -> None:
+        self._shared_hours = shared_hours
         self._layout, self._side, self._languages = layout, side, languages or Languages([Language()])
         self.language = self._languages.current
         self._size: Size = (0, 0)
@@ -72,7 +72,7 @@ class Scene:
         self._cards = lru_cache(maxsize=4)(self._render_card)
         self._hints = lru_cache(maxsize=4)(partial(hint_card, self._text))
         self._attract = Attract(self._size)
-        self._playing = Playing()
+        self._playing, self._replay = Playing(), ReplayScreen()
         self._state: State = "starting"
         self._before: pygame.Surface | None = None  # what was shown before the present state
         self._since = -math.inf
@@ -88,7 +88,7 @@ class Scene:
         language = self._languages.at(now, bool(view.answers), view.recorded.is_busy)
         self.language = language
         self._text.set_language(language.code)
-        presentation = Presentation(self._text, language, self._layout)
+        presentation = Presentation(self._text, language, self._layout, self._shared_hours)
         taken = self._draw_state(canvas, view, presentation, now)
         self._draw_messages(canvas, view, presentation, taken, now)
         self._fade_state(canvas, now)
@@ -96,7 +96,7 @@ class Scene:
     def _reset(self, size: Size) -> None:
         """Start anew for a canvas of another size: cached pieces of the old size would only take up memory."""
         self._size, self._before = size, None
-        self._playing, self._attract = Playing(), Attract(size)
+        self._playing, self._attract, self._replay = Playing(), Attract(size), ReplayScreen()
         self._text.clear_caches()
         self._cards.cache_clear()
         self._hints.cache_clear()
@@ -111,7 +111,7 @@ class Scene:
                 self._attract.draw(canvas, view, presentation, now)
                 return list(self._attract.taken)
             case "replay":
-                self._draw_replay(canvas, view, presentation)
+                self._replay.draw(canvas, view.recorded, presentation)
             case "playing":
                 return self._playing.draw(canvas, view, presentation, now)
             case _:  # a window of a few pixels
@@ -150,26 +150,6 @@ class Scene:
         draw.blit(canvas, draw.rounded_rect(size, height / 2, style.WHITE, 0.25), at)
         done = max(height, round(width * min(max(share, 0.0), 1.0)))
         draw.blit(canvas, draw.rounded_rect((done, height), height / 2, style.WHITE, 0.95), at)
-
-    def _draw_replay(self, canvas: pygame.Surface, view: View, presentation: Presentation) -> None:
-        """Draw the finished GIF's present picture, large, with its words below."""
-        picture = view.recorded.replay
-        canvas.fill(style.INK)
-        if picture is None:
-            return
-        (width, height), unit = canvas.get_size(), min(canvas.get_size())
-        sentence = presentation.language.say(view.recorded.notice) if view.recorded.notice else ""
-        words = self._text.render_line(sentence, style.text_size(unit, style.HEADLINE))
-        room = width * REPLAY_SHARE, height * REPLAY_SHARE - words.get_height() * 0.5
-        scale = min(room[0] / picture.shape[1], room[1] / picture.shape[0])
-        size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-        place = Rect((0, 0), size)
-        place.center = round(width / 2), round((height - words.get_height()) / 2)
-        place = place.clip(canvas.get_rect())
-        if place.width and place.height:
-            _paint(canvas.subsurface(place), picture)
-            draw.round_corners(canvas, place)
-        draw.blit(canvas, words, ((width - words.get_width()) / 2, place.bottom + unit * style.MARGIN))
 
     def _draw_messages(
         self, canvas: pygame.Surface, view: View, presentation: Presentation, taken: list[Rect], now: float
@@ -236,7 +216,7 @@ class Scene:
         """Draw the line on privacy on the strip, where reading ends or starts; return its place."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
         size = style.text_size(unit, PRIVACY_SIZE)
-        words = presentation.language.say(PRIVACY)
+        words = presentation.language.say(privacy_message(presentation.shared_hours))
         block = self._text.render_block(words, size, round(width * 0.26), PRIVACY_COLOUR, max_lines=3)
         margin = round(unit * style.MARGIN)
         place = block.get_rect(right=width - margin, centery=height - round(unit * STRIP / 2))
@@ -311,12 +291,6 @@ def _state_of(view: View) -> State:
     if view.answers:
         return "playing"
     return "starting" if view.starting is not None else "attract"
-
-
-def _paint(surface: pygame.Surface, picture: Image) -> None:
-    """Paint a picture (H×W×3) over a whole surface."""
-    resized = cv2.resize(picture, surface.get_size(), interpolation=cv2.INTER_LINEAR_EXACT)
-    np.copyto(surface_pixels(surface), cv2.cvtColor(resized.astype(np.uint8, copy=False), cv2.COLOR_RGB2BGRA))
 
 
 def draw_owners_mark(canvas: pygame.Surface, presentation: Presentation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from device.display.code import Modules
 from device.display.drawn_visitor import ALL_POSES
 from device.glow import ButtonState
 from device.language.message import Message
@@ -40,12 +41,25 @@ class ShownAnswer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ShownPage:
+    """The page on which a visitor's phone finds the GIF: its code, and the hours after which the GIF is deleted.
+
+    If phones must join a Wi-Fi first, `wifi_name` is its name, and `wifi_code` the code that joins it.
+    """
+
+    code: Modules
+    hours: int
+    wifi_name: str = ""
+    wifi_code: Modules | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
     """What the screen shows of a recording.
 
     `countdown` is the numeral to show, and `progress` the share that is recorded, 0 to 1. `portrayal` says how the GIF
-    will show the visitor. `notice` is what the recorder has to say, and `replay` is the picture (H×W×3) of the finished
-    GIF to show now.
+    will show the visitor. `notice` is what the recorder has to say, and `replay` is the picture (H×W×3) of the GIF to
+    show now, and `page` where a phone finds that GIF, if GIFs are shared.
     """
 
     countdown: int | None = None
@@ -53,6 +67,7 @@ class Recorded:
     progress: float | None = None
     notice: Message | None = None
     replay: Image | None = None
+    page: ShownPage | None = None
 
     @property
     def is_busy(self) -> bool:

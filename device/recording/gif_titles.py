@@ -44,7 +44,7 @@ class Titles(NamedTuple):
     """Pictures of a GIF's size (H×W×3): `backdrop` is what surrounds the panes, `closing` are the last frames."""
 
     backdrop: Image
-    closing: tuple[Image, ...]
+    closing: tuple[Image, ...] = ()
 
 
 class _Line(NamedTuple):
@@ -60,6 +60,12 @@ def draw_titles(layout: GifLayout, words: Words, credits: tuple[str, ...]) -> Ti
     renderer = TextRenderer()
     closing = tuple(_draw_closing(renderer, layout.size, words, credits))
     return Titles(_draw_backdrop(renderer, layout, words.text), closing)
+
+
+def draw_backdrop(layout: GifLayout, words: Words) -> Image:
+    """Draw what surrounds the panes, which takes some milliseconds; the credits take longer. Needs no display."""
+    pygame.font.init()
+    return _draw_backdrop(TextRenderer(), layout, words.text)
 
 
 def _draw_backdrop(renderer: TextRenderer, layout: GifLayout, text: str) -> Image:

@@ -1,5 +1,7 @@
 """The phases of a recording: idle, countdown, recording, saving; then idle again, while the GIF is replayed.
 
+A GIF that is shared is replayed with its code while it is being saved, too.
+
 The time is always an argument, so this module needs no clock. A `RecordingWriter` encodes and writes the GIF.
 """
 
@@ -8,9 +10,10 @@ from __future__ import annotations
 import math
 from typing import Final, Literal, Protocol, assert_never
 
+from device.display.views import ShownPage
 from device.language.message import Message, message
 from device.language.translate import Language
-from device.recording.replay import REPLAY_SECONDS, Replay
+from device.recording.replay import CODE_SECONDS, REPLAY_SECONDS, Replay
 from device.recording.saving import Outcome
 from device.recording.stills import Recording, RecordingBuilder, Snapshot, Words
 from models.pose import Image
@@ -41,6 +44,9 @@ class RecordingWriter(Protocol):
 
     def start(self, recording: Recording) -> None:
         """Start making a GIF, and return at once."""
+
+    def poll_page(self) -> ShownPage | None:
+        """Return the page of the GIF under way, in the first call after it is there; None in every other call."""
 
     def poll_outcome(self) -> Outcome | None:
         """Return how the GIF ended, in the first call after its end; None in every other call."""
@@ -75,6 +81,7 @@ class Recorder:
         self._slot = 0  # the next interval that needs a still
         self._recording: Recording | None = None
         self._replay: Replay | None = None
+        self._page: ShownPage | None = None
         self._notice: tuple[Message | None, float] = None, -math.inf  # and the time until which it is shown
         self._failure = ""
         self.presses_total = self.gifs_total = 0
@@ -119,23 +126,33 @@ class Recorder:
 
     @property
     def failure(self) -> str:
-        """Why the last GIF could not be saved, for makers; empty if it was."""
+        """Why the last GIF could not be saved or shared, for makers; empty if it was."""
         return self._failure
 
     @property
     def replay(self) -> Image | None:
-        """The frame (H×W×3) of the finished GIF to show now; the same object for as long as it is the same frame."""
+        """The frame (H×W×3) of the GIF to show now; the same object for as long as it is the same frame."""
         return None if self._replay is None else self._replay.frame(self._now)
 
+    @property
+    def page(self) -> ShownPage | None:
+        """Where a phone finds the GIF that is replayed; None if it is not shared."""
+        return self._page
+
     def press(self, now: float, language: Language | None = None) -> None:
-        """Handle a press: start the countdown, or ask to wait. The GIF will be in the visitor's language."""
-        self._now, self._replay = now, None
+        """Handle a press: start the countdown, or ask to wait. The GIF will be in the visitor's language.
+
+        A press ends the replay of a finished GIF. While it is being made nothing can start, so its visitor keeps the
+        code, which nobody could show again.
+        """
+        self._now = now
         self.presses_total += 1
         match self._phase:
             case "idle":
                 spoken = language or Language()
                 self._words = self._words._replace(language=spoken.code, rtl=spoken.direction == "rtl")
                 self._notice = None, -math.inf
+                self._end_replay()
                 self._enter("countdown", now)
             case "countdown" | "recording" | "saving":
                 self._notice = WAIT, now + WAIT_SECONDS
@@ -155,10 +172,13 @@ class Recorder:
             self._record(snapshot, now - self._since)
             if now - self._since >= self._seconds:
                 self._finish(now)
-        if self._phase == "saving" and (outcome := self._writer.poll_outcome()) is not None:
-            self._conclude(outcome, now)
-        if now >= self._notice[1]:
-            self._replay = None  # which frees the recording's memory
+        if self._phase == "saving":
+            if self._recording is not None and (page := self._writer.poll_page()) is not None:
+                self._page, self._replay = page, Replay(self._recording, None, now)
+            if (outcome := self._writer.poll_outcome()) is not None:
+                self._conclude(outcome, now)
+        elif now >= self._notice[1]:
+            self._end_replay()
 
     def _record(self, snapshot: Snapshot | None, at: float) -> None:
         """Add a still at the time `at`, unless this interval has one already."""
@@ -183,11 +203,16 @@ class Recorder:
         self._failure = outcome.failure
         self.gifs_total += outcome.path is not None
         if recording is not None and outcome.titles is not None:
-            self._replay = Replay(recording, outcome.titles, now)
-            self._notice = READY, now + REPLAY_SECONDS
+            draft = self._replay
+            self._replay = draft.finished(outcome.titles, now) if draft else Replay(recording, outcome.titles, now)
+            self._notice = READY, now + (CODE_SECONDS if self._page else REPLAY_SECONDS)
         else:
+            self._end_replay()
             self._notice = FAILED, now + FAILED_SECONDS
         self._enter("idle", now)
+
+    def _end_replay(self) -> None:
+        self._replay = self._page = None  # which frees the recording's memory
 
     def _new_builder(self) -> RecordingBuilder:
         return RecordingBuilder(math.ceil(self._seconds / self._interval), self._pixels)

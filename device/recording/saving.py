@@ -23,9 +23,13 @@ from typing import Final, NamedTuple, Self
 
 import cv2
 
+from device.display.views import ShownPage
 from device.recording.gif import GifError, encode
 from device.recording.gif_titles import Titles
+from device.recording.keeping import GifKeeper
+from device.recording.sharing import NO_ADDRESS, Sharing
 from device.recording.stills import Recording
+from device.share.shared_gif import FOLDER_NAME, new_name
 from device.system import heap
 from models import files
 from models.estimator.child import disable_core_dumps
@@ -63,7 +67,8 @@ class SaveError(OSError):
 class Outcome(NamedTuple):
     """How the making of a GIF ended: its file, or None and a sentence that says why. Visitors see neither.
 
-    `titles` are the GIF's, for its replay on the display; None after a failure.
+    There is a sentence also for a GIF that was saved, but could not be shared. `titles` are the GIF's, for its replay
+    on the display; None after a failure.
     """
 
     path: Path | None
@@ -93,17 +98,23 @@ class Answer(NamedTuple):
 class GifWriter:
     """Makes GIFs of at most `megabytes` in `folder` (created when missing), one at a time. A context manager.
 
-    Entering it removes incomplete files that a killed process left behind. Leaving it waits for a GIF under way.
+    With `sharing`, it makes them in the folder of shared GIFs instead. The `keeper` deletes old ones. Entering the
+    context removes incomplete files that a killed process left behind. Leaving it waits for a GIF under way.
     """
 
-    def __init__(self, folder: Path, *, megabytes: float = 3.0) -> None:
-        self._folder, self._limit = folder, round(megabytes * 1e6)
+    def __init__(
+        self, folder: Path, *, megabytes: float = 3.0, sharing: Sharing | None = None, keeper: GifKeeper | None = None
+    ) -> None:
+        self._folder, self._limit = sharing.folder if sharing else folder, round(megabytes * 1e6)
+        self._sharing, self._keeper = sharing, keeper
+        self._pages: queue.SimpleQueue[ShownPage] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        remove_partial_files(self._folder)
+        for folder in (self._folder, self._folder / FOLDER_NAME):  # GIFs may have been shared before, and no longer
+            remove_partial_files(folder)
         return self
 
     def __exit__(
@@ -118,11 +129,20 @@ class GifWriter:
 
     def start(self, recording: Recording) -> None:
         """Start making a GIF, and return at once. `poll_outcome` reports how it ended. Make one GIF at a time."""
-        name = f"{FILE_PREFIX}{datetime.now():%Y%m%d-%H%M%S}.gif"
+        name = f"{new_name() if self._sharing else f'{FILE_PREFIX}{datetime.now():%Y%m%d-%H%M%S}'}.gif"
+        if self._keeper is not None:
+            self._keeper.protect(Path(name).stem)
         # A list that the thread empties: as a plain argument, the recording would stay in memory until the thread ends.
         jobs = [Job(recording, self._limit, self._folder, name, _partial_name())]
         self._thread = threading.Thread(target=self._write, args=(jobs,), name="gif", daemon=True)
         self._thread.start()
+
+    def poll_page(self) -> ShownPage | None:
+        """Return the page of the GIF under way, in the first call after it is there; None in every other call."""
+        try:
+            return self._pages.get_nowait()
+        except queue.Empty:
+            return None
 
     def poll_outcome(self) -> Outcome | None:
         """Return how the GIF ended, in the first call after its end; None in every other call."""
@@ -143,10 +163,15 @@ class GifWriter:
 
     def _write(self, jobs: list[Job]) -> None:
         """Run the thread: have a process do the only job, and put the outcome in the queue, whatever happens."""
-        partial = self._folder / jobs[0].partial
+        name, partial = Path(jobs[0].name).stem, self._folder / jobs[0].partial
         try:
+            warning = self._announce(name, jobs[0].recording)
             with _start_process() as self._process:
                 outcome = _run_job(self._process, jobs.pop())
+            if outcome.path is not None and warning:
+                outcome = outcome._replace(failure=warning)
+        except SaveError as error:
+            outcome = Outcome(None, f"{FAILURE_PREFIX}{error}.")
         except Exception as error:
             log.exception("The GIF could not be made")
             outcome = Outcome(None, f"{FAILURE_PREFIX}{error}; press again.")
@@ -155,9 +180,28 @@ class GifWriter:
             with contextlib.suppress(OSError):
                 partial.unlink()  # its process has ended, whatever a lock says
             remove_partial_files(self._folder)
+            if self._sharing is not None:
+                self._sharing.withdraw(name)
+        if outcome.failure:
             log.warning("%s", outcome.failure)
         heap.trim()
         self._outcomes.put(outcome)
+        if self._keeper is not None:
+            self._keeper.wake()
+
+    def _announce(self, name: str, recording: Recording) -> str:
+        """If GIFs are shared, say where this one will be; return what its owner should know. Raises SaveError."""
+        if self._sharing is None:
+            return ""
+        try:
+            self._sharing.announce(name, recording)
+        except OSError as error:
+            raise SaveError(_explain(error, self._folder)) from error
+        page = self._sharing.page(name)
+        if page is None:
+            return NO_ADDRESS
+        self._pages.put(page)
+        return ""
 
 
 def _start_process() -> subprocess.Popen[bytes]:

@@ -15,7 +15,7 @@ from device.cameras.base import Camera, CameraError, EndOfVideo, Frame
 from device.choose import ChooseSettings
 from device.current_library import CurrentLibrary
 from device.display.screen import Screen
-from device.display.views import View
+from device.display.views import ShownPage, View
 from device.feedback import Feedback
 from device.follow import FollowSettings
 from device.guidance import STEP_BACK, TOO_DARK
@@ -105,6 +105,9 @@ class FakeWriter:
 
     def start(self, recording: Recording) -> None:
         self.recordings.append(recording)
+
+    def poll_page(self) -> ShownPage | None:
+        return None
 
     def poll_outcome(self) -> Outcome | None:
         return None

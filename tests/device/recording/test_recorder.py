@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.display.views import ShownPage
 from device.language.message import Message
 from device.language.translate import Language
 from device.recording.gif import CLOSING_SECONDS
@@ -51,9 +52,14 @@ class FakeWriter:
     def __init__(self) -> None:
         self.recordings: list[Recording] = []
         self.outcome: Outcome | None = None
+        self.page: ShownPage | None = None
 
     def start(self, recording: Recording) -> None:
         self.recordings.append(recording)
+
+    def poll_page(self) -> ShownPage | None:
+        page, self.page = self.page, None
+        return page
 
     def poll_outcome(self) -> Outcome | None:
         outcome, self.outcome = self.outcome, None
