@@ -28,8 +28,9 @@ from device.recording.recorder import (
     WITH_CAMERA,
     Recorder,
 )
-from device.recording.replay import REPLAY_SECONDS
+from device.recording.replay import CODE_SECONDS, REPLAY_SECONDS
 from device.recording.saving import Outcome
+from device.recording.sharing import NO_ADDRESS
 from device.recording.stills import MAX_CAMERA_PIXELS, MAX_GAP_SECONDS, MAX_PHOTO_PIXELS, Recording, Words
 from models.pose import Image
 from tests.support.recordings import snapshot
@@ -177,6 +178,85 @@ def test_replays_the_gif_for_some_seconds(writer: FakeWriter) -> None:
     assert state_of(recorder) == ("idle", None, False)
     recorder.update(None, 30)
     assert not isinstance(recorder.replay, np.ndarray)
+
+
+def share(writer: FakeWriter, recorder: Recorder) -> ShownPage:
+    """Record until the GIF's page is there."""
+    record(writer, recorder, [canvas(100)])
+    writer.page = page = ShownPage(np.ones((41, 41), bool), 24)
+    recorder.update(None, 9.0)
+    return page
+
+
+def test_a_shared_gif_has_a_code_until_after_it_is_ready(writer: FakeWriter) -> None:
+    recorder = Recorder(writer)
+    page = share(writer, recorder)
+    for now in (9.0, 30.0, 60.0):
+        recorder.update(None, now)
+        assert state_of(recorder) == ("saving", MAKING, False)
+        assert recorder.page is page
+        assert recorder.replay is not None
+    writer.outcome = saved(writer.recordings[0])
+    for now in (60.1, 60.0 + CODE_SECONDS):
+        recorder.update(None, now)
+        assert state_of(recorder) == ("idle", READY, False)
+        assert recorder.page is page
+    recorder.update(None, 60.1 + CODE_SECONDS)
+    assert (state_of(recorder), recorder.page, recorder.replay) == (("idle", None, False), None, None)
+
+
+def test_a_gif_that_is_not_ready_has_no_last_frame(writer: FakeWriter) -> None:
+    recorder = Recorder(writer)
+    share(writer, recorder)
+    frames = []
+    for tenth in range(100):
+        recorder.update(None, 9.0 + tenth / 10)
+        frames.append(recorder.replay)
+    assert all(frame is not None for frame in frames)
+    assert frames[0] is not frames[25], "it moves"
+    writer.outcome = outcome = saved(writer.recordings[0])
+    assert outcome.titles is not None
+    recorder.update(None, 19.0)
+    assert recorder.replay is not outcome.titles.closing[0], "it goes on where it was"
+    recorder.update(None, 9.0 + 2 * 5 + 5 + CLOSING_SECONDS / 2)
+    assert recorder.replay is outcome.titles.closing[0]
+
+
+def test_the_code_stays_while_the_gif_is_made(writer: FakeWriter) -> None:
+    recorder = Recorder(writer)
+    page = share(writer, recorder)
+    recorder.press(10.0)
+    recorder.update(None, 10.1)
+    assert (recorder.notice, recorder.page) == (WAIT, page)
+    assert recorder.replay is not None
+
+
+def test_a_press_ends_the_code(writer: FakeWriter) -> None:
+    recorder = Recorder(writer)
+    share(writer, recorder)
+    writer.outcome = saved(writer.recordings[0])
+    recorder.update(None, 20)
+    assert recorder.page is not None
+    recorder.press(20.5)
+    assert (recorder.phase, recorder.page, recorder.replay) == ("countdown", None, None)
+
+
+def test_a_failure_ends_the_code(writer: FakeWriter) -> None:
+    recorder = Recorder(writer)
+    share(writer, recorder)
+    writer.outcome = FAILURE
+    recorder.update(None, 20)
+    assert (state_of(recorder), recorder.page, recorder.replay) == (("idle", FAILED, True), None, None)
+
+
+def test_an_unserved_page_is_for_makers_to_know(writer: FakeWriter) -> None:
+    recorder = Recorder(writer)
+    writer.outcome = saved(record(writer, recorder, [canvas()]))._replace(failure=NO_ADDRESS)
+    recorder.update(None, 20)
+    assert state_of(recorder) == ("idle", READY, False)
+    assert (recorder.failure, recorder.page) == (NO_ADDRESS, None)
+    recorder.update(None, 20 + REPLAY_SECONDS)
+    assert recorder.replay is None
 
 
 def test_a_press_ends_the_replay(writer: FakeWriter) -> None:
