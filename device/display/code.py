@@ -48,6 +48,8 @@ def draw_code(modules: Modules, pixels: int) -> pygame.Surface:
     """Return a code as a white tile with rounded corners, `pixels` for each module."""
     side = modules.shape[0] * pixels
     tile = draw.rounded_rect((side, side), TILE_CORNER * pixels, style.WHITE, 1.0).copy()
-    for row, column in np.argwhere(modules).tolist():
-        tile.fill(style.INK, (column * pixels, row * pixels, pixels, pixels))
+    inner = slice(QUIET_ZONE, -QUIET_ZONE)
+    squares = np.where(modules[inner, inner, None], np.array(style.INK, np.uint8), np.uint8(255))
+    picture = squares.repeat(pixels, 0).repeat(pixels, 1).swapaxes(0, 1)
+    tile.blit(pygame.surfarray.make_surface(picture), (QUIET_ZONE * pixels, QUIET_ZONE * pixels))
     return tile

@@ -50,7 +50,7 @@ class Sharing:
     def page(self, name: str) -> ShownPage | None:
         """Return the page of a GIF; None while it is not being served."""
         address = read_address(self.server_folder)
-        return address and shown_page(address, name, self.whole_hours)
+        return None if address is None else shown_page(address, name, self.whole_hours)
 
 
 def shown_page(address: Address, name: str, hours: int) -> ShownPage:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.recording import keeping
 from device.recording.keeping import (
     DAY,
     LOW_SPACE_BYTES,
@@ -134,7 +133,7 @@ def test_keeps_within_each_limit(tmp_path: Path, limits: Limits) -> None:
 def test_makes_room_on_a_nearly_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(4):
         own(tmp_path, number, 100 - number, 1_000_000)
-    monkeypatch.setattr(keeping.files, "free_bytes", lambda folder: LOW_SPACE_BYTES - 1_500_000)
+    monkeypatch.setattr("models.files.free_bytes", lambda folder: LOW_SPACE_BYTES - 1_500_000)
     assert keeper(tmp_path).check() == 2
     assert names(tmp_path) == ["pose-mirror-20261122-000002.gif", "pose-mirror-20261122-000003.gif"]
 
