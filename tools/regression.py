@@ -30,13 +30,14 @@ class Scope(NamedTuple):
     states: frozenset[str] | None = None
 
 
+TALL_STATES: Final = (
+    "attract", "playing", "hint", "collection", "countdown", "replay", "shared-gif-wifi", "two-people",
+    "four-people",
+)  # fmt: skip
+
 SCREENS: Final = {
     "wide": Scope((480, 320), "side"),
-    "tall": Scope(
-        (320, 480),
-        "side",
-        frozenset({"attract", "playing", "hint", "collection", "countdown", "replay", "two-people", "four-people"}),
-    ),
+    "tall": Scope((320, 480), "side", frozenset(TALL_STATES)),
     "full": Scope((512, 340), "full", frozenset({"playing", "celebration", "hint", "collection", "countdown"})),
 }
 """The screens that are compared. The states of "wide" are all there are."""

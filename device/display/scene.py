@@ -14,7 +14,7 @@ from device.display.attract import PRIVACY_COLOUR, PRIVACY_SIZE, Attract, privac
 from device.display.button_mark import ButtonMark, Side, draw_button_mark
 from device.display.hint_drawings import hint_card
 from device.display.layout import Size
-from device.display.lettering import TextRenderer
+from device.display.lettering import LEADING, TextRenderer
 from device.display.panes import SMALLEST, STRIP, Layout
 from device.display.playing import Playing, Presentation
 from device.display.replay_screen import ReplayScreen
@@ -71,6 +71,7 @@ class Scene:
         self._text = TextRenderer()
         self._cards = lru_cache(maxsize=4)(self._render_card)
         self._hints = lru_cache(maxsize=4)(partial(hint_card, self._text))
+        self._privacy_size = lru_cache(maxsize=4)(self._fit_privacy)
         self._attract = Attract(self._size)
         self._playing, self._replay = Playing(), ReplayScreen()
         self._state: State = "starting"
@@ -100,6 +101,7 @@ class Scene:
         self._text.clear_caches()
         self._cards.cache_clear()
         self._hints.cache_clear()
+        self._privacy_size.cache_clear()
         draw.clear_caches()
 
     def _draw_state(self, canvas: pygame.Surface, view: View, presentation: Presentation, now: float) -> list[Rect]:
@@ -215,15 +217,22 @@ class Scene:
     def _draw_privacy(self, canvas: pygame.Surface, presentation: Presentation, at_start: bool) -> Rect:
         """Draw the line on privacy on the strip, where reading ends or starts; return its place."""
         (width, height), unit = canvas.get_size(), min(canvas.get_size())
-        size = style.text_size(unit, PRIVACY_SIZE)
         words = presentation.language.say(privacy_message(presentation.shared_hours))
-        block = self._text.render_block(words, size, round(width * 0.26), PRIVACY_COLOUR, max_lines=3)
+        room = round(width * 0.26), round(unit * STRIP)
+        block = self._text.render_block(words, self._privacy_size(words, room, unit), room[0], PRIVACY_COLOUR)
         margin = round(unit * style.MARGIN)
         place = block.get_rect(right=width - margin, centery=height - round(unit * STRIP / 2))
         if (presentation.language.direction == "rtl") != at_start:
             place.left = margin
         draw.blit(canvas, block, place.topleft)
         return place
+
+    def _fit_privacy(self, words: str, room: Size, unit: int) -> int:
+        """Return the largest size at which the line on privacy is on the strip as a whole."""
+        size = style.text_size(unit, PRIVACY_SIZE)
+        while size > style.MIN_TEXT_SIZE and len(self._text.wrap(words, size, room[0])) * size * LEADING > room[1]:
+            size -= 1
+        return size
 
     def _edge_place(self, canvas: Size, piece: Size, presentation: Presentation) -> tuple[float, float]:
         """Return the upper left corner of a piece in the corner of the display where reading starts."""

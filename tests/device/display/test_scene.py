@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pygame
@@ -13,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.display import draw, scene, style
+from device.display.attract import privacy_message
 from device.display.button_mark import Side, draw_button_mark
 from device.display.layout import Size
-from device.display.panes import Layout, arrange
+from device.display.lettering import TextRenderer
+from device.display.panes import STRIP, Layout, arrange
 from device.display.playing import FADE_SECONDS
 from device.display.scene import STATE_FADE_SECONDS, Scene
 from device.display.screen import Screen
@@ -326,3 +329,25 @@ def test_draws_any_view_at_any_size(
         )
         picture: Image = shown(screen, view)
         assert picture.shape == (*screen.size[::-1], 3)
+
+
+@pytest.mark.parametrize("code", ["en", "de", "fr", "es", "ar", "ja", "zh"])
+@pytest.mark.parametrize("size", [(1080, 1920), (1280, 720)])
+def test_the_line_on_privacy_is_whole_on_the_strip(
+    size: tuple[int, int], code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    language, blocks = Language(code), dict[str, tuple[int, int]]()
+    render_block = TextRenderer.render_block
+
+    def watch(self: TextRenderer, text: str, *args: Any, **options: Any) -> pygame.Surface:
+        block = render_block(self, text, *args, **options)
+        if text == language.say(privacy_message(24)):
+            blocks[text] = block.get_height(), options.get("max_lines", 99)
+        return block
+
+    monkeypatch.setattr(TextRenderer, "render_block", watch)
+    with Screen.open("headless", size, make_scene=lambda: Scene("side", "bottom", Languages([language]), 24)) as screen:
+        shown(screen, PLAYING)
+    ((height, max_lines),) = blocks.values()
+    assert height <= STRIP * min(size) * 1.05
+    assert max_lines == 99
