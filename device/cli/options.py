@@ -91,18 +91,22 @@ class _PrintVersion(argparse.Action):
         parser.exit()
 
 
+def own_version() -> str:
+    """Return this program's version."""
+    try:
+        return version("pose-mirror")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
 def describe_version() -> str:
     """Return the versions that a bug report needs: `pose-mirror X.Y.Z (Python X.Y.Z, RUNTIME X.Y.Z)`."""
     from models.estimator.estimator import runtime
 
-    try:
-        own = version("pose-mirror")
-    except PackageNotFoundError:
-        own = "(not installed)"
     parts = [f"Python {platform.python_version()}"]
     with suppress(ImportError):
         parts.append(runtime())
-    return f"pose-mirror {own} ({', '.join(parts)})"
+    return f"pose-mirror {own_version()} ({', '.join(parts)})"
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:

@@ -70,7 +70,7 @@ class Portal:
 def _is_guest(url: str, key: str) -> bool:
     """Return whether a visitor came by the hotspot's Wi-Fi; others, by a cable, could not open its address."""
     try:
-        guests = ipaddress.ip_network((urlsplit(url).hostname, GUEST_BITS), strict=False)
+        guests = ipaddress.ip_network(f"{urlsplit(url).hostname}/{GUEST_BITS}", strict=False)
         return ipaddress.ip_address(key) in guests
     except ValueError:
         return False

@@ -26,11 +26,11 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from device import config, folders
 from device.config import Config
 from device.share.address import Address, remove_address, runtime_folder, write_address
-from device.share.network import HOTSPOT_FILE, find_address, read_hotspot
+from device.share.own_address import HOTSPOT_FILE, find_address, read_hotspot
 from device.share.portal import Portal
 from device.share.shared_gif import FOLDER_NAME
 from device.share.visitors import visitor_key
-from device.share.web import Pages, create_app
+from device.share.web_pages import Pages, create_app
 
 FIRST_PASSED_FD: Final = 3
 """The first socket that systemd passes (sd_listen_fds(3))."""
@@ -106,18 +106,21 @@ class BoundedServer(TcpWSGIServer):
         if accepted is None:
             return None
         key = visitor_key(accepted[1][0])
-        others = (visitor_key(channel.addr[0]) for channel in self.active_channels.values())
-        if sum(other == key for other in others) >= MAX_PER_VISITOR:
+        if sum(visitor_key(connection.addr[0]) == key for connection in self._connections()) >= MAX_PER_VISITOR:
             accepted[0].close()
             return None
         return accepted
 
     def maintenance(self, now: float) -> None:
         # waitress itself only marks such connections: one whose client takes nothing would stay for ever
-        for channel in list(self.active_channels.values()):
-            if channel.has_timed_out(now):
-                channel.will_close = True
-                channel.handle_close()
+        for connection in self._connections():
+            if connection.has_timed_out(now):
+                connection.will_close = True
+                connection.handle_close()
+
+    def _connections(self) -> list[Connection]:
+        channels: Any = self.active_channels
+        return list(channels.values())
 
 
 def share(args: argparse.Namespace) -> int:
@@ -213,7 +216,7 @@ def _portal_url(settings: Config, port: int) -> str | None:
     if settings.share.address or settings.share.wifi or read_hotspot(HOTSPOT_FILE) is None:
         return None
     address = find_address(settings.share, port)
-    return address and address.url
+    return address.url if address else None
 
 
 def _shared_folder(settings: Config) -> Path:
