@@ -113,6 +113,11 @@ class CurrentLibrary:
         return pictures if self._members is None else min(len(self._members), pictures)
 
     @property
+    def people_count(self) -> int:
+        """How many people there are to answer with."""
+        return len(self._library) if self._members is None else len(self._members)
+
+    @property
     def keypoints(self) -> Floats:
         """The key points of all items, N×17×3, in pixels of their pictures. The third is ≤ 0 for an unseen one."""
         return self._library.keypoints

@@ -20,12 +20,14 @@ class Answered:
 
     `visitor` is in the frame's pixels. `photo` is laid on the pane of this visitor; `likeness`, 0 to 1, says how alike
     its person and the visitor look. `celebrated_at` is when the newest celebration of a very good fit began.
+    `number` is the visitor's own.
     """
 
     visitor: Pose
     photo: PlacedPhoto | None = None
     likeness: float = 0.0
     celebrated_at: float = -math.inf
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +40,8 @@ class Moment:
     - `idle_photo`: what answers the drawn visitor while nobody is there, who takes the poses `idle_poses`.
     - `hint`: what would help the first visitor, or everybody in the dark.
     - `faults`: what is wrong now, a sentence each, for makers; `trouble` is what visitors should know of it.
-    - `pictures`: how many pictures there are to answer with. `collections` are the library's, `collection` is the one
-      in use (None: everything), and it was chosen at the time `collection_since`.
+    - `library`: the name of its folder. There are `people` in `pictures` to answer with. `collections` are the
+      library's, `collection` is the one in use (None: everything), and it was chosen at the time `collection_since`.
     """
 
     canvas: Size
@@ -52,6 +54,8 @@ class Moment:
     faults: tuple[str, ...] = ()
     trouble: Message | None = None
     pictures: int = 0
+    people: int = 0
+    library: str = ""
     collections: tuple[str, ...] = ()
     collection: str | None = None
     collection_since: float = -math.inf

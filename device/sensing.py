@@ -118,7 +118,7 @@ class FramePipeline:
         answers = self._answerer.answer_all(reflections, pane, now)
         self._celebrate({number: answer.likeness for (number, _), answer in zip(visitors, answers, strict=True)}, now)
         answered = tuple(
-            Answered(pose, answer.photo, answer.likeness, self._celebrations[number].since)
+            Answered(pose, answer.photo, answer.likeness, self._celebrations[number].since, number)
             for (number, pose), answer in zip(visitors, answers, strict=True)
         )
         hint = self._hint(frame, visitors[0].pose, answers[0].likeness, now)
@@ -147,6 +147,8 @@ class FramePipeline:
             canvas,
             faults=library.faults,
             pictures=library.picture_count,
+            people=library.people_count,
+            library=library.folder.name,
             collections=library.collections,
             collection=self._collection[0],
             collection_since=self._collection[1],

@@ -16,16 +16,16 @@ from device import config, current_library, folders
 from device.button import Button
 from device.cameras.opening import check_file
 from device.cameras.watch import ReconnectingCamera
+from device.cli.options import own_version
 from device.config import Config, LibrarySettings
 from device.current_library import CurrentLibrary
 from device.display.panel import resolve_display
 from device.display.scene import Scene
-from device.display.screen import Event, Screen
+from device.display.screen import Screen
 from device.display.views import View
 from device.feedback import open_feedback
 from device.gpio import GpioError
 from device.language.catalogues import parse_codes
-from device.language.message import message
 from device.language.spoken import load_spoken_languages
 from device.language.turns import Languages
 from device.mirror import MirrorParts, run_mirror
@@ -37,6 +37,8 @@ from device.recording.sharing import Sharing
 from device.screenshots import ScreenshotWriter
 from device.sensing import FramePipeline, PipelineSettings, Sense
 from device.share.shared_gif import FOLDER_NAME
+from device.starting import STARTING, screen_progress_reporter
+from device.status.reporter import MirrorFacts, open_reporter
 from device.system import heap
 from device.system.shutdown import close_all
 from device.system.starter_growth import grow_in_background
@@ -64,8 +66,6 @@ DEMO_SECONDS: Final = 30.0
 
 DEMO_PRESS_AFTER: Final = 8.0
 """Seconds after which a demo without a display presses the button; a quarter of a demo shorter than four times this."""
-
-STARTING: Final = message("The mirror is starting …")
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +106,19 @@ def _run_until_closed(settings: Config, args: argparse.Namespace) -> None:
     """Open the mirror and show it until it is closed. If it is a service, systemd is notified of its state."""
     notifier = Notifier.from_environ()
     screenshots = ScreenshotWriter(args.screenshots) if args.screenshots else None
-    with open_mirror(settings) as parts:
-        heartbeat = Heartbeat(notifier, lambda: parts.sense.device, lambda: parts.screen.display_missing)
+    with (
+        open_mirror(settings) as parts,
+        open_reporter(_facts(settings), parts.recorder, lambda: parts.sense.device) as reporter,
+    ):
+        heartbeat = Heartbeat(
+            notifier,
+            lambda: parts.sense.device,
+            lambda: parts.screen.display_missing,
+            reporter.on_beat if reporter else lambda beat: None,
+        )
         callbacks: list[Callable[[Moment, float], None]] = [heartbeat.on_drawn]
+        if reporter is not None:
+            callbacks.append(reporter.on_drawn)
         if screenshots is not None:
             callbacks.append(_take_screenshots(parts.screen, screenshots))
         try:
@@ -155,7 +165,7 @@ def open_mirror(settings: Config, *, grow: bool = True) -> Iterator[MirrorParts]
         model.log_warnings()
         estimator = stack.enter_context(start_estimator(settings, model.file, edgetpu_model))
         estimator.wait_until_ready()
-        library = stack.enter_context(open_current_library(settings.library, _screen_progress_reporter(screen)))
+        library = stack.enter_context(open_current_library(settings.library, screen_progress_reporter(screen)))
         growth = stack.enter_context(ExitStack())
         if grow and library.folder == folders.starter_folder():
             growth.enter_context(grow_in_background(folders.starter_folder()))
@@ -218,6 +228,12 @@ def select_models(settings: Config) -> tuple[SelectedModel, Path | None]:
         if settings.estimator.device == "edgetpu":
             raise
         return model, None
+
+
+def _facts(settings: Config) -> MirrorFacts:
+    """Return what the status says of this mirror."""
+    model = select_models(settings)[0].file
+    return MirrorFacts(own_version(), model.stem, folders.gif_folder(settings.gif.folder), settings.share.enabled)
 
 
 def _load_config(args: argparse.Namespace) -> Config:
@@ -310,28 +326,6 @@ def _make_recorder(settings: Config, writer: GifWriter) -> Recorder:
         include_camera=gif.camera,
         text=gif.text,
     )
-
-
-def _screen_progress_reporter(screen: Screen) -> ProgressCallback:
-    """Return a callback that shows the progress of a long start: on the screen, to systemd, and each tenth in the log.
-
-    It raises SystemExit if the screen is closed meanwhile.
-    """
-    logged_tenth, notifier = -1, Notifier.from_environ()
-
-    def report(done: int, total: int | None, what: str) -> None:
-        nonlocal logged_tenth
-        if Event.QUIT in screen.poll_events(time.monotonic()):
-            raise SystemExit(0)
-        text = f"{what}: {done} of {total}" if total else f"{what}: {done}"
-        screen.draw(View(starting=STARTING, started=done / total if total else None), time.monotonic())
-        notifier.notify_starting(text)
-        tenth = 10 * done // total if total else 0
-        if tenth != logged_tenth:
-            logged_tenth = tenth
-            log.info("%s", text)
-
-    return report
 
 
 def _take_screenshots(screen: Screen, writer: ScreenshotWriter) -> Callable[[Moment, float], None]:

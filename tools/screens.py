@@ -40,7 +40,7 @@ from device.recording.sharing import shown_page
 from device.recording.stills import RecordingBuilder, Snapshot, Words
 from device.sensing import CANNOT_SEE
 from device.share.address import Address, Wifi
-from device.start import STARTING
+from device.starting import STARTING
 from index.build.starter import AUTHOR, LICENCE, PICTURE_COUNT
 from index.likeness import likeness
 from models.figures.routine import perform

@@ -70,6 +70,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_demo(commands)
     _add_doctor(commands)
+    _add_status(commands)
     _add_share(commands)
     add_index(commands)
     _add_models(commands)
@@ -183,6 +184,21 @@ def _add_share(commands: Subparsers[argparse.ArgumentParser]) -> None:
         default=8080,
         help="where to listen, unless systemd passes a socket (default: %(default)s)",
     )
+
+
+def _add_status(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    status = add_command(
+        commands,
+        "status",
+        "device.cli.status_command:status",
+        "print how the running mirror is doing",
+        "Prints how the mirror that runs on this machine is doing: whether it is well and since when, frames a second, "
+        "temperature, library, disk, visitors, presses and GIFs by the hour, and its last faults. Exit status 1 when "
+        "it is not well, does not respond, or does not run.",
+        "pose-mirror status",
+        "pose-mirror status --json",
+    )
+    status.add_argument("--json", action="store_true", help="print JSON instead of text (null if there is no status)")
 
 
 def _add_models(commands: Subparsers[argparse.ArgumentParser]) -> None:

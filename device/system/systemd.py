@@ -65,6 +65,21 @@ class Notifier:
         self.notify(STOPPING="1")
 
 
+class Averages(NamedTuple):
+    """What the mirror draws, on average: frames a second, and milliseconds from camera to display."""
+
+    fps: float
+    latency_ms: float
+
+
+class Beat(NamedTuple):
+    """How the mirror is doing: the moment drawn last, what is wrong, and the averages (None: no frames were drawn)."""
+
+    moment: Moment
+    faults: tuple[str, ...]
+    averages: Averages | None
+
+
 class Heartbeat:
     """Report that the mirror is up, and that it is still alive, from what it draws.
 
@@ -73,13 +88,19 @@ class Heartbeat:
     hang of either is noticed. A missing camera is not a hang, because the mirror then says so on the screen; neither is
     a missing display, for which the mirror waits.
 
-    `device` returns where poses are estimated now, and `display_missing` whether no display is plugged in.
+    `device` returns where poses are estimated now, and `display_missing` whether no display is plugged in. `on_beat` is
+    called with the first drawing, and whenever a status text is sent.
     """
 
     def __init__(
-        self, notifier: Notifier, device: Callable[[], str], display_missing: Callable[[], bool] = lambda: False
+        self,
+        notifier: Notifier,
+        device: Callable[[], str],
+        display_missing: Callable[[], bool] = lambda: False,
+        on_beat: Callable[[Beat], None] = lambda beat: None,
     ) -> None:
-        self._notifier, self._device, self._display_missing = notifier, device, display_missing
+        self._notifier, self._device = notifier, device
+        self._display_missing, self._on_beat = display_missing, on_beat
         self._last: Moment | None = None
         self._ready = False
         self._watchdog_at = 0.0
@@ -94,6 +115,7 @@ class Heartbeat:
             self._ready = True
             self._status_at = self._watchdog_at = now
             self._notifier.notify(READY="1", STATUS="The mirror is running.")
+            self._on_beat(Beat(moment, self._faults(moment), None))
         if moment.frame is not None:
             self._frames += 1
             self._latency += now - moment.frame.captured_at
@@ -101,17 +123,24 @@ class Heartbeat:
             self._watchdog_at = now
             self._notifier.notify(WATCHDOG="1")
         if now - self._status_at >= STATUS_INTERVAL:
-            self._notifier.notify(STATUS=self._describe(moment, now - self._status_at))
+            beat = Beat(moment, self._faults(moment), self._averages(now - self._status_at))
+            self._notifier.notify(STATUS=self._describe(beat))
+            self._on_beat(beat)
             self._status_at, self._frames, self._latency = now, 0, 0.0
 
-    def _describe(self, moment: Moment, seconds: float) -> str:
+    def _faults(self, moment: Moment) -> tuple[str, ...]:
+        return (*moment.faults, "No display is plugged in.") if self._display_missing() else moment.faults
+
+    def _averages(self, seconds: float) -> Averages | None:
+        return Averages(self._frames / seconds, 1000 * self._latency / self._frames) if self._frames else None
+
+    def _describe(self, beat: Beat) -> str:
         """Return how it is doing: "24 fps, 61 ms from camera to display, estimated on the CPU.", and its faults."""
-        faults = (*moment.faults, "No display is plugged in.") if self._display_missing() else moment.faults
-        if not self._frames:
-            return " ".join(faults) or "No frames arrive."
-        fps, latency = self._frames / seconds, 1000 * self._latency / self._frames
+        if beat.averages is None:
+            return " ".join(beat.faults) or "No frames arrive."
+        fps, latency = beat.averages
         performance = f"{fps:.0f} fps, {latency:.0f} ms from camera to display, {describe_device(self._device())}."
-        return " ".join([performance, *faults])
+        return " ".join([performance, *beat.faults])
 
 
 def describe_device(device: str) -> str:

@@ -202,9 +202,10 @@ def test_names_stay_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "status"), [(["run"], 0), (["demo"], 0), (["doctor"], 143), (["index", "info", "x"], 143)]
+    ("command", "status"),
+    [(["run"], 0), (["demo"], 0), (["share"], 0), (["doctor"], 143), (["index", "info", "x"], 143)],
 )
-def test_sigterm_is_success_for_a_mirror_alone(command: list[str], status: int) -> None:
+def test_sigterm_is_success_for_what_runs_for_ever(command: list[str], status: int) -> None:
     assert parse_args(command).sigterm_status == status
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from device.cameras.base import Frame
 from device.moment import Moment
-from device.system.systemd import Heartbeat, Notifier, write_last_words
+from device.system.systemd import Beat, Heartbeat, Notifier, write_last_words
 from tests.support.paths import ROOT
 
 SYSTEMD = ROOT / "systemd"
@@ -124,6 +124,18 @@ def test_the_status_names_the_faults(manager: ServiceManager) -> None:
     assert "The library is damaged." in [line for line in manager.received() if line.startswith("STATUS=")][-1]
 
 
+def test_each_beat_has_averages_of_its_own(manager: ServiceManager) -> None:
+    beats: list[Beat] = []
+    heartbeat = Heartbeat(Notifier(), lambda: "cpu", lambda: True, beats.append)
+    for now in np.arange(0, 10.5, 0.05):
+        late = 0.06 if now < 5.01 else 0.2
+        heartbeat.on_drawn(moment(float(now) - late, "No button."), float(now))
+    assert beats[0].averages is None, "the first drawing is one frame"
+    assert [beat.averages and round(beat.averages.latency_ms) for beat in beats[1:]] == [60, 200]
+    assert [beat.averages and round(beat.averages.fps) for beat in beats[1:]] == [20, 20]
+    assert {beat.faults for beat in beats} == {("No button.", "No display is plugged in.")}
+
+
 def test_a_fault_may_name_any_file(manager: ServiceManager, tmp_path: Path) -> None:
     fault = os.fsdecode(b"/srv/caf\xe9.mp4 cannot be played.")
     Notifier(str(manager.path)).notify(STATUS=fault)
@@ -180,6 +192,12 @@ def test_a_real_mirror_reports_to_systemd(service: list[str]) -> None:
     assert "WATCHDOG=1" in service
     assert any("fps" in line and "from camera to display, estimated on the CPU" in line for line in service)
     assert service[-1] == "STOPPING=1"
+
+
+def test_others_may_read_the_status_and_list_nothing() -> None:
+    lines = UNIT.read_text().splitlines()
+    assert "RuntimeDirectoryMode=0711" in lines
+    assert "RuntimeDirectoryPreserve=restart" in lines
 
 
 @pytest.mark.slow
