@@ -259,3 +259,35 @@ def test_own_addresses_lead_elsewhere(tmp_path: Path) -> None:
     assert own_address.first_address(tmp_path / "missing") is None
     (tmp_path / "lo").mkdir()
     assert own_address.first_address(tmp_path) is None
+
+
+IMPATIENT = """
+import sys
+from pathlib import Path
+from device.share import server
+from device.share.web_pages import Pages, create_app
+server.IDLE_SECONDS = server.REQUEST_SECONDS = 1.0
+listening = server.bind(0)
+listening.listen()
+print(listening.getsockname()[1], flush=True)
+server.serve(create_app(Pages(Path(sys.argv[1]))), [listening])
+"""
+
+
+@pytest.mark.slow
+def test_cuts_off_who_takes_or_sends_nothing(tmp_path: Path) -> None:
+    """Neither a client that reads nothing of a GIF nor one that never ends its request keeps its connection."""
+    command = [sys.executable, "-c", IMPATIENT, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, ExitStack() as stack:
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        server_ = Running(int(process.stdout.readline()), tmp_path, tmp_path, psutil.Process(process.pid))
+        server_.get("/")  # it is up
+        wait_for(lambda: not server_.process.net_connections("tcp")[1:])
+        name, fds = server_.share(), server_.process.num_fds()
+        stack.enter_context(server_.connect(f"GET /{name}.gif HTTP/1.0\r\n\r\n".encode()))
+        dripping = stack.enter_context(server_.connect(b"GET / HTTP/1.0\r\nX: "))
+        wait_for(lambda: server_.process.num_fds() > fds)
+        wait_for(lambda: server_.process.num_fds() <= fds)
+        assert dripping.recv(100) == b""
+        assert server_.get("/")[0].status == 200
