@@ -19,6 +19,7 @@ from device.status.machine_watch import FULL_DISK, HEAT, WEAK_SUPPLY
 from device.status.reporter import NOT_SERVED, RESTARTED, SHARING_GRACE, MirrorFacts, StatusReporter, open_reporter
 from device.status.status_file import EstimatorStatus, Frames, Hour, LibraryStatus, Status, read_status, write_status
 from device.system.systemd import Averages, Beat
+from models import files
 from models.pose import Pose
 from tests.support.sample_status import NOON, SAMPLE
 
@@ -223,12 +224,12 @@ def test_remembers_heat_and_under_voltage(mirror: Mirror, monkeypatch: pytest.Mo
     monkeypatch.setattr(machine_watch, "read_temperature", lambda: 81.0)
     monkeypatch.setattr(machine_watch, "read_under_voltage", lambda: True)
     watch.look()
-    assert watch.faults == (WEAK_SUPPLY, HEAT)
+    assert list(watch.faults) == [WEAK_SUPPLY, HEAT]
     monkeypatch.setattr(machine_watch, "read_temperature", lambda: 70.0)
     monkeypatch.setattr(machine_watch, "read_under_voltage", lambda: False)
     watch.look()
     hardware = watch.hardware
-    assert watch.faults == ()
+    assert list(watch.faults) == []
     assert (hardware.too_hot, hardware.too_hot_earlier) == (False, True)
     assert (hardware.under_voltage, hardware.under_voltage_earlier) == (False, True)
 
@@ -245,7 +246,7 @@ def test_counts_the_gifs_on_the_disk(tmp_path: Path, clocks: Clocks, monkeypatch
     assert watch.disk.gifs == 3, "a disk is not asked every five seconds"
     watch.look_at_disk(11.0, 1)
     assert watch.disk.gifs == 4
-    monkeypatch.setattr(machine_watch.files, "free_bytes", lambda folder: 150_000_000)
+    monkeypatch.setattr(files, "free_bytes", lambda folder: 150_000_000)
     watch.look_at_disk(100.0, 1)
     assert watch.faults == (FULL_DISK,)
 
