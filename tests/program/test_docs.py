@@ -52,7 +52,7 @@ FAULTS_ALLOWED: Final = ("pose-mirror doctor",)
 """Commands that may exit with status 1: a test machine has neither a camera nor a Pi's button."""
 
 COMMANDS: Final = [
-    *(["run"], ["demo"], ["doctor"], ["poses"], ["bench"]),
+    *(["run"], ["demo"], ["doctor"], ["status"], ["poses"], ["bench"]),
     *(["models", action] for action in ("list", "fetch", "path")),
     *(["index", action] for action in ("build", "info", "verify", "query", "remove", "merge", "starter")),
 ]
