@@ -106,7 +106,7 @@ class StatusReporter:
         self._visitors: frozenset[int] = frozenset()
         self._presses, self._gifs = counters.presses_total, counters.gifs_total
         self._started = self._since = uptime()
-        self._well = True
+        self._well, self._warned = True, False
         self._fault_log = _fault_log_after(before)
         self._machine = MachineWatch(facts.gif_folder, before.hardware if before else None)
         self._reports: queue.SimpleQueue[_Report | None] = queue.SimpleQueue()
@@ -146,22 +146,27 @@ class StatusReporter:
 
     def _run(self) -> None:
         status: Status | None = None
+        while True:
+            self._machine.look()
+            try:
+                report = self._reports.get(timeout=LOOK_INTERVAL)
+            except queue.Empty:
+                continue
+            if report is None:
+                break
+            status = self._status(report)
+            self._write(status)
+        if status is not None:
+            now = uptime()
+            self._write(replace(status, running=False, written_at=now + status.clock_offset, written_uptime=now))
+
+    def _write(self, status: Status) -> None:
         try:
-            while True:
-                self._machine.look()
-                try:
-                    report = self._reports.get(timeout=LOOK_INTERVAL)
-                except queue.Empty:
-                    continue
-                if report is None:
-                    break
-                status = self._status(report)
-                write_status(self._folder, status)
-            if status is not None:
-                now, offset = uptime(), status.clock_offset
-                write_status(self._folder, replace(status, running=False, written_at=now + offset, written_uptime=now))
-        except OSError as error:  # a full memory: the mirror goes on without a status
-            log.warning("The status cannot be written to %s: %s.", self._folder, error.strerror)
+            write_status(self._folder, status)
+        except OSError as error:  # such as a full memory: the mirror goes on, and the next one may succeed
+            if not self._warned:
+                self._warned = True
+                log.warning("The status cannot be written to %s: %s.", self._folder, error.strerror)
 
     def _status(self, report: _Report) -> Status:
         now, offset, moment = uptime(), report.clock_offset, report.beat.moment

@@ -273,10 +273,13 @@ def test_without_a_folder_nothing_is_reported(monkeypatch: pytest.MonkeyPatch, t
         assert threading.active_count() == before
 
 
-def test_a_full_memory_does_not_stop_the_mirror(
+def test_a_full_memory_is_reported_once_and_tried_again(
     tmp_path: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    tried: list[Status] = []
+
     def fail(folder: Path, status: Status) -> None:
+        tried.append(status)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(reporter, "write_status", fail)
@@ -284,6 +287,6 @@ def test_a_full_memory_does_not_stop_the_mirror(
     for _ in range(3):
         mirror.reporter.on_beat(Beat(Moment(CANVAS), (), None))
     mirror.reporter.close()
-    mirror.draw(1)
-    assert caplog.text.count("cannot be written") >= 1
+    assert [status.running for status in tried] == [True, True, True, False]
+    assert caplog.text.count("The status cannot be written") == 1
     assert list(tmp_path.iterdir()) == []
