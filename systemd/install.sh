@@ -16,6 +16,8 @@ readonly STATE=/var/lib/pose-mirror
 readonly STARTER=$STATE/starter
 readonly CONFIG=/etc/pose-mirror.toml
 readonly UNIT=/etc/systemd/system/pose-mirror.service
+# The page for phones. `follow-sharing` starts it if the configuration says so.
+readonly SHARE_UNITS=(pose-mirror-share.socket pose-mirror-share.service)
 readonly COMMAND=/usr/local/bin/pose-mirror
 readonly JOURNAL=/etc/systemd/system/pose-mirror.service.d/quiet-journal.conf
 readonly SYSUSERS=/etc/sysusers.d/pose-mirror.conf
@@ -30,27 +32,35 @@ readonly FONTS=(fonts-noto-core fonts-wqy-microhei fonts-vlgothic)
 # Keep GIFs, libraries and models in one folder, as the unit does.
 readonly FOLDERS=("HOME=$STATE" XDG_DATA_HOME=/var/lib XDG_CACHE_HOME=/var/lib "XDG_PICTURES_DIR=$STATE")
 
+# shellcheck source=systemd/hotspot.sh
+. "$SOURCE/systemd/hotspot.sh"
+
 usage() {
     cat <<EOF
-Usage: sudo systemd/install.sh [--check | --uninstall [--purge] | --help]
+Usage: sudo systemd/install.sh [--hotspot | --no-hotspot | --check | --uninstall [--purge] | --help]
 
 Without options: install Pose Mirror as a service that takes over the display at power-on, or upgrade it.
 
+  --hotspot     the same, and make a Wi-Fi of the mirror's own, over which visitors get their GIF where there is none;
+                it leads nowhere else, and needs a Wi-Fi device that is not this machine's only connection
+  --no-hotspot  remove that Wi-Fi; the mirror stays as it is
   --check       check that everything is in its place and the mirror is running; exit status 1 if not
   --uninstall   remove the service, but keep configuration, libraries and GIFs
-  --purge       with --uninstall: also delete configuration, libraries, GIFs and the service's user
+  --purge       with --uninstall: also delete configuration, libraries, GIFs and the services' users
   --help        print this help
 
 Files:
   $VERSIONS/current  the version in use; the previous version is next to it
   $CONFIG     your configuration; upgrades keep it
   $STATE      libraries, models and GIFs
+  $HOTSPOT_FILE  name and password of the mirror's own Wi-Fi; upgrades keep them
 
 Without a network: name the folder of the packages, as below. A PoseNet file in $STATE/models is used.
 
 Examples:
   sudo systemd/install.sh
   sudo systemd/install.sh --check
+  sudo systemd/install.sh --hotspot
   sudo PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR systemd/install.sh
 EOF
 }
@@ -65,11 +75,10 @@ booted() { [ -d /run/systemd/system ]; }
 as_mirror() { (cd "$STATE" && runuser -u pose-mirror -- env "${FOLDERS[@]}" "$@"); }
 
 main() {
-    local action=install purge=no option
+    local actions=() purge=no option action
     for option in "$@"; do
         case $option in
-        --check) action=check ;;
-        --uninstall) action=uninstall ;;
+        --check | --uninstall | --hotspot | --no-hotspot) actions+=("${option#--}") ;;
         --purge) purge=yes ;;
         -h | --help)
             usage
@@ -81,13 +90,19 @@ main() {
             ;;
         esac
     done
-    if [ "$purge" = yes ] && [ "$action" != uninstall ]; then
+    action=${actions[0]:-install}
+    if [ ${#actions[@]} -gt 1 ] || { [ "$purge" = yes ] && [ "$action" != uninstall ]; }; then
         usage >&2
         exit 2
     fi
     [ "$(id -u)" -eq 0 ] || fail "this needs root: run sudo $0 $*"
     case $action in
     install) install_all ;;
+    hotspot)
+        install_all
+        hotspot_on
+        ;;
+    no-hotspot) hotspot_off ;;
     check) check ;;
     uninstall) uninstall "$purge" ;;
     esac
@@ -304,13 +319,30 @@ activate() {
     local files=$1/systemd
     install_user_and_rules "$files"
     install_file 644 "$files/pose-mirror.service" "$UNIT"
+    install_share_units "$files"
+    upgrade_hotspot "$files"
     ! can_filter_journal || install_file 644 "$files/quiet-journal.conf" "$JOURNAL"
     install_file 755 "$files/pose-mirror" "$COMMAND"
     ln -sfn "$1" "$CURRENT.new"
     mv -T "$CURRENT.new" "$CURRENT"
     ! booted || systemctl daemon-reload
     systemctl --quiet enable pose-mirror
+    # What runs, runs with this version; the mirror itself is started by the caller.
+    ! booted || systemctl --no-block try-restart pose-mirror-share.service 'pose-mirror-hotspot@*' 2>/dev/null || true
     sync -f "$VERSIONS" "$UNIT"
+}
+
+# Install a version's units for the page for phones. One from before there was a page has none.
+install_share_units() {
+    local unit
+    for unit in "${SHARE_UNITS[@]}"; do
+        if [ -e "$1/$unit" ]; then
+            install_file 644 "$1/$unit" "${UNIT%/*}/$unit"
+        elif [ -e "${UNIT%/*}/$unit" ]; then
+            ! booted || systemctl stop "$unit" || true
+            rm -f "${UNIT%/*}/$unit"
+        fi
+    done
 }
 
 # Return whether this systemd can keep lines out of the journal.
@@ -390,13 +422,22 @@ check() {
     expect "unit $UNIT, compared with this version's" cmp "$UNIT" "$CURRENT/systemd/pose-mirror.service"
     ! can_filter_journal ||
         expect "journal filter for camera warnings $JOURNAL" cmp "$JOURNAL" "$CURRENT/systemd/quiet-journal.conf"
-    expect "systemd's own check of the unit" systemd-analyze verify "$UNIT"
+    local unit
+    for unit in "${SHARE_UNITS[@]}"; do
+        expect "unit ${UNIT%/*}/$unit, compared with this version's" cmp "${UNIT%/*}/$unit" "$CURRENT/systemd/$unit"
+    done
+    expect "systemd's own check of the units" systemd-analyze verify "$UNIT" "${UNIT%/*}/pose-mirror-share.service"
+    expect "user for the page for phones" getent passwd pose-mirror-share
     expect "user declaration $SYSUSERS" cmp "$SYSUSERS" "$CURRENT/systemd/pose-mirror.sysusers"
     expect "folder declaration $TMPFILES" cmp "$TMPFILES" "$CURRENT/systemd/pose-mirror.tmpfiles"
     expect "device rules $RULES" cmp "$RULES" "$CURRENT/systemd/60-pose-mirror.rules"
     expect "start at power-on" systemctl is-enabled pose-mirror
+    check_hotspot
     if booted; then
         expect "running mirror: $(systemctl show -P StatusText pose-mirror)" systemctl is-active pose-mirror
+        if "$CURRENT/systemd/follow-sharing" --ask "$CONFIG"; then
+            for unit in "${SHARE_UNITS[@]}"; do expect "page for phones: $unit" systemctl is-active "$unit"; done
+        fi
         as_mirror "$CURRENT/bin/pose-mirror" doctor || faults=1
     fi
     return $faults
@@ -408,9 +449,11 @@ in_groups() {
 }
 
 uninstall() {
+    hotspot_off
     step "Removing the service."
-    ! booted || systemctl stop pose-mirror 2>/dev/null || true
+    ! booted || systemctl stop pose-mirror "${SHARE_UNITS[@]}" 2>/dev/null || true
     systemctl --quiet disable pose-mirror 2>/dev/null || true
+    rm -f "${SHARE_UNITS[@]/#/${UNIT%/*}/}"
     rm -f "$UNIT" "$JOURNAL" "$SYSUSERS" "$TMPFILES" "$RULES" "$COMMAND"
     rmdir "$(dirname "$JOURNAL")" 2>/dev/null || true # stays if somebody added files
     rm -rf "$VERSIONS"
@@ -420,11 +463,14 @@ uninstall() {
         systemctl start getty@tty1 2>/dev/null || true
     fi
     if [ "$1" = yes ]; then
-        step "Deleting $CONFIG, $STATE and the user pose-mirror."
+        step "Deleting $CONFIG, $STATE and the users pose-mirror and pose-mirror-share."
         rm -f "$CONFIG"
         [ ! -e "$STATE" ] || find "$STATE" -mindepth 1 -delete
         rmdir "$STATE" 2>/dev/null || true # stays, empty, if it is a partition of its own
-        if getent passwd pose-mirror >/dev/null; then userdel pose-mirror; fi
+        local user
+        for user in pose-mirror pose-mirror-share; do
+            if getent passwd "$user" >/dev/null; then userdel "$user"; fi
+        done
     else
         step "$CONFIG and $STATE stay. --uninstall --purge deletes them too."
     fi

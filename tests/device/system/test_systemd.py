@@ -343,6 +343,8 @@ def test_the_display_says_how_a_mirror_ended(tmp_path: Path, result: str, senten
 def test_install_explains_and_checks_its_options() -> None:
     result = subprocess.run([SYSTEMD / "install.sh", "--help"], capture_output=True, text=True, check=False)
     assert result.returncode == 0
-    assert all(option in result.stdout for option in ("--check", "--uninstall", "--purge"))
+    assert all(option in result.stdout for option in ("--check", "--uninstall", "--purge", "--hotspot", "--no-hotspot"))
     assert subprocess.run([SYSTEMD / "install.sh", "--purge"], capture_output=True, check=False).returncode == 2
     assert subprocess.run([SYSTEMD / "install.sh", "nonsense"], capture_output=True, check=False).returncode == 2
+    both = [SYSTEMD / "install.sh", "--hotspot", "--check"]
+    assert subprocess.run(both, capture_output=True, check=False).returncode == 2
