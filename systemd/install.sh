@@ -17,7 +17,7 @@ readonly STARTER=$STATE/starter
 readonly CONFIG=/etc/pose-mirror.toml
 readonly UNIT=/etc/systemd/system/pose-mirror.service
 # The page for phones. `follow-sharing` starts it if the configuration says so.
-readonly SHARE_UNITS=(pose-mirror-share.socket pose-mirror-share.service)
+readonly SHARE_UNITS=(pose-mirror-share.socket pose-mirror-share.service pose-mirror-follow-sharing.service)
 readonly COMMAND=/usr/local/bin/pose-mirror
 readonly JOURNAL=/etc/systemd/system/pose-mirror.service.d/quiet-journal.conf
 readonly SYSUSERS=/etc/sysusers.d/pose-mirror.conf
@@ -436,7 +436,8 @@ check() {
     if booted; then
         expect "running mirror: $(systemctl show -P StatusText pose-mirror)" systemctl is-active pose-mirror
         if "$CURRENT/systemd/follow-sharing" --ask "$CONFIG"; then
-            for unit in "${SHARE_UNITS[@]}"; do expect "page for phones: $unit" systemctl is-active "$unit"; done
+            expect "port of the page for phones" systemctl is-active pose-mirror-share.socket
+            expect "page for phones" systemctl is-active pose-mirror-share.service
         fi
         as_mirror "$CURRENT/bin/pose-mirror" doctor || faults=1
     fi

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -41,6 +42,9 @@ KERNEL_ARGUMENTS: Final = "root=/dev/vda rw rootfstype=ext4 console=tty0 console
 DEVICES: Final = ("button", "csi", "usb")
 """What can be plugged in: a button on GPIO 17, a camera on the Pi's own connector, a USB camera that shows a clip."""
 
+GUEST_ADDRESS: Final = "10.0.2.15"
+"""The guest's address in the network of QEMU's own that `network` plugs in; nothing else is there."""
+
 TAIL_LINES: Final = 40
 """Last lines of the journal to show when something goes wrong."""
 
@@ -60,7 +64,8 @@ class DiskWrites(NamedTuple):
 class Machine:
     """A running machine; a context manager that starts it and removes it.
 
-    `devices` are some of DEVICES. `clip` is what the USB camera shows (see clip.py). `kernel_arguments` are added to
+    `devices` are some of DEVICES. `clip` is what the USB camera shows (see clip.py). `network` plugs a cable in, over
+    which the guest's port 80 is this host's `web_port`, and nothing else is reached. `kernel_arguments` are added to
     the kernel's command line.
     """
 
@@ -70,12 +75,14 @@ class Machine:
         *,
         devices: Collection[str] = (),
         clip: Path | None = None,
+        network: bool = False,
         kernel_arguments: Sequence[str] = (),
     ) -> None:
         if unknown := set(devices) - set(DEVICES):
             raise ValueError(f"{sorted(unknown)[0]} is not a device: plug in some of {', '.join(DEVICES)}.")
         self._image = image
         self._clip = clip
+        self.web_port: Final = _free_port() if network else None
         self._kernel_arguments = [*(f"test.{device}" for device in devices), *kernel_arguments]
         self._qemu: subprocess.Popen[bytes] | None = None
         self._channels = contextlib.ExitStack()
@@ -134,8 +141,8 @@ class Machine:
             self._qemu.kill()
             self._qemu.wait()
             self._qemu = None
-        for socket in ("agent", "monitor"):
-            (self._folder / socket).unlink(missing_ok=True)
+        for name in ("agent", "monitor"):
+            (self._folder / name).unlink(missing_ok=True)
 
     def shutdown(self, seconds: float = 120.0) -> None:
         """Shut the machine down in order; return when it is off."""
@@ -190,6 +197,10 @@ class Machine:
         """Press a key of the keyboard by QEMU's name for it: "spc", "ret", "a"."""
         arguments = {"keys": [{"type": "qcode", "data": key}], "hold-time": round(seconds * 1000)}
         self._monitor.execute("send-key", arguments)
+
+    def connect(self) -> None:
+        """Give the guest its address on the cable, as DHCP would."""
+        self.check_output(f"ip link set eth0 up && ip address replace {GUEST_ADDRESS}/24 dev eth0")
 
     def throttle_disk(self, writes_per_second: int) -> None:
         """Limit the disk's writes until the power is cut, as a worn memory card does."""
@@ -250,6 +261,9 @@ class Machine:
         if self._clip is not None:
             clip = f"if=none,id=clip,file={self._clip},format=raw,readonly=on"
             command += ["-drive", clip, "-device", "virtio-blk-pci,id=clip,drive=clip,serial=clip"]
+        if self.web_port is not None:
+            forward = f"hostfwd=tcp:127.0.0.1:{self.web_port}-{GUEST_ADDRESS}:80"
+            command += ["-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net"]
         return command
 
     def _exec(self, command: str, stdin: bytes | None, seconds: float) -> tuple[int, bytes, bytes]:
@@ -286,3 +300,11 @@ class Machine:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             raise MachineError(f"{command[0]}: {result.stderr.strip()}")
+
+
+def _free_port() -> int:
+    """A port of this host that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -14,6 +14,7 @@ from tests.device.system.test_systemd import SYSTEMD, UNIT, analyze
 SHARE = SYSTEMD / "pose-mirror-share.service"
 SOCKET = SYSTEMD / "pose-mirror-share.socket"
 HOTSPOT = SYSTEMD / "pose-mirror-hotspot@.service"
+FOLLOWER = SYSTEMD / "pose-mirror-follow-sharing.service"
 FOLLOW = SYSTEMD / "follow-sharing"
 
 SERVICE_STARTED_AT = 1_000_000_000
@@ -27,7 +28,7 @@ esac
 """
 
 
-@pytest.mark.parametrize("unit", [SHARE, HOTSPOT])
+@pytest.mark.parametrize("unit", [SHARE, FOLLOWER, HOTSPOT])
 def test_the_service_has_little_exposure(unit: Path) -> None:
     result = analyze("security", "--offline=true", "--threshold=20", unit)
     assert result.returncode == 0, result.stdout
@@ -35,12 +36,12 @@ def test_the_service_has_little_exposure(unit: Path) -> None:
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     """The program is replaced, because it exists only on an installed kiosk."""
-    for unit in (SHARE, SOCKET):
+    for unit in (SHARE, SOCKET, FOLLOWER):
         lines = unit.read_text().splitlines()
         text = "\n".join("ExecStart=/bin/true" if line.startswith("ExecStart=") else line for line in lines)
         (tmp_path / unit.name).write_text(f"{text}\n")
-    errors = analyze("verify", tmp_path / SHARE.name, tmp_path / SOCKET.name).stderr
-    assert "pose-mirror-share" not in errors, errors
+    errors = analyze("verify", *tmp_path.iterdir()).stderr
+    assert "pose-mirror" not in errors, errors
 
 
 def test_the_server_waits_for_no_camera_and_no_mirror() -> None:
@@ -50,10 +51,16 @@ def test_the_server_waits_for_no_camera_and_no_mirror() -> None:
 
 
 def test_the_mirror_follows_sharing_without_depending_on_it() -> None:
-    text = UNIT.read_text()
-    assert "ExecStartPost=+-/opt/pose-mirror/current/systemd/follow-sharing" in text.splitlines()
-    assert "pose-mirror-share" not in text
+    lines = UNIT.read_text().splitlines()
+    assert f"Wants={FOLLOWER.name}" in lines
+    assert not [line for line in lines if line.startswith(("Requires=", "BindsTo=", "PartOf="))]
+    assert "After=pose-mirror.service" in FOLLOWER.read_text().splitlines()
     assert os.access(FOLLOW, os.X_OK)
+
+
+def test_nothing_hangs_up_the_console_of_a_running_mirror() -> None:
+    """Whatever the mirror's unit runs opens its terminal first, and with TTYVHangup that ends who has it."""
+    assert not [line for line in UNIT.read_text().splitlines() if line.startswith(("ExecStartPost", "ExecReload"))]
 
 
 @pytest.fixture

@@ -346,5 +346,5 @@ def test_install_explains_and_checks_its_options() -> None:
     assert all(option in result.stdout for option in ("--check", "--uninstall", "--purge", "--hotspot", "--no-hotspot"))
     assert subprocess.run([SYSTEMD / "install.sh", "--purge"], capture_output=True, check=False).returncode == 2
     assert subprocess.run([SYSTEMD / "install.sh", "nonsense"], capture_output=True, check=False).returncode == 2
-    both = [SYSTEMD / "install.sh", "--hotspot", "--check"]
+    both = f"{SYSTEMD / 'install.sh'} --hotspot --check".split()
     assert subprocess.run(both, capture_output=True, check=False).returncode == 2
