@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # The part of install.sh that makes the mirror's own Wi-Fi, for places without one, and removes it. install.sh reads it.
 #
-# NetworkManager makes the Wi-Fi (WPA2, with a fixed address and no way to anywhere). A service of ours gives phones an
-# address and answers every name with the mirror, behind a firewall that lets phones reach nothing else.
+# NetworkManager makes the Wi-Fi (WPA2, with a fixed address and no way to anywhere). A service gives phones an address
+# and answers every name with the mirror, behind a firewall that lets phones reach nothing else.
 
 readonly HOTSPOT_FILE=/etc/pose-mirror-hotspot.json
 readonly HOTSPOT_PROFILE=/etc/NetworkManager/system-connections/pose-mirror-hotspot.nmconnection
-readonly HOTSPOT_UNIT=/etc/systemd/system/pose-mirror-hotspot@.service
+readonly UNITS=/etc/systemd/system
+# The services, each for one interface.
+readonly HOTSPOT_UNITS=(pose-mirror-firewall@.service pose-mirror-hotspot@.service)
 readonly HOTSPOT_ADDRESS=10.41.0.1
 # Keeps a NetworkManager that came with the hotspot from taking the machine's other networks from those who manage them.
 readonly HOTSPOT_ONLY=/etc/NetworkManager/conf.d/pose-mirror-hotspot.conf
@@ -164,21 +166,34 @@ EOF
 
 # Start the firewall and dnsmasq, and then the Wi-Fi.
 start_hotspot() {
-    local unit
-    unit=$(hotspot_unit "$1")
+    local services
+    mapfile -t services < <(hotspot_services "$1")
     step "Starting the Wi-Fi $(hotspot_value name) on $1."
-    install_file 644 "$CURRENT/systemd/pose-mirror-hotspot@.service" "$HOTSPOT_UNIT"
+    install_hotspot_units "$CURRENT/systemd"
     systemctl daemon-reload
-    systemctl --quiet enable "$unit"
-    systemctl restart "$unit" || fail "$unit does not start: run journalctl -u $unit -b to see why"
+    systemctl --quiet enable "${services[@]}"
+    systemctl restart "${services[0]}" ||
+        fail "the firewall does not start: run journalctl -u ${services[0]} -b to see why"
     systemctl --quiet enable --now NetworkManager
     nmcli radio wifi on
     nmcli connection load "$HOTSPOT_PROFILE"
     nmcli --wait 60 connection up pose-mirror-hotspot ifname "$1" >/dev/null ||
         fail "$1 does not become an access point (journalctl -u NetworkManager -b says why): use another Wi-Fi device"
+    systemctl restart "${services[1]}" ||
+        fail "dnsmasq does not start: run journalctl -u ${services[1]} -b to see why"
 }
 
-hotspot_unit() { echo "pose-mirror-hotspot@$(systemd-escape "$1").service"; }
+# Print the names of the services for an interface.
+hotspot_services() {
+    local unit
+    for unit in "${HOTSPOT_UNITS[@]}"; do systemd-escape --template="$unit" "$1"; done
+}
+
+# install_hotspot_units FOLDER
+install_hotspot_units() {
+    local unit
+    for unit in "${HOTSPOT_UNITS[@]}"; do install_file 644 "$1/$unit" "$UNITS/$unit"; done
+}
 
 # Turn sharing on, for which the Wi-Fi is there, unless the owner has decided about it.
 turn_on_sharing() {
@@ -196,38 +211,36 @@ turn_on_sharing() {
 hotspot_off() {
     local interface
     interface=$(hotspot_interface)
-    if [ -z "$interface" ] && [ ! -e "$HOTSPOT_FILE" ] && [ ! -e "$HOTSPOT_UNIT" ]; then return; fi
+    if [ -z "$interface" ] && [ ! -e "$HOTSPOT_FILE" ]; then return; fi
     step "Removing the mirror's own Wi-Fi."
     ! booted || nmcli connection delete pose-mirror-hotspot >/dev/null 2>&1 || true
-    if [ -n "$interface" ]; then systemctl --quiet disable "$(hotspot_unit "$interface")" 2>/dev/null || true; fi
-    if booted; then
-        systemctl stop 'pose-mirror-hotspot@*' || true
-        nft delete table inet pose_mirror_hotspot 2>/dev/null || true # one that stayed after a failure
-    fi
-    rm -f "$HOTSPOT_PROFILE" "$HOTSPOT_FILE" "$HOTSPOT_UNIT"
+    ! booted || systemctl stop "${HOTSPOT_UNITS[@]/.service/*}" || true
+    systemctl --quiet disable "${HOTSPOT_UNITS[@]}" 2>/dev/null || true # for whatever interface
+    rm -f "$HOTSPOT_PROFILE" "$HOTSPOT_FILE" "${HOTSPOT_UNITS[@]/#/$UNITS/}"
     ! booted || systemctl daemon-reload
     [ ! -e "$HOTSPOT_ONLY" ] || step "NetworkManager stays, and keeps to $interface: see $HOTSPOT_ONLY"
 }
 
 # Bring the hotspot's service up to date with a version, if there is a hotspot.
 upgrade_hotspot() {
-    local interface
-    interface=$(hotspot_interface)
-    if [ -z "$interface" ] || [ ! -e "$1/pose-mirror-hotspot@.service" ]; then return; fi
-    install_file 644 "$1/pose-mirror-hotspot@.service" "$HOTSPOT_UNIT"
+    if [ -e "$HOTSPOT_PROFILE" ] && [ -e "$1/${HOTSPOT_UNITS[0]}" ]; then install_hotspot_units "$1"; fi
 }
 
 # For --check: uses its `expect`.
 check_hotspot() {
-    local interface
+    local interface unit services
     interface=$(hotspot_interface)
     if [ -z "$interface" ] && [ ! -e "$HOTSPOT_FILE" ]; then return; fi
+    mapfile -t services < <(hotspot_services "$interface")
     expect "own Wi-Fi $(hotspot_value name): its name and password in $HOTSPOT_FILE" test -n "$(hotspot_value password)"
     expect "own Wi-Fi: profile $HOTSPOT_PROFILE, which root alone reads" test "$(stat -c %a "$HOTSPOT_PROFILE")" = 600
-    expect "own Wi-Fi: unit $HOTSPOT_UNIT, compared with this version's" \
-        cmp "$HOTSPOT_UNIT" "$CURRENT/systemd/pose-mirror-hotspot@.service"
+    for unit in "${HOTSPOT_UNITS[@]}"; do
+        expect "own Wi-Fi: unit $UNITS/$unit, compared with this version's" \
+            cmp "$UNITS/$unit" "$CURRENT/systemd/$unit"
+    done
     booted || return 0
-    expect "own Wi-Fi: addresses and names for phones" systemctl is-active "$(hotspot_unit "$interface")"
+    expect "own Wi-Fi: addresses and names for phones" systemctl is-active "${services[1]}"
+    expect "own Wi-Fi: firewall at power-on" systemctl is-enabled "${services[0]}"
     expect "own Wi-Fi: firewall" nft list table inet pose_mirror_hotspot
     expect "own Wi-Fi: access point on $interface" hotspot_is_up
 }

@@ -328,6 +328,7 @@ activate() {
     ! booted || systemctl daemon-reload
     systemctl --quiet enable pose-mirror
     # What runs, runs with this version; the mirror itself is started by the caller.
+    ! booted || systemctl --no-block reload 'pose-mirror-firewall@*' 2>/dev/null || true
     ! booted || systemctl --no-block try-restart pose-mirror-share.service 'pose-mirror-hotspot@*' 2>/dev/null || true
     sync -f "$VERSIONS" "$UNIT"
 }
@@ -337,10 +338,10 @@ install_share_units() {
     local unit
     for unit in "${SHARE_UNITS[@]}"; do
         if [ -e "$1/$unit" ]; then
-            install_file 644 "$1/$unit" "${UNIT%/*}/$unit"
-        elif [ -e "${UNIT%/*}/$unit" ]; then
+            install_file 644 "$1/$unit" "$UNITS/$unit"
+        elif [ -e "$UNITS/$unit" ]; then
             ! booted || systemctl stop "$unit" || true
-            rm -f "${UNIT%/*}/$unit"
+            rm -f "$UNITS/$unit"
         fi
     done
 }
@@ -424,9 +425,9 @@ check() {
         expect "journal filter for camera warnings $JOURNAL" cmp "$JOURNAL" "$CURRENT/systemd/quiet-journal.conf"
     local unit
     for unit in "${SHARE_UNITS[@]}"; do
-        expect "unit ${UNIT%/*}/$unit, compared with this version's" cmp "${UNIT%/*}/$unit" "$CURRENT/systemd/$unit"
+        expect "unit $UNITS/$unit, compared with this version's" cmp "$UNITS/$unit" "$CURRENT/systemd/$unit"
     done
-    expect "systemd's own check of the units" systemd-analyze verify "$UNIT" "${UNIT%/*}/pose-mirror-share.service"
+    expect "systemd's own check of the units" systemd-analyze verify "$UNIT" "$UNITS/pose-mirror-share.service"
     expect "user for the page for phones" getent passwd pose-mirror-share
     expect "user declaration $SYSUSERS" cmp "$SYSUSERS" "$CURRENT/systemd/pose-mirror.sysusers"
     expect "folder declaration $TMPFILES" cmp "$TMPFILES" "$CURRENT/systemd/pose-mirror.tmpfiles"
@@ -454,7 +455,7 @@ uninstall() {
     step "Removing the service."
     ! booted || systemctl stop pose-mirror "${SHARE_UNITS[@]}" 2>/dev/null || true
     systemctl --quiet disable pose-mirror 2>/dev/null || true
-    rm -f "${SHARE_UNITS[@]/#/${UNIT%/*}/}"
+    rm -f "${SHARE_UNITS[@]/#/$UNITS/}"
     rm -f "$UNIT" "$JOURNAL" "$SYSUSERS" "$TMPFILES" "$RULES" "$COMMAND"
     rmdir "$(dirname "$JOURNAL")" 2>/dev/null || true # stays if somebody added files
     rm -rf "$VERSIONS"

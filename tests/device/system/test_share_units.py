@@ -13,6 +13,7 @@ from tests.device.system.test_systemd import SYSTEMD, UNIT, analyze
 
 SHARE = SYSTEMD / "pose-mirror-share.service"
 SOCKET = SYSTEMD / "pose-mirror-share.socket"
+FIREWALL = SYSTEMD / "pose-mirror-firewall@.service"
 HOTSPOT = SYSTEMD / "pose-mirror-hotspot@.service"
 FOLLOWER = SYSTEMD / "pose-mirror-follow-sharing.service"
 FOLLOW = SYSTEMD / "follow-sharing"
@@ -42,6 +43,13 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         (tmp_path / unit.name).write_text(f"{text}\n")
     errors = analyze("verify", *tmp_path.iterdir()).stderr
     assert "pose-mirror" not in errors, errors
+
+
+def test_the_firewall_is_there_before_the_wifi_and_stays() -> None:
+    lines = FIREWALL.read_text().splitlines()
+    assert any(line.startswith("Before=") and "NetworkManager.service" in line.split() for line in lines)
+    assert "RemainAfterExit=yes" in lines
+    assert f"Requires={FIREWALL.stem}%i.service" in HOTSPOT.read_text().splitlines()
 
 
 def test_the_server_waits_for_no_camera_and_no_mirror() -> None:
