@@ -121,7 +121,14 @@ def wifi(kiosk: Kiosk, radios: None) -> dict[str, str]:
     wifi: dict[str, str] = json.loads(kiosk.machine.read(HOTSPOT_FILE))
     assert wifi["password"] in output
     print(f"\n{output}")
+    wait_for_address(kiosk)
     return wifi
+
+
+def wait_for_address(kiosk: Kiosk) -> None:
+    """Wait until the page is served on the Wi-Fi, and the mirror can know that."""
+    served = f"grep -q {ADDRESS} /run/pose-mirror-share/address.json"
+    kiosk.machine.wait_for(served, START_SECONDS, "the page has its address")
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +136,13 @@ def phone(kiosk: Kiosk, wifi: dict[str, str]) -> dict[str, Any]:
     """What a phone finds that joins the Wi-Fi."""
     machine = kiosk.machine
     machine.write("/run/phone.conf", WPA_SUPPLICANT.format_map(wifi))
-    machine.write("/run/phone-dhcp", DHCP_SCRIPT)
+    machine.write("/usr/src/phone-dhcp", DHCP_SCRIPT)
     machine.write("/run/walk.py", WALK)
     machine.write("/etc/netns/phone/resolv.conf", "")  # the namespace's own, instead of the machine's
     start = time.monotonic()
-    machine.check_output(f"chmod +x /run/phone-dhcp; {PHONE} wpa_supplicant -B -i wlan1 -c /run/phone.conf")
+    machine.check_output(f"chmod +x /usr/src/phone-dhcp; {PHONE} wpa_supplicant -B -i wlan1 -c /run/phone.conf")
     machine.wait_for(f"{PHONE} iw dev wlan1 link | grep -q '^Connected'", 60, "the phone has joined")
-    machine.check_output(f"{PHONE} udhcpc -i wlan1 -q -n -s /run/phone-dhcp")
+    machine.check_output(f"{PHONE} udhcpc -i wlan1 -q -n -s /usr/src/phone-dhcp")
     print(f"\njoined, with an address, after {time.monotonic() - start:.1f} s")
     machine.check_output("systemd-run --unit listener python3 -m http.server 8765")
     machine.wait_for(f"python3 -c 'import socket; socket.create_connection((\"{ADDRESS}\", 8765))'", 60, "it listens")
@@ -245,7 +252,7 @@ def test_comes_back_after_a_power_cut(kiosk: Kiosk, phone: dict[str, Any], wifi:
     machine.wait_for("ss -lnt | grep -q 10.41.0.1:53", 180, "names are answered")
     assert "type AP" in machine.check_output("iw dev wlan0 info")
     kiosk.wait_until_up(START_SECONDS)
-    machine.wait_for("grep -q 10.41.0.1 /run/pose-mirror-share/address.json", START_SECONDS, "the page has its address")
+    wait_for_address(kiosk)
     machine.check_output("rmmod mac80211_hwsim; sleep 3; modprobe mac80211_hwsim radios=1")
     machine.wait_for("ss -lnt | grep -q 10.41.0.1:53", 180, "names are answered after unplugging")
 
