@@ -63,7 +63,7 @@ coverage: $(READY_TO_TEST) ## run all tests and print how much of the code they 
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
 
 # Needs root. Building the virtual machine takes about six minutes the first time; later runs reuse it.
-boot: $(READY_TO_TEST) ## boot the kiosk in a virtual machine: from power on to a GIF, faults and power cuts
+boot: $(READY_TO_TEST) ## boot the kiosk in a virtual machine: from power on to a GIF on a phone, faults and power cuts
 	@tools/machine-packages boot
 	@$(BIN)/python -m tests.boot.image
 	@tools/boot $(BIN)/python -m 'not boot_long'
