@@ -20,6 +20,10 @@ BYTE_BY_CHARACTER: Final = {bytes([byte]).decode("cp1252", "ignore"): byte for b
 NATURAL_FOLLOWERS: Final = frozenset("’”…–—›»™®\N{NO-BREAK SPACE}ŠŽªº·´")
 """Characters that follow a letter in ordinary text, and so are no sign of damage."""
 
+LETTERS_OF_CONTROLS: Final = frozenset("ŒœŠšŽžŸ")
+"""Letters that Windows shows for bytes of control characters, such as “Ÿ”. After an “Â” they are letters, too: the two
+would be a control character, which no text has."""
+
 RARE_ACCENT: Final = re.compile("[\u0310-\u0326\u0329-\u036f]")
 """Combining accents that no language writes. Common ones are in names that a Mac wrote."""
 
@@ -67,6 +71,8 @@ def _is_damaged(text: str) -> bool:
     """Return whether some of it cannot be ordinary text: an “Ã” after a small letter, or a “©” after a letter."""
     for match in SEQUENCE.finditer(text):
         first, rest = match[0][0], match[0][1:]
+        if first == "Â" and rest[0] in LETTERS_OF_CONTROLS:
+            continue
         if not NATURAL_FOLLOWERS.issuperset(rest):
             return True
         before = text[match.start() - 1 : match.start()]

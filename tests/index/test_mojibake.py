@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import category
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ NAMES = [
 RIGHT = [
     "AMANHÃ…", "IRMÃ’S", "MANHÃ–TARDE", "SÃO PAULO", "JOÃO", "Ã", "PÍŠE", "PLÉŠ", "ÚŽAS", "fatigué…\xa0!", "CŒUR",
     "É…", "Å… i Lofoten", "Nº 5", "MAÇû", "COSÌ™", "Â", "ÄŽ", "PRÊT-À-PORTER", "Dvořák", "naïve", "JosÃ© – Иван",
+    "ÂŸ", "ÂŒ", "Âœ",
 ]  # fmt: skip
 """Text that is right although much of it is also UTF-8 when its letters are taken for bytes."""
 
@@ -57,13 +60,18 @@ ALPHABETS = {
 @pytest.mark.parametrize("alphabet", ALPHABETS.values(), ids=ALPHABETS)
 @UNTIMED
 @given(data=st.data())
-def test_leaves_any_words_of_a_language(data: st.DataObject, alphabet: str) -> None:
-    """Words in any letters, in small or capital letters as people write them, with what may follow a word."""
+def test_changes_words_only_into_what_they_may_have_been(data: st.DataObject, alphabet: str) -> None:
+    """Words in any letters, in small or capital letters as people write them, with what may follow a word.
+
+    A few of them cannot be told from damaged ones: "Äš" is also what becomes of "Ě".
+    """
     small = st.text([c for c in alphabet if c.islower()], min_size=1)
     word = st.one_of(small, small.map(str.upper), small.map(str.capitalize))
     ends = st.sampled_from(["", " ", "’", "’s", "…", "–", "—", "…\xa0!", "\xa0:", ", ", ".", " – "])
     text = "".join(data.draw(st.lists(st.one_of(word, ends))))
-    assert repair(text) == text
+    repaired = repair(text)
+    assert not any(category(character) == "Cc" for character in repaired), "no text has control characters"
+    assert text in [repaired, damaged(repaired), damaged(damaged(repaired))]
 
 
 @UNTIMED
