@@ -27,8 +27,9 @@ from device.display.views import ShownPage
 from device.recording.gif import GifError, encode
 from device.recording.gif_titles import Titles
 from device.recording.keeping import GifKeeper
-from device.recording.sharing import NO_ADDRESS, Sharing
+from device.recording.sharing import Sharing
 from device.recording.stills import Recording
+from device.share.address import NOT_SERVED
 from device.share.shared_gif import FOLDER_NAME, new_name
 from device.system import heap
 from models import files
@@ -199,7 +200,7 @@ class GifWriter:
             raise SaveError(_explain(error, self._folder)) from error
         page = self._sharing.page(name)
         if page is None:
-            return NO_ADDRESS
+            return NOT_SERVED
         self._pages.put(page)
         return ""
 

@@ -9,18 +9,12 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from device.display.code import encode_code, wifi_text
 from device.display.views import ShownPage
 from device.recording.stills import Recording
 from device.share.address import Address, read_address, runtime_folder
 from device.share.shared_gif import SharedGif, details_file, write_details
-
-NO_ADDRESS: Final = (
-    "The GIF has no code, because the page for phones is not being served: start it with "
-    "`systemctl start pose-mirror-share.socket pose-mirror-share.service`, or run `pose-mirror share`."
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ RUNTIME_FOLDER: Final = Path("/run/pose-mirror-share")
 
 FILE_NAME: Final = "address.json"
 
+NOT_SERVED: Final = (
+    "The page for phones is not being served, so the display has no code: `systemctl status pose-mirror-share` says "
+    "why. Without the service, run `pose-mirror share`."
+)
+
 MAX_BYTES: Final = 10_000
 
 

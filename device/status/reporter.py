@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from device.moment import Moment
-from device.share.address import read_address, runtime_folder
+from device.share.address import NOT_SERVED, read_address, runtime_folder
 from device.status.fault_log import FaultLog
 from device.status.hourly import HourlyCounts
 from device.status.machine_watch import MachineWatch
@@ -46,9 +46,6 @@ CLOSE_TIMEOUT: Final = 1.0
 """Seconds to wait for the last status."""
 
 RESTARTED: Final = "The mirror ended unexpectedly, and was started again: `journalctl -u pose-mirror` may say why."
-NOT_SERVED: Final = (
-    "The page for phones is not served, so the display has no code: `systemctl status pose-mirror-share` says why."
-)
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +172,7 @@ class StatusReporter:
         faults = [*report.beat.faults, *filter(None, [report.failure]), *self._machine.faults]
         if sharing.enabled and sharing.address is None and now - self._started > SHARING_GRACE:
             faults.append(NOT_SERVED)
+        faults = list(dict.fromkeys(faults))  # a GIF without a code says the same
         self._fault_log.see(faults, now)
         if self._well != (not faults):
             self._well, self._since = not faults, now

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
-import platformdirs
-
 FILE_NAME: Final = "status.json"
 
 SERVICE_FOLDER: Final = Path("/run/pose-mirror")
@@ -135,13 +133,18 @@ class Status:
 def own_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the folder for this mirror's status, created if needed; None if there is none in memory."""
     service = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    folder = Path(service) if service else platformdirs.user_runtime_path("pose-mirror")
+    folder = Path(service) if service else user_folder(environ)
     with contextlib.suppress(OSError):
         if not service and is_in_memory(folder.parent):
             folder.mkdir(mode=0o700, exist_ok=True)
         if is_in_memory(folder):
             return folder
     return None
+
+
+def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of a mirror that a user starts by hand. It need not be there."""
+    return Path(environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}") / "pose-mirror"
 
 
 def is_in_memory(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:
@@ -174,7 +177,7 @@ def read_status(folder: Path) -> Status | None:
 
 def find_status() -> Status | None:
     """Return the newest status on this machine that this user may read: the service's, or of a mirror of their own."""
-    folders = (SERVICE_FOLDER, platformdirs.user_runtime_path("pose-mirror"))
+    folders = (SERVICE_FOLDER, user_folder())
     found = [status for folder in folders if (status := read_status(folder)) is not None]
     return max(found, key=lambda status: status.written_uptime, default=None)
 

@@ -30,8 +30,8 @@ from device.recording.recorder import (
 )
 from device.recording.replay import CODE_SECONDS, REPLAY_SECONDS
 from device.recording.saving import Outcome
-from device.recording.sharing import NO_ADDRESS
 from device.recording.stills import MAX_CAMERA_PIXELS, MAX_GAP_SECONDS, MAX_PHOTO_PIXELS, Recording, Words
+from device.share.address import NOT_SERVED
 from models.pose import Image
 from tests.support.recordings import snapshot
 
@@ -254,10 +254,10 @@ def test_a_failure_ends_the_code(writer: FakeWriter) -> None:
 
 def test_an_unserved_page_is_for_makers_to_know(writer: FakeWriter) -> None:
     recorder = Recorder(writer)
-    writer.outcome = saved(record(writer, recorder, [canvas()]))._replace(failure=NO_ADDRESS)
+    writer.outcome = saved(record(writer, recorder, [canvas()]))._replace(failure=NOT_SERVED)
     recorder.update(None, 20)
     assert state_of(recorder) == ("idle", READY, False)
-    assert (recorder.failure, recorder.page) == (NO_ADDRESS, None)
+    assert (recorder.failure, recorder.page) == (NOT_SERVED, None)
     recorder.update(None, 20 + REPLAY_SECONDS)
     assert recorder.replay is None
 

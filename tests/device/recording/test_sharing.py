@@ -10,9 +10,9 @@ import pytest
 from device.recording import saving
 from device.recording.keeping import GifKeeper, Limits
 from device.recording.saving import GifWriter, Outcome
-from device.recording.sharing import NO_ADDRESS, Sharing, shown_page
+from device.recording.sharing import Sharing, shown_page
 from device.recording.stills import Words
-from device.share.address import Address, Wifi, write_address
+from device.share.address import NOT_SERVED, Address, Wifi, write_address
 from device.share.shared_gif import read_details
 from tests.device.recording.test_saving import wait_for, wait_for_outcome
 from tests.support.recordings import lively_recording
@@ -73,7 +73,7 @@ def test_without_a_server_there_is_no_code(sharing: Sharing, monkeypatch: pytest
         outcome = wait_for_outcome(writer)
         assert writer.poll_page() is None
     assert outcome.path is not None
-    assert outcome.failure == NO_ADDRESS
+    assert outcome.failure == NOT_SERVED
     assert [Path(name).suffix for name in names(sharing)] == [".json"], "phones find it when the server is back"
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from device.moment import Answered, Moment
-from device.share.address import Address, write_address
+from device.share.address import NOT_SERVED, Address, write_address
 from device.status import machine_watch, reporter, status_file
 from device.status.machine_watch import FULL_DISK, HEAT, WEAK_SUPPLY
-from device.status.reporter import NOT_SERVED, RESTARTED, SHARING_GRACE, MirrorFacts, StatusReporter, open_reporter
+from device.status.reporter import RESTARTED, SHARING_GRACE, MirrorFacts, StatusReporter, open_reporter
 from device.status.status_file import EstimatorStatus, Frames, Hour, LibraryStatus, Status, read_status, write_status
 from device.system.systemd import Averages, Beat
 from models import files

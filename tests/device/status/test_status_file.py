@@ -28,6 +28,7 @@ from device.status.status_file import (
     own_folder,
     parse_status,
     read_status,
+    user_folder,
     write_status,
 )
 from tests.support.paths import ROOT
@@ -121,20 +122,21 @@ def test_knows_which_folders_are_in_memory(tmp_path: Path) -> None:
 
 def test_a_folder_on_a_disk_gets_no_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_file, "is_in_memory", lambda folder: False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert own_folder({"RUNTIME_DIRECTORY": str(tmp_path)}) is None
-    assert own_folder({}) is None
+    assert own_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_chooses_the_folder_of_the_service_or_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_file, "is_in_memory", lambda folder: folder.is_dir())
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert own_folder({"RUNTIME_DIRECTORY": f"{tmp_path}:/run/other"}) == tmp_path
-    assert own_folder({}) == tmp_path / "pose-mirror"
+    assert own_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) == tmp_path / "pose-mirror"
     assert stat.S_IMODE((tmp_path / "pose-mirror").stat().st_mode) == 0o700
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
-    assert own_folder({}) is None
+    assert own_folder({"XDG_RUNTIME_DIR": str(tmp_path / "missing")}) is None
+
+
+def test_finds_the_users_folder_where_no_variable_names_it() -> None:
+    assert user_folder({}) == Path(f"/run/user/{os.getuid()}/pose-mirror")
 
 
 def test_finds_the_newest_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
