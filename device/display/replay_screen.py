@@ -27,7 +27,7 @@ REPLAY_SHARE: Final = 0.74
 
 CODE: Final = 0.46
 """Side of a code's white tile at most, as a share of the display's short side. A phone reads a code from about ten
-times its side. Where two are below each other, each has about 0.36."""
+times its side. Two below each other have less: 0.31 to 0.34 on wide displays."""
 
 CAPTION, LEAST_CAPTION = 0.12, 0.085
 """Height of the words above a code, and where there is little room, as shares of the display's short side."""
