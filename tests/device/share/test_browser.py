@@ -71,6 +71,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(folder)
     app = create_app(Pages(folder, portal=Portal(lambda: "http://10.41.0.1/"), clock=lambda: site.now))
     server = TcpWSGIServer(app, host="127.0.0.1", port=0)
+    assert server.socket is not None
     site.address = f"http://127.0.0.1:{server.socket.getsockname()[1]}/"
     thread = threading.Thread(target=server.run)
     thread.start()
