@@ -13,6 +13,7 @@ os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from models.estimator.catalogue import BUNDLED_MODEL
 from models.estimator.model_files import WEIGHTS_FOLDER
@@ -21,6 +22,10 @@ from models.estimator.model_files import WEIGHTS_FOLDER
 # would inherit that, and not answer to Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# A busy machine takes longer for an example, and no test depends on a quiet one.
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
 

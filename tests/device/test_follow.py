@@ -498,7 +498,7 @@ counts = st.integers(1, 4)
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, counts)
 def test_the_same_frames_give_the_same_visitor(seed: int, count: int) -> None:
     frames, times = wandering(seed, count)
@@ -506,7 +506,7 @@ def test_the_same_frames_give_the_same_visitor(seed: int, count: int) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, counts)
 def test_mirrored_frames_give_the_mirrored_visitor(seed: int, count: int) -> None:
     frames, times = wandering(seed, count)
@@ -519,7 +519,7 @@ def test_mirrored_frames_give_the_mirrored_visitor(seed: int, count: int) -> Non
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, counts, st.sampled_from([0.5, 2.0, 3.0]))
 def test_another_resolution_gives_the_same_visitor(seed: int, count: int, scale: float) -> None:
     frames, times = wandering(seed, count)
@@ -536,7 +536,7 @@ def test_another_resolution_gives_the_same_visitor(seed: int, count: int, scale:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, st.floats(0.001, 0.01), st.floats(0.02, 0.1))
 def test_a_still_visitor_trembles_less_than_the_estimate(seed: int, share: float, step: float) -> None:
     rng = np.random.default_rng(seed)

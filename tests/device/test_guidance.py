@@ -137,7 +137,6 @@ def test_a_hint_that_applies_is_held(hint: Hint) -> None:
     assert find_problems(sight, (hint,)) == [hint]
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([0.25, 0.5, 2.0, 3.0]),
     st.builds(person, st.floats(60, 3000), st.floats(0, 640), st.floats(-200, 400)),
@@ -287,7 +286,7 @@ def test_a_hint_goes_while_others_come_and_go() -> None:
 ANYTHING = st.sampled_from([GOOD, POOR, TOO_NEAR, TOO_FAR, HALF_OUT, NOBODY, DARK_ROOM])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(ANYTHING, st.integers(1, 15)), max_size=10), st.sampled_from([0.1, 0.2, 0.4]))
 def test_never_flickers(runs: list[tuple[Sight, int]], step: float) -> None:
     hints = play([sight for sight, count in runs for _ in range(count)], step)
@@ -295,7 +294,7 @@ def test_never_flickers(runs: list[tuple[Sight, int]], step: float) -> None:
         assert (went - came) * step >= MIN_HINT_SECONDS - 1e-6
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(ANYTHING, max_size=20))
 def test_the_same_sights_give_the_same_hints(sights: list[Sight]) -> None:
     assert play(sights) == play(sights)

@@ -211,7 +211,7 @@ def test_nobody_who_walks_past_takes_a_visitors_place() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_each_number_is_one_visitor(seed: int, count: int) -> None:
     """A law for any scene: at most four, each once, all of them tracks, and the leading one among them."""

@@ -93,7 +93,7 @@ def test_changed_seeds_break_no_promise(loaded: Loaded) -> None:
     assert changed > CHANGES / 2
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.integers(0, 2**32))
 def test_any_bytes_break_no_promise(loaded: Loaded, data: bytes, seed: int) -> None:
     loaded.read(data)

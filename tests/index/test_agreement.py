@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from index.agreement import agreement, align
@@ -41,7 +41,6 @@ def agreement_by_definition(
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(deadline=None)
 def test_follows_its_definition(seed: int) -> None:
     query, candidate = sample_people(2, seed, unseen_share=0.2)
     weights = np.random.default_rng(seed).random(17).astype(np.float32) * (query[:, 2] > 0)
@@ -51,7 +50,6 @@ def test_follows_its_definition(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.1, 20), x=st.floats(-900, 900), y=st.floats(-900, 900))
-@settings(deadline=None)
 def test_ignores_place_and_size(seed: int, scale: float, x: float, y: float) -> None:
     query, candidate = sample_people(2, seed)[:, :, :2]
     moved = (candidate * scale + (x, y)).astype(np.float32)
@@ -60,7 +58,6 @@ def test_ignores_place_and_size(seed: int, scale: float, x: float, y: float) -> 
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(deadline=None)
 def test_mirroring_both_poses_changes_nothing(seed: int) -> None:
     query, candidate = sample_people(2, seed, unseen_share=0.1)
     seen = candidate[:, 2] > 0

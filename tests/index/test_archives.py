@@ -16,15 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from index import archives
 from index.archives import ArchiveError, list_members, read_member
 from index.pictures import PictureError, read_bytes
-
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine takes longer for an example."""
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ENDINGS = (".zip", *TAR_ENDINGS)
@@ -262,7 +259,6 @@ def test_refuses_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         list_members(make_archive(tmp_path / "a.zip", {f"{number}.jpg": b"" for number in range(4)}))
 
 
-@UNTIMED
 @given(st.binary(max_size=2000), st.sampled_from([b"", b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", b"BZh9"]))
 def test_reads_or_refuses_any_bytes(tmp_path_factory: pytest.TempPathFactory, data: bytes, start: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any.zip"

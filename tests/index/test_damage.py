@@ -42,7 +42,7 @@ PART = st.integers(0, 999_999).map(lambda millionths: millionths / 1_000_000)
 
 def examples_of(count: int) -> settings:
     """Settings for a number of examples, each of which runs several commands."""
-    return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    return settings(max_examples=count, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 RUNNER = """

@@ -58,7 +58,7 @@ def test_verify_detects_any_flipped_bit(built: Path, tmp_path: Path) -> None:
     library = Path(shutil.copytree(built, tmp_path / "library"))
     files = sorted(file for file in library.rglob("*") if file.is_file())
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.sampled_from(files), st.floats(0, 1, exclude_max=True), st.integers(0, 7))
     def flip_a_bit(file: Path, place: float, bit: int) -> None:
         whole = file.read_bytes()

@@ -49,7 +49,6 @@ def resize_limbs(pose: Floats, arms: float, legs: float, trunk: float) -> Floats
 
 
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.1, 20), x=st.floats(-900, 900), y=st.floats(-900, 900))
-@settings(deadline=None)
 def test_ignores_place_and_size(seed: int, scale: float, x: float, y: float) -> None:
     query, candidate = sample_people(2, seed)[:, :, :2]
     moved = (candidate * scale + (x, y)).astype(np.float32)
@@ -57,7 +56,6 @@ def test_ignores_place_and_size(seed: int, scale: float, x: float, y: float) -> 
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(deadline=None)
 def test_mirroring_both_poses_changes_nothing(seed: int) -> None:
     query, candidate = sample_people(2, seed)[:, :, :2]
     assert one(query[MIRROR_ORDER] * FLIP, candidate[MIRROR_ORDER] * FLIP) == pytest.approx(
@@ -66,7 +64,6 @@ def test_mirroring_both_poses_changes_nothing(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(deadline=None)
 def test_comparing_mirrored_is_comparing_with_the_mirror_image(seed: int) -> None:
     query, candidate = sample_people(2, seed, unseen_share=0.1)
     visibility, seen = np.sqrt(query[:, 2]), candidate[None, :, 2] > 0
@@ -77,7 +74,6 @@ def test_comparing_mirrored_is_comparing_with_the_mirror_image(seed: int) -> Non
 
 
 @given(seed=st.integers(0, 10_000), unseen=st.floats(0, 0.6))
-@settings(deadline=None)
 def test_is_a_share_and_greatest_for_itself(seed: int, unseen: float) -> None:
     people = sample_people(30, seed, unseen)
     seen = people[:, :, 2] > 0
@@ -87,7 +83,6 @@ def test_is_a_share_and_greatest_for_itself(seed: int, unseen: float) -> None:
 
 
 @given(seed=st.integers(0, 10_000), arms=st.floats(0.8, 1.2), legs=st.floats(0.8, 1.2), trunk=st.floats(0.8, 1.2))
-@settings(deadline=None)
 def test_proportions_hardly_count(seed: int, arms: float, legs: float, trunk: float) -> None:
     """A child, a tall person and a drawn figure in one pose are alike."""
     pose = sample_people(1, seed)[0, :, :2]
@@ -95,7 +90,7 @@ def test_proportions_hardly_count(seed: int, arms: float, legs: float, trunk: fl
 
 
 @given(seed=st.integers(0, 300), arms=st.floats(0.8, 1.2), legs=st.floats(0.8, 1.2))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_other_proportions_find_the_same_pose(seed: int, arms: float, legs: float) -> None:
     people = sample_people(200, seed)[:, :, :2]
     resized = resize_limbs(people[7], arms, legs, 1.0)

@@ -79,7 +79,7 @@ hidden_points = st.sets(st.sampled_from([k for k in range(17) if k not in LEFT_A
 
 @pytest.mark.slow
 @given(seed=st.integers(0, 1000), hidden=hidden_points)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_never_beats_exhaustive_search(library: Library, seed: int, hidden: tuple[int, ...]) -> None:
     pose = poses(1, seed, hidden)[0]
     found, best = Matcher(library).find(pose, 5), find_exhaustively(library, pose, 5)
@@ -92,7 +92,7 @@ def test_never_beats_exhaustive_search(library: Library, seed: int, hidden: tupl
     scale=st.floats(0.2, 10),
     shift=st.tuples(*[st.floats(-2e3, 2e3)] * 2),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_scale_and_shift_hardly_change_the_likeness(
     library: Library, seed: int, hidden: tuple[int, ...], scale: float, shift: tuple[float, float]
 ) -> None:
@@ -103,7 +103,7 @@ def test_scale_and_shift_hardly_change_the_likeness(
 
 
 @given(seed=st.integers(0, 1000), hidden=hidden_points)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_mirrored_pose_finds_the_same_photo_mirrored(library: Library, seed: int, hidden: tuple[int, ...]) -> None:
     pose = poses(1, seed, hidden)[0]
     straight, turned = Matcher(library).find(pose, 1)[0], Matcher(library).find(pose.mirrored(640), 1)[0]

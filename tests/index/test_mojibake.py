@@ -5,13 +5,10 @@ from __future__ import annotations
 from unicodedata import category
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from index.mojibake import decode, repair
-
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine takes longer for an example."""
 
 NAMES = [
     "José Müller", "Renée Zellweger", "Bjørn Åse", "Łódź", "Şenol Güneş", "Groß", "Özil", "à la carte", "Åke",
@@ -58,7 +55,6 @@ ALPHABETS = {
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS.values(), ids=ALPHABETS)
-@UNTIMED
 @given(data=st.data())
 def test_changes_words_only_into_what_they_may_have_been(data: st.DataObject, alphabet: str) -> None:
     """Words in any letters, in small or capital letters as people write them, with what may follow a word.
@@ -74,7 +70,6 @@ def test_changes_words_only_into_what_they_may_have_been(data: st.DataObject, al
     assert text in [repaired, damaged(repaired), damaged(damaged(repaired))]
 
 
-@UNTIMED
 @given(st.text())
 def test_decodes_any_utf_8_and_repairs_only_once(text: str) -> None:
     try:
@@ -84,7 +79,6 @@ def test_decodes_any_utf_8_and_repairs_only_once(text: str) -> None:
     assert repair(decode(data)) == decode(data)
 
 
-@UNTIMED
 @given(st.binary())
 def test_decodes_any_bytes(data: bytes) -> None:
     decode(data).encode()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, PngImagePlugin
 from PIL import Image as Pillow
@@ -19,9 +19,6 @@ from index.formats import open_picture
 from index.picture_credit import read_credit, read_xmp_credit
 from index.pictures import load_credit, load_picture
 from tests.support.paths import SHARED
-
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine takes longer for an example."""
 
 PLAIN = Pillow.new("RGB", (64, 48), "grey")
 
@@ -321,7 +318,6 @@ def test_takes_nothing_from_a_damaged_packet(packet: bytes) -> None:
     assert read_xmp_credit(packet) == NO_CREDIT
 
 
-@UNTIMED
 @given(st.binary(max_size=200))
 def test_reads_a_picture_with_any_iptc_and_exif(data: bytes) -> None:
     credit = read_credit(jpeg(photoshop((0x0404, data)), exif=b"Exif\0\0II*\0" + data))

@@ -41,7 +41,7 @@ def shape() -> ShapeModel:
 
 @pytest.mark.parametrize("region", REGIONS)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.05, 50), x=st.floats(-2000, 2000), y=st.floats(-2000, 2000))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_vectors_ignore_place_and_size(region: str, seed: int, scale: float, x: float, y: float) -> None:
     pose = sample_people(1, seed)[:, :, :2]
     moved = (pose * scale + (x, y)).astype(np.float32)
@@ -74,7 +74,6 @@ def test_completing_keeps_seen_points(shape: ShapeModel) -> None:
 
 @pytest.mark.slow
 @given(seed=st.integers(0, 1000), seen=SEEN_FLAGS, size=st.sampled_from([0.0, 1.0, 1e4]))
-@settings(deadline=None)
 def test_completes_any_points(shape: ShapeModel, seed: int, seen: Flags, size: float) -> None:
     pose = sample_people(1, seed)[:, :, :2] * np.float32(size)
     assert np.isfinite(shape.complete(pose, seen[None])).all()
@@ -108,7 +107,6 @@ def test_guesses_mirror_images_alike(shape: ShapeModel) -> None:
 
 
 @given(seed=st.integers(0, 1000), seen=AT_LEAST_TWO_SEEN)
-@settings(deadline=None)
 def test_queries_are_vectors_of_the_completed_pose(shape: ShapeModel, seed: int, seen: Flags) -> None:
     pose = sample_people(1, seed)[:, :, :2]
     completed = shape.complete(pose, seen[None])
@@ -123,7 +121,6 @@ def test_queries_are_vectors_of_the_completed_pose(shape: ShapeModel, seed: int,
 
 
 @given(seed=st.integers(0, 1000), seen=AT_LEAST_TWO_SEEN)
-@settings(deadline=None)
 def test_a_mirror_image_has_the_same_queries_mirrored(shape: ShapeModel, seed: int, seen: Flags) -> None:
     pose = sample_people(1, seed)[0, :, :2]
     straight, mirrored = shape.queries(pose, seen), shape.queries(pose[MIRROR_ORDER] * FLIP, seen[MIRROR_ORDER])
@@ -133,7 +130,6 @@ def test_a_mirror_image_has_the_same_queries_mirrored(shape: ShapeModel, seed: i
 
 
 @given(seed=st.integers(0, 1000), seen=SEEN_FLAGS, size=st.sampled_from([0.0, 1.0, 1e4]))
-@settings(deadline=None)
 def test_any_points_have_queries(shape: ShapeModel, seed: int, seen: Flags, size: float) -> None:
     for query in shape.queries(sample_people(1, seed)[0, :, :2] * np.float32(size), seen):
         length = np.linalg.norm(query.vector)

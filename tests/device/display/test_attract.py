@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pygame
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pygame import Rect
 
@@ -46,7 +46,6 @@ def drawn(
     return pygame.surfarray.array3d(canvas).swapaxes(0, 1)
 
 
-@settings(deadline=None)
 @given(CANVASES, st.booleans())
 def test_both_panes_are_equal_and_aligned(canvas: Size, rtl: bool) -> None:
     visitor, answer = attract_panes(canvas, rtl)
@@ -62,7 +61,6 @@ def test_both_panes_are_equal_and_aligned(canvas: Size, rtl: bool) -> None:
         assert visitor.bottom < answer.top
 
 
-@settings(deadline=None)
 @given(CANVASES)
 def test_the_panes_take_a_fair_share_of_the_canvas(canvas: Size) -> None:
     visitor, answer = attract_panes(canvas)

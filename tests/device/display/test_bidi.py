@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bidi
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from device.display.bidi import base_level, levels, visual_order
@@ -56,7 +56,6 @@ def test_numbers_after_arabic_letters_stay_in_order() -> None:
 LETTERS = "אבגمر" + "ab漢" + "12٣٤" + " .,:!()[]{}«»<%€-+/…"
 
 
-@settings(deadline=None)
 @given(st.text(LETTERS, min_size=1, max_size=20) | st.text("א(b1)٣,% ", min_size=1, max_size=20))
 def test_orders_any_line_as_python_bidi_does(text: str) -> None:
     for direction, base in (("L", 0), ("R", 1)):
@@ -64,7 +63,6 @@ def test_orders_any_line_as_python_bidi_does(text: str) -> None:
     assert base_level(text) == bidi.get_base_level(text)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_keeps_its_characters(text: str) -> None:
     text_levels = levels(text, base_level(text))

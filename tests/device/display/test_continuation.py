@@ -56,7 +56,7 @@ def test_a_prepared_photo_is_in_place_and_not_stretched(photo: Size, zoom: float
     assert spread_x == pytest.approx(spread_y, rel=0.04)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.tuples(st.integers(1, 300), st.integers(1, 300)),
     st.tuples(st.integers(1, 300), st.integers(1, 300)),

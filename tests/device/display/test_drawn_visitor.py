@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from device.display.drawn_visitor import HOLD_SECONDS, MOVE_SECONDS, POSES, is_still, pose_at
@@ -20,7 +20,6 @@ TIMES = st.floats(0, 1e5)
 PANES = st.tuples(st.integers(40, 2000), st.integers(40, 2000))
 
 
-@settings(deadline=None)
 @given(TIMES, PANES)
 def test_the_whole_visitor_is_in_the_pane(now: float, pane: Size) -> None:
     xy = pose_at(now, pane).xy
@@ -28,7 +27,6 @@ def test_the_whole_visitor_is_in_the_pane(now: float, pane: Size) -> None:
     assert (xy < np.array(pane) - 1).all()
 
 
-@settings(deadline=None)
 @given(TIMES)
 def test_the_visitor_moves_without_a_jump(now: float) -> None:
     """No key point moves faster than 5 m a second, a third of what a boxer's fist does."""
@@ -37,7 +35,6 @@ def test_the_visitor_moves_without_a_jump(now: float) -> None:
     assert np.hypot(*(after - before).T).max() < 5 * metre * 0.02
 
 
-@settings(deadline=None)
 @given(TIMES)
 def test_nobody_sees_a_visitor_move_who_is_still(now: float) -> None:
     """Between two of the ten pictures a second that are then drawn, no key point moves by 5 mm."""
@@ -69,14 +66,12 @@ def test_every_pose_differs_from_the_one_before() -> None:
         assert np.hypot(*(after - before).T).max() > 60
 
 
-@settings(deadline=None)
 @given(TIMES)
 def test_a_foot_is_always_on_the_floor(now: float) -> None:
     xy = pose_at(now, PANE).xy
     assert abs(xy[[LEFT_ANKLE, RIGHT_ANKLE], 1].max() - 0.87 * PANE[1]) < 0.03 * PANE[1]
 
 
-@settings(deadline=None)
 @given(TIMES)
 def test_the_visitors_left_is_on_the_right_of_the_mirror(now: float) -> None:
     xy = pose_at(now, PANE).xy

@@ -153,7 +153,7 @@ NUMBERS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     arrays(np.float32, (17, 2), elements=NUMBERS), arrays(np.float32, 17, elements=st.sampled_from([0, 0.29, 0.3, 1]))
 )
@@ -165,7 +165,7 @@ def test_any_pose_is_drawn_inside_its_picture(xy: Floats, scores: Floats) -> Non
     assert (around[~inside] == 77).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 60), st.sets(st.integers(0, 16), max_size=14))
 def test_leaves_the_background_as_it_is(now: float, unseen: set[int]) -> None:
     """A pattern of single pixels around the figure comes back exactly, though the figure is drawn enlarged."""

@@ -15,7 +15,6 @@ from device.display.font_files import FontFile, system_fonts
 from device.display.fonts import BUNDLED
 
 
-@settings(deadline=None)
 @given(st.characters() | st.characters(max_codepoint=0x2FFF))
 def test_has_the_characters_that_can_be_drawn(character: str) -> None:
     """Any character that FreeType, by which pygame draws, finds a glyph for, and no other."""
@@ -43,7 +42,7 @@ def test_reads_a_font_of_any_name(tmp_path: Path, name: str) -> None:
     assert FontFile(str(tmp_path / name)).has("a")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=300), st.integers(0, 2000))
 def test_a_damaged_file_is_no_error(tmp_path_factory: pytest.TempPathFactory, noise: bytes, start: int) -> None:
     path = tmp_path_factory.mktemp("fonts") / "damaged.ttf"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from device.display.layout import (
@@ -69,7 +69,6 @@ def box_on_display(photo: Size, pose: Pose, visitor: Pose | None, placement: Ali
     return shift + placement.scale * box.low[0], shift + placement.scale * box.high[0]
 
 
-@settings(deadline=None)
 @given(sizes, sizes, st.booleans(), st.data())
 def test_the_whole_person_is_on_the_display(photo: Size, display: Size, alone: bool, data: st.DataObject) -> None:
     pose, visitor = data.draw(poses_in(photo)), None if alone else data.draw(poses_in(display))
@@ -80,7 +79,6 @@ def test_the_whole_person_is_on_the_display(photo: Size, display: Size, alone: b
     assert (high <= np.array(display) - 0.5 + slack).all()
 
 
-@settings(deadline=None)
 @given(sizes, sizes, st.booleans(), st.data())
 def test_fills_the_display_if_the_person_fits(photo: Size, display: Size, alone: bool, data: st.DataObject) -> None:
     pose, visitor = data.draw(poses_in(photo)), None if alone else data.draw(poses_in(display))
@@ -93,7 +91,6 @@ def test_fills_the_display_if_the_person_fits(photo: Size, display: Size, alone:
         assert placement.scale >= smallest * (1 - 1e-6)
 
 
-@settings(deadline=None)
 @given(sizes, sizes, st.data())
 def test_a_photo_fills_a_direction_or_is_whole_in_it(photo: Size, display: Size, data: st.DataObject) -> None:
     pose, visitor = data.draw(poses_in(photo)), data.draw(poses_in(display))
@@ -105,7 +102,6 @@ def test_a_photo_fills_a_direction_or_is_whole_in_it(photo: Size, display: Size,
     assert (fills | whole).all()
 
 
-@settings(deadline=None)
 @given(sizes, sizes, st.data())
 def test_places_a_mirrored_photo_like_its_mirror_image(photo: Size, display: Size, data: st.DataObject) -> None:
     assume(min(*photo, *display) > 20)
@@ -118,7 +114,6 @@ def test_places_a_mirrored_photo_like_its_mirror_image(photo: Size, display: Siz
     )
 
 
-@settings(deadline=None)
 @given(sizes, sizes, st.floats(1.01, MAX_ZOOM - 0.01), st.floats(0, 1), st.floats(0, 1))
 def test_lays_the_person_on_the_visitor_if_possible(
     photo: Size, display: Size, zoom: float, across: float, down: float
@@ -135,7 +130,6 @@ def test_lays_the_person_on_the_visitor_if_possible(
     assert transform_pose(pose, placement).xy == pytest.approx(visitor.xy, abs=2e-3 * max(display))
 
 
-@settings(deadline=None)
 @given(sizes, sizes)
 def test_cover_is_centred_and_exact_in_one_direction(picture: Size, display: Size) -> None:
     first, last = edges(picture, cover(picture, display))
@@ -153,7 +147,6 @@ def test_centres_a_photo_without_common_key_points() -> None:
     assert place((800, 600), (1280, 720), unseen, person(600, 300)) == pytest.approx(cover((800, 600), (1280, 720)))
 
 
-@settings(deadline=None)
 @given(sizes, sizes, st.data())
 def test_a_single_key_point_does_not_enlarge_the_photo(photo: Size, display: Size, data: st.DataObject) -> None:
     """One key point in common fits at any scale, so a scale would be chosen by rounding errors."""
@@ -262,7 +255,6 @@ def test_a_photo_suits_less_if_its_person_stays_small() -> None:
     assert far < near
 
 
-@settings(deadline=None)
 @given(sizes, sizes, st.data())
 def test_a_shape_costs_little(photo: Size, display: Size, data: st.DataObject) -> None:
     pose, visitor = data.draw(poses_in(photo)), data.draw(poses_in(display))

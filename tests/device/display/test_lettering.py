@@ -31,7 +31,7 @@ def ink(surface: pygame.Surface) -> int:
     return int((pygame.surfarray.array_alpha(surface) > 100).sum())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=80), st.integers(1, 60), st.integers(20, 400))
 def test_lines_are_never_too_wide(lettering: TextRenderer, text: str, size: int, width: int) -> None:
     text = clean(text)

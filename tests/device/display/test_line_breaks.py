@@ -50,7 +50,7 @@ def test_phrases_break_where_readers_expect_it(phrase: str, pieces: list[str]) -
     assert list(split_unit(phrase)) == pieces
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet=ALPHABET, max_size=12))
 def test_breaks_only_where_unicode_allows_it(text: str) -> None:
     """At spaces lines may always break here; Unicode has exceptions there, such as after an opening bracket."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from device.display.outline import HAND_LENGTH, Boxes, needed_points, outline
@@ -70,7 +70,6 @@ def test_an_answer_shows_as_much_as_the_visitor_does() -> None:
     assert needed_points(seen).all()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32), st.floats(0.1, 3))
 def test_the_box_grows_and_turns_with_the_person(seed: int, scale: float) -> None:
     random = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pygame import Rect
 
@@ -13,7 +13,6 @@ CANVAS = Rect(0, 0, 40, 30)
 RECTS = st.builds(Rect, st.integers(-5, 45), st.integers(-5, 35), st.integers(0, 30), st.integers(0, 30))
 
 
-@settings(deadline=None)
 @given(st.lists(RECTS, max_size=5))
 def test_around_and_painted_cover_each_pixel_once(painted: list[Rect]) -> None:
     counts, covered = np.zeros((30, 40), int), np.zeros((30, 40), bool)

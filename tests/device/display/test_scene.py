@@ -305,7 +305,7 @@ def test_resizing_clears_the_caches() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.tuples(st.integers(1, 900), st.integers(1, 900)),
     st.sampled_from(["side", "full"]),

@@ -127,7 +127,7 @@ def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
         read_catalogue(tmp_path / "gone.po")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200) | st.text(alphabet='msgidtr"\\ n[]0#,:~=\n', max_size=60).map(str.encode))
 def test_any_file_is_a_catalogue_or_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any.po"

@@ -221,7 +221,7 @@ def test_reduces_colours_then_rate_then_size() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.floats(0.06, 1.1), st.integers(0, 40), st.integers(1, 6))
 def test_never_exceeds_the_size_limit(share: float, noise: int, photos: int) -> None:
     sample = lively_recording(photos, noise=noise)

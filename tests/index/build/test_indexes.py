@@ -118,7 +118,7 @@ def test_a_failed_process_raises_an_error(library: Path) -> None:
         list(indexes._run_in_processes(library, [job], 1))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     arrays(np.float32, (4, 17, 3), elements=st.sampled_from([-5.0, 0.0, 0.0, 1.0, 2.5, 640.0])),
 )

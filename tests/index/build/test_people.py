@@ -167,7 +167,7 @@ def test_different_pictures_are_no_duplicates(photos: list[LabelledPhoto]) -> No
     assert not any(is_near_duplicate(one, other) for one, other in combinations(bits, 2))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.floats(0.2, 1.0))
 def test_fingerprints_do_not_depend_on_size(seed: int, scale: float) -> None:
     image = scene(seed)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from index.build.photo import Credit, Photo
@@ -15,9 +15,6 @@ from index.build.tree import read_folder
 from index.credit import NO_CREDIT
 from tests.index.test_picture_credit import alternatives, xmp
 from tests.support.paths import SHARED
-
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine takes longer for an example."""
 
 
 def write(folder: Path, *names: str, text: str = "") -> None:
@@ -168,7 +165,6 @@ def test_films_without_a_picture_are_still_told(tmp_path: Path) -> None:
     assert [Path(reason.split(" is a video: ")[0]).name for reason in reasons] == ["IMG_1.avi", "IMG_2.MOV"]
 
 
-@UNTIMED
 @given(st.lists(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1), unique=True))
 def test_any_names_may_be_in_a_folder(names: list[str]) -> None:
     sidecars = Sidecars(Path("/nowhere"), names)

@@ -69,7 +69,7 @@ def worst(found: Sequence[Pose], people: Sequence[Floats]) -> float:
         st.tuples(st.floats(60, 480), st.floats(120, 270), st.floats(0.7, 1.1), st.booleans()), min_size=1, max_size=3
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_finds_exactly_the_people_who_stand_apart(
     places: list[tuple[float, float, float, bool]],
 ) -> None:
@@ -126,7 +126,7 @@ def test_keeps_a_person_mostly_hidden_by_another() -> None:
 
 
 @given(arrays.arrays(np.uint8, (5, 6, 17)), arrays.arrays(np.uint8, (5, 6, 34)), arrays.arrays(np.uint8, (5, 6, 64)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_heads_give_ranked_poses_in_the_picture(
     heat_maps: posenet.Quantized, short: posenet.Quantized, mid: posenet.Quantized
 ) -> None:

@@ -79,7 +79,6 @@ def test_tells_models_for_the_edge_tpu_from_others(models_folder: Path) -> None:
 
 
 @given(st.binary(max_size=400), st.booleans())
-@settings(deadline=None)
 def test_rejects_any_other_bytes(content: bytes, has_mark: bool) -> None:
     if has_mark:
         content = content[:4] + b"TFL3" + content[8:]
@@ -88,7 +87,7 @@ def test_rejects_any_other_bytes(content: bytes, has_mark: bool) -> None:
 
 
 @given(st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rejects_a_truncated_model(models_folder: Path, part: float) -> None:
     whole = model(models_folder)
     unused = 64  # nothing in the file refers to its last bytes
@@ -98,7 +97,7 @@ def test_rejects_a_truncated_model(models_folder: Path, part: float) -> None:
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(-FOOTER, HEADER - 1), st.integers(0, 255)), min_size=1, max_size=6))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_wrong_bytes_never_crash_or_hang(models_folder: Path, wrong: list[tuple[int, int]]) -> None:
     content = bytearray(model(models_folder))
     for place, byte in wrong:

@@ -233,7 +233,7 @@ def test_draws_a_ball_exactly() -> None:
     st.tuples(*[st.floats(-0.4, 0.4)] * 3),
     st.tuples(st.floats(0.2, 0.5), st.floats(0.2, 0.5)),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_solid_is_the_hull_of_its_two_balls(
     start: tuple[float, ...], end: tuple[float, ...], radii: tuple[float, float]
 ) -> None:

@@ -60,7 +60,7 @@ def compiled() -> None:
 
 
 @given(st.integers(0, 10**6), st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_decoding_exact_targets_returns_the_people(seed: int, alone: bool) -> None:
     people = [somebody(seed)] if alone else [somebody(seed, 60), somebody(seed + 1, 195)]
     found = sorted(decode(heads(scene_targets(*people))), key=lambda pose: float(pose.xy[:, 0].mean()))
