@@ -38,8 +38,19 @@ GIF_WORDS: Final = 0.165
 NUMERAL: Final = 0.075
 """Diameter of the disc with a code's number, as a share of the display's short side."""
 
+HEADING: Final = 0.6
+"""Height of the words above a code that has a number, as a share of the caption's: a name may stand below them."""
+
 SCAN: Final = message("Scan for your GIF")
 JOIN: Final = message("Join the Wi-Fi")
+THEN_SCAN: Final = message("Then scan for your GIF")
+
+
+class Caption(NamedTuple):
+    """The words above a code, and the name of a Wi-Fi below them."""
+
+    words: Message
+    name: str = ""
 
 
 class CodePlace(NamedTuple):
@@ -162,9 +173,9 @@ def _draw_with_codes(stage: pygame.Surface, recorded: Recorded, presentation: Pr
     codes = _codes(page)
     rtl = presentation.language.direction == "rtl"
     places = arrange_replay(stage.get_size(), tuple(code.shape[0] for code, _ in codes), rtl)
-    for number, ((code, lines), place) in enumerate(zip(codes, places.codes, strict=True), 1):
+    for (code, _), place in zip(codes, places.codes, strict=True):
         stage.blit(draw_code(code, place.pixels), place.tile.topleft)
-        _draw_caption(stage, place.caption, lines, presentation, number if len(codes) > 1 else None)
+    _draw_captions(stage, [place.caption for place in places.codes], [caption for _, caption in codes], presentation)
     gif = _fit_gif(shape, places.gif)
     words = places.words.move(0, gif.bottom - places.gif.bottom)
     upper, lower = Rect(words), Rect(words)
@@ -172,7 +183,7 @@ def _draw_with_codes(stage: pygame.Surface, recorded: Recorded, presentation: Pr
     lower.height, lower.bottom = words.height - upper.height, words.bottom
     if recorded.notice is not None:
         _draw_words(stage, upper, recorded.notice, style.HEADLINE, style.WHITE, presentation)
-    _draw_words(stage, lower, deleted_after(page.hours), style.SMALL, PRIVACY_COLOUR, presentation)
+    _draw_words(stage, lower, deleted_after(page.hours), style.BODY, PRIVACY_COLOUR, presentation)
     return gif
 
 
@@ -181,42 +192,51 @@ def deleted_after(hours: int) -> Message:
     return plural_message("Deleted after one hour", "Deleted after {count} hours", hours)
 
 
-def _codes(page: ShownPage) -> list[tuple[Modules, list[Message | str]]]:
-    """Return a page's codes in the order in which they are scanned, each with the lines of its words."""
-    codes: list[tuple[Modules, list[Message | str]]] = [(page.code, [SCAN])]
-    if page.wifi_code is not None:
-        codes.insert(0, (page.wifi_code, [JOIN, page.wifi_name]))
-    return codes
+def _codes(page: ShownPage) -> list[tuple[Modules, Caption]]:
+    """Return a page's codes in the order in which they are scanned."""
+    if page.wifi_code is None:
+        return [(page.code, Caption(SCAN))]
+    return [(page.wifi_code, Caption(JOIN, page.wifi_name)), (page.code, Caption(THEN_SCAN))]
 
 
-def _draw_caption(
-    stage: pygame.Surface, room: Rect, lines: list[Message | str], presentation: Presentation, number: int | None
+def _draw_captions(
+    stage: pygame.Surface, rooms: list[Rect], captions: list[Caption], presentation: Presentation
 ) -> None:
-    """Draw the words above a code, with its number in front of them if there are several codes."""
+    """Draw the words above codes. Several have numbers, are equally large, and begin at the same place."""
     unit, rtl = min(stage.get_size()), presentation.language.direction == "rtl"
     gap = round(unit * 0.012)
-    disc = 0 if number is None else min(max(14, round(unit * NUMERAL)), room.height - gap)
+    height = min(room.height for room in rooms) - gap
+    disc = min(max(14, round(unit * NUMERAL)), height) if len(rooms) > 1 else 0
     before = disc + gap if disc else 0
-    size = style.text_size(unit, style.BODY if len(lines) == 1 else style.SMALL)
-    line_room = room.width - before, (room.height - gap) // len(lines)
-    colours = style.WHITE, PRIVACY_COLOUR
-    blocks = [
-        _fit_words(line, line_room, size, colour, presentation) for line, colour in zip(lines, colours, strict=False)
-    ]
-    width, height = max(block.get_width() for block in blocks), sum(block.get_height() for block in blocks)
-    place = Rect(0, 0, before + width, max(height, disc))
-    place.midbottom = room.centerx, room.bottom - gap
-    if number is not None:
-        _draw_number(stage, place, disc, number, presentation)
-    y = place.centery - height // 2
-    for block in blocks:
-        x = place.left + before
+    line_width = min(room.width for room in rooms) - before
+    heading = round(height * HEADING) if disc else height
+    size = min(
+        _fit_size(caption.words, (line_width, heading), style.text_size(unit, style.BODY), presentation)
+        for caption in captions
+    )
+    drawn = [_render_caption(caption, size, (line_width, height - heading), presentation) for caption in captions]
+    width = max(block.get_width() for blocks in drawn for block in blocks)
+    for number, (room, blocks) in enumerate(zip(rooms, drawn, strict=True), 1):
+        words = Rect(0, 0, width, sum(block.get_height() for block in blocks))
+        place = Rect(0, 0, before + width, max(words.height, disc))
+        place.midbottom = room.centerx, room.bottom - gap
+        words.midright = place.midright
         if rtl:
-            x = place.right - before - block.get_width()
-        if number is None:
-            x = place.centerx - block.get_width() // 2
-        draw.blit(stage, block, (x, y))
-        y += block.get_height()
+            words.midleft = place.midleft
+        if disc:
+            _draw_number(stage, place, disc, number, presentation)
+        for block in blocks:
+            draw.blit(stage, block, (words.right - block.get_width() if rtl else words.left, words.top))
+            words.top += block.get_height()
+
+
+def _render_caption(caption: Caption, size: int, name_room: Size, presentation: Presentation) -> list[pygame.Surface]:
+    """Return a caption's words, `size` pixels high, and its name below them."""
+    words = presentation.language.say(caption.words)
+    blocks = [presentation.text.render_block(words, size, name_room[0], style.WHITE, "centre")]
+    if caption.name:
+        blocks.append(_fit_words(caption.name, name_room, size, PRIVACY_COLOUR, presentation))
+    return blocks
 
 
 def _draw_number(stage: pygame.Surface, place: Rect, diameter: int, number: int, presentation: Presentation) -> None:
@@ -248,12 +268,18 @@ def _fit_words(
 ) -> pygame.Surface:
     """Render words `size` pixels high, or smaller where they would not fit into the room (width, height)."""
     words = text if isinstance(text, str) else presentation.language.say(text)
-    while True:
-        size = max(size, style.MIN_TEXT_SIZE)
-        block = presentation.text.render_block(words, size, room[0], colour, "centre")
-        if block.get_height() <= room[1] or size == style.MIN_TEXT_SIZE:
-            return block
-        size = int(size * 0.94)
+    return presentation.text.render_block(words, _fit_size(text, room, size, presentation), room[0], colour, "centre")
+
+
+def _fit_size(text: Message | str, room: Size, size: int, presentation: Presentation) -> int:
+    """Return the size of letters, up to `size`, with which words fit into a room (width, height); never unreadable."""
+    words = text if isinstance(text, str) else presentation.language.say(text)
+    size = max(size, style.MIN_TEXT_SIZE)
+    while size > style.MIN_TEXT_SIZE:
+        if presentation.text.render_block(words, size, room[0], style.WHITE, "centre").get_height() <= room[1]:
+            break
+        size = max(int(size * 0.94), style.MIN_TEXT_SIZE)
+    return size
 
 
 def _fit_gif(shape: Size, room: Rect) -> Rect:

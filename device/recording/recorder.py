@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol, assert_never
 from device.display.views import ShownPage
 from device.language.message import Message, message
 from device.language.translate import Language
-from device.recording.replay import CODE_SECONDS, REPLAY_SECONDS, Replay
+from device.recording.replay import CODE_SECONDS, REPLAY_SECONDS, TWO_CODES_SECONDS, Replay
 from device.recording.saving import Outcome
 from device.recording.stills import Recording, RecordingBuilder, Snapshot, Words
 from models.pose import Image
@@ -205,11 +205,16 @@ class Recorder:
         if recording is not None and outcome.titles is not None:
             draft = self._replay
             self._replay = draft.finished(outcome.titles, now) if draft else Replay(recording, outcome.titles, now)
-            self._notice = READY, now + (CODE_SECONDS if self._page else REPLAY_SECONDS)
+            self._notice = READY, now + self._replay_seconds()
         else:
             self._end_replay()
             self._notice = FAILED, now + FAILED_SECONDS
         self._enter("idle", now)
+
+    def _replay_seconds(self) -> float:
+        if self._page is None:
+            return REPLAY_SECONDS
+        return CODE_SECONDS if self._page.wifi_code is None else TWO_CODES_SECONDS
 
     def _end_replay(self) -> None:
         self._replay = self._page = None  # which frees the recording's memory

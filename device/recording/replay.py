@@ -18,6 +18,9 @@ REPLAY_SECONDS: Final = 7.0
 CODE_SECONDS: Final = 20.0
 """Seconds for which a GIF is shown that has a code: time to take out a phone, and to scan it."""
 
+TWO_CODES_SECONDS: Final = 40.0
+"""The same where phones join a Wi-Fi first, which takes up to 25 s before the second code is any use."""
+
 
 class Replay:
     """The frames of a GIF as time goes by, over and over. Each is drawn when it is needed, and not dithered.

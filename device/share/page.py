@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
@@ -19,11 +21,14 @@ from device.language.translate import Language
 URL: Final = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")
 """A web address in a credit, without the full stop of its sentence."""
 
+LOCAL_DOMAINS: Final = (".local", ".lan", ".home.arpa", ".internal")
+"""Ends of names that are of a local network."""
+
 YOUR_GIF: Final = message("Your GIF")
 DESCRIPTION: Final = message("You, and a photo of somebody else in your pose")
 SAVE: Final = message("Save the GIF")
 TOUCH_AND_HOLD: Final = message("Touch and hold the picture. Then choose to save it to your photos.")
-WHOSE_PHOTOS: Final = message("Whose photos are in it")
+CREDITS: Final = message("Photo credits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,12 @@ class Notice:
     sentences: tuple[Message, ...]
 
 
-MAKING: Final = Notice(message("Your GIF is being made …"), (message("It appears here in a moment."),))
+MAKING: Final = Notice(message("Your GIF is being made …"), (message("It will appear here in a moment."),))
 NO_GIF: Final = Notice(
     message("There is no GIF here"),
     (
-        message("It has been deleted, or the address is not complete. GIFs stay here for a short time only."),
-        message("Stand in front of the mirror again, and make a new one!"),
+        message("It has been deleted, or the address is incomplete. GIFs stay here for a short time only."),
+        message("Stand in front of the mirror, and make a new one!"),
     ),
 )
 START: Final = Notice(
@@ -76,18 +81,33 @@ def choose_language(request: Request, codes: list[str], default: str = ENGLISH) 
     return Language(request.accept_languages.best_match(codes, default if default in codes else ENGLISH) or ENGLISH)
 
 
-def deleted_at(seconds: float, code: str) -> Message:
-    """Return when a GIF is deleted, in the machine's time zone. `seconds` are since 1970, `code` is the language's."""
+def opens_only_here(host: str) -> bool:
+    """Return whether a page's host is one of the local network, so that phones find it nowhere else."""
+    try:
+        return ipaddress.ip_address(urlsplit(f"//{host}").hostname or "").is_private
+    except ValueError:  # a name
+        name = host.partition(":")[0].lower()
+        return "." not in name or name.endswith(LOCAL_DOMAINS)
+
+
+def deleted_at(seconds: float, code: str, only_here: bool) -> Message:
+    """Return until when to save a GIF, in the machine's time zone.
+
+    It is deleted at `seconds` since 1970. `code` is the language's, and with `only_here` the page opens nowhere else.
+    """
     try:
         locale = Locale.parse(code.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
         locale = Locale(ENGLISH)
     moment = datetime.fromtimestamp(seconds)
-    return message(
-        "It will be deleted on {date} at {time}. Save it before then.",
-        date=format_date(moment.date(), "full", locale),
-        time=format_time(moment.time(), "short", locale=locale),
-    )
+    date, at = format_date(moment.date(), "full", locale), format_time(moment.time(), "short", locale=locale)
+    if only_here:
+        return message(
+            "Save it before you leave: this page opens only here. It will be deleted on {date} at {time}.",
+            date=date,
+            time=at,
+        )
+    return message("It will be deleted on {date} at {time}. Save it before then.", date=date, time=at)
 
 
 def link_addresses(credit: str) -> Markup:

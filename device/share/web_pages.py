@@ -89,7 +89,7 @@ class Pages:
             gif.language,
             name=name,
             saving=page.saving_on(request.user_agent.string),
-            deleted=page.deleted_at(gif.expires_at, language.code),
+            deleted=page.deleted_at(gif.expires_at, language.code, page.opens_only_here(request.host)),
             credits=[page.link_addresses(credit) for credit in gif.credits],
         )
 

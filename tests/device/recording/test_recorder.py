@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.display.code import Modules
 from device.display.views import ShownPage
 from device.language.message import Message
 from device.language.translate import Language
@@ -28,7 +29,7 @@ from device.recording.recorder import (
     WITH_CAMERA,
     Recorder,
 )
-from device.recording.replay import CODE_SECONDS, REPLAY_SECONDS
+from device.recording.replay import CODE_SECONDS, REPLAY_SECONDS, TWO_CODES_SECONDS
 from device.recording.saving import Outcome
 from device.recording.stills import MAX_CAMERA_PIXELS, MAX_GAP_SECONDS, MAX_PHOTO_PIXELS, Recording, Words
 from device.share.address import NOT_SERVED
@@ -180,10 +181,10 @@ def test_replays_the_gif_for_some_seconds(writer: FakeWriter) -> None:
     assert not isinstance(recorder.replay, np.ndarray)
 
 
-def share(writer: FakeWriter, recorder: Recorder) -> ShownPage:
+def share(writer: FakeWriter, recorder: Recorder, wifi_code: Modules | None = None) -> ShownPage:
     """Record until the GIF's page is there."""
     record(writer, recorder, [canvas(100)])
-    writer.page = page = ShownPage(np.ones((41, 41), bool), 24)
+    writer.page = page = ShownPage(np.ones((41, 41), bool), 24, wifi_code=wifi_code)
     recorder.update(None, 9.0)
     return page
 
@@ -205,6 +206,15 @@ def test_a_shared_gif_has_a_code_until_after_it_is_ready(writer: FakeWriter) -> 
     assert state_of(recorder) == ("idle", None, False)
     assert not isinstance(recorder.page, ShownPage)
     assert recorder.replay is None
+
+
+def test_two_codes_stay_longer(writer: FakeWriter) -> None:
+    recorder = Recorder(writer)
+    share(writer, recorder, np.ones((37, 37), bool))
+    writer.outcome = saved(writer.recordings[0])
+    for now, is_shown in ((60.0, True), (59.9 + TWO_CODES_SECONDS, True), (60.1 + TWO_CODES_SECONDS, False)):
+        recorder.update(None, now)
+        assert (recorder.page is not None) is is_shown
 
 
 def test_a_gif_that_is_not_ready_has_no_last_frame(writer: FakeWriter) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from device.share.page import file_name
+from device.share.page import file_name, opens_only_here
 from device.share.portal import PROBES, Portal
 from device.share.shared_gif import SharedGif, details_file, gif_file, new_name, write_details
 from device.share.visitors import MAX_REMEMBERED, RateLimit, Welcomed, visitor_key
@@ -59,6 +59,27 @@ def test_a_page_shows_its_gif(tmp_path: Path) -> None:
 def test_says_how_this_phone_saves(agent: str, has_link: bool, has_hint: bool, tmp_path: Path) -> None:
     text = open_client(tmp_path).get(f"/{share_gif(tmp_path)}", headers={"User-Agent": agent}).text
     assert ("?save" in text, 'class="hold"' in text) == (has_link, has_hint)
+
+
+@pytest.mark.parametrize(
+    ("host", "only_here"),
+    [
+        ("192.168.178.20", True),
+        ("10.41.0.1:8080", True),
+        ("[fd00::1]:80", True),
+        ("mirror", True),
+        ("Mirror.local:80", True),
+        ("mirror.example.org", False),
+        ("8.8.8.8", False),
+        ("[", True),
+    ],
+)
+def test_says_that_a_local_page_opens_only_there(host: str, only_here: bool, tmp_path: Path) -> None:
+    assert opens_only_here(host) is only_here
+    response = open_client(tmp_path).get(f"/{share_gif(tmp_path)}", headers={"Host": host})
+    if response.status_code == 200:
+        assert ("opens only here" in response.text) is only_here
+        assert "2027" in response.text
 
 
 def test_credits_are_text_with_links(tmp_path: Path) -> None:
