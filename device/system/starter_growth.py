@@ -30,6 +30,9 @@ MIN_FREE_BYTES: Final = 700_000_000
 GRACE_SECONDS: Final = 2.5
 """Seconds the process has to tidy up. If that is not enough, the next process that draws does it."""
 
+KILLED_SECONDS: float = 0.5
+"""Seconds in which a killed process should be gone. A busy machine may need longer, and the mirror does not wait."""
+
 log = logging.getLogger(__name__)
 
 
@@ -93,7 +96,7 @@ def _stop_process(process: subprocess.Popen[bytes]) -> None:
         process.wait(GRACE_SECONDS)
     process.kill()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(0.5)
+        process.wait(KILLED_SECONDS)
 
 
 def main() -> None:

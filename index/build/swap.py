@@ -68,22 +68,20 @@ def check_picture_count(out: Path, count: int) -> None:
 
 
 def lock_folder(folder: Path) -> int:
-    """Create or empty a folder and lock it for this process. Returns the descriptor that holds the lock.
+    """Create a folder if needed and lock it for this process. Returns the descriptor that holds the lock.
 
-    A killed build leaves files behind but no lock, so its files are removed. Raises LibraryBusyError when another
-    process holds the lock.
+    Raises LibraryBusyError when another process holds the lock.
     """
     try:
-        lock = files.lock_folder(folder)
+        return files.lock_folder(folder)
     except BlockingIOError as error:
         raise LibraryBusyError(f"Another build is writing {printable(folder)}: wait for it or stop it.") from error
-    try:
-        for entry in folder.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    except BaseException:
-        os.close(lock)
-        raise
-    return lock
+
+
+def empty_folder(folder: Path) -> None:
+    """Remove what is in a folder, such as the files of a build that was killed. Raises OSError."""
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def sync_to_disk(folder: Path) -> None:

@@ -34,6 +34,7 @@ from index.sqlite_errors import as_os_error
 from models import files
 from models.pose import Floats
 from models.progress import ProgressCallback
+from models.signals import hold_stop_signals
 from models.text import printable
 
 BATCH_SIZE: Final = 4096
@@ -62,8 +63,10 @@ class LibraryWriter:
         swap.check_replaceable(self.out)
         self._folder = _building_folder(self.out)
         with contextlib.ExitStack() as stack:
-            stack.callback(os.close, swap.lock_folder(self._folder))
-            stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            with hold_stop_signals():  # none comes between the folder and what removes it
+                stack.callback(os.close, swap.lock_folder(self._folder))
+                stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            swap.empty_folder(self._folder)
             swap.recover_interrupted_swap(self.out)
             (self._folder / PICTURES_FOLDER).mkdir()
             self._keypoints_file = stack.enter_context((self._folder / KEYPOINTS_FILE).open("wb"))

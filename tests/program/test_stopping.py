@@ -20,27 +20,31 @@ from tests.support.paths import ROOT
 
 INTERRUPTED = """
 import os, signal, sys, threading
-number, at = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+number, at = int(sys.argv.pop(1)), sys.argv.pop(1)
 events, main_thread = 0, threading.get_ident()
 from device.cli.main import main
 def count_events(name, args):
     global events
     if threading.get_ident() == main_thread:
         events += 1
-        if events == at:
+        if at == str(events) or (name == "open" and str(args[0]).endswith(at)):
             for _ in range(3):  # somebody presses Ctrl-C again and again
                 os.killpg(0, number)
 sys.addaudithook(count_events)
 try:
     sys.exit(main())
 finally:
-    if not at:
+    if at == "0":
         print("events:", events, file=sys.stderr)
 """
 
 
-def interrupt(number: int, at: int, command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command that sends itself and its processes a signal at an event; 0 sends none and prints their number."""
+def interrupt(number: int, at: int | str, command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command that sends itself and its processes a signal.
+
+    It does so at an event, or when it opens a file with this end of its name; 0 sends none and prints how many events
+    there are.
+    """
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "SDL_VIDEODRIVER": "dummy"}
     for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "POSE_MIRROR_MODELS"):
         environment.pop(name, None)
@@ -107,6 +111,14 @@ def test_a_build_ends_tidily_on_other_signals(tmp_path: Path, photos: Path, numb
         assert not any(word in result.stderr for word in COMPLAINTS), (share, result.stderr)
         assert result.returncode == status, (share, result.stderr)
         assert left_behind(tmp_path) == [], share
+
+
+@pytest.mark.slow
+def test_a_build_leaves_nothing_if_it_ends_while_it_locks_its_folder(tmp_path: Path, photos: Path) -> None:
+    result = interrupt(signal.SIGTERM, ".library.building", commands(tmp_path, photos)["build"], tmp_path)
+    assert not any(word in result.stderr for word in COMPLAINTS), result.stderr
+    assert result.returncode == 143, result.stderr
+    assert left_behind(tmp_path) == []
 
 
 SIGNALS_ITSELF = "import os, signal; send = lambda: [os.kill(os.getpid(), number) for number in (1, 2, 15)]"

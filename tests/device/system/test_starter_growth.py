@@ -32,6 +32,12 @@ with grow_in_background(Path(sys.argv[1]), count=3000, step=3000):
 """
 
 
+@pytest.fixture(autouse=True)
+def killed_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for killed processes, however busy the machine is: pytest takes those that are left for a fault."""
+    monkeypatch.setattr(growth, "KILLED_SECONDS", 30.0)
+
+
 @pytest.fixture(scope="module")
 def small_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ensure_starter_library(tmp_path_factory.mktemp("starter") / "library", count=3)
