@@ -233,6 +233,7 @@ def test_the_display_shows_both_codes(kiosk: Kiosk, phone: dict[str, Any], wifi:
     assert "T:WPA;" in join
 
 
+@pytest.mark.boot_long
 def test_comes_back_after_a_power_cut(kiosk: Kiosk, phone: dict[str, Any], wifi: dict[str, str]) -> None:
     """The radios of this machine appear late, as those of a Wi-Fi stick that is plugged in."""
     machine = kiosk.machine

@@ -15,7 +15,8 @@ from tests.boot.machine import Machine
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
 
-IDLE_SECONDS = 300.0
+IDLE_SECONDS = 180.0
+"""Three times as long as the longest time between two looks at the disk: old GIFs are looked for once a minute."""
 
 PI_SETTINGS: Settings = {**QUICK_SETTINGS, "camera": {"source": "pi"}}
 

@@ -217,6 +217,16 @@ def test_the_mirror_still_reaches_nothing(kiosk: Kiosk) -> None:
     assert [line.split()[0] for line in links] == ["lo"]
 
 
+def test_anybody_reads_the_status_and_no_other_file(kiosk: Kiosk) -> None:
+    nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+    status = json.loads(kiosk.machine.run(f"{nobody} pose-mirror status --json").stdout)
+    assert status["running"]
+    assert status["sharing"] == {"enabled": True, "address": f"http://{GUEST_ADDRESS}/"}
+    assert kiosk.machine.run(f"{nobody} ls /run/pose-mirror").status != 0
+    readable = kiosk.machine.check_output("find /run/pose-mirror -type f -perm /006 -printf '%f\n'")
+    assert readable.split() == ["status.json"]
+
+
 def test_the_server_has_little_exposure(kiosk: Kiosk) -> None:
     output = kiosk.machine.check_output("systemd-analyze security --no-pager pose-mirror-share | tail -1")
     assert float(output.split(":")[1].split()[0]) <= 2.0
@@ -322,6 +332,7 @@ def frames_per_second(kiosk: Kiosk, seconds: float) -> float:
     return mean(rates)
 
 
+@pytest.mark.boot_long
 def test_a_crowd_takes_nothing_from_the_mirror(kiosk: Kiosk, page: str) -> None:
     pid, server = kiosk.pid, share_property(kiosk, "MainPID")
     kiosk.wait_for_status("fps", 120)
