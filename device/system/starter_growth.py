@@ -30,6 +30,9 @@ MIN_FREE_BYTES: Final = 700_000_000
 GRACE_SECONDS: Final = 2.5
 """Seconds the process has to tidy up. If that is not enough, the next process that draws does it."""
 
+STEP_BACK: Final = "import os; os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
+"""With this the process gives way to everything else, before it imports anything large."""
+
 KILLED_SECONDS: float = 0.5
 """Seconds in which a killed process should be gone. A busy machine may need longer, and the mirror does not wait."""
 
@@ -73,9 +76,8 @@ def _find_obstacle(folder: Path) -> str | None:
 
 def _start_process(folder: Path, count: int, step: int) -> subprocess.Popen[bytes]:
     """Start a process that runs `main`. Its standard input ends when the mirror ends, and tells it so."""
-    step_back = "import os; os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
     return spawn_python(
-        f"{step_back}; from device.system.starter_growth import main; main()",
+        f"{STEP_BACK}; from device.system.starter_growth import main; main()",
         folder,
         str(count),
         str(step),
