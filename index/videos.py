@@ -204,15 +204,20 @@ class FFmpegVideo(Video):
         raise VideoError(self._path, "not a video", problem)
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
-        """Yield the frames without those of damaged packets. End where the file does, or is damaged for long."""
+        """Yield the frames without those of damaged packets.
+
+        End where the file does, where it is damaged for long, and where it is encrypted.
+        """
         bad_in_a_row = 0
         try:
             for packet in self._container.demux(self._stream):
+                if packet.has_sidedata("encryption_info"):  # without its key it decodes to noise, if at all
+                    self._encrypted = True
+                    return
                 try:
                     yield from packet.decode()
                     bad_in_a_row = 0
                 except FFmpegError:
-                    self._encrypted = self._encrypted or packet.has_sidedata("encryption_info")
                     self._bad_packets += 1
                     bad_in_a_row += 1
                     if bad_in_a_row == MAX_BAD_PACKETS:
