@@ -317,7 +317,7 @@ def _render_kind(kind: str, summary: SkipSummary) -> str:
 
 def _render_example(skipped: Skipped) -> str:
     name = _escape_line(os.path.basename(skipped.name.rstrip("/")) or skipped.name)
-    reason = _escape_line(skipped.reason)
+    reason = escape(" ".join(printable(skipped.reason).split()))  # whole, however long the paths in it are
     if skipped.thumbnail is None:
         return f'<li class="wide">{reason}</li>\n'
     return f'<li title="{reason}"><img alt="" src="{_data_url(skipped.thumbnail)}">{name}</li>\n'

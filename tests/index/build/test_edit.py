@@ -288,8 +288,9 @@ def test_merges_libraries_in_order_with_all_data(tmp_path: Path) -> None:
 
 
 def test_merging_keeps_the_first_of_the_same_pictures(tmp_path: Path) -> None:
-    one = library_of(tmp_path / "one", photo(0), photo(1))
-    two = library_of(tmp_path / "two", photo(1, source="https://elsewhere.example"), photo(2))
+    long_name = "a" * 120  # a reason is not cut
+    one = library_of(tmp_path / long_name / "one", photo(0), photo(1))
+    two = library_of(tmp_path / long_name / "two", photo(1, source="https://elsewhere.example"), photo(2))
     result = edit.merge([one, two], tmp_path / "all")
     assert titles(tmp_path / "all") == ["Photo 0", "Photo 1", "Photo 2"]
     assert result.skip_counts == {"duplicate": 1}
