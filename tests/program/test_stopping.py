@@ -121,12 +121,16 @@ def test_a_build_leaves_nothing_if_it_ends_while_it_locks_its_folder(tmp_path: P
     assert left_behind(tmp_path) == []
 
 
-SIGNALS_ITSELF = "import os, signal; send = lambda: [os.kill(os.getpid(), number) for number in (1, 2, 15)]"
+PRELUDE = """
+import faulthandler, os, signal
+faulthandler.dump_traceback_later(50, exit=True)  # a program that hangs says where
+send = lambda: [os.kill(os.getpid(), number) for number in (1, 2, 15)]
+"""
 
 
 def run_python(program: str, *prefix: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*prefix, sys.executable, "-c", f"{SIGNALS_ITSELF}\n{program}", "models", "path", "bundled"],
+        [*prefix, sys.executable, "-c", f"{PRELUDE}\n{program}", "models", "path", "bundled"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -202,6 +206,7 @@ def test_a_busy_thread_does_not_abort_the_exit(end: str) -> None:
     program = f"""
 import sys, threading, time
 import cv2, numpy
+cv2.setNumThreads(1)  # its pool of threads is not what this is about
 from device.cli import dispatch, main
 def work():
     while True:
