@@ -44,17 +44,18 @@ def _ignore_signals() -> None:
 
 
 def _finish(status: int) -> None:
-    """End the process at once if a daemon thread is still at work, as one is whose camera or disk does not answer.
+    """End the process at once if a daemon thread may be at work, as one is whose camera or disk does not answer.
 
     Everything is closed by now. Python, before version 3.14, ends such a thread as soon as it wants to go on. If that
     is inside C++, which annoy, OpenCV and TFLite are, C++ then aborts the process: "terminate called without an active
     exception". Libraries have threads of classes of their own, such as lgpio's, which waits in Python.
     """
-    from device.system.shutdown import wait_for_resent_signals
+    from device.system.shutdown import has_resent_signals
 
     _ignore_signals()
-    is_quiet = wait_for_resent_signals()
-    if is_quiet and not any(thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()):
+    if not has_resent_signals() and not any(
+        thread.daemon and type(thread) is threading.Thread for thread in threading.enumerate()
+    ):
         return
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or nobody reads it any more

@@ -26,8 +26,8 @@ Together with the rest of the exit this stays below the 4.5 s after which the ke
 RESEND_DELAY: Final = 0.05
 """Seconds after which the signal is sent again, in case Python lost its exception."""
 
-_resending: list[int] = []
-"""The signals that a thread is going to send again."""
+_resent: list[int] = []
+"""The signals that a thread was started to send again."""
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def exit_on_signals(statuses: Mapping[signal.Signals, int], timeout: float | Non
                 signal.setitimer(signal.ITIMER_REAL, timeout)
         if _is_exiting():
             return
-        _resending.append(number)
+        _resent.append(number)
         start_new_thread(_resend_signal, (number,))  # threading.Thread takes locks that the interrupted code may hold
         if not _is_importing(frame) and number not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
             raise SystemExit(statuses[first])
@@ -110,19 +110,15 @@ def _is_importing(frame: FrameType | None) -> bool:
 def _resend_signal(number: int) -> None:
     time.sleep(RESEND_DELAY)
     os.kill(os.getpid(), number)
-    _resending.remove(number)
 
 
-def wait_for_resent_signals(timeout: float = 1.0) -> bool:
-    """Wait until no signal is about to be sent again; return False if one still is after `timeout` seconds.
+def has_resent_signals() -> bool:
+    """Return whether a thread was ever started to send a signal again.
 
-    Call it when signals are ignored and before the interpreter ends: Python 3.11 crashes (SIGSEGV) if a thread that
-    was started a moment before first runs then.
+    Nobody can know when such a thread is completely gone, and Python 3.11 crashes (SIGSEGV) if the interpreter ends
+    while one begins or ends.
     """
-    end = time.monotonic() + timeout
-    while _resending and time.monotonic() < end:
-        time.sleep(0.005)
-    return not _resending
+    return bool(_resent)
 
 
 def close_all(timeout: float = CLOSE_TIMEOUT, /, **closers: Callable[[], object]) -> None:

@@ -27,7 +27,7 @@ def count_events(name, args):
     global events
     if threading.get_ident() == main_thread:
         events += 1
-        if at == str(events) or (name == "open" and str(args[0]).endswith(at)):
+        if at == str(events) or (name == "open" and not at.isdigit() and str(args[0]).endswith(at)):
             for _ in range(3):  # somebody presses Ctrl-C again and again
                 os.killpg(0, number)
 sys.addaudithook(count_events)
