@@ -31,7 +31,7 @@ GRACE_SECONDS: Final = 2.5
 """Seconds the process has to tidy up. If that is not enough, the next process that draws does it."""
 
 STEP_BACK: Final = "import os; os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
-"""With this the process gives way to everything else, before it imports anything large."""
+"""Gives the process the lowest priority there is, before it imports anything large."""
 
 KILLED_SECONDS: float = 0.5
 """Seconds in which a killed process should be gone. A busy machine may need longer, and the mirror does not wait."""

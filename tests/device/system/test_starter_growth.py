@@ -36,7 +36,7 @@ with grow_in_background(Path(sys.argv[1]), count=3000, step=3000):
 
 @pytest.fixture(autouse=True)
 def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tests pass on a busy machine, where a process that gives way to everything else does not get ahead.
+    """Let tests pass on a busy machine, where a process of the lowest priority gets no time.
 
     Killed processes are waited for, because pytest takes those that are left for a fault.
     """
