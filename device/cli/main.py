@@ -48,7 +48,8 @@ def _finish(status: int) -> None:
 
     Everything is closed by now. Python, before version 3.14, ends such a thread as soon as it wants to go on. If that
     is inside C++, which annoy, OpenCV and TFLite are, C++ then aborts the process: "terminate called without an active
-    exception". Libraries have threads of classes of their own, such as lgpio's, which waits in Python.
+    exception". Libraries have threads of classes of their own, such as lgpio's, which waits in Python. The thread that
+    sends a signal again is another one that must not meet the interpreter's end.
     """
     from device.system.shutdown import has_resent_signals
 

@@ -210,10 +210,9 @@ def _draw_captions(
     before = disc + gap if disc else 0
     line_width = min(room.width for room in rooms) - before
     heading = round(height * HEADING) if disc else height
-    size = min(
-        _fit_size(caption.words, (line_width, heading), style.text_size(unit, style.BODY), presentation)
-        for caption in captions
-    )
+    sentences = [presentation.language.say(caption.words) for caption in captions]
+    body = style.text_size(unit, style.BODY)
+    size = min(_fit_size(sentence, (line_width, heading), body, presentation) for sentence in sentences)
     drawn = [_render_caption(caption, size, (line_width, height - heading), presentation) for caption in captions]
     width = max(block.get_width() for blocks in drawn for block in blocks)
     for number, (room, blocks) in enumerate(zip(rooms, drawn, strict=True), 1):
@@ -268,12 +267,11 @@ def _fit_words(
 ) -> pygame.Surface:
     """Render words `size` pixels high, or smaller where they would not fit into the room (width, height)."""
     words = text if isinstance(text, str) else presentation.language.say(text)
-    return presentation.text.render_block(words, _fit_size(text, room, size, presentation), room[0], colour, "centre")
+    return presentation.text.render_block(words, _fit_size(words, room, size, presentation), room[0], colour, "centre")
 
 
-def _fit_size(text: Message | str, room: Size, size: int, presentation: Presentation) -> int:
+def _fit_size(words: str, room: Size, size: int, presentation: Presentation) -> int:
     """Return the size of letters, up to `size`, with which words fit into a room (width, height); never unreadable."""
-    words = text if isinstance(text, str) else presentation.language.say(text)
     size = max(size, style.MIN_TEXT_SIZE)
     while size > style.MIN_TEXT_SIZE:
         if presentation.text.render_block(words, size, room[0], style.WHITE, "centre").get_height() <= room[1]:
