@@ -1,56 +1,69 @@
-"""Pictures by URL: from the web, and from shared storage if fsspec is installed."""
+"""Files by URL: from the web, from this machine, and from shared storage if fsspec is installed.
+
+This is the package's only door to the web. Its connections are kept open and shared by all threads.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import time
-from http.client import HTTPException, InvalidURL
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit, urlunsplit
-from urllib.request import Request, url2pathname, urlopen
+from typing import BinaryIO, Final, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-TIMEOUT_SECONDS: Final = 30.0
-"""Seconds that a server may send nothing before the try fails."""
+from urllib3 import BaseHTTPResponse
+
+from index import connections
+from index.connections import (
+    CHUNK_SIZE,
+    NO_RANGE,
+    WEB_SCHEMES,
+    LostError,
+    one_line,
+    read_chunks,
+    request,
+    scheme_of,
+    status_error,
+)
+from index.connections import ChangedError as ChangedError
+from index.connections import FetchError as FetchError
+from index.connections import GoneError as GoneError
+from index.connections import TemporaryError as TemporaryError
+from index.connections import is_url as is_url
 
 MAX_DOWNLOAD_SECONDS = 120.0
-"""Seconds that one file may take in total: a server that trickles would stop a build."""
+"""Seconds that one picture may take in total: a server that trickles would stop a build."""
 
 MAX_BYTES = 200_000_000
-"""Maximum size of a file in bytes. No picture within the limit on pixels is larger."""
+"""Maximum size of a picture's file in bytes. No picture within the limit on pixels is larger."""
 
-RETRY_DELAY_SECONDS = 1.0
-"""Seconds before the second and last try."""
+CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d{1,18})-\d+|\*)/(\d{1,18}|\*)")
+"""Takes apart which part of a file a server sends (RFC 9110): its first byte, and the whole file's size."""
 
-CHUNK_SIZE: Final = 1 << 16
-"""Bytes read at a time, between checks of the limits."""
-
-USER_AGENT: Final = "Pose-Mirror (pose-mirror index build)"
-"""Name that the program gives servers: some refuse clients without a name."""
-
-RETRY_STATUSES: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
-"""HTTP statuses after which a second try may succeed."""
-
-SAFE_CHARACTERS: Final = "/%:@!$&'()*+,;=~-._"
-"""Characters that stay as they are in a URL (RFC 3986). Others are quoted: people paste URLs from browsers."""
-
-
-class FetchError(OSError):
-    """A URL cannot be fetched: a phrase that says why."""
+NO_PICTURE: Final = re.compile(r"(?:text/(?:html|xml)|application/(?:xhtml|xml|json|pdf)|video/|audio/)", re.IGNORECASE)
+"""Finds content types that no picture has. Others prove nothing: many servers do not know what they send."""
 
 
 class TooLargeError(FetchError):
     """The file at a URL is larger than `MAX_BYTES`."""
 
 
-class _TemporaryError(FetchError):
-    """A URL cannot be fetched now, but a second try may succeed."""
+class Stream(NamedTuple):
+    """The content of a file from some byte on.
 
+    `chunks` yields it, and raises FetchError where the connection is lost. `total` is the whole file's size in bytes.
+    `validator` tells the file from a later one at the same URL: its strong ETag, else when it was last modified. Either
+    is None where the server does not say.
+    """
 
-def is_url(name: str) -> bool:
-    """Return whether a name is a URL. A single letter before the colon is a Windows drive, not a scheme."""
-    return re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE) is not None
+    chunks: Iterator[bytes]
+    total: int | None
+    validator: str | None
 
 
 def local_path(url: str) -> Path | None:
@@ -67,58 +80,133 @@ def local_path(url: str) -> Path | None:
 
 
 def fetch(url: str) -> bytes:
-    """Return the content at a URL. Tries http and https twice if that may help. Raises FetchError."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        return _fetch_fsspec(url)
-    try:
-        return _fetch_http(url)
-    except _TemporaryError:
-        time.sleep(RETRY_DELAY_SECONDS)
-        return _fetch_http(url)
+    """Return the content at a URL. Tries http and https again if that may help. Raises FetchError."""
+    return _fetch(url, lambda response: None)
 
 
-def _fetch_http(url: str) -> bytes:
+def fetch_picture(url: str) -> bytes:
+    """Return the content at a URL as `fetch` does, unless the server says that it is no picture.
+
+    Raises FetchError; GoneError if nothing is there.
+    """
+    return _fetch(url, _refuse_other_than_picture)
+
+
+@contextmanager
+def open_stream(url: str, offset: int = 0, validator: str | None = None) -> Iterator[Stream]:
+    """Open the file at a URL (http, https or file) or at a path, of any size, from byte `offset` on.
+
+    Tries again until the server answers, but not once it has: then the caller opens the file again where it stopped.
+    With the `validator` of the first part, raises ChangedError if another file is there now, or one that is shorter
+    than `offset`. Raises FetchError; GoneError if nothing is there; TemporaryError where a later try may help.
+    """
+    file = local_path(url) if is_url(url) else Path(url)
+    if file is not None:
+        opened, status = _open_file(file)
+        with opened:
+            now = f"{status.st_mtime_ns}-{status.st_size}"
+            if validator not in (None, now) or offset > status.st_size:
+                raise ChangedError("another file is there now")
+            opened.seek(offset)
+            yield Stream(_read_file(opened), status.st_size, now)
+    elif scheme_of(url) not in WEB_SCHEMES:
+        raise FetchError(f"{scheme_of(url)}:// is not supported here: use http, https or a file")
+    else:
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        if offset and validator is not None:
+            headers["If-Range"] = validator
+        with request(url, headers) as response:
+            yield _to_stream(response, offset, validator)
+
+
+def _open_file(file: Path) -> tuple[BinaryIO, os.stat_result]:
+    """Open a file of this machine, and return its status, too. Raises FetchError."""
     try:
-        request = Request(_quote_url(url), headers={"User-Agent": USER_AGENT})
-        with urlopen(request, timeout=TIMEOUT_SECONDS) as response:
-            data, deadline = bytearray(), time.monotonic() + MAX_DOWNLOAD_SECONDS
-            while chunk := response.read1(CHUNK_SIZE):
-                data += chunk
-                if len(data) > MAX_BYTES:
-                    raise TooLargeError(f"more than {MAX_BYTES // 1_000_000} MB")
-                if time.monotonic() > deadline:
-                    raise FetchError(f"the download did not finish within {MAX_DOWNLOAD_SECONDS:g} s")
-            if response.length:
-                total = len(data) + response.length
-                raise _TemporaryError(f"the connection ended after {len(data)} of {total} bytes")
-            return bytes(data)
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would wait for whoever writes into it
+            raise FetchError("not a regular file")
+        opened = file.open("rb")
+        return opened, os.fstat(opened.fileno())
+    except FileNotFoundError as error:
+        raise GoneError("there is no such file") from error
     except FetchError:
         raise
-    except HTTPError as error:
-        error.close()
-        reason = "and redirects in a circle" if error.code // 100 == 3 else _one_line(error.reason)
-        message = f"the server answers {error.code} {reason}".rstrip()
-        raise _TemporaryError(message) if error.code in RETRY_STATUSES else FetchError(message) from error
-    except URLError as error:
-        raise _TemporaryError(f"the server cannot be reached: {_one_line(error.reason)}") from error
-    except (ValueError, InvalidURL) as error:
-        raise FetchError(f"not a valid URL: {_one_line(error)}") from error
-    except (OSError, HTTPException) as error:
-        raise _TemporaryError(f"the connection was lost: {_one_line(error)}") from error
+    except OSError as error:
+        raise FetchError(one_line(error.strerror or error)) from error
 
 
-def _quote_url(url: str) -> str:
-    """Return a URL with its host in IDNA, its path and query quoted and no fragment. Raises ValueError."""
-    parts = urlsplit(url)
-    return urlunsplit(
-        (
-            parts.scheme,
-            parts.netloc.encode("idna").decode(),
-            quote(parts.path, SAFE_CHARACTERS),
-            quote(parts.query, SAFE_CHARACTERS + "?"),
-            "",
-        )
-    )
+def _read_file(opened: BinaryIO) -> Iterator[bytes]:
+    try:
+        while chunk := opened.read(CHUNK_SIZE):
+            yield chunk
+    except OSError as error:
+        raise TemporaryError(one_line(error.strerror or error)) from error
+
+
+def _to_stream(response: BaseHTTPResponse, offset: int, validator: str | None) -> Stream:
+    """Return what a server sends as a stream from `offset` on, whether it sends this part or the whole file."""
+    etag, date = response.headers.get("ETag", ""), response.headers.get("Last-Modified")
+    if validator is not None:
+        now = etag if validator.startswith('"') else date
+        # a part may come without them, as the server has compared them itself
+        if now != validator and (now or response.status == 200):
+            raise ChangedError("another file is there now")
+    start, total = _read_range(response)
+    if total is not None and total < offset:
+        raise ChangedError(f"the file has only {total:,} bytes now")
+    now = etag if etag.startswith('"') else date or validator
+    if response.status == NO_RANGE:
+        if total != offset and (total is not None or validator is None):
+            raise status_error(response)
+        return Stream(iter(()), offset, now)  # the offset is the file's end
+    if start is None or start > offset:
+        raise FetchError("the server sends another part of the file than the one asked for")
+    return Stream(read_chunks(response, offset - start), total, now)
+
+
+def _read_range(response: BaseHTTPResponse) -> tuple[int | None, int | None]:
+    """Return the first byte that a server sends, and the whole file's size; None for what it does not say."""
+    if response.status not in (206, NO_RANGE):
+        return 0, response.length_remaining
+    match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if match is None:
+        return None, None
+    start, size = match.groups()
+    return None if start is None else int(start), None if size == "*" else int(size)
+
+
+def _fetch(url: str, check: Callable[[BaseHTTPResponse], None]) -> bytes:
+    """Return the content at a URL unless `check` raises a FetchError for the server's answer."""
+    if scheme_of(url) not in WEB_SCHEMES:
+        return _fetch_fsspec(url)
+    try:
+        return _fetch_http(url, check)
+    except LostError:
+        time.sleep(connections.RETRY_DELAY_SECONDS)
+        return _fetch_http(url, check)
+
+
+def _fetch_http(url: str, check: Callable[[BaseHTTPResponse], None]) -> bytes:
+    data, deadline = bytearray(), time.monotonic() + MAX_DOWNLOAD_SECONDS
+    with request(url, {}) as response:
+        check(response)
+        _check_size(response.length_remaining or 0)
+        for chunk in read_chunks(response):
+            data += chunk
+            _check_size(len(data))
+            if time.monotonic() > deadline:
+                raise FetchError(f"the download did not finish within {MAX_DOWNLOAD_SECONDS:g} s")
+    return bytes(data)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise TooLargeError(f"more than {MAX_BYTES // 1_000_000} MB")
+
+
+def _refuse_other_than_picture(response: BaseHTTPResponse) -> None:
+    kind = response.headers.get("Content-Type", "")
+    if NO_PICTURE.match(kind):
+        raise FetchError(f"the server sends {one_line(kind.partition(';')[0])}, not a picture")
 
 
 def _fetch_fsspec(url: str) -> bytes:
@@ -133,13 +221,7 @@ def _fetch_fsspec(url: str) -> bytes:
         with fsspec.open(url, "rb") as opened:
             data: bytes = opened.read(MAX_BYTES + 1)
     except Exception as error:  # each storage back end raises its own errors
-        raise FetchError(_one_line(error)) from error
+        raise FetchError(one_line(error)) from error
     if len(data) > MAX_BYTES:
         raise TooLargeError(f"more than {MAX_BYTES // 1_000_000} MB")
     return data
-
-
-def _one_line(reason: object) -> str:
-    """Return an error's text as a short phrase in one line, to be part of a sentence."""
-    line = "".join(c if c.isprintable() else " " for c in str(reason))
-    return " ".join(line.split())[:200].rstrip(".") or type(reason).__name__
