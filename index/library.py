@@ -11,7 +11,6 @@ import io
 import logging
 import os
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,14 +24,15 @@ import numpy.typing as npt
 
 from index import manifest as manifests
 from index import shards, vector
+from index.barred import NOTHING_BARRED, Barred, BarredEntry
 from index.checksum import sha256_of
 from index.collection import group_members
 from index.errors import LibraryError, as_library_error, remedy, unreadable, without_remedy
-from index.fingerprint import FINGERPRINT_BYTES
 from index.formats import open_picture
 from index.likeness import COLUMNS
 from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, PARTS_FILE, PICTURES_FOLDER, SHAPE_FILE, Manifest
 from index.shards import Shard, map_array
+from index.tables import ITEM_COLUMNS, open_tables
 from models.pose import Image, Pose
 from models.progress import ProgressCallback
 from models.text import printable
@@ -41,30 +41,6 @@ PICTURES_PER_UPDATE: Final = 100
 """Pictures that are checked between two reports of progress."""
 
 log = logging.getLogger(__name__)
-
-ITEM_COLUMNS: Final = (
-    "picture", "width", "height", "left", "top", "right", "bottom",
-    "title", "author", "licence", "licence_url", "source_url", "date", "collection",
-)  # fmt: skip
-"""Columns of the table `item` after `number`; `picture` is the file's name in the folder of pictures."""
-
-LATER_COLUMNS: Final = ("date", "collection")
-"""Columns that libraries of earlier versions lack."""
-
-INVALID_ITEM_QUERY: Final = f"""
-    SELECT number FROM item WHERE typeof(number) <> 'integer'
-    OR typeof(width) <> 'integer' OR typeof(height) <> 'integer'
-    OR {" OR ".join(f"typeof({side}) <> 'real'" for side in ITEM_COLUMNS[3:7])}
-    OR {" OR ".join(f"typeof({word}) NOT IN ('text', 'null')" for word in ITEM_COLUMNS[7:])}
-    OR (picture IS NOT NULL AND picture NOT IN (SELECT picture FROM fingerprint)) LIMIT 1
-"""
-"""Finds an item whose values have the wrong types: showing or crediting it would raise an error much later."""
-
-INVALID_PICTURE_QUERY: Final = f"""
-    SELECT picture FROM {{table}} WHERE typeof(bits) <> 'blob' OR length(bits) <> {FINGERPRINT_BYTES}
-    OR typeof(picture) <> 'text' OR length(picture) <> 68 OR instr(picture, '/') LIMIT 1
-"""
-"""Finds a stored or taken-down picture with a wrong fingerprint or name; names are 64 hexadecimal digits and `.jpg`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +108,7 @@ class Library:
             for number in range(manifest.shards):
                 self.shards.append(Shard(inside, folder, number, manifest.items, manifest.files))
             with as_library_error(folder / ITEMS_FILE, folder):
-                self._items = _open_items(inside / ITEMS_FILE, manifest.items)
+                self._items = open_tables(inside / ITEMS_FILE, manifest.items)
         except BaseException:
             for shard in self.shards:
                 shard.close()
@@ -244,6 +220,12 @@ class Library:
         """Return the pictures taken down from this library and from those it was built from, ordered by name."""
         return [RemovedPicture(*row) for row in self._rows("SELECT picture, bits, title FROM removed ORDER BY picture")]
 
+    def barred(self) -> Barred:
+        """Return the authors and URLs that were barred from this library and from those it was built from."""
+        return Barred(
+            tuple(BarredEntry(*row) for row in self._rows("SELECT kind, text FROM barred ORDER BY kind, text"))
+        )
+
     @property
     def is_replaced(self) -> bool:
         """Whether another library has replaced this one on disk; False while the folder is missing."""
@@ -321,17 +303,34 @@ def _check_strays(path: Path, folder: Path, names: set[str]) -> None:
         raise LibraryError(f"{printable(folder / min(strays))} does not belong to the library: move it elsewhere.")
 
 
-def read_removed_pictures(out: Path) -> list[RemovedPicture]:
+class TakenDown(NamedTuple):
+    """What stays out of a library: the pictures that were taken down, and what is barred with them."""
+
+    pictures: list[RemovedPicture]
+    barred: Barred
+
+
+def read_taken_down(out: Path) -> TakenDown:
     """Return what was taken down from the library at `out`, before it is replaced; nothing if it cannot be read."""
     current = current_folder(out)
     if not os.path.exists(current) or (os.access(current, os.R_OK) and not os.listdir(current)):
-        return []
+        return TakenDown([], NOTHING_BARRED)
     try:
         with Library.open(out) as library:
-            return library.removed_pictures()
+            return TakenDown(library.removed_pictures(), library.barred())
     except LibraryError as error:
         log.warning("%s Pictures taken down from it may come back.", without_remedy(error, out))
-        return []
+        return TakenDown([], NOTHING_BARRED)
+
+
+def read_removed_pictures(out: Path) -> list[RemovedPicture]:
+    """Return the pictures of `read_taken_down`."""
+    return read_taken_down(out).pictures
+
+
+def read_barred(out: Path) -> Barred:
+    """Return what `read_taken_down` says is barred."""
+    return read_taken_down(out).barred
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -361,28 +360,3 @@ def _is_replaced(folder: Path, descriptor: int) -> bool:
 def _descriptor_path(descriptor: int) -> Path:
     """Return an ASCII path to the folder with this descriptor: Annoy takes no other."""
     return Path(f"/proc/self/fd/{descriptor}")
-
-
-def _open_items(file: Path, count: int) -> sqlite3.Connection:
-    """Open the tables of a library with `count` items, read-only. Raises ValueError or sqlite3.Error."""
-    tables = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-    try:
-        columns = {row[1] for row in tables.execute("PRAGMA table_info(item)")}
-        if lacking := [column for column in LATER_COLUMNS if column not in columns]:
-            # A library of an earlier version, to which this view lends the columns.
-            lent = ", ".join(f"NULL AS {column}" for column in lacking)
-            tables.execute(f"CREATE TEMP VIEW item AS SELECT *, {lent} FROM main.item")
-        counted = tables.execute("SELECT count(*), min(number), max(number) FROM item").fetchone()
-        if counted != (count, 0, count - 1):
-            raise ValueError(f"{counted[0]} items, not {count}, with numbers from {counted[1]} to {counted[2]}")
-        for query in (
-            INVALID_ITEM_QUERY,
-            *(INVALID_PICTURE_QUERY.format(table=table) for table in ("fingerprint", "removed")),
-        ):
-            invalid = tables.execute(query).fetchone()
-            if invalid is not None:
-                raise ValueError(f"an invalid row: {invalid[0]!r:.80}")
-    except BaseException:
-        tables.close()
-        raise
-    return tables

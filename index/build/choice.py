@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 
+from index.barred import NOTHING_BARRED, Barred
 from index.build.duplicates import MAX_DIFFERING_BITS, NearDuplicateIndex, hamming_distances
 from index.build.photo import NewPicture, Skipped
 from index.fingerprint import FINGERPRINT_BYTES
 from index.library import RemovedPicture
 
+TAKEN_DOWN: Final = "taken down"
+"""The kind of reason of what was taken down before."""
 
-def find_skipped(pictures: Iterable[tuple[str, NewPicture]], removed: Sequence[RemovedPicture]) -> dict[int, Skipped]:
+
+def find_skipped(
+    pictures: Iterable[tuple[str, NewPicture]], removed: Sequence[RemovedPicture], barred: Barred = NOTHING_BARRED
+) -> dict[int, Skipped]:
     """Return which pictures to skip, by their place in the row, and why.
 
     Each picture comes with what to call it in a sentence. Of nearly the same pictures the largest stays, and the
-    earliest of equally large ones. Anything nearly the same as a `removed` picture is skipped, too.
+    earliest of equally large ones. Anything nearly the same as a `removed` picture is skipped, too, and so is what is
+    `barred`.
     """
     skipped: dict[int, Skipped] = {}
     first_names: dict[str, str] = {}
@@ -34,12 +42,20 @@ def find_skipped(pictures: Iterable[tuple[str, NewPicture]], removed: Sequence[R
         if picture.name in removed_names or (
             removed and hamming_distances(picture.fingerprint, removed_bits).min() <= MAX_DIFFERING_BITS
         ):
-            skipped[place] = Skipped(name, "taken down", f"{name} was taken down from the library.")
+            skipped[place] = Skipped(name, TAKEN_DOWN, f"{name} was taken down from the library.")
+            continue
+        if barred.bars(picture.credit):
+            skipped[place] = skip_barred(name)
             continue
         worse = groups.add(place, name, picture)
         if worse is not None:
             skipped[worse[0]] = worse[1]
     return skipped
+
+
+def skip_barred(name: str) -> Skipped:
+    """Return a picture that is barred as a skipped one."""
+    return Skipped(name, TAKEN_DOWN, f"{name} is by an author, or from a URL, that was taken down from the library.")
 
 
 class _DuplicateGroups:

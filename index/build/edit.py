@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote
 
-from index import pictures
 from index.build.choice import find_skipped
-from index.build.duplicates import is_near_duplicate
-from index.build.foreign_names import FileFinder
-from index.build.photo import NewPicture, is_file
+from index.build.photo import NewPicture
 from index.build.report import SkipSummary, write_report
 from index.build.reuse import reuse_picture, reuse_pose
+from index.build.targets import PictureLookup
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
-from index.library import Item, Library, RemovedPicture, read_removed_pictures
+from index.library import Item, Library, RemovedPicture, TakenDown, read_taken_down
 from index.manifest import Manifest
 from models.progress import ProgressCallback
 from models.text import printable
 
-MIN_NAME_DIGITS: Final = 6
-"""Digits of a picture's name that may stand for it. Two of 100,000 pictures seldom begin with the same six."""
-
-NUMBER_DIGITS_LIMIT: Final = 10
-"""Digits at which a text is no longer read as an item's number: Python refuses to convert thousands of digits."""
-
-MAX_LISTED: Final = 4
-"""Pictures that an error message lists."""
-
 
 @dataclass(frozen=True, slots=True)
 class RemovalResult:
-    """The pictures taken down, each by the first person in it, and the manifest of the library that is left."""
+    """The pictures taken down, each by the first person in it, and the manifest of the library that is left.
+
+    `without_picture` are the URLs and authors that are barred although there was no picture of them, and
+    `taken_down_before` counts the named pictures that were gone already.
+    """
 
     taken_down: list[Item]
     manifest: Manifest
+    without_picture: Sequence[str] = ()
+    taken_down_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,51 +44,74 @@ class MergeResult:
     skip_counts: Mapping[str, int]
 
 
-def remove(folder: Path, targets: Sequence[str], progress: ProgressCallback | None = None) -> RemovalResult:
+def remove(
+    folder: Path, targets: Sequence[str], progress: ProgressCallback | None = None, *, authors: Sequence[str] = ()
+) -> RemovalResult:
     """Take pictures down for good: the people in them, their files and their credits.
 
     Each of `targets` is an item's number, a picture's name or at least the first 6 digits of it, its source URL, or a
-    picture file. The library remembers the fingerprints of what was taken down, so that neither building into the
-    folder again nor merging brings it back. The library is written again next to the old one and swapped in; the items
-    get new numbers. Pictures that stay are linked without reading them, so a damaged one is no obstacle and can itself
-    be taken down.
+    picture file; a picture that is gone already may be named again in full. Each of `authors` is an author's name, or
+    the URL of an author's page, which the URLs of the author's pictures begin with.
 
-    Raises LibraryError, and changes nothing, if a target names no picture or several, or if no picture would be left;
-    OSError if the disk is full.
+    The library remembers the fingerprints of what was taken down, and bars the URLs and authors (`index.barred`), so
+    that neither building into the folder again nor merging brings them back. The library is written again next to the
+    old one and swapped in; the items get new numbers. Pictures that stay are linked without reading them, so a damaged
+    one is no obstacle and can itself be taken down.
+
+    Raises LibraryError, and changes nothing, if a target that is not a URL names no picture, if a target names several,
+    or if no picture would be left; OSError if the disk is full.
     """
     with Library.open(folder) as library:
-        lookup = _PictureLookup(library)
-        names = {lookup.find(target) for target in targets}
-        if not names:
+        if not targets and not authors:
             raise LibraryError(f"No picture of {printable(folder)} was named: nothing was taken down.")
-        if len(names) == library.manifest.pictures:
+        lookup = PictureLookup(library)
+        found = lookup.find_all(targets, authors)
+        if found.names and len(found.names) == library.manifest.pictures:
             raise LibraryError(
                 f"No picture would be left in {printable(folder)}: delete the folder, or build other photos into it."
             )
-        with LibraryWriter(folder) as writer:
-            _check_not_replaced([library])
-            fingerprints = dict(library.fingerprints())
-            for removed in library.removed_pictures():
-                writer.add_removed(removed)
-            for name in sorted(names):
-                writer.add_removed(RemovedPicture(name, fingerprints[name], lookup.items[name].title))
-            for item in library.items():
-                if item.picture is None or item.picture.name not in names:
-                    _copy_item(writer, library, item, fingerprints)
-                if progress is not None:
-                    progress(item.number + 1, len(library), "Copying")
-            models = library.manifest.models
-            write_report(writer, library.manifest.pictures - len(names), 0, models=models)
-            manifest = writer.finish(models, progress)
-    return RemovalResult(sorted((lookup.items[name] for name in names), key=lambda item: item.number), manifest)
+        taken_down = sorted((lookup.items[name] for name in found.names), key=lambda item: item.number)
+        barred = library.barred().joined_with(found.barred)
+        manifest = library.manifest
+        if taken_down or barred != library.barred():
+            removed = library.removed_pictures() + _as_removed(library, taken_down)
+            manifest = _write_without(library, found.names, TakenDown(removed, barred), progress)
+    return RemovalResult(taken_down, manifest, found.without_picture, len(found.taken_down_before))
+
+
+def _as_removed(library: Library, items: Sequence[Item]) -> list[RemovedPicture]:
+    """Return the pictures of these items as a library remembers them."""
+    fingerprints = dict(library.fingerprints())
+    pictures = ((item.picture.name, item.title) for item in items if item.picture is not None)
+    return [RemovedPicture(name, fingerprints[name], title) for name, title in pictures]
+
+
+def _write_without(
+    library: Library, names: set[str], taken_down: TakenDown, progress: ProgressCallback | None
+) -> Manifest:
+    """Write the library again without some of its pictures, and swap it in."""
+    with LibraryWriter(library.folder) as writer:
+        _check_not_replaced([library])
+        fingerprints = dict(library.fingerprints())
+        for removed in taken_down.pictures:
+            writer.add_removed(removed)
+        writer.add_barred(taken_down.barred)
+        for item in library.items():
+            if item.picture is None or item.picture.name not in names:
+                _copy_item(writer, library, item, fingerprints)
+            if progress is not None:
+                progress(item.number + 1, len(library), "Copying")
+        models = library.manifest.models
+        write_report(writer, library.manifest.pictures - len(names), 0, models=models)
+        return writer.finish(models, progress)
 
 
 def merge(folders: Sequence[Path], out: Path, progress: ProgressCallback | None = None) -> MergeResult:
     """Merge libraries into one in the folder `out`, which may be one of them. Items keep the order of the libraries.
 
     Of pictures that are the same or nearly the same, the largest stays, and the earliest of equally large ones. What
-    was taken down from any of the libraries, or from an older library at `out`, is skipped and stays taken down. Every
-    picture is checked on the way.
+    was taken down from any of the libraries, or from an older library at `out`, is skipped and stays taken down, as is
+    what any of them bars. Every picture is checked on the way.
 
     Raises LibraryError if a library is missing, damaged or named twice, or if nothing is left; OSError if the disk is
     full. Whatever stops it leaves all libraries as they were.
@@ -107,11 +121,11 @@ def merge(folders: Sequence[Path], out: Path, progress: ProgressCallback | None 
         _check_distinct(libraries)
         writer = stack.enter_context(LibraryWriter(out))
         _check_not_replaced(libraries)
-        removed = [picture for library in libraries for picture in library.removed_pictures()]
-        removed += read_removed_pictures(out)
-        for picture in removed:
+        taken_down = _join_taken_down(libraries, read_taken_down(out))
+        for picture in taken_down.pictures:
             writer.add_removed(picture)
-        skipped_names, skipped = _find_skipped(libraries, removed)
+        writer.add_barred(taken_down.barred)
+        skipped_names, skipped = _find_skipped(libraries, taken_down)
         _copy_libraries(writer, libraries, skipped_names, progress)
         if not len(writer):
             raise LibraryError(f"Nothing is left to write to {printable(out)}: every picture was taken down.")
@@ -124,71 +138,15 @@ def merge(folders: Sequence[Path], out: Path, progress: ProgressCallback | None 
         return MergeResult(manifest, {kind: summary.count for kind, summary in skipped.items()})
 
 
-class _PictureLookup:
-    """Finds a library's picture by any of the names that `remove` accepts."""
-
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self.items: dict[str, Item] = {}
-        self._names_by_url: defaultdict[str, set[str]] = defaultdict(set)
-        for item in library.items():
-            if item.picture is not None:
-                self.items.setdefault(item.picture.name, item)
-                if item.source_url is not None:
-                    self._names_by_url[_comparable(item.source_url)].add(item.picture.name)
-
-    def find(self, target: str) -> str:
-        """Return the name of the picture that a target means. Raises LibraryError if it means none or several."""
-        folder = printable(self._library.folder)
-        matches = self._find_by_name(target)
-        if not matches:
-            file = Path(target) if _exists(target) else FileFinder().find_there(Path(), target)
-            matches = set() if file is None else self._find_by_look(file)
-        if not matches:
-            raise LibraryError(
-                f"{printable(target)} names no picture of {folder}: give an item's number, a picture's name or at "
-                f"least {MIN_NAME_DIGITS} digits of it, its source URL, or a picture file."
-            )
-        if len(matches) > 1:
-            listed = ", ".join(sorted(matches)[:MAX_LISTED]) + (", …" if len(matches) > MAX_LISTED else "")
-            raise LibraryError(
-                f"{printable(target)} names {len(matches)} pictures of {folder} ({listed}): name each of them."
-            )
-        return matches.pop()
-
-    def _find_by_name(self, target: str) -> set[str]:
-        """Return the pictures with this item number, with this name or beginning of a name, or from this URL."""
-        matches = set(self._names_by_url.get(_comparable(target), ()))
-        if target.isdecimal() and len(target) < NUMBER_DIGITS_LIMIT and int(target) < len(self._library):
-            picture = self._library.item(int(target)).picture
-            if picture is None:
-                raise LibraryError(f"Item {target} of {printable(self._library.folder)} is a pose without a picture.")
-            matches.add(picture.name)
-        if len(target) >= MIN_NAME_DIGITS:
-            matches |= {name for name in self.items if name.startswith(target.lower())}
-        return matches
-
-    def _find_by_look(self, file: Path) -> set[str]:
-        """Return the picture that is this file or was made from it; otherwise those that look like it.
-
-        Raises PictureError if the file cannot be read as a picture.
-        """
-        picture = NewPicture.encode(pictures.load_picture(file, pictures.LONG_SIDE).image)
-        same_file = f"{hashlib.sha256(pictures.read_bytes(file)).hexdigest()}.jpg"
-        for name in (same_file, picture.name):
-            if name in self.items:
-                return {name}
-        return {name for name, bits in self._library.fingerprints() if is_near_duplicate(bits, picture.fingerprint)}
+def _join_taken_down(libraries: Sequence[Library], before: TakenDown) -> TakenDown:
+    """Return what was taken down from any of the libraries, or before from the one that is replaced."""
+    removed, barred = before
+    for library in libraries:
+        removed, barred = removed + library.removed_pictures(), barred.joined_with(library.barred().entries)
+    return TakenDown(removed, barred)
 
 
-def _comparable(url: str) -> str:
-    """Return a URL in a form that is the same with and without percent escapes, as browsers show and copy it."""
-    return unicodedata.normalize("NFC", unquote(url.strip()))
-
-
-def _find_skipped(
-    libraries: Sequence[Library], removed: Sequence[RemovedPicture]
-) -> tuple[list[set[str]], dict[str, SkipSummary]]:
+def _find_skipped(libraries: Sequence[Library], taken_down: TakenDown) -> tuple[list[set[str]], dict[str, SkipSummary]]:
     """Return for each library the names of its pictures to skip, and a summary by kind of reason."""
     places: list[tuple[int, str]] = []
 
@@ -202,7 +160,7 @@ def _find_skipped(
 
     skipped_names: list[set[str]] = [set() for _ in libraries]
     summaries: dict[str, SkipSummary] = {}
-    for place, skipped in find_skipped(all_pictures(), removed).items():
+    for place, skipped in find_skipped(all_pictures(), *taken_down).items():
         number, name = places[place]
         skipped_names[number].add(name)
         summaries.setdefault(skipped.kind, SkipSummary()).add(skipped)
@@ -244,10 +202,6 @@ def _copy_item(
         writer.add_pose(reuse_pose(library, item))
     else:
         writer.add(reuse_picture(library, [item], fingerprints, check=check))
-
-
-def _exists(target: str) -> bool:
-    return os.path.exists(target) or is_file(Path(target))
 
 
 def _check_distinct(libraries: Sequence[Library]) -> None:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from index import pictures
-from index.build.choice import find_skipped
+from index.barred import Barred
+from index.build.choice import find_skipped, skip_barred
 from index.build.journal import Journal, save_picture
 from index.build.orientation import ASSUMED_FRAME
 from index.build.photo import NewPicture, Photo, Skipped, VideoProgress
@@ -31,7 +32,7 @@ from index.build.sources import Entry, Poses, read_sources
 from index.build.swap import check_picture_count, check_replaceable
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
-from index.library import read_removed_pictures
+from index.library import read_taken_down
 from index.manifest import REPORT_FILE, describe_people
 from index.pictures import PictureError
 from models import files
@@ -150,16 +151,19 @@ def build(
     result = BuildResult(out)
     try:
         with Journal(out, settings, fresh=options.fresh) as journal, LibraryWriter(out) as writer:
+            removed, barred = read_taken_down(out)
+            entries = _leave_out_barred(entries, barred)
             with ThreadPoolExecutor(1) as thread, _make_scanner(settings, options, journal) as scanner:
                 thread.submit(reference_poses)  # the report needs them, and this process has little to do meanwhile
                 keys = _scan_photos(entries, journal, scanner, report_progress)
             result.resumed = journal.resumed
             results = _Results(entries, keys, journal)
-            removed = read_removed_pictures(out)
             report_progress("Removing duplicates", 0, None)
-            _write_results(results, find_skipped(results.pictures(), removed), writer, result, report_progress)
+            skipped = find_skipped(results.pictures(), removed, barred)
+            _write_results(results, skipped, writer, result, report_progress)
             for picture in removed:
                 writer.add_removed(picture)
+            writer.add_barred(barred)
             if not len(writer):
                 raise LibraryError(f"No library was written to {printable(out)}: {_explain_empty(result)}.")
             used_estimator = any(isinstance(entry, Photo) and entry.people is None for entry in entries)
@@ -186,6 +190,19 @@ def _to_write_error(error: OSError, out: Path) -> OSError:
     if error.errno in (None, errno.ENOSPC, errno.EDQUOT):  # NumPy and Annoy raise OSError without a number
         return WriteError(f"There is no space left for {printable(out)}: free some, and run the same command again.")
     return WriteError(f"{printable(out)} cannot be written ({files.explain(error, out) or error.strerror}).")
+
+
+def _leave_out_barred(entries: Sequence[Entry], barred: Barred) -> list[Entry]:
+    """Return the entries, skipping each photo that is known to be barred: it is neither fetched nor scanned.
+
+    The author of another photo may stand in its own metadata, and it is skipped when it has been scanned.
+    """
+    return [
+        skip_barred(printable(entry.file))
+        if isinstance(entry, Photo) and barred.bars(entry.credit, entry.file if isinstance(entry.file, str) else None)
+        else entry
+        for entry in entries
+    ]
 
 
 class _ThrottledProgress:

@@ -21,13 +21,14 @@ def reuse_picture(
     name = first.picture.name
     file = library.picture_file(name, check=check)
     people = [library.keypoints[item.number] for item in items]
-    return NewPicture(name, first.width, first.height, fingerprints[name], file, people, _credit(first))
+    return NewPicture(name, first.width, first.height, fingerprints[name], file, people, credit_of(first))
 
 
 def reuse_pose(library: Library, item: Item) -> NewPose:
     """Return an item of an open library that has no picture."""
-    return NewPose(library.keypoints[item.number], _credit(item), (item.width, item.height))
+    return NewPose(library.keypoints[item.number], credit_of(item), (item.width, item.height))
 
 
-def _credit(item: Item) -> Credit:
+def credit_of(item: Item) -> Credit:
+    """Return the credit of an item's picture."""
     return Credit(item.title, item.author, item.licence, item.licence_url, item.source_url, item.date, item.collection)

@@ -183,6 +183,7 @@ def _copy_drawn(folder: Path, writer: LibraryWriter) -> tuple[int, list[RemovedP
     """
     try:
         with Library.open(folder) as library:
+            writer.add_barred(library.barred())
             fingerprints, removed = dict(library.fingerprints()), library.removed_pictures()
             if any(f"{sha256_of(folder / PICTURES_FOLDER / name)}.jpg" != name for name in fingerprints):
                 return 0, removed

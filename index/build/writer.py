@@ -15,11 +15,12 @@ from typing import Any, Final, Self
 import numpy as np
 
 from index import mapping, pictures
+from index.barred import Barred
 from index.build import credits, database, indexes, swap
 from index.build.photo import Credit, NewPicture, NewPose
 from index.checksum import checksums
 from index.errors import LibraryError
-from index.library import ITEM_COLUMNS, Item, RemovedPicture, item_from_row
+from index.library import Item, RemovedPicture, item_from_row
 from index.manifest import (
     CREDITS_FILE,
     ITEMS_FILE,
@@ -31,6 +32,7 @@ from index.manifest import (
     mapped_files,
 )
 from index.sqlite_errors import as_os_error
+from index.tables import ITEM_COLUMNS, TABLES
 from models import files
 from models.pose import Floats
 from models.progress import ProgressCallback
@@ -100,6 +102,11 @@ class LibraryWriter:
         """Record a picture that was taken down, so that no later build brings it back."""
         with as_os_error(self._folder / ITEMS_FILE):
             self._tables.execute("INSERT OR REPLACE INTO removed VALUES (?, ?, ?)", removed)
+
+    def add_barred(self, barred: Barred) -> None:
+        """Record authors and URLs whose pictures stay out of the library."""
+        with as_os_error(self._folder / ITEMS_FILE):
+            self._tables.executemany("INSERT OR REPLACE INTO barred VALUES (?, ?)", barred.entries)
 
     def keypoints(self) -> Floats:
         """Return the key points of all items so far, N×17×3, mapped from the disk."""
@@ -228,9 +235,8 @@ def _create_tables(file: Path) -> sqlite3.Connection:
         # Nobody reads the file before it is complete, and then `sync_to_disk` takes care of it.
         tables.execute("PRAGMA journal_mode = OFF")
         tables.execute("PRAGMA synchronous = OFF")
-        tables.execute(f"CREATE TABLE item (number INTEGER PRIMARY KEY, {', '.join(ITEM_COLUMNS)})")
-        tables.execute("CREATE TABLE fingerprint (picture TEXT PRIMARY KEY, bits BLOB NOT NULL) WITHOUT ROWID")
-        tables.execute("CREATE TABLE removed (picture TEXT PRIMARY KEY, bits BLOB NOT NULL, title) WITHOUT ROWID")
+        for table in TABLES:
+            tables.execute(f"CREATE TABLE {table}")
     return tables
 
 

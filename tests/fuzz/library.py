@@ -19,7 +19,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from index import library, vector
+from index import library, tables, vector
+from index.barred import Barred, BarredEntry
 from index.build import credits
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
@@ -51,9 +52,9 @@ UNVOUCHED_FILES: Final = (
 INPUT_NAMES: Final = (*(f"{name} lying" for name in VOUCHED_FILES), *UNVOUCHED_FILES)
 
 DICTIONARY: Final = (
-    *INPUT_NAMES, *library.ITEM_COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models",
+    *INPUT_NAMES, *tables.ITEM_COLUMNS, "items", "indexed", "shards", "vectors", "version", "trees", "models",
     "sha256", "files", "bytes", "\\x93NUMPY", "{'descr': '<f4', 'fortran_order': False, 'shape': (", "'|O'", "PK",
-    "CREATE TABLE item", "fingerprint", "removed", "SQLite format 3",
+    "CREATE TABLE item", "fingerprint", "removed", "barred", "SQLite format 3",
 )  # fmt: skip
 
 STATEMENTS: Final = (
@@ -61,6 +62,7 @@ STATEMENTS: Final = (
     "UPDATE item SET number = {value} WHERE number = 2", "DROP TABLE {table}", "DELETE FROM {table}",
     "ALTER TABLE {table} RENAME TO other", "ALTER TABLE item DROP COLUMN {column}",
     "UPDATE fingerprint SET bits = {value}", "INSERT INTO removed VALUES ('a.jpg', {value}, {value})",
+    "INSERT INTO barred VALUES ({value}, {value})", "UPDATE barred SET text = {value} WHERE kind = 'url'",
     "ALTER TABLE {table} RENAME TO t; CREATE VIEW {table} AS SELECT * FROM t",
     "UPDATE fingerprint SET picture = {value} WHERE picture = (SELECT min(picture) FROM fingerprint)",
 )  # fmt: skip
@@ -147,6 +149,7 @@ def _use_library(opened: library.Library) -> None:
     for name in opened.collections:
         opened.members(name)
     opened.removed_pictures()
+    opened.barred()
     list(opened.fingerprints())
     "".join(credits.render_credits(opened.items()))
     query = Pose.from_keypoints(sample_people(1, 5)[0])
@@ -161,6 +164,7 @@ def _sample_library(folder: Path) -> Path:
     if not sample.exists():
         with LibraryWriter(sample) as writer:
             writer.add_removed(RemovedPicture("0" * 64 + ".jpg", bytes(32), "gone"))
+            writer.add_barred(Barred((BarredEntry("author", "Ann"), BarredEntry("url", "https://photos.example/1"))))
             for number, pose in enumerate(sample_people(9, 3)):
                 picture = np.full((40, 48, 3), 40 * number, np.uint8) if number < 3 else None
                 credit = f"Photo {number}", "Ann", "CC BY 4.0", "http://cc.example"
@@ -183,7 +187,8 @@ def _after_statement(items: Path, changed: Path, statement: str, value: str) -> 
     """The table of items after an SQL statement, whose column and table are picked at random by its text."""
     rng = random.Random(statement + value)
     shutil.copyfile(items, changed)
-    words = {"column": rng.choice(library.ITEM_COLUMNS), "table": rng.choice(("item", "fingerprint", "removed"))}
+    tables_there = ("item", "fingerprint", "removed", "barred")
+    words = {"column": rng.choice(tables.ITEM_COLUMNS), "table": rng.choice(tables_there)}
     table = sqlite3.connect(changed)
     try:
         table.executescript(statement.format(value=value, **words))

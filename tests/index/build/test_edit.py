@@ -14,6 +14,7 @@ import pytest
 from PIL import Image as Pillow
 
 from index.build import edit
+from index.build.targets import MAX_LISTED
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import Library, verify_library
@@ -150,7 +151,6 @@ def test_removes_a_picture_named_twice_once(library: Path, built: Path) -> None:
         ("³", "names no picture"),
         ("9" * 5000, "names no picture"),
         ("4", "Item 4 of .* is a pose without a picture"),
-        (f"{URL}77", "names no picture"),
         ("abc", "names no picture"),
         ("line\nbreak", "line�break names no picture"),
     ],
@@ -182,7 +182,7 @@ def test_rejects_a_target_that_names_several_pictures(tmp_path: Path) -> None:
     before = everything(library)
     with pytest.raises(LibraryError, match=r"album names 6 pictures of .*\.jpg, …\)") as error:
         edit.remove(library, [same])
-    assert sum(name in str(error.value) for name in names(library).values()) == edit.MAX_LISTED
+    assert sum(name in str(error.value) for name in names(library).values()) == MAX_LISTED
     assert everything(library) == before
 
 

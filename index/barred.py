@@ -1,0 +1,114 @@
+"""What is barred from a library: the authors and URLs of pictures that were taken down.
+
+The library keeps a list of them, so that later builds, merges and collections leave such pictures out without fetching
+them. Fingerprints only tell after fetching.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal, NamedTuple, get_args
+from urllib.parse import unquote, urlsplit
+
+from index import web
+from index.credit import Credit
+
+Kind = Literal["author", "page", "url"]
+"""An author by name, an author by the URL of their page, or a picture by its source URL or its own."""
+
+KINDS: Final = get_args(Kind)
+
+FLICKR_SHARED_PAGES: Final = frozenset(("flickr.com/people", "flickr.com/photos"))
+"""Pages that everybody on Flickr shares, as `url_key` returns them."""
+
+
+class BarredEntry(NamedTuple):
+    """One author, page or URL that is barred, as somebody wrote it."""
+
+    kind: Kind
+    text: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What all spellings of it have in common."""
+        return self.kind, (author_key if self.kind == "author" else url_key)(self.text)
+
+
+@dataclass(frozen=True)
+class Barred:
+    """The authors and URLs whose pictures stay out of a library."""
+
+    entries: tuple[BarredEntry, ...] = ()
+
+    def bars(self, credit: Credit, url: str | None = None, author_url: str | None = None) -> bool:
+        """Return whether a picture stays out: by its author, or by its source URL, its own URL or its author's page.
+
+        The page of an author bars every picture whose URL begins with it, as those of one member do on Flickr and many
+        other sites.
+        """
+        if not self._keys:
+            return False
+        if credit.author and ("author", author_key(credit.author)) in self._keys:
+            return True
+        pictures = [url_key(place) for place in (credit.source_url, url) if place]
+        pages = [url_key(place) for place in (author_url, credit.author) if place and web.is_url(place)]
+        return any(("url", key) in self._keys for key in pictures) or any(
+            ("page", page) in self._keys for key in (*pictures, *pages) for page in _pages_above(key)
+        )
+
+    def joined_with(self, entries: Iterable[BarredEntry]) -> Barred:
+        """Return these entries and others; of two spellings of one thing, the earlier stays."""
+        joined = {entry.key: entry for entry in (*self.entries, *entries)[::-1]}
+        return Barred(tuple(sorted(joined.values())))
+
+    @cached_property
+    def _keys(self) -> frozenset[tuple[str, str]]:
+        return frozenset(entry.key for entry in self.entries)
+
+
+NOTHING_BARRED: Final = Barred()
+"""The list of a library that bars nobody."""
+
+
+def author_key(name: str) -> str:
+    """Return what all spellings of an author's name have in common: letter case, spaces and forms of accents differ."""
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).split())
+
+
+def url_key(url: str) -> str:
+    """Return what all spellings of a URL have in common.
+
+    Browsers and tables show one with and without percent escapes, http or https, `www.` and a slash at the end. A
+    member of Flickr has a page below /people/ and pictures below /photos/, which count as one place.
+    """
+    text = url.strip()
+    try:
+        parts = urlsplit(text)
+        scheme = "" if parts.scheme in ("http", "https") else f"{parts.scheme}://"
+        host = (parts.hostname or "").removeprefix("www.") + (f":{parts.port}" if parts.port else "")
+    except ValueError:  # not a valid URL, but perhaps the only one there is
+        return unicodedata.normalize("NFC", unquote(text))
+    path = unquote(parts.path).rstrip("/")
+    if host == "flickr.com":
+        path = re.sub(r"^/people/", "/photos/", path)
+    query = f"?{unquote(parts.query)}" if parts.query else ""
+    return unicodedata.normalize("NFC", f"{scheme}{host}{path}{query}")
+
+
+def is_shared_page(url: str) -> bool:
+    """Return whether a URL is that of a whole site, so that it cannot stand for one author."""
+    key = url_key(url)
+    return "/" not in key.partition("://")[2 if "://" in key else 0] or key in FLICKR_SHARED_PAGES
+
+
+def _pages_above(key: str) -> Iterator[str]:
+    """Yield a URL's key, and then those of the pages above it."""
+    yield key
+    path = key.partition("?")[0]
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
