@@ -160,7 +160,20 @@ def _to_stream(response: BaseHTTPResponse, offset: int, validator: str | None) -
         return Stream(iter(()), offset, now)  # the offset is the file's end
     if start is None or start > offset:
         raise FetchError("the server sends another part of the file than the one asked for")
-    return Stream(read_chunks(response, offset - start), total, now)
+    chunks = read_chunks(response, offset - start)
+    return Stream(chunks if total is None else _up_to(total - offset, chunks), total, now)
+
+
+def _up_to(size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield chunks of `size` bytes. Raises TemporaryError for fewer: a server may send less than it was asked for."""
+    done = 0
+    for chunk in chunks:
+        done += len(chunk)
+        if done > size:
+            raise FetchError(f"the server sends more than the {size} bytes that it says")
+        yield chunk
+    if done < size:
+        raise TemporaryError(f"the connection ended after {done} of {size} bytes")
 
 
 def _read_range(response: BaseHTTPResponse) -> tuple[int | None, int | None]:

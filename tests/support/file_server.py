@@ -19,7 +19,7 @@ PIECE = 4096
 class FileServer(ThreadingHTTPServer):
     """Serves `files`, content by path, and records the header Range of each request.
 
-    `headers` come with every file, such as an ETag. The next answers are `answers`, status and headers, as long as
+    `headers` come with every file, such as an ETag; if it `changes`, each answer has an ETag of its own. The next answers are `answers`, status and headers, as long as
     there are any; the next files break off after as many bytes as `breaks` says. `pause` are seconds between pieces;
     `says` is what to claim as the length of a file that is sent whole.
     """
@@ -29,6 +29,7 @@ class FileServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.headers: dict[str, str] = {}
+        self.changes = False
         self.knows_ranges = True
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.breaks: list[int] = []
@@ -56,7 +57,9 @@ class _Answer(BaseHTTPRequestHandler):
             self._send_file(self.server.files[self.path])
 
     def _send_file(self, content: bytes) -> None:
-        headers, size = self.server.headers, len(content)
+        headers, size = dict(self.server.headers), len(content)
+        if self.server.changes:
+            headers["ETag"] = f'"{len(self.server.ranges)}"'
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
         condition = self.headers["If-Range"]
         matches = condition is None or condition in (headers.get("ETag"), headers.get("Last-Modified"))
