@@ -104,7 +104,7 @@ class Journal:
             except (OSError, ValueError):  # ValueError: a table can name a file with a zero byte
                 source = str(photo.file)
         labels = None if photo.people is None else (photo.people.shape, photo.people.astype("<f4").tobytes())
-        description = repr((source, labels, photo.size, photo.frame))
+        description = repr((source, labels, photo.size, photo.frame, photo.rotation))
         return hashlib.sha256(self._settings + description.encode("utf-8", "backslashreplace")).digest()
 
     def has(self, key: bytes) -> bool:

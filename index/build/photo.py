@@ -39,7 +39,8 @@ class Photo:
 
     `people` are the key points (N×17×3) of the people whom somebody labelled in it, in pixels of a picture of `size`
     (width, height). Without labels it is None, and the estimator finds the people. `frame` says which pixels other
-    labels from the same source are for, if that is known.
+    labels from the same source are for, if that is known. A photo without labels is turned by `rotation` degrees
+    anticlockwise, a multiple of 90, if its source says that it is stored on its side.
     """
 
     file: Path | str
@@ -47,6 +48,7 @@ class Photo:
     people: Floats | None = None
     size: tuple[int, int] | None = None
     frame: Frame | None = None
+    rotation: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -66,6 +66,8 @@ ADVICE: Final = {
     "damaged": "These files are incomplete or corrupted: copy them again from the original.",
     "cannot be read": "These files could not be opened: check that they exist and that you are allowed to read them.",
     "too large": "These photos are too large for the memory of a Raspberry Pi: save them at a smaller size.",
+    "adds little": "These photographs were given back: others that are kept answer their poses already.",
+    "gone": "Their servers no longer have them.",
     "pose not changed": "In these frames the person still holds the pose of a frame that was kept.",
 }
 """What each kind of reason means, and what to do about it."""
@@ -182,11 +184,12 @@ def write_report(
     models: Sequence[tuple[str, str]],
     sources: Sequence[Path] = (),
     skipped: Mapping[str, SkipSummary] | None = None,
+    more_html: str = "",
 ) -> None:
     """Add the page to a library that is being written, once all its people, in `picture_count` pictures, are added.
 
     The page describes the library, not the build, so the same photos give the same page. `scanned`, `models` and
-    `sources` are as in `ReportFacts`; `skipped` is by kind of reason.
+    `sources` are as in `ReportFacts`; `skipped` is by kind of reason; `more_html` is a section before the poses.
     """
     keypoints = writer.keypoints()
     facts = ReportFacts(
@@ -199,17 +202,22 @@ def write_report(
     )
     sheet = contact_sheet(writer.items(), keypoints, picture_count)
     coverage_html = render_coverage(measure_coverage(keypoints))
-    html = render_report(printable(writer.out.name), facts, sheet, coverage_html, skipped or {})
+    html = render_report(printable(writer.out.name), facts, sheet, coverage_html, skipped or {}, more_html)
     writer.write_page(REPORT_FILE, html)
 
 
 def render_report(
-    title: str, facts: ReportFacts, sheet: Sequence[Thumbnail], coverage_html: str, skipped: Mapping[str, SkipSummary]
+    title: str,
+    facts: ReportFacts,
+    sheet: Sequence[Thumbnail],
+    coverage_html: str,
+    skipped: Mapping[str, SkipSummary],
+    more_html: str = "",
 ) -> str:
     """Return the report as one HTML page, which needs no other file, no network and no script.
 
     `sheet` is from `contact_sheet`, `coverage_html` from `index.build.coverage.render_coverage`; `skipped` is by kind
-    of reason.
+    of reason. `more_html` comes before the poses.
     """
     name = _escape_line(title)
     return (
@@ -218,7 +226,7 @@ def render_report(
         "style-src 'unsafe-inline'\">\n"
         f'<meta name="viewport" content="width=device-width">\n<title>{name}</title>\n'
         f"<style>{STYLE}{COVERAGE_STYLE}</style>\n<h1>{name}</h1>\n{_render_facts(facts)}"
-        f"{_render_sheet(sheet, facts.pictures)}<h2>Poses</h2>\n{coverage_html}"
+        f"{_render_sheet(sheet, facts.pictures)}{more_html}<h2>Poses</h2>\n{coverage_html}"
         f"{_render_skipped(facts.scanned, skipped)}</html>\n"
     )
 

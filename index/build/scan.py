@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from index import pictures
 from index.build import video_scan
 from index.build.licences import short_name
@@ -92,6 +94,7 @@ def scan_photo(
         return Skipped(name, error.kind, str(error))
     assumption = ""
     if photo.people is None:
+        picture = _turn(picture, photo.rotation)
         assert estimator is not None
         people = estimator.estimate(picture.image)
     else:
@@ -125,6 +128,15 @@ def complete_credit(photo: Photo, own: Credit) -> Credit:
 def is_video(photo: Photo) -> bool:
     """Return whether a photo is a video, by its name. A file with labels is a picture, whatever its name."""
     return isinstance(photo.file, Path) and photo.people is None and photo.file.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _turn(picture: Picture, rotation: int) -> Picture:
+    """Return a picture turned by a multiple of 90 degrees anticlockwise."""
+    turns = rotation // 90 % 4
+    if not turns:
+        return picture
+    width, height = (picture.height, picture.width) if turns % 2 else (picture.width, picture.height)
+    return replace(picture, image=np.ascontiguousarray(np.rot90(picture.image, turns)), width=width, height=height)
 
 
 def _skip(name: str, reason: str) -> Skipped:

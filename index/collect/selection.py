@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -60,6 +61,21 @@ class Selection:
     def coverage(self) -> float:
         """How alike the best answers of the judges look on average, 0 to 1."""
         return self._judges.coverage
+
+    @property
+    def judges(self) -> int:
+        """How many people measure the coverage."""
+        return len(self._judges)
+
+    def curve(self, counts: Sequence[int]) -> list[float]:
+        """Return the coverage that the first so many kept photographs gave, for rising counts, by today's judges."""
+        judges = SampleVisitors(answers=1)
+        judges.add(self._judges.people, self._judges.photos, self._judges.weights)
+        photos, result = sorted(self.kept, key=lambda seen: seen.number), []
+        for start, end in itertools.pairwise([0, *counts]):
+            _answer(judges, photos[start:end])
+            result.append(judges.coverage)
+        return result
 
     def look(self, wave: Sequence[Seen], count: int) -> list[int]:
         """Keep the `count` photographs of a wave that gain most, and return their numbers, the best first.

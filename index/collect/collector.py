@@ -1,0 +1,274 @@
+"""`pose-mirror index collect`: look at a source's photographs, wave by wave, and make a library of the best.
+
+A wave is downloaded while the one before is scanned. Of those that show somebody well, the ones that add most are kept
+(`index.collect.selection`), and the others are given back. Everything is in the ledger, so a collection that is stopped
+resumes; the library is written at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from index.build.duplicates import NearDuplicateIndex
+from index.build.journal import save_picture
+from index.build.photo import Credit, NewPicture, Photo, Skipped
+from index.build.photo_workers import PhotoWorkers
+from index.build.pipeline import PhotoScanner
+from index.build.scan import ScanResult, ScanSettings, complete_credit
+from index.collect.candidate import Candidate, Source
+from index.collect.download import Arrival, Downloads
+from index.collect.ledger import FOUND, KEPT, REDUNDANT, Ledger, Wave
+from index.errors import LibraryError
+from models import files
+from models.progress import ProgressCallback
+from models.text import printable
+
+WAVE_SIZE: Final = 1_000
+"""Photographs of a wave at most: enough that the best of them differ, and few enough to lie on the disk twice."""
+
+WAVES: Final = 10
+"""Waves of a small collection at least."""
+
+MIN_WAVE_SIZE: Final = 50
+
+GAIN_SPAN: Final = 5_000
+"""Photographs kept over which the gain is measured: over fewer, chance would stop a collection."""
+
+RESERVE_BYTES: Final = 2_000_000_000
+"""Space that a collection leaves free on the disk, for the wave on its way and the library's indexes."""
+
+Bars = Callable[[Candidate], bool]
+"""Says whether a candidate was taken down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectOptions:
+    """How many photographs to keep, and how to get them.
+
+    Of `tries` usable photographs one is kept on average. The collection ends early when a thousand more photographs
+    raise the coverage by less than `min_gain`. Photographs are scanned in `workers` processes and downloaded over
+    `connections`; or both on the Dask cluster whose scheduler is at `dask`.
+    """
+
+    count: int
+    tries: int = 3
+    min_gain: float = 1e-4
+    workers: int = 1
+    connections: int = 16
+    dask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a collection came to: photographs looked at and kept, its waves, and why it ended, as a sentence."""
+
+    looked: int
+    kept: int
+    waves: Sequence[Wave]
+    ending: str
+
+
+def fill(
+    ledger: Ledger,
+    source: Source,
+    settings: ScanSettings,
+    options: CollectOptions,
+    progress: ProgressCallback | None = None,
+    bars: Bars = lambda candidate: False,
+) -> Collected:
+    """Look at a prepared source's photographs until `options.count` are kept, or more would add too little.
+
+    `bars` says whose photographs are never looked at. Raises LibraryError if the disk is nearly full, and OSError if
+    the ledger cannot be written.
+    """
+    collector = _Collector(ledger, settings, options, progress)
+    known = ledger.keys()
+    new = (candidate for candidate in source.candidates() if candidate.key not in known and not bars(candidate))
+    ending = collector.run(new, len(source) - len(known))
+    return Collected(ledger.count(), ledger.count(KEPT), ledger.waves(), ending)
+
+
+class _Collector:
+    """A collection under way."""
+
+    def __init__(
+        self, ledger: Ledger, settings: ScanSettings, options: CollectOptions, progress: ProgressCallback | None
+    ) -> None:
+        self._ledger, self._settings, self._options, self._progress = ledger, settings, options, progress
+        self._selection = ledger.selection()
+        self._looked = ledger.count()
+        self._near = NearDuplicateIndex()
+        self._names: list[str] = []
+        for picture in ledger.pictures(FOUND, KEPT):
+            self._remember(picture)
+
+    def run(self, candidates: Iterator[Candidate], left: int) -> str:
+        """Look at waves of candidates, of which about `left` are left, and return why that ended, as a sentence."""
+        ledger, count = self._ledger, self._options.count
+        if ledger.count(FOUND):  # a wave that was stopped
+            self._decide(left)
+        size = max(MIN_WAVE_SIZE, min(WAVE_SIZE, self._options.tries * count // WAVES))
+        waves = iter(lambda: list(itertools.islice(candidates, size)), [])
+        with self._downloads() as downloads, self._scanner() as scanner:
+            coming: _Coming | None = None
+            while not (ending := self._ending()):
+                coming = coming or self._start(next(waves, []), downloads)
+                if not coming.candidates:
+                    return f"{ledger.count(KEPT):,} of {count:,} are kept: the source has no more photographs."
+                now, coming = coming, None
+                left -= len(now.candidates)
+                if not self._is_last(left + len(now.candidates), len(now.candidates)):
+                    coming = self._start(next(waves, []), downloads)
+                self._check_space()
+                self._scan(now, scanner, downloads)
+                self._decide(left)
+        return ending
+
+    def _ending(self) -> str:
+        """Return why the collection has ended, as a sentence; nothing if it has not."""
+        options, waves = self._options, self._ledger.waves()
+        kept = waves[-1].kept if waves else 0
+        if kept >= options.count:
+            return f"All {options.count:,} photographs are kept."
+        if self._usable() >= options.tries * options.count:
+            return f"{kept:,} of {options.count:,} are kept: the others that were looked at would add nothing."
+        earlier = next((wave for wave in reversed(waves) if kept - wave.kept >= GAIN_SPAN), None)
+        if earlier is not None and earlier.judges == waves[-1].judges:
+            gain = 1000 * (waves[-1].coverage - earlier.coverage) / (kept - earlier.kept)
+            if gain < options.min_gain:
+                return (
+                    f"{kept:,} of {options.count:,} are kept: a thousand more would raise the coverage by only "
+                    f"{gain:.5f}, less than {options.min_gain:g} (--min-gain)."
+                )
+        return ""
+
+    def _decide(self, left: int) -> None:
+        """Keep the best of the photographs that were found, in proportion to how many are still to come."""
+        ledger, options = self._ledger, self._options
+        wave = ledger.seen(FOUND)
+        usable, kept = self._usable(), ledger.count(KEPT)
+        to_come = min(options.tries * options.count - usable, left * usable / max(1, ledger.count()))
+        share = len(wave) / max(1.0, len(wave) + to_come)
+        wanted = max(0, options.count - kept)
+        chosen = self._selection.look(wave, min(wanted, math.ceil(wanted * share)))
+        ledger.decide(chosen, self._selection)
+
+    def _is_last(self, left: int, size: int) -> bool:
+        """Return whether a wave of this size will most likely be the last one."""
+        return left <= size or self._usable() + size >= self._options.tries * self._options.count
+
+    def _usable(self) -> int:
+        """Return how many photographs showed somebody well."""
+        return self._ledger.count(FOUND, KEPT, REDUNDANT)
+
+    def _start(self, candidates: list[Candidate], downloads: Downloads | None) -> _Coming:
+        if downloads is None:
+            return _Coming(candidates, (Arrival(candidate, candidate.picture) for candidate in candidates))
+        return _Coming(candidates, downloads.start(candidates))
+
+    def _scan(self, wave: _Coming, scanner: PhotoScanner, downloads: Downloads | None) -> None:
+        """Scan the photographs of a wave, and record what each shows."""
+        arrived: dict[int, Arrival] = {}
+
+        def photos() -> Iterator[tuple[int, Photo]]:
+            for number, arrival in enumerate(wave.arrivals):
+                if isinstance(arrival.file, Skipped):
+                    self._record(arrival.candidate, arrival.file)
+                else:
+                    arrived[number] = arrival
+                    yield number, _photo(arrival.candidate, arrival.file)
+
+        with contextlib.closing(scanner.scan(photos())) as results:
+            for number, result in results:
+                assert isinstance(result, list | Skipped)  # there are no videos among candidates
+                arrival = arrived.pop(number)
+                self._record(arrival.candidate, _named(arrival, result))
+                if downloads is not None and isinstance(arrival.file, Path):
+                    downloads.forget(arrival.file)
+
+    def _record(self, candidate: Candidate, result: ScanResult) -> None:
+        """Record what a candidate shows, its picture in the ledger's folder."""
+        if isinstance(result, Skipped):
+            self._ledger.add(candidate.key, result)
+        elif (reason := self._find_duplicate(candidate, result[0])) is not None:
+            self._ledger.add(candidate.key, reason)
+        else:
+            picture = save_picture(self._ledger.picture_folder, result[0])
+            self._ledger.add(candidate.key, _completed(picture, candidate))
+            self._remember(picture)
+        self._looked += 1
+        if self._progress is not None:
+            self._progress(len(self._selection.kept), self._options.count, f"Collecting, {self._looked:,} looked at")
+
+    def _find_duplicate(self, candidate: Candidate, picture: NewPicture) -> Skipped | None:
+        """Return why a picture is not wanted if it is nearly the same as one that was found before."""
+        match = self._near.find(picture.fingerprint, picture.people, (picture.width, picture.height))
+        if match is None:
+            return None
+        name = printable(candidate.picture)
+        return Skipped(name, "near-duplicate", f"{name} is nearly the same picture as {self._names[match]}.")
+
+    def _remember(self, picture: NewPicture) -> None:
+        """Remember a picture, so that no other one is nearly the same."""
+        size = picture.width, picture.height
+        self._near.add(len(self._names), picture.fingerprint, picture.people, size)
+        self._names.append(picture.credit.title or picture.name)
+
+    def _check_space(self) -> None:
+        """Raise LibraryError if the disk is nearly full."""
+        free = files.free_bytes(self._ledger.folder)
+        if free is not None and free < RESERVE_BYTES:
+            raise LibraryError(
+                f"Only {free / 1e9:.1f} GB are free on the disk of {printable(self._ledger.folder.parent)}, and a "
+                f"collection needs {RESERVE_BYTES / 1e9:.0f} GB to go on: free some, and run the same command again."
+            )
+
+    def _downloads(self) -> AbstractContextManager[Downloads | None]:
+        if self._options.dask is not None:  # its workers download what they scan
+            return contextlib.nullcontext()
+        return Downloads(self._ledger.folder / "downloads", self._options.connections)
+
+    def _scanner(self) -> AbstractContextManager[PhotoScanner]:
+        if self._options.dask is None:
+            return PhotoWorkers(
+                self._settings, self._options.workers, partial(save_picture, self._ledger.picture_folder)
+            )
+        from index.build.cluster import Cluster  # needs the extra `dask`
+
+        cluster: AbstractContextManager[PhotoScanner] = Cluster(self._options.dask, self._settings)
+        return cluster
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A wave whose downloads have been started."""
+
+    candidates: list[Candidate]
+    arrivals: Iterator[Arrival]
+
+
+def _photo(candidate: Candidate, file: Path | str) -> Photo:
+    return Photo(file, candidate.credit, candidate.people, candidate.size, rotation=candidate.rotation)
+
+
+def _named(arrival: Arrival, result: ScanResult) -> ScanResult:
+    """Return a result in which a skipped photograph has its own name, and not that of the download."""
+    if not isinstance(result, Skipped):
+        return result
+    name = printable(arrival.candidate.picture)
+    return replace(result, name=name, reason=result.reason.replace(result.name, name))
+
+
+def _completed(picture: NewPicture, candidate: Candidate) -> NewPicture:
+    """Return a picture with its candidate's credit, completed by the picture's own metadata."""
+    title = candidate.credit.title or picture.credit.title
+    credit = complete_credit(_photo(candidate, candidate.picture), Credit(*picture.credit))
+    return replace(picture, credit=credit._replace(title=title))

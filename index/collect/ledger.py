@@ -1,0 +1,242 @@
+"""The ledger: what a collection has looked at so far, so that it resumes after any stop.
+
+It is a SQLite file in a hidden folder next to the library, together with the pictures it names. The folder stays when
+the library is written: a later command with a greater count goes on from there. SQLite's write-ahead log survives a
+killed process and a power cut.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+
+from index.build import database
+from index.build.photo import Credit, NewPicture, Skipped
+from index.checksum import sha256_of
+from index.collect.selection import Seen, Selection
+from index.errors import LibraryError
+from index.manifest import PICTURES_FOLDER
+from index.sqlite_errors import as_os_error
+from models import files
+from models.text import printable
+
+VERSION: Final = 1
+"""Version of the tables. A ledger of another version is not used."""
+
+DATABASE: Final = "ledger.sqlite"
+
+FOUND, KEPT, REDUNDANT = "found", "kept", "adds little"
+"""What has become of a photograph: it shows somebody and its wave is not decided yet; it is kept; or it was given back
+because it added little. Any other outcome is the kind of reason for which it was skipped."""
+
+TABLES: Final = """
+CREATE TABLE photo (
+    number INTEGER PRIMARY KEY, key TEXT UNIQUE, outcome TEXT, reason TEXT, picture TEXT, width INTEGER, height INTEGER,
+    fingerprint BLOB, credit TEXT, keypoints BLOB
+);
+CREATE INDEX photo_outcome ON photo (outcome);
+CREATE TABLE wave (looked INTEGER, kept INTEGER, coverage REAL, judges INTEGER);
+CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """A decided wave: how many photographs had been looked at and kept after it, and the coverage that they gave.
+
+    So many `judges` measured it: two waves can be compared if the same judges measured both.
+    """
+
+    looked: int
+    kept: int
+    coverage: float
+    judges: int
+
+
+class Ledger:
+    """What became of each photograph; a context manager, for one process at a time."""
+
+    def __init__(self, out: Path, source: str) -> None:
+        """Open the ledger of the library `out`, or start one for photographs of this source.
+
+        Raises LibraryError if another process is using it, or if it is of another source; OSError if the disk is full.
+        """
+        self.folder = self.folder_of(out)
+        self.picture_folder = self.folder / PICTURES_FOLDER
+        try:
+            self._lock = files.lock_folder(self.folder)
+        except BlockingIOError as error:
+            raise LibraryError(
+                f"Another command is collecting into {printable(out)}: wait for it, or stop it."
+            ) from error
+        try:
+            with as_os_error(self.folder):
+                self._table = _open_tables(self.folder / DATABASE)
+            self.picture_folder.mkdir(exist_ok=True)
+            self._check_source(out, source)
+            self._remove_strays()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    @staticmethod
+    def folder_of(out: Path) -> Path:
+        """Return the folder of the ledger of a library."""
+        target = Path(os.path.realpath(out))
+        return target.parent / f".{target.name}.collected{files.own_name(target)}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._table.close()
+        os.close(self._lock)
+
+    def keys(self) -> set[str]:
+        """Return the keys of all photographs that have been looked at."""
+        return {key for (key,) in self._table.execute("SELECT key FROM photo")}
+
+    def add(self, key: str, result: NewPicture | Skipped) -> int:
+        """Record a photograph that was looked at, and return its number; a picture's file is in `picture_folder`."""
+        if isinstance(result, Skipped):
+            row: tuple[object, ...] = (key, result.kind, result.reason, *[None] * 6)
+        else:
+            people = np.stack(result.people).astype("<f4").tobytes()
+            size = result.width, result.height
+            row = (key, FOUND, None, result.name, *size, result.fingerprint, json.dumps(result.credit), people)
+        with as_os_error(self.folder):
+            cursor = self._table.execute(
+                "INSERT INTO photo (key, outcome, reason, picture, width, height, fingerprint, credit, keypoints) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            self._table.commit()
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def seen(self, outcome: str) -> list[Seen]:
+        """Return the photographs with this outcome, `FOUND` or `KEPT`, in the order in which they were looked at."""
+        rows = self._table.execute("SELECT number, keypoints FROM photo WHERE outcome = ? ORDER BY number", (outcome,))
+        return [Seen(number, _people(keypoints)) for number, keypoints in rows]
+
+    def decide(self, kept: Sequence[int], selection: Selection) -> None:
+        """Keep these of the photographs that were found, give the others back, and save the selection: all or none."""
+        with as_os_error(self.folder), self._table:
+            self._table.executemany("UPDATE photo SET outcome = ? WHERE number = ?", [(KEPT, n) for n in kept])
+            self._table.execute("UPDATE photo SET outcome = ?, keypoints = NULL WHERE outcome = ?", (REDUNDANT, FOUND))
+            wave = self.count(), self.count(KEPT), selection.coverage, selection.judges
+            self._table.execute("INSERT INTO wave VALUES (?, ?, ?, ?)", wave)
+            self._table.execute("INSERT OR REPLACE INTO state VALUES ('selection', ?)", (selection.save(),))
+        self._remove_strays()
+
+    def selection(self) -> Selection:
+        """Return the selection as the last decision left it."""
+        saved = self._state("selection")
+        return Selection() if saved is None else Selection.restore(saved, self.seen(KEPT))
+
+    def waves(self) -> list[Wave]:
+        """Return all decided waves, in their order."""
+        return [Wave(*row) for row in self._table.execute("SELECT * FROM wave ORDER BY rowid")]
+
+    def count(self, *outcomes: str) -> int:
+        """Return how many photographs have one of these outcomes; without any, how many were looked at."""
+        marks = ", ".join("?" * len(outcomes))
+        where = f"WHERE outcome IN ({marks})" if outcomes else ""
+        ((count,),) = self._table.execute(f"SELECT count(*) FROM photo {where}", outcomes)
+        return int(count)
+
+    def pictures(self, *outcomes: str, limit: int = -1) -> Iterator[NewPicture]:
+        """Yield the pictures with one of these outcomes, in the order in which they were looked at; at most `limit`."""
+        marks = ", ".join("?" * len(outcomes))
+        rows = self._table.execute(
+            "SELECT picture, width, height, fingerprint, keypoints, credit FROM photo "
+            f"WHERE outcome IN ({marks}) ORDER BY number LIMIT ?",
+            (*outcomes, limit),
+        )
+        for name, width, height, fingerprint, keypoints, credit in rows:
+            file, people = self.picture_folder / name, list(_people(keypoints))
+            yield NewPicture(name, width, height, fingerprint, file, people, Credit(*json.loads(credit)))
+
+    def skips(self, examples: int) -> dict[str, tuple[int, list[Skipped]]]:
+        """Return by kind of reason how many photographs are not kept, and the first of those that have a reason."""
+        kinds = self._table.execute(
+            "SELECT outcome, count(*) FROM photo WHERE outcome NOT IN (?, ?) GROUP BY 1 ORDER BY 2 DESC", (FOUND, KEPT)
+        ).fetchall()
+        return {
+            kind: (
+                count,
+                [
+                    Skipped(key, kind, reason)
+                    for key, reason in self._table.execute(
+                        "SELECT key, reason FROM photo WHERE outcome = ? AND reason NOT NULL ORDER BY number LIMIT ?",
+                        (kind, examples),
+                    )
+                ],
+            )
+            for kind, count in kinds
+        }
+
+    def is_undamaged(self, picture: NewPicture) -> bool:
+        """Return whether a kept picture's file is there and has its checksum."""
+        assert isinstance(picture.content, Path)
+        return f"{sha256_of(picture.content)}.jpg" == picture.name
+
+    def _check_source(self, out: Path, source: str) -> None:
+        known = self._state("source")
+        if known is None:
+            with as_os_error(self.folder), self._table:
+                self._table.execute("INSERT INTO state VALUES ('source', ?)", (source.encode(),))
+        elif known != source.encode():
+            raise LibraryError(
+                f"{printable(out)} is a collection from {printable(known.decode())}: collect from {printable(source)} "
+                "into another folder, and merge the two with `pose-mirror index merge`."
+            )
+
+    def _state(self, name: str) -> bytes | None:
+        row = self._table.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _remove_strays(self) -> None:
+        """Delete pictures that are not, or no longer, wanted: a stopped process may have left some."""
+        wanted = {
+            name for (name,) in self._table.execute("SELECT picture FROM photo WHERE outcome IN (?, ?)", (FOUND, KEPT))
+        }
+        for name in set(os.listdir(self.picture_folder)) - wanted:
+            (self.picture_folder / name).unlink(missing_ok=True)
+
+
+def _open_tables(file: Path) -> sqlite3.Connection:
+    """Open the tables in a file, or make them. Raises LibraryError if they are damaged or of another version."""
+    table = database.connect(file)
+    try:
+        table.execute("PRAGMA journal_mode = WAL")
+        ((synchronous,),) = table.execute("PRAGMA synchronous").fetchall()
+        if synchronous:  # the disk can sync; a power cut may then cost the last photographs, and nothing else
+            table.execute("PRAGMA synchronous = NORMAL")
+        (version,) = table.execute("PRAGMA user_version").fetchone()
+        ((table_count,),) = table.execute("SELECT count(*) FROM sqlite_master")
+        if not table_count:
+            table.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        elif version != VERSION:
+            raise LibraryError(
+                f"{printable(file)} has version {version}, and this program needs {VERSION}: delete "
+                f"{printable(file.parent)} to collect from the beginning."
+            )
+        return table
+    except BaseException:
+        table.close()
+        raise
+
+
+def _people(keypoints: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.frombuffer(keypoints, "<f4").reshape(-1, 17, 3).astype(np.float32)

@@ -1,0 +1,83 @@
+"""Make the library of a collection from its ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from index.build.choice import find_skipped
+from index.build.photo import Skipped
+from index.build.report import MAX_EXAMPLES, SkipSummary, write_report
+from index.build.scan import ScanSettings
+from index.build.swap import check_picture_count
+from index.build.writer import LibraryWriter
+from index.collect.curve import MAX_POINTS, render_curve
+from index.collect.ledger import KEPT, Ledger
+from index.errors import LibraryError
+from index.library import read_taken_down
+from index.manifest import Manifest
+from models.progress import ProgressCallback
+from models.text import printable
+
+
+def publish(
+    ledger: Ledger, out: Path, count: int, settings: ScanSettings, progress: ProgressCallback | None = None
+) -> Manifest:
+    """Write the library `out` from the first `count` pictures that were kept, and return its manifest.
+
+    What was taken down from the library stays down; damaged pictures and near-duplicates are left out. Raises
+    LibraryError if nothing is left, and OSError if the disk is full.
+    """
+    pictures, skips = [], _summaries(ledger)
+    for picture in ledger.pictures(KEPT, limit=count):
+        if ledger.is_undamaged(picture):
+            pictures.append(picture)
+        else:
+            _skip(skips, Skipped(picture.name, "damaged", f"The stored picture {picture.name} is damaged."))
+        if progress is not None:
+            progress(len(pictures), count, "Checking pictures")
+    check_picture_count(out, len(pictures))
+    taken_down = read_taken_down(out)
+    named = ((picture.credit.title or picture.name, picture) for picture in pictures)
+    skipped = find_skipped(named, taken_down.pictures)
+    with LibraryWriter(out) as writer:
+        for place, picture in enumerate(pictures):
+            if place in skipped or taken_down.barred.bars(picture.credit):
+                _skip(skips, skipped.get(place) or Skipped(picture.name, "taken down", f"{picture.name} is barred."))
+                continue
+            writer.add(picture)
+            if progress is not None:
+                progress(place + 1, len(pictures), "Writing")
+        for removed in taken_down.pictures:
+            writer.add_removed(removed)
+        writer.add_barred(taken_down.barred)
+        if not len(writer):
+            raise LibraryError(f"No library was written to {printable(out)}: no photograph shows anybody well.")
+        models = (settings.model,) if settings.model is not None else ()
+        kept = len(pictures) - len(skipped)
+        write_report(
+            writer,
+            kept,
+            ledger.count(),
+            models=models,
+            skipped=skips,
+            more_html=render_curve(*_curve(ledger, progress)),
+        )
+        return writer.finish(models, progress)
+
+
+def _curve(ledger: Ledger, progress: ProgressCallback | None) -> tuple[int, list[tuple[int, float]]]:
+    """Return how many photographs were looked at, and the curve of coverage by photographs kept."""
+    waves = ledger.waves()
+    if progress is not None:
+        progress(0, None, "Measuring the coverage")
+    step = -(-len(waves) // MAX_POINTS) or 1
+    counts = [wave.kept for wave in [*waves[:-1:step], *waves[-1:]]]
+    return ledger.count(), list(zip(counts, ledger.selection().curve(counts), strict=True))
+
+
+def _summaries(ledger: Ledger) -> dict[str, SkipSummary]:
+    return {kind: SkipSummary(count, examples) for kind, (count, examples) in ledger.skips(MAX_EXAMPLES).items()}
+
+
+def _skip(skips: dict[str, SkipSummary], skipped: Skipped) -> None:
+    skips.setdefault(skipped.kind, SkipSummary()).add(skipped)
