@@ -19,9 +19,10 @@ PIECE = 4096
 class FileServer(ThreadingHTTPServer):
     """Serves `files`, content by path, and records the header Range of each request.
 
-    `headers` come with every file, such as an ETag; if it `changes`, each answer has an ETag of its own. The next answers are `answers`, status and headers, as long as
-    there are any; the next files break off after as many bytes as `breaks` says. `pause` are seconds between pieces;
-    `says` is what to claim as the length of a file that is sent whole.
+    `headers` come with every file, such as an ETag; if it `changes`, each answer has an ETag of its own. The next
+    answers are `answers`, status and headers, as long as there are any; the next files break off after as many bytes as
+    `breaks` says. `pause` are seconds between pieces; `says` is what to claim as the length of a file that is sent
+    whole.
     """
 
     daemon_threads = True
