@@ -63,7 +63,7 @@ class LibraryWriter:
         self._picture_names: set[str] = set()
         self._pages: set[str] = set()
         swap.check_replaceable(self.out)
-        self._folder = _building_folder(self.out)
+        self._folder = building_folder(self.out)
         with contextlib.ExitStack() as stack:
             with hold_stop_signals():  # none comes between the folder and what removes it
                 stack.callback(os.close, swap.lock_folder(self._folder))
@@ -207,12 +207,13 @@ class LibraryWriter:
 def count_unfinished(out: Path) -> int:
     """Return how many pictures are in the library that a process of this machine is writing for `out`."""
     try:
-        return len(os.listdir(_building_folder(Path(os.path.realpath(out))) / PICTURES_FOLDER))
+        return len(os.listdir(building_folder(Path(os.path.realpath(out))) / PICTURES_FOLDER))
     except OSError:
         return 0
 
 
-def _building_folder(out: Path) -> Path:
+def building_folder(out: Path) -> Path:
+    """Return the hidden folder in which the library for `out` is written, and whose lock keeps out other builds."""
     return out.parent / f".{out.name}.building{files.own_name(out)}"
 
 
