@@ -178,7 +178,7 @@ def test_an_error_at_the_end_leaves_the_old_library(library: Path, monkeypatch: 
 
 
 def test_clears_away_what_a_killed_build_left(library: Path) -> None:
-    left = writer._building_folder(library)
+    left = writer.building_folder(library)
     (left / PICTURES_FOLDER).mkdir(parents=True)
     (left / PICTURES_FOLDER / "x.jpg").write_bytes(b"x")
     (left / KEYPOINTS_FILE).write_bytes(b"x")
