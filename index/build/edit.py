@@ -102,7 +102,7 @@ def _write_without(
             if progress is not None:
                 progress(item.number + 1, len(library), "Copying")
         models = library.manifest.models
-        write_report(writer, library.manifest.pictures - len(names), 0, models=models)
+        write_report(writer, 0, models=models)
         return writer.finish(models, progress)
 
 
@@ -133,7 +133,7 @@ def merge(folders: Sequence[Path], out: Path, progress: ProgressCallback | None 
         total = sum(library.manifest.pictures for library in libraries)
         kept = total - sum(summary.count for summary in skipped.values())
         if kept:
-            write_report(writer, kept, total, models=models, sources=folders, skipped=skipped)
+            write_report(writer, total, models=models, sources=folders, skipped=skipped)
         manifest = writer.finish(models, progress)
         return MergeResult(manifest, {kind: summary.count for kind, summary in skipped.items()})
 

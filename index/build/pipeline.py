@@ -169,9 +169,7 @@ def build(
             used_estimator = any(isinstance(entry, Photo) and entry.people is None for entry in entries)
             models = (settings.model,) if settings.model is not None and used_estimator else ()
             report_progress("Drawing the report", 0, None)
-            write_report(
-                writer, result.pictures, result.scanned, models=models, sources=sources, skipped=result.skips_by_kind
-            )
+            write_report(writer, result.scanned, models=models, sources=sources, skipped=result.skips_by_kind)
             result.report_file = out / REPORT_FILE
             result.indexed = writer.finish(models, progress).indexed
             journal.done = True

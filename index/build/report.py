@@ -178,7 +178,6 @@ def contact_sheet(items: Iterable[Item], keypoints: Floats, picture_count: int) 
 
 def write_report(
     writer: LibraryWriter,
-    picture_count: int,
     scanned: int,
     *,
     models: Sequence[tuple[str, str]],
@@ -186,7 +185,7 @@ def write_report(
     skipped: Mapping[str, SkipSummary] | None = None,
     more_html: str = "",
 ) -> None:
-    """Add the page to a library that is being written, once all its people, in `picture_count` pictures, are added.
+    """Add the page to a library that is being written, once all its people are added.
 
     The page describes the library, not the build, so the same photos give the same page. `scanned`, `models` and
     `sources` are as in `ReportFacts`; `skipped` is by kind of reason; `more_html` is a section before the poses.
@@ -195,12 +194,12 @@ def write_report(
     facts = ReportFacts(
         people=len(writer),
         indexed=indexes.count_findable(keypoints),
-        pictures=picture_count,
+        pictures=writer.picture_count,
         scanned=scanned,
         sources=[printable(source) for source in sources],
         models=models,
     )
-    sheet = contact_sheet(writer.items(), keypoints, picture_count)
+    sheet = contact_sheet(writer.items(), keypoints, writer.picture_count)
     coverage_html = render_coverage(measure_coverage(keypoints))
     html = render_report(printable(writer.out.name), facts, sheet, coverage_html, skipped or {}, more_html)
     writer.write_page(REPORT_FILE, html)

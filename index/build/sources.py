@@ -10,6 +10,7 @@ from typing import Final
 
 from index import archives, pictures
 from index.build.coco import COCO_SUFFIXES, read_coco
+from index.build.commons import is_commons, read_commons
 from index.build.importers import read_poses
 from index.build.licences import matches_licence
 from index.build.photo import Credit, NewPose, Photo, Skipped, SourceError, title_from_name
@@ -41,7 +42,7 @@ def read_sources(
     has_estimator: bool = True,
     use_folders: bool = False,
 ) -> list[Entry]:
-    """Return what folders, archives, pictures, videos, tables, COCO json files and key-point files hold.
+    """Return what folders, archives, pictures, videos, tables, JSON and key-point files hold.
 
     `images` is the folder of a COCO file's pictures. With `licences`, pictures under any other licence are skipped.
     With `use_folders`, a picture without a collection belongs to that of its folder (see `_in_collection`).
@@ -71,6 +72,8 @@ def _read_source(source: Path, images: Path | None) -> Iterator[Entry]:
         )
     elif suffix == ".npz":
         yield Poses(read_poses(source))
+    elif suffix == ".json" and is_commons(source):
+        yield from read_commons(source)
     elif source.name.lower().endswith(COCO_SUFFIXES):
         yield from _read_coco(source, images)
     elif suffix in TABLE_SUFFIXES:

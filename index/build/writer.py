@@ -79,6 +79,11 @@ class LibraryWriter:
     def __len__(self) -> int:
         return self._flushed + len(self._keypoints)
 
+    @property
+    def picture_count(self) -> int:
+        """How many pictures have been added."""
+        return len(self._picture_names)
+
     def add(self, picture: NewPicture) -> None:
         """Add a picture with the people in it, each as an item. Raises OSError, or ValueError for invalid key points.
 

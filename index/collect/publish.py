@@ -53,15 +53,8 @@ def publish(
         if not len(writer):
             raise LibraryError(f"No library was written to {printable(out)}: no photograph shows anybody well.")
         models = (settings.model,) if settings.model is not None else ()
-        kept = len(pictures) - len(skipped)
-        write_report(
-            writer,
-            kept,
-            ledger.count(),
-            models=models,
-            skipped=skips,
-            more_html=render_curve(*_curve(ledger, progress)),
-        )
+        curve = render_curve(*_curve(ledger, progress))
+        write_report(writer, ledger.count(), models=models, skipped=skips, more_html=curve)
         return writer.finish(models, progress)
 
 
