@@ -31,6 +31,9 @@ FIRST_BODY_KEYPOINT: Final = 5
 CHUNK_SIZE: Final = 65_536
 """People that are counted at a time: a library may be larger than the memory."""
 
+MAX_PRINTED: Final = 20
+"""Pictures taken down that are printed one by one: of some authors there are thousands."""
+
 STARTER_STEP: Final = 1000
 """Pictures drawn before the library is swapped: many, because each swap costs a second or two for the indexes."""
 
@@ -139,15 +142,37 @@ def verify(args: argparse.Namespace) -> int:
 def remove(args: argparse.Namespace) -> int:
     """Take pictures down for good; print which."""
     from index.build import edit
+    from index.build.targets import read_targets
 
+    targets = [*args.pictures, *(line for file in args.lists for line in read_targets(file))]
     with progress_reporter() as progress:
-        result = edit.remove(args.library, args.pictures, progress)
-    for item in result.taken_down:
+        result = edit.remove(args.library, targets, progress, authors=args.authors)
+    for item in result.taken_down[:MAX_PRINTED]:
         print(f"Taken down: {_describe_picture(item)}")
+    if len(result.taken_down) > MAX_PRINTED:
+        print(f"Taken down, too: {format_pictures(len(result.taken_down) - MAX_PRINTED)}")
+    if result.taken_down_before:
+        print(f"Taken down before: {format_pictures(result.taken_down_before)}")
+    for name in result.without_picture:
+        print(f"No picture of {printable(name)} is in the library; none will be collected.")
     print(
         f"{_format_counts(result.manifest)} remain in {printable(args.library)}. "
         "Later builds into this folder do not bring back what you took down."
     )
+    return 0
+
+
+def sheets(args: argparse.Namespace) -> int:
+    """Write contact sheets; print where the page is."""
+    from index.build.contact_sheets import write_sheets
+
+    with progress_reporter() as progress:
+        result = write_sheets(args.library, args.out, args.collection, progress)
+    count = "1 contact sheet" if result.sheets == 1 else f"{result.sheets:,} contact sheets"
+    print(f"{printable(result.page.parent)}: {format_pictures(result.pictures)} on {count}.")
+    if result.unreadable:
+        print(f"{format_pictures(result.unreadable)} cannot be read: `pose-mirror index verify` names the first.")
+    print(f"Open it in a web browser: {result.page.as_uri()}")
     return 0
 
 

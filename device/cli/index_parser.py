@@ -34,6 +34,7 @@ def add_index(commands: Subparsers[argparse.ArgumentParser]) -> None:
     _add_verify(actions)
     _add_query(actions)
     _add_remove(actions)
+    _add_sheets(actions)
     _add_merge(actions)
     _add_starter(actions)
 
@@ -156,19 +157,60 @@ def _add_remove(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "device.cli.index_commands:remove",
         "take pictures down for good",
         "Takes pictures down for good: their files, the people in them, their credits. The library remembers what "
-        "they look like, so that a later build into the same folder does not bring them back. If any PICTURE fits "
-        "no picture, or several, nothing is taken down.",
+        "they look like, their source URLs, and the authors that you name, so that later builds, merges and "
+        "collections do not bring them back. A URL or an author of whom there is no picture yet is remembered, too. If "
+        "any other PICTURE fits no picture, or several, nothing is taken down.",
         "pose-mirror index remove ~/pose-library 1f09a7 https://photos.example/123",
         "pose-mirror index remove ~/pose-library ~/Photos/grandmother.jpg",
+        "pose-mirror index remove ~/pose-library --author 'Ann Example' --author https://photos.example/people/ann/",
+        "pose-mirror index remove ~/pose-library --from struck.txt",
     )
     _add_library_argument(remove)
     remove.add_argument(
         "pictures",
-        nargs="+",
+        nargs="*",
         type=picture,
         metavar="PICTURE",
         help="an item's number, a picture's name or its first 6 digits or more, its source URL, or a picture file",
     )
+    remove.add_argument(
+        "--author",
+        action="append",
+        default=[],
+        dest="authors",
+        metavar="NAME|URL",
+        help="all pictures by this author: the name, or the URL of the author's page that the source URLs of the "
+        "pictures begin with; may be given several times (default: none)",
+    )
+    remove.add_argument(
+        "--from",
+        action="append",
+        default=[],
+        dest="lists",
+        type=path,
+        metavar="FILE",
+        help="all pictures that a file names, one in each line, as contact sheets write it (`pose-mirror index "
+        "sheets`); may be given several times (default: none)",
+    )
+
+
+def _add_sheets(actions: Subparsers[argparse.ArgumentParser]) -> None:
+    sheets = add_command(
+        actions,
+        "sheets",
+        "device.cli.index_commands:sheets",
+        "write contact sheets, to strike pictures out",
+        "Writes contact sheets: a page for a web browser that shows a library's pictures in small, 200 on each sheet. "
+        "Click on those that the mirror is not to show. The page then saves a list of them for `pose-mirror index "
+        "remove`. It works from the disk, without a network. If the command is stopped, run it again.",
+        "pose-mirror index sheets ~/pose-library",
+        "pose-mirror index sheets ~/pose-library --collection dance --out ~/dance-sheets",
+    )
+    _add_library_argument(sheets)
+    sheets.add_argument(
+        "--out", type=whole_path, metavar="FOLDER", help="the sheets' folder (default: DIR-sheets, next to the library)"
+    )
+    sheets.add_argument("--collection", metavar="NAME", help="only the pictures of this collection (default: all)")
 
 
 def _add_merge(actions: Subparsers[argparse.ArgumentParser]) -> None:

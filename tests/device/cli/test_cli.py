@@ -158,11 +158,26 @@ def test_remove_prints_what_it_took_down(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_remove_changes_nothing_if_a_picture_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     library = write_photos(tmp_path / "library", 1, 2, 3)
-    out, err = output_of(["index", "remove", library, f"{URL}2", f"{URL}9"], capsys, status=1)
+    out, err = output_of(["index", "remove", library, f"{URL}2", "99"], capsys, status=1)
     assert out == ""
-    assert err.startswith(f"pose-mirror: {URL}9 names no picture")
+    assert err.startswith("pose-mirror: 99 names no picture")
     assert len(err.splitlines()) == 1
     assert "3 people in 3 pictures" in output_of(["index", "verify", library], capsys)[0]
+
+
+def test_remove_takes_authors_and_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    library = write_photos(tmp_path / "library", 1, 2, 3)
+    (tmp_path / "struck.txt").write_text(f"# struck out\n\n{URL}2\n")
+    command = ["index", "remove", library, "--from", tmp_path / "struck.txt", "--author", "Bo", "--author", "C. Dé"]
+    lines = output_of(command, capsys)[0].splitlines()
+    assert lines[0].startswith(f"Taken down: Photo 2, from {URL}2 (")
+    assert lines[1:3] == [
+        f"No picture of {name} is in the library; none will be collected." for name in ("Bo", "C. Dé")
+    ]
+    err = output_of(["index", "remove", library, "--from", tmp_path / "none.txt"], capsys, status=1)[1]
+    assert err == f"pose-mirror: {tmp_path / 'none.txt'} cannot be read (No such file or directory).\n"
+    err = output_of(["index", "remove", library], capsys, status=1)[1]
+    assert err == f"pose-mirror: No picture of {library} was named: nothing was taken down.\n"
 
 
 def test_merge_prints_what_it_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
