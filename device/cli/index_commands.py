@@ -142,7 +142,7 @@ def verify(args: argparse.Namespace) -> int:
 def remove(args: argparse.Namespace) -> int:
     """Take pictures down for good; print which."""
     from index.build import edit
-    from index.build.targets import read_targets
+    from index.build.picture_lookup import read_targets
 
     targets = [*args.pictures, *(line for file in args.lists for line in read_targets(file))]
     with progress_reporter() as progress:

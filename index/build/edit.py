@@ -11,9 +11,9 @@ from pathlib import Path
 
 from index.build.choice import find_skipped
 from index.build.photo import NewPicture
+from index.build.picture_lookup import PictureLookup
 from index.build.report import SkipSummary, write_report
 from index.build.reuse import reuse_picture, reuse_pose
-from index.build.targets import PictureLookup
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import Item, Library, RemovedPicture, TakenDown, read_taken_down

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as Pillow
 
 from index.build import edit
-from index.build.targets import MAX_LISTED
+from index.build.picture_lookup import MAX_LISTED
 from index.build.writer import LibraryWriter
 from index.errors import LibraryError
 from index.library import Library, verify_library

@@ -17,9 +17,9 @@ from PIL import Image as Pillow
 from index.barred import BarredEntry
 from index.build import edit
 from index.build.photo import SourceError
+from index.build.picture_lookup import author_entry, read_targets
 from index.build.pipeline import BuildOptions, build
 from index.build.scan import ScanSettings
-from index.build.targets import author_entry, read_targets
 from index.errors import LibraryError
 from index.library import Library, read_barred, verify_library
 from tests.index.build.test_edit import URL, everything, library_of, names, photo, titles
