@@ -1,0 +1,305 @@
+"""Unpack a library that `index.build.pack` packed, from this machine or from a web server.
+
+Nothing in the file is trusted. Only what a library's manifest lists is written, each file once, into a hidden folder
+next to the library. It takes the library's place when every checksum fits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from index.build import edit, swap
+from index.build.pack import COPY_BYTES, SUFFIX, SUM_SUFFIX
+from index.build.writer import building_folder
+from index.downloads import DownloadError, download
+from index.errors import LibraryError, without_remedy
+from index.library import Library, TakenDown, read_taken_down
+from index.manifest import (
+    MANIFEST_FILE,
+    MAX_MANIFEST_BYTES,
+    PICTURE_NAME_PATTERN,
+    PICTURES_FOLDER,
+    Manifest,
+    read_manifest,
+)
+from index.web import FetchError, fetch
+from models import files
+from models.progress import ProgressCallback
+from models.signals import hold_stop_signals
+from models.text import printable
+
+SUM_LINE: Final = re.compile(rb"\\?([0-9a-fA-F]{64})\b")
+"""The beginning of a line of sha256sum(1)."""
+
+REMEDY: Final = "get it again, or ask who packed it"
+"""What to do about a file that cannot be used, as the end of a sentence."""
+
+UPDATE_ENTRIES: Final = 100
+"""Files that are unpacked between two reports of progress."""
+
+
+class PackedLibraryError(LibraryError):
+    """A file is not a packed library, or a damaged one."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackResult:
+    """The manifest of the unpacked library, and how many pictures of the file were left out as taken down."""
+
+    manifest: Manifest
+    left_out: int = 0
+
+
+def unpack(file: Path, out: Path, progress: ProgressCallback | None = None) -> UnpackResult:
+    """Unpack the library in `file` into the folder `out`, and check every file.
+
+    What was taken down from an older library at `out` stays down: if the packed library does not know of all that, such
+    pictures are left out of it, and it is written again. Otherwise the library is the packed one byte by byte. Whatever
+    stops it leaves the older library as it was. `progress` counts files.
+
+    Raises PackedLibraryError if `file` is not a packed library, or a damaged one; LibraryError if `out` holds something
+    else, or has no room.
+    """
+    return _unpack(file, printable(file), out, progress)
+
+
+def fetch_library(
+    url: str, out: Path, sha256: str | None = None, progress: ProgressCallback | None = None
+) -> UnpackResult:
+    """Download a packed library and unpack it into the folder `out`, as `unpack` does.
+
+    `sha256` is the file's, in hexadecimal; without it, the file next to it on the server says so, as `pack` writes it.
+    What has arrived is kept in a hidden file next to `out` until the library is unpacked, so that a download that was
+    stopped goes on there. Raises DownloadError, and what `unpack` raises.
+    """
+    out = Path(os.path.realpath(out))
+    if not re.match("https?://", url, re.IGNORECASE):
+        raise DownloadError(
+            f"{printable(url)} is not an address on the web: unpack a file of this machine with "
+            "`pose-mirror index unpack`."
+        )
+    swap.check_replaceable(out)
+    file = out.with_name(f".{out.name}{SUFFIX}")
+    download(url, file, sha256 or _fetch_sum(url), progress, copies=2)
+    try:
+        result = _unpack(file, printable(url), out, progress)
+    except PackedLibraryError:
+        file.unlink()  # it is what its owner packed, and another try would bring the same
+        raise
+    file.unlink()
+    return result
+
+
+def _fetch_sum(url: str) -> str:
+    """Return the sha256 that the server has next to a file. Raises DownloadError."""
+    place = url + SUM_SUFFIX
+    try:
+        parts = urlsplit(url)
+        place = urlunsplit(parts._replace(path=parts.path + SUM_SUFFIX))
+        line = SUM_LINE.match(fetch(place))
+    except (FetchError, ValueError) as error:
+        raise DownloadError(
+            f"{printable(place)} cannot be fetched ({error}): put there what `pose-mirror index pack` wrote next to "
+            "the library, or give its sum with --sha256."
+        ) from error
+    if line is None:
+        raise DownloadError(
+            f"{printable(place)} does not hold a sha256: put there what `pose-mirror index pack` wrote next to the "
+            "library, or give its sum with --sha256."
+        )
+    return line[1].decode().lower()
+
+
+def _unpack(file: Path, name: str, out: Path, progress: ProgressCallback | None) -> UnpackResult:
+    """Unpack a file, which messages call `name`."""
+    out = Path(os.path.realpath(out))  # a link to a library stays: what it points to is replaced
+    swap.check_replaceable(out)
+    try:
+        with _Tar(file, name) as tar, _locked_folder(_unpacking_folder(out)) as folder:
+            swap.empty_folder(folder)
+            _check_room(file, name, out)
+            manifest = _unpack_files(tar, folder, out, progress)
+            return _put(folder, out, manifest, name, progress)
+    except LibraryError:
+        raise
+    except OSError as error:
+        raise LibraryError(f"{name} cannot be unpacked ({files.explain(error, out) or error.strerror}).") from error
+
+
+def _unpack_files(tar: _Tar, folder: Path, out: Path, progress: ProgressCallback | None) -> Manifest:
+    """Unpack all files into an empty folder, and compare each with its checksum. Raises PackedLibraryError."""
+    first = tar.next_entry()
+    if first is None or first.name != MANIFEST_FILE or first.size > MAX_MANIFEST_BYTES:
+        raise PackedLibraryError(f"{tar.name} is not a library that `pose-mirror index pack` packed.")
+    tar.copy(first, folder / MANIFEST_FILE)
+    with _as_packed_error(tar.name, folder):
+        manifest = read_manifest(folder, folder)
+    swap.check_picture_count(out, manifest.pictures)
+    (folder / PICTURES_FOLDER).mkdir()
+    missing, pictures = set(manifest.files), 0
+    while (entry := tar.next_entry()) is not None:
+        if entry.name in missing:
+            missing.remove(entry.name)
+            expected = manifest.files[entry.name].sha256
+            is_sound = entry.size == manifest.files[entry.name].bytes
+        else:
+            expected, is_sound = _picture_sha256(tar, entry), pictures < manifest.pictures
+            pictures += 1
+        if not is_sound:
+            raise tar.error(f"{printable(entry.name)} is more than its manifest lists")
+        try:
+            sha256 = tar.copy(entry, folder / entry.name)
+        except FileExistsError as error:
+            raise tar.error(f"{printable(entry.name)} is in it twice") from error
+        if sha256 != expected:
+            raise tar.error(f"{printable(entry.name)} has another sha256")
+        if progress is not None and pictures % UPDATE_ENTRIES == 0:
+            progress(pictures, manifest.pictures, "Unpacking pictures")
+    if missing or pictures < manifest.pictures:
+        raise tar.error(f"{printable(min(missing, default='a picture'))} is missing")
+    return manifest
+
+
+def _picture_sha256(tar: _Tar, entry: _Entry) -> str:
+    """Return the sha256 of a picture, which its name says. Raises PackedLibraryError for any other file."""
+    folder, _, name = entry.name.rpartition("/")
+    if folder != PICTURES_FOLDER or not PICTURE_NAME_PATTERN.fullmatch(name):
+        raise tar.error(f"{printable(entry.name)} does not belong to a library")
+    return Path(name).stem
+
+
+def _put(folder: Path, out: Path, manifest: Manifest, name: str, progress: ProgressCallback | None) -> UnpackResult:
+    """Put the library in `folder` in the place of the one at `out`, without what was taken down from that one."""
+    with _as_packed_error(name, folder), Library.open(folder, progress) as library:
+        if set(library.picture_names()) != set(os.listdir(folder / PICTURES_FOLDER)):
+            raise LibraryError("its tables name other pictures than it holds.")
+        own = TakenDown(library.removed_pictures(), library.barred())
+    with _locked_folder(building_folder(out)):
+        swap.recover_interrupted_swap(out)
+        before = read_taken_down(out)
+        if {picture.picture for picture in before.pictures} <= {picture.picture for picture in own.pictures} and (
+            own.barred.joined_with(before.barred.entries) == own.barred
+        ):
+            swap.sync_to_disk(folder)
+            swap.swap_library(folder, out)
+            return UnpackResult(manifest)
+    merged = edit.merge([folder], out, progress)
+    return UnpackResult(merged.manifest, merged.skip_counts.get("taken down", 0))
+
+
+def _unpacking_folder(out: Path) -> Path:
+    return out.parent / f".{out.name}.unpacking{files.own_name(out)}"
+
+
+@contextmanager
+def _locked_folder(folder: Path) -> Iterator[Path]:
+    """Lock a folder for this process, and remove it at the end. Raises LibraryBusyError."""
+    with ExitStack() as stack:
+        with hold_stop_signals():  # none comes between the folder and what removes it
+            stack.callback(os.close, swap.lock_folder(folder))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
+
+
+def _check_room(file: Path, name: str, out: Path) -> None:
+    size, free = file.stat().st_size, files.free_bytes(out.parent)
+    if free is not None and size > free:
+        raise LibraryError(
+            f"{name} needs {size / 1e6:,.0f} MB, and the disk of {printable(out)} has {free / 1e6:,.0f} MB left: free "
+            "some, or name a folder on another disk."
+        )
+
+
+@contextmanager
+def _as_packed_error(name: str, folder: Path) -> Iterator[None]:
+    """Turn an error of the library in a hidden folder into one of the file that it came from."""
+    try:
+        yield
+    except LibraryError as error:
+        reason = without_remedy(error, folder).replace(f"{printable(folder)}/", "").rstrip(".")
+        raise PackedLibraryError(f"{name} cannot be used ({reason}): {REMEDY}.") from error
+
+
+class _Entry(NamedTuple):
+    """A file in a tar: its name and its size in bytes."""
+
+    name: str
+    size: int
+
+
+class _Tar:
+    """A tar file that may hold anything; a context manager.
+
+    tarfile would read links, sparse files and extended headers of any size, none of which a packed library has.
+    """
+
+    def __init__(self, file: Path, name: str) -> None:
+        """Open a file, which messages call `name`. Raises PackedLibraryError if it is not a regular file."""
+        self.name = name
+        if not file.is_file():
+            raise PackedLibraryError(f"{name} is not a file: name one that `pose-mirror index pack` wrote.")
+        self._opened = file.open("rb")
+        self._left = os.fstat(self._opened.fileno()).st_size
+
+    def next_entry(self) -> _Entry | None:
+        """Return the next file; None at the end. Raises PackedLibraryError for anything else."""
+        block = self._read(tarfile.BLOCKSIZE)
+        if not any(block):
+            if self._left > tarfile.RECORDSIZE or any(self._read(self._left)):
+                raise self.error("something follows its end")
+            return None
+        try:
+            header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
+        except (tarfile.HeaderError, UnicodeError, ValueError) as error:
+            raise self.error("it is not a tar, or a damaged one") from error
+        if header.type != tarfile.REGTYPE:
+            raise self.error(f"{printable(header.name)} is not a regular file")
+        if not 0 <= header.size <= self._left:
+            raise self.error("it ends too early")
+        return _Entry(header.name, header.size)
+
+    def copy(self, entry: _Entry, target: Path) -> str:
+        """Copy the content of the entry that was read last to a new file, and return its sha256 in hexadecimal."""
+        digest, left = hashlib.sha256(), entry.size
+        with target.open("xb") as output:
+            while left:
+                block = self._read(min(left, COPY_BYTES))
+                digest.update(block)
+                output.write(block)
+                left -= len(block)
+        self._read(-entry.size % tarfile.BLOCKSIZE)
+        return digest.hexdigest()
+
+    def error(self, reason: str) -> PackedLibraryError:
+        """Return the error of a file that is wrong for this reason."""
+        return PackedLibraryError(f"{self.name} cannot be used ({reason}): {REMEDY}.")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read(self, size: int) -> bytes:
+        data = self._opened.read(size)
+        if len(data) < size:
+            raise self.error("it ends too early")
+        self._left -= size
+        return data
