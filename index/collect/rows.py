@@ -37,14 +37,18 @@ Cells = tuple[str, ...]
 class Form:
     """What a table looks like, and what is wanted of it.
 
-    Its first row begins with the names `columns`; without `has_header` it may also be a row like all others. `take` are
-    two or more columns to return, and `only` a column with the values that a wanted row may have there.
+    `columns` are names as in its first row, which begins with them; without `has_header` it may also be a row like all
+    others. `take` are two or more columns to return, and `only` is one with the values that a wanted row may have.
     """
 
-    columns: Sequence[str]
-    take: Sequence[str]
+    columns: str
+    take: str
     only: tuple[str, Container[str]] | None = None
     has_header: bool = True
+
+    def index(self, column: str) -> int:
+        """Return the number of a column."""
+        return self.columns.split(",").index(column)
 
 
 class Position(NamedTuple):
@@ -82,6 +86,8 @@ def read_blocks(place: str, form: Form, start: Position = START) -> Iterator[Blo
     pieces = _Pieces(place, start)
     reader = csv.reader(chain.from_iterable(pieces.texts()))
     width, is_first_row = start.width, start.offset == 0
+    take = _taker(form)
+    key, wanted = (form.index(form.only[0]), form.only[1]) if form.only else (None, ())
     while pieces.has_more():
         rows: list[Cells] = []
         read = bad = 0
@@ -89,9 +95,8 @@ def read_blocks(place: str, form: Form, start: Position = START) -> Iterator[Blo
             is_first_row = False
             first = _read_header(reader, place, form)
             width = len(first)
-            if first[: len(form.columns)] != list(form.columns):
-                rows.append(_taker(form)(first))
-        key, wanted, take = _filter(form), form.only[1] if form.only else (), _taker(form)
+            if not _is_header(first, form):
+                rows.append(take(first))
         try:
             # a row takes one line or several, so these are all rows of this piece, and a few of the next at most
             for row in islice(reader, pieces.lines_left()):
@@ -118,23 +123,22 @@ def _read_header(reader: Iterator[list[str]], place: str, form: Form) -> list[st
         first = next(reader, [])
     except csv.Error:
         first = []
-    is_named = first[: len(form.columns)] == list(form.columns)
-    is_row = not form.has_header and len(first) == len(form.columns)
-    if not is_named and not is_row:
+    is_row = not form.has_header and len(first) == form.columns.count(",") + 1
+    if not is_row and not _is_header(first, form):
         begin = printable(",".join(first))[:80]
         raise SourceError(
-            f"{printable(place)} is not the table with the columns {','.join(form.columns[:4])}… but begins with "
+            f"{printable(place)} is not the table with the columns {form.columns:.40}… but begins with "
             f"“{begin}”: look whether its address has changed, or a page to log in stands before it."
         )
     return first
 
 
-def _filter(form: Form) -> int | None:
-    return None if form.only is None else list(form.columns).index(form.only[0])
+def _is_header(row: Sequence[str], form: Form) -> bool:
+    return ",".join(row[: form.columns.count(",") + 1]) == form.columns
 
 
 def _taker(form: Form) -> Callable[[Sequence[str]], Cells]:
-    first, second, *others = (list(form.columns).index(name) for name in form.take)
+    first, second, *others = map(form.index, form.take.split(","))
     return itemgetter(first, second, *others)
 
 

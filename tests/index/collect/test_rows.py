@@ -17,8 +17,7 @@ from index.collect import rows
 from index.collect.rows import START, Block, Cells, Form, Position, read_blocks
 from tests.index.collect.table_server import TableServer, serve
 
-COLUMNS = ("ImageID", "Title", "Size")
-FORM = Form(COLUMNS, ("ImageID", "Title"))
+FORM = Form("ImageID,Title,Size", "ImageID,Title")
 HEADER = "ImageID,Title,Size,Rotation\r\n"
 
 
@@ -102,7 +101,7 @@ def test_any_table_as_csv_reads_it(
 
 def test_only_wanted_rows(tmp_path: Path) -> None:
     place = write(tmp_path, HEADER + "a,x,1,\nb,y,2,\nc,x,3,\n")
-    (block,) = read(place, form=Form(COLUMNS, ("ImageID", "Size"), ("Title", {"x"})))
+    (block,) = read(place, form=Form(FORM.columns, "ImageID,Size", ("Title", {"x"})))
     assert block.rows == [("a", "1"), ("c", "3")]
     assert block.read == 3
 
@@ -129,7 +128,7 @@ def test_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_without_a_header(tmp_path: Path) -> None:
-    form = Form(("LabelName", "DisplayName"), ("LabelName", "DisplayName"), has_header=False)
+    form = Form("LabelName,DisplayName", "LabelName,DisplayName", has_header=False)
     for header in ("", "LabelName,DisplayName\n"):
         assert cells(read(write(tmp_path, f"{header}/m/1,Dance\n/m/2,Jump\n"), form=form)) == [
             ("/m/1", "Dance"),
