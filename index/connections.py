@@ -166,12 +166,16 @@ class _Retries(Retry):
 
 
 def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL; None if there is none for it."""
+    """Return the proxy that the environment names for a URL; None if there is none. Raises FetchError."""
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme)
     if not proxy or proxy_bypass(parts.netloc):
         return None
-    return proxy if is_url(proxy) else f"http://{proxy}"
+    if not is_url(proxy):
+        return f"http://{proxy}"
+    if scheme_of(proxy) not in WEB_SCHEMES:
+        raise FetchError(f"the environment names a proxy with {scheme_of(proxy)}://, but only http:// is supported")
+    return proxy
 
 
 @cache

@@ -195,6 +195,13 @@ def test_goes_through_the_proxy_of_the_environment(server: FileServer, monkeypat
     assert fetch(server.url("/table.csv")) == CONTENT
 
 
+def test_says_which_proxy_it_cannot_use(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1080")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(FetchError, match="a proxy with socks5://, but only http:// is supported"):
+        fetch("http://pictures.example/1.jpg")
+
+
 @given(offset=st.integers(0, 5000))
 def test_reads_files_of_this_machine(tmp_path_factory: pytest.TempPathFactory, offset: int) -> None:
     file = tmp_path_factory.getbasetemp() / "a table.csv"
