@@ -57,7 +57,7 @@ class Barred:
         pictures = [url_key(place) for place in (credit.source_url, url) if place]
         pages = [url_key(place) for place in (author_url, credit.author) if place and web.is_url(place)]
         return any(("url", key) in self._keys for key in pictures) or any(
-            ("page", page) in self._keys for key in (*pictures, *pages) for page in _pages_above(key)
+            ("page", page) in self._keys for key in (*pictures, *pages) for page in pages_above(key)
         )
 
     def joined_with(self, entries: Iterable[BarredEntry]) -> Barred:
@@ -105,10 +105,11 @@ def is_shared_page(url: str) -> bool:
     return "/" not in key.partition("://")[2 if "://" in key else 0] or key in FLICKR_SHARED_PAGES
 
 
-def _pages_above(key: str) -> Iterator[str]:
-    """Yield a URL's key, and then those of the pages above it."""
-    yield key
-    path = key.partition("?")[0]
+def pages_above(key: str) -> Iterator[str]:
+    """Yield the key of a URL, and then those of the pages above it."""
+    path, question, _ = key.partition("?")
+    if question:
+        yield key
     while path:
         yield path
         path = path.rpartition("/")[0]

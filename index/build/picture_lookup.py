@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections import defaultdict
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from index import pictures, web
-from index.barred import Barred, BarredEntry, is_shared_page, url_key
+from index.barred import Barred, BarredEntry, is_shared_page, pages_above, url_key
 from index.build.duplicates import is_near_duplicate
 from index.build.foreign_names import FileFinder
 from index.build.photo import NewPicture, SourceError, is_file, read_file
@@ -50,12 +52,16 @@ class PictureLookup:
         self._library = library
         self.items: dict[str, Item] = {}
         self._names_by_url: defaultdict[str, set[str]] = defaultdict(set)
+        self._below: Counter[str] = Counter()
         self._removed = {removed.picture for removed in library.removed_pictures()}
         for item in library.items():
-            if item.picture is not None:
-                self.items.setdefault(item.picture.name, item)
+            if item.picture is not None and item.picture.name not in self.items:
+                self.items[item.picture.name] = item
                 if item.source_url is not None:
-                    self._names_by_url[url_key(item.source_url)].add(item.picture.name)
+                    key = url_key(item.source_url)
+                    self._names_by_url[key].add(item.picture.name)
+                    self._below.update(pages_above(key))
+        self._sorted_names = sorted(self.items)
 
     def find_all(self, targets: Iterable[str], authors: Iterable[str]) -> Found:
         """Return what targets and authors mean, and what to bar, so that it does not come back.
@@ -95,7 +101,12 @@ class PictureLookup:
         folder = printable(self._library.folder)
         matches = self._find_by_name(target)
         if not matches and _is_remote(target):
-            return self._check_page(target)
+            if below := self._below[url_key(target)]:
+                raise LibraryError(
+                    f"{printable(target)} is above the URLs of {below} pictures of {folder}: name each of them, or "
+                    "give it after --author."
+                )
+            return set()
         if not matches:
             file = Path(target) if _exists(target) else FileFinder().find_there(Path(), target)
             matches = set() if file is None else self._find_by_look(file)
@@ -111,16 +122,6 @@ class PictureLookup:
             )
         return matches
 
-    def _check_page(self, url: str) -> set[str]:
-        """Return nothing, unless pictures come from below a URL: then it is not that of a picture. LibraryError."""
-        below = self._names_of(BarredEntry("page", url))
-        if below:
-            raise LibraryError(
-                f"{printable(url)} is above the URLs of {len(below)} pictures of "
-                f"{printable(self._library.folder)}: name each of them, or give it after --author."
-            )
-        return set()
-
     def _names_of(self, entry: BarredEntry) -> set[str]:
         """Return the pictures that an entry bars."""
         barred = Barred((entry,))
@@ -135,7 +136,9 @@ class PictureLookup:
                 raise LibraryError(f"Item {target} of {printable(self._library.folder)} is a pose without a picture.")
             matches.add(picture.name)
         if len(target) >= MIN_NAME_DIGITS:
-            matches |= {name for name in self.items if name.startswith(target.lower())}
+            digits, names = target.lower(), self._sorted_names
+            following = (names[place] for place in range(bisect_left(names, digits), len(names)))
+            matches.update(takewhile(lambda name: name.startswith(digits), following))
         return matches
 
     def _find_by_look(self, file: Path) -> set[str]:
