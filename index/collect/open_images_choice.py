@@ -60,8 +60,8 @@ class LabelNames:
             is_relation = relation is not None and (relation[2] == "*" or relation[2] in self._numbers)
             if name.casefold() not in self._numbers and not is_relation:
                 near = closest_name(name, self._names)
-                hint = f"did you mean “{near}”?" if near else "look for its name in Open Images' class descriptions"
-                raise SourceError(f"The rules name the label “{printable(name):.80}”, which Open Images lacks: {hint}.")
+                hint = f"did you mean “{near}”?" if near else "look for its name in Open Images' class descriptions."
+                raise SourceError(f"The rules name the label “{printable(name):.80}”, which Open Images lacks: {hint}")
 
 
 def check_labels(store: Store, rules: Rules) -> None:

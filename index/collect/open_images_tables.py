@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final, NamedTuple, TypeVar
@@ -146,12 +147,13 @@ def read_table(store: Store, table: Table, place: str, progress: ProgressCallbac
 def _read_rows(reading: _Reading, place: str, form: Form, start: Position, progress: ProgressCallback | None) -> None:
     after, count, bad = start, 0, 0
     keep = _KEEPERS[reading.table.content]
-    for block in read_blocks(place, form, start):
-        bad += block.bad + keep(reading, block.rows)
-        after, count = block.after, count + block.read
-        reading.store.commit(reading.source, after)
-        if progress is not None:
-            progress(after.offset, block.total, reading.table.step)
+    with closing(read_blocks(place, form, start)) as blocks:
+        for block in blocks:
+            bad += block.bad + keep(reading, block.rows)
+            after, count = block.after, count + block.read
+            reading.store.commit(reading.source, after)
+            if progress is not None:
+                progress(after.offset, block.total, reading.table.step)
     reading.store.commit(reading.source, after, is_done=True)
     if bad:
         log.warning("%s: %s of %s rows cannot be read, and are left out.", printable(place), f"{bad:,}", f"{count:,}")

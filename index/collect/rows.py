@@ -10,7 +10,8 @@ import codecs
 import csv
 import io
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import itemgetter
@@ -77,13 +78,19 @@ START: Final = Position()
 """A table's beginning."""
 
 
-def read_blocks(place: str, form: Form, start: Position = START) -> Iterator[Block]:
+def read_blocks(place: str, form: Form, start: Position = START) -> Generator[Block, None, None]:
     """Yield the rows of the table at a URL or path, from a position on.
 
-    Opens the table again if the connection is lost. Raises SourceError if it cannot be read, is another table or ends
-    in the middle of a row; ChangedError if it is no longer the one that `start` is a position in.
+    Opens the table again if the connection is lost; closing the generator closes it. Raises SourceError if it cannot be
+    read, is another table or ends in the middle of a row; ChangedError if it is no longer the one that `start` is a
+    position in.
     """
     pieces = _Pieces(place, start)
+    with closing(pieces.chunks):
+        yield from _parse(pieces, place, form, start)
+
+
+def _parse(pieces: _Pieces, place: str, form: Form, start: Position) -> Iterator[Block]:
     reader = csv.reader(chain.from_iterable(pieces.texts()))
     width, is_first_row = start.width, start.offset == 0
     take = _taker(form)
@@ -169,7 +176,7 @@ class _Pieces:
         self.total: int | None = None
         self.is_utf8 = True
         self._received = start.offset
-        self._chunks = self._receive()
+        self.chunks = self._receive()
         self._rest = b""
         self._text, self._length = io.StringIO(), 0
         self._end = start.offset  # of the text, in bytes
@@ -211,7 +218,7 @@ class _Pieces:
         """Make the next lines the text; return False if there are none."""
         data = bytearray(self._rest)
         cut = 0
-        for chunk in self._chunks:
+        for chunk in self.chunks:
             data += chunk
             if len(data) >= BLOCK_BYTES and (cut := data.rfind(b"\n") + 1):
                 break
@@ -233,7 +240,7 @@ class _Pieces:
         self._end += len(piece)
         return True
 
-    def _receive(self) -> Iterator[bytes]:
+    def _receive(self) -> Generator[bytes, None, None]:
         """Yield the table's bytes, over as many connections as it takes. Raises SourceError and ChangedError."""
         failures = 0
         while True:

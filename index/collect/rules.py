@@ -147,7 +147,7 @@ def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> No
     where = printable(file)
     for section, keys in changes.items():
         if section not in values:
-            raise SourceError(f"{where}: there is no section [{_short(section)}]{_suggest(section, values)}.")
+            raise SourceError(f"{where}: there is no section [{_short(section)}]{_suggest(section, values)}")
         if not isinstance(keys, dict):
             raise SourceError(f"{where}: {section} must be a section, [{section}], not {_quote(keys)}.")
         if section == "collections":
@@ -156,7 +156,7 @@ def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> No
         known = values[section]
         for key, value in keys.items():
             if key not in known:
-                raise SourceError(f"{where}: [{section}] has no key {_quote(key)}{_suggest(key, known)}.")
+                raise SourceError(f"{where}: [{section}] has no key {_quote(key)}{_suggest(key, known)}")
             known[key] = _validate(f"{where}: [{section}] {key}", f"{section}.{key}", value, known[key])
 
 
@@ -232,7 +232,7 @@ def closest_name(name: str, known: Iterable[str]) -> str | None:
 def _suggest(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
     """Return the end of an error message about an unknown name: the nearest known name, or else all of them."""
     near = closest_name(name, known)
-    return f"; did you mean {near}?" if near else f"; there are {', '.join(known)}"
+    return f"; did you mean {near}?" if near else f"; there are {', '.join(known)}."
 
 
 def _short(text: str) -> str:

@@ -30,6 +30,9 @@ class TableServer(ThreadingHTTPServer):
         self.has_etags = True
         super().__init__(("127.0.0.1", 0), _Answer)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that hang up, as those of stopped readings do."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
