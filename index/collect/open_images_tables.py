@@ -61,7 +61,7 @@ FORMS: Final[Mapping[Content, Form]] = {
     Content.NAMES: Form("LabelName,DisplayName", "LabelName,DisplayName", has_header=False),
     Content.BOXES: Form(
         "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside",
-        "ImageID,LabelName,XMin,XMax,YMin,YMax,IsTruncated,IsGroupOf,IsDepiction,IsInside",
+        "ImageID,LabelName,XMin,YMin,XMax,YMax,IsTruncated,IsGroupOf,IsDepiction,IsInside",
         ("LabelName", PEOPLE),
     ),
     Content.LABELS: Form("ImageID,Source,LabelName,Confidence", "ImageID,LabelName,Confidence"),
@@ -166,22 +166,37 @@ def _keep_names(reading: _Reading, rows: Sequence[Cells]) -> int:
 
 def _keep_boxes(reading: _Reading, rows: Sequence[Cells]) -> int:
     """Add the boxes of a block; return how many are not such rows."""
+    packed = _pack_rows(rows)
     by_image: defaultdict[str, bytearray] = defaultdict(bytearray)
-    bad = 0
-    for image, label, left, right, top, bottom, truncated, group, depiction, inside in rows:
-        flags = (
-            TRUNCATED * (truncated == "1")
-            | GROUP * (group == "1")
-            | DEPICTION * (depiction == "1")
-            | INSIDE * (inside == "1")
-        )
-        try:
-            by_image[image] += pack(PEOPLE[label], flags, float(left), float(top), float(right), float(bottom))
-        except ValueError:
-            bad += 1
+    for row, box in zip(rows, packed, strict=True):
+        by_image[row[0]] += box
     boxes, bad_images = _by_number(by_image.items())
-    reading.store.add_people(reading.source, {image: bytes(packed) for image, packed in boxes.items()})
-    return bad + bad_images
+    reading.store.add_people(reading.source, {image: bytes(data) for image, data in boxes.items() if data})
+    return bad_images + packed.count(b"")
+
+
+def _pack_rows(rows: Sequence[Cells]) -> list[bytes]:
+    """Return the boxes of rows as they are stored, empty for a row with a coordinate that is no number."""
+    if not rows:
+        return []
+    _, labels, *corners, truncated, group, depiction, inside = zip(*rows, strict=True)
+    flags = [_FLAGS[row] for row in zip(truncated, group, depiction, inside, strict=True)]
+    try:
+        return pack([PEOPLE[label] for label in labels], flags, [map(float, values) for values in corners])
+    except ValueError:
+        return [b""] if len(rows) == 1 else [box for row in rows for box in _pack_rows([row])]
+
+
+class _Flags(dict[tuple[str, ...], int]):
+    """The flags by their cells, each of which is 1 for yes, 0 for no, or -1 if it is not known."""
+
+    def __missing__(self, cells: tuple[str, ...]) -> int:
+        flags = (TRUNCATED, GROUP, DEPICTION, INSIDE)
+        self[cells] = sum(flag for flag, cell in zip(flags, cells, strict=True) if cell == "1")
+        return self[cells]
+
+
+_FLAGS: Final = _Flags()
 
 
 def _keep_labels(reading: _Reading, rows: Sequence[Cells]) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from index.collect.rules import Rules
 
 PEOPLE: Final = {"/m/01g317": 0, "/m/04yx4": 1, "/m/03bt1vf": 2, "/m/01bl7v": 3, "/m/05r655": 4}
@@ -20,8 +22,11 @@ SAME_PERSON: Final = 0.7
 LOWER_EDGE: Final = 0.995
 """Share of the picture's height at which a box touches its lower edge: then legs or feet are mostly cut off."""
 
-PACKED: Final = struct.Struct("<BB4H")
+PACKED: Final = np.dtype([("labels", "u1"), ("flags", "u1"), ("corners", "<u2", 4)])
 """A box as it is stored: label, flags, and left, top, right and bottom in 65,535ths of the picture."""
+
+UNPACK: Final = struct.Struct("<BB4H")
+"""The same, to read a few boxes."""
 
 SCALE: Final = 65_535
 
@@ -67,26 +72,25 @@ class Box(NamedTuple):
         return bool(self.flags & TRUNCATED) or self.bottom >= LOWER_EDGE
 
 
-def pack(label: int, flags: int, left: float, top: float, right: float, bottom: float) -> bytes:
-    """Return a box as it is stored; coordinates outside the picture are put on its edge.
+def pack(labels: Sequence[int], flags: Sequence[int], corners: Sequence[Iterable[float]]) -> list[bytes]:
+    """Return boxes as they are stored, given their lefts, tops, rights and bottoms.
 
-    Raises ValueError for a coordinate that is not a finite number.
+    Coordinates outside the picture are put on its edge; a box with a coordinate that is not a finite number is empty.
     """
-    corners: tuple[int, ...]
-    try:
-        corners = round(left * SCALE), round(top * SCALE), round(right * SCALE), round(bottom * SCALE)
-    except OverflowError as error:
-        raise ValueError("a coordinate is infinite") from error
-    if min(corners) < 0 or max(corners) > SCALE:
-        corners = tuple(min(max(corner, 0), SCALE) for corner in corners)
-    return PACKED.pack(label, flags, *corners)
+    shares = np.array([np.fromiter(values, np.float64, len(labels)) for values in corners])
+    boxes = np.zeros(len(labels), PACKED)
+    boxes["labels"], boxes["flags"] = labels, flags
+    boxes["corners"] = np.rint(np.clip(np.nan_to_num(shares, posinf=0, neginf=0), 0, 1) * SCALE).T
+    data = boxes.tobytes()
+    is_finite = np.isfinite(shares).all(axis=0).tolist()
+    size = PACKED.itemsize
+    return [data[n * size : (n + 1) * size] if finite else b"" for n, finite in enumerate(is_finite)]
 
 
 def unpack(data: bytes) -> Iterator[Box]:
     """Yield the stored boxes."""
-    for label, flags, *corners in PACKED.iter_unpack(data):
-        left, top, right, bottom = (corner / SCALE for corner in corners)
-        yield Box(frozenset((label,)), flags, left, top, right, bottom)
+    for label, flags, left, top, right, bottom in UNPACK.iter_unpack(data):
+        yield Box(frozenset((label,)), flags, left / SCALE, top / SCALE, right / SCALE, bottom / SCALE)
 
 
 def turn(box: Box, rotation: int) -> Box:

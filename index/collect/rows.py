@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import time
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
-from operator import itemgetter
+from operator import itemgetter, length_hint
 from typing import Final, NamedTuple
 
 from index import web
@@ -85,13 +84,13 @@ def read_blocks(place: str, form: Form, start: Position = START) -> Generator[Bl
     read, is another table or ends in the middle of a row; ChangedError if it is no longer the one that `start` is a
     position in.
     """
-    pieces = _Pieces(place, start)
+    pieces = _Pieces(place, form, start)
     with closing(pieces.chunks):
         yield from _parse(pieces, place, form, start)
 
 
 def _parse(pieces: _Pieces, place: str, form: Form, start: Position) -> Iterator[Block]:
-    reader = csv.reader(chain.from_iterable(pieces.texts()))
+    reader = csv.reader(chain.from_iterable(pieces.lines()))
     width, is_first_row = start.width, start.offset == 0
     take = _taker(form)
     key, wanted = (form.index(form.only[0]), form.only[1]) if form.only else (None, ())
@@ -104,21 +103,26 @@ def _parse(pieces: _Pieces, place: str, form: Form, start: Position) -> Iterator
             width = len(first)
             if not _is_header(first, form):
                 rows.append(take(first))
-        try:
-            # a row takes one line or several, so these are all rows of this piece, and a few of the next at most
-            for row in islice(reader, pieces.lines_left()):
-                read += 1
-                if len(row) != width:
-                    bad += bool(row)
-                elif key is None or row[key] in wanted:
-                    rows.append(take(row))
-        except csv.Error:  # a cell that never ends, or a line break outside quotes
-            bad += 1
+        is_at_end = False
+        while not is_at_end:
+            try:
+                # a row takes one line or several, so these are all rows of this piece, and a few of the next at most
+                for row in islice(reader, pieces.lines_left()):
+                    read += 1
+                    if len(row) != width:
+                        bad += bool(row)
+                    elif key is None or row[key] in wanted:
+                        rows.append(take(row))
+                is_at_end = True
+            except csv.Error:  # a cell that never ends, or a line break outside quotes
+                bad += 1
+                is_at_end = pieces.has_quotes
         if not pieces.is_utf8:
             good = [row for row in rows if _is_utf8(row)]
             bad, rows = bad + len(rows) - len(good), good
         if bad and pieces.ends_in_row():
             raise SourceError(f"{printable(place)} ends in the middle of a row: download it again.")
+        read, pieces.dropped = read + pieces.dropped, 0
         yield Block(rows, Position(pieces.offset(), width, pieces.validator), read, bad, pieces.total)
     if is_first_row:
         raise SourceError(f"{printable(place)} is empty: download it again.")
@@ -165,80 +169,105 @@ def _remedy(error: web.FetchError) -> str:
 
 
 class _Pieces:
-    """A table as texts of whole lines, which a CSV reader reads one after the other.
+    """A table as pieces of whole lines, which a CSV reader reads one after the other.
 
-    `is_utf8` turns False with the first byte that is not in UTF-8, for which a surrogate stands from then on.
+    `has_quotes` turns True with the first quote, before which a line is a row. `is_utf8` turns False with the first
+    byte that is not in UTF-8, for which a surrogate stands from then on. `dropped` counts rows that the reader does not
+    get, as they are not wanted.
     """
 
-    def __init__(self, place: str, start: Position) -> None:
+    def __init__(self, place: str, form: Form, start: Position) -> None:
         self.place = place
+        self.dropped = 0
+        self._form = form
         self.validator = start.validator
         self.total: int | None = None
         self.is_utf8 = True
         self._received = start.offset
         self.chunks = self._receive()
         self._rest = b""
-        self._text, self._length = io.StringIO(), 0
-        self._end = start.offset  # of the text, in bytes
-        self._ends_in_line = False
-        self._is_fresh = False
+        self._lines: list[str] = []
+        self._coming = iter(self._lines)
+        self._end = start.offset  # of the piece, in bytes
+        self.has_quotes = self._ends_in_line = self._is_fresh = False
+        self._has_header = start.offset == 0
 
-    def texts(self) -> Iterator[io.StringIO]:
-        """Yield each piece when the reader asks for its first line."""
+    def lines(self) -> Iterator[Iterator[str]]:
+        """Yield the lines of each piece when the reader asks for its first one."""
         while self._is_fresh or self._load():
             self._is_fresh = False
-            yield self._text
+            yield self._coming
 
     def has_more(self) -> bool:
-        """Return whether there are lines that the reader has not had, and load them."""
-        if self._text.tell() == self._length:
-            self._is_fresh = self._is_fresh or self._load()
+        """Return whether there is a piece of which the reader lacks lines, and load it; all of them may be unwanted."""
+        if not self.lines_left():
+            self._is_fresh = self._load()
             return self._is_fresh
         return True
 
     def lines_left(self) -> int:
         """Return how many lines of this piece the reader has not had."""
-        position = self._text.tell()
-        rest = self._text.read()
-        self._text.seek(position)
-        return rest.count("\n") + (not rest.endswith("\n"))
+        return length_hint(self._coming)
 
     def offset(self) -> int:
         """Return the offset in bytes up to which the reader has read."""
-        position = self._text.tell()
-        rest = self._text.read()
-        self._text.seek(position)
-        return self._end - len(rest.encode("utf-8", "surrogateescape"))
+        left = self.lines_left()
+        if not left:
+            return self._end
+        rest = "".join(line if line.endswith("\n") else f"{line}\n" for line in self._lines[-left:])
+        return self._end + self._ends_in_line - len(rest.encode("utf-8", "surrogateescape"))
 
     def ends_in_row(self) -> bool:
         """Return whether the reader is at the table's end, and that is in the middle of a line."""
-        return self._ends_in_line and self._text.tell() == self._length
+        return self._ends_in_line and not self.lines_left()
 
     def _load(self) -> bool:
-        """Make the next lines the text; return False if there are none."""
-        data = bytearray(self._rest)
-        cut = 0
+        """Go on to the next piece; return False if there is none."""
+        size, cut, parts = len(self._rest), 0, [self._rest]
         for chunk in self.chunks:
-            data += chunk
-            if len(data) >= BLOCK_BYTES and (cut := data.rfind(b"\n") + 1):
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= BLOCK_BYTES and (cut := size - len(chunk) + chunk.rfind(b"\n") + 1) > size - len(chunk):
                 break
         else:
-            cut = len(data)
-            if not cut:
-                return False
-            self._ends_in_line = not data.endswith(b"\n")
-        self._rest = bytes(data[cut:])
-        piece = bytes(data[:cut])
-        if self._end == 0:
-            self._end = len(codecs.BOM_UTF8) if piece.startswith(codecs.BOM_UTF8) else 0
-            piece = piece[self._end :]
+            cut = size
+        data = b"".join(parts)
+        piece, self._rest = data[:cut], data[cut:]
+        if not piece:
+            return False
+        self._ends_in_line = not piece.endswith(b"\n")
+        if self._end == 0 and piece.startswith(codecs.BOM_UTF8):
+            self._end = len(codecs.BOM_UTF8)
+            piece = piece.removeprefix(codecs.BOM_UTF8)
+        self._end += len(piece)
+        self.has_quotes = self.has_quotes or b'"' in piece
+        self._lines = self._split(piece)
+        self._coming = iter(self._lines)
+        return True
+
+    def _split(self, piece: bytes) -> list[str]:
+        """Return a piece's lines; each with its end if that may be part of a quoted cell."""
         try:
             text = piece.decode()
         except UnicodeDecodeError:
             text, self.is_utf8 = piece.decode("utf-8", "surrogateescape"), False
-        self._text, self._length = io.StringIO(text, newline="\n"), len(text)
-        self._end += len(piece)
-        return True
+        lines = text.split("\n")  # not splitlines, for which other characters end a line, too
+        if not lines[-1]:
+            lines.pop()
+        return [f"{line}\n" for line in lines] if self.has_quotes else self._drop(lines)
+
+    def _drop(self, lines: list[str]) -> list[str]:
+        """Return the lines whose rows are wanted or bad. Without quotes, each comma ends a cell."""
+        if self._form.only is None or self._has_header:
+            self._has_header = False
+            return lines
+        column, wanted = self._form.only
+        key = self._form.index(column)
+        kept = [line for line in lines if len(cells := line.split(",", key + 1)) <= key or cells[key] in wanted]
+        if self._ends_in_line and kept[-1:] != lines[-1:]:
+            kept.append(lines[-1])  # to see whether it is whole
+        self.dropped += len(lines) - len(kept)
+        return kept
 
     def _receive(self) -> Generator[bytes, None, None]:
         """Yield the table's bytes, over as many connections as it takes. Raises SourceError and ChangedError."""

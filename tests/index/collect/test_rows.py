@@ -106,6 +106,29 @@ def test_only_wanted_rows(tmp_path: Path) -> None:
     assert block.read == 3
 
 
+@given(titles=st.lists(st.sampled_from(["x", "x\r", "y", "", "é", "x,y", '"', "x\nx"]), max_size=40))
+def test_unwanted_rows_change_no_position(tmp_path_factory: pytest.TempPathFactory, titles: list[str]) -> None:
+    """Rows are dropped before they are parsed, as long as no cell is quoted."""
+    text = io.StringIO(newline="")
+    text.write(HEADER)
+    csv.writer(text, lineterminator="\n").writerows(
+        [str(number), title, "1", ""] for number, title in enumerate(titles)
+    )
+    place = write(tmp_path_factory.mktemp("tables"), text.getvalue())
+    form = Form(FORM.columns, FORM.take, ("Title", {"x"}))
+    blocks = read(place, form=form)
+    assert cells(blocks) == [(str(number), title) for number, title in enumerate(titles) if title == "x"]
+    assert blocks[-1].after.offset == len(text.getvalue().encode())
+    for number, block in enumerate(blocks):
+        assert cells(read(place, block.after, form)) == cells(blocks[number + 1 :])
+
+
+def test_a_file_cut_off_in_an_unwanted_row(tmp_path: Path) -> None:
+    place = write(tmp_path, HEADER + "1,y,1,\n" * 50 + "2,y")
+    with pytest.raises(SourceError, match="in the middle of a row"):
+        read(place, form=Form(FORM.columns, FORM.take, ("Title", {"x"})))
+
+
 def test_bad_rows_are_counted(tmp_path: Path) -> None:
     content = HEADER.encode() + b"a,one,1,\nb,two\nc,thr\xffee,3,\n\n,,,,,\nd,four,4,\n" + b'e,"never closed,5,\n'
     blocks = read(write(tmp_path, content))
