@@ -50,8 +50,8 @@ button:hover:not(:disabled), select:hover { border-color: var(--soft) }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px }
 #tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem .7rem; margin: 0;
   padding: 4px 0 2rem; list-style: none }
-#tiles button { display: block; width: 100%; height: 100%; padding: 0; border: 0; border-radius: 6px; background: none;
-  text-align: start; font-size: .82rem; line-height: 1.3 }
+#tiles button { display: flex; flex-direction: column; align-items: stretch; width: 100%; height: 100%; padding: 0;
+  border: 0; border-radius: 6px; background: none; text-align: start; font-size: .82rem; line-height: 1.3 }
 .frame { position: relative; display: block; aspect-ratio: 1; background: var(--tile); border-radius: 6px;
   overflow: hidden }
 .frame img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; transition: opacity .15s }
@@ -64,7 +64,8 @@ button:hover:not(:disabled), select:hover { border-color: var(--soft) }
 #tiles button[aria-pressed=true] .frame { box-shadow: 0 0 0 2px var(--red) }
 #tiles [aria-pressed=true] img { opacity: .3; filter: grayscale(1) }
 #tiles [aria-pressed=true] svg { visibility: visible }
-.title, .more { display: block; padding: 0 .1rem }
+.title, .more { display: -webkit-box; overflow: hidden; padding: 0 .1rem; -webkit-box-orient: vertical;
+  -webkit-line-clamp: 2 }
 .title { margin-top: .35rem }
 .title b { font-weight: 600; font-variant-numeric: tabular-nums; margin-inline-end: .3rem }
 .more { color: var(--soft); font-size: .76rem }

@@ -73,7 +73,8 @@ function tile(row) {
   const parts = [author, licence].filter(Boolean);
   parts.forEach((part, i) => more.append(i ? ", " : "", element("bdi", "", part)));
   button.append(frame, line, more);
-  button.setAttribute("aria-label", ["Strike out " + number, title || "untitled", ...parts].join(", "));
+  button.title = [title || "untitled", ...parts].join(", ");
+  button.setAttribute("aria-label", "Strike out " + number + ", " + button.title);
   show(button);
   const item = element("li");
   item.append(button);
