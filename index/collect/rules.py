@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -29,6 +30,9 @@ MAX_VALUE_LENGTH: Final = 80
 
 SPLITS: Final = ("train", "validation", "test")
 """The parts of Open Images."""
+
+WORD: Final = re.compile(r"\w+")
+"""Finds the words of a title."""
 
 UNSPACED: Final = re.compile(r"[\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f]")
 """Finds letters of languages that write no spaces between words."""
@@ -72,12 +76,24 @@ class Rules:
 
     def allows_title(self, title: str | None) -> bool:
         """Return whether a title has none of the words with which a photo is left out."""
-        return title is None or self._words.search(title.casefold()) is None
+        text = _fold(title or "")
+        return self._words.isdisjoint(WORD.findall(text)) and self._phrases.search(text) is None
 
     @cached_property
-    def _words(self) -> re.Pattern[str]:
+    def _words_left_out(self) -> list[str]:
         words = self.leave_out_words + (self.minor_words if self.minors == "avoid" else ())
-        return re.compile("|".join(map(_word_pattern, words)) or r"(?!)")
+        return [" ".join(_fold(word).split()) for word in words]
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        """The words that are compared with whole words of a title, which is fast."""
+        return frozenset(word for word in self._words_left_out if WORD.fullmatch(word) and not UNSPACED.search(word))
+
+    @cached_property
+    def _phrases(self) -> re.Pattern[str]:
+        """Finds all others: several words, words with dots in them, and words of languages that write no spaces."""
+        patterns = [_phrase_pattern(word) for word in self._words_left_out if word not in self._words]
+        return re.compile("|".join(patterns) or r"(?!)")
 
 
 def load_rules(file: Path | None = None) -> Rules:
@@ -216,10 +232,14 @@ def _read_toml(file: Path) -> dict[str, Any]:
         ) from error
 
 
-def _word_pattern(word: str) -> str:
-    """Return a pattern that finds a word as a whole, or anywhere if its language writes no spaces."""
-    text = r"\s+".join(map(re.escape, word.casefold().split()))
-    return text if UNSPACED.search(word) else rf"(?<!\w){text}(?!\w)"
+def _fold(text: str) -> str:
+    """Return a text in a form that is the same in any case, and for accents of their own."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _phrase_pattern(phrase: str) -> str:
+    text = r"\s+".join(map(re.escape, phrase.split()))
+    return text if UNSPACED.search(phrase) else rf"(?<!\w){text}(?!\w)"
 
 
 def closest_name(name: str, known: Iterable[str]) -> str | None:

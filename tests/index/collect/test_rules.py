@@ -108,7 +108,18 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "title", ["The WAR museum", "Nackt!", "…(nude)…", "R.I.P. Joe", "strip\nclub", "病院にて", "My Kids"]
+    "title",
+    [
+        "The WAR museum",
+        "Nackt!",
+        "…(nude)…",
+        "R.I.P. Joe",
+        "strip\nclub",
+        "病院にて",
+        "My Kids",
+        "viole\u0302ncia hoje",
+        "violencia",
+    ],
 )
 def test_words_leave_a_title_out(title: str) -> None:
     assert not DEFAULTS.allows(BY._replace(title=title))
