@@ -33,7 +33,7 @@ from models.text import printable, shell_word
 PICTURES_PER_SHEET: Final = 200
 
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 240, 72
-"""Pixels of a thumbnail's longer side, so that one sees what people do in it, and its JPEG quality. It takes 10 kB."""
+"""Pixels of a thumbnail's longer side, so that one sees what people do in it, and its JPEG quality. It takes 8 kB."""
 
 JPEG_END: Final = b"\xff\xd9"
 """The last bytes of a JPEG. After a power cut, a file may lack them."""
