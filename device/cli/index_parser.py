@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from device.cli.carry_parser import add_carry
+from device.cli.collect_parser import add_collect
 from device.cli.options import (
     SCALED_TO_MODEL,
     Subparsers,
@@ -30,12 +32,14 @@ def add_index(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "pose-mirror index info ~/pose-library",
     )
     _add_build(actions)
+    add_collect(actions)
     _add_info(actions)
     _add_verify(actions)
     _add_query(actions)
     _add_remove(actions)
     _add_sheets(actions)
     _add_merge(actions)
+    add_carry(actions)
     _add_starter(actions)
 
 

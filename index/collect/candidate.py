@@ -48,6 +48,11 @@ class Source(Protocol):
 
     name: str
 
+    @property
+    def photos_place(self) -> str:
+        """Where the photographs are: the pattern of their URLs, or words."""
+        ...
+
     def downloads(self) -> Sequence[Download]:
         """Return the tables that `prepare` would still read. Asks no server."""
         ...

@@ -105,6 +105,8 @@ class _Collector:
         self._ledger, self._settings, self._options, self._progress = ledger, settings, options, progress
         self._selection = ledger.selection()
         self._looked = ledger.count()
+        missing = max(0, options.count - ledger.count(KEPT))
+        self._limit = self._usable() - ledger.count(FOUND) + options.tries * missing
         self._near = NearDuplicateIndex()
         self._names: list[str] = []
         for picture in ledger.pictures(FOUND, KEPT):
@@ -134,15 +136,15 @@ class _Collector:
 
     def _ending(self) -> str:
         """Return why the collection has ended, as a sentence; nothing if it has not."""
-        options, waves = self._options, self._ledger.waves()
-        kept = waves[-1].kept if waves else 0
+        options, waves, kept = self._options, self._ledger.waves(), self._ledger.count(KEPT)
         if kept >= options.count:
             return f"All {options.count:,} photographs are kept."
-        if self._usable() >= options.tries * options.count:
+        if self._usable() >= self._limit:
             return f"{kept:,} of {options.count:,} are kept: the others that were looked at would add nothing."
-        earlier = next((wave for wave in reversed(waves) if kept - wave.kept >= GAIN_SPAN), None)
-        if earlier is not None and earlier.judges == waves[-1].judges:
-            gain = 1000 * (waves[-1].coverage - earlier.coverage) / (kept - earlier.kept)
+        last = waves[-1] if waves else None
+        earlier = next((wave for wave in reversed(waves) if last and last.kept - wave.kept >= GAIN_SPAN), None)
+        if last is not None and earlier is not None and earlier.judges == last.judges:
+            gain = 1000 * (last.coverage - earlier.coverage) / (last.kept - earlier.kept)
             if gain < options.min_gain:
                 return (
                     f"{kept:,} of {options.count:,} are kept: a thousand more would raise the coverage by only "
@@ -155,7 +157,7 @@ class _Collector:
         ledger, options = self._ledger, self._options
         wave = ledger.seen(FOUND)
         usable, kept = self._usable(), ledger.count(KEPT)
-        to_come = min(options.tries * options.count - usable, left * usable / max(1, ledger.count()))
+        to_come = min(self._limit - usable, left * usable / max(1, ledger.count()))
         share = len(wave) / max(1.0, len(wave) + to_come)
         wanted = max(0, options.count - kept)
         chosen = self._selection.look(wave, min(wanted, math.ceil(wanted * share)))
@@ -163,7 +165,7 @@ class _Collector:
 
     def _is_last(self, left: int, size: int) -> bool:
         """Return whether a wave of this size will most likely be the last one."""
-        return left <= size or self._usable() + size >= self._options.tries * self._options.count
+        return left <= size or self._usable() + size >= self._limit
 
     def _usable(self) -> int:
         """Return how many photographs showed somebody well."""

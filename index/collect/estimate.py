@@ -13,6 +13,7 @@ import numpy as np
 
 from index.build.photo import Photo
 from index.build.scan import ScanSettings, scan_photo
+from index.collect.collector import CollectOptions
 from index.credit import NO_CREDIT
 from index.pictures import encode_jpeg
 from models.text import format_duration
@@ -38,19 +39,28 @@ class Estimate:
 
     def __str__(self) -> str:
         """Some sentences for the terminal."""
+        scanning = (
+            f"the library will take about {_format_bytes(self.disk_bytes)}. Finding the people in them takes about "
+            f"{format_duration(self.seconds)} on this machine"
+        )
+        if not self.download_bytes:
+            return f"It looks at about {self.looks:,} photographs; {scanning}."
         megabits = 8e-6 * self.download_bytes / max(self.seconds, 1)
         return (
-            f"It looks at about {self.looks:,} photographs: {_format_bytes(self.download_bytes)} to download, and the "
-            f"library will take about {_format_bytes(self.disk_bytes)}. Finding the people in them takes about "
-            f"{format_duration(self.seconds)} on this machine; with less than {max(1, round(megabits))} Mbit/s, "
-            "downloading takes longer."
+            f"It looks at about {self.looks:,} photographs: {_format_bytes(self.download_bytes)} to download, and "
+            f"{scanning}; with less than {max(1, round(megabits))} Mbit/s, downloading takes longer."
         )
 
 
-def estimate(count: int, tries: int, candidates: int, seconds_per_photo: float, workers: int) -> Estimate:
-    """Return what it takes to keep `count` photographs, looking at `tries` for each, out of `candidates`."""
-    looks = min(candidates, count * tries)
-    return Estimate(looks, looks * DOWNLOAD_BYTES, count * PICTURE_BYTES, looks * seconds_per_photo / max(1, workers))
+def estimate(options: CollectOptions, candidates: int, seconds_per_photo: float, *, is_remote: bool) -> Estimate:
+    """Return what it takes to keep `options.count` photographs out of so many candidates."""
+    looks = min(candidates, options.count * options.tries)
+    return Estimate(
+        looks,
+        looks * DOWNLOAD_BYTES if is_remote else 0,
+        min(options.count, looks) * PICTURE_BYTES,
+        looks * seconds_per_photo / max(1, options.workers),
+    )
 
 
 def measure_scan(settings: ScanSettings) -> float:

@@ -23,6 +23,7 @@ from index.build.photo import Credit, NewPicture, Skipped
 from index.checksum import sha256_of
 from index.collect.selection import Seen, Selection
 from index.errors import LibraryError
+from index.library import TakenDown
 from index.manifest import PICTURES_FOLDER
 from index.sqlite_errors import as_os_error
 from models import files
@@ -62,7 +63,10 @@ class Wave:
 
 
 class Ledger:
-    """What became of each photograph; a context manager, for one process at a time."""
+    """What became of each photograph; a context manager, for one process at a time.
+
+    `picture_folder` has the pictures, and `candidates_folder` is for what the source keeps.
+    """
 
     def __init__(self, out: Path, source: str) -> None:
         """Open the ledger of the library `out`, or start one for photographs of this source.
@@ -71,6 +75,7 @@ class Ledger:
         """
         self.folder = self.folder_of(out)
         self.picture_folder = self.folder / PICTURES_FOLDER
+        self.candidates_folder = self.folder / "candidates"
         try:
             self._lock = files.lock_folder(self.folder)
         except BlockingIOError as error:
@@ -137,6 +142,18 @@ class Ledger:
             wave = self.count(), self.count(KEPT), selection.coverage, selection.judges
             self._table.execute("INSERT INTO wave VALUES (?, ?, ?, ?)", wave)
             self._table.execute("INSERT OR REPLACE INTO state VALUES ('selection', ?)", (selection.save(),))
+        self._remove_strays()
+
+    def take_down(self, taken_down: TakenDown) -> None:
+        """Give back kept pictures that were taken down from the library, so that others take their place."""
+        names = {removed.picture for removed in taken_down.pictures}
+        down = [
+            (f"{printable(picture.credit.title or picture.name)} was taken down.", picture.name)
+            for picture in self.pictures(KEPT)
+            if picture.name in names or taken_down.barred.bars(picture.credit)
+        ]
+        with as_os_error(self.folder), self._table:
+            self._table.executemany("UPDATE photo SET outcome = 'taken down', reason = ? WHERE picture = ?", down)
         self._remove_strays()
 
     def selection(self) -> Selection:

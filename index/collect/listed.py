@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 from index.build.photo import Photo, SourceError
-from index.build.scan import is_video
+from index.build.scan import complete_credit, is_video
 from index.build.sources import read_sources
 from index.collect.candidate import Candidate, Download
 from index.collect.rules import Rules
+from index.pictures import load_credit
 from models.progress import ProgressCallback
 from models.text import printable
-
-COCO_LICENCES: Final = ("CC BY", "CC BY-SA", "No known copyright restrictions", "United States Government Work")
-"""The licences of COCO's photographs that anybody may show and adapt: numbers 4, 5, 7 and 8 in its files."""
 
 
 class Listed:
@@ -28,15 +25,25 @@ class Listed:
         self._place, self._images = place, images
         self._photos: list[Photo] = []
 
+    @property
+    def photos_place(self) -> str:
+        """Where the photographs are, in words."""
+        return f"the places that {printable(self._place)} names"
+
     def downloads(self) -> Sequence[Download]:
         """Return nothing: the list is here."""
         return ()
 
     def prepare(self, folder: Path, rules: Rules, progress: ProgressCallback | None = None) -> None:
         """Read the list. Raises SourceError if it cannot be read, or lists no photographs."""
-        entries = read_sources([self._place], self._images, rules.licences)
+        entries = read_sources([self._place], self._images)
         photos = [entry for entry in entries if isinstance(entry, Photo) and not is_video(entry)]
-        allowed = [photo for photo in photos if rules.allows(photo.credit)]
+        allowed = []
+        for done, photo in enumerate(photos, 1):
+            if _is_allowed(photo, rules):
+                allowed.append(photo)
+            if progress is not None:
+                progress(done, len(photos), "Checking licences")
         if not allowed:
             raise SourceError(
                 f"{printable(self._place)} lists no photographs that the rules allow: look at their licences and "
@@ -52,6 +59,19 @@ class Listed:
         """Yield the photographs from number `start` on, in an order that is mixed and always the same."""
         for photo in self._photos[start:]:
             yield Candidate(str(photo.file), photo.file, photo.credit, people=photo.people, size=photo.size)
+
+
+def _is_allowed(photo: Photo, rules: Rules) -> bool:
+    """Return whether the rules allow a photograph, as far as its list and its own metadata tell.
+
+    A file that names no licence is taken for the owner's own.
+    """
+    credit = photo.credit
+    if isinstance(photo.file, Path) and not (credit.licence or credit.licence_url):
+        credit = complete_credit(photo, load_credit(photo.file))
+        if not (credit.licence or credit.licence_url):
+            return rules.allows_title(credit.title)
+    return rules.allows(credit)
 
 
 def _shuffled(photo: Photo) -> bytes:

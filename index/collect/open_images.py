@@ -45,6 +45,11 @@ class OpenImages:
         self._folder: Path | None = None
         self._count = 0
 
+    @property
+    def photos_place(self) -> str:
+        """The pattern of the photographs' URLs."""
+        return f"{self._photos.rstrip('/')}/SPLIT/IMAGE_ID.jpg"
+
     def downloads(self) -> Sequence[Download]:
         """Return the tables that `prepare` would still read: all of them before the first time. Asks no server."""
         tables = _tables_of(SPLITS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from index.build.photo import SourceError
 from index.collect.open_images_store import Store, StoredPhoto
 from index.collect.people_boxes import Kind, judge, merge_duplicates, turn, unpack
 from index.collect.planned_order import Limited, plan, shuffled, take_turns
-from index.collect.rules import Rules, closest_name
+from index.collect.rules import Rules, closest_name, load_rules
 from models.progress import ProgressCallback
 from models.text import printable
 
@@ -65,10 +66,17 @@ class LabelNames:
 
 
 def check_labels(store: Store, rules: Rules) -> None:
-    """Raise SourceError if the rules name a label that Open Images does not have, once its names are in the store."""
-    names = LabelNames(store)
-    for labels in (rules.seated_labels, rules.leave_out_labels, rules.minor_labels, *rules.collections.values()):
-        names.check(labels)
+    """Raise SourceError if an owner's rules name a label that Open Images lacks, once its names are in the store.
+
+    The program's own labels may be missing: Open Images may have changed since, which is no reason to stop.
+    """
+    default = set(_labels(load_rules()))
+    LabelNames(store).check(label for label in _labels(rules) if label not in default)
+
+
+def _labels(rules: Rules) -> Iterator[str]:
+    yield from (*rules.seated_labels, *rules.leave_out_labels, *rules.minor_labels)
+    yield from itertools.chain.from_iterable(rules.collections.values())
 
 
 def is_chosen(store: Store, rules: Rules) -> bool:

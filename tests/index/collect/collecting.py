@@ -46,6 +46,10 @@ class Listing:
     def __init__(self, url: str, paths: Sequence[str]) -> None:
         self._url, self._paths = url, paths
 
+    @property
+    def photos_place(self) -> str:
+        return self._url
+
     def downloads(self) -> Sequence[Download]:
         return ()
 

@@ -1,0 +1,140 @@
+"""`pose-mirror index collect`: collect photographs for a library."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from device.cli.collect_parser import OPEN_IMAGES
+from device.cli.progress_reporter import progress_reporter
+from index.barred import Barred
+from index.build.scan import ScanSettings
+from index.collect.candidate import Source
+from index.collect.collector import Bars, CollectOptions, fill
+from index.collect.estimate import estimate, measure_scan
+from index.collect.ledger import KEPT, Ledger
+from index.collect.publish import publish
+from index.collect.rules import Rules, default_rules_text, load_rules
+from index.errors import LibraryError
+from index.library import read_taken_down
+from index.manifest import MANIFEST_FILE, describe_people
+from models.home import expand_home
+from models.text import printable, shell_word
+
+DRY_RUN_EXAMPLES: Final = 10
+"""Photographs that a dry run names."""
+
+
+def collect(args: argparse.Namespace) -> int:
+    """Collect photographs into a library; print what that takes, then what came of it."""
+    if args.print_rules:
+        print(default_rules_text() if args.rules is None else args.rules.read_text(encoding="utf-8"), end="")
+        return 0
+    if args.library is None:
+        raise LibraryError("Name the library's folder: pose-mirror index collect ~/pose-library --count 5000")
+    rules, source, settings = load_rules(args.rules), _open_source(args), _scan_settings(args)
+    options = _options(args)
+    if args.dry_run:
+        _print_plan(source, rules, settings, options)
+        return 0
+    _check_folder(args.library)
+    taken_down = read_taken_down(args.library)
+    with Ledger(args.library, source.name) as ledger:
+        ledger.take_down(taken_down)
+        with progress_reporter() as progress:
+            source.prepare(ledger.candidates_folder, rules, progress)
+        print(f"The rules allow {len(source):,} photographs of {printable(source.name)}.")
+        left = replace(options, count=max(0, options.count - ledger.count(KEPT)))
+        if left.count:
+            seconds, is_remote = measure_scan(settings), _is_remote(source)
+            print(estimate(left, len(source) - ledger.count(), seconds, is_remote=is_remote), flush=True)
+        with progress_reporter() as progress:
+            collected = fill(ledger, source, settings, options, progress, _bars(taken_down.barred))
+            manifest = publish(ledger, args.library, args.count, settings, progress)
+    print(f"{collected.ending} {collected.looked:,} were looked at.")
+    print(f"{printable(args.library)}: {describe_people(manifest.items, manifest.indexed, manifest.pictures)}")
+    print(f"See it in the mirror: pose-mirror run --library {shell_word(args.library)}")
+    print(f"Leaf through it and strike pictures out: pose-mirror index sheets {shell_word(args.library)}")
+    return 0
+
+
+def _open_source(args: argparse.Namespace) -> Source:
+    """Return the source that `--from` names."""
+    if args.source == OPEN_IMAGES:
+        from index.collect.open_images import OpenImages
+
+        places = {name: getattr(args, name) for name in ("tables", "photos") if getattr(args, name) is not None}
+        return OpenImages(**places)
+    from index.collect.listed import Listed
+
+    return Listed(expand_home(args.source), args.images)
+
+
+def _scan_settings(args: argparse.Namespace) -> ScanSettings:
+    from index.build.people import estimator_factory
+    from models.estimator.model_files import AUTO, require_model
+
+    model = require_model(args.model or AUTO)
+    return ScanSettings(estimator_factory(model, args.size), (model.stem, sha256(model.read_bytes()).hexdigest()))
+
+
+def _check_folder(library: Path) -> None:
+    """Raise LibraryError if the folder holds a library that was not collected: it would be replaced."""
+    folder = Ledger.folder_of(library)
+    if (library / MANIFEST_FILE).exists() and not folder.exists():
+        raise LibraryError(
+            f"{printable(library)} is a library that was not collected, and would be replaced: collect into another "
+            f"folder, and merge the two with `pose-mirror index merge`."
+        )
+
+
+def _options(args: argparse.Namespace) -> CollectOptions:
+    return CollectOptions(
+        count=args.count,
+        tries=args.tries,
+        min_gain=args.min_gain,
+        workers=args.workers or len(os.sched_getaffinity(0)),
+        connections=args.connections,
+        dask=args.dask,
+    )
+
+
+def _bars(barred: Barred) -> Bars:
+    """Return what says whether a candidate's author or URL is barred."""
+    return lambda candidate: barred.bars(candidate.credit, _url(candidate.picture), candidate.author_url)
+
+
+def _is_remote(source: Source) -> bool:
+    """Return whether a prepared source's photographs have to be downloaded."""
+    return any(isinstance(candidate.picture, str) for candidate in islice(source.candidates(), DRY_RUN_EXAMPLES))
+
+
+def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
+    """Print what a collection would download, and from where. It asks no server."""
+    tables = source.downloads()
+    print(f"This would keep {options.count:,} photographs of {printable(source.name)}. Nothing is downloaded now.")
+    if tables:
+        size = sum(table.bytes or 0 for table in tables)
+        print(f"\nFirst it would read these tables, about {size / 1e9:.1f} GB, which are not kept:")
+        for table in tables:
+            print(f"  {printable(table.place)}" + (f"  ({table.bytes / 1e6:,.0f} MB)" if table.bytes else ""))
+        candidates, is_remote = options.count * options.tries, True
+    else:
+        with TemporaryDirectory() as folder:
+            source.prepare(Path(folder), rules)
+            print(f"\nThe rules allow {len(source):,} photographs. The first of them:")
+            for candidate in islice(source.candidates(), DRY_RUN_EXAMPLES):
+                print(f"  {printable(candidate.picture)}  ({printable(candidate.credit.licence or 'no licence')})")
+            candidates, is_remote = len(source), _is_remote(source)
+    print(f"\nThe photographs are at {source.photos_place}.")
+    print(estimate(options, candidates, measure_scan(settings), is_remote=is_remote))
+
+
+def _url(picture: Path | str) -> str | None:
+    return picture if isinstance(picture, str) else None

@@ -1,0 +1,169 @@
+"""`pose-mirror index collect`, from a server with Open Images' tables and photographs to the library."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from index.build.starter import grow
+from index.library import Library, verify_library
+from models.estimator.catalogue import BUNDLED_MODEL
+from tests.index.collect.open_images_tables import Sample, TableMaker
+from tests.index.collect.table_server import TableServer, serve
+
+COUNT = 60
+"""Photographs on the server. Each is a drawn picture, in which the bundled model finds somebody."""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as Open Images' servers have it: tables, and photographs by their parts and ids."""
+    folder = tmp_path_factory.mktemp("open images")
+    grow(folder / "drawn", COUNT)
+    pictures = sorted((folder / "drawn" / "pictures").iterdir())
+    maker = TableMaker()
+    for number, picture in enumerate(pictures):
+        sample = Sample(title=f"Leap {number}", labels=("Dance",) if number % 2 else (), author="Ann")
+        if number == 5:
+            sample.title = "Naked ambition"
+        place = folder / f"{maker.add(sample)}.jpg"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(picture.read_bytes())
+    return maker.write(folder)
+
+
+@pytest.fixture
+def server(images: Path) -> Iterator[TableServer]:
+    with serve(images) as server:
+        yield server
+
+
+def command(server: TableServer, *arguments: object) -> list[str]:
+    places = ["--tables", server.url, "--photos", server.url, "--model", BUNDLED_MODEL]
+    return [sys.executable, "-m", "device.cli", "index", "collect", *map(str, arguments), *places]
+
+
+def run(server: TableServer, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(server, *arguments), capture_output=True, text=True, timeout=110, check=False)
+
+
+def photos_asked_for(server: TableServer) -> list[str]:
+    return [path for path, _ in server.starts if path.endswith(".jpg")]
+
+
+@pytest.mark.slow
+def test_makes_a_library_with_credits(server: TableServer, tmp_path: Path) -> None:
+    out = tmp_path / "library"
+    result = run(server, out, "--count", 15)
+    assert result.returncode == 0, result.stderr
+    assert "The rules allow 59 photographs of Open Images." in result.stdout
+    assert "All 15 photographs are kept." in result.stdout
+    assert f"pose-mirror index sheets {out}" in result.stdout
+    verify_library(out)
+    with Library.open(out) as library:
+        items = list(library.items())
+    assert {item.author for item in items} == {"Ann"}
+    assert {item.licence for item in items} == {"CC BY 2.0"}
+    assert {item.collection for item in items} <= {"Dance", None}
+    assert all(item.source_url and item.source_url.startswith("https://www.flickr.com/photos/ann/") for item in items)
+    assert "Naked ambition" not in (out / "CREDITS.html").read_text()
+    assert "https://www.flickr.com/photos/ann/" in (out / "CREDITS.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_one_goes_on_and_asks_for_no_photograph_twice(server: TableServer, tmp_path: Path) -> None:
+    out = tmp_path / "library"
+    server.delay = 0.02
+    with subprocess.Popen(command(server, out, "--count", 12), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "It looks at about" in line:
+                break
+        process.send_signal(signal.SIGKILL)
+    server.delay = 0
+    tables = [path for path, _ in server.starts if path.endswith(".csv")]
+    result = run(server, out, "--count", 12)
+    assert result.returncode == 0, result.stderr
+    assert [path for path, _ in server.starts if path.endswith(".csv")] == tables, "no table is read again"
+    again = run(server, out, "--count", 12)
+    assert again.returncode == 0, again.stderr
+    verify_library(out)
+
+
+@pytest.mark.slow
+def test_what_was_taken_down_stays_out(server: TableServer, tmp_path: Path) -> None:
+    out = tmp_path / "library"
+    assert run(server, out, "--count", 8).returncode == 0
+    with Library.open(out) as library:
+        url = library.item(0).source_url
+    remove = [sys.executable, "-m", "device.cli", "index", "remove", str(out), str(url)]
+    subprocess.run(remove, check=True, capture_output=True, timeout=110)
+    result = run(server, out, "--count", 8)
+    assert result.returncode == 0, result.stderr
+    with Library.open(out) as library:
+        assert url not in {item.source_url for item in library.items()}
+        assert library.manifest.pictures == 8, "another one takes its place"
+
+
+def test_a_dry_run_asks_no_server_and_writes_nothing(server: TableServer, tmp_path: Path) -> None:
+    result = run(server, tmp_path / "library", "--count", 100, "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert "This would keep 100 photographs of Open Images. Nothing is downloaded now." in result.stdout
+    assert f"{server.url}/v6/oidv6-train-annotations-bbox.csv  (2,260 MB)" in result.stdout
+    assert f"The photographs are at {server.url}/SPLIT/IMAGE_ID.jpg." in result.stdout
+    assert "It looks at about 300 photographs: 90 MB to download" in result.stdout
+    assert server.starts == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_library_that_was_not_collected_is_not_replaced(server: TableServer, tmp_path: Path, images: Path) -> None:
+    result = run(server, images / "drawn")
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"pose-mirror: {images / 'drawn'} is a library that was not collected, and would be replaced: collect into "
+        "another folder, and merge the two with `pose-mirror index merge`.\n"
+    )
+
+
+def test_prints_its_rules_to_change_them(server: TableServer, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(run(server, "--print-rules").stdout)
+    assert "[leave_out]" in rules.read_text()
+    result = run(server, tmp_path / "library", "--rules", rules, "--dry-run")
+    assert result.returncode == 0, result.stderr
+
+
+def test_says_which_folder_is_missing(server: TableServer) -> None:
+    result = run(server)
+    assert result.returncode == 1
+    assert result.stderr.startswith("pose-mirror: Name the library's folder: pose-mirror index collect ")
+
+
+@pytest.mark.slow
+def test_collects_from_a_folder_and_from_commons(server: TableServer, images: Path, tmp_path: Path) -> None:
+    page = {
+        "title": "File:A leap.jpg",
+        "imageinfo": [
+            {
+                "url": f"{server.url}/{next((images / 'train').glob('*.jpg')).relative_to(images)}",
+                "mime": "image/jpeg",
+                "extmetadata": {"LicenseShortName": {"value": "CC BY 4.0"}, "Artist": {"value": "<b>Ann</b>"}},
+            }
+        ],
+    }
+    commons = tmp_path / "commons.json"
+    commons.write_text(json.dumps({"query": {"pages": [page]}}))
+    for name, source, count in (("a", images / "train", 10), ("b", commons, 1)):
+        result = run(server, tmp_path / name, "--from", source, "--count", count)
+        assert result.returncode == 0, result.stderr
+        with Library.open(tmp_path / name) as library:
+            assert library.manifest.pictures == count
+    with Library.open(tmp_path / "b") as library:
+        assert library.item(0).author == "Ann"
