@@ -112,9 +112,7 @@ class OpenImages:
 
     def _download(self, table: Table) -> Download:
         place = self._place(table)
-        if is_url(place):
-            return Download(place, table.bytes)
-        return Download(place, Path(place).stat().st_size if Path(place).exists() else None)
+        return Download(place, Path(place).stat().st_size if Path(place).is_file() else table.bytes)
 
 
 def _tables_of(splits: Sequence[str]) -> list[Table]:

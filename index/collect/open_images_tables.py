@@ -44,12 +44,12 @@ class Content(Enum):
 
 
 class Table(NamedTuple):
-    """A table: its part of Open Images, if it is of one; its path below the place of the tables; about its bytes."""
+    """A table of a part of Open Images, or of all if `split` is empty: its path at any place, and its size in 2026."""
 
     content: Content
     split: str
     path: str
-    bytes: int | None
+    bytes: int
 
     @property
     def step(self) -> str:
@@ -78,28 +78,28 @@ FORMS: Final[Mapping[Content, Form]] = {
 """What the tables look like. Those of photos and boxes may have further columns."""
 
 NAMES: Final = (
-    Table(Content.NAMES, "", "v7/oidv7-class-descriptions.csv", 501_000),
-    Table(Content.NAMES, "", "v6/oidv6-attributes-description.csv", None),
+    Table(Content.NAMES, "", "v7/oidv7-class-descriptions.csv", 501_178),
+    Table(Content.NAMES, "", "v6/oidv6-attributes-description.csv", 254),
 )
 
 TABLES: Final[Mapping[str, tuple[Table, ...]]] = {
     "train": (
-        Table(Content.BOXES, "train", "v6/oidv6-train-annotations-bbox.csv", 2_260_000_000),
+        Table(Content.BOXES, "train", "v6/oidv6-train-annotations-bbox.csv", 2_258_447_590),
         Table(Content.LABELS, "train", "v7/oidv7-train-annotations-human-imagelabels.csv", 2_740_000_000),
-        Table(Content.RELATIONS, "train", "v6/oidv6-train-annotations-vrd.csv", None),
-        Table(Content.PHOTOS, "train", "2018_04/train/train-images-boxable-with-rotation.csv", 638_000_000),
+        Table(Content.RELATIONS, "train", "v6/oidv6-train-annotations-vrd.csv", 356_502_626),
+        Table(Content.PHOTOS, "train", "2018_04/train/train-images-boxable-with-rotation.csv", 638_407_721),
     ),
     "validation": (
-        Table(Content.BOXES, "validation", "v5/validation-annotations-bbox.csv", None),
+        Table(Content.BOXES, "validation", "v5/validation-annotations-bbox.csv", 25_105_048),
         Table(Content.LABELS, "validation", "v7/oidv7-val-annotations-human-imagelabels.csv", 28_400_000),
-        Table(Content.RELATIONS, "validation", "v6/oidv6-validation-annotations-vrd.csv", None),
-        Table(Content.PHOTOS, "validation", "2018_04/validation/validation-images-with-rotation.csv", 15_200_000),
+        Table(Content.RELATIONS, "validation", "v6/oidv6-validation-annotations-vrd.csv", 3_065_339),
+        Table(Content.PHOTOS, "validation", "2018_04/validation/validation-images-with-rotation.csv", 15_245_485),
     ),
     "test": (
-        Table(Content.BOXES, "test", "v5/test-annotations-bbox.csv", None),
-        Table(Content.LABELS, "test", "v7/oidv7-test-annotations-human-imagelabels.csv", None),
-        Table(Content.RELATIONS, "test", "v6/oidv6-test-annotations-vrd.csv", None),
-        Table(Content.PHOTOS, "test", "2018_04/test/test-images-with-rotation.csv", 45_200_000),
+        Table(Content.BOXES, "test", "v5/test-annotations-bbox.csv", 77_484_237),
+        Table(Content.LABELS, "test", "v7/oidv7-test-annotations-human-imagelabels.csv", 91_000_000),
+        Table(Content.RELATIONS, "test", "v6/oidv6-test-annotations-vrd.csv", 9_308_608),
+        Table(Content.PHOTOS, "test", "2018_04/test/test-images-with-rotation.csv", 45_227_339),
     ),
 }
 """The tables of each part, in the order in which they are read: those after the boxes only for images with people."""

@@ -99,7 +99,13 @@ def failure(tables: str | Path, folder: Path, rules: Rules = RULES) -> str:
 def test_it_is_a_source(many: Path) -> None:
     source: Source = OpenImages(many)
     assert len(source.downloads()) == 14
-    assert all(size is not None and size > 0 for _, size in source.downloads())
+    assert sum(size or 0 for _, size in source.downloads()) == sum(file.stat().st_size for file in many.rglob("*.csv"))
+
+
+def test_the_size_of_the_tables_is_known_beforehand() -> None:
+    places = OpenImages().downloads()
+    assert places[0].place == "https://storage.googleapis.com/openimages/v7/oidv7-class-descriptions.csv"
+    assert sum(size or 0 for _, size in places) == pytest.approx(6.29e9, rel=0.01)
 
 
 def test_a_candidate_has_what_the_mirror_shows(tmp_path: Path) -> None:
