@@ -151,13 +151,15 @@ def _unpack_files(tar: _Tar, folder: Path, out: Path, progress: ProgressCallback
     while (entry := tar.next_entry()) is not None:
         if entry.name in missing:
             missing.remove(entry.name)
-            expected = manifest.files[entry.name].sha256
-            is_sound = entry.size == manifest.files[entry.name].bytes
+            listed = manifest.files[entry.name]
+            if entry.size != listed.bytes:
+                raise tar.error(f"{entry.name} has {entry.size:,} bytes, not {listed.bytes:,}")
+            expected = listed.sha256
         else:
-            expected, is_sound = _picture_sha256(tar, entry), pictures < manifest.pictures
+            expected = _picture_sha256(tar, entry)
+            if pictures == manifest.pictures:
+                raise tar.error(f"it holds more than the {manifest.pictures:,} pictures that its manifest lists")
             pictures += 1
-        if not is_sound:
-            raise tar.error(f"{printable(entry.name)} is more than its manifest lists")
         try:
             sha256 = tar.copy(entry, folder / entry.name)
         except FileExistsError as error:
@@ -175,7 +177,7 @@ def _picture_sha256(tar: _Tar, entry: _Entry) -> str:
     """Return the sha256 of a picture, which its name says. Raises PackedLibraryError for any other file."""
     folder, _, name = entry.name.rpartition("/")
     if folder != PICTURES_FOLDER or not PICTURE_NAME_PATTERN.fullmatch(name):
-        raise tar.error(f"{printable(entry.name)} does not belong to a library")
+        raise tar.error(f"{printable(entry.name) or 'a file without a name'} does not belong to a library")
     return Path(name).stem
 
 

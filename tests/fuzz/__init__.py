@@ -1,5 +1,5 @@
 """Fuzzing of everything that reads files: any bytes are read, or refused in one sentence.
 
-Each target (`config`, `library`, `model`, `pictures`, `keypoints`) is a module with what `promise.Target` names.
-docs/explanation/fuzzing.md says how to run it.
+Each target (`config`, `library`, `packed`, `model`, `pictures`, `keypoints`) is a module with what `promise.Target`
+names. docs/explanation/fuzzing.md says how to run it.
 """

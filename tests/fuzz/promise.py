@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-TARGETS: Final = ("config", "library", "model", "pictures", "keypoints")
+TARGETS: Final = ("config", "library", "packed", "model", "pictures", "keypoints")
 
 MAX_SENTENCE_LENGTH: Final = 1000
 """Characters: a line of a log or a display has room for no more."""
