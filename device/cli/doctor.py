@@ -184,6 +184,8 @@ def _check_library(config: Config) -> Finding:
         return Finding("note", " ".join([sentence, *notes]))
     counts = f"{format_people(people)} in {format_pictures(pictures)}"
     sentence = f"{folder} holds {counts}, and its indexes are complete.{report}"
+    if is_starter:
+        sentence += " `pose-mirror index collect DIR` makes a library of photographs of real people."
     if collections and not unknown:  # which lists them, too
         sentence += f" Its collections are {collections}."
     return Finding("note" if notes else "ok", " ".join([sentence, *notes]))

@@ -45,8 +45,8 @@ def _build_parser() -> argparse.ArgumentParser:
         prog="pose-mirror",
         description=wrap(
             "Stand in front of the display: it answers with a photo of somebody else in your pose.",
-            "Everything happens on this machine. Only `models fetch`, `share`, and `index build` with URLs or --dask, "
-            "use a network.",
+            "Everything happens on this machine. Only `models fetch`, `share`, `index collect`, `index fetch`, and "
+            "`index build` with URLs or --dask, use a network.",
         ),
         epilog="\n\n".join(
             [

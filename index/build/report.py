@@ -47,7 +47,8 @@ ADVICE: Final = {
     "blurred": "The people are blurred, by movement or poor focus: a shorter exposure helps.",
     "duplicate": "The same photo occurs more than once. One copy is in the library, so there is nothing to do.",
     "near-duplicate": "Another photo of the same moment is in the library. The larger of the two was kept.",
-    "taken down": "These were taken down from this library, and stay out. A library with another name accepts them.",
+    "taken down": "These, or others of their author, were taken down from this library, and stay out. A library with "
+    "another name accepts them.",
     "other licence": "Their licence is unknown, or is not among those that --licence allows.",
     "wrong size": "The labels belong to photos of another size or shape: name the folder with the original photos.",
     "video": "Videos in folders are not read: name each video as a source.",
@@ -181,7 +182,7 @@ def write_report(
     scanned: int,
     *,
     models: Sequence[tuple[str, str]],
-    sources: Sequence[Path] = (),
+    sources: Sequence[Path | str] = (),
     skipped: Mapping[str, SkipSummary] | None = None,
     more_html: str = "",
 ) -> None:

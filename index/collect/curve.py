@@ -11,6 +11,9 @@ Curve = Sequence[tuple[int, float]]
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 260, 52, 34, 14, 16
 """Size of the drawing and its margins, in its own units."""
 
+MIN_LOW: Final = 0.7
+"""Coverage from which on the lines of the drawing are closer together."""
+
 MAX_POINTS: Final = 200
 """Points of the curve at most: more cannot be told apart."""
 
@@ -34,7 +37,9 @@ def render_curve(looked: int, curve: Curve) -> str:
 
 
 def _draw(curve: Curve) -> str:
-    low = max(0.0, int(20 * min(coverage for _, coverage in curve)) / 20)
+    lowest = min(coverage for _, coverage in curve)
+    step = 5 if lowest > MIN_LOW else 10  # hundredths
+    low = step * int(100 * lowest // step) / 100
     most, last = max(1, curve[-1][0]), curve[-1][1]
 
     def x(kept: float) -> float:
@@ -46,7 +51,7 @@ def _draw(curve: Curve) -> str:
     lines = "".join(
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>'
-        for value in (low + i * (1 - low) / 4 for i in range(5))
+        for value in (hundredths / 100 for hundredths in range(round(100 * low), 101, step))
     )
     marks = "".join(
         f'<text x="{x(kept):.1f}" y="{HEIGHT - 10}" text-anchor="{anchor}">{kept:,.0f}</text>'

@@ -65,7 +65,7 @@ class Wave:
 class Ledger:
     """What became of each photograph; a context manager, for one process at a time.
 
-    `picture_folder` has the pictures, and `candidates_folder` is for what the source keeps.
+    `picture_folder` has the pictures, and `candidates_folder` is for what the source keeps. `source` is its name.
     """
 
     def __init__(self, out: Path, source: str) -> None:
@@ -76,6 +76,7 @@ class Ledger:
         self.folder = self.folder_of(out)
         self.picture_folder = self.folder / PICTURES_FOLDER
         self.candidates_folder = self.folder / "candidates"
+        self.source = source
         try:
             self._lock = files.lock_folder(self.folder)
         except BlockingIOError as error:

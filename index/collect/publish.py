@@ -38,11 +38,11 @@ def publish(
     check_picture_count(out, len(pictures))
     taken_down = read_taken_down(out)
     named = ((picture.credit.title or picture.name, picture) for picture in pictures)
-    skipped = find_skipped(named, taken_down.pictures)
+    skipped = find_skipped(named, taken_down.pictures, taken_down.barred)
     with LibraryWriter(out) as writer:
         for place, picture in enumerate(pictures):
-            if place in skipped or taken_down.barred.bars(picture.credit):
-                _skip(skips, skipped.get(place) or Skipped(picture.name, "taken down", f"{picture.name} is barred."))
+            if place in skipped:
+                _skip(skips, skipped[place])
                 continue
             writer.add(picture)
             if progress is not None:
@@ -54,7 +54,7 @@ def publish(
             raise LibraryError(f"No library was written to {printable(out)}: no photograph shows anybody well.")
         models = (settings.model,) if settings.model is not None else ()
         curve = render_curve(*_curve(ledger, progress))
-        write_report(writer, ledger.count(), models=models, skipped=skips, more_html=curve)
+        write_report(writer, ledger.count(), models=models, sources=[ledger.source], skipped=skips, more_html=curve)
         return writer.finish(models, progress)
 
 

@@ -51,10 +51,15 @@ WALKTHROUGH: Final = (
 FAULTS_ALLOWED: Final = ("pose-mirror doctor",)
 """Commands that may exit with status 1: a test machine has neither a camera nor a Pi's button."""
 
+INDEX_ACTIONS: Final = (
+    *("build", "collect", "info", "verify", "query", "remove", "sheets", "merge"),
+    *("pack", "unpack", "fetch", "starter"),
+)
+
 COMMANDS: Final = [
     *(["run"], ["demo"], ["doctor"], ["status"], ["poses"], ["bench"]),
     *(["models", action] for action in ("list", "fetch", "path")),
-    *(["index", action] for action in ("build", "info", "verify", "query", "remove", "merge", "starter")),
+    *(["index", action] for action in INDEX_ACTIONS),
 ]
 
 
@@ -73,8 +78,9 @@ def code_lines(page: Path) -> Iterator[str]:
 
 
 def command_words(line: str) -> list[str]:
-    """The words of a shell command, without `sudo`, variables, the environment's folder and a comment."""
+    """The words of a shell command, without `sudo`, variables, the environment's folder, comments and redirections."""
     words = shlex.split(line, comments=True)
+    words = words[: words.index(">")] if ">" in words else words
     while words and (words[0] == "sudo" or re.fullmatch(r"[A-Z_]+=.*", words[0])):
         words = words[3:] if words[:2] == ["sudo", "-u"] else words[1:]
     return [words[0].removeprefix(".venv/bin/"), *words[1:]] if words else []
