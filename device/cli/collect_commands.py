@@ -15,8 +15,9 @@ from device.cli.collect_parser import OPEN_IMAGES
 from device.cli.progress_reporter import progress_reporter
 from index.barred import Barred
 from index.build.scan import ScanSettings
+from index.build.swap import check_picture_count, check_replaceable
 from index.collect.candidate import Source
-from index.collect.collector import Bars, CollectOptions, fill
+from index.collect.collector import Bars, CollectOptions, check_space, fill
 from index.collect.estimate import estimate, measure_scan
 from index.collect.ledger import KEPT, Ledger
 from index.collect.publish import publish
@@ -43,7 +44,7 @@ def collect(args: argparse.Namespace) -> int:
     if args.dry_run:
         _print_plan(source, rules, settings, options)
         return 0
-    _check_folder(args.library)
+    _check_folder(args.library, args.count)
     taken_down = read_taken_down(args.library)
     with Ledger(args.library, source.name) as ledger:
         ledger.take_down(taken_down)
@@ -53,7 +54,9 @@ def collect(args: argparse.Namespace) -> int:
         left = replace(options, count=max(0, options.count - ledger.count(KEPT)))
         if left.count:
             seconds, is_remote = measure_scan(settings), _is_remote(source)
-            print(estimate(left, len(source) - ledger.count(), seconds, is_remote=is_remote), flush=True)
+            needed = estimate(left, len(source) - ledger.count(), seconds, is_remote=is_remote)
+            print(needed, flush=True)
+            check_space(ledger.folder, needed.disk_bytes)
         with progress_reporter() as progress:
             collected = fill(ledger, source, settings, options, progress, _bars(taken_down.barred))
             manifest = publish(ledger, args.library, args.count, settings, progress)
@@ -84,10 +87,11 @@ def _scan_settings(args: argparse.Namespace) -> ScanSettings:
     return ScanSettings(estimator_factory(model, args.size), (model.stem, sha256(model.read_bytes()).hexdigest()))
 
 
-def _check_folder(library: Path) -> None:
-    """Raise LibraryError if the folder holds a library that was not collected: it would be replaced."""
-    folder = Ledger.folder_of(library)
-    if (library / MANIFEST_FILE).exists() and not folder.exists():
+def _check_folder(library: Path, count: int) -> None:
+    """Raise LibraryError if the library cannot be written there, or if another one that was not collected is there."""
+    check_replaceable(library)
+    check_picture_count(library, count)
+    if (library / MANIFEST_FILE).exists() and not Ledger.folder_of(library).exists():
         raise LibraryError(
             f"{printable(library)} is a library that was not collected, and would be replaced: collect into another "
             f"folder, and merge the two with `pose-mirror index merge`."

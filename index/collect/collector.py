@@ -90,10 +90,20 @@ def fill(
     the ledger cannot be written.
     """
     collector = _Collector(ledger, settings, options, progress)
-    known = ledger.keys()
+    known = ledger.known_keys()
     new = (candidate for candidate in source.candidates() if candidate.key not in known and not bars(candidate))
     ending = collector.run(new, len(source) - len(known))
     return Collected(ledger.count(), ledger.count(KEPT), ledger.waves(), ending)
+
+
+def check_space(folder: Path, needed: int = 0) -> None:
+    """Raise LibraryError if a folder's disk has no space for so many bytes, besides what is left free."""
+    free, needed = files.free_bytes(folder), needed + RESERVE_BYTES
+    if free is not None and free < needed:
+        raise LibraryError(
+            f"Only {free / 1e9:.1f} GB are free on the disk of {printable(folder.parent)}, and collecting needs "
+            f"{needed / 1e9:.1f} GB: free some, and run the same command again."
+        )
 
 
 class _Collector:
@@ -129,7 +139,7 @@ class _Collector:
                 left -= len(now.candidates)
                 if not self._is_last(left + len(now.candidates), len(now.candidates)):
                     coming = self._start(next(waves, []), downloads)
-                self._check_space()
+                check_space(self._ledger.folder)
                 self._scan(now, scanner, downloads)
                 self._decide(left)
         return ending
@@ -223,15 +233,6 @@ class _Collector:
         size = picture.width, picture.height
         self._near.add(len(self._names), picture.fingerprint, picture.people, size)
         self._names.append(picture.credit.title or picture.name)
-
-    def _check_space(self) -> None:
-        """Raise LibraryError if the disk is nearly full."""
-        free = files.free_bytes(self._ledger.folder)
-        if free is not None and free < RESERVE_BYTES:
-            raise LibraryError(
-                f"Only {free / 1e9:.1f} GB are free on the disk of {printable(self._ledger.folder.parent)}, and a "
-                f"collection needs {RESERVE_BYTES / 1e9:.0f} GB to go on: free some, and run the same command again."
-            )
 
     def _downloads(self) -> AbstractContextManager[Downloads | None]:
         if self._options.dask is not None:  # its workers download what they scan

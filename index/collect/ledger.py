@@ -108,7 +108,7 @@ class Ledger:
         self._table.close()
         os.close(self._lock)
 
-    def keys(self) -> set[str]:
+    def known_keys(self) -> set[str]:
         """Return the keys of all photographs that have been looked at."""
         return {key for (key,) in self._table.execute("SELECT key FROM photo")}
 
@@ -236,6 +236,7 @@ class Ledger:
 def _open_tables(file: Path) -> sqlite3.Connection:
     """Open the tables in a file, or make them. Raises LibraryError if they are damaged or of another version."""
     table = database.connect(file)
+    remedy = f"delete {printable(file.parent)} to collect from the beginning."
     try:
         table.execute("PRAGMA journal_mode = WAL")
         ((synchronous,),) = table.execute("PRAGMA synchronous").fetchall()
@@ -246,11 +247,15 @@ def _open_tables(file: Path) -> sqlite3.Connection:
         if not table_count:
             table.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         elif version != VERSION:
-            raise LibraryError(
-                f"{printable(file)} has version {version}, and this program needs {VERSION}: delete "
-                f"{printable(file.parent)} to collect from the beginning."
-            )
+            raise LibraryError(f"{printable(file)} has version {version}, and this program needs {VERSION}: {remedy}")
+        elif (problem := table.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise LibraryError(f"{printable(file)} is damaged ({printable(problem)}): {remedy}")
         return table
+    except sqlite3.DatabaseError as error:
+        table.close()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+        raise LibraryError(f"{printable(file)} is damaged ({error}): {remedy}") from error
     except BaseException:
         table.close()
         raise

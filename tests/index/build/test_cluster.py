@@ -31,10 +31,14 @@ from index.build.photo import Credit, NewPicture, Photo, Skipped, VideoProgress
 from index.build.photo_workers import PhotoWorkers
 from index.build.pipeline import BuildOptions, build
 from index.build.scan import ScanResult, ScanSettings
+from index.collect.collector import CollectOptions, fill
+from index.collect.ledger import KEPT, Ledger
 from index.errors import LibraryError
 from index.library import Library
 from index.manifest import REPORT_FILE
 from models.figures import perform
+from tests.index.collect.collecting import Listing, make_photos
+from tests.index.collect.photo_server import serve_photos
 from tests.support.finders import MARK_COLOUR, CrashingFinder, MarkFinder
 from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
@@ -232,6 +236,18 @@ def test_labelled_photos_need_no_model(
 
 
 @pytest.mark.slow
+def test_a_collection_downloads_on_the_cluster(
+    processes: Processes, two_workers: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    names = [f"{number}.jpg" for number in range(20)]
+    with serve_photos(make_photos(20)) as server, Ledger(tmp_path / "library", "test") as ledger:
+        source, options = Listing(server.url, [*names, "gone/1.jpg"]), CollectOptions(count=8, dask=processes.address)
+        collected = fill(ledger, source, MARKS, options)
+        assert collected.kept == 8
+        assert ledger.skips(1)["cannot be read"][0] == 1
+        assert sum(1 for _ in ledger.pictures(KEPT)) == len(list(ledger.picture_folder.iterdir())) == 8
+
+
 def test_cancels_unfinished_chunks_on_leaving(
     processes: Processes, two_workers: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:

@@ -1,0 +1,106 @@
+"""Ledgers: what they remember, what they delete, and damaged ones."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index.barred import Barred, BarredEntry
+from index.build.journal import save_picture
+from index.build.photo import Credit, NewPicture, Skipped
+from index.collect.ledger import DATABASE, FOUND, KEPT, REDUNDANT, Ledger
+from index.collect.selection import Selection
+from index.errors import LibraryError
+from index.library import RemovedPicture, TakenDown
+from tests.support.sample_poses import sample_people
+
+
+def add(ledger: Ledger, key: str, author: str = "Ann") -> tuple[int, NewPicture]:
+    """Record a picture of one person."""
+    number = ledger.count()
+    image = np.random.default_rng(number).integers(0, 255, (60, 80, 3), np.uint8)
+    picture = NewPicture.encode(image)
+    credit = Credit(key, author, "CC BY 2.0", None, f"https://photos.example/{key}")
+    saved = save_picture(ledger.picture_folder, picture)
+    people = list(sample_people(1, number))
+    added = NewPicture(saved.name, saved.width, saved.height, saved.fingerprint, saved.content, people, credit)
+    return ledger.add(key, added), added
+
+
+def stored(ledger: Ledger) -> set[str]:
+    return {file.name for file in ledger.picture_folder.iterdir()}
+
+
+def test_remembers_what_was_found(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        number, picture = add(ledger, "a")
+        ledger.add("b", Skipped("b", "no person", "b: nobody was found in it."))
+    with Ledger(tmp_path / "library", "test") as ledger:
+        assert ledger.known_keys() == {"a", "b"}
+        (again,) = ledger.pictures(FOUND)
+        assert (again.name, again.credit, again.width) == (picture.name, picture.credit, 80)
+        assert np.array_equal(again.people[0], picture.people[0])
+        assert ledger.seen(FOUND)[0].number == number
+        ((kind, (count, examples)),) = ledger.skips(3).items()
+        assert (kind, count, examples[0].reason) == ("no person", 1, "b: nobody was found in it.")
+
+
+def test_gives_back_what_is_not_kept(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        (kept, picture), _ = add(ledger, "a"), add(ledger, "b")
+        ledger.decide([kept], Selection())
+        assert (ledger.count(KEPT), ledger.count(REDUNDANT), ledger.count(FOUND)) == (1, 1, 0)
+        assert stored(ledger) == {picture.name}
+        assert [(wave.looked, wave.kept) for wave in ledger.waves()] == [(2, 1)]
+
+
+def test_deletes_pictures_that_a_killed_process_left(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        _, picture = add(ledger, "a")
+        (ledger.picture_folder / f"{'0' * 64}.jpg").write_bytes(b"x")
+        (ledger.picture_folder / "123.part").write_bytes(b"x")
+    with Ledger(tmp_path / "library", "test") as ledger:
+        assert stored(ledger) == {picture.name}
+
+
+@pytest.mark.parametrize(
+    "taken_down",
+    [
+        lambda picture: TakenDown([RemovedPicture(picture.name, picture.fingerprint, None)], Barred()),
+        lambda picture: TakenDown([], Barred((BarredEntry("author", "bob"),))),
+        lambda picture: TakenDown([], Barred((BarredEntry("url", "https://photos.example/a"),))),
+    ],
+    ids=["picture", "author", "url"],
+)
+def test_gives_back_what_was_taken_down(tmp_path: Path, taken_down: Callable[[NewPicture], TakenDown]) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        (down, picture), (stays, other) = add(ledger, "a", "Bob"), add(ledger, "b", "Cid")
+        ledger.decide([down, stays], Selection())
+        ledger.take_down(taken_down(picture))
+        assert [kept.name for kept in ledger.pictures(KEPT)] == [other.name]
+        assert stored(ledger) == {other.name}
+        assert ledger.skips(1)["taken down"][1][0].reason == "a was taken down."
+        assert "a" in ledger.known_keys(), "it is never looked at again"
+
+
+@pytest.mark.parametrize("damage", [b"this is no database, but a text" * 40, b"SQLite format 3\0" + b"\x55" * 4096])
+def test_a_damaged_one_says_what_to_delete(tmp_path: Path, damage: bytes) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        folder = ledger.folder
+    (folder / DATABASE).write_bytes(damage)
+    with pytest.raises(LibraryError, match=r"ledger\.sqlite is damaged .*: delete .*\.library\.collected to collect"):
+        Ledger(tmp_path / "library", "test")
+
+
+def test_one_of_another_version_says_so(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        folder = ledger.folder
+    table = sqlite3.connect(folder / DATABASE)
+    table.execute("PRAGMA user_version = 99")
+    table.close()
+    with pytest.raises(LibraryError, match=r"has version 99, and this program needs 1: delete "):
+        Ledger(tmp_path / "library", "test")
