@@ -49,6 +49,11 @@ NO_PICTURE: Final = re.compile(r"(?:text/(?:html|xml)|application/(?:xhtml|xml|j
 """Finds content types that no picture has. Others prove nothing: many servers do not know what they send."""
 
 
+PLACEHOLDER: Final = re.compile(r"(?:photo|image)_unavailable|/(?:no|missing)[-_]?(?:image|photo)\b", re.IGNORECASE)
+"""Finds the pictures to which sites redirect those who ask for a picture that is gone, as Flickr's
+photo_unavailable.png."""
+
+
 class TooLargeError(FetchError):
     """The file at a URL is larger than `MAX_BYTES`."""
 
@@ -217,6 +222,8 @@ def _check_size(size: int) -> None:
 
 
 def _refuse_other_than_picture(response: BaseHTTPResponse) -> None:
+    if PLACEHOLDER.search(response.url or ""):
+        raise GoneError("the server shows a picture that stands for one that is gone")
     kind = response.headers.get("Content-Type", "")
     if NO_PICTURE.match(kind):
         raise FetchError(f"the server sends {one_line(kind.partition(';')[0])}, not a picture")

@@ -28,8 +28,8 @@ class PhotoServer:
 def serve_photos(photos: Mapping[str, bytes]) -> Iterator[PhotoServer]:
     """Serve JPEG files by path, or with a fault before it.
 
-    `/slow/…` waits, `/gone/…` is missing, `/page/…` answers with HTML; the first time, `/busy/…` says 503, and
-    `/reset/…` breaks off in the middle.
+    `/slow/…` waits, `/gone/…` is missing, `/page/…` answers with HTML, `/unavailable/…` leads to a picture that stands
+    for one that is gone; the first time, `/busy/…` says 503, and `/reset/…` breaks off in the middle.
     """
     lock = threading.Lock()
     now = 0
@@ -55,10 +55,14 @@ def serve_photos(photos: Mapping[str, bytes]) -> Iterator[PhotoServer]:
             data = photos.get(name if name else fault, photos.get(self.path.removeprefix("/")))
             if fault == "slow":
                 time.sleep(DELAY_SECONDS)
-            if fault == "gone" or data is None:
+            if fault == "photo_unavailable.jpg":
+                self._send(200, "image/jpeg", next(iter(photos.values())))
+            elif fault == "gone" or data is None:
                 self._send(404, "text/plain", b"gone")
             elif fault == "page":
                 self._send(200, "text/html", b"<html>This photo is no longer available</html>")
+            elif fault == "unavailable":
+                self._send(302, "text/plain", b"", {"Location": "/photo_unavailable.jpg"})
             elif fault == "busy" and is_first:
                 self._send(503, "text/plain", b"busy", {"Retry-After": "0"})
             elif fault == "reset" and is_first:

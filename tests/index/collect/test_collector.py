@@ -79,9 +79,9 @@ def test_finishes_at_once_when_all_are_there(tmp_path: Path, server: PhotoServer
 
 
 def test_skips_what_servers_do_not_give(tmp_path: Path, server: PhotoServer) -> None:
-    paths = ["gone/1.jpg", "page/2.jpg", "busy/3.jpg", "reset/4.jpg", "slow/5.jpg", "missing.jpg"]
+    paths = ["gone/1.jpg", "page/2.jpg", "busy/3.jpg", "reset/4.jpg", "slow/5.jpg", "missing.jpg", "unavailable/6.jpg"]
     run(tmp_path / "library", server, 6, paths)
-    assert outcomes(tmp_path / "library") == {"gone": 2, "cannot be read": 1, KEPT: 3}
+    assert outcomes(tmp_path / "library") == {"gone": 3, "cannot be read": 1, KEPT: 3}
     assert server.requests["/gone/1.jpg"] == 1, "what is gone is not asked for again"
 
 
