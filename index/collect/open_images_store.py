@@ -120,9 +120,9 @@ class Store:
         """Add labels with their display names; the first name of a label counts."""
         self._add("INSERT OR IGNORE INTO names VALUES (NULL, ?, ?, ?)", ((*row, source) for row in names))
 
-    def add_people(self, source: int, boxes: Mapping[int, bytes]) -> None:
-        """Add packed boxes of people by image."""
-        self._add("INSERT INTO people VALUES (?, ?, ?)", ((*row, source) for row in boxes.items()))
+    def add_people(self, source: int, boxes: Iterable[tuple[int, bytes]]) -> None:
+        """Add images with packed boxes of people; an image may come again with others."""
+        self._add("INSERT INTO people VALUES (?, ?, ?)", ((image, data, source) for image, data in boxes))
 
     def add_marks(self, source: int, marks: Mapping[int, Sequence[int]]) -> None:
         """Add numbers of labels and relations by image."""

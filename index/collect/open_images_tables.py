@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, TypeVar
 from index import web
 from index.build.photo import SourceError
 from index.collect.open_images_store import Store, StoredPhoto, image_number
-from index.collect.people_boxes import DEPICTION, GROUP, INSIDE, PEOPLE, TRUNCATED, pack
+from index.collect.people_boxes import BOX_BYTES, DEPICTION, GROUP, INSIDE, PEOPLE, TRUNCATED, pack
 from index.collect.rows import START, Cells, Form, Position, read_blocks
 from models.progress import ProgressCallback
 from models.text import printable
@@ -166,25 +166,41 @@ def _keep_names(reading: _Reading, rows: Sequence[Cells]) -> int:
 
 def _keep_boxes(reading: _Reading, rows: Sequence[Cells]) -> int:
     """Add the boxes of a block; return how many are not such rows."""
-    packed = _pack_rows(rows)
-    by_image: defaultdict[str, bytearray] = defaultdict(bytearray)
-    for row, box in zip(rows, packed, strict=True):
-        by_image[row[0]] += box
-    boxes, bad_images = _by_number(by_image.items())
-    reading.store.add_people(reading.source, {image: bytes(data) for image, data in boxes.items() if data})
-    return bad_images + packed.count(b"")
-
-
-def _pack_rows(rows: Sequence[Cells]) -> list[bytes]:
-    """Return the boxes of rows as they are stored, empty for a row with a coordinate that is no number."""
     if not rows:
-        return []
-    _, labels, *corners, truncated, group, depiction, inside = zip(*rows, strict=True)
-    flags = [_FLAGS[row] for row in zip(truncated, group, depiction, inside, strict=True)]
+        return 0
     try:
-        return pack([PEOPLE[label] for label in labels], flags, [map(float, values) for values in corners])
+        boxes = list(_by_image([row[0] for row in rows], _pack_rows(rows)))
     except ValueError:
-        return [b""] if len(rows) == 1 else [box for row in rows for box in _pack_rows([row])]
+        good = [row for row in rows if _is_box(row)]
+        return len(rows) - len(good) + _keep_boxes(reading, good)
+    reading.store.add_people(reading.source, boxes)
+    return 0
+
+
+def _pack_rows(rows: Sequence[Cells]) -> bytes:
+    """Return the boxes of rows as they are stored. Raises ValueError if one of them is not such a row."""
+    _, labels, *corners, truncated, group, depiction, inside = zip(*rows, strict=True)
+    flags = [_FLAGS[cells] for cells in zip(truncated, group, depiction, inside, strict=True)]
+    return pack([PEOPLE[label] for label in labels], flags, [map(float, values) for values in corners])
+
+
+def _is_box(row: Cells) -> bool:
+    try:
+        image_number(row[0])
+        _pack_rows([row])
+    except ValueError:
+        return False
+    return True
+
+
+def _by_image(images: Sequence[str], boxes: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the boxes of each image, as long as they stand together. Raises ValueError for what is no image's name."""
+    start = 0
+    for end, image in enumerate(images[1:], 1):
+        if image != images[start]:
+            yield image_number(images[start]), boxes[start * BOX_BYTES : end * BOX_BYTES]
+            start = end
+    yield image_number(images[start]), boxes[start * BOX_BYTES :]
 
 
 class _Flags(dict[tuple[str, ...], int]):

@@ -25,6 +25,9 @@ LOWER_EDGE: Final = 0.995
 PACKED: Final = np.dtype([("labels", "u1"), ("flags", "u1"), ("corners", "<u2", 4)])
 """A box as it is stored: label, flags, and left, top, right and bottom in 65,535ths of the picture."""
 
+BOX_BYTES: Final = PACKED.itemsize
+"""Bytes of a stored box."""
+
 UNPACK: Final = struct.Struct("<BB4H")
 """The same, to read a few boxes."""
 
@@ -72,19 +75,18 @@ class Box(NamedTuple):
         return bool(self.flags & TRUNCATED) or self.bottom >= LOWER_EDGE
 
 
-def pack(labels: Sequence[int], flags: Sequence[int], corners: Sequence[Iterable[float]]) -> list[bytes]:
-    """Return boxes as they are stored, given their lefts, tops, rights and bottoms.
+def pack(labels: Sequence[int], flags: Sequence[int], corners: Sequence[Iterable[float]]) -> bytes:
+    """Return boxes as they are stored, one after the other, given their lefts, tops, rights and bottoms.
 
-    Coordinates outside the picture are put on its edge; a box with a coordinate that is not a finite number is empty.
+    Coordinates outside the picture are put on its edge. Raises ValueError if one is not a finite number.
     """
     shares = np.array([np.fromiter(values, np.float64, len(labels)) for values in corners])
-    boxes = np.zeros(len(labels), PACKED)
+    if not np.isfinite(shares).all():
+        raise ValueError("a coordinate is not a finite number")
+    boxes = np.empty(len(labels), PACKED)
     boxes["labels"], boxes["flags"] = labels, flags
-    boxes["corners"] = np.rint(np.clip(np.nan_to_num(shares, posinf=0, neginf=0), 0, 1) * SCALE).T
-    data = boxes.tobytes()
-    is_finite = np.isfinite(shares).all(axis=0).tolist()
-    size = PACKED.itemsize
-    return [data[n * size : (n + 1) * size] if finite else b"" for n, finite in enumerate(is_finite)]
+    boxes["corners"] = np.rint(np.clip(shares, 0, 1) * SCALE).T
+    return boxes.tobytes()
 
 
 def unpack(data: bytes) -> Iterator[Box]:

@@ -416,9 +416,10 @@ def test_bad_rows_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     with (tables / PATHS["train"][0]).open("a") as opened:
         opened.write(f"no-image,xclick,/m/01g317,1,0.7,0.9,0.1,0.2,0,0,0,0,0,{clicks}\n")
         opened.write(f"{'0' * 16},xclick,/m/01g317,1,wide,0.9,0.1,0.2,0,0,0,0,0,{clicks}\n")
+        opened.write(f"{'0' * 16},xclick,/m/01g317,1,nan,0.9,0.1,0.2,0,0,0,0,0,{clicks}\n")
         opened.write("too,short\n")
     assert [candidate.key for candidate in prepare(tables, tmp_path / "store").candidates()] == [key]
-    assert "train-annotations-bbox.csv: 3 of 5 rows cannot be read" in caplog.text
+    assert "train-annotations-bbox.csv: 4 of 6 rows cannot be read" in caplog.text
 
 
 def test_no_table(tmp_path: Path) -> None:
