@@ -106,12 +106,15 @@ def _write_without(
         return writer.finish(models, progress)
 
 
-def merge(folders: Sequence[Path], out: Path, progress: ProgressCallback | None = None) -> MergeResult:
+def merge(
+    folders: Sequence[Path], out: Path, progress: ProgressCallback | None = None, *, names: Sequence[str] = ()
+) -> MergeResult:
     """Merge libraries into one in the folder `out`, which may be one of them. Items keep the order of the libraries.
 
     Of pictures that are the same or nearly the same, the largest stays, and the earliest of equally large ones. What
     was taken down from any of the libraries, or from an older library at `out`, is skipped and stays taken down, as is
-    what any of them bars. Every picture is checked on the way.
+    what any of them bars. Every picture is checked on the way. The report calls the libraries by `names`, or by their
+    folders.
 
     Raises LibraryError if a library is missing, damaged or named twice, or if nothing is left; OSError if the disk is
     full. Whatever stops it leaves all libraries as they were.
@@ -125,7 +128,8 @@ def merge(folders: Sequence[Path], out: Path, progress: ProgressCallback | None 
         for picture in taken_down.pictures:
             writer.add_removed(picture)
         writer.add_barred(taken_down.barred)
-        skipped_names, skipped = _find_skipped(libraries, taken_down)
+        names = names or [printable(folder) for folder in folders]
+        skipped_names, skipped = _find_skipped(libraries, names, taken_down)
         _copy_libraries(writer, libraries, skipped_names, progress)
         if not len(writer):
             raise LibraryError(f"Nothing is left to write to {printable(out)}: every picture was taken down.")
@@ -133,7 +137,7 @@ def merge(folders: Sequence[Path], out: Path, progress: ProgressCallback | None 
         total = sum(library.manifest.pictures for library in libraries)
         kept = total - sum(summary.count for summary in skipped.values())
         if kept:
-            write_report(writer, total, models=models, sources=folders, skipped=skipped)
+            write_report(writer, total, models=models, sources=names, skipped=skipped)
         manifest = writer.finish(models, progress)
         return MergeResult(manifest, {kind: summary.count for kind, summary in skipped.items()})
 
@@ -146,7 +150,9 @@ def _join_taken_down(libraries: Sequence[Library], before: TakenDown) -> TakenDo
     return TakenDown(removed, barred)
 
 
-def _find_skipped(libraries: Sequence[Library], taken_down: TakenDown) -> tuple[list[set[str]], dict[str, SkipSummary]]:
+def _find_skipped(
+    libraries: Sequence[Library], library_names: Sequence[str], taken_down: TakenDown
+) -> tuple[list[set[str]], dict[str, SkipSummary]]:
     """Return for each library the names of its pictures to skip, and a summary by kind of reason."""
     places: list[tuple[int, str]] = []
 
@@ -155,7 +161,7 @@ def _find_skipped(libraries: Sequence[Library], taken_down: TakenDown) -> tuple[
             fingerprints = dict(library.fingerprints())
             for name, items in _group_by_picture(library).items():
                 places.append((number, name))
-                title = f"{items[0].title or name} in {printable(library.folder)}"
+                title = f"{items[0].title or name} in {library_names[number]}"
                 yield title, reuse_picture(library, items, fingerprints)
 
     skipped_names: list[set[str]] = [set() for _ in libraries]

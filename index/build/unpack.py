@@ -196,7 +196,7 @@ def _put(folder: Path, out: Path, manifest: Manifest, name: str, progress: Progr
             swap.sync_to_disk(folder)
             swap.swap_library(folder, out)
             return UnpackResult(manifest)
-    merged = edit.merge([folder], out, progress)
+    merged = edit.merge([folder], out, progress, names=[name])
     return UnpackResult(merged.manifest, merged.skip_counts.get("taken down", 0))
 
 

@@ -29,7 +29,7 @@ from index.build.writer import building_folder
 from index.downloads import DownloadError
 from index.errors import LibraryBusyError, LibraryError
 from index.library import Library, read_removed_pictures, verify_library
-from index.manifest import MANIFEST_FILE, PICTURES_FOLDER
+from index.manifest import MANIFEST_FILE, PICTURES_FOLDER, REPORT_FILE
 from models import files
 from tests.support.file_server import FileServer, file_server
 from tests.support.libraries import write_library
@@ -173,6 +173,9 @@ def test_keeps_down_what_was_taken_down(built: Path, packed: Path, out: Path) ->
         assert taken_down.picture is not None
         assert taken_down.picture.name not in set(library.picture_names())
         assert [removed.picture for removed in library.removed_pictures()] == [taken_down.picture.name]
+    report = (out / REPORT_FILE).read_text()
+    assert f"Sources: {packed}." in report
+    assert "unpacking" not in report
     assert os.listdir(out.parent) == ["library"]
 
 
