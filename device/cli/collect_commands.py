@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 from hashlib import sha256
 from itertools import islice
@@ -18,7 +19,7 @@ from index.build.scan import ScanSettings
 from index.build.swap import check_picture_count, check_replaceable
 from index.collect.candidate import Source
 from index.collect.collector import Bars, CollectOptions, check_space, fill
-from index.collect.estimate import estimate, measure_scan
+from index.collect.estimate import Prospect, estimate, measure_scan
 from index.collect.ledger import KEPT, Ledger
 from index.collect.publish import publish
 from index.collect.rules import Rules, default_rules_text, load_rules
@@ -53,8 +54,7 @@ def collect(args: argparse.Namespace) -> int:
         print(f"The rules allow {len(source):,} photographs of {printable(source.name)}.")
         left = replace(options, count=max(0, options.count - ledger.count(KEPT)))
         if left.count:
-            seconds, is_remote = measure_scan(settings), _is_remote(source)
-            needed = estimate(left, len(source) - ledger.count(), seconds, is_remote=is_remote)
+            needed = estimate(left, Prospect.of(source, ledger), measure_scan(settings))
             print(needed, flush=True)
             check_space(ledger.folder, needed.disk_bytes)
         with progress_reporter() as progress:
@@ -114,11 +114,6 @@ def _bars(barred: Barred) -> Bars:
     return lambda candidate: barred.bars(candidate.credit, _url(candidate.picture), candidate.author_url)
 
 
-def _is_remote(source: Source) -> bool:
-    """Return whether a prepared source's photographs have to be downloaded."""
-    return any(isinstance(candidate.picture, str) for candidate in islice(source.candidates(), DRY_RUN_EXAMPLES))
-
-
 def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
     """Print what a collection would download, and from where. It asks no server."""
     tables = source.downloads()
@@ -128,16 +123,18 @@ def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: C
         print(f"\nFirst it would read these tables, about {size / 1e9:.1f} GB, which are not kept:")
         for table in tables:
             print(f"  {printable(table.place)}" + (f"  ({table.bytes / 1e6:,.0f} MB)" if table.bytes else ""))
-        candidates, is_remote = options.count * options.tries, True
+        prospect = Prospect(sys.maxsize, is_remote=True)
     else:
         with TemporaryDirectory() as folder:
             source.prepare(Path(folder), rules)
             print(f"\nThe rules allow {len(source):,} photographs. The first of them:")
-            for candidate in islice(source.candidates(), DRY_RUN_EXAMPLES):
+            first = list(islice(source.candidates(), DRY_RUN_EXAMPLES))
+            for candidate in first:
                 print(f"  {printable(candidate.picture)}  ({printable(candidate.credit.licence or 'no licence')})")
-            candidates, is_remote = len(source), _is_remote(source)
+            is_remote = any(isinstance(candidate.picture, str) for candidate in first)
+            prospect = Prospect(len(source), is_remote)
     print(f"\nThe photographs are at {source.photos_place}.")
-    print(estimate(options, candidates, measure_scan(settings), is_remote=is_remote))
+    print(estimate(options, prospect, measure_scan(settings)))
 
 
 def _url(picture: Path | str) -> str | None:

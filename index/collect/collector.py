@@ -25,7 +25,7 @@ from index.build.pipeline import PhotoScanner
 from index.build.scan import ScanResult, ScanSettings, complete_credit
 from index.collect.candidate import Candidate, Source
 from index.collect.download import Arrival, Downloads
-from index.collect.ledger import FOUND, KEPT, REDUNDANT, Ledger, Wave
+from index.collect.ledger import FOUND, KEPT, Ledger, Wave
 from index.errors import LibraryError
 from models import files
 from models.progress import ProgressCallback
@@ -116,7 +116,8 @@ class _Collector:
         self._selection = ledger.selection()
         self._looked = ledger.count()
         missing = max(0, options.count - ledger.count(KEPT))
-        self._limit = self._usable() - ledger.count(FOUND) + options.tries * missing
+        self._found = ledger.usable
+        self._limit = self._found - ledger.count(FOUND) + options.tries * missing
         self._near = NearDuplicateIndex()
         self._names: list[str] = []
         for picture in ledger.pictures(FOUND, KEPT):
@@ -149,7 +150,7 @@ class _Collector:
         options, waves, kept = self._options, self._ledger.waves(), self._ledger.count(KEPT)
         if kept >= options.count:
             return f"All {options.count:,} photographs are kept."
-        if self._usable() >= self._limit:
+        if self._found >= self._limit:
             return f"{kept:,} of {options.count:,} are kept: the others that were looked at would add nothing."
         last = waves[-1] if waves else None
         earlier = next((wave for wave in reversed(waves) if last and last.kept - wave.kept >= GAIN_SPAN), None)
@@ -166,7 +167,7 @@ class _Collector:
         """Keep the best of the photographs that were found, in proportion to how many are still to come."""
         ledger, options = self._ledger, self._options
         wave = ledger.seen(FOUND)
-        usable, kept = self._usable(), ledger.count(KEPT)
+        usable, kept = self._found, ledger.count(KEPT)
         to_come = min(self._limit - usable, left * usable / max(1, ledger.count()))
         share = len(wave) / max(1.0, len(wave) + to_come)
         wanted = max(0, options.count - kept)
@@ -175,11 +176,7 @@ class _Collector:
 
     def _is_last(self, left: int, size: int) -> bool:
         """Return whether a wave of this size will most likely be the last one."""
-        return left <= size or self._usable() + size >= self._limit
-
-    def _usable(self) -> int:
-        """Return how many photographs showed somebody well."""
-        return self._ledger.count(FOUND, KEPT, REDUNDANT)
+        return left <= size or self._found + size >= self._limit
 
     def _start(self, candidates: list[Candidate], downloads: Downloads | None) -> _Coming:
         if downloads is None:
@@ -216,9 +213,11 @@ class _Collector:
             picture = save_picture(self._ledger.picture_folder, result[0])
             self._ledger.add(candidate.key, _completed(picture, candidate))
             self._remember(picture)
+            self._found += 1
         self._looked += 1
         if self._progress is not None:
-            self._progress(len(self._selection.kept), self._options.count, f"Collecting, {self._looked:,} looked at")
+            kept = len(self._selection.kept)
+            self._progress(self._found, self._limit, f"Collecting: {self._looked:,} looked at, {kept:,} kept")
 
     def _find_duplicate(self, candidate: Candidate, picture: NewPicture) -> Skipped | None:
         """Return why a picture is not wanted if it is nearly the same as one that was found before."""

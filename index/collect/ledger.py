@@ -173,6 +173,11 @@ class Ledger:
         ((count,),) = self._table.execute(f"SELECT count(*) FROM photo {where}", outcomes)
         return int(count)
 
+    @property
+    def usable(self) -> int:
+        """How many photographs showed somebody well."""
+        return self.count(FOUND, KEPT, REDUNDANT)
+
     def pictures(self, *outcomes: str, limit: int = -1) -> Iterator[NewPicture]:
         """Yield the pictures with one of these outcomes, in the order in which they were looked at; at most `limit`."""
         marks = ", ".join("?" * len(outcomes))
