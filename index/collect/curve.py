@@ -39,7 +39,7 @@ def render_curve(looked: int, curve: Curve) -> str:
 def _draw(curve: Curve) -> str:
     lowest = min(coverage for _, coverage in curve)
     step = 5 if lowest > MIN_LOW else 10  # hundredths
-    low = step * int(100 * lowest // step) / 100
+    low = min(step * int(100 * lowest // step), 100 - step) / 100
     most, last = max(1, curve[-1][0]), curve[-1][1]
 
     def x(kept: float) -> float:
