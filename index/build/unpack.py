@@ -33,7 +33,7 @@ from index.manifest import (
     Manifest,
     read_manifest,
 )
-from index.web import FetchError, fetch
+from index.web import FetchError, TemporaryError, fetch
 from models import files
 from models.progress import ProgressCallback
 from models.signals import hold_stop_signals
@@ -108,10 +108,12 @@ def _fetch_sum(url: str) -> str:
         parts = urlsplit(url)
         place = urlunsplit(parts._replace(path=parts.path + SUM_SUFFIX))
         line = SUM_LINE.match(fetch(place))
+    except TemporaryError as error:
+        raise DownloadError(f"{printable(place)} cannot be fetched ({error}): try again later.") from error
     except (FetchError, ValueError) as error:
         raise DownloadError(
-            f"{printable(place)} cannot be fetched ({error}): put there what `pose-mirror index pack` wrote next to "
-            "the library, or give its sum with --sha256."
+            f"{printable(place)} cannot be fetched ({printable(str(error))}): put there what `pose-mirror index pack` "
+            "wrote next to the library, or give its sum with --sha256."
         ) from error
     if line is None:
         raise DownloadError(

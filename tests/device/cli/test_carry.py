@@ -6,12 +6,12 @@ import argparse
 import hashlib
 import re
 import shlex
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from device.cli.carry_parser import add_carry
+from device.cli import main as cli
+from device.cli.parser import parse_args
 from index.build import edit
 from index.library import verify_library
 from tests.support.file_server import file_server
@@ -22,16 +22,11 @@ ACTIONS = ("pack", "unpack", "fetch")
 
 
 def parse(*arguments: object) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="pose-mirror")
-    index = parser.add_subparsers().add_parser("index")
-    add_carry(index.add_subparsers())
-    return parser.parse_args(["index", *map(str, arguments)])
+    return parse_args(["index", *map(str, arguments)])
 
 
 def run(*arguments: object) -> None:
-    args = parse(*arguments)
-    module, _, name = args.function.partition(":")
-    assert getattr(import_module(module), name)(args) == 0
+    assert cli.main(["index", *map(str, arguments)]) == 0
 
 
 @pytest.fixture

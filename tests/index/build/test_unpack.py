@@ -372,6 +372,12 @@ def test_fetches_a_library_by_its_sum(server: FileServer, built: Path, packed: P
     assert contents(out) == contents(built)
 
 
+def test_asks_to_try_a_busy_server_again(server: FileServer, out: Path) -> None:
+    server.answers = [(503, {})] * 3
+    with pytest.raises(DownloadError, match=r"library.tar.sha256 cannot be fetched \(.* 503 .*\): try again later"):
+        fetch_library(server.url("/library.tar"), out)
+
+
 @pytest.mark.parametrize("sums", [b"", b"<html>", b"0" * 63, b"0" * 65])
 def test_needs_a_sum(server: FileServer, out: Path, sums: bytes) -> None:
     server.files["/library.tar.sha256"] = sums
