@@ -23,6 +23,9 @@ from models.text import printable
 BLOCK_BYTES = 1 << 20
 """Bytes that are parsed at a time. With four times as many, the rows no longer fit into a processor's cache."""
 
+MAX_LINE_BYTES = 1 << 26
+"""Bytes after which a line must end. Without, a file that is no table would fill the memory."""
+
 TRIES = 6
 """How often to open a table again that has not sent a byte since."""
 
@@ -91,41 +94,46 @@ def read_blocks(place: str, form: Form, start: Position = START) -> Generator[Bl
 
 def _parse(pieces: _Pieces, place: str, form: Form, start: Position) -> Iterator[Block]:
     reader = csv.reader(chain.from_iterable(pieces.lines()))
-    width, is_first_row = start.width, start.offset == 0
-    take = _taker(form)
-    key, wanted = (form.index(form.only[0]), form.only[1]) if form.only else (None, ())
+    width = start.width
     while pieces.has_more():
         rows: list[Cells] = []
-        read = bad = 0
-        if is_first_row:
-            is_first_row = False
+        if not width:
             first = _read_header(reader, place, form)
             width = len(first)
-            if not _is_header(first, form):
-                rows.append(take(first))
-        is_at_end = False
-        while not is_at_end:
-            try:
-                # a row takes one line or several, so these are all rows of this piece, and a few of the next at most
-                for row in islice(reader, pieces.lines_left()):
-                    read += 1
-                    if len(row) != width:
-                        bad += bool(row)
-                    elif key is None or row[key] in wanted:
-                        rows.append(take(row))
-                is_at_end = True
-            except csv.Error:  # a cell that never ends, or a line break outside quotes
-                bad += 1
-                is_at_end = pieces.has_quotes
+            rows += [] if _is_header(first, form) else [_taker(form)(first)]
+        read, bad = _read_piece(reader, pieces, form, width, rows)
         if not pieces.is_utf8:
             good = [row for row in rows if _is_utf8(row)]
             bad, rows = bad + len(rows) - len(good), good
         if bad and pieces.ends_in_row():
             raise SourceError(f"{printable(place)} ends in the middle of a row: download it again.")
-        read, pieces.dropped = read + pieces.dropped, 0
         yield Block(rows, Position(pieces.offset(), width, pieces.validator), read, bad, pieces.total)
-    if is_first_row:
+    if not width:
         raise SourceError(f"{printable(place)} is empty: download it again.")
+
+
+def _read_piece(
+    reader: Iterator[list[str]], pieces: _Pieces, form: Form, width: int, rows: list[Cells]
+) -> tuple[int, int]:
+    """Add the wanted rows of a piece; return how many rows there were, and how many of them were bad."""
+    take = _taker(form)
+    key, wanted = (form.index(form.only[0]), form.only[1]) if form.only else (None, ())
+    read, bad, is_at_end = pieces.dropped, 0, False
+    pieces.dropped = 0
+    while not is_at_end:
+        try:
+            # a row takes one line or several, so these are all rows of this piece, and a few of the next at most
+            for row in islice(reader, pieces.lines_left()):
+                read += 1
+                if len(row) != width:
+                    bad += bool(row)
+                elif key is None or row[key] in wanted:
+                    rows.append(take(row))
+            is_at_end = True
+        except csv.Error:  # a cell that never ends, or a line break outside quotes
+            bad += 1
+            is_at_end = pieces.has_quotes
+    return read, bad
 
 
 def _read_header(reader: Iterator[list[str]], place: str, form: Form) -> list[str]:
@@ -229,6 +237,8 @@ class _Pieces:
             size += len(chunk)
             if size >= BLOCK_BYTES and (cut := size - len(chunk) + chunk.rfind(b"\n") + 1) > size - len(chunk):
                 break
+            if size > MAX_LINE_BYTES:
+                raise SourceError(f"{printable(self.place)} is not a table: it has a line of {size / 1e6:.0f} MB.")
         else:
             cut = size
         data = b"".join(parts)

@@ -21,7 +21,7 @@ from index.build.photo import SourceError
 from index.collect import rows
 from index.collect.candidate import Candidate, Source
 from index.collect.open_images import OpenImages
-from index.collect.open_images_choice import LabelNames, check_labels
+from index.collect.open_images_choice import LabelNames
 from index.collect.open_images_store import DATABASE, Store, image_name, image_number
 from index.collect.open_images_tables import NAMES, read_table
 from index.collect.rules import Rules, load_rules
@@ -479,4 +479,6 @@ def test_default_labels_are_those_of_open_images(shared_data: Path, tmp_path: Pa
         pytest.skip("the names of Open Images' classes (open-images/oidv7-class-descriptions.csv) are missing")
     with Store(tmp_path) as store:
         read_table(store, NAMES[0], str(file))
-        check_labels(store, load_rules())
+        rules, names = load_rules(), LabelNames(store)
+        for labels in (rules.seated_labels, rules.leave_out_labels, rules.minor_labels, *rules.collections.values()):
+            names.check(labels)

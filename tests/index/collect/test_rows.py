@@ -179,6 +179,11 @@ def test_an_empty_file(tmp_path: Path) -> None:
     assert "is empty" in failure(write(tmp_path, b""))
 
 
+def test_a_file_without_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MAX_LINE_BYTES", 1000)
+    assert "is not a table: it has a line of" in failure(write(tmp_path, bytes(2000)))
+
+
 def test_no_file(tmp_path: Path) -> None:
     assert "there is no such file" in failure(str(tmp_path / "missing.csv"))
 
