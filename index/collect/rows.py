@@ -101,11 +101,11 @@ def _parse(pieces: _Pieces, place: str, form: Form, start: Position) -> Iterator
             first = _read_header(reader, place, form)
             width = len(first)
             rows += [] if _is_header(first, form) else [_taker(form)(first)]
-        read, bad = _read_piece(reader, pieces, form, width, rows)
+        read, bad, is_last_bad = _read_piece(reader, pieces, form, width, rows)
         if not pieces.is_utf8:
             good = [row for row in rows if _is_utf8(row)]
             bad, rows = bad + len(rows) - len(good), good
-        if bad and pieces.ends_in_row():
+        if is_last_bad and pieces.ends_in_row():
             raise SourceError(f"{printable(place)} ends in the middle of a row: download it again.")
         yield Block(rows, Position(pieces.offset(), width, pieces.validator), read, bad, pieces.total)
     if not width:
@@ -114,26 +114,26 @@ def _parse(pieces: _Pieces, place: str, form: Form, start: Position) -> Iterator
 
 def _read_piece(
     reader: Iterator[list[str]], pieces: _Pieces, form: Form, width: int, rows: list[Cells]
-) -> tuple[int, int]:
-    """Add the wanted rows of a piece; return how many rows there were, and how many of them were bad."""
+) -> tuple[int, int, bool]:
+    """Add the wanted rows of a piece; return how many rows there were, how many were bad, and whether the last was."""
     take = _taker(form)
     key, wanted = (form.index(form.only[0]), form.only[1]) if form.only else (None, ())
-    read, bad, is_at_end = pieces.dropped, 0, False
+    read, bad, last_bad, is_at_end = pieces.dropped, 0, -1, False
     pieces.dropped = 0
     while not is_at_end:
         try:
             # a row takes one line or several, so these are all rows of this piece, and a few of the next at most
             for row in islice(reader, pieces.lines_left()):
                 read += 1
-                if len(row) != width:
-                    bad += bool(row)
-                elif key is None or row[key] in wanted:
+                if row and len(row) != width:
+                    bad, last_bad = bad + 1, read
+                elif row and (key is None or row[key] in wanted):
                     rows.append(take(row))
             is_at_end = True
         except csv.Error:  # a cell that never ends, or a line break outside quotes
-            bad += 1
+            read, bad, last_bad = read + 1, bad + 1, read + 1
             is_at_end = pieces.has_quotes
-    return read, bad
+    return read, bad, last_bad == read
 
 
 def _read_header(reader: Iterator[list[str]], place: str, form: Form) -> list[str]:

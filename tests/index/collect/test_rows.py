@@ -179,6 +179,26 @@ def test_an_empty_file(tmp_path: Path) -> None:
     assert "is empty" in failure(write(tmp_path, b""))
 
 
+PARTS = st.sampled_from(
+    [b"a,b,1,2\n", b"a,b\n", b'"', b",", b"\n", b"\r", b"\xff", b"\x00", "é".encode(), b'"x\ny"', b"\r\n"]
+)
+
+
+@given(parts=st.lists(PARTS, max_size=60), has_header=st.booleans())
+def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], has_header: bool) -> None:
+    """Whatever is in a file, it is read to its end or refused in one sentence, and each position leads on."""
+    content = HEADER.encode() * has_header + b"".join(parts)
+    place = write(tmp_path_factory.mktemp("tables"), content)
+    form = Form(FORM.columns, FORM.take, ("Title", {"b"}))
+    try:
+        blocks = read(place, form=form)
+    except SourceError:
+        return
+    assert blocks[-1].after.offset == len(content)
+    for number, block in enumerate(blocks):
+        assert cells(read(place, block.after, form)) == cells(blocks[number + 1 :])
+
+
 def test_a_file_without_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "MAX_LINE_BYTES", 1000)
     assert "is not a table: it has a line of" in failure(write(tmp_path, bytes(2000)))
