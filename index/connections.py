@@ -52,7 +52,7 @@ CHUNK_SIZE: Final = 1 << 16
 WEB_SCHEMES: Final = ("http", "https")
 """Schemes of the URLs that are asked of a web server."""
 
-USER_AGENT: Final = "Pose-Mirror (pose-mirror index build)"
+USER_AGENT: Final = "Pose-Mirror (pose-mirror index)"
 """Name that the program gives servers: some refuse clients without a name."""
 
 RETRY_STATUSES: Final = frozenset((408, 425, 429, 500, 502, 503, 504))

@@ -52,8 +52,9 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
         dest="source",
         default=OPEN_IMAGES,
         metavar="SOURCE",
-        help=f"`{OPEN_IMAGES}` (default); or a table of pictures or URLs and their credits (.csv, .tsv, .jsonl), a "
-        "COCO file (.json), an answer of Wikimedia Commons (.json), a folder, or an archive",
+        help=f"`{OPEN_IMAGES}`; or a table of pictures or URLs and their credits (.csv, .tsv, .jsonl), a COCO file "
+        "(.json), an answer of Wikimedia Commons (.json), a folder, or an archive (default: "
+        f"{OPEN_IMAGES})",
     )
     collect.add_argument(
         "--rules",
@@ -71,12 +72,20 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
     collect.add_argument(
         "--tables",
         metavar="PLACE",
-        help="the folder or URL of Open Images' tables, if you have downloaded them or mirror them",
+        help="the folder or URL of Open Images' tables, if you have downloaded them or mirror them (default: Open "
+        "Images' own)",
     )
     collect.add_argument(
-        "--photos", metavar="PLACE", help="the folder or URL of Open Images' photographs, if you mirror them"
+        "--photos",
+        metavar="PLACE",
+        help="the folder or URL of Open Images' photographs, if you mirror them (default: Open Images' own)",
     )
-    collect.add_argument("--images", type=path, metavar="DIR", help="the folder of the pictures that a COCO file names")
+    collect.add_argument(
+        "--images",
+        type=path,
+        metavar="DIR",
+        help="the folder of the pictures that a COCO file names (default: next to that file)",
+    )
     collect.add_argument(
         "--tries",
         type=positive_int,

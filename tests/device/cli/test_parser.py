@@ -13,7 +13,22 @@ import pytest
 
 from device.cli.parser import parse_args
 
-INDEX_ACTIONS = ("build", "info", "verify", "query", "remove", "sheets", "merge", "starter")
+INDEX_ACTIONS = {
+    "build": ["photos", "--out", "library"],
+    "collect": ["library"],
+    "info": ["library"],
+    "verify": ["library"],
+    "query": ["library", "--keypoints", "poses.npz"],
+    "remove": ["library", "a.jpg"],
+    "sheets": ["library"],
+    "merge": ["library", "other", "--out", "both"],
+    "pack": ["library"],
+    "unpack": ["library.tar", "--out", "library"],
+    "fetch": ["https://photos.example/library.tar", "--out", "library"],
+    "starter": [],
+}
+"""What each action of `index` needs."""
+
 MODEL_ACTIONS = ("list", "fetch", "path")
 COMMANDS = [
     *([command] for command in ("run", "demo", "doctor", "index", "models", "poses", "bench")),
@@ -39,9 +54,9 @@ def test_help_says_each_options_default(command: list[str], capsys: pytest.Captu
     usage, _, rest = capsys.readouterr().out.partition("\noptions:\n")
     options = rest.partition("\n\n")[0]
     for option in re.split(r"\n  (?=-)", options):
-        takes_a_value = re.match(r"\s*--\w+ \S", option) is not None
+        takes_a_value = re.match(r"\s*--[\w-]+ \S", option) is not None
         is_required = f"[{option.split()[0]}" not in usage
-        assert ("(default: " in option) == (takes_a_value and not is_required), option
+        assert ("(default: " in " ".join(option.split())) == (takes_a_value and not is_required), option
 
 
 @pytest.mark.parametrize("columns", ["0", "20", "60", "200"])
@@ -63,11 +78,10 @@ def test_every_command_names_a_function_that_exists() -> None:
         ["poses", "a.jpg"],
         ["bench"],
         *(["models", a] for a in MODEL_ACTIONS),
+        *(["index", a, *needed] for a, needed in INDEX_ACTIONS.items()),
     ):
         module, _, name = parse_args(arguments).function.partition(":")
         assert callable(getattr(import_module(module), name))
-    for action in INDEX_ACTIONS:
-        assert callable(getattr(import_module("device.cli.index_commands"), action))
 
 
 def test_version_names_python_and_the_runtime(capsys: pytest.CaptureFixture[str]) -> None:
