@@ -43,8 +43,9 @@ MAX_RETRY_AFTER_SECONDS: Final = 60.0
 MAX_REDIRECTS: Final = 5
 """How often a server may send us elsewhere."""
 
-CONNECTIONS_PER_HOST: Final = 8
-"""Connections to one server at a time: further threads wait for one. More would be rude."""
+CONNECTIONS_PER_HOST: Final = 64
+"""Connections to one server at a time: further threads wait for one. Whoever downloads side by side uses fewer threads,
+unless an owner asks for more."""
 
 CHUNK_SIZE: Final = 1 << 16
 """Bytes read at a time, between checks of the limits."""

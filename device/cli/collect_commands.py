@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from itertools import islice
@@ -17,7 +18,7 @@ from device.cli.progress_reporter import progress_reporter
 from index.barred import Barred
 from index.build.scan import ScanSettings
 from index.build.swap import check_picture_count, check_replaceable
-from index.collect.candidate import Source
+from index.collect.candidate import Download, Source
 from index.collect.collector import Bars, CollectOptions, check_space, fill
 from index.collect.estimate import Prospect, estimate, measure_scan
 from index.collect.ledger import KEPT, Ledger
@@ -49,14 +50,7 @@ def collect(args: argparse.Namespace) -> int:
     taken_down = read_taken_down(args.library)
     with Ledger(args.library, source.name) as ledger:
         ledger.take_down(taken_down)
-        with progress_reporter() as progress:
-            source.prepare(ledger.candidates_folder, rules, progress)
-        print(f"The rules allow {len(source):,} photographs of {printable(source.name)}.")
-        left = replace(options, count=max(0, options.count - ledger.count(KEPT)))
-        if left.count:
-            needed = estimate(left, Prospect.of(source, ledger), measure_scan(settings))
-            print(needed, flush=True)
-            check_space(ledger.folder, needed.disk_bytes)
+        _prepare(ledger, source, rules, settings, options)
         with progress_reporter() as progress:
             collected = fill(ledger, source, settings, options, progress, _bars(taken_down.barred))
             manifest = publish(ledger, args.library, args.count, settings, progress)
@@ -65,6 +59,22 @@ def collect(args: argparse.Namespace) -> int:
     print(f"See it in the mirror: pose-mirror run --library {shell_word(args.library)}")
     print(f"Leaf through it and strike pictures out: pose-mirror index sheets {shell_word(args.library)}")
     return 0
+
+
+def _prepare(ledger: Ledger, source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
+    """Read the source's tables, and say what the collection takes: first in general, then of what there is."""
+    missing = replace(options, count=max(0, options.count - ledger.count(KEPT)))
+    seconds = measure_scan(settings) if missing.count else 0.0
+    if missing.count and (tables := source.downloads(rules, ledger.candidates_folder)):
+        expected = estimate(missing, Prospect(sys.maxsize, is_remote=True), seconds)
+        print(f"First it reads {len(tables)} tables, {_size(tables)}, and keeps a small part. {expected}", flush=True)
+    with progress_reporter() as progress:
+        source.prepare(ledger.candidates_folder, rules, progress)
+    print(f"The rules allow {len(source):,} photographs of {printable(source.name)}.")
+    if missing.count:
+        needed = estimate(missing, Prospect.of(source, ledger), seconds)
+        print(needed, flush=True)
+        check_space(ledger.folder, needed.disk_bytes)
 
 
 def _open_source(args: argparse.Namespace) -> Source:
@@ -116,11 +126,10 @@ def _bars(barred: Barred) -> Bars:
 
 def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
     """Print what a collection would download, and from where. It asks no server."""
-    tables = source.downloads()
+    tables = source.downloads(rules)
     print(f"This would keep {options.count:,} photographs of {printable(source.name)}. Nothing is downloaded now.")
     if tables:
-        size = sum(table.bytes or 0 for table in tables)
-        print(f"\nFirst it would read these tables, about {size / 1e9:.1f} GB, which are not kept:")
+        print(f"\nFirst it would read these tables, {_size(tables)}, and keep a small part of them:")
         for table in tables:
             print(f"  {printable(table.place)}" + (f"  ({table.bytes / 1e6:,.0f} MB)" if table.bytes else ""))
         prospect = Prospect(sys.maxsize, is_remote=True)
@@ -135,6 +144,10 @@ def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: C
             prospect = Prospect(len(source), is_remote)
     print(f"\nThe photographs are at {source.photos_place}.")
     print(estimate(options, prospect, measure_scan(settings)))
+
+
+def _size(tables: Sequence[Download]) -> str:
+    return f"about {sum(table.bytes or 0 for table in tables) / 1e9:.1f} GB"
 
 
 def _url(picture: Path | str) -> str | None:

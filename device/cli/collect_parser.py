@@ -109,9 +109,9 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
     collect.add_argument(
         "--connections",
         type=positive_int,
-        default=16,
+        default=8,
         metavar="N",
-        help="photographs to download at the same time (default: 16)",
+        help="photographs to download at the same time (default: 8); 2 for Wikimedia Commons",
     )
     collect.add_argument(
         "--dask",

@@ -53,8 +53,8 @@ class Source(Protocol):
         """Where the photographs are: the pattern of their URLs, or words."""
         ...
 
-    def downloads(self) -> Sequence[Download]:
-        """Return the tables that `prepare` would still read. Asks no server."""
+    def downloads(self, rules: Rules, folder: Path | None = None) -> Sequence[Download]:
+        """Return the tables that `prepare` would still read with this folder, or with a new one. Asks no server."""
         ...
 
     def prepare(self, folder: Path, rules: Rules, progress: ProgressCallback | None = None) -> None:

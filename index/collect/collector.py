@@ -62,7 +62,7 @@ class CollectOptions:
     tries: int = 3
     min_gain: float = 1e-4
     workers: int = 1
-    connections: int = 16
+    connections: int = 8
     dask: str | None = None
 
 

@@ -30,7 +30,7 @@ class Listed:
         """Where the photographs are, in words."""
         return f"the places that {printable(self._place)} names"
 
-    def downloads(self) -> Sequence[Download]:
+    def downloads(self, rules: Rules, folder: Path | None = None) -> Sequence[Download]:
         """Return nothing: the list is here."""
         return ()
 

@@ -50,11 +50,11 @@ class OpenImages:
         """The pattern of the photographs' URLs."""
         return f"{self._photos.rstrip('/')}/SPLIT/IMAGE_ID.jpg"
 
-    def downloads(self) -> Sequence[Download]:
-        """Return the tables that `prepare` would still read: all of them before the first time. Asks no server."""
-        tables = _tables_of(SPLITS)
-        if self._folder is not None:
-            with Store(self._folder) as store:
+    def downloads(self, rules: Rules, folder: Path | None = None) -> Sequence[Download]:
+        """Return the tables that `prepare` would still read with this folder, or with a new one. Asks no server."""
+        tables = _tables_of(rules.splits)
+        if folder is not None:
+            with Store(folder) as store:
                 tables = [table for table in tables if store.position(table.path) is not None]
         return [self._download(table) for table in tables]
 

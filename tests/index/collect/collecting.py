@@ -50,7 +50,7 @@ class Listing:
     def photos_place(self) -> str:
         return self._url
 
-    def downloads(self) -> Sequence[Download]:
+    def downloads(self, rules: Rules, folder: Path | None = None) -> Sequence[Download]:
         return ()
 
     def prepare(self, folder: Path, rules: Rules, progress: ProgressCallback | None = None) -> None: ...

@@ -98,12 +98,14 @@ def failure(tables: str | Path, folder: Path, rules: Rules = RULES) -> str:
 
 def test_it_is_a_source(many: Path) -> None:
     source: Source = OpenImages(many)
-    assert len(source.downloads()) == 14
-    assert sum(size or 0 for _, size in source.downloads()) == sum(file.stat().st_size for file in many.rglob("*.csv"))
+    tables = source.downloads(RULES)
+    assert len(tables) == 14
+    assert sum(size or 0 for _, size in tables) == sum(file.stat().st_size for file in many.rglob("*.csv"))
+    assert len(source.downloads(replace(RULES, splits=("test",)))) == 6
 
 
 def test_the_size_of_the_tables_is_known_beforehand() -> None:
-    places = OpenImages().downloads()
+    places = OpenImages().downloads(RULES)
     assert places[0].place == "https://storage.googleapis.com/openimages/v7/oidv7-class-descriptions.csv"
     assert sum(size or 0 for _, size in places) == pytest.approx(6.29e9, rel=0.01)
 
@@ -282,7 +284,7 @@ def test_from_a_server_that_breaks_off(server: TableServer, tmp_path: Path, expe
 def test_nothing_is_read_twice(server: TableServer, tmp_path: Path, expected: list[str]) -> None:
     source = prepare(server.url, tmp_path)
     server.starts.clear()
-    assert source.downloads() == []
+    assert source.downloads(RULES, tmp_path) == []
     assert describe(prepare(server.url, tmp_path)) == expected
     assert server.starts == []
 
