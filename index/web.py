@@ -127,7 +127,7 @@ def open_stream(url: str, offset: int = 0, validator: str | None = None) -> Iter
 def _open_file(file: Path) -> tuple[BinaryIO, os.stat_result]:
     """Open a file of this machine, and return its status, too. Raises FetchError."""
     try:
-        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would wait for whoever writes into it
+        if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait until somebody writes to it
             raise FetchError("not a regular file")
         opened = file.open("rb")
         return opened, os.fstat(opened.fileno())

@@ -162,7 +162,7 @@ def _add_remove(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "take pictures down for good",
         "Takes pictures down for good: their files, the people in them, their credits. The library remembers what "
         "they look like, their source URLs, and the authors that you name, so that later builds, merges and "
-        "collections do not bring them back. A URL or an author of whom there is no picture yet is remembered, too. If "
+        "collections do not bring them back. URLs and authors that have no picture in it are remembered, too. If "
         "any other PICTURE fits no picture, or several, nothing is taken down.",
         "pose-mirror index remove ~/pose-library 1f09a7 https://photos.example/123",
         "pose-mirror index remove ~/pose-library ~/Photos/grandmother.jpg",

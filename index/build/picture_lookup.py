@@ -66,7 +66,7 @@ class PictureLookup:
     def find_all(self, targets: Iterable[str], authors: Iterable[str]) -> Found:
         """Return what targets and authors mean, and what to bar, so that it does not come back.
 
-        A URL or an author of whom there is no picture is barred all the same. The source URL of a picture is barred
+        URLs and authors that have no picture in it are barred, too. The source URL of a picture is barred
         with it, unless a picture that stays comes from there, too: some people credit a whole album.
 
         Raises LibraryError if another target names no picture, or if one names several.
