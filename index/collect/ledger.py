@@ -8,6 +8,7 @@ killed process and a power cut.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,8 @@ VERSION: Final = 1
 """Version of the tables. A ledger of another version is not used."""
 
 DATABASE: Final = "ledger.sqlite"
+
+log = logging.getLogger(__name__)
 
 FOUND, KEPT, REDUNDANT = "found", "kept", "adds little"
 """What has become of a photograph: it shows somebody and its wave is not decided yet; it is kept; or it was given back
@@ -105,6 +108,12 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            log.warning(
+                "%s looked at, %s kept: run the same command again to go on.",
+                f"{self.count():,}",
+                f"{self.count(KEPT):,}",
+            )
         self._table.close()
         os.close(self._lock)
 

@@ -58,6 +58,14 @@ def test_gives_back_what_is_not_kept(tmp_path: Path) -> None:
         assert [(wave.looked, wave.kept) for wave in ledger.waves()] == [(2, 1)]
 
 
+def test_says_how_far_it_came_when_it_is_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(KeyboardInterrupt), Ledger(tmp_path / "library", "test") as ledger:
+        number, _ = add(ledger, "a")
+        ledger.decide([number], Selection())
+        raise KeyboardInterrupt
+    assert caplog.messages == ["1 looked at, 1 kept: run the same command again to go on."]
+
+
 def test_deletes_pictures_that_a_killed_process_left(tmp_path: Path) -> None:
     with Ledger(tmp_path / "library", "test") as ledger:
         _, picture = add(ledger, "a")
