@@ -50,8 +50,8 @@ MAX_AHEAD: Final = 0.2
 GROWTH_WHILE_LOST: Final = 1.0
 """Growth of a crop, as a share of its side, for each second since the person was last found."""
 
-MIN_MODEL_SIDE: Final = 65
-"""Pixels; the shortest side of a model's input."""
+MIN_MODEL_SIDE, MAX_MODEL_SIDE = 65, 2049
+"""Pixels; the shortest and the longest side of a model's input."""
 
 
 class Box(NamedTuple):
@@ -202,7 +202,7 @@ def _glance_size(shot: Shot) -> tuple[int, int]:
     """Return the (height, width) of the model's input for a glance: the frame's shape, with fewer pixels."""
     width, height = shot.frame
     factor = GLANCE_SCALE * min(shot.crop_size) / math.sqrt(width * height)
-    return max(round(height * factor), MIN_MODEL_SIDE), max(round(width * factor), MIN_MODEL_SIDE)
+    return _model_size(width * factor, height * factor)
 
 
 def _close_look(previous: Look, tracks: Sequence[Track], state: FollowState, shot: Shot) -> Look:
@@ -215,8 +215,14 @@ def _close_look(previous: Look, tracks: Sequence[Track], state: FollowState, sho
         scale = min(shot.crop_size[0] / crop.height, shot.crop_size[1] / crop.width)
     else:  # as many pixels as for one person: more read several people hardly better, and take longer
         scale = math.sqrt(shot.crop_size[0] * shot.crop_size[1] / (crop.width * crop.height))
-    size = max(round(crop.height * scale), MIN_MODEL_SIDE), max(round(crop.width * scale), MIN_MODEL_SIDE)
+    size = _model_size(crop.width * scale, crop.height * scale)
     return replace(previous, numbers=numbers, crop=crop, cropped=numbers, size=size)
+
+
+def _model_size(width: float, height: float) -> tuple[int, int]:
+    """Return the (height, width) that a model can have next to these: a broken camera may send frames of one line."""
+    tall, wide = (min(max(round(side), MIN_MODEL_SIDE), MAX_MODEL_SIDE) for side in (height, width))
+    return tall, wide
 
 
 def _place_crop(tracks: Sequence[Track], before: Box | None, ahead: float, shot: Shot) -> Box:

@@ -11,7 +11,16 @@ import pytest
 
 from device.cameras.base import Frame
 from device.follow import FollowSettings, FollowState, follow
-from device.looks import CROWD_WHOLE_EVERY, WHOLE_EVERY, Box, Look, Shot, choose_looks
+from device.looks import (
+    CROWD_WHOLE_EVERY,
+    MAX_MODEL_SIDE,
+    MIN_MODEL_SIDE,
+    WHOLE_EVERY,
+    Box,
+    Look,
+    Shot,
+    choose_looks,
+)
 from models.pose import Pose
 from tests.device.test_follow import FRAME, SIZE, person
 
@@ -195,3 +204,12 @@ def test_a_clock_set_back_glances_again() -> None:
     run = play(standing, 1.0)
     (look, *_) = choose_looks(run.frames[-1][-1], run.states[-1], Shot(SIZE, -100.0, CROP_SIZE))
     assert look.is_glance
+
+
+@pytest.mark.parametrize("size", [(640, 1), (1, 480), (1, 1), (8000, 3)])
+def test_a_frame_of_one_line_gives_a_size_that_a_model_can_have(size: tuple[int, int]) -> None:
+    run = play(standing, 1.0)
+    for now in (1.0, 1.0 + WHOLE_EVERY + FRAME):
+        looks = choose_looks(run.frames[-1][-1], run.states[-1], Shot(size, now, CROP_SIZE))
+        sides = [side for look in looks for side in look.size or (MIN_MODEL_SIDE,)]
+        assert all(MIN_MODEL_SIDE <= side <= MAX_MODEL_SIDE for side in sides)
