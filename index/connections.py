@@ -6,7 +6,6 @@ A request that fails for a moment is tried again; redirects and the environment'
 from __future__ import annotations
 
 import logging
-import re
 import ssl
 import string
 from collections.abc import Iterator
@@ -28,6 +27,19 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from index.urls import (
+    CHUNK_SIZE,
+    WEB_SCHEMES,
+    ChangedError,
+    FetchError,
+    GoneError,
+    LostError,
+    TemporaryError,
+    is_url,
+    one_line,
+    scheme_of,
+)
+
 TIMEOUT_SECONDS: Final = 30.0
 """Seconds that a server may send nothing before the try fails."""
 
@@ -47,12 +59,6 @@ CONNECTIONS_PER_HOST: Final = 64
 """Connections to one server at a time: further threads wait for one. Whoever downloads side by side uses fewer threads,
 unless an owner asks for more."""
 
-CHUNK_SIZE: Final = 1 << 16
-"""Bytes read at a time, between checks of the limits."""
-
-WEB_SCHEMES: Final = ("http", "https")
-"""Schemes of the URLs that are asked of a web server."""
-
 USER_AGENT: Final = "Pose-Mirror (pose-mirror index)"
 """Name that the program gives servers: some refuse clients without a name."""
 
@@ -69,31 +75,6 @@ SAFE_CHARACTERS: Final = "/%:@!$&'()*+,;=~-._"
 """Characters that stay as they are in a URL (RFC 3986). Others are quoted: people paste URLs from browsers."""
 
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each further try
-
-
-class FetchError(OSError):
-    """A URL cannot be fetched: a phrase that says why."""
-
-
-class GoneError(FetchError):
-    """Nothing is at a URL, or no longer: no further try can succeed."""
-
-
-class ChangedError(FetchError):
-    """Another file is at a URL than when the first part of it was read."""
-
-
-class TemporaryError(FetchError):
-    """A URL cannot be fetched now, but a later try may succeed."""
-
-
-class LostError(TemporaryError):
-    """The connection was lost in the middle of a file."""
-
-
-def is_url(name: str) -> bool:
-    """Return whether a name is a URL. A single letter before the colon is a Windows drive, not a scheme."""
-    return re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE) is not None
 
 
 @contextmanager
@@ -247,11 +228,6 @@ def _origin(error: BaseException) -> BaseException:
     return error
 
 
-def scheme_of(url: str) -> str:
-    """Return what is before a URL's colon, in lower case."""
-    return url.partition(":")[0].lower()
-
-
 def _quote_url(url: str) -> str:
     """Return a URL with its host in IDNA, its path and query quoted and no fragment. Raises ValueError."""
     parts = urlsplit(url)
@@ -264,9 +240,3 @@ def _quote_url(url: str) -> str:
             "",
         )
     )
-
-
-def one_line(reason: object) -> str:
-    """Return an error's text as a short phrase in one line, to be part of a sentence."""
-    line = "".join(c if c.isprintable() else " " for c in str(reason))
-    return " ".join(line.split())[:200].rstrip(".") or type(reason).__name__

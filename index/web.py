@@ -12,29 +12,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from urllib3 import BaseHTTPResponse
+from index.urls import CHUNK_SIZE, WEB_SCHEMES, LostError, one_line, scheme_of
+from index.urls import ChangedError as ChangedError
+from index.urls import FetchError as FetchError
+from index.urls import GoneError as GoneError
+from index.urls import TemporaryError as TemporaryError
+from index.urls import is_url as is_url
 
-from index import connections
-from index.connections import (
-    CHUNK_SIZE,
-    NO_RANGE,
-    WEB_SCHEMES,
-    LostError,
-    one_line,
-    read_chunks,
-    request,
-    scheme_of,
-    status_error,
-)
-from index.connections import ChangedError as ChangedError
-from index.connections import FetchError as FetchError
-from index.connections import GoneError as GoneError
-from index.connections import TemporaryError as TemporaryError
-from index.connections import is_url as is_url
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+# `index.connections` is imported where it is used: it loads urllib3, which opens a socket to see what the machine can
+# do. A mirror that needs no network opens none.
 
 MAX_DOWNLOAD_SECONDS = 120.0
 """Seconds that one picture may take in total: a server that trickles would stop a build."""
@@ -117,10 +110,12 @@ def open_stream(url: str, offset: int = 0, validator: str | None = None) -> Iter
     elif scheme_of(url) not in WEB_SCHEMES:
         raise FetchError(f"{scheme_of(url)}:// is not supported here: use http, https or a file")
     else:
+        from index import connections
+
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         if offset and validator is not None:
             headers["If-Range"] = validator
-        with request(url, headers) as response:
+        with connections.request(url, headers) as response:
             yield _to_stream(response, offset, validator)
 
 
@@ -149,6 +144,8 @@ def _read_file(opened: BinaryIO) -> Iterator[bytes]:
 
 def _to_stream(response: BaseHTTPResponse, offset: int, validator: str | None) -> Stream:
     """Return what a server sends as a stream from `offset` on, whether it sends this part or the whole file."""
+    from index import connections
+
     etag, date = response.headers.get("ETag", ""), response.headers.get("Last-Modified")
     if validator is not None:
         now = etag if validator.startswith('"') else date
@@ -159,13 +156,13 @@ def _to_stream(response: BaseHTTPResponse, offset: int, validator: str | None) -
     if total is not None and total < offset:
         raise ChangedError(f"the file has only {total:,} bytes now")
     now = etag if etag.startswith('"') else date or validator
-    if response.status == NO_RANGE:
+    if response.status == connections.NO_RANGE:
         if total != offset and (total is not None or validator is None):
-            raise status_error(response)
+            raise connections.status_error(response)
         return Stream(iter(()), offset, now)  # the offset is the file's end
     if start is None or start > offset:
         raise FetchError("the server sends another part of the file than the one asked for")
-    chunks = read_chunks(response, offset - start)
+    chunks = connections.read_chunks(response, offset - start)
     return Stream(chunks if total is None else _up_to(total - offset, chunks), total, now)
 
 
@@ -183,7 +180,7 @@ def _up_to(size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _read_range(response: BaseHTTPResponse) -> tuple[int | None, int | None]:
     """Return the first byte that a server sends, and the whole file's size; None for what it does not say."""
-    if response.status not in (206, NO_RANGE):
+    if response.status not in (206, 416):  # a part, or none from there on
         return 0, response.length_remaining
     match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if match is None:
@@ -196,6 +193,8 @@ def _fetch(url: str, check: Callable[[BaseHTTPResponse], None]) -> bytes:
     """Return the content at a URL unless `check` raises a FetchError for the server's answer."""
     if scheme_of(url) not in WEB_SCHEMES:
         return _fetch_fsspec(url)
+    from index import connections
+
     try:
         return _fetch_http(url, check)
     except LostError:
@@ -204,11 +203,13 @@ def _fetch(url: str, check: Callable[[BaseHTTPResponse], None]) -> bytes:
 
 
 def _fetch_http(url: str, check: Callable[[BaseHTTPResponse], None]) -> bytes:
+    from index import connections
+
     data, deadline = bytearray(), time.monotonic() + MAX_DOWNLOAD_SECONDS
-    with request(url, {}) as response:
+    with connections.request(url, {}) as response:
         check(response)
         _check_size(response.length_remaining or 0)
-        for chunk in read_chunks(response):
+        for chunk in connections.read_chunks(response):
             data += chunk
             _check_size(len(data))
             if time.monotonic() > deadline:
