@@ -164,7 +164,9 @@ def test_a_jumping_clock_changes_only_the_names_of_gifs(demo_home: dict[str, str
     year_before = time.localtime().tm_year
     with started(*args, env={**demo_home, **clock.environment}, log=tmp_path / "log") as process:
         for number, years in enumerate((40, -20, 5)):  # while it runs, records and writes
-            assert wait_until(lambda name=f"screen-{number:04d}.png": (out / name).exists(), 40)  # type: ignore[misc]
+            file = out / f"screen-{number:04d}.png"
+            is_written = wait_until(lambda file=file: file.exists(), 90)  # type: ignore[misc]
+            assert is_written, (tmp_path / "log").read_text()
             clock.jump(years * YEAR_SECONDS)
         assert process.wait(20) == 0, (tmp_path / "log").read_text()
     (gif,) = out.glob("*.gif")
