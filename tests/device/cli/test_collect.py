@@ -85,7 +85,7 @@ def test_a_killed_one_goes_on_and_asks_for_no_photograph_twice(server: TableServ
     with subprocess.Popen(command(server, out, "--count", 12), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if "It looks at about" in line:
+            if "The rules allow" in line:
                 break
         process.send_signal(signal.SIGKILL)
     server.delay = 0

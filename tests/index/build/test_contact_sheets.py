@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -286,18 +286,17 @@ def is_struck(button: Locator) -> bool:
     return button.get_attribute("aria-pressed") == "true"
 
 
-def struck_after_reload(opened: Page, title: str) -> list[bool]:
-    """Load the page anew and return which of the four pictures of the sheet with this title are struck out.
+def reload_until(opened: Page, is_ready: Callable[[], bool]) -> None:
+    """Load the page anew until it shows what was struck out before, for a while.
 
     Chromium writes a page's storage in another process, so the page may be back before that.
     """
     for _ in range(20):
         opened.reload()
-        opened.locator("#tiles bdi", has_text=title).wait_for()
-        if any(marks := [is_struck(tile(opened, number)) for number in range(4)]):
-            return marks
+        opened.locator("#tiles button").first.wait_for()
+        if is_ready():
+            return
         time.sleep(0.2)
-    return marks
 
 
 def save_list(opened: Page, file: Path) -> Path:
@@ -319,7 +318,9 @@ def test_what_is_struck_out_is_taken_down(browser: Browser, library: Path, tmp_p
         opened.locator("#tiles bdi", has_text="Photo 4").wait_for()
         tile(opened, 1).click()
         assert opened.locator("#count").inner_text() == "3 pictures struck out"
-        assert struck_after_reload(opened, "Photo 4") == [False, True, False, False]
+        reload_until(opened, lambda: is_struck(tile(opened, 1)))
+        opened.locator("#tiles bdi", has_text="Photo 4").wait_for()
+        assert [is_struck(tile(opened, n)) for n in range(4)] == [False, True, False, False]
         opened.screenshot(path=tmp_path / "sheet.png", full_page=True)
         opened.locator("#struck").click()
         opened.locator("#tiles button").nth(2).wait_for()
@@ -346,8 +347,7 @@ def test_what_is_gone_is_no_longer_struck_out(browser: Browser, library: Path, t
             tile(opened, number).click()
         edit.remove(library, [names(library)["Photo 4"]])
         write_sheets(library)
-        opened.reload()
-        opened.locator("#tiles button").first.wait_for()
+        reload_until(opened, lambda: "struck out" in opened.locator("#count").inner_text())
         assert opened.locator("#count").inner_text() == "1 picture struck out"
         assert "Photo 4" not in save_list(opened, tmp_path / "struck.txt").read_text()
         opened.locator("#struck").click()
