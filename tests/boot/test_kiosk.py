@@ -222,7 +222,8 @@ def test_a_full_disk_costs_only_a_gif(kiosk: Kiosk) -> None:
 
     press = partial(kiosk.machine.check_output, PRESS)
     presses = kiosk.press_until(press, is_shown, 240, "the display says that there is no GIF, and the log why")
-    assert kiosk.gif_names() == before, "an unfinished file is left"
+    # The mirror deletes old GIFs when the disk is nearly full.
+    assert set(kiosk.gif_names()) <= set(before), "an unfinished file is left"
     kiosk.machine.check_output("rm /filling")
     print(f"\n{kiosk.journal_lines(FAILURE_PREFIX)[-1]}: {presses} presses")
 
