@@ -38,7 +38,8 @@ def test_lines_are_never_too_wide(lettering: TextRenderer, text: str, size: int,
     lines = lettering.wrap(text, size, width)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert all(len(line) == 1 or lettering.width(line, size) <= width for line in lines)
-    assert lettering.render_block(text, size, width).get_width() <= max(width, size * 3) + 1
+    widest = max((lettering.width(character, size) for character in text), default=0)  # one may be a whole phrase
+    assert lettering.render_block(text, size, width).get_width() <= max(width, size * 3, widest + size) + 1
 
 
 @pytest.mark.parametrize("text", ["\U000e0100", "I \U000e0100", "\ufe0f", "\u0301", "a \u200d"])
