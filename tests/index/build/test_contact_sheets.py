@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -31,7 +32,7 @@ from tests.support.paths import ROOT
 from tests.support.sample_poses import sample_people
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import BrowserType, Locator, Page
 
 CHROMIUM: Final = shutil.which("chromium")
 
@@ -248,32 +249,38 @@ def test_the_command_says_where_the_page_is(library: Path, capsys: pytest.Captur
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def chromium() -> Iterator[BrowserType]:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser")
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
+        yield running.chromium
 
 
 @contextmanager
-def opened_page(browser: Browser, page: Path, width: int = 1000) -> Iterator[Page]:
-    """The page, opened from the disk. It must ask for nothing but its own files, and have nothing to complain of."""
-    context = browser.new_context(viewport={"width": width, "height": 800}, accept_downloads=True)
-    context.set_default_timeout(60_000)
-    opened = context.new_page()
+def opened_page(chromium: BrowserType, page: Path, width: int = 1000) -> Iterator[Page]:
+    """The page, opened from the disk. It must ask for nothing but its own files, and have nothing to complain of.
+
+    The browser has a profile on the disk, as everybody's has: without one, Chromium may lose a page's storage for
+    good on a busy machine.
+    """
     complaints: list[str] = []
     asked: list[str] = []
-    opened.on("console", lambda line: complaints.append(line.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.on("dialog", lambda dialog: dialog.accept())
-    opened.goto(page.as_uri())
-    opened.locator("#tiles button").first.wait_for()
-    yield opened
-    context.close()
+    with (
+        TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        chromium.launch_persistent_context(
+            profile, executable_path=CHROMIUM, viewport={"width": width, "height": 800}, accept_downloads=True
+        ) as context,
+    ):
+        context.set_default_timeout(60_000)
+        opened = context.new_page()
+        opened.on("console", lambda line: complaints.append(line.text))
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.on("dialog", lambda dialog: dialog.accept())
+        opened.goto(page.as_uri())
+        opened.locator("#tiles button").first.wait_for()
+        yield opened
     assert complaints == []
     assert [url for url in asked if not url.startswith((page.parent.as_uri(), "blob:"))] == []
 
@@ -289,7 +296,7 @@ def is_struck(button: Locator) -> bool:
 def reload_until(opened: Page, is_ready: Callable[[], bool]) -> None:
     """Load the page anew until it shows what was struck out before, for a while.
 
-    Chromium writes a page's storage in another process, so the page may be back before that.
+    Chromium writes a page's storage in another process, so the page may be back before it is written.
     """
     for _ in range(20):
         opened.reload()
@@ -308,9 +315,9 @@ def save_list(opened: Page, file: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_what_is_struck_out_is_taken_down(browser: Browser, library: Path, tmp_path: Path) -> None:
+def test_what_is_struck_out_is_taken_down(chromium: BrowserType, library: Path, tmp_path: Path) -> None:
     page = write_sheets(library, per_sheet=4).page
-    with opened_page(browser, page) as opened:
+    with opened_page(chromium, page) as opened:
         for number in (0, 1, 2):
             tile(opened, number).click()
         tile(opened, 1).click()
@@ -340,9 +347,9 @@ def test_what_is_struck_out_is_taken_down(browser: Browser, library: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_what_is_gone_is_no_longer_struck_out(browser: Browser, library: Path, tmp_path: Path) -> None:
+def test_what_is_gone_is_no_longer_struck_out(chromium: BrowserType, library: Path, tmp_path: Path) -> None:
     page = write_sheets(library).page
-    with opened_page(browser, page) as opened:
+    with opened_page(chromium, page) as opened:
         for number in (4, 5):
             tile(opened, number).click()
         edit.remove(library, [names(library)["Photo 4"]])
@@ -358,12 +365,12 @@ def test_what_is_gone_is_no_longer_struck_out(browser: Browser, library: Path, t
 
 
 @pytest.mark.slow
-def test_hostile_titles_are_shown_as_they_are(browser: Browser, library: Path) -> None:
-    with opened_page(browser, write_sheets(library).page) as opened:
+def test_hostile_titles_are_shown_as_they_are(chromium: BrowserType, library: Path) -> None:
+    with opened_page(chromium, write_sheets(library).page) as opened:
         tile(opened, 0).click()
         opened.locator("#struck").click()
         opened.locator("#none").wait_for(state="hidden")
-        opened.reload()
+        reload_until(opened, lambda: opened.locator("#struck").is_visible())
         opened.locator("#struck").click()
         opened.locator("#tiles button").nth(4).wait_for()
         for number, title in enumerate(HOSTILE):
@@ -374,8 +381,8 @@ def test_hostile_titles_are_shown_as_they_are(browser: Browser, library: Path) -
 
 
 @pytest.mark.slow
-def test_keys_do_everything(browser: Browser, library: Path) -> None:
-    with opened_page(browser, write_sheets(library, per_sheet=4).page) as opened:
+def test_keys_do_everything(chromium: BrowserType, library: Path) -> None:
+    with opened_page(chromium, write_sheets(library, per_sheet=4).page) as opened:
         for _ in range(3):  # the list of sheets, Next, the first picture
             opened.keyboard.press("Tab")
         focused = opened.locator(":focus")
@@ -396,10 +403,10 @@ def test_keys_do_everything(browser: Browser, library: Path) -> None:
 
 
 @pytest.mark.slow
-def test_fits_narrow_and_wide_windows(browser: Browser, library: Path, tmp_path: Path) -> None:
+def test_fits_narrow_and_wide_windows(chromium: BrowserType, library: Path, tmp_path: Path) -> None:
     page = write_sheets(library).page
     for width in (320, 412, 1920):
-        with opened_page(browser, page, width) as opened:
+        with opened_page(chromium, page, width) as opened:
             tile(opened, 5).click()
             opened.screenshot(path=tmp_path / f"{width}.png")
             assert opened.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
@@ -407,8 +414,8 @@ def test_fits_narrow_and_wide_windows(browser: Browser, library: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_copies_the_list_and_the_command(browser: Browser, library: Path) -> None:
-    with opened_page(browser, write_sheets(library).page) as opened:
+def test_copies_the_list_and_the_command(chromium: BrowserType, library: Path) -> None:
+    with opened_page(chromium, write_sheets(library).page) as opened:
         opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
         tile(opened, 4).click()
         for button, start in (("#copy", "# Struck out: 1 of"), ("#copy-command", "pose-mirror index remove ")):
