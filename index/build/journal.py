@@ -31,7 +31,7 @@ from index.build.scan import ScanResult, ScanSettings, complete_credit
 from index.checksum import sha256_of
 from index.errors import LibraryError
 from index.manifest import PICTURES_FOLDER
-from index.sqlite_errors import as_os_error, os_error
+from index.sqlite_errors import as_os_error
 from models import files
 from models.estimator import estimator, posenet
 from models.text import printable
@@ -42,6 +42,12 @@ VERSION: Final = 1
 DATABASE: Final = "looked.sqlite"
 """The database's file name. Files and columns keep the names they had when a scan was called a look, so that this
 version also finds and clears old journals."""
+
+SCHEMA: Final = """
+CREATE TABLE looked (key BLOB PRIMARY KEY, said TEXT, keypoints BLOB, digest BLOB);
+CREATE TABLE work (seconds REAL);
+INSERT INTO work VALUES (0);
+"""
 
 MIN_WORK_SECONDS: Final = 60.0
 """Seconds of scanning that are worth keeping: a build that is stopped with less leaves no journal behind."""
@@ -243,43 +249,23 @@ def _lock_folder(folder: Path) -> int:
 
 def _open_database(folder: Path) -> sqlite3.Connection:
     """Open the table in a folder, or an empty one if it is missing or damaged. Raises OSError."""
+    file = folder / DATABASE
     try:
-        return _connect(folder / DATABASE)
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise os_error(error, folder) from error
-        log.warning("%s cannot be used (%s): the build starts over.", printable(folder / DATABASE), error)
+        return _open_checked(file)
+    except database.UnusableError as error:
+        log.warning("%s cannot be used (%s): the build starts over.", printable(file), error)
     _clear(folder)
-    with as_os_error(folder):
-        return _connect(folder / DATABASE)
+    return database.open_tables(file, SCHEMA, VERSION)
 
 
-def _connect(file: Path) -> sqlite3.Connection:
-    """Open the table in a file, or make it. Raises sqlite3.Error if the file is damaged or of another version."""
-    table = database.connect(file)
-    try:
-        table.execute("PRAGMA journal_mode = WAL")
-        ((synchronous,),) = table.execute("PRAGMA synchronous").fetchall()
-        if synchronous:  # the disk can sync
-            table.execute("PRAGMA synchronous = NORMAL")
-        (version,) = table.execute("PRAGMA user_version").fetchone()
-        (table_count,) = table.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not table_count:
-            table.execute("CREATE TABLE looked (key BLOB PRIMARY KEY, said TEXT, keypoints BLOB, digest BLOB)")
-            table.execute("CREATE TABLE work (seconds REAL)")
-            table.execute("INSERT INTO work VALUES (0)")
-            table.execute(f"PRAGMA user_version = {VERSION}")
-            table.commit()
-        elif version != VERSION:
-            raise sqlite3.DatabaseError(f"it has version {version}, and this program needs {VERSION}")
-        elif (problem := table.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(problem)
-        elif table.execute("SELECT typeof(seconds) FROM work").fetchall() != [("real",)]:
-            raise sqlite3.DatabaseError("it does not say how much work is in it")
-        return table
-    except BaseException:
-        table.close()
-        raise
+def _open_checked(file: Path) -> sqlite3.Connection:
+    """Open the table. Raises OSError, or UnusableError also if it does not say how much work is in it."""
+    table = database.open_tables(file, SCHEMA, VERSION)
+    with contextlib.suppress(sqlite3.Error):
+        if table.execute("SELECT typeof(seconds) FROM work").fetchall() == [("real",)]:
+            return table
+    table.close()
+    raise database.UnusableError("it does not say how much work is in it")
 
 
 def _clear(folder: Path) -> None:

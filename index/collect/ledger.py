@@ -87,8 +87,7 @@ class Ledger:
                 f"Another command is collecting into {printable(out)}: wait for it, or stop it."
             ) from error
         try:
-            with as_os_error(self.folder):
-                self._table = _open_tables(self.folder / DATABASE)
+            self._table = _open_tables(self.folder / DATABASE)
             self.picture_folder.mkdir(exist_ok=True)
             self._check_source(out, source)
             self._remove_strays()
@@ -248,31 +247,14 @@ class Ledger:
 
 
 def _open_tables(file: Path) -> sqlite3.Connection:
-    """Open the tables in a file, or make them. Raises LibraryError if they are damaged or of another version."""
-    table = database.connect(file)
-    remedy = f"delete {printable(file.parent)} to collect from the beginning."
+    """Open the tables in a file, or make them. Raises LibraryError if they cannot be used, and OSError."""
     try:
-        table.execute("PRAGMA journal_mode = WAL")
-        ((synchronous,),) = table.execute("PRAGMA synchronous").fetchall()
-        if synchronous:  # the disk can sync; a power cut may then cost the last photographs, and nothing else
-            table.execute("PRAGMA synchronous = NORMAL")
-        (version,) = table.execute("PRAGMA user_version").fetchone()
-        ((table_count,),) = table.execute("SELECT count(*) FROM sqlite_master")
-        if not table_count:
-            table.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
-        elif version != VERSION:
-            raise LibraryError(f"{printable(file)} has version {version}, and this program needs {VERSION}: {remedy}")
-        elif (problem := table.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise LibraryError(f"{printable(file)} is damaged ({printable(problem)}): {remedy}")
-        return table
-    except sqlite3.DatabaseError as error:
-        table.close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise
-        raise LibraryError(f"{printable(file)} is damaged ({error}): {remedy}") from error
-    except BaseException:
-        table.close()
-        raise
+        return database.open_tables(file, TABLES, VERSION)
+    except database.UnusableError as error:
+        raise LibraryError(
+            f"{printable(file)} cannot be used ({error}): delete {printable(file.parent)} to collect from the "
+            "beginning."
+        ) from error
 
 
 def _people(keypoints: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Self
 from index.build import database
 from index.build.photo import SourceError
 from index.collect.rows import START, Position
-from index.sqlite_errors import as_os_error, os_error
+from index.sqlite_errors import as_os_error
 from models import files
 from models.text import printable
 
@@ -34,17 +34,20 @@ ID_OFFSET: Final = 1 << 63
 CACHE_KIB: Final = 65_536
 """Memory for SQLite's pages, in which the boxes and labels of each photo are looked up."""
 
-SCHEMA: Final = (
-    "CREATE TABLE progress (source INTEGER PRIMARY KEY, name TEXT UNIQUE, offset INTEGER, width INTEGER, "
-    "validator TEXT, done INTEGER)",
-    "CREATE TABLE names (number INTEGER PRIMARY KEY, label TEXT UNIQUE, name TEXT, source INTEGER)",
-    "CREATE TABLE people (image INTEGER, boxes BLOB, source INTEGER)",
-    "CREATE TABLE marks (image INTEGER, numbers BLOB, source INTEGER)",
-    "CREATE TABLE photos (number INTEGER PRIMARY KEY, image INTEGER, split TEXT, title TEXT, author TEXT, "
-    "author_url TEXT, licence TEXT, page TEXT, rotation INTEGER, source INTEGER)",
-    "CREATE TABLE chosen (number INTEGER PRIMARY KEY, photo INTEGER, collection TEXT)",
-    "CREATE TABLE choice (rules TEXT)",
-)
+SCHEMA: Final = """
+CREATE TABLE progress (
+    source INTEGER PRIMARY KEY, name TEXT UNIQUE, offset INTEGER, width INTEGER, validator TEXT, done INTEGER
+);
+CREATE TABLE names (number INTEGER PRIMARY KEY, label TEXT UNIQUE, name TEXT, source INTEGER);
+CREATE TABLE people (image INTEGER, boxes BLOB, source INTEGER);
+CREATE TABLE marks (image INTEGER, numbers BLOB, source INTEGER);
+CREATE TABLE photos (
+    number INTEGER PRIMARY KEY, image INTEGER, split TEXT, title TEXT, author TEXT, author_url TEXT, licence TEXT,
+    page TEXT, rotation INTEGER, source INTEGER
+);
+CREATE TABLE chosen (number INTEGER PRIMARY KEY, photo INTEGER, collection TEXT);
+CREATE TABLE choice (rules TEXT);
+"""
 """The tables. `marks` has the numbers of labels, and of relations such as "at Table"; `photos` has what to credit."""
 
 log = logging.getLogger(__name__)
@@ -83,6 +86,7 @@ class Store:
             raise SourceError(f"Another collection is using {printable(folder)}: wait for it, or stop it.") from error
         try:
             self._database = _open(self.file)
+            self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         except BaseException:
             os.close(self._lock)
             raise
@@ -251,36 +255,9 @@ def image_name(number: int) -> str:
 def _open(file: Path) -> sqlite3.Connection:
     """Open the file, or an empty one if it is missing or damaged. Raises OSError."""
     try:
-        return _connect(file)
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise os_error(error, file) from error
+        return database.open_tables(file, SCHEMA, VERSION)
+    except database.UnusableError as error:
         log.warning("%s cannot be used (%s): the tables are read again.", printable(file), error)
     for name in (file, *(file.with_name(f"{file.name}{suffix}") for suffix in ("-wal", "-shm", "-journal"))):
         name.unlink(missing_ok=True)
-    with as_os_error(file):
-        return _connect(file)
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    """Open the file, or make it. Raises sqlite3.Error if it is damaged or of another version."""
-    connection = database.connect(file)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        ((synchronous,),) = connection.execute("PRAGMA synchronous").fetchall()
-        if synchronous:  # the disk can sync
-            connection.execute("PRAGMA synchronous = NORMAL")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (table_count,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not table_count:
-            for statement in SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.commit()
-        elif version != VERSION:
-            raise sqlite3.DatabaseError(f"it has version {version}, and this program needs {VERSION}")
-        return connection
-    except BaseException:
-        connection.close()
-        raise
+    return database.open_tables(file, SCHEMA, VERSION)
