@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from device.cli.collect_parser import OPEN_IMAGES
+from device.cli.collect_parser import DEFAULT_COUNT, OPEN_IMAGES
 from device.cli.progress_reporter import progress_reporter
 from index.barred import Barred
 from index.build.scan import ScanSettings
@@ -42,18 +42,21 @@ def collect(args: argparse.Namespace) -> int:
     if args.library is None:
         raise LibraryError("Name the library's folder: pose-mirror index collect ~/pose-library --count 5000")
     rules, source, settings = load_rules(args.rules), _open_source(args), _scan_settings(args)
-    options = _options(args)
     if args.dry_run:
-        _print_plan(source, rules, settings, options)
+        _print_plan(source, rules, settings, _options(args))
         return 0
-    _check_folder(args.library, args.count)
+    _check_folder(args.library, args.count or DEFAULT_COUNT)
     taken_down = read_taken_down(args.library)
     with Ledger(args.library, source.name) as ledger:
+        options = _options(args, ledger.wanted)
+        ledger.wanted = options.count
+        if args.rules is None:
+            rules = ledger.rules
         ledger.take_down(taken_down)
         _prepare(ledger, source, rules, settings, options)
         with progress_reporter() as progress:
             collected = fill(ledger, source, settings, options, progress, _bars(taken_down.barred))
-            manifest = publish(ledger, args.library, args.count, settings, progress)
+            manifest = publish(ledger, args.library, options.count, settings, progress)
     print(f"{collected.ending} {collected.looked:,} were looked at.")
     print(f"{printable(args.library)}: {describe_people(manifest.items, manifest.indexed, manifest.pictures)}")
     print(f"See it in the mirror: pose-mirror run --library {shell_word(args.library)}")
@@ -71,6 +74,10 @@ def _prepare(ledger: Ledger, source: Source, rules: Rules, settings: ScanSetting
     with progress_reporter() as progress:
         source.prepare(ledger.candidates_folder, rules, progress)
     print(f"The rules allow {len(source):,} photographs of {printable(source.name)}.")
+    gone = ledger.follow(rules, (candidate.key for candidate in source.candidates()))
+    if gone:
+        print(f"{gone:,} photographs that were kept are given back: the rules have changed.")
+        missing = replace(missing, count=missing.count + gone)
     if missing.count:
         needed = estimate(missing, Prospect.of(source, ledger), seconds)
         print(needed, flush=True)
@@ -108,9 +115,9 @@ def _check_folder(library: Path, count: int) -> None:
         )
 
 
-def _options(args: argparse.Namespace) -> CollectOptions:
+def _options(args: argparse.Namespace, last_count: int | None = None) -> CollectOptions:
     return CollectOptions(
-        count=args.count,
+        count=args.count or last_count or DEFAULT_COUNT,
         tries=args.tries,
         min_gain=args.min_gain,
         workers=args.workers or len(os.sched_getaffinity(0)),

@@ -43,9 +43,8 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
     collect.add_argument(
         "--count",
         type=positive_int,
-        default=DEFAULT_COUNT,
         metavar="N",
-        help=f"photographs to keep (default: {DEFAULT_COUNT:,})",
+        help=f"photographs to keep (default: as many as in the last run; {DEFAULT_COUNT:,} in the first)",
     )
     collect.add_argument(
         "--from",
@@ -61,7 +60,7 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
         type=path,
         metavar="FILE",
         help="which photographs to look at: licences, people, minors, words and labels to leave out, collections "
-        "(default: the program's own rules, which --print-rules prints)",
+        "(default: the rules of the last run; in the first, the program's own, which --print-rules prints)",
     )
     collect.add_argument("--print-rules", action="store_true", help="print the rules, to change them, and end")
     collect.add_argument(

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ import numpy as np
 from index.build import database
 from index.build.photo import Credit, NewPicture, Skipped
 from index.checksum import sha256_of
+from index.collect.rules import Rules, read_rules
 from index.collect.selection import Seen, Selection
 from index.errors import LibraryError
 from index.library import TakenDown
@@ -37,9 +38,10 @@ DATABASE: Final = "ledger.sqlite"
 
 log = logging.getLogger(__name__)
 
-FOUND, KEPT, REDUNDANT = "found", "kept", "adds little"
-"""What has become of a photograph: it shows somebody and its wave is not decided yet; it is kept; or it was given back
-because it added little. Any other outcome is the kind of reason for which it was skipped."""
+FOUND, KEPT, REDUNDANT, NOT_ALLOWED = "found", "kept", "adds little", "not allowed"
+"""What has become of a photograph: it shows somebody and its wave is not decided yet; it is kept; it was given back
+because it added little, or because the rules changed. Any other outcome is the kind of reason for which it was skipped.
+"""
 
 TABLES: Final = """
 CREATE TABLE photo (
@@ -116,9 +118,46 @@ class Ledger:
         self._table.close()
         os.close(self._lock)
 
+    @property
+    def wanted(self) -> int | None:
+        """How many photographs the last command wanted to keep; None before the first."""
+        count = self._state("count")
+        return None if count is None else int(count)
+
+    @wanted.setter
+    def wanted(self, count: int) -> None:
+        self._set_state("count", str(count).encode())
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the last command. Raises SourceError if this program no longer knows them."""
+        changes = self._state("rules") or b""
+        return read_rules(changes.decode(), f"The rules of the last run in {printable(self.folder / DATABASE)}")
+
+    def follow(self, rules: Rules, offered: Iterable[str]) -> int:
+        """Give back the pictures that changed rules no longer allow, and return how many.
+
+        `offered` are the keys of the photographs that the rules allow.
+        """
+        if self._state("rules digest") == rules.digest.encode():
+            return 0
+        gone = {key for (key,) in self._table.execute("SELECT key FROM photo WHERE outcome IN (?, ?)", (FOUND, KEPT))}
+        for key in offered if gone else ():
+            gone.discard(key)
+        reason = "The rules no longer allow it."
+        with as_os_error(self.folder), self._table:
+            self._table.executemany(
+                "UPDATE photo SET outcome = ?, reason = ?, keypoints = NULL WHERE key = ?",
+                [(NOT_ALLOWED, reason, key) for key in gone],
+            )
+            states = [("rules", rules.changes.encode()), ("rules digest", rules.digest.encode())]
+            self._table.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", states)
+        self._remove_strays()
+        return len(gone)
+
     def known_keys(self) -> set[str]:
-        """Return the keys of all photographs that have been looked at."""
-        return {key for (key,) in self._table.execute("SELECT key FROM photo")}
+        """Return the keys of all photographs that have been looked at, but for those that other rules may allow."""
+        return {key for (key,) in self._table.execute("SELECT key FROM photo WHERE outcome != ?", (NOT_ALLOWED,))}
 
     def add(self, key: str, result: NewPicture | Skipped) -> int:
         """Record a photograph that was looked at, and return its number; a picture's file is in `picture_folder`."""
@@ -130,7 +169,8 @@ class Ledger:
             row = (key, FOUND, None, result.name, *size, result.fingerprint, json.dumps(result.credit), people)
         with as_os_error(self.folder):
             cursor = self._table.execute(
-                "INSERT INTO photo (key, outcome, reason, picture, width, height, fingerprint, credit, keypoints) "
+                "INSERT OR REPLACE INTO photo "
+                "(key, outcome, reason, picture, width, height, fingerprint, credit, keypoints) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
@@ -225,8 +265,7 @@ class Ledger:
     def _check_source(self, out: Path, source: str) -> None:
         known = self._state("source")
         if known is None:
-            with as_os_error(self.folder), self._table:
-                self._table.execute("INSERT INTO state VALUES ('source', ?)", (source.encode(),))
+            self._set_state("source", source.encode())
         elif known != source.encode():
             raise LibraryError(
                 f"{printable(out)} is a collection from {printable(known.decode())}: collect from {printable(source)} "
@@ -236,6 +275,10 @@ class Ledger:
     def _state(self, name: str) -> bytes | None:
         row = self._table.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
         return None if row is None else bytes(row[0])
+
+    def _set_state(self, name: str, value: bytes) -> None:
+        with as_os_error(self.folder), self._table:
+            self._table.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
 
     def _remove_strays(self) -> None:
         """Delete pictures that are not, or no longer, wanted: a stopped process may have left some."""

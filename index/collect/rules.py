@@ -9,7 +9,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -57,12 +57,15 @@ class Rules:
     collections: Mapping[str, tuple[str, ...]]
     leave_out_labels: tuple[str, ...]
     leave_out_words: tuple[str, ...]
+    changes: str = field(default="", compare=False)
+    """The owner's changes of the default rules, as the text of a file."""
 
     @cached_property
     def digest(self) -> str:
         """A checksum, which changes if one of the rules does."""
         # sets have no order in a file that somebody edits, but collections do: the first that fits counts
         document = {**asdict(self), "collections": list(self.collections.items())}
+        del document["changes"]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
     @cached_property
@@ -102,9 +105,17 @@ def load_rules(file: Path | None = None) -> Rules:
     Raises SourceError for a file that cannot be read or is not TOML, and for an unknown section or key or a value that
     is not allowed.
     """
+    return read_rules("") if file is None else read_rules(_read_text(file), printable(file))
+
+
+def read_rules(changes: str, where: str = "rules") -> Rules:
+    """Return the default rules, changed by the text of a file.
+
+    Raises SourceError, which begins with `where`, if it is not TOML, and for an unknown section or key or a value that
+    is not allowed.
+    """
     values = tomllib.loads(default_rules_text())
-    if file is not None:
-        _merge(values, _read_toml(file), file)
+    _merge(values, _parse(changes, where), where)
     pictures, people, shares = values["pictures"], values["people"], values["shares"]
     rules = Rules(
         splits=tuple(pictures["splits"]),
@@ -122,10 +133,11 @@ def load_rules(file: Path | None = None) -> Rules:
         collections={name: tuple(labels) for name, labels in values["collections"].items()},
         leave_out_labels=tuple(values["leave_out"]["labels"]),
         leave_out_words=tuple(values["leave_out"]["words"]),
+        changes=changes,
     )
     total = sum(shares.values())
-    if file is not None and total > 1 + 1e-9:
-        raise SourceError(f"{printable(file)}: the three [shares] add up to {total:g}: they may add up to 1 at most.")
+    if total > 1 + 1e-9:
+        raise SourceError(f"{where}: the three [shares] add up to {total:g}: they may add up to 1 at most.")
     return rules
 
 
@@ -158,9 +170,8 @@ _TYPE_NAMES: Final[Mapping[type, str]] = {
 }
 
 
-def _merge(values: dict[str, Any], changes: Mapping[str, Any], file: Path) -> None:
+def _merge(values: dict[str, Any], changes: Mapping[str, Any], where: str) -> None:
     """Put the changes from a file into the values. Raises SourceError for one that is not allowed."""
-    where = printable(file)
     for section, keys in changes.items():
         if section not in values:
             raise SourceError(f"{where}: there is no section [{_short(section)}]{_suggest(section, values)}")
@@ -213,22 +224,27 @@ def _validate(where: str, name: str, value: Any, default: Any) -> Any:
     return float(value) if isinstance(default, float) else value
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def _read_text(file: Path) -> str:
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise SourceError(f"{printable(file)} is larger than rules can be ({MAX_FILE_BYTES / 1e6:g} MB).")
-        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         refusal = explain_refusal(file) or f"cannot be read ({error.strerror})"
         raise SourceError(f"{printable(file)} {refusal}.") from error
     except UnicodeDecodeError as error:
         raise SourceError(f"{printable(file)} is not UTF-8 text: save it as UTF-8.") from error
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:  # RecursionError: lists nested a thousand deep
         problem = printable(f"{error!s:.200}")
         raise SourceError(
-            f"{printable(file)} is not TOML ({problem}): see how `pose-mirror index collect --print-rules` writes it."
+            f"{where} is not TOML ({problem}): see how `pose-mirror index collect --print-rules` writes it."
         ) from error
 
 

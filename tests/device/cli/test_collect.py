@@ -113,6 +113,26 @@ def test_what_was_taken_down_stays_out(server: TableServer, tmp_path: Path) -> N
         assert library.manifest.pictures == 8, "another one takes its place"
 
 
+@pytest.mark.slow
+def test_goes_on_with_the_same_count_and_rules(server: TableServer, tmp_path: Path) -> None:
+    out, rules = tmp_path / "library", tmp_path / "rules.toml"
+    rules.write_text('[leave_out]\nlabels = ["Dance"]\n')
+    assert run(server, out, "--count", 9).returncode == 0
+    with Library.open(out) as library:
+        dances = {item.title for item in library.items() if item.collection == "Dance"}
+    result = run(server, out, "--rules", rules)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^\d photographs that were kept are given back: the rules have changed", result.stdout, re.M)
+    rules.unlink()
+    again = run(server, out)
+    assert again.returncode == 0, again.stderr
+    assert "given back" not in again.stdout
+    with Library.open(out) as library:
+        assert dances
+        assert dances.isdisjoint(item.title for item in library.items())
+        assert library.manifest.pictures == 9
+
+
 def test_a_dry_run_asks_no_server_and_writes_nothing(server: TableServer, tmp_path: Path) -> None:
     result = run(server, tmp_path / "library", "--count", 100, "--dry-run")
     assert result.returncode == 0, result.stderr

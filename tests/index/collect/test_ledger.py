@@ -14,6 +14,7 @@ from index.barred import Barred, BarredEntry
 from index.build.journal import save_picture
 from index.build.photo import Credit, NewPicture, Skipped
 from index.collect.ledger import DATABASE, FOUND, KEPT, REDUNDANT, Ledger
+from index.collect.rules import read_rules
 from index.collect.selection import Selection
 from index.errors import LibraryError
 from index.library import RemovedPicture, TakenDown
@@ -94,6 +95,33 @@ def test_gives_back_what_was_taken_down(tmp_path: Path, taken_down: Callable[[Ne
         assert stored(ledger) == {other.name}
         assert ledger.skips(1)["taken down"][1][0].reason == "a was taken down."
         assert "a" in ledger.known_keys(), "it is never looked at again"
+
+
+def test_gives_back_what_changed_rules_do_not_allow(tmp_path: Path) -> None:
+    loose, strict = read_rules(""), read_rules("[people]\nmax = 1")
+    with Ledger(tmp_path / "library", "test") as ledger:
+        assert ledger.rules == loose
+        (number, picture), (other, _) = add(ledger, "a"), add(ledger, "b")
+        ledger.decide([number, other], Selection())
+        assert ledger.follow(loose, ["a", "b"]) == 0
+        assert ledger.follow(loose, []) == 0, "the same rules change nothing, whatever is offered"
+        assert ledger.follow(strict, ["a", "c"]) == 1
+        assert stored(ledger) == {picture.name}
+        assert ledger.known_keys() == {"a"}, "it is looked at again if other rules allow it"
+        assert ledger.skips(1)["not allowed"][1][0].reason == "The rules no longer allow it."
+    with Ledger(tmp_path / "library", "test") as ledger:
+        assert ledger.rules == strict
+        assert ledger.follow(loose, ["a", "b"]) == 0
+        add(ledger, "b")
+        assert (ledger.count(KEPT), ledger.count(FOUND), ledger.count()) == (1, 1, 2)
+
+
+def test_remembers_how_many_were_wanted(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        assert ledger.wanted is None
+        ledger.wanted = 80_000
+    with Ledger(tmp_path / "library", "test") as ledger:
+        assert ledger.wanted == 80_000
 
 
 @pytest.mark.parametrize("damage", [b"this is no database, but a text" * 40, b"SQLite format 3\0" + b"\x55" * 4096])
