@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,9 @@ VERSION: Final = 1
 
 DATABASE: Final = "open-images.sqlite"
 """The database's file name."""
+
+IMAGE_NAME: Final = re.compile(r"[0-9a-f]{16}")
+"""What names an image: `int` takes more, such as a sign, with which the number would not fit into SQLite."""
 
 ID_OFFSET: Final = 1 << 63
 """Subtracted from an image's number, as SQLite's integers have a sign."""
@@ -242,7 +246,7 @@ class Store:
 
 def image_number(name: str) -> int:
     """Return the number of an image from its name. Raises ValueError for a text that is not such a name."""
-    if len(name) != 16:
+    if IMAGE_NAME.fullmatch(name) is None:
         raise ValueError(f"not the name of an image: {name:.20}")
     return int(name, 16) - ID_OFFSET
 

@@ -470,8 +470,34 @@ def test_labels_by_name(tmp_path: Path) -> None:
 def test_names_of_images() -> None:
     for name in ("0000000000000000", "000002b66c9c498e", "7fffffffffffffff", "8000000000000000", "ffffffffffffffff"):
         assert image_name(image_number(name)) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "12",
+        "-fffffffffffffff",
+        "+000000000000001",
+        "0x00000000000001",
+        " 00000000000001 ",
+        "0000_0000_0000_0",
+        "000002B66C9C498E",
+        "000002b66c9c498\n",
+    ],
+)
+def test_what_does_not_name_an_image(name: str) -> None:
     with pytest.raises(ValueError, match="not the name"):
-        image_number("12")
+        image_number(name)
+
+
+def test_a_box_of_a_negative_image_is_a_bad_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    maker = TableMaker()
+    key = maker.add(Sample())
+    tables = maker.write(tmp_path / "tables")
+    with (tables / PATHS["train"][0]).open("a") as opened:
+        opened.write(f"-fffffffffffffff,xclick,/m/01g317,1,0.7,0.9,0.1,0.2,0,0,0,0,0,{','.join(['-1'] * 8)}\n")
+    assert [candidate.key for candidate in prepare(tables, tmp_path / "store").candidates()] == [key]
+    assert "train-annotations-bbox.csv: 1 of 3 rows cannot be read" in caplog.text
 
 
 def test_default_labels_are_those_of_open_images(shared_data: Path, tmp_path: Path) -> None:
