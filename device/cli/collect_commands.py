@@ -37,7 +37,7 @@ DRY_RUN_EXAMPLES: Final = 10
 def collect(args: argparse.Namespace) -> int:
     """Collect photographs into a library; print what that takes, then what came of it."""
     if args.print_rules:
-        print(default_rules_text() if args.rules is None else args.rules.read_text(encoding="utf-8"), end="")
+        print(default_rules_text() if args.rules is None else load_rules(args.rules).changes, end="")
         return 0
     if args.library is None:
         raise LibraryError("Name the library's folder: pose-mirror index collect ~/pose-library --count 5000")

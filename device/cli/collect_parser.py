@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from device.cli.options import (
     SCALED_TO_MODEL,
@@ -21,6 +22,9 @@ OPEN_IMAGES = "open-images"
 
 DEFAULT_COUNT = 5000
 """Photographs to keep unless told: a first evening's."""
+
+MAX_NUMBER: Final = 100_000_000
+"""The largest `--count` and `--tries`: many times what Open Images has, and SQLite can calculate with it."""
 
 
 def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
@@ -42,7 +46,7 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
     collect.add_argument("library", type=whole_path, nargs="?", metavar="DIR", help="the library's folder")
     collect.add_argument(
         "--count",
-        type=positive_int,
+        type=number_of_photos,
         metavar="N",
         help=f"photographs to keep (default: as many as in the last run; {DEFAULT_COUNT:,} in the first)",
     )
@@ -87,7 +91,7 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
     )
     collect.add_argument(
         "--tries",
-        type=positive_int,
+        type=number_of_photos,
         default=3,
         metavar="N",
         help="usable photographs to look at for each one that is kept: more take longer and choose better (default: 3)",
@@ -119,3 +123,11 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
     )
     add_model_option(collect)
     add_size_option(collect, f"keeps each photo's {SCALED_TO_MODEL}")
+
+
+def number_of_photos(text: str) -> int:
+    """Parse a whole number from 1 to `MAX_NUMBER`."""
+    value = positive_int(text)
+    if value > MAX_NUMBER:
+        raise argparse.ArgumentTypeError(f"{text} is too many: use a number from 1 to {MAX_NUMBER:,}")
+    return value

@@ -162,6 +162,21 @@ def test_prints_its_rules_to_change_them(server: TableServer, tmp_path: Path) ->
     assert result.returncode == 0, result.stderr
 
 
+def test_prints_no_rules_that_are_not_utf_8(server: TableServer, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_bytes(b"# caf\xe9\n")
+    result = run(server, "--print-rules", "--rules", rules)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr == f"pose-mirror: {rules} is not UTF-8 text: save it as UTF-8.\n"
+
+
+def test_prints_changed_rules_as_they_are_written(server: TableServer, tmp_path: Path) -> None:
+    rules, text = tmp_path / "rules.toml", "# at most four\n[people]\nmax = 4\n"
+    rules.write_text(text)
+    assert run(server, "--print-rules", "--rules", rules).stdout == text
+
+
 def test_says_which_folder_is_missing(server: TableServer) -> None:
     result = run(server)
     assert result.returncode == 1

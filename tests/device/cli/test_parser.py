@@ -170,6 +170,8 @@ def test_the_last_of_two_options_counts() -> None:
         (["run", "--camera", "-x.jpg"], "for the file -x.jpg write ./-x.jpg"),
         (["run", "dance.mp4"], "these arguments are too many: dance.mp4"),
         (["index", "info", "a", "my lib"], "these arguments are too many: 'my lib'"),
+        (["index", "collect", "a", "--count", "1" + 19 * "0"], f"argument --count: 1{19 * '0'} is too many: use a num"),
+        (["index", "collect", "a", "--tries", "100000001"], "argument --tries: 100000001 is too many: use a number fr"),
     ],
 )
 def test_an_error_says_what_is_wrong(
