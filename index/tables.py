@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,15 @@ TABLES: Final = (
     "barred (kind TEXT, text TEXT, PRIMARY KEY (kind, text)) WITHOUT ROWID",
 )
 """The tables of a new library, as SQL."""
+
+_COLUMN: Final = r"\w+(?: (?:TEXT|BLOB|INTEGER))?(?: PRIMARY KEY| NOT NULL)?"
+
+PLAIN_TABLE: Final = re.compile(
+    rf'CREATE TABLE "?\w+"? ?\({_COLUMN}(?:, {_COLUMN})*(?:, PRIMARY KEY \(\w+(?:, \w+)*\))?\)(?: WITHOUT ROWID)?',
+    re.ASCII,
+)
+"""Matches the SQL of a table that only holds values. Views, triggers, checks and generated columns compute, perhaps
+without end, and none of a library's tables has them."""
 
 LATER_COLUMNS: Final = ("date", "collection")
 """Columns that libraries of earlier versions lack."""
@@ -50,7 +60,7 @@ INVALID_BARRED_QUERY: Final = f"""
 
 def open_tables(file: Path, count: int) -> sqlite3.Connection:
     """Open the tables of a library with `count` items, read-only. Raises ValueError or sqlite3.Error."""
-    tables = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    tables = open_plain_tables(file)
     try:
         _lend_later_parts(tables)
         counted = tables.execute("SELECT count(*), min(number), max(number) FROM item").fetchone()
@@ -64,6 +74,24 @@ def open_tables(file: Path, count: int) -> sqlite3.Connection:
             invalid = tables.execute(query).fetchone()
             if invalid is not None:
                 raise ValueError(f"an invalid row: {invalid[0]!r:.80}")
+    except BaseException:
+        tables.close()
+        raise
+    return tables
+
+
+def open_plain_tables(file: Path) -> sqlite3.Connection:
+    """Open a file of tables that only hold values, read-only, whatever is in them. Raises ValueError or sqlite3.Error.
+
+    The file may come from a stranger, and then SQLite must compute nothing that the file says.
+    """
+    tables = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    try:
+        tables.execute("PRAGMA trusted_schema = OFF")
+        # by the name that no table of the file can take; an index that SQLite itself made has no SQL
+        for (sql,) in tables.execute("SELECT sql FROM main.sqlite_master WHERE sql IS NOT NULL"):
+            if not isinstance(sql, str) or not PLAIN_TABLE.fullmatch(sql):
+                raise ValueError(f"more than plain tables: {sql!r:.80}")
     except BaseException:
         tables.close()
         raise

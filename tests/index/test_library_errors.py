@@ -244,6 +244,36 @@ def test_rejects_rows_of_wrong_types(library: Path, statement: str) -> None:
         Library.open(library)
 
 
+ENDLESS = "AS WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c) SELECT"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"ALTER TABLE item RENAME TO real; CREATE VIEW item {ENDLESS} real.* FROM c, real",
+        f"ALTER TABLE removed RENAME TO real; CREATE VIEW removed {ENDLESS} real.* FROM c, real",
+        f"CREATE VIEW other {ENDLESS} n FROM c",
+        "CREATE TRIGGER other AFTER INSERT ON item BEGIN DELETE FROM item; END",
+        "ALTER TABLE item ADD COLUMN more AS (hex(zeroblob(1000000)))",
+        "ALTER TABLE item ADD COLUMN more CHECK (length(hex(zeroblob(1000000))))",
+        "CREATE INDEX other ON item (hex(zeroblob(10)))",
+        "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES "
+        f"('view', 'sqlite_schema', 'sqlite_schema', 0, 'CREATE VIEW sqlite_schema {ENDLESS} n AS sql FROM c')",
+    ],
+)
+def test_computes_nothing_that_tables_say(library: Path, statement: str) -> None:
+    """Otherwise a view without an end would stop the program."""
+    with closing(sqlite3.connect(library / ITEMS_FILE)) as table, table:
+        table.executescript(statement)
+    table.close()
+    sign_again(library)
+    program = "import sys, pathlib, index.library as l; l.Library.open(pathlib.Path(sys.argv[1]))"
+    finished = subprocess.run(
+        [sys.executable, "-c", program, library], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert re.search(r"LibraryError: .*items.sqlite cannot be used", finished.stderr), finished
+
+
 @pytest.mark.parametrize("columns", [["collection"], ["collection", "date"]])
 def test_reads_a_library_of_an_earlier_version(library: Path, columns: list[str]) -> None:
     with closing(sqlite3.connect(library / ITEMS_FILE)) as table, table:
