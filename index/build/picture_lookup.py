@@ -29,6 +29,9 @@ MIN_NAME_DIGITS: Final = 6
 NUMBER_DIGITS_LIMIT: Final = 10
 """Digits at which a text is no longer read as an item's number: Python refuses to convert thousands of digits."""
 
+BARE_URL: Final = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}/", re.IGNORECASE)
+"""Matches the beginning of a URL without `https://`."""
+
 MAX_LISTED: Final = 4
 """Pictures that an error message lists."""
 
@@ -81,12 +84,11 @@ class PictureLookup:
                 found.barred.append(BarredEntry("url", clean_text(target) or ""))
                 found.without_picture.append(found.barred[-1].text)
         for author in authors:
-            entry = author_entry(author)
-            names = self._names_of(entry)
-            found.names.update(names)
-            found.barred.append(entry)
-            if not names:
-                found.without_picture.append(entry.text)
+            for entry, names in self._find_author(author):
+                found.names.update(names)
+                found.barred.append(entry)
+                if not names:
+                    found.without_picture.append(entry.text)
         for name in sorted(found.names):
             url = self.items[name].source_url
             if url is not None and _is_remote(url) and self._names_by_url[url_key(url)] <= found.names:
@@ -122,6 +124,23 @@ class PictureLookup:
             )
         return matches
 
+    def _find_author(self, author: str) -> list[tuple[BarredEntry, set[str]]]:
+        """Return what bars an author, and the pictures that it bars.
+
+        Of a text that may be a name or the URL of a page, that is what the library has pictures of, or both if it has
+        none. Raises LibraryError if it can only be a whole site.
+        """
+        entries = author_entries(author)
+        found = [(entry, self._names_of(entry)) for entry in entries if not _is_site(entry)]
+        fitting = [(entry, names) for entry, names in found if names]
+        if not fitting and any(map(_is_site, entries)):
+            no_name = "" if len(entries) == 1 else ", and no picture in the library has an author of this name"
+            raise LibraryError(
+                f"{printable(entries[0].text)} is a whole site, not one author's page{no_name}: give the author's page "
+                "on it, or the name."
+            )
+        return fitting or found
+
     def _names_of(self, entry: BarredEntry) -> set[str]:
         """Return the pictures that an entry bars."""
         barred = Barred((entry,))
@@ -154,23 +173,20 @@ class PictureLookup:
         return {name for name, bits in self._library.fingerprints() if is_near_duplicate(bits, picture.fingerprint)}
 
 
-def author_entry(author: str) -> BarredEntry:
-    """Return the entry that bars an author, given by name or by the URL of a page. Raises LibraryError.
+def author_entries(author: str) -> list[BarredEntry]:
+    """Return the entries that may bar an author, given by name or by the URL of a page. Raises LibraryError.
 
-    People copy a page's URL without `https://`.
+    People copy a page's URL without `https://`. It looks like some names then: A.Dupont/AFP.
     """
     text = clean_text(author) or ""
-    if re.match(r"(?:[a-z0-9-]+\.)+[a-z]{2,}/", text, re.IGNORECASE):
-        text = f"https://{text}"
     if not text:
         raise LibraryError("An author's name is empty: give a name, or the URL of the author's page.")
-    if not web.is_url(text):
-        return BarredEntry("author", text)
-    if is_shared_page(text):
-        raise LibraryError(
-            f"{printable(text)} is a whole site, not one author's page: give the author's page on it, or the name."
-        )
-    return BarredEntry("page", text)
+    if web.is_url(text):
+        return [BarredEntry("page", text)]
+    name = BarredEntry("author", text)
+    if " " in text or not BARE_URL.match(text):
+        return [name]
+    return [name, BarredEntry("page", f"https://{text}")]
 
 
 def read_targets(file: Path) -> list[str]:
@@ -186,6 +202,10 @@ def read_targets(file: Path) -> list[str]:
         raise SourceError(f"{printable(file)} is not UTF-8: save it so, with one picture in each line.") from error
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def _is_site(entry: BarredEntry) -> bool:
+    return entry.kind == "page" and is_shared_page(entry.text)
 
 
 def _is_remote(name: str) -> bool:

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from index.barred import BarredEntry
 from index.build import edit
 from index.build.photo import SourceError
-from index.build.picture_lookup import author_entry, read_targets
+from index.build.picture_lookup import author_entries, read_targets
 from index.build.pipeline import BuildOptions, build
 from index.build.scan import ScanSettings
 from index.errors import LibraryError
@@ -73,6 +73,7 @@ def test_takes_down_all_pictures_by_an_author(collected: Path) -> None:
 def test_takes_down_all_pictures_below_a_page(collected: Path, page: str) -> None:
     result = edit.remove(collected, ["3"], authors=[page])
     assert [item.title for item in result.taken_down] == ["Photo 1", "Photo 2", "Photo 4"]
+    assert [kind for kind, _ in barred(collected) if kind != "url"] == ["page"], "and no name that looks like it"
 
 
 def test_remembers_where_pictures_came_from(collected: Path) -> None:
@@ -130,10 +131,32 @@ def test_a_picture_that_is_gone_may_be_named_again(collected: Path) -> None:
     assert (result.taken_down, result.taken_down_before) == ([], 1)
 
 
+@pytest.mark.parametrize("name", ["A.Dupont/AFP", "J.Smith/Getty Images", "W.Eugene/", "flickr.com/photos/"])
+def test_a_name_that_looks_like_a_url_is_found(tmp_path: Path, name: str) -> None:
+    library = library_of(tmp_path / "library", credited(0, name, f"{FLICKR}x/1"), photo(1))
+    result = edit.remove(library, [], authors=[name.upper()])
+    assert ([item.title for item in result.taken_down], result.without_picture) == (["Photo 0"], [])
+    assert barred(library) == [("author", name.upper()), ("url", f"{FLICKR}x/1")]
+
+
+def test_what_may_be_a_name_or_a_page_is_barred_as_both(collected: Path) -> None:
+    result = edit.remove(collected, [], authors=["M.Garcia/Reuters"])
+    assert result.without_picture == ["M.Garcia/Reuters", "https://M.Garcia/Reuters"]
+    assert barred(collected) == [("author", "M.Garcia/Reuters"), ("page", "https://M.Garcia/Reuters")]
+
+
+def test_a_site_that_is_nobodys_name_is_refused(collected: Path) -> None:
+    with pytest.raises(LibraryError, match=r"is a whole site.* no picture in the library has an author of this name"):
+        edit.remove(collected, [], authors=["flickr.com/photos/"])
+
+
 def test_an_author_by_url_or_name() -> None:
-    assert author_entry(" Ann\n Example ") == BarredEntry("author", "Ann Example")
-    assert author_entry("Example/Ann") == BarredEntry("author", "Example/Ann")
-    assert author_entry("flickr.com/people/ann") == BarredEntry("page", "https://flickr.com/people/ann")
+    assert author_entries(" Ann\n Example ") == [BarredEntry("author", "Ann Example")]
+    assert author_entries("Example/Ann") == [BarredEntry("author", "Example/Ann")]
+    assert author_entries("M.Garcia/Getty Images") == [BarredEntry("author", "M.Garcia/Getty Images")]
+    assert author_entries("https://flickr.com/people/ann") == [BarredEntry("page", "https://flickr.com/people/ann")]
+    ann = "flickr.com/people/ann"
+    assert author_entries(ann) == [BarredEntry("author", ann), BarredEntry("page", f"https://{ann}")]
 
 
 def test_reads_a_list(tmp_path: Path) -> None:
