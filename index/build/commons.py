@@ -28,6 +28,9 @@ MIN_BYTES: Final = 200
 TITLE: Final = re.compile(r"(?:File|Image):(.*?)(?:\.\w{2,5})?", re.IGNORECASE)
 """A page's title, which is the file's name."""
 
+HIDING: Final = re.compile(r"display\s*:\s*none\b", re.IGNORECASE)
+"""Finds in a style what hides an element."""
+
 JsonObject = Mapping[str, Any]
 
 
@@ -108,20 +111,24 @@ class _TextReader(HTMLParser):
     """Collects the text of HTML that visitors see."""
 
     HIDDEN: Final = ("style", "script", "template")
+    VOID: Final = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
-        self._hidden = 0
+        self._hidden: list[str] = []  # the element that is not shown, and those open in it
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what is not shown; a tag may separate two words."""
-        self._hidden += tag in self.HIDDEN or ("style", "display:none") in attrs or self._hidden > 0
+        is_hidden = tag in self.HIDDEN or any(name == "style" and HIDING.search(value or "") for name, value in attrs)
+        if (self._hidden or is_hidden) and tag not in self.VOID:
+            self._hidden.append(tag)
         self.texts.append(" " if tag in ("br", "p", "div", "li", "td", "tr") else "")
 
     def handle_endtag(self, tag: str) -> None:
-        """Note the end of what is not shown."""
-        self._hidden = max(0, self._hidden - 1)
+        """Note the end of what is not shown, and of all in it that nobody closed."""
+        if tag in self._hidden:
+            del self._hidden[len(self._hidden) - 1 - self._hidden[::-1].index(tag) :]
 
     def handle_data(self, data: str) -> None:
         """Keep text that is shown."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.build.commons import is_commons, read_commons
+from index.build.commons import _plain_text, is_commons, read_commons
 from index.build.photo import Credit, Photo, Skipped, SourceError
 from index.build.sources import read_sources
 
@@ -111,9 +111,22 @@ def test_is_a_source_of_a_build(tmp_path: Path) -> None:
     assert isinstance(photo, Photo)
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ('Unknown author<span style="display: none;">Unknown author</span>', "Unknown author"),
+        ('<div style="color:red; DISPLAY :\tNone">date QS:P571</div>2019', "2019"),
+        ('<span style="display:none">a<br>b<img src="x">c<wbr/>d</span>Jane', "Jane"),
+        ('<ul style="display: none"><li>a<li>b</i></ul>Jane', "Jane"),
+        ('<b><span style="display: none">a<span>b</span>c</span>Jane</b>', "Jane"),
+        ('<br style="display:none">Jane <span style="display: inline">Doe</span>', "Jane Doe"),
+    ],
+)
+def test_hidden_text_is_left_out_and_nothing_else(html: str, text: str) -> None:
+    assert _plain_text(html) == text
+
+
 @given(html=st.text(max_size=200) | st.text(alphabet="<>/&;abstyle= \"'!-", max_size=60))
 def test_any_html_gives_one_line(html: str) -> None:
-    from index.build.commons import _plain_text
-
     text = _plain_text(html)
     assert text is None or (text == " ".join(text.split()) and text)
