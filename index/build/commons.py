@@ -44,7 +44,10 @@ def is_commons(file: Path) -> bool:
 
 
 def read_commons(file: Path) -> Iterator[Photo | Skipped]:
-    """Yield the photos that a file's answers list, each file once. Raises SourceError if it is no such answer."""
+    """Yield the photos that a file's answers list, each file once. Raises SourceError if it is no such answer.
+
+    Of continued answers, several may list a file, of which only one has its `imageinfo`.
+    """
     try:
         document = json.loads(read_file(file).decode("utf-8-sig"))
     except OSError as error:
@@ -52,12 +55,20 @@ def read_commons(file: Path) -> Iterator[Photo | Skipped]:
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{printable(file)} is not valid JSON ({describe_error(error)}): save it again.") from error
     seen: set[str] = set()
+    without_info: dict[str, JsonObject] = {}
     for answer in document if isinstance(document, list) else [document]:
         for page in _pages(file, answer):
             title = clean_text(page.get("title"))
-            if title is not None and title not in seen:
+            if title is None or title in seen:
+                continue
+            if page.get("imageinfo"):
                 seen.add(title)
                 yield _read_page(file, title, page)
+            else:
+                without_info.setdefault(title, page)
+    for title, page in without_info.items():
+        if title not in seen:
+            yield _read_page(file, title, page)
 
 
 def _pages(file: Path, answer: object) -> list[JsonObject]:

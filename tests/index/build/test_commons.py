@@ -70,6 +70,17 @@ def test_reads_several_answers_and_each_file_once(tmp_path: Path) -> None:
     assert len(photos) == 2
 
 
+@pytest.mark.parametrize("empty", [{}, {"imageinfo": []}])
+def test_a_file_is_read_where_a_continued_answer_describes_it(tmp_path: Path, empty: dict[str, Any]) -> None:
+    bare = {"title": LEAP["title"], **empty}
+    other = {"title": "File:Another.jpg", **empty}
+    answers = [{"query": {"pages": pages}} for pages in ([bare, other], [LEAP, other], [bare, other])]
+    photo, skipped = read_commons(save(tmp_path, answers))
+    assert isinstance(photo, Photo)
+    assert isinstance(skipped, Skipped)
+    assert "Another.jpg”, has no URL" in skipped.reason
+
+
 def test_a_file_without_metadata_has_its_name_as_title(tmp_path: Path) -> None:
     (photo,) = read_commons(save(tmp_path, {"query": {"pages": [page(extmetadata=None, thumburl=None)]}}))
     assert isinstance(photo, Photo)
