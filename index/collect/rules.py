@@ -31,8 +31,11 @@ MAX_VALUE_LENGTH: Final = 80
 SPLITS: Final = ("train", "validation", "test")
 """The parts of Open Images."""
 
-WORD: Final = re.compile(r"\w+")
-"""Finds the words of a title."""
+LETTER: Final = r"[^\W\d_]"
+"""Matches a letter."""
+
+WORD: Final = re.compile(rf"{LETTER}+|\d+")
+"""Finds the words of a title. Digits and underscores separate words: titles are often names of files, as nude_01."""
 
 UNSPACED: Final = re.compile(r"[\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f]")
 """Finds letters of languages that write no spaces between words."""
@@ -85,7 +88,8 @@ class Rules:
     @cached_property
     def _words_left_out(self) -> list[str]:
         words = self.leave_out_words + (self.minor_words if self.minors == "avoid" else ())
-        return [" ".join(_fold(word).split()) for word in words]
+        folded = (" ".join(_fold(word).split()) for word in words)
+        return [word for word in folded if word]  # nothing is left of "_", and would be found in any title
 
     @cached_property
     def _words(self) -> frozenset[str]:
@@ -249,13 +253,16 @@ def _parse(text: str, where: str) -> dict[str, Any]:
 
 
 def _fold(text: str) -> str:
-    """Return a text in a form that is the same in any case, and for accents of their own."""
-    return unicodedata.normalize("NFC", text).casefold()
+    """Return a text in a form that is the same in any case, for accents of their own, and for underscores as spaces."""
+    return unicodedata.normalize("NFC", text).casefold().replace("_", " ")
 
 
 def _phrase_pattern(phrase: str) -> str:
     text = r"\s+".join(map(re.escape, phrase.split()))
-    return text if UNSPACED.search(phrase) else rf"(?<!\w){text}(?!\w)"
+    if UNSPACED.search(phrase):
+        return text
+    before, after = (r"\d" if character.isdecimal() else LETTER for character in (phrase[0], phrase[-1]))
+    return rf"(?<!{before}){text}(?!{after})"
 
 
 def closest_name(name: str, known: Iterable[str]) -> str | None:

@@ -119,13 +119,27 @@ def test_no_file(tmp_path: Path) -> None:
         "My Kids",
         "viole\u0302ncia hoje",
         "violencia",
+        "Nude_woman",
+        "nude_01",
+        "IMG_kids_3",
+        "school_trip",
+        "Kids2012",
+        "2012kids",
+        "DSC0042war",
+        "strip_club_2",
+        "__High__School__",
+        "Strip Club2",
+        "R.I.P._Joe",
+        "r.i.p.2012",
     ],
 )
 def test_words_leave_a_title_out(title: str) -> None:
     assert not DEFAULTS.allows(BY._replace(title=title))
 
 
-@pytest.mark.parametrize("title", [None, "", "A warm day", "Essex", "Grip", "DSC_0042.jpg", "Kidney beans", "скоро"])
+@pytest.mark.parametrize(
+    "title", [None, "", "A warm day", "Essex", "Grip", "DSC_0042.jpg", "Kidney beans", "скоро", "IMG_warm_2"]
+)
 def test_other_titles_stay(title: str | None) -> None:
     assert DEFAULTS.allows(BY._replace(title=title))
 
@@ -135,6 +149,22 @@ def test_words_for_children_count_only_to_avoid_them() -> None:
     assert allowed.allows_title("My kids")
     assert not allowed.allows_title("War")
     assert set(DEFAULTS.labels_left_out) - set(allowed.labels_left_out) == set(DEFAULTS.minor_labels)
+
+
+@pytest.mark.parametrize(
+    ("word", "title", "is_allowed"),
+    [
+        ("strip_club", "A strip club", False),
+        ("covid19", "Covid19_ward", False),
+        ("covid19", "covid1918", True),
+        ("covid19", "A covid 19", True),
+        ("69", "IMG_69", False),
+        ("69", "IMG_6900", True),
+        ("_", "A_title with spaces", True),
+    ],
+)
+def test_own_words_with_digits_and_underscores(word: str, title: str, is_allowed: bool) -> None:
+    assert replace(DEFAULTS, leave_out_words=(word,)).allows_title(title) is is_allowed
 
 
 def test_no_words_leave_nothing_out() -> None:
