@@ -21,8 +21,9 @@ class Listed:
 
     def __init__(self, place: Path, images: Path | None = None) -> None:
         """Name the file or folder, and the folder of a COCO file's pictures if they are not where COCO puts them."""
-        self.name = str(place.absolute())
-        self._place, self._images = place, images
+        self._place = _whole(place)
+        self._images = None if images is None else _whole(images)
+        self.name = _plain(self._place)
         self._photos: list[Photo] = []
 
     @property
@@ -37,9 +38,12 @@ class Listed:
     def prepare(self, folder: Path, rules: Rules, progress: ProgressCallback | None = None) -> None:
         """Read the list. Raises SourceError if it cannot be read, or lists no photographs."""
         entries = read_sources([self._place], self._images)
-        photos = [entry for entry in entries if isinstance(entry, Photo) and not is_video(entry)]
+        photos: dict[str, Photo] = {}
+        for entry in entries:
+            if isinstance(entry, Photo) and not is_video(entry):
+                photos.setdefault(_key(entry), entry)
         allowed = []
-        for done, photo in enumerate(photos, 1):
+        for done, photo in enumerate(photos.values(), 1):
             if _is_allowed(photo, rules):
                 allowed.append(photo)
             if progress is not None:
@@ -58,7 +62,7 @@ class Listed:
     def candidates(self, start: int = 0) -> Iterator[Candidate]:
         """Yield the photographs from number `start` on, in an order that is mixed and always the same."""
         for photo in self._photos[start:]:
-            yield Candidate(str(photo.file), photo.file, photo.credit, people=photo.people, size=photo.size)
+            yield Candidate(_key(photo), photo.file, photo.credit, people=photo.people, size=photo.size)
 
 
 def _is_allowed(photo: Photo, rules: Rules) -> bool:
@@ -74,5 +78,19 @@ def _is_allowed(photo: Photo, rules: Rules) -> bool:
     return rules.allows(credit)
 
 
+def _whole(place: Path) -> Path:
+    """Return the whole path, which is the same from any working folder: the photographs' keys begin with it."""
+    return place.resolve() if ".." in place.parts else place.absolute()
+
+
+def _key(photo: Photo) -> str:
+    return _plain(photo.file)
+
+
+def _plain(name: Path | str) -> str:
+    """Return a name as text that a database takes: a file's name may hold any bytes, and a URL half a character."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
 def _shuffled(photo: Photo) -> bytes:
-    return hashlib.blake2b(str(photo.file).encode("utf-8", "backslashreplace"), digest_size=8).digest()
+    return hashlib.blake2b(_key(photo).encode(), digest_size=8).digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,46 @@ def test_the_order_is_mixed_and_stays(tmp_path: Path) -> None:
     assert order == [candidate.key for candidate in prepared(table, tmp_path).candidates()]
     assert order != sorted(order)
     assert [candidate.key for candidate in prepared(table, tmp_path).candidates(20)] == order[20:]
+
+
+def test_names_that_are_no_text_become_some(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9s")
+    folder.mkdir()
+    marked_scene(1).save(folder / os.fsdecode(b"caf\xe9.jpg"))
+    source = prepared(folder, tmp_path)
+    (candidate,) = source.candidates()
+    assert source.name == f"{tmp_path}/caf\\udce9s"
+    assert candidate.key == f"{tmp_path}/caf\\udce9s/caf\\udce9.jpg"
+    assert isinstance(candidate.picture, Path)
+    assert candidate.picture.is_file()
+
+
+def test_urls_that_are_no_text_become_some(tmp_path: Path) -> None:
+    table = tmp_path / "photos.jsonl"
+    table.write_text('{"picture": "https://x.example/\\ud800.jpg", "licence": "CC0"}')
+    (candidate,) = prepared(table, tmp_path).candidates()
+    assert candidate.key == "https://x.example/\\ud800.jpg"
+
+
+@pytest.mark.parametrize("place", ["photos", "./photos", "../{name}/photos"])
+def test_keys_are_the_same_from_any_working_folder(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    marked_scene(1).save(tmp_path / "photos" / "1.jpg")
+    monkeypatch.chdir(tmp_path)
+    source = Listed(Path(place.format(name=tmp_path.name)))
+    monkeypatch.chdir("/")
+    source.prepare(tmp_path, load_rules())
+    assert source.name == str(tmp_path / "photos")
+    assert [candidate.key for candidate in source.candidates()] == [str(tmp_path / "photos" / "1.jpg")]
+
+
+def test_the_first_of_two_rows_of_one_picture_counts(tmp_path: Path) -> None:
+    table = tmp_path / "photos.csv"
+    rows = ["a.jpg,Leap,CC0", "b.jpg,Jump,all rights reserved", "a.jpg,Spin,CC0", "b.jpg,Jump,CC0"]
+    table.write_text("picture,title,licence\n" + "\n".join(f"https://x.example/{row}" for row in rows))
+    source = prepared(table, tmp_path)
+    assert len(source) == 1
+    assert [candidate.credit.title for candidate in source.candidates()] == ["Leap"]
 
 
 def test_says_when_the_rules_allow_nothing(tmp_path: Path) -> None:
