@@ -44,7 +44,10 @@ MAX_PIXELS = 80_000_000
 A larger JPEG is made smaller while it is decoded. A larger picture of another format is refused.
 """
 
-ErrorKind = Literal["cannot be read", "not a picture", "raw", "archive", "damaged", "too large"]
+ErrorKind = Literal["cannot be read", "unreachable", "not a picture", "raw", "archive", "damaged", "too large"]
+
+UNREACHABLE: Final = "unreachable"
+"""The kind of error of a URL that may be reached later: no network, or a server that is too busy."""
 
 
 class PictureError(ValueError):

@@ -16,8 +16,8 @@ from index.credit import NO_CREDIT, Credit
 from index.credit import clean_text as clean_text
 from index.decoding import Picture as Picture
 from index.decoding import decode_picture, scale_down
+from index.formats import UNREACHABLE, open_picture
 from index.formats import PictureError as PictureError
-from index.formats import open_picture
 from index.picture_credit import read_credit
 from models.pose import Image
 
@@ -90,6 +90,8 @@ def read_bytes(file: Path | str) -> bytes:
         raise PictureError(file, error.kind, str(error)) from error
     except web.TooLargeError as error:
         raise PictureError(file, "too large", f"is too large ({error})") from error
+    except web.TemporaryError as error:
+        raise PictureError(file, UNREACHABLE, f"cannot be reached ({error})") from error
     except (OSError, ValueError) as error:  # ValueError: a table can name a file with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise PictureError(file, "cannot be read", f"cannot be read ({reason})") from error

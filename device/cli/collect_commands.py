@@ -15,17 +15,16 @@ from typing import Final
 
 from device.cli.collect_parser import DEFAULT_COUNT, OPEN_IMAGES
 from device.cli.progress_reporter import progress_reporter
-from index.barred import Barred
 from index.build.scan import ScanSettings
 from index.build.swap import check_picture_count, check_replaceable
 from index.collect.candidate import Download, Source
-from index.collect.collector import Bars, CollectOptions, check_space, fill
+from index.collect.collector import CollectOptions, check_space, fill
 from index.collect.estimate import Prospect, estimate, measure_scan
 from index.collect.ledger import KEPT, Ledger
 from index.collect.publish import publish
 from index.collect.rules import Rules, default_rules_text, load_rules
 from index.errors import LibraryError
-from index.library import read_taken_down
+from index.library import Library, read_taken_down
 from index.manifest import MANIFEST_FILE, describe_people
 from models.home import expand_home
 from models.text import printable, shell_word
@@ -48,15 +47,15 @@ def collect(args: argparse.Namespace) -> int:
     _check_folder(args.library, args.count or DEFAULT_COUNT)
     taken_down = read_taken_down(args.library)
     with Ledger(args.library, source.name) as ledger:
+        _check_own(ledger, args.library)
         options = _options(args, ledger.wanted)
-        ledger.wanted = options.count
-        if args.rules is None:
-            rules = ledger.rules
+        rules = ledger.rules if args.rules is None else rules
+        ledger.wanted, ledger.rules = options.count, rules
         ledger.take_down(taken_down)
         _prepare(ledger, source, rules, settings, options)
         with progress_reporter() as progress:
-            collected = fill(ledger, source, settings, options, progress, _bars(taken_down.barred))
-            manifest = publish(ledger, args.library, options.count, settings, progress)
+            collected = fill(ledger, source, settings, options, progress, taken_down)
+            manifest = publish(ledger, args.library, options.count, progress)
     print(f"{collected.ending} {collected.looked:,} were looked at.")
     print(f"{printable(args.library)}: {describe_people(manifest.items, manifest.indexed, manifest.pictures)}")
     print(f"See it in the mirror: pose-mirror run --library {shell_word(args.library)}")
@@ -66,6 +65,11 @@ def collect(args: argparse.Namespace) -> int:
 
 def _prepare(ledger: Ledger, source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
     """Read the source's tables, and say what the collection takes: first in general, then of what there is."""
+    if ledger.models and settings.model not in ledger.models:
+        print(
+            f"Earlier photographs were looked at with {', '.join(name for name, _ in ledger.models)}. "
+            "To look at all of them with one model, collect into another folder."
+        )
     missing = replace(options, count=max(0, options.count - ledger.count(KEPT)))
     seconds = measure_scan(settings) if missing.count else 0.0
     if missing.count and (tables := source.downloads(rules, ledger.candidates_folder)):
@@ -115,6 +119,20 @@ def _check_folder(library: Path, count: int) -> None:
         )
 
 
+def _check_own(ledger: Ledger, library: Path) -> None:
+    """Raise LibraryError if the library there has pictures of another origin, which would be lost."""
+    try:
+        with Library.open(library) as opened:
+            names = {item.picture.name for item in opened.items() if item.picture is not None}
+    except LibraryError:  # there is none, or it cannot be used
+        return
+    if not ledger.has_all(names):
+        raise LibraryError(
+            f"{printable(library)} has pictures that were not collected, and would be replaced: collect into another "
+            f"folder, and merge the two with `pose-mirror index merge`."
+        )
+
+
 def _options(args: argparse.Namespace, last_count: int | None = None) -> CollectOptions:
     return CollectOptions(
         count=args.count or last_count or DEFAULT_COUNT,
@@ -124,11 +142,6 @@ def _options(args: argparse.Namespace, last_count: int | None = None) -> Collect
         connections=args.connections,
         dask=args.dask,
     )
-
-
-def _bars(barred: Barred) -> Bars:
-    """Return what says whether a candidate's author or URL is barred."""
-    return lambda candidate: barred.bars(candidate.credit, _url(candidate.picture), candidate.author_url)
 
 
 def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
@@ -155,7 +168,3 @@ def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: C
 
 def _size(tables: Sequence[Download]) -> str:
     return f"about {sum(table.bytes or 0 for table in tables) / 1e9:.1f} GB"
-
-
-def _url(picture: Path | str) -> str | None:
-    return picture if isinstance(picture, str) else None

@@ -65,6 +65,7 @@ ADVICE: Final = {
     "not a label": "These labels could not be read: correct them.",
     "not a table": "These tables could not be read: check that they are CSV or JSON Lines with the columns needed.",
     "damaged": "These files are incomplete or corrupted: copy them again from the original.",
+    "unreachable": "These URLs could not be reached: check the network, and run the same command again.",
     "cannot be read": "These files could not be opened: check that they exist and that you are allowed to read them.",
     "too large": "These photos are too large for the memory of a Raspberry Pi: save them at a smaller size.",
     "adds little": "These photographs were given back: others that are kept answer their poses already.",

@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from index.build.duplicates import NearDuplicateIndex
+from index.barred import NOTHING_BARRED, Barred
+from index.build.choice import TAKEN_DOWN, skip_barred
+from index.build.duplicates import NearDuplicateIndex, is_near_duplicate
 from index.build.journal import save_picture
 from index.build.photo import Credit, NewPicture, Photo, Skipped
 from index.build.photo_workers import PhotoWorkers
@@ -27,6 +29,8 @@ from index.collect.candidate import Candidate, Source
 from index.collect.download import Arrival, Downloads
 from index.collect.ledger import FOUND, KEPT, Ledger, Wave
 from index.errors import LibraryError
+from index.formats import UNREACHABLE
+from index.library import TakenDown
 from models import files
 from models.progress import ProgressCallback
 from models.text import printable
@@ -45,8 +49,10 @@ GAIN_SPAN: Final = 5_000
 RESERVE_BYTES: Final = 2_000_000_000
 """Space that a collection leaves free on the disk, for the wave on its way and the library's indexes."""
 
-Bars = Callable[[Candidate], bool]
-"""Says whether a candidate was taken down."""
+MAX_UNREACHABLE: Final = 20
+"""Photographs that cannot be reached, one after the other, after which a collection stops: the network is gone."""
+
+NOTHING_TAKEN_DOWN: Final = TakenDown([], NOTHING_BARRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +88,33 @@ def fill(
     settings: ScanSettings,
     options: CollectOptions,
     progress: ProgressCallback | None = None,
-    bars: Bars = lambda candidate: False,
+    taken_down: TakenDown = NOTHING_TAKEN_DOWN,
 ) -> Collected:
     """Look at a prepared source's photographs until `options.count` are kept, or more would add too little.
 
-    `bars` says whose photographs are never looked at. Raises LibraryError if the disk is nearly full, and OSError if
-    the ledger cannot be written.
+    What was taken down is not kept; barred authors and URLs are not even looked at. Raises LibraryError if the disk is
+    nearly full or the network is gone, and OSError if the ledger cannot be written.
     """
-    collector = _Collector(ledger, settings, options, progress)
-    known = ledger.known_keys()
-    new = (candidate for candidate in source.candidates() if candidate.key not in known and not bars(candidate))
-    ending = collector.run(new, len(source) - len(known))
+    if progress is not None:
+        progress(0, None, "Checking what is kept")
+    ledger.check_pictures()
+    collector = _Collector(ledger, settings, options, taken_down, progress)
+    ending = collector.run(_new(source, ledger, taken_down.barred), max(0, len(source) - ledger.known))
     return Collected(ledger.count(), ledger.count(KEPT), ledger.waves(), ending)
+
+
+def _new(source: Source, ledger: Ledger, barred: Barred) -> Iterator[Candidate]:
+    """Yield the candidates that have not been looked at, each once, without those that are barred."""
+    known = ledger.known_keys()
+    for candidate in source.candidates():
+        if candidate.key not in known and not _is_barred(candidate, candidate.credit, barred):
+            known.add(candidate.key)
+            yield candidate
+
+
+def _is_barred(candidate: Candidate, credit: Credit, barred: Barred) -> bool:
+    url = candidate.picture if isinstance(candidate.picture, str) else None
+    return barred.bars(credit, url, candidate.author_url)
 
 
 def check_space(folder: Path, needed: int = 0) -> None:
@@ -110,9 +131,16 @@ class _Collector:
     """A collection under way."""
 
     def __init__(
-        self, ledger: Ledger, settings: ScanSettings, options: CollectOptions, progress: ProgressCallback | None
+        self,
+        ledger: Ledger,
+        settings: ScanSettings,
+        options: CollectOptions,
+        taken_down: TakenDown,
+        progress: ProgressCallback | None,
     ) -> None:
         self._ledger, self._settings, self._options, self._progress = ledger, settings, options, progress
+        self._taken_down = taken_down
+        self._unreachable = self._unreachable_in_row = 0
         self._selection = ledger.selection()
         self._looked = ledger.count()
         missing = max(0, options.count - ledger.count(KEPT))
@@ -135,7 +163,7 @@ class _Collector:
             while not (ending := self._ending()):
                 coming = coming or self._start(next(waves, []), downloads)
                 if not coming.candidates:
-                    return f"{ledger.count(KEPT):,} of {count:,} are kept: the source has no more photographs."
+                    return f"{ledger.count(KEPT):,} of {count:,} are kept: {self._nothing_left()}"
                 now, coming = coming, None
                 left -= len(now.candidates)
                 if not self._is_last(left + len(now.candidates), len(now.candidates)):
@@ -163,6 +191,12 @@ class _Collector:
                 )
         return ""
 
+    def _nothing_left(self) -> str:
+        """Return why there are no more candidates, as the end of a sentence."""
+        if not self._unreachable:
+            return "the source has no more photographs."
+        return f"{self._unreachable:,} could not be reached, so run the same command again later."
+
     def _decide(self, left: int) -> None:
         """Keep the best of the photographs that were found, in proportion to how many are still to come."""
         ledger, options = self._ledger, self._options
@@ -185,6 +219,8 @@ class _Collector:
 
     def _scan(self, wave: _Coming, scanner: PhotoScanner, downloads: Downloads | None) -> None:
         """Scan the photographs of a wave, and record what each shows."""
+        if self._settings.model is not None:
+            self._ledger.add_model(self._settings.model)
         arrived: dict[int, Arrival] = {}
 
         def photos() -> Iterator[tuple[int, Photo]]:
@@ -205,12 +241,15 @@ class _Collector:
 
     def _record(self, candidate: Candidate, result: ScanResult) -> None:
         """Record what a candidate shows, its picture in the ledger's folder."""
-        if isinstance(result, Skipped):
-            self._ledger.add(candidate.key, result)
-        elif (reason := self._find_duplicate(candidate, result[0])) is not None:
-            self._ledger.add(candidate.key, reason)
+        if isinstance(result, Skipped) and result.kind == UNREACHABLE:
+            self._miss(result)
+            return
+        self._unreachable_in_row = 0
+        found = result if isinstance(result, Skipped) else self._find_reason(candidate, result[0]) or result[0]
+        if isinstance(found, Skipped):
+            self._ledger.add(candidate.key, found)
         else:
-            picture = save_picture(self._ledger.picture_folder, result[0])
+            picture = save_picture(self._ledger.picture_folder, found)
             self._ledger.add(candidate.key, _completed(picture, candidate))
             self._remember(picture)
             self._found += 1
@@ -219,12 +258,28 @@ class _Collector:
             kept = len(self._selection.kept)
             self._progress(self._found, self._limit, f"Collecting: {self._looked:,} looked at, {kept:,} kept")
 
-    def _find_duplicate(self, candidate: Candidate, picture: NewPicture) -> Skipped | None:
-        """Return why a picture is not wanted if it is nearly the same as one that was found before."""
+    def _miss(self, skipped: Skipped) -> None:
+        """Leave a photograph that cannot be reached for a later run. Raises LibraryError if the network is gone."""
+        self._unreachable += 1
+        self._unreachable_in_row += 1
+        if self._unreachable_in_row >= MAX_UNREACHABLE:
+            raise LibraryError(
+                f"{self._unreachable_in_row} photographs in a row could not be reached. The last one: {skipped.reason} "
+                "Check the network, and run the same command again."
+            )
+
+    def _find_reason(self, candidate: Candidate, picture: NewPicture) -> Skipped | None:
+        """Return why a picture is not wanted: it was taken down, or is nearly the same as one found before."""
+        name = printable(candidate.picture)
+        credit = _completed(picture, candidate).credit
+        if _is_barred(candidate, credit, self._taken_down.barred):
+            return skip_barred(name)
+        removed = self._taken_down.pictures
+        if any(is_near_duplicate(picture.fingerprint, other.fingerprint) for other in removed):
+            return Skipped(name, TAKEN_DOWN, f"{name} was taken down from the library.")
         match = self._near.find(picture.fingerprint, picture.people, (picture.width, picture.height))
         if match is None:
             return None
-        name = printable(candidate.picture)
         return Skipped(name, "near-duplicate", f"{name} is nearly the same picture as {self._names[match]}.")
 
     def _remember(self, picture: NewPicture) -> None:

@@ -14,6 +14,7 @@ from typing import Self
 from index import web
 from index.build.photo import Skipped
 from index.collect.candidate import Candidate
+from index.formats import UNREACHABLE
 from models.text import printable
 
 
@@ -33,8 +34,9 @@ class Downloads:
         self._folder = folder
         folder.mkdir(exist_ok=True)
         self._clear()
-        self._tasks: SimpleQueue[tuple[Candidate, Path, SimpleQueue[Arrival | OSError]] | None] = SimpleQueue()
+        self._tasks: SimpleQueue[tuple[Candidate, Path, SimpleQueue[Arrival | Exception]] | None] = SimpleQueue()
         self._connections, self._started = connections, 0
+        self._lock, self._is_closed = threading.Lock(), False
         # They are daemons: a server may take minutes to answer, and nobody waits for that after Ctrl-C.
         for _ in range(connections):
             threading.Thread(target=self._serve, name="download", daemon=True).start()
@@ -50,13 +52,14 @@ class Downloads:
                 self._tasks.get_nowait()
         for _ in range(self._connections):
             self._tasks.put(None)
-        with suppress(OSError):  # a thread may just be writing a file
+        with self._lock, suppress(OSError):
+            self._is_closed = True
             self._clear()
             self._folder.rmdir()
 
     def start(self, candidates: Sequence[Candidate]) -> Iterator[Arrival]:
         """Start to download a wave; yield what has arrived, as it does. Raises OSError if a file cannot be written."""
-        arrivals: SimpleQueue[Arrival | OSError] = SimpleQueue()
+        arrivals: SimpleQueue[Arrival | Exception] = SimpleQueue()
         for candidate in candidates:
             self._tasks.put((candidate, self._folder / f"{self._started}.jpg", arrivals))
             self._started += 1
@@ -72,32 +75,39 @@ class Downloads:
         while (task := self._tasks.get()) is not None:
             candidate, file, arrivals = task
             try:
-                arrivals.put(_download(candidate, file))
-            except OSError as error:
+                arrivals.put(self._download(candidate, file))
+            except Exception as error:  # whatever it is, who waits for the arrival has to know
                 arrivals.put(error)
+
+    def _download(self, candidate: Candidate, file: Path) -> Arrival:
+        """Download a candidate's picture into a file. Raises OSError if it cannot be written."""
+        if isinstance(candidate.picture, Path):
+            return Arrival(candidate, candidate.picture)
+        try:
+            data = web.fetch_picture(candidate.picture)
+        except web.FetchError as error:
+            return Arrival(candidate, _explain(printable(candidate.picture), error))
+        with self._lock:
+            if not self._is_closed:
+                file.write_bytes(data)
+        return Arrival(candidate, file)
 
     def _clear(self) -> None:
         for file in self._folder.iterdir():
             file.unlink(missing_ok=True)
 
 
-def _take(arrivals: SimpleQueue[Arrival | OSError], count: int) -> Iterator[Arrival]:
+def _take(arrivals: SimpleQueue[Arrival | Exception], count: int) -> Iterator[Arrival]:
     for _ in range(count):
         arrival = arrivals.get()
-        if isinstance(arrival, OSError):
+        if isinstance(arrival, Exception):
             raise arrival
         yield arrival
 
 
-def _download(candidate: Candidate, file: Path) -> Arrival:
-    """Download a candidate's picture. Raises OSError if it cannot be written."""
-    if isinstance(candidate.picture, Path):
-        return Arrival(candidate, candidate.picture)
-    try:
-        data = web.fetch_picture(candidate.picture)
-    except web.FetchError as error:
-        name = printable(candidate.picture)
-        kind = "gone" if isinstance(error, web.GoneError) else "cannot be read"
-        return Arrival(candidate, Skipped(name, kind, f"{name} cannot be read ({error})."))
-    file.write_bytes(data)
-    return Arrival(candidate, file)
+def _explain(name: str, error: web.FetchError) -> Skipped:
+    """Return why a picture did not arrive."""
+    if isinstance(error, web.TemporaryError):
+        return Skipped(name, UNREACHABLE, f"{name} cannot be reached ({error}).")
+    kind = "gone" if isinstance(error, web.GoneError) else "cannot be read"
+    return Skipped(name, kind, f"{name} cannot be read ({error}).")

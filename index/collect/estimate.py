@@ -54,7 +54,7 @@ class Prospect:
         looked, usable = ledger.count(), ledger.usable
         is_remote = any(isinstance(candidate.picture, str) for candidate in islice(source.candidates(), SAMPLE))
         share = usable / looked if looked >= MIN_LOOKED and usable else USABLE_SHARE
-        return cls(len(source) - looked, is_remote, share)
+        return cls(max(0, len(source) - ledger.known), is_remote, share)
 
 
 @dataclass(frozen=True, slots=True)

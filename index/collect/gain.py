@@ -66,6 +66,14 @@ class SampleVisitors:
         self.weights = np.concatenate([self.weights, weights.astype(np.float32)])
         self.best = np.concatenate([self.best, np.zeros((len(people), self.best.shape[1]), np.float32)])
 
+    def part(self, rows: npt.NDArray[np.int64]) -> SampleVisitors:
+        """Return some of the people, without answers."""
+        part = SampleVisitors(self.best.shape[1])
+        part.people, part.photos, part.weights = self.people[rows], self.photos[rows], self.weights[rows]
+        part.best = np.zeros((len(rows), self.best.shape[1]), np.float32)
+        part._queries = [self._queries[row] for row in rows]
+        return part
+
     def likenesses(self, photos: Sequence[int], people: Sequence[Floats], start: int = 0) -> Floats:
         """Return how well P photographs, by their numbers, answer the sample visitors from number `start` on: P×V.
 

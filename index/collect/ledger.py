@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from typing import Final, Self
 import numpy as np
 
 from index.build import database
+from index.build.choice import TAKEN_DOWN
 from index.build.photo import Credit, NewPicture, Skipped
 from index.checksum import sha256_of
 from index.collect.rules import Rules, read_rules
@@ -42,6 +43,14 @@ FOUND, KEPT, REDUNDANT, NOT_ALLOWED = "found", "kept", "adds little", "not allow
 """What has become of a photograph: it shows somebody and its wave is not decided yet; it is kept; it was given back
 because it added little, or because the rules changed. Any other outcome is the kind of reason for which it was skipped.
 """
+
+DAMAGED: Final = "damaged"
+
+AGAIN: Final = (NOT_ALLOWED, DAMAGED)
+"""Outcomes of photographs that are looked at again if the source offers them."""
+
+Model = tuple[str, str]
+"""A model: its file's name without the ending, and its sha256."""
 
 TABLES: Final = """
 CREATE TABLE photo (
@@ -134,6 +143,20 @@ class Ledger:
         changes = self._state("rules") or b""
         return read_rules(changes.decode(), f"The rules of the last run in {printable(self.folder / DATABASE)}")
 
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        self._set_state("rules", rules.changes.encode())
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The models by which photographs were looked at, by name and sha256, in their order."""
+        return tuple((name, sha256) for name, sha256 in json.loads(self._state("models") or b"[]"))
+
+    def add_model(self, model: Model) -> None:
+        """Note that photographs are looked at with a model."""
+        if model not in self.models:
+            self._set_state("models", json.dumps([*self.models, model]).encode())
+
     def follow(self, rules: Rules, offered: Iterable[str]) -> int:
         """Give back the pictures that changed rules no longer allow, and return how many.
 
@@ -141,23 +164,35 @@ class Ledger:
         """
         if self._state("rules digest") == rules.digest.encode():
             return 0
-        gone = {key for (key,) in self._table.execute("SELECT key FROM photo WHERE outcome IN (?, ?)", (FOUND, KEPT))}
-        for key in offered if gone else ():
-            gone.discard(key)
+        rows = self._table.execute(
+            "SELECT key, outcome, picture FROM photo WHERE outcome NOT IN (?, ?, ?)", (*AGAIN, TAKEN_DOWN)
+        )
+        left = {key: (outcome, picture) for key, outcome, picture in rows}
+        for key in offered if left else ():
+            left.pop(key, None)
         reason = "The rules no longer allow it."
+        gone = {picture: reason for outcome, picture in left.values() if outcome in (FOUND, KEPT)}
+        self._give_back(NOT_ALLOWED, gone)
         with as_os_error(self.folder), self._table:
             self._table.executemany(
-                "UPDATE photo SET outcome = ?, reason = ?, keypoints = NULL WHERE key = ?",
-                [(NOT_ALLOWED, reason, key) for key in gone],
+                "UPDATE photo SET outcome = ?, reason = ? WHERE key = ?", [(NOT_ALLOWED, reason, key) for key in left]
             )
-            states = [("rules", rules.changes.encode()), ("rules digest", rules.digest.encode())]
-            self._table.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", states)
-        self._remove_strays()
+        self._set_state("rules digest", rules.digest.encode())
         return len(gone)
 
+    @property
+    def known(self) -> int:
+        """How many photographs need not be looked at again."""
+        return self.count() - self.count(*AGAIN)
+
     def known_keys(self) -> set[str]:
-        """Return the keys of all photographs that have been looked at, but for those that other rules may allow."""
-        return {key for (key,) in self._table.execute("SELECT key FROM photo WHERE outcome != ?", (NOT_ALLOWED,))}
+        """Return the keys of the photographs that need not be looked at again."""
+        return {key for (key,) in self._table.execute("SELECT key FROM photo WHERE outcome NOT IN (?, ?)", AGAIN)}
+
+    def has_all(self, pictures: Iterable[str]) -> bool:
+        """Return whether all of these pictures, by their names, were found by this collection."""
+        found = {name for (name,) in self._table.execute("SELECT picture FROM photo WHERE picture NOT NULL")}
+        return found.issuperset(pictures)
 
     def add(self, key: str, result: NewPicture | Skipped) -> int:
         """Record a photograph that was looked at, and return its number; a picture's file is in `picture_folder`."""
@@ -168,8 +203,9 @@ class Ledger:
             size = result.width, result.height
             row = (key, FOUND, None, result.name, *size, result.fingerprint, json.dumps(result.credit), people)
         with as_os_error(self.folder):
+            self._table.execute("DELETE FROM photo WHERE key = ? AND outcome IN (?, ?)", (key, *AGAIN))
             cursor = self._table.execute(
-                "INSERT OR REPLACE INTO photo "
+                "INSERT INTO photo "
                 "(key, outcome, reason, picture, width, height, fingerprint, credit, keypoints) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
@@ -194,15 +230,41 @@ class Ledger:
         self._remove_strays()
 
     def take_down(self, taken_down: TakenDown) -> None:
-        """Give back kept pictures that were taken down from the library, so that others take their place."""
+        """Give back pictures that were taken down from the library, so that others take their place."""
         names = {removed.picture for removed in taken_down.pictures}
-        down = [
-            (f"{printable(picture.credit.title or picture.name)} was taken down.", picture.name)
-            for picture in self.pictures(KEPT)
+        down = {
+            picture.name: f"{printable(picture.credit.title or picture.name)} was taken down."
+            for picture in self.pictures(FOUND, KEPT)
             if picture.name in names or taken_down.barred.bars(picture.credit)
-        ]
+        }
+        self._give_back(TAKEN_DOWN, down)
+
+    def check_pictures(self) -> None:
+        """Give back pictures whose files are missing or damaged, as after a power cut: they are looked at again."""
+        damaged = {
+            picture.name: f"The stored picture {picture.name} is damaged."
+            for picture in self.pictures(FOUND, KEPT)
+            if not _is_undamaged(picture)
+        }
+        self._give_back(DAMAGED, damaged)
+
+    def _give_back(self, outcome: str, reasons: Mapping[str, str]) -> None:
+        """Give pictures back for a reason each, by their names, and let them answer no sample visitor any more."""
+        if not reasons:
+            return
+        rows = self._table.execute("SELECT number, picture, keypoints FROM photo WHERE outcome = ?", (KEPT,))
+        gone = [Seen(number, _people(keypoints)) for number, picture, keypoints in rows if picture in reasons]
+        selection = self.selection()
+        selection.forget(gone)
         with as_os_error(self.folder), self._table:
-            self._table.executemany("UPDATE photo SET outcome = 'taken down', reason = ? WHERE picture = ?", down)
+            self._table.executemany(
+                "UPDATE photo SET outcome = ?, reason = ?, keypoints = NULL WHERE picture = ? AND outcome IN (?, ?)",
+                [(outcome, reason, name, FOUND, KEPT) for name, reason in reasons.items()],
+            )
+            # without these, the curve of the coverage would run backwards
+            self._table.execute("DELETE FROM wave WHERE kept > ?", (self.count(KEPT),))
+            if gone:
+                self._table.execute("INSERT OR REPLACE INTO state VALUES ('selection', ?)", (selection.save(),))
         self._remove_strays()
 
     def selection(self) -> Selection:
@@ -257,11 +319,6 @@ class Ledger:
             for kind, count in kinds
         }
 
-    def is_undamaged(self, picture: NewPicture) -> bool:
-        """Return whether a kept picture's file is there and has its checksum."""
-        assert isinstance(picture.content, Path)
-        return f"{sha256_of(picture.content)}.jpg" == picture.name
-
     def _check_source(self, out: Path, source: str) -> None:
         known = self._state("source")
         if known is None:
@@ -295,9 +352,15 @@ def _open_tables(file: Path) -> sqlite3.Connection:
         return database.open_tables(file, TABLES, VERSION)
     except database.UnusableError as error:
         raise LibraryError(
-            f"{printable(file)} cannot be used ({error}): delete {printable(file.parent)} to collect from the "
-            "beginning."
+            f"{printable(file)} cannot be used ({error}): collect into another folder, or delete "
+            f"{printable(file.parent)} and the library, to collect from the beginning."
         ) from error
+
+
+def _is_undamaged(picture: NewPicture) -> bool:
+    """Return whether a picture's file is there and has its checksum."""
+    assert isinstance(picture.content, Path)
+    return f"{sha256_of(picture.content)}.jpg" == picture.name
 
 
 def _people(keypoints: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

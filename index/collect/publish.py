@@ -7,7 +7,6 @@ from pathlib import Path
 from index.build.choice import find_skipped
 from index.build.photo import Skipped
 from index.build.report import MAX_EXAMPLES, SkipSummary, write_report
-from index.build.scan import ScanSettings
 from index.build.swap import check_picture_count
 from index.build.writer import LibraryWriter
 from index.collect.curve import MAX_POINTS, render_curve
@@ -19,22 +18,13 @@ from models.progress import ProgressCallback
 from models.text import printable
 
 
-def publish(
-    ledger: Ledger, out: Path, count: int, settings: ScanSettings, progress: ProgressCallback | None = None
-) -> Manifest:
+def publish(ledger: Ledger, out: Path, count: int, progress: ProgressCallback | None = None) -> Manifest:
     """Write the library `out` from the first `count` pictures that were kept, and return its manifest.
 
-    What was taken down from the library stays down; damaged pictures and near-duplicates are left out. Raises
-    LibraryError if nothing is left, and OSError if the disk is full.
+    What was taken down from the library stays down, and near-duplicates are left out. Raises LibraryError if nothing
+    is left, and OSError if the disk is full.
     """
-    pictures, skips = [], _summaries(ledger)
-    for picture in ledger.pictures(KEPT, limit=count):
-        if ledger.is_undamaged(picture):
-            pictures.append(picture)
-        else:
-            _skip(skips, Skipped(picture.name, "damaged", f"The stored picture {picture.name} is damaged."))
-        if progress is not None:
-            progress(len(pictures), count, "Checking pictures")
+    pictures, skips = list(ledger.pictures(KEPT, limit=count)), _summaries(ledger)
     check_picture_count(out, len(pictures))
     taken_down = read_taken_down(out)
     named = ((picture.credit.title or picture.name, picture) for picture in pictures)
@@ -52,10 +42,9 @@ def publish(
         writer.add_barred(taken_down.barred)
         if not len(writer):
             raise LibraryError(f"No library was written to {printable(out)}: no photograph shows anybody well.")
-        models = (settings.model,) if settings.model is not None else ()
-        curve = render_curve(*_curve(ledger, progress))
-        write_report(writer, ledger.count(), models=models, sources=[ledger.source], skipped=skips, more_html=curve)
-        return writer.finish(models, progress)
+        curve, sources = render_curve(*_curve(ledger, progress)), [ledger.source]
+        write_report(writer, ledger.count(), models=ledger.models, sources=sources, skipped=skips, more_html=curve)
+        return writer.finish(ledger.models, progress)
 
 
 def _curve(ledger: Ledger, progress: ProgressCallback | None) -> tuple[int, list[tuple[int, float]]]:

@@ -30,6 +30,9 @@ REFERENCE_SHARE: Final = 0.25
 SAVED_ARRAYS: Final = ("people", "photos", "weights", "best")
 """The arrays of sample visitors that are saved."""
 
+ROUNDING: Final = 1e-5
+"""How much the likeness of the same people may differ when it is computed among others."""
+
 BATCH_SIZE: Final = 1_000
 """Photographs compared at a time: their likenesses to all sample visitors need 32 MB."""
 
@@ -90,6 +93,16 @@ class Selection:
         self.kept += kept
         return [seen.number for seen in kept]
 
+    def forget(self, gone: Sequence[Seen]) -> None:
+        """Let photographs that are no longer kept answer nobody."""
+        numbers = {seen.number for seen in gone}
+        self.kept = [seen for seen in self.kept if seen.number not in numbers]
+        for visitors in (self._visitors, self._judges):
+            rows = _answered_by(visitors, gone)
+            part = visitors.part(rows)
+            _answer(part, self.kept)
+            visitors.best[rows] = part.best
+
     def save(self) -> bytes:
         """Return the sample visitors and their answers, for `restore`."""
         file = io.BytesIO()
@@ -135,6 +148,15 @@ def _answer(visitors: SampleVisitors, photos: Sequence[Seen], start: int = 0) ->
     for first in range(0, len(photos) if start < len(visitors) else 0, BATCH_SIZE):
         for likenesses in _likenesses(visitors, photos[first : first + BATCH_SIZE], start):
             visitors.answer(likenesses, start)
+
+
+def _answered_by(visitors: SampleVisitors, photos: Sequence[Seen]) -> npt.NDArray[np.int64]:
+    """Return the rows of the sample visitors of whose best answers some may be among these photographs."""
+    answered, least = np.zeros(len(visitors), np.bool_), visitors.best[:, -1] - ROUNDING
+    for first in range(0, len(photos), BATCH_SIZE):
+        likenesses = _likenesses(visitors, photos[first : first + BATCH_SIZE])
+        answered |= ((likenesses > 0) & (likenesses >= least)).any(0)
+    return np.flatnonzero(answered)
 
 
 def _likenesses(visitors: SampleVisitors, photos: Sequence[Seen], start: int = 0) -> Floats:

@@ -145,9 +145,9 @@ def test_retries_a_busy_server(server: Server) -> None:
     ("path", "kind", "message", "requests"),
     [
         ("/missing", "cannot be read", "the server answers 404 Not Found", 1),
-        ("/broken", "cannot be read", "the server answers 500 Internal Server Error", 3),
-        ("/short", "cannot be read", "the connection ended after", 2),
-        ("/dropped", "cannot be read", "the connection was lost|cannot be reached", 3),
+        ("/broken", "unreachable", "the server answers 500 Internal Server Error", 3),
+        ("/short", "unreachable", "the connection ended after", 2),
+        ("/dropped", "unreachable", "the connection was lost|cannot be reached", 3),
         ("/around", "cannot be read", "the server redirects more than 5 times", 6),
         ("/page", "not a picture", "is not a picture, or has a format that is not supported", 1),
     ],

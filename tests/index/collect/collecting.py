@@ -69,7 +69,7 @@ def main(url: str, out: str, count: str) -> None:
     source = Listing(url, [f"{number}.jpg" for number in range(COUNT)])
     with Ledger(Path(out), source.name) as ledger:
         collected = fill(ledger, source, settings, CollectOptions(count=int(count), workers=2), _print_progress)
-        publish(ledger, Path(out), int(count), settings)
+        publish(ledger, Path(out), int(count))
     print("done", collected.looked, collected.kept, flush=True)
 
 

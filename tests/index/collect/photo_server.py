@@ -29,7 +29,8 @@ def serve_photos(photos: Mapping[str, bytes]) -> Iterator[PhotoServer]:
     """Serve JPEG files by path, or with a fault before it.
 
     `/slow/…` waits, `/gone/…` is missing, `/page/…` answers with HTML, `/unavailable/…` leads to a picture that stands
-    for one that is gone; the first time, `/busy/…` says 503, and `/reset/…` breaks off in the middle.
+    for one that is gone, `/down/…` says 503; the first time, `/busy/…` says 503, and `/reset/…` breaks off in the
+    middle.
     """
     lock = threading.Lock()
     now = 0
@@ -63,7 +64,7 @@ def serve_photos(photos: Mapping[str, bytes]) -> Iterator[PhotoServer]:
                 self._send(200, "text/html", b"<html>This photo is no longer available</html>")
             elif fault == "unavailable":
                 self._send(302, "text/plain", b"", {"Location": "/photo_unavailable.jpg"})
-            elif fault == "busy" and is_first:
+            elif fault == "down" or (fault == "busy" and is_first):
                 self._send(503, "text/plain", b"busy", {"Retry-After": "0"})
             elif fault == "reset" and is_first:
                 self.send_response(200)

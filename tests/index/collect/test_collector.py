@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -13,14 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ExifTags
+from PIL import Image as Pillow
 
+from index.barred import Barred, BarredEntry
 from index.collect import collector, selection
 from index.collect.candidate import Candidate
 from index.collect.collector import Collected, CollectOptions, fill
 from index.collect.ledger import KEPT, Ledger
 from index.collect.publish import publish
 from index.errors import LibraryError
-from index.library import Library, verify_library
+from index.library import Library, RemovedPicture, TakenDown, verify_library
 from tests.index.collect.collecting import COUNT, SETTINGS, Listing, make_photos
 from tests.index.collect.photo_server import PhotoServer, serve_photos
 
@@ -85,17 +89,69 @@ def test_skips_what_servers_do_not_give(tmp_path: Path, server: PhotoServer) -> 
     assert server.requests["/gone/1.jpg"] == 1, "what is gone is not asked for again"
 
 
+def test_leaves_what_cannot_be_reached_for_later(tmp_path: Path, server: PhotoServer) -> None:
+    collected = run(tmp_path / "library", server, 6, ["1.jpg", "down/2.jpg", "3.jpg"])
+    assert collected.ending == "2 of 6 are kept: 1 could not be reached, so run the same command again later."
+    assert run(tmp_path / "library", server, 6, ["1.jpg", "down/2.jpg", "3.jpg"]).looked == 2
+    assert server.requests["/1.jpg"] == 1
+    assert server.requests["/down/2.jpg"] == 6, "three times in each run"
+
+
+def test_stops_when_the_network_is_gone(tmp_path: Path, server: PhotoServer) -> None:
+    out, paths = tmp_path / "library", NAMES[:60]
+    with pytest.raises(LibraryError, match=r"^20 photographs in a row could not be reached\. The last one: .*"):
+        run(out, server, 5, [f"down/{path}" for path in paths])
+    with Ledger(out, "test") as ledger:
+        assert ledger.count() == 0
+    assert run(out, server, 5, paths).kept == 5
+
+
+def test_looks_once_at_what_is_listed_twice(tmp_path: Path, server: PhotoServer) -> None:
+    collected = run(tmp_path / "library", server, 5, ["1.jpg", "2.jpg", "1.jpg", "3.jpg", "1.jpg"])
+    assert (collected.looked, collected.kept) == (3, 3)
+
+
+def test_keeps_nothing_that_is_nearly_what_was_taken_down(tmp_path: Path, server: PhotoServer) -> None:
+    run(tmp_path / "first", server, 1, ["1.jpg"])
+    with Ledger(tmp_path / "first", "test") as ledger:
+        (picture,) = ledger.pictures(KEPT)
+    taken_down = TakenDown([RemovedPicture("0" * 64, picture.fingerprint, None)], Barred())
+    with Ledger(tmp_path / "library", "test") as ledger:
+        fill(ledger, Listing(server.url, NAMES[1:2]), SETTINGS, CollectOptions(count=1), taken_down=taken_down)
+    assert outcomes(tmp_path / "library") == {"taken down": 1, KEPT: 0}
+
+
+def signed(jpeg: bytes, author: str) -> bytes:
+    """Return a JPEG file that names its author."""
+    exif, file = Pillow.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Artist] = author
+    Pillow.open(io.BytesIO(jpeg)).save(file, "JPEG", quality=95, exif=exif)
+    return file.getvalue()
+
+
+def test_keeps_nothing_by_an_author_who_is_named_in_the_file_alone(tmp_path: Path) -> None:
+    class Unnamed(Listing):
+        def candidates(self, start: int = 0) -> Iterator[Candidate]:
+            for candidate in super().candidates(start):
+                yield replace(candidate, credit=candidate.credit._replace(author=None, source_url=None))
+
+    taken_down = TakenDown([], Barred((BarredEntry("author", "eve"),)))
+    photos = {"eve.jpg": signed(PHOTOS["2.jpg"], "Eve"), "ann.jpg": signed(PHOTOS["3.jpg"], "Ann")}
+    with Ledger(tmp_path / "library", "test") as ledger, serve_photos(photos) as server:
+        source = Unnamed(server.url, list(photos))
+        fill(ledger, source, SETTINGS, CollectOptions(count=2), taken_down=taken_down)
+    assert outcomes(tmp_path / "library") == {"taken down": 1, KEPT: 1}
+
+
 def test_opens_no_more_connections_than_allowed(tmp_path: Path, server: PhotoServer) -> None:
     run(tmp_path / "library", server, 20, [f"slow/{name}" for name in NAMES[:40]], connections=3)
     assert server.most_at_once <= 3
 
 
 def test_never_asks_for_what_is_barred(tmp_path: Path, server: PhotoServer) -> None:
-    def bars(candidate: Candidate) -> bool:
-        return candidate.key == "7.jpg"
-
+    taken_down = TakenDown([], Barred((BarredEntry("url", f"{server.url}/7.jpg"),)))
     with Ledger(tmp_path / "library", "test") as ledger:
-        fill(ledger, Listing(server.url, NAMES[:20]), SETTINGS, CollectOptions(count=20), bars=bars)
+        fill(ledger, Listing(server.url, NAMES[:20]), SETTINGS, CollectOptions(count=20), taken_down=taken_down)
     assert server.requests["/7.jpg"] == 0
     assert server.requests["/8.jpg"] == 1
 
@@ -140,7 +196,7 @@ def test_the_library_has_the_credits_and_a_report_with_the_curve(tmp_path: Path,
     out = tmp_path / "library"
     with Ledger(out, "test") as ledger:
         fill(ledger, Listing(server.url, NAMES), SETTINGS, CollectOptions(count=12))
-        manifest = publish(ledger, out, 12, SETTINGS)
+        manifest = publish(ledger, out, 12)
     verify_library(out)
     assert manifest.pictures == 12
     assert manifest.models == (("marks", "ab12"),)

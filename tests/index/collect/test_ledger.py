@@ -86,12 +86,16 @@ def test_deletes_pictures_that_a_killed_process_left(tmp_path: Path) -> None:
     ],
     ids=["picture", "author", "url"],
 )
-def test_gives_back_what_was_taken_down(tmp_path: Path, taken_down: Callable[[NewPicture], TakenDown]) -> None:
+@pytest.mark.parametrize("is_decided", [True, False], ids=["decided", "stopped"])
+def test_gives_back_what_was_taken_down(
+    tmp_path: Path, taken_down: Callable[[NewPicture], TakenDown], is_decided: bool
+) -> None:
     with Ledger(tmp_path / "library", "test") as ledger:
         (down, picture), (stays, other) = add(ledger, "a", "Bob"), add(ledger, "b", "Cid")
-        ledger.decide([down, stays], Selection())
+        if is_decided:
+            ledger.decide([down, stays], Selection())
         ledger.take_down(taken_down(picture))
-        assert [kept.name for kept in ledger.pictures(KEPT)] == [other.name]
+        assert [left.name for left in ledger.pictures(FOUND, KEPT)] == [other.name]
         assert stored(ledger) == {other.name}
         assert ledger.skips(1)["taken down"][1][0].reason == "a was taken down."
         assert "a" in ledger.known_keys(), "it is never looked at again"
@@ -105,6 +109,7 @@ def test_gives_back_what_changed_rules_do_not_allow(tmp_path: Path) -> None:
         ledger.decide([number, other], Selection())
         assert ledger.follow(loose, ["a", "b"]) == 0
         assert ledger.follow(loose, []) == 0, "the same rules change nothing, whatever is offered"
+        ledger.rules = strict
         assert ledger.follow(strict, ["a", "c"]) == 1
         assert stored(ledger) == {picture.name}
         assert ledger.known_keys() == {"a"}, "it is looked at again if other rules allow it"
@@ -114,6 +119,54 @@ def test_gives_back_what_changed_rules_do_not_allow(tmp_path: Path) -> None:
         assert ledger.follow(loose, ["a", "b"]) == 0
         add(ledger, "b")
         assert (ledger.count(KEPT), ledger.count(FOUND), ledger.count()) == (1, 1, 2)
+
+
+def test_other_rules_leave_out_what_was_skipped_and_is_no_longer_offered(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        for key in "ab":
+            ledger.add(key, Skipped(key, "no person", f"{key}: nobody was found in it."))
+        ledger.follow(read_rules("[people]\nmax = 1"), ["b", "c"])
+        assert (ledger.known, ledger.known_keys()) == (1, {"b"})
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"")], ids=["missing", "empty"])
+def test_looks_again_at_a_damaged_picture(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        (number, picture), (other, _) = add(ledger, "a"), add(ledger, "b")
+        ledger.decide([number, other], Selection())
+        damage(ledger.picture_folder / picture.name)
+        ledger.check_pictures()
+        assert ledger.count(KEPT) == 1
+        assert ledger.known_keys() == {"b"}
+        ledger.check_pictures()
+        assert ledger.count(KEPT) == 1
+
+
+def test_waves_never_run_backwards(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        for key in "abc":
+            number, picture = add(ledger, key)
+            ledger.decide([number], Selection())
+        assert [wave.kept for wave in ledger.waves()] == [1, 2, 3]
+        ledger.take_down(TakenDown([RemovedPicture(picture.name, picture.fingerprint, None)], Barred()))
+        assert [wave.kept for wave in ledger.waves()] == [1, 2]
+
+
+def test_knows_its_own_pictures(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        (number, picture), (_, other) = add(ledger, "a"), add(ledger, "b")
+        ledger.decide([number], Selection())
+        assert ledger.has_all([picture.name, other.name]), "what was given back was found here, too"
+        assert not ledger.has_all([picture.name, "0" * 64])
+
+
+def test_names_all_models(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        assert ledger.models == ()
+        for model in (("b", "1"), ("a", "2"), ("b", "1")):
+            ledger.add_model(model)
+    with Ledger(tmp_path / "library", "test") as ledger:
+        assert ledger.models == (("b", "1"), ("a", "2"))
 
 
 def test_remembers_how_many_were_wanted(tmp_path: Path) -> None:
@@ -129,7 +182,7 @@ def test_a_damaged_one_says_what_to_delete(tmp_path: Path, damage: bytes) -> Non
     with Ledger(tmp_path / "library", "test") as ledger:
         folder = ledger.folder
     (folder / DATABASE).write_bytes(damage)
-    with pytest.raises(LibraryError, match=r"ledger\.sqlite cannot be used \(.*: delete .*\.library\.collected to "):
+    with pytest.raises(LibraryError, match=r"ledger\.sqlite cannot be used \(.*delete .*\.library\.collected and the "):
         Ledger(tmp_path / "library", "test")
 
 
@@ -139,5 +192,5 @@ def test_one_of_another_version_says_so(tmp_path: Path) -> None:
     table = sqlite3.connect(folder / DATABASE)
     table.execute("PRAGMA user_version = 99")
     table.close()
-    with pytest.raises(LibraryError, match=r"has version 99, and this program needs 1\): delete "):
+    with pytest.raises(LibraryError, match=r"has version 99, and this program needs 1\): collect into another "):
         Ledger(tmp_path / "library", "test")

@@ -67,6 +67,22 @@ def test_goes_on_as_before_after_a_stop() -> None:
     assert restored.coverage == selection.coverage
 
 
+@pytest.mark.parametrize("gone", [[0], [3, 7, 11], list(range(20))])
+def test_forgotten_photographs_answer_nobody(gone: list[int]) -> None:
+    selection = Selection()
+    for first in (0, 100):
+        selection.look(make_wave(60, first), 10)
+    kept = list(selection.kept)
+    selection.forget([kept[row] for row in gone])
+    left = [seen for row, seen in enumerate(kept) if row not in gone]
+    assert selection.kept == left
+    for visitors in (selection._visitors, selection._judges):
+        asked = visitors.part(np.arange(len(visitors)))
+        for likenesses in asked.likenesses([seen.number for seen in left], [seen.people for seen in left]):
+            asked.answer(likenesses)
+        assert np.allclose(visitors.best, asked.best, atol=1e-5)
+
+
 def test_visitors_of_all_waves_are_answered_by_photographs_of_all_waves() -> None:
     selection = Selection()
     wave = make_wave(20)
