@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Final, Self
 
 import numpy as np
 
-from index.build import database
 from index.build.choice import TAKEN_DOWN
 from index.build.photo import Credit, NewPicture, Skipped
 from index.checksum import sha256_of
+from index.collect.ledger_tables import DATABASE, open_ledger
 from index.collect.rules import Rules, read_rules
 from index.collect.selection import Seen, Selection
 from index.errors import LibraryError
@@ -31,11 +30,6 @@ from index.manifest import PICTURES_FOLDER
 from index.sqlite_errors import as_os_error
 from models import files
 from models.text import printable
-
-VERSION: Final = 1
-"""Version of the tables. A ledger of another version is not used."""
-
-DATABASE: Final = "ledger.sqlite"
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +45,6 @@ AGAIN: Final = (NOT_ALLOWED, DAMAGED)
 
 Model = tuple[str, str]
 """A model: its file's name without the ending, and its sha256."""
-
-TABLES: Final = """
-CREATE TABLE photo (
-    number INTEGER PRIMARY KEY, key TEXT UNIQUE, outcome TEXT, reason TEXT, picture TEXT, width INTEGER, height INTEGER,
-    fingerprint BLOB, credit TEXT, keypoints BLOB
-);
-CREATE INDEX photo_outcome ON photo (outcome);
-CREATE TABLE wave (looked INTEGER, kept INTEGER, coverage REAL, judges INTEGER);
-CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +82,7 @@ class Ledger:
                 f"Another command is collecting into {printable(out)}: wait for it, or stop it."
             ) from error
         try:
-            self._table = _open_tables(self.folder / DATABASE)
+            self._table = open_ledger(self.folder / DATABASE)
             self.picture_folder.mkdir(exist_ok=True)
             self._check_source(out, source)
             self._remove_strays()
@@ -344,17 +328,6 @@ class Ledger:
         }
         for name in set(os.listdir(self.picture_folder)) - wanted:
             (self.picture_folder / name).unlink(missing_ok=True)
-
-
-def _open_tables(file: Path) -> sqlite3.Connection:
-    """Open the tables in a file, or make them. Raises LibraryError if they cannot be used, and OSError."""
-    try:
-        return database.open_tables(file, TABLES, VERSION)
-    except database.UnusableError as error:
-        raise LibraryError(
-            f"{printable(file)} cannot be used ({error}): collect into another folder, or delete "
-            f"{printable(file.parent)} and the library, to collect from the beginning."
-        ) from error
 
 
 def _is_undamaged(picture: NewPicture) -> bool:

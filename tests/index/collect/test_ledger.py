@@ -13,7 +13,8 @@ import pytest
 from index.barred import Barred, BarredEntry
 from index.build.journal import save_picture
 from index.build.photo import Credit, NewPicture, Skipped
-from index.collect.ledger import DATABASE, FOUND, KEPT, REDUNDANT, Ledger
+from index.collect.ledger import FOUND, KEPT, REDUNDANT, Ledger
+from index.collect.ledger_tables import DATABASE
 from index.collect.rules import read_rules
 from index.collect.selection import Selection
 from index.errors import LibraryError
