@@ -26,6 +26,18 @@ FLICKR_SHARED_PAGES: Final = frozenset(("flickr.com/people", "flickr.com/photos"
 """Pages that everybody on Flickr shares, as `url_key` returns them."""
 
 
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+ONE_FORM: Final = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201b\u2032\u02bb\u02bc\u02bd`\u00b4", "'"),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043", "-"),
+        "\u0131": "i",
+    }
+)
+"""The characters for which people type another one: curly apostrophes and accents, all hyphens, and the dotless i."""
+
+
 class BarredEntry(NamedTuple):
     """One author, page or URL that is barred, as somebody wrote it."""
 
@@ -38,11 +50,21 @@ class BarredEntry(NamedTuple):
         return self.kind, (author_key if self.kind == "author" else url_key)(self.text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Barred:
-    """The authors and URLs whose pictures stay out of a library."""
+    """The authors and URLs whose pictures stay out of a library.
+
+    Two lists are equal if they bar the same. A library may hold several spellings of one author, which counted as
+    several authors when they were barred.
+    """
 
     entries: tuple[BarredEntry, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self._keys == other._keys if isinstance(other, Barred) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._keys)
 
     def bars(self, credit: Credit, url: str | None = None, author_url: str | None = None) -> bool:
         """Return whether a picture stays out: by its author, or by its source URL, its own URL or its author's page.
@@ -75,21 +97,30 @@ NOTHING_BARRED: Final = Barred()
 
 
 def author_key(name: str) -> str:
-    """Return what all spellings of an author's name have in common: letter case, spaces and forms of accents differ."""
-    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).split())
+    """Return what all spellings of an author's name have in common.
+
+    Letter case, spaces, apostrophes, hyphens, and the forms of accents and of wide letters differ. The Turkish letters
+    İ and ı count as i, as one of them is the other case of i, and programs disagree which.
+    """
+    text = unicodedata.normalize("NFC", name).translate(ONE_FORM)  # before an accent that stands alone is taken apart
+    text = unicodedata.normalize("NFKC", text).casefold().translate(ONE_FORM)
+    text = re.sub("i\u0307+", "i", unicodedata.normalize("NFKC", text))
+    return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def url_key(url: str) -> str:
     """Return what all spellings of a URL have in common.
 
-    Browsers and tables show one with and without percent escapes, http or https, `www.` and a slash at the end. A
-    member of Flickr has a page below /people/ and pictures below /photos/, which count as one place.
+    Browsers and tables show one with and without percent escapes, http or https, the port that goes without saying,
+    `www.`, a dot after the host and a slash at the end. A member of Flickr has a page below /people/ and pictures below
+    /photos/, which count as one place.
     """
     text = url.strip()
     try:
         parts = urlsplit(text)
         scheme = "" if parts.scheme in ("http", "https") else f"{parts.scheme}://"
-        host = (parts.hostname or "").removeprefix("www.") + (f":{parts.port}" if parts.port else "")
+        port = f":{parts.port}" if parts.port and parts.port != DEFAULT_PORTS.get(parts.scheme) else ""
+        host = (parts.hostname or "").removesuffix(".").removeprefix("www.") + port
     except ValueError:  # not a valid URL, but perhaps the only one there is
         return unicodedata.normalize("NFC", unquote(text))
     path = unquote(parts.path).rstrip("/")
