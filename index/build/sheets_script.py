@@ -144,7 +144,9 @@ function list() {
   const lines = ["# Struck out: " + rows.length + " of " + facts.library + ". To take them down for good:",
     "# " + facts.command];
   for (const [name, number, title, author] of rows) {
-    lines.push("", "# " + [number, title || "untitled", author].filter(part => part !== "").join(", "), name);
+    const credit = [number, title || "untitled", author].filter(part => part !== "").join(", ");
+    // a line that a title began would name another picture
+    lines.push("", "# " + credit.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " "), name);
   }
   return lines.join("\n") + "\n";
 }

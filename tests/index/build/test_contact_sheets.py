@@ -22,6 +22,7 @@ from PIL import Image as Pillow
 from device.cli import main as cli
 from index.build import edit
 from index.build.contact_sheets import PAGE, THUMBNAIL_SIDE, SheetsResult, write_sheets
+from index.build.picture_lookup import read_targets
 from index.errors import LibraryBusyError, LibraryError
 from index.library import Library, verify_library
 from index.manifest import PICTURES_FOLDER
@@ -43,6 +44,9 @@ HOSTILE: Final = (
     "${document.title='hacked'} `x` \\u003c \u2028 &lt;",
 )
 """Titles with which markup, attributes, a script or the direction of writing would break."""
+
+LINE_ENDS: Final = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""What ends a line in Python."""
 
 COUNT: Final = 11
 """Pictures of the library; the first ones have hostile titles."""
@@ -378,6 +382,19 @@ def test_hostile_titles_are_shown_as_they_are(chromium: BrowserType, library: Pa
             assert shown == " ".join("".join(c if c.isprintable() else " " for c in title).split())
         assert opened.title() == f"Contact sheets of {library.name}"
         assert opened.locator("main img").count() == COUNT
+
+
+@pytest.mark.slow
+def test_a_title_of_several_lines_names_no_other_picture(chromium: BrowserType, library: Path, tmp_path: Path) -> None:
+    struck, other = names(library)["Photo 4"], names(library)["Photo 5"]
+    page = write_sheets(library).page
+    sheet = page.parent / "sheets/0001.js"
+    title = "".join(f"Photo 4{end}{other}{end}" for end in LINE_ENDS)  # as a library from elsewhere may hold it
+    sheet.write_text(sheet.read_text().replace('"Photo 4"', json.dumps(title)))
+    with opened_page(chromium, page) as opened:
+        tile(opened, 4).click()
+        saved = save_list(opened, tmp_path / "struck.txt")
+    assert read_targets(saved) == [struck]
 
 
 @pytest.mark.slow
