@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -17,30 +16,36 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from index import manifest as manifests
 from index import shards, vector
-from index.barred import NOTHING_BARRED, Barred, BarredEntry
+from index.barred import Barred, BarredEntry
 from index.checksum import sha256_of
 from index.collection import group_members
-from index.errors import LibraryError, as_library_error, remedy, unreadable, without_remedy
+from index.errors import LibraryError, as_library_error, remedy, unreadable
 from index.formats import open_picture
 from index.likeness import COLUMNS
 from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, PARTS_FILE, PICTURES_FOLDER, SHAPE_FILE, Manifest
+from index.places import backup_folder as backup_folder
+from index.places import current_folder as current_folder
+from index.places import descriptor_path, is_replaced, open_folder
 from index.shards import Shard, map_array
 from index.tables import ITEM_COLUMNS, open_tables
+from index.taken_down import RemovedPicture as RemovedPicture
+from index.taken_down import TakenDown as TakenDown
+from index.taken_down import read_barred as read_barred
+from index.taken_down import read_removed_pictures as read_removed_pictures
+from index.taken_down import read_taken_down as read_taken_down
 from models.pose import Image, Pose
 from models.progress import ProgressCallback
 from models.text import printable
 
 PICTURES_PER_UPDATE: Final = 100
 """Pictures that are checked between two reports of progress."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +80,6 @@ class Item:
         return ", ".join(part for part in (self.title, author, self.licence) if part)
 
 
-class RemovedPicture(NamedTuple):
-    """A picture that was taken down: its file name, its fingerprint and its title."""
-
-    picture: str
-    fingerprint: bytes
-    title: str | None
-
-
 class Library:
     """An opened library; a context manager. Create it with `Library.open`.
 
@@ -95,7 +92,7 @@ class Library:
         self.folder = folder
         self.manifest = manifest
         self._descriptor = descriptor
-        inside = _descriptor_path(descriptor)
+        inside = descriptor_path(descriptor)
         self.shards: list[Shard] = []
         with as_library_error(folder / KEYPOINTS_FILE, folder):
             self.keypoints = map_array(inside / KEYPOINTS_FILE, (manifest.items, 17, 3), np.dtype(np.float32))
@@ -122,9 +119,8 @@ class Library:
         """
         while True:
             # The descriptor keeps this folder accessible, even when a new library is swapped in meanwhile.
-            path = current_folder(folder)
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                descriptor = open_folder(folder)
             except PermissionError as error:
                 raise unreadable(folder, error, folder) from error
             except OSError as error:
@@ -132,11 +128,11 @@ class Library:
                     f"There is no library at {printable(folder)} ({error.strerror}): {remedy(folder)}."
                 ) from error
             try:
-                manifest = manifests.read_manifest(_descriptor_path(descriptor), folder)
-                manifests.verify_mapped_files(_descriptor_path(descriptor), folder, manifest, progress)
+                manifest = manifests.read_manifest(descriptor_path(descriptor), folder)
+                manifests.verify_mapped_files(descriptor_path(descriptor), folder, manifest, progress)
                 return cls(folder, descriptor, manifest)
             except BaseException as error:
-                replaced = isinstance(error, LibraryError) and _is_replaced(folder, descriptor)
+                replaced = isinstance(error, LibraryError) and is_replaced(folder, descriptor)
                 os.close(descriptor)
                 if not replaced:
                     raise
@@ -175,7 +171,7 @@ class Library:
         if name is None:
             raise LibraryError(f"Item {number} of {printable(self.folder)} is a pose without a picture.")
         with as_library_error(self.folder / PICTURES_FOLDER / name, self.folder):
-            file = _descriptor_path(self._descriptor) / PICTURES_FOLDER / name
+            file = descriptor_path(self._descriptor) / PICTURES_FOLDER / name
             manifests.regular_file_size(file, self.folder / PICTURES_FOLDER / name, self.folder)
             jpeg = file.read_bytes()
             if f"{hashlib.sha256(jpeg).hexdigest()}.jpg" != name:
@@ -188,7 +184,7 @@ class Library:
 
         With `check` the file is compared with its name. Raises LibraryError when it is missing or, if checked, damaged.
         """
-        inside, file = _descriptor_path(self._descriptor) / PICTURES_FOLDER / name, self.folder / PICTURES_FOLDER / name
+        inside, file = descriptor_path(self._descriptor) / PICTURES_FOLDER / name, self.folder / PICTURES_FOLDER / name
         manifests.regular_file_size(inside, file, self.folder)
         if check and f"{sha256_of(inside)}.jpg" != name:
             raise LibraryError(f"{printable(file)} is damaged, as its sha256 is not its name: {remedy(self.folder)}.")
@@ -229,7 +225,7 @@ class Library:
     @property
     def is_replaced(self) -> bool:
         """Whether another library has replaced this one on disk; False while the folder is missing."""
-        return _is_replaced(self.folder, self._descriptor)
+        return is_replaced(self.folder, self._descriptor)
 
     def close(self) -> None:
         """Unmap and close the files; safe to call twice."""
@@ -274,7 +270,7 @@ def verify_library(folder: Path, progress: ProgressCallback | None = None) -> Ma
     Raises LibraryError for the first fault. A file that does not belong to the library is a fault too.
     """
     with Library.open(folder, progress) as library:
-        path, manifest = _descriptor_path(library._descriptor), library.manifest
+        path, manifest = descriptor_path(library._descriptor), library.manifest
         pages = {name: file for name, file in manifest.files.items() if name in manifests.PAGES}
         manifests.verify_files(path, folder, pages)
         names = list(library.picture_names())
@@ -303,60 +299,6 @@ def _check_strays(path: Path, folder: Path, names: set[str]) -> None:
         raise LibraryError(f"{printable(folder / min(strays))} does not belong to the library: move it elsewhere.")
 
 
-class TakenDown(NamedTuple):
-    """What stays out of a library: the pictures that were taken down, and what is barred with them."""
-
-    pictures: list[RemovedPicture]
-    barred: Barred
-
-
-def read_taken_down(out: Path) -> TakenDown:
-    """Return what was taken down from the library at `out`, before it is replaced; nothing if it cannot be read."""
-    current = current_folder(out)
-    if not os.path.exists(current) or (os.access(current, os.R_OK) and not os.listdir(current)):
-        return TakenDown([], NOTHING_BARRED)
-    try:
-        with Library.open(out) as library:
-            return TakenDown(library.removed_pictures(), library.barred())
-    except LibraryError as error:
-        log.warning("%s Pictures taken down from it may come back.", without_remedy(error, out))
-        return TakenDown([], NOTHING_BARRED)
-
-
-def read_removed_pictures(out: Path) -> list[RemovedPicture]:
-    """Return the pictures of `read_taken_down`."""
-    return read_taken_down(out).pictures
-
-
-def read_barred(out: Path) -> Barred:
-    """Return what `read_taken_down` says is barred."""
-    return read_taken_down(out).barred
-
-
 def load_manifest(folder: Path) -> Manifest:
     """Return a library's manifest without reading its other files. Raises LibraryError."""
     return manifests.read_manifest(current_folder(folder), folder)
-
-
-def current_folder(folder: Path) -> Path:
-    """Return where a library is: in its folder, or in the backup if power was cut between the two renames of a swap."""
-    # these functions of os.path say no where a folder above may not be entered, and do not raise as those of Path do
-    return folder if os.path.exists(folder) or not os.path.isdir(backup_folder(folder)) else backup_folder(folder)
-
-
-def backup_folder(folder: Path) -> Path:
-    """Return where the old library is kept during a swap by two renames."""
-    return folder.parent / f".{folder.name}.old"
-
-
-def _is_replaced(folder: Path, descriptor: int) -> bool:
-    """Return whether another folder is where the one opened as `descriptor` was."""
-    try:
-        return not os.path.samestat(os.stat(current_folder(folder)), os.fstat(descriptor))
-    except OSError:
-        return False
-
-
-def _descriptor_path(descriptor: int) -> Path:
-    """Return an ASCII path to the folder with this descriptor: Annoy takes no other."""
-    return Path(f"/proc/self/fd/{descriptor}")

@@ -401,7 +401,7 @@ def test_a_build_does_not_advise_itself(library: Path, caplog: pytest.LogCapture
     cut(library / ITEMS_FILE)
     assert read_removed_pictures(library) == []
     assert "build it again" not in caplog.text
-    assert caplog.text.rstrip().endswith("Pictures taken down from it may come back.")
+    assert caplog.text.rstrip().endswith("take them down again with `pose-mirror index remove`.")
 
 
 def test_errors_are_printable_for_any_folder_name(tmp_path: Path) -> None:
