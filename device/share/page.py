@@ -13,6 +13,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from flask import Request
 from markupsafe import Markup, escape
+from werkzeug.datastructures import LanguageAccept
 
 from device.language.catalogues import ENGLISH
 from device.language.message import Message, message
@@ -77,8 +78,12 @@ def saving_on(user_agent: str) -> Saving:
 
 
 def choose_language(request: Request, codes: list[str], default: str = ENGLISH) -> Language:
-    """Return the language that the phone prefers; the default one if it names none that is spoken."""
-    return Language(request.accept_languages.best_match(codes, default if default in codes else ENGLISH) or ENGLISH)
+    """Return the language that the phone prefers; the default one if it names none that is spoken.
+
+    A phone that takes any language, as `*` says, gets the default one, too.
+    """
+    named = LanguageAccept([(code, quality) for code, quality in request.accept_languages if code != "*"])
+    return Language(named.best_match(codes, default if default in codes else ENGLISH) or ENGLISH)
 
 
 def opens_only_here(host: str) -> bool:

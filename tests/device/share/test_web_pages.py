@@ -93,7 +93,10 @@ def test_credits_are_text_with_links(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("accepted", "lang", "direction"),
-    [("de-AT,de;q=0.9", "de", "ltr"), ("ar", "ar", "rtl"), ("xx, ja;q=0.5", "ja", "ltr"), ("xx", "fr", "ltr")],
+    [
+        *(("de-AT,de;q=0.9", "de", "ltr"), ("ar", "ar", "rtl"), ("xx, ja;q=0.5", "ja", "ltr"), ("xx", "fr", "ltr")),
+        *(("*", "fr", "ltr"), ("xx, *;q=0.5", "fr", "ltr"), ("de;q=0.5, *", "de", "ltr")),
+    ],
 )
 def test_speaks_the_phones_language(accepted: str, lang: str, direction: str, tmp_path: Path) -> None:
     name = share_gif(tmp_path, language="fr")
