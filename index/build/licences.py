@@ -3,8 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Final
+from urllib.parse import unquote
+
+LICENCE: Final = re.compile(r"cc[-_ ](by[a-z-]*?)(?:[-_ ]v?(\d\.\d))?", re.IGNORECASE)
+"""Matches a name such as `CC BY-SA 4.0` in any spelling, as a whole: groups are `BY-SA` and `4.0`."""
+
+PUBLIC_DOMAIN: Final = re.compile(
+    r"(cc0|public domain mark)(?:[-_ ]v?(\d\.\d))?(?: universal)?(?: \(cc0 1\.0\))?"
+    r"(?::? public domain(?: dedication)?)?",
+    re.IGNORECASE,
+)
+"""Matches a name such as `CC0 1.0 Universal` as a whole: groups are `CC0` and `1.0`."""
+
+PLACE: Final = re.compile(
+    r"(?<![^\s(<\[\"'“„])(?:https?:)?(?://)?(?:www\.)?creativecommons\.org/([^\s<>\"]+)", re.IGNORECASE
+)
+"""Finds URLs at Creative Commons, also in a sentence, but not within another URL; the group is the path."""
+
+DEED: Final = re.compile(
+    r"(?:licenses|publicdomain)/([a-z]+(?:-[a-z]+)*)(?:/(\d\.\d)(?:/[\w.-]*)*|/)?(?:[?#].*)?", re.IGNORECASE
+)
+"""Matches the path of a deed, as a whole: `by_nc` is no kind of licence, and must not be read as `by`."""
+
+AFTER_URL: Final = ".,;:!?)]}'”’»"
+"""What may follow a URL in a sentence."""
+
+RESTRICTIONS: Final[Mapping[str, re.Pattern[str]]] = {
+    "commercial use": re.compile(
+        r"\b(non|no|not|not for|nicht) ?(commercial|kommerziell)|\b(by|cc0)( sa| nd| \d \d)* nc\b|"
+        r"\bcommercial use (is )?(forbidden|prohibited)"
+    ),
+    "changes": re.compile(r"\bno ?deriv|\b(by|cc0)( nc| \d \d)* nd\b"),
+    "all": re.compile(
+        r"\ball rights (are )?reserved|\balle rechte vorbehalten|\balle rechten voorbehouden|\btous droits réservés|"
+        r"\btodos (los derechos|os direitos) reservados|\btutti i diritti (sono )?riservati"
+    ),
+}
+"""What a licence may forbid, and how that is written, in small letters and with a space for all that is no letter."""
 
 
 def matches_licence(licence: str | None, patterns: Sequence[str], url: str | None = None) -> bool:
@@ -25,28 +63,46 @@ def _all_names(licence: str | None, url: str | None) -> Iterator[str]:
             yield from short_name(name)
 
 
+def _restrictions(text: str) -> set[str]:
+    """Return what a licence forbids, as far as its name or URL tells."""
+    plain = re.sub(r"[\W_]+", " ", unquote(text).casefold())
+    return {name for name, written in RESTRICTIONS.items() if written.search(plain)}
+
+
 def short_name(licence: str) -> Iterator[str]:
-    """Yield the short name of a Creative Commons licence, given its URL or any spelling; else nothing."""
-    deed = re.search(r"creativecommons\.org/(licenses|publicdomain)/([a-z-]+)(?:/(\d\.\d))?", licence, re.IGNORECASE)
-    spelling = _match_short_name(licence)
-    if deed is not None:
-        kind, version = deed[2].upper(), deed[3]
-        name = {"ZERO": "CC0", "MARK": "Public Domain Mark"}.get(kind, f"CC {kind}")
-    elif spelling is not None:
-        name, version = f"CC {spelling[1].upper()}", spelling[2]
-    else:
-        return
-    yield f"{name} {version}" if version else name
+    """Yield the short name of a Creative Commons licence, given its URL or any spelling; else nothing.
+
+    The URL may be in a sentence, unless that names several licences, or forbids what the licence allows.
+    """
+    spelling = _spelling(licence)
+    names = set(_deeds(licence)) if spelling is None else {" ".join(filter(None, spelling))}
+    yield from (name for name in names if len(names) == 1 and _restrictions(licence) <= _restrictions(name))
+
+
+def _spelling(licence: str) -> tuple[str, str | None] | None:
+    """Return the name and the version of a Creative Commons licence, given its name in any spelling."""
+    spelling, public = LICENCE.fullmatch(licence), PUBLIC_DOMAIN.fullmatch(licence)
+    if spelling is not None:
+        return f"CC {spelling[1].upper()}", spelling[2]
+    if public is not None:
+        return ("CC0" if public[1].casefold() == "cc0" else "Public Domain Mark"), public[2]
+    return None
+
+
+def _deeds(text: str) -> Iterator[str]:
+    """Yield the short names of the licences whose URLs are in a text."""
+    for place in PLACE.finditer(text):
+        deed = DEED.fullmatch(unquote(place[1].rstrip(AFTER_URL)))
+        if deed is not None:
+            kind, version = deed[1].upper(), deed[2]
+            name = {"ZERO": "CC0", "MARK": "Public Domain Mark"}.get(kind, f"CC {kind}")
+            yield f"{name} {version}" if version else name
 
 
 def deed_url(licence: str) -> str:
     """Return the URL at which Creative Commons explains a licence, given its name; empty for other licences."""
-    spelling = _match_short_name(licence)
-    if spelling is not None and spelling[2]:
-        return f"https://creativecommons.org/licenses/{spelling[1].lower()}/{spelling[2]}/"
-    return "https://creativecommons.org/publicdomain/zero/1.0/" if re.match("cc0", licence, re.IGNORECASE) else ""
-
-
-def _match_short_name(licence: str) -> re.Match[str] | None:
-    """Match a name such as `CC BY-SA 4.0` in any spelling: groups are `BY-SA` and `4.0`."""
-    return re.fullmatch(r"cc[-_ ](by[a-z-]*?)(?:[-_ ]v?(\d\.\d))?", licence, re.IGNORECASE)
+    name, version = _spelling(licence) or ("", None)
+    if name == "CC0":
+        return "https://creativecommons.org/publicdomain/zero/1.0/"
+    kind = name.removeprefix("CC ").lower()
+    return f"https://creativecommons.org/licenses/{kind}/{version}/" if name.startswith("CC ") and version else ""

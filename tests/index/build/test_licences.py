@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from index.build.licences import deed_url, matches_licence
+from index.build.licences import deed_url, matches_licence, short_name
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,52 @@ from index.build.licences import deed_url, matches_licence
         (None, "https://creativecommons.org/publicdomain/mark/1.0/", "Public Domain*", True),
         (None, "https://unsplash.com/license", "*unsplash.com*", True),
         ("No known copyright restrictions", "http://flickr.com/commons/usage/", "No known*", True),
+        ("CC0 1.0 Universal", None, "CC0 ?.?", True),
+        ("cc0-1.0", None, "CC0 ?.?", True),
+        ("CC0: Public Domain", None, "CC0", True),
+        ("CC0-NC", None, "CC0", False),
+        ("CC0 1.0 (non-commercial only)", None, "CC0 ?.?", False),
+        ("Public Domain Mark 1.0 Universal", None, "Public Domain Mark ?.?", True),
     ],
 )
 def test_matches_by_name_url_or_short_name(licence: str | None, url: str | None, pattern: str, fits: bool) -> None:
     assert matches_licence(licence, [pattern], url) is fits
+
+
+BY = "https://creativecommons.org/licenses/by/2.0/"
+BY_NC = "https://creativecommons.org/licenses/by-nc/2.0/"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (BY, "CC BY 2.0"),
+        ("HTTP://www.CreativeCommons.org/licenses/BY/2.0", "CC BY 2.0"),
+        ("//creativecommons.org/licenses/by/2.0/", "CC BY 2.0"),
+        ("creativecommons.org/licenses/by-sa/3.0/de/deed.en?ref=x#top", "CC BY-SA 3.0"),
+        ("https://creativecommons.org/licenses/by", "CC BY"),
+        ("https://creativecommons.org/licenses/by%2Dnc/2.0/", "CC BY-NC 2.0"),
+        ("© Ann, licensed under http://creativecommons.org/licenses/by-nc/4.0/.", "CC BY-NC 4.0"),
+        ("CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)", "CC BY 4.0"),
+        ("<a href='https://creativecommons.org/licenses/by/4.0/'>", "CC BY 4.0"),
+        ("https://creativecommons.org/licenses/by_nc/2.0/", None),
+        ("https://creativecommons.org/licenses/by\u2011nc/4.0/", None),
+        ("https://creativecommons.org/licenses/by nc/4.0/", None),
+        ("https://creativecommons.org/licenses/by%20nc/4.0/", None),
+        ("https://creativecommons.org/licenses/by/nc/4.0/", None),
+        ("https://creativecommons.org/licenses/by/4.0-nc/", None),
+        ("https://creativecommons.org/licenses/bync2/4.0/", None),
+        ("https://evil.example/?creativecommons.org/licenses/by/2.0", None),
+        ("https://evil.example/?%20https://creativecommons.org/licenses/by/2.0", None),
+        ("https://evilcreativecommons.org/licenses/by/2.0", None),
+        ("https://creativecommons.org.evil.example/licenses/by/2.0", None),
+        (f"{BY} or {BY_NC}", None),
+        (f"All rights reserved; not {BY}", None),
+        (f"Non-commercial use, see {BY}", None),
+    ],
+)
+def test_finds_the_licence_of_a_deed(text: str, name: str | None) -> None:
+    assert next(short_name(text), None) == name
 
 
 def test_one_matching_pattern_is_enough() -> None:
@@ -47,6 +89,9 @@ def test_one_matching_pattern_is_enough() -> None:
         ("cc-by-2.0", "https://creativecommons.org/licenses/by/2.0/"),
         ("CC0", "https://creativecommons.org/publicdomain/zero/1.0/"),
         ("CC BY", ""),
+        ("CC0 1.0 Universal (CC0 1.0) Public Domain Dedication", "https://creativecommons.org/publicdomain/zero/1.0/"),
+        ("CC0-NC", ""),
+        ("Public Domain Mark 1.0", ""),
         ("All rights reserved", ""),
         ("", ""),
     ],
