@@ -50,17 +50,28 @@ def matches_licence(licence: str | None, patterns: Sequence[str], url: str | Non
 
     Creative Commons licences also match by their short names, however they are written: the URL
     `http://creativecommons.org/licenses/by/2.0/` and the name `CC-BY-2.0` both match `CC BY 2.0`. An unknown licence
-    matches no pattern.
+    matches no pattern. If the other one of name and URL contradicts the one that matches, it must match, too.
     """
-    names = [name.casefold() for name in _all_names(licence, url)]
+    texts = [text for text in (licence, url) if text]
+    fitting = [text for text in texts if _matches(text, patterns)]
+    others = [text for text in texts if text not in fitting]
+    return bool(fitting) and not any(_contradicts(other, fitting[0]) for other in others)
+
+
+def _matches(text: str, patterns: Sequence[str]) -> bool:
+    names = [name.casefold() for name in (text, *short_name(text))]
     return any(fnmatchcase(name, pattern.casefold()) for pattern in patterns for name in names)
 
 
-def _all_names(licence: str | None, url: str | None) -> Iterator[str]:
-    for name in (licence, url):
-        if name:
-            yield name
-            yield from short_name(name)
+def _contradicts(other: str, text: str) -> bool:
+    """Return whether two texts, of which one is from Creative Commons, cannot be name and URL of the same licence.
+
+    They can, if the other one says nothing of that, such as “see my page”.
+    """
+    names = sorted([*short_name(other), *short_name(text)])
+    if len(names) == 2:
+        return not f"{names[1]} ".startswith(f"{names[0]} ")  # one of them may lack the version
+    return bool(names) and not _restrictions(other) <= _restrictions(text)
 
 
 def _restrictions(text: str) -> set[str]:

@@ -43,6 +43,59 @@ def test_matches_by_name_url_or_short_name(licence: str | None, url: str | None,
 
 BY = "https://creativecommons.org/licenses/by/2.0/"
 BY_NC = "https://creativecommons.org/licenses/by-nc/2.0/"
+FREE = ("CC BY", "CC BY ?.?", "CC BY-SA ?.?", "CC0", "Public domain", "No known copyright restrictions")
+
+
+@pytest.mark.parametrize(
+    ("licence", "url"),
+    [
+        ("CC BY-NC 2.0", BY),
+        ("CC BY 2.0", BY_NC),
+        ("CC BY-ND 2.0", BY),
+        ("CC0", BY_NC),
+        ("All rights reserved", BY),
+        ("© 2019 Ann. Alle Rechte vorbehalten.", BY),
+        ("Attribution-NonCommercial License", BY),
+        ("CC BY-NC-SA 3.0 de", BY),
+        ("CC BY\u2011NC 4.0", BY),
+        ("Not for commercial use", BY),
+        ("Public domain", BY_NC),
+        ("No known copyright restrictions", BY_NC),
+        ("CC BY 2.0", BY.replace("by", "by_nc")),
+    ],
+)
+def test_name_and_url_that_contradict_each_other_do_not_match(licence: str, url: str) -> None:
+    assert not matches_licence(licence, FREE, url)
+
+
+@pytest.mark.parametrize(
+    ("licence", "url"),
+    [
+        ("CC BY", BY),
+        ("CC BY 2.0", "https://creativecommons.org/licenses/by/"),
+        ("cc-by-2.0", BY),
+        ("CC BY-SA 2.0", BY),
+        ("Attribution", BY),
+        ("CC BY 2.0 de", BY),
+        ("© 2019 Ann Example", BY),
+        ("see website", BY),
+        ("No rights reserved", BY),
+        ("CC BY 2.0", "https://ann.example/nc/licence"),
+        ("CC0", "https://creativecommons.org/publicdomain/zero/1.0/"),
+    ],
+)
+def test_name_and_url_that_go_together_match(licence: str, url: str) -> None:
+    assert matches_licence(licence, FREE, url)
+
+
+def test_other_version_in_the_url_must_match_too() -> None:
+    assert not matches_licence("CC BY 4.0", ["CC BY 4.0"], BY)
+    assert matches_licence("CC BY 4.0", ["CC BY 4.0", "CC BY 2.0"], BY)
+
+
+@pytest.mark.parametrize("pattern", ["*unsplash.com*", "My terms"])
+def test_patterns_for_other_licences_match_either(pattern: str) -> None:
+    assert matches_licence("My terms", [pattern], "https://unsplash.com/license")
 
 
 @pytest.mark.parametrize(
