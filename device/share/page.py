@@ -19,8 +19,8 @@ from device.language.catalogues import ENGLISH
 from device.language.message import Message, message
 from device.language.translate import Language
 
-URL: Final = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")
-"""A web address in a credit, without the full stop of its sentence."""
+URL: Final = re.compile(r"https?://[^\s<>\"'.,;:!?)\]][^\s<>\"']*")
+"""A web address in a credit, with what its sentence puts after it."""
 
 LOCAL_DOMAINS: Final = (".local", ".lan", ".home.arpa", ".internal")
 """Ends of names that are of a local network."""
@@ -119,10 +119,22 @@ def link_addresses(credit: str) -> Markup:
     """Return a credit as HTML, with links where it has web addresses."""
     parts, end = [], 0
     for match in URL.finditer(credit):
-        link = Markup('<a href="{0}" rel="noopener noreferrer nofollow">{0}</a>').format(match[0])
+        address = _without_sentence(match[0])
+        link = Markup('<a href="{0}" rel="noopener noreferrer nofollow">{0}</a>').format(address)
         parts += [escape(credit[end : match.start()]), link]
-        end = match.end()
+        end = match.start() + len(address)
     return Markup().join([*parts, escape(credit[end:])])
+
+
+def _without_sentence(address: str) -> str:
+    """Return a web address without the sentence's full stop, and without brackets that do not open in it."""
+    end = len(address)
+    unopened = {")": address.count(")") - address.count("("), "]": address.count("]") - address.count("[")}
+    while (last := address[end - 1]) in ".,;:!?" or unopened.get(last, 0) > 0:
+        if last in unopened:
+            unopened[last] -= 1
+        end -= 1
+    return address[:end]
 
 
 def file_name(made_at: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from device.share.page import file_name, opens_only_here
+from device.share.page import file_name, link_addresses, opens_only_here
 from device.share.portal import PROBES, Portal
 from device.share.shared_gif import SharedGif, details_file, gif_file, new_name, write_details
 from device.share.visitors import MAX_REMEMBERED, RateLimit, Welcomed, visitor_key
@@ -89,6 +89,24 @@ def test_credits_are_text_with_links(tmp_path: Path) -> None:
     assert "&lt;script&gt;x&lt;/script&gt; by A" in text
     assert '<a href="https://example.org/a?b=1&amp;c=" rel="noopener noreferrer nofollow">' in text
     assert 'href="javascript' not in text
+
+
+@pytest.mark.parametrize(
+    ("credit", "address"),
+    [
+        ("Foo, https://en.example/wiki/Foo_(bar)", "https://en.example/wiki/Foo_(bar)"),
+        ("Foo (https://en.example/wiki/Foo_(bar)).", "https://en.example/wiki/Foo_(bar)"),
+        ("Foo (see https://en.example/a_[b]_(c), or ask)", "https://en.example/a_[b]_(c)"),
+        ("[Foo: https://en.example/a]!", "https://en.example/a"),
+        ("http://[2001:db8::1]", "http://[2001:db8::1]"),
+        ("https://en.example/?" + ")" * 9, "https://en.example/"),
+        ("https://).", None),
+    ],
+)
+def test_a_link_ends_where_its_address_does(credit: str, address: str | None) -> None:
+    linked = link_addresses(credit)
+    assert re.findall('href="(.*?)"', linked) == ([] if address is None else [address])
+    assert linked.striptags() == credit
 
 
 @pytest.mark.parametrize(
