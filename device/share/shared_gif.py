@@ -13,10 +13,15 @@ import json
 import re
 import secrets
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from device.language.message import plural_message
+from device.language.translate import Language
 
 FOLDER_NAME: Final = "shared"
 """The folder of shared GIFs, in the folder of GIFs."""
@@ -24,8 +29,15 @@ FOLDER_NAME: Final = "shared"
 NAME: Final = re.compile(r"[a-z2-7]{26}")
 """The form of a name: 128 random bits in small letters and digits that nobody mistakes for each other."""
 
-MAX_DETAILS_BYTES: Final = 100_000
-"""Bytes of the file with the details at most; a larger one is not the mirror's."""
+MAX_DETAILS_BYTES: Final = 1_000_000
+"""Bytes of the file with the details at most; a larger one is not the mirror's.
+
+The most photos that a recording has (`device.recording.recorder`), each with the longest title, author and licence
+(`index.credit`), take less than half of it. A library from elsewhere may hold longer ones.
+"""
+
+OTHER_BYTES: Final = 1000
+"""Bytes of it that are kept free for all but the credits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +75,35 @@ def details_file(folder: Path, name: str) -> Path:
 
 
 def write_details(folder: Path, gif: SharedGif) -> None:
-    """Write a GIF's details into the folder, which is created if needed. Raises OSError."""
+    """Write a GIF's details into the folder, which is created if needed. Raises OSError.
+
+    If the credits do not all fit, a last one says how many others there are.
+    """
+    gif = replace(gif, credits=_fitting(gif.credits, gif.language))
     folder.mkdir(parents=True, exist_ok=True)
     file = details_file(folder, gif.name)
     partial = file.with_suffix(".part")
     try:
-        partial.write_text(json.dumps(asdict(gif), ensure_ascii=False), encoding="utf-8")
+        partial.write_text(_dump(asdict(gif)), encoding="utf-8")
         partial.replace(file)
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+
+
+def _fitting(credits: tuple[str, ...], language: str) -> tuple[str, ...]:
+    """Return as many credits as the file may hold, and how many others there are."""
+    ends = list(accumulate(len(_dump(credit).encode()) + len(", ") for credit in credits))
+    count = bisect_right(ends, MAX_DETAILS_BYTES - OTHER_BYTES)
+    if count == len(credits):
+        return credits
+    others = plural_message("and one other", "and {count} others", len(credits) - count)
+    return (*credits[:count], Language(language).say(others))
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def read_details(folder: Path, name: str) -> SharedGif | None:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from device.recording.recorder import MAX_STILLS
 from device.share.page import file_name, link_addresses, opens_only_here
 from device.share.portal import PROBES, Portal
-from device.share.shared_gif import SharedGif, details_file, gif_file, new_name, write_details
+from device.share.shared_gif import SharedGif, details_file, gif_file, new_name, read_details, write_details
 from device.share.visitors import MAX_REMEMBERED, RateLimit, Welcomed, visitor_key
 from device.share.web_pages import Pages, create_app
+from index.credit import MAX_TEXT_LENGTH
 
 NOW = 1_800_000_000.0
 GIF = b"GIF89a" + bytes(range(256)) * 40
@@ -89,6 +91,30 @@ def test_credits_are_text_with_links(tmp_path: Path) -> None:
     assert "&lt;script&gt;x&lt;/script&gt; by A" in text
     assert '<a href="https://example.org/a?b=1&amp;c=" rel="noopener noreferrer nofollow">' in text
     assert 'href="javascript' not in text
+
+
+def test_the_longest_credits_of_a_recording_are_all_shown(tmp_path: Path) -> None:
+    name = share_gif(tmp_path, credits=most_credits(MAX_TEXT_LENGTH))
+    page = open_client(tmp_path).get(f"/{name}")
+    assert page.status_code == 200
+    assert page.text.count("<li ") == MAX_STILLS
+
+
+def test_a_gif_with_endless_credits_has_a_page_that_counts_the_others(tmp_path: Path) -> None:
+    credits = most_credits(20_000)
+    name = share_gif(tmp_path, credits=credits, language="de")
+    details = read_details(tmp_path, name)
+    assert details is not None
+    shown = len(details.credits) - 1
+    assert 3 < shown < MAX_STILLS
+    assert details.credits == (*credits[:shown], f"und {MAX_STILLS - shown} weitere")
+    assert open_client(tmp_path).get(f"/{name}").status_code == 200
+
+
+def most_credits(length: int) -> tuple[str, ...]:
+    """Return as many credits as a recording may have, of texts of this length in letters that take most bytes."""
+    text = "\U00020000" * length
+    return tuple(", ".join((f"{number:03}{text[3:]}", text, text)) for number in range(MAX_STILLS))
 
 
 @pytest.mark.parametrize(
