@@ -18,6 +18,21 @@ TAKEN_DOWN: Final = "taken down"
 """The kind of reason of what was taken down before."""
 
 
+class LookAlikes:
+    """Tells the pictures that were taken down, and what looks like them, from all others."""
+
+    def __init__(self, removed: Sequence[RemovedPicture]) -> None:
+        self._names = {picture.picture for picture in removed}
+        bits = np.frombuffer(b"".join(picture.fingerprint for picture in removed), np.uint8)
+        self._bits = bits.reshape(-1, FINGERPRINT_BYTES)
+
+    def has(self, name: str, fingerprint: bytes) -> bool:
+        """Return whether a picture with this name and fingerprint is one of them."""
+        return name in self._names or (
+            len(self._bits) > 0 and bool(hamming_distances(fingerprint, self._bits).min() <= MAX_DIFFERING_BITS)
+        )
+
+
 def find_skipped(
     pictures: Iterable[tuple[str, NewPicture]], removed: Sequence[RemovedPicture], barred: Barred = NOTHING_BARRED
 ) -> dict[int, Skipped]:
@@ -30,18 +45,14 @@ def find_skipped(
     skipped: dict[int, Skipped] = {}
     first_names: dict[str, str] = {}
     groups = _DuplicateGroups()
-    removed_names = {picture.picture for picture in removed}
-    removed_bits = np.frombuffer(b"".join(picture.fingerprint for picture in removed), np.uint8)
-    removed_bits = removed_bits.reshape(-1, FINGERPRINT_BYTES)
+    look_alikes = LookAlikes(removed)
     for place, (name, picture) in enumerate(pictures):
         if picture.name in first_names:
             reason = f"{name} is the same picture as {first_names[picture.name]}."
             skipped[place] = Skipped(name, "duplicate", reason)
             continue
         first_names[picture.name] = name
-        if picture.name in removed_names or (
-            removed and hamming_distances(picture.fingerprint, removed_bits).min() <= MAX_DIFFERING_BITS
-        ):
+        if look_alikes.has(picture.name, picture.fingerprint):
             skipped[place] = Skipped(name, TAKEN_DOWN, f"{name} was taken down from the library.")
             continue
         if barred.bars(picture.credit):

@@ -143,11 +143,14 @@ def merge(
 
 
 def _join_taken_down(libraries: Sequence[Library], before: TakenDown) -> TakenDown:
-    """Return what was taken down from any of the libraries, or before from the one that is replaced."""
-    removed, barred = before
+    """Return what was taken down from any of the libraries, or before from the one that is replaced.
+
+    The writer keeps the last of two with the same name, and a stranger's library may lie about the fingerprint.
+    """
+    removed, barred = list[RemovedPicture](), before.barred
     for library in libraries:
         removed, barred = removed + library.removed_pictures(), barred.joined_with(library.barred().entries)
-    return TakenDown(removed, barred)
+    return TakenDown(removed + before.pictures, barred)
 
 
 def _find_skipped(

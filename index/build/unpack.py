@@ -20,7 +20,9 @@ from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from index.build import edit, swap
+from index.build.choice import TAKEN_DOWN, LookAlikes
 from index.build.pack import COPY_BYTES, SUFFIX, SUM_SUFFIX
+from index.build.reuse import credit_of
 from index.build.writer import building_folder
 from index.downloads import DownloadError, download
 from index.errors import LibraryError, without_remedy
@@ -185,21 +187,43 @@ def _picture_sha256(tar: _Tar, entry: _Entry) -> str:
 
 def _put(folder: Path, out: Path, manifest: Manifest, name: str, progress: ProgressCallback | None) -> UnpackResult:
     """Put the library in `folder` in the place of the one at `out`, without what was taken down from that one."""
-    with _as_packed_error(name, folder), Library.open(folder, progress) as library:
-        if set(library.picture_names()) != set(os.listdir(folder / PICTURES_FOLDER)):
-            raise LibraryError("its tables name other pictures than it holds.")
-        own = TakenDown(library.removed_pictures(), library.barred())
-    with _locked_folder(building_folder(out)):
+    with ExitStack() as stack:
+        with _as_packed_error(name, folder):
+            library = stack.enter_context(Library.open(folder, progress))
+            if set(library.picture_names()) != set(os.listdir(folder / PICTURES_FOLDER)):
+                raise LibraryError("its tables name other pictures than it holds.")
+        stack.enter_context(_locked_folder(building_folder(out)))
         swap.recover_interrupted_swap(out)
         before = read_taken_down(out)
-        if {picture.picture for picture in before.pictures} <= {picture.picture for picture in own.pictures} and (
-            own.barred.joined_with(before.barred.entries) == own.barred
-        ):
+        with _as_packed_error(name, folder):
+            is_usable_as_it_is = _keeps_down(library, before)
+        library.close()
+        if is_usable_as_it_is:
             swap.sync_to_disk(folder)
             swap.swap_library(folder, out)
             return UnpackResult(manifest)
     merged = edit.merge([folder], out, progress, names=[name])
-    return UnpackResult(merged.manifest, merged.skip_counts.get("taken down", 0))
+    return UnpackResult(merged.manifest, merged.skip_counts.get(TAKEN_DOWN, 0))
+
+
+def _keeps_down(library: Library, before: TakenDown) -> bool:
+    """Return whether a library lists all that was taken down before, and holds nothing of it.
+
+    What only the library itself lists is compared by name alone: it may keep a video's frame that looks like one which
+    was taken down.
+    """
+    own = TakenDown(library.removed_pictures(), library.barred())
+    listed = {(picture.picture, picture.fingerprint) for picture in own.pictures}
+    if not {(picture.picture, picture.fingerprint) for picture in before.pictures} <= listed:
+        return False
+    if own.barred.joined_with(before.barred.entries) != own.barred:
+        return False
+    names, look_alikes = {picture.picture for picture in own.pictures}, LookAlikes(before.pictures)
+    if any(picture in names or look_alikes.has(picture, bits) for picture, bits in library.fingerprints()):
+        return False
+    return not own.barred.entries or not any(
+        item.picture is not None and own.barred.bars(credit_of(item)) for item in library.items()
+    )
 
 
 def _unpacking_folder(out: Path) -> Path:

@@ -8,11 +8,13 @@ import itertools
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,13 +30,13 @@ from index.build.unpack import PackedLibraryError, fetch_library, unpack
 from index.build.writer import building_folder
 from index.downloads import DownloadError
 from index.errors import LibraryBusyError, LibraryError
-from index.library import Library, read_removed_pictures, verify_library
-from index.manifest import MANIFEST_FILE, PICTURES_FOLDER, REPORT_FILE
+from index.library import Library, RemovedPicture, read_removed_pictures, read_taken_down, verify_library
+from index.manifest import ITEMS_FILE, KEYPOINTS_FILE, MANIFEST_FILE, PICTURES_FOLDER, REPORT_FILE
 from models import files
 from tests.support.file_server import FileServer, file_server
 from tests.support.libraries import write_library
 from tests.support.paths import ROOT
-from tests.support.sample_library import items, sign_again
+from tests.support.sample_library import flip, items, sign_again
 
 PICTURE = f"{PICTURES_FOLDER}/{'0' * 64}.jpg"
 
@@ -199,6 +201,53 @@ def test_takes_over_a_library_that_knows_what_was_taken_down(packed: Path, out: 
     unpack(tmp_path / "less.tar", out)
     assert len(read_removed_pictures(out)) == 2
     assert verify_library(out).pictures == 3
+
+
+def claim_taken_down(library: Path, picture: RemovedPicture, urls: list[str], tar: Path) -> Path:
+    """Pack a library that says that it knows of a picture that was taken down, and still holds it."""
+    with closing(sqlite3.connect(library / ITEMS_FILE)) as tables, tables:
+        tables.execute("INSERT INTO removed VALUES (?, ?, ?)", picture)
+        tables.executemany("INSERT INTO barred VALUES ('url', ?)", [(url,) for url in urls])
+    sign_again(library)
+    pack(library, tar)
+    return tar
+
+
+@pytest.mark.parametrize("lies", [True, False])
+def test_believes_no_library_that_says_that_it_knows(built: Path, packed: Path, out: Path, lies: bool) -> None:
+    unpack(packed, out)
+    edit.remove(out, ["0"])
+    before = read_taken_down(out)
+    (picture,) = before.pictures
+    claimed = picture._replace(fingerprint=bytes(32)) if lies else picture
+    hostile = Path(shutil.copytree(built, out.with_name("hostile")))
+    tar = claim_taken_down(hostile, claimed, ["https://0"], out.with_name("hostile.tar"))
+    assert unpack(tar, out).left_out == 1
+    assert read_taken_down(out) == before
+    with Library.open(out) as library:
+        assert picture.picture not in set(library.picture_names())
+
+
+@pytest.mark.parametrize("name", ["0" * 64 + ".jpg", None])
+def test_leaves_out_what_a_library_says_is_taken_down(built: Path, tmp_path: Path, name: str | None) -> None:
+    """By the picture's name, or by the URL that is barred."""
+    with Library.open(built) as library:
+        held, bits = min(library.fingerprints())
+    odd = Path(shutil.copytree(built, tmp_path / "odd"))
+    picture = RemovedPicture(name or held, bytes(32) if name else bits, None)
+    tar = claim_taken_down(odd, picture, ["https://0"] if name else [], tmp_path / "odd.tar")
+    assert unpack(tar, tmp_path / "library").left_out == 1
+    assert verify_library(tmp_path / "library").pictures == 4
+
+
+@pytest.mark.parametrize("name", [ITEMS_FILE, KEYPOINTS_FILE])
+def test_keeps_down_what_a_damaged_library_lists(packed: Path, out: Path, name: str) -> None:
+    unpack(packed, out)
+    edit.remove(out, ["0"])
+    before = read_taken_down(out)
+    flip(out / name, (out / name).read_bytes().index(b"Item 3") if name == ITEMS_FILE else 500)
+    assert unpack(packed, out).left_out == 1
+    assert read_taken_down(out) == before
 
 
 # Hostile files
