@@ -57,8 +57,8 @@ def _add_fetch(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "device.cli.carry_commands:fetch",
         "download a packed library and unpack it",
         "Downloads a packed library from a web server and unpacks it into DIR. If it is stopped, run the same command "
-        "again: it goes on where it stopped. The disk needs room for the library twice meanwhile. The server must have "
-        "both files that `pose-mirror index pack` writes, unless you give the checksum yourself. A library that is "
+        "again: it goes on where it stopped. While it runs, the disk needs room for two copies of the library. The "
+        "server must have both files that `pose-mirror index pack` writes, unless you give the checksum yourself. A library that is "
         "already in DIR stays in use until the new one is complete, and what was taken down from it stays down.",
         "pose-mirror index fetch https://museum.example/pose-library.tar --out ~/pose-library",
     )

@@ -161,9 +161,9 @@ def _add_remove(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "device.cli.index_commands:remove",
         "take pictures down for good",
         "Takes pictures down for good: their files, the people in them, their credits. The library remembers what "
-        "they look like, their source URLs, and the authors that you name, so that later builds, merges and "
-        "collections do not bring them back. URLs and authors that have no picture in it are remembered, too. If "
-        "any other PICTURE fits no picture, or several, nothing is taken down.",
+        "they look like, their source URLs, and the authors that you name, so that no later build, merge or "
+        "`index collect` brings them back. URLs and authors that have no picture in it are remembered, too. If any "
+        "PICTURE that is not a URL matches no picture, or more than one, nothing is taken down.",
         "pose-mirror index remove ~/pose-library 1f09a7 https://photos.example/123",
         "pose-mirror index remove ~/pose-library ~/Photos/grandmother.jpg",
         "pose-mirror index remove ~/pose-library --author 'Ann Example' --author https://photos.example/people/ann/",
@@ -175,7 +175,8 @@ def _add_remove(actions: Subparsers[argparse.ArgumentParser]) -> None:
         nargs="*",
         type=picture,
         metavar="PICTURE",
-        help="an item's number, a picture's name or its first 6 digits or more, its source URL, or a picture file",
+        help="an item's number, a picture's file name or its first 6 characters or more, its source URL, or a picture "
+        "file",
     )
     remove.add_argument(
         "--author",
@@ -204,9 +205,9 @@ def _add_sheets(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "sheets",
         "device.cli.index_commands:sheets",
         "write contact sheets, to strike pictures out",
-        "Writes contact sheets: a page for a web browser that shows a library's pictures in small, 200 on each sheet. "
-        "Click on those that the mirror is not to show. The page then saves a list of them for `pose-mirror index "
-        "remove`. It works from the disk, without a network. If the command is stopped, run it again.",
+        "Writes contact sheets: a page for a web browser that shows a library's pictures as thumbnails, 200 on "
+        "each sheet. Click on those that the mirror should not show, and save the list for `pose-mirror index remove`. "
+        " It works from the disk, without a network. If the command is stopped, run it again.",
         "pose-mirror index sheets ~/pose-library",
         "pose-mirror index sheets ~/pose-library --collection dance --out ~/dance-sheets",
     )

@@ -171,8 +171,8 @@ def _add_share(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "device.share.server:share",
         "serve the page on which visitors' phones find their GIFs",
         "Serves the page that the code on the display opens: visitors save their GIF there. Works only with "
-        "`enabled = true` under [share] in the configuration, and runs until it is ended. On a kiosk it is a service "
-        "of its own, pose-mirror-share, and needs no call.",
+        "`enabled = true` under [share] in the configuration, and runs until you stop it. On a kiosk it is a service "
+        "of its own, pose-mirror-share, that you need not start.",
         "pose-mirror share",
         "pose-mirror share --port 8081",
     )
