@@ -64,7 +64,7 @@ def collect(args: argparse.Namespace) -> int:
 
 
 def _prepare(ledger: Ledger, source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
-    """Read the source's tables, and say what the collection takes: first in general, then of what there is."""
+    """Read the source's tables, and say what collecting takes: first in general, then of what there is."""
     if ledger.models and settings.model not in ledger.models:
         print(
             f"Earlier photographs were looked at with {', '.join(name for name, _ in ledger.models)}. "
@@ -145,7 +145,7 @@ def _options(args: argparse.Namespace, last_count: int | None = None) -> Collect
 
 
 def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
-    """Print what a collection would download, and from where. It asks no server."""
+    """Print what collecting would download, and from where. It asks no server."""
     tables = source.downloads(rules)
     print(f"This would keep {options.count:,} photographs of {printable(source.name)}. Nothing is downloaded now.")
     if tables:

@@ -43,7 +43,7 @@ class Download(NamedTuple):
 class Source(Protocol):
     """Where photographs come from: Open Images, COCO, Wikimedia Commons, a table or a folder.
 
-    A source keeps what it reads in a folder of its own, so that a stopped collection resumes there.
+    A source keeps what it reads in a folder of its own, so that a stopped run resumes there.
     """
 
     name: str

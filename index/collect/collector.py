@@ -1,7 +1,7 @@
 """`pose-mirror index collect`: look at a source's photographs, wave by wave, and make a library of the best.
 
 A wave is downloaded while the one before is scanned. Of those that show somebody well, the ones that add most are kept
-(`index.collect.selection`), and the others are given back. Everything is in the ledger, so a collection that is stopped
+(`index.collect.selection`), and the others are given back. Everything is in the ledger, so a run that is stopped
 resumes; the library is written at the end.
 """
 
@@ -39,18 +39,18 @@ WAVE_SIZE: Final = 1_000
 """Photographs of a wave at most: enough that the best of them differ, and few enough to lie on the disk twice."""
 
 WAVES: Final = 10
-"""Waves of a small collection at least."""
+"""Waves of a small library at least."""
 
 MIN_WAVE_SIZE: Final = 50
 
 GAIN_SPAN: Final = 5_000
-"""Photographs kept over which the gain is measured: over fewer, chance would stop a collection."""
+"""Photographs kept over which the gain is measured: over fewer, chance would end it."""
 
 RESERVE_BYTES: Final = 2_000_000_000
-"""Space that a collection leaves free on the disk, for the wave on its way and the library's indexes."""
+"""Space that collecting leaves free on the disk, for the wave on its way and the library's indexes."""
 
 MAX_UNREACHABLE: Final = 20
-"""Photographs that cannot be reached, one after the other, after which a collection stops: the network is gone."""
+"""Photographs that cannot be reached, one after the other, after which a run stops: the network is gone."""
 
 NOTHING_TAKEN_DOWN: Final = TakenDown([], NOTHING_BARRED)
 
@@ -59,7 +59,7 @@ NOTHING_TAKEN_DOWN: Final = TakenDown([], NOTHING_BARRED)
 class CollectOptions:
     """How many photographs to keep, and how to get them.
 
-    Of `tries` usable photographs one is kept on average. The collection ends early when a thousand more photographs
+    Of `tries` usable photographs one is kept on average. Collecting ends early when a thousand more photographs
     raise the coverage by less than `min_gain`. Photographs are scanned in `workers` processes and downloaded over
     `connections`; or both on the Dask cluster whose scheduler is at `dask`.
     """
@@ -74,7 +74,7 @@ class CollectOptions:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a collection came to: photographs looked at and kept, its waves, and why it ended, as a sentence."""
+    """What a run came to: photographs looked at and kept, its waves, and why it ended, as a sentence."""
 
     looked: int
     kept: int
@@ -128,7 +128,7 @@ def check_space(folder: Path, needed: int = 0) -> None:
 
 
 class _Collector:
-    """A collection under way."""
+    """A run under way."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class _Collector:
         return ending
 
     def _ending(self) -> str:
-        """Return why the collection has ended, as a sentence; nothing if it has not."""
+        """Return why collecting has ended, as a sentence; nothing if it has not."""
         options, waves, kept = self._options, self._ledger.waves(), self._ledger.count(KEPT)
         if kept >= options.count:
             return f"All {options.count:,} photographs are kept."

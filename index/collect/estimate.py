@@ -1,4 +1,4 @@
-"""How long a collection will take, and how large it will be, before it starts."""
+"""How long collecting will take, and how large the library will be, before it starts."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PICTURE_BYTES: Final = 250_000
 """Bytes of a stored picture of 1024 pixels, with its share of the indexes, on average."""
 
 USABLE_SHARE: Final = 0.6
-"""Share of the candidates in which somebody is found and seen well, until the collection itself tells: about that of
+"""Share of the candidates in which somebody is found and seen well, until the ledger tells: about that of
 COCO's and Leeds' photographs."""
 
 MIN_LOOKED: Final = 200
-"""Photographs looked at after which the collection tells."""
+"""Photographs looked at after which the ledger tells."""
 
 SAMPLE: Final = 10
 """Candidates that tell whether pictures have to be downloaded."""
@@ -59,7 +59,7 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a collection will need: photographs to look at, bytes to download and to keep, and seconds for scanning."""
+    """What collecting will need: photographs to look at, bytes to download and to keep, and seconds for scanning."""
 
     looks: int
     download_bytes: int

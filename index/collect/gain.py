@@ -1,6 +1,6 @@
 """Gain: how much a photograph would add to how well a library answers.
 
-A library answers well if every visitor finds people in it who look like them. So a collection keeps sample visitors,
+A library answers well if every visitor finds people in it who look like them. So collecting keeps sample visitors,
 each with the likeness of their best answers so far. A photograph's gain is by how much it would raise these. The first
 photographs of a pose gain much and the hundredth little, so those that are kept are spread over what visitors do, and
 not over what photographers like. That is facility location, and choosing the greatest gain first is within 1 − 1/e of

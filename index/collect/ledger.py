@@ -1,4 +1,4 @@
-"""The ledger: what a collection has looked at so far, so that it resumes after any stop.
+"""The ledger: what has been looked at for a library so far, so that collecting resumes after any stop.
 
 It is a SQLite file in a hidden folder next to the library, together with the pictures it names. The folder stays when
 the library is written: a later command with a greater count goes on from there. SQLite's write-ahead log survives a
@@ -174,7 +174,7 @@ class Ledger:
         return {key for (key,) in self._table.execute("SELECT key FROM photo WHERE outcome NOT IN (?, ?)", AGAIN)}
 
     def has_all(self, pictures: Iterable[str]) -> bool:
-        """Return whether all of these pictures, by their names, were found by this collection."""
+        """Return whether all of these pictures, by their names, were found for this library."""
         found = {name for (name,) in self._table.execute("SELECT picture FROM photo WHERE picture NOT NULL")}
         return found.issuperset(pictures)
 
@@ -309,7 +309,7 @@ class Ledger:
             self._set_state("source", source.encode())
         elif known != source.encode():
             raise LibraryError(
-                f"{printable(out)} is a collection from {printable(known.decode())}: collect from {printable(source)} "
+                f"{printable(out)} was collected from {printable(known.decode())}: collect from {printable(source)} "
                 "into another folder, and merge the two with `pose-mirror index merge`."
             )
 

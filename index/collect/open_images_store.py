@@ -87,7 +87,7 @@ class Store:
         try:
             self._lock = files.lock_folder(folder)
         except BlockingIOError as error:
-            raise SourceError(f"Another collection is using {printable(folder)}: wait for it, or stop it.") from error
+            raise SourceError(f"Another command is using {printable(folder)}: wait for it, or stop it.") from error
         try:
             self._database = _open(self.file)
             self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")

@@ -1,4 +1,4 @@
-"""Make the library of a collection from its ledger."""
+"""Make a library from its ledger."""
 
 from __future__ import annotations
 

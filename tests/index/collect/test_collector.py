@@ -212,7 +212,7 @@ def test_the_library_has_the_credits_and_a_report_with_the_curve(tmp_path: Path,
 def test_the_ledger_is_for_one_source_and_one_process(tmp_path: Path) -> None:
     with Ledger(tmp_path / "library", "one"), pytest.raises(LibraryError, match=r"^Another command is collecting into"):
         Ledger(tmp_path / "library", "one")
-    with pytest.raises(LibraryError, match=r"is a collection from one: collect from two into another folder"):
+    with pytest.raises(LibraryError, match=r"was collected from one: collect from two into another folder"):
         Ledger(tmp_path / "library", "two")
 
 
