@@ -33,7 +33,12 @@ def test_what_arrives_after_the_end_leaves_nothing_behind(tmp_path: Path, monkey
         waiting = downloads.start([candidate()])
         asked.wait(60)
     may_arrive.set()
-    threading.Thread(target=lambda: (list(waiting), arrived.set()), daemon=True).start()
+
+    def drain() -> None:
+        list(waiting)
+        arrived.set()
+
+    threading.Thread(target=drain, daemon=True).start()
     assert arrived.wait(60)
     assert not (tmp_path / "downloads").exists()
 
