@@ -42,8 +42,13 @@ WRITTEN_BY_CAMERAS: Final = re.compile(
 )
 """Descriptions, in small letters, that a camera or a program gives all its pictures, as “OLYMPUS DIGITAL CAMERA”."""
 
-CC_URL: Final = re.compile(r"https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/[\w./-]*", re.IGNORECASE)
-"""The URL of a Creative Commons licence, also in a sentence."""
+CC_URL: Final = re.compile(
+    r"(?<![^\s(<\[\"'“„])https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/[^\s<>\"]*", re.IGNORECASE
+)
+"""The URL of a Creative Commons licence as a whole, also in a sentence, but not within another URL."""
+
+AFTER_URL: Final = ".,;:!?)]}'”“"
+"""What may follow a URL in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def _title_from_description(kind: _Texts) -> str | None:
 
 def _find_cc_url(text: str | None) -> str | None:
     match = CC_URL.search(text or "")
-    return None if match is None else match[0].rstrip(".")
+    return None if match is None else match[0].rstrip(AFTER_URL)
 
 
 def _read(read: Callable[[Any], _Texts], opened: Pillow.Image) -> _Texts:
