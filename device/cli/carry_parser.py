@@ -58,8 +58,9 @@ def _add_fetch(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "download a packed library and unpack it",
         "Downloads a packed library from a web server and unpacks it into DIR. If it is stopped, run the same command "
         "again: it goes on where it stopped. While it runs, the disk needs room for two copies of the library. The "
-        "server must have both files that `pose-mirror index pack` writes, unless you give the checksum yourself. A library that is "
-        "already in DIR stays in use until the new one is complete, and what was taken down from it stays down.",
+        "server must have both files that `pose-mirror index pack` writes, unless you give the checksum yourself. A "
+        "library that is already in DIR stays in use until the new one is complete, and what was taken down from it "
+        "stays down.",
         "pose-mirror index fetch https://museum.example/pose-library.tar --out ~/pose-library",
     )
     fetch.add_argument("url", metavar="URL", help="the packed library's address, with https:// or http://")

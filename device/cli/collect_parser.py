@@ -36,12 +36,12 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
         "make a library of thousands of photographs from the web",
         "Makes a library of photographs of people that anybody may show: by default from Open Images, whose "
         "photographs are from Flickr, under CC BY 2.0. Downloads them in waves, keeps those whose poses add most to "
-        "the others, and gives back the rest. Says how much there is to download and how long it takes before it "
+        "the others, and deletes the rest. Says how much there is to download and how long it takes before it "
         "starts. If it is stopped, run the same command again: it picks up where it left off; with a greater --count, "
         "it goes on.",
         "pose-mirror index collect ~/pose-library --count 80000",
         "pose-mirror index collect ~/pose-library --count 5000 --dry-run",
-        "pose-mirror index collect ~/dancers --from commons.csv --count 2000",
+        "pose-mirror index collect ~/dancers --from commons.json --count 2000",
     )
     collect.add_argument("library", type=whole_path, nargs="?", metavar="DIR", help="the library's folder")
     collect.add_argument(
@@ -66,22 +66,24 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
         help="which photographs to look at: licences, people, minors, words and labels to leave out, collections "
         "(default: the rules of the last run; in the first, the program's own, which --print-rules prints)",
     )
-    collect.add_argument("--print-rules", action="store_true", help="print the rules, to change them, and end")
+    collect.add_argument(
+        "--print-rules", action="store_true", help="print the rules, so that you can change them, and exit"
+    )
     collect.add_argument(
         "--dry-run",
         action="store_true",
-        help="print what would be downloaded, from where, and how long it would take, and end",
+        help="print what would be downloaded, from where, and how long it would take, and exit",
     )
     collect.add_argument(
         "--tables",
         metavar="PLACE",
-        help="the folder or URL of Open Images' tables, if you have downloaded them or mirror them (default: Open "
+        help="the folder or URL of Open Images' tables, if you have downloaded them or host a copy (default: Open "
         "Images' own)",
     )
     collect.add_argument(
         "--photos",
         metavar="PLACE",
-        help="the folder or URL of Open Images' photographs, if you mirror them (default: Open Images' own)",
+        help="the folder or URL of Open Images' photographs, if you host a copy (default: Open Images' own)",
     )
     collect.add_argument(
         "--images",
@@ -114,7 +116,7 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
         type=positive_int,
         default=8,
         metavar="N",
-        help="photographs to download at the same time (default: 8); 2 for Wikimedia Commons",
+        help="photographs to download at the same time (default: 8); for Wikimedia Commons, give 2",
     )
     collect.add_argument(
         "--dask",
