@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from index.barred import KINDS
 from index.fingerprint import FINGERPRINT_BYTES
@@ -85,7 +87,8 @@ def open_plain_tables(file: Path) -> sqlite3.Connection:
 
     The file may come from a stranger, and then SQLite must compute nothing that the file says.
     """
-    tables = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    place = f"file:{quote(os.fsencode(file))}?mode=ro&immutable=1"
+    tables = sqlite3.connect(place, uri=True, check_same_thread=False)
     try:
         tables.execute("PRAGMA trusted_schema = OFF")
         # by the name that no table of the file can take; an index that SQLite itself made has no SQL

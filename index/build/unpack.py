@@ -12,7 +12,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +25,10 @@ from index.build.pack import COPY_BYTES, SUFFIX, SUM_SUFFIX
 from index.build.reuse import credit_of
 from index.build.writer import building_folder
 from index.downloads import DownloadError, download
-from index.errors import LibraryError, without_remedy
+from index.errors import LibraryError, as_library_error, without_remedy
 from index.library import Library, TakenDown, read_taken_down
 from index.manifest import (
+    ITEMS_FILE,
     MANIFEST_FILE,
     MAX_MANIFEST_BYTES,
     PICTURE_NAME_PATTERN,
@@ -35,6 +36,7 @@ from index.manifest import (
     Manifest,
     read_manifest,
 )
+from index.tables import check_structure, open_plain_tables
 from index.web import FetchError, TemporaryError, fetch
 from models import files
 from models.progress import ProgressCallback
@@ -189,6 +191,7 @@ def _put(folder: Path, out: Path, manifest: Manifest, name: str, progress: Progr
     """Put the library in `folder` in the place of the one at `out`, without what was taken down from that one."""
     with ExitStack() as stack:
         with _as_packed_error(name, folder):
+            _check_tables(folder)
             library = stack.enter_context(Library.open(folder, progress))
             if set(library.picture_names()) != set(os.listdir(folder / PICTURES_FOLDER)):
                 raise LibraryError("its tables name other pictures than it holds.")
@@ -204,6 +207,13 @@ def _put(folder: Path, out: Path, manifest: Manifest, name: str, progress: Progr
             return UnpackResult(manifest)
     merged = edit.merge([folder], out, progress, names=[name])
     return UnpackResult(merged.manifest, merged.skip_counts.get(TAKEN_DOWN, 0))
+
+
+def _check_tables(folder: Path) -> None:
+    """Check the structure of a library's tables, which a checksum does not vouch for here. Raises LibraryError."""
+    file = folder / ITEMS_FILE
+    with as_library_error(file, folder), closing(open_plain_tables(file)) as tables:
+        check_structure(tables)
 
 
 def _keeps_down(library: Library, before: TakenDown) -> bool:

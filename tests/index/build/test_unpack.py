@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -351,6 +352,46 @@ def test_refuses_damage_that_the_manifest_vouches_for(built: Path, out: Path, tm
     names = [MANIFEST_FILE, *sorted(set(contents(damaged)) - {MANIFEST_FILE})]
     file = write_tar(tmp_path / "damaged.tar", [member(name, (damaged / name).read_bytes()) for name in names])
     assert_refused(file, out, name)
+
+
+def test_refuses_pages_that_lead_in_circles(built: Path, out: Path, tmp_path: Path) -> None:
+    """Each page of the table leads 400 times to the next: counting what is below would take for ever."""
+    circles = Path(shutil.copytree(built, tmp_path / "circles"))
+    with closing(sqlite3.connect(circles / ITEMS_FILE)) as tables, tables:
+        (size,), (first,) = (
+            tables.execute("PRAGMA page_size").fetchone(),
+            tables.execute("PRAGMA page_count").fetchone(),
+        )
+        tables.execute("PRAGMA writable_schema = ON")
+        tables.execute("UPDATE sqlite_master SET rootpage = ? WHERE name = 'item'", (first + 1,))
+    pages = [_page_above(first + 2 + depth, size) for depth in range(15)] + [_page_with_a_row(size)]
+    data = bytearray((circles / ITEMS_FILE).read_bytes() + b"".join(pages))
+    data[28:32] = (first + len(pages)).to_bytes(4)
+    (circles / ITEMS_FILE).write_bytes(data)
+    sign_again(circles)
+    names = [MANIFEST_FILE, *sorted(set(contents(circles)) - {MANIFEST_FILE})]
+    file = write_tar(tmp_path / "circles.tar", [member(name, (circles / name).read_bytes()) for name in names])
+    before = contents(out)
+    program = "import sys, pathlib, index.build.unpack as u; u.unpack(*map(pathlib.Path, sys.argv[1:]))"
+    command = [sys.executable, "-c", program, str(file), str(out)]
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert re.search(r"PackedLibraryError: .*circles.tar cannot be used \(items.sqlite", finished.stderr), finished
+    assert contents(out) == before
+
+
+def _page_above(below: int, size: int) -> bytes:
+    """Return a page of SQLite's that leads to another one many times (its file format's "interior table page")."""
+    cells = [below.to_bytes(4) + bytes([0x81, number]) for number in range(100)] * 4
+    start = size - sum(map(len, cells))
+    places = b"".join((start + 6 * number).to_bytes(2) for number in range(len(cells)))
+    head = b"\x05\0\0" + len(cells).to_bytes(2) + start.to_bytes(2) + b"\0" + below.to_bytes(4) + places
+    return head.ljust(start, b"\0") + b"".join(cells)
+
+
+def _page_with_a_row(size: int) -> bytes:
+    """Return a page of SQLite's with one row, whose number is 0 (its file format's "leaf table page")."""
+    start = size - 4
+    return (b"\x0d\0\0\0\x01" + start.to_bytes(2) + b"\0" + start.to_bytes(2)).ljust(start, b"\0") + b"\x01\0\x01\0"
 
 
 @settings(max_examples=60)
