@@ -68,6 +68,12 @@ RETRY_STATUSES: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 GONE_STATUSES: Final = frozenset((404, 410))
 """HTTP statuses that say that nothing is at a URL."""
 
+WHOLE: Final = (200, 203)
+"""HTTP statuses with a whole file. 203 says that a proxy has changed something of it."""
+
+PART: Final = 206
+"""HTTP status with the part of a file that was asked for."""
+
 NO_RANGE: Final = 416
 """HTTP status that says that a file has no bytes from the offset on."""
 
@@ -86,7 +92,8 @@ def request(url: str, headers: dict[str, str]) -> Iterator[BaseHTTPResponse]:
     """
     response = _follow(url, {"User-Agent": USER_AGENT, **headers})
     try:
-        if response.status // 100 != 2 and not (response.status == NO_RANGE and "Range" in headers):
+        # a part that was not asked for would pass for the whole file
+        if response.status not in (*WHOLE, *((PART, NO_RANGE) if "Range" in headers else ())):
             _drain(response)
             raise status_error(response)
         yield response

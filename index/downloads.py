@@ -99,6 +99,7 @@ class _Part:
         self._note = file.with_name(f"{file.name}.part.json")
         self.size = 0
         self.validator: str | None = None
+        self.total: int | None = None
         self._is_finished = False
         self._digest = hashlib.sha256()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -128,8 +129,9 @@ class _Part:
         if not total or not isinstance(note, dict) or note.get("url") != self._url:
             self.clear()
             return
-        validator = note.get("validator")
+        validator, whole = note.get("validator"), note.get("total")
         self.validator = validator if isinstance(validator, str) else None
+        self.total = whole if type(whole) is int else None
         if not self.can_resume:
             self.clear()
             return
@@ -138,11 +140,11 @@ class _Part:
             self.size += len(block)
             report(self.size, total, "Checking what is there, in MB")
 
-    def begin(self, validator: str | None) -> None:
-        """Note which file the first bytes are of, before there are any."""
-        self.validator = validator
+    def begin(self, validator: str | None, total: int | None) -> None:
+        """Note which file the first bytes are of, and its size, before there are any."""
+        self.validator, self.total = validator, total
         draft = self._note.with_name(f"{self._note.name}.new")
-        draft.write_text(json.dumps({"url": self._url, "validator": validator}), encoding="utf-8")
+        draft.write_text(json.dumps({"url": self._url, "validator": validator, "total": total}), encoding="utf-8")
         files.replace(draft, self._note)
 
     def write(self, chunk: bytes) -> None:
@@ -155,7 +157,7 @@ class _Part:
         """Start over."""
         self._opened.seek(0)
         self._opened.truncate()
-        self.size, self.validator, self._digest = 0, None, hashlib.sha256()
+        self.size, self.validator, self.total, self._digest = 0, None, None, hashlib.sha256()
 
     def finish(self) -> None:
         """Give the complete file its name."""
@@ -195,9 +197,9 @@ def _receive(url: str, part: _Part, copies: int, report: _Progress) -> None:
     while True:
         before = part.size
         try:
-            with open_stream(url, part.size, part.validator) as stream:
+            with open_stream(url, part.size, part.validator, part.total) as stream:
                 if not part.size:
-                    part.begin(stream.validator)
+                    part.begin(stream.validator, stream.total)
                 if stream.total is not None:
                     _check_room(part, stream.total, copies)
                 for chunk in stream.chunks:

@@ -91,12 +91,13 @@ def fetch_picture(url: str) -> bytes:
 
 
 @contextmanager
-def open_stream(url: str, offset: int = 0, validator: str | None = None) -> Iterator[Stream]:
+def open_stream(url: str, offset: int = 0, validator: str | None = None, total: int | None = None) -> Iterator[Stream]:
     """Open the file at a URL (http, https or file) or at a path, of any size, from byte `offset` on.
 
     Tries again until the server answers, but not once it has: then the caller opens the file again where it stopped.
-    With the `validator` of the first part, raises ChangedError if another file is there now, or one that is shorter
-    than `offset`. Raises FetchError; GoneError if nothing is there; TemporaryError where a later try may help.
+    With the `validator` and the `total` of the first part, raises ChangedError if another file is there now, or one
+    that is shorter than `offset`. The chunks end only where the server says that the file does. Raises FetchError;
+    GoneError if nothing is there; TemporaryError where a later try may help.
     """
     file = local_path(url) if is_url(url) else Path(url)
     if file is not None:
@@ -116,7 +117,7 @@ def open_stream(url: str, offset: int = 0, validator: str | None = None) -> Iter
         if offset and validator is not None:
             headers["If-Range"] = validator
         with connections.request(url, headers) as response:
-            yield _to_stream(response, offset, validator)
+            yield _to_stream(response, offset, validator, total)
 
 
 def _open_file(file: Path) -> tuple[BinaryIO, os.stat_result]:
@@ -142,8 +143,11 @@ def _read_file(opened: BinaryIO) -> Iterator[bytes]:
         raise TemporaryError(one_line(error.strerror or error)) from error
 
 
-def _to_stream(response: BaseHTTPResponse, offset: int, validator: str | None) -> Stream:
-    """Return what a server sends as a stream from `offset` on, whether it sends this part or the whole file."""
+def _to_stream(response: BaseHTTPResponse, offset: int, validator: str | None, before: int | None) -> Stream:
+    """Return what a server sends as a stream from `offset` on, whether it sends this part or the whole file.
+
+    `before` is the size that the server said earlier.
+    """
     from index import connections
 
     etag, date = response.headers.get("ETag", ""), response.headers.get("Last-Modified")
@@ -155,15 +159,27 @@ def _to_stream(response: BaseHTTPResponse, offset: int, validator: str | None) -
     start, total = _read_range(response)
     if total is not None and total < offset:
         raise ChangedError(f"the file has only {total:,} bytes now")
+    if None not in (total, before) and total != before:
+        raise ChangedError("another file is there now")
     now = etag if etag.startswith('"') else date or validator
     if response.status == connections.NO_RANGE:
-        if total != offset and (total is not None or validator is None):
-            raise connections.status_error(response)
-        return Stream(iter(()), offset, now)  # the offset is the file's end
+        if total != offset:  # such an answer alone does not say that the offset is the end: the file may be shorter
+            raise ChangedError(str(connections.status_error(response)))
+        return Stream(iter(()), offset, now)
     if start is None or start > offset:
         raise FetchError("the server sends another part of the file than the one asked for")
-    chunks = connections.read_chunks(response, offset - start)
-    return Stream(chunks if total is None else _up_to(total - offset, chunks), total, now)
+    chunks, total = connections.read_chunks(response, offset - start), before if total is None else total
+    if total is not None:
+        chunks = _up_to(total - offset, chunks)
+    elif response.status == connections.PART:
+        chunks = _without_end(chunks)
+    return Stream(chunks, total, now)
+
+
+def _without_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield chunks of a part of a file that may go on after it. Raises TemporaryError, so that the caller asks on."""
+    yield from chunks
+    raise TemporaryError("the server does not say where the file ends")
 
 
 def _up_to(size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -180,7 +196,9 @@ def _up_to(size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _read_range(response: BaseHTTPResponse) -> tuple[int | None, int | None]:
     """Return the first byte that a server sends, and the whole file's size; None for what it does not say."""
-    if response.status not in (206, 416):  # a part, or none from there on
+    from index import connections
+
+    if response.status not in (connections.PART, connections.NO_RANGE):
         return 0, response.length_remaining
     match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if match is None:

@@ -109,6 +109,18 @@ def test_starts_over_if_another_file_is_there(server: FileServer, file: Path) ->
     assert file.read_bytes() == CONTENT[::-1]
 
 
+@pytest.mark.parametrize("answer", [(416, {}), (416, {"Content-Range": "bytes */100000"})])
+def test_takes_no_short_file_for_a_whole_one(
+    server: FileServer, file: Path, answer: tuple[int, dict[str, str]]
+) -> None:
+    """The part is 100,000 bytes long, as the file that the server has in the meantime may be."""
+    interrupt(server, file, 100_000, None)
+    assert file.with_name("library.tar.part").stat().st_size == 100_000
+    server.answers = [answer]
+    download(server.url("/library.tar"), file)
+    assert file.read_bytes() == CONTENT
+
+
 def test_starts_over_for_another_address(server: FileServer, file: Path) -> None:
     interrupt(server, file, 1_000_000, None)
     server.files["/other.tar"] = CONTENT[::-1]

@@ -135,6 +135,48 @@ def test_refuses_a_part_that_was_not_asked_for(server: FileServer) -> None:
         read(server.url("/table.csv"), 100)
 
 
+@pytest.mark.parametrize("status", [204, 206])
+def test_takes_no_part_for_the_whole(server: FileServer, status: int) -> None:
+    for reader in (read, fetch, fetch_picture):
+        server.answers = [(status, {"Content-Range": "bytes 0-2/*"})]
+        with pytest.raises(FetchError, match=f"the server answers {status}"):
+            reader(server.url("/table.csv"))
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Range": "bytes */*"}, {"Content-Range": "bytes */5000"}])
+@pytest.mark.parametrize("validator", ['"one"', None])
+def test_ends_only_where_the_server_says(server: FileServer, headers: dict[str, str], validator: str | None) -> None:
+    server.answers = [(416, headers)]
+    with pytest.raises(ChangedError, match="the server answers 416"):
+        read(server.url("/table.csv"), 100, validator)
+
+
+def test_asks_on_after_a_part_without_an_end(server: FileServer) -> None:
+    server.answers = [(206, {"Content-Range": "bytes 100-199/*"})]
+    with pytest.raises(TemporaryError, match="the server does not say where the file ends"):
+        read(server.url("/table.csv"), 100)
+
+
+@pytest.mark.parametrize("size", ["*", "256000"])
+def test_knows_the_size_from_the_first_part(server: FileServer, size: str) -> None:
+    server.answers = [(206, {"Content-Range": f"bytes 100-199/{size}"})]
+    with (
+        pytest.raises(TemporaryError, match="the connection ended after 0 of 255900 bytes"),
+        open_stream(server.url("/table.csv"), 100, '"one"', len(CONTENT)) as stream,
+    ):
+        list(stream.chunks)
+
+
+@pytest.mark.parametrize(("status", "place"), [(416, "*/100"), (206, "100-199/200")])
+def test_notices_another_size(server: FileServer, status: int, place: str) -> None:
+    server.answers = [(status, {"Content-Range": f"bytes {place}"})]
+    with (
+        pytest.raises(ChangedError, match="another file is there now"),
+        open_stream(server.url("/table.csv"), 100, '"one"', len(CONTENT)),
+    ):
+        pass
+
+
 def test_follows_redirects(server: FileServer) -> None:
     server.files["/Fotos/M%C3%BCller%201.jpg"] = CONTENT
     server.answers = [
