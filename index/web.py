@@ -133,6 +133,8 @@ def _open_file(file: Path) -> tuple[BinaryIO, os.stat_result]:
         raise
     except OSError as error:
         raise FetchError(one_line(error.strerror or error)) from error
+    except ValueError as error:  # a name with a null character, which %00 stands for
+        raise FetchError(f"not a valid name: {one_line(error)}") from error
 
 
 def _read_file(opened: BinaryIO) -> Iterator[bytes]:

@@ -287,6 +287,12 @@ def test_says_why_a_file_of_this_machine_cannot_be_read(tmp_path: Path) -> None:
         read("s3://bucket/table.csv")
 
 
+@pytest.mark.parametrize("name", ["file:///a%00b", "/a\0b"])
+def test_refuses_a_name_with_a_null_character(name: str) -> None:
+    with pytest.raises(FetchError, match="not a valid name: embedded null"):
+        read(name)
+
+
 def test_passes_on_the_errors_of_who_reads(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(CONTENT)
     for url in (server.url("/table.csv"), str(tmp_path / "table.csv")):
