@@ -380,7 +380,7 @@ def test_killed_and_resumed(server: TableServer, tmp_path: Path, expected: list[
 
 def test_only_one_process_at_a_time(many: Path, tmp_path: Path) -> None:
     with Store(tmp_path):
-        assert "Another collection is using" in failure(many, tmp_path)
+        assert "Another command is using" in failure(many, tmp_path)
     prepare(many, tmp_path)
 
 
