@@ -103,12 +103,7 @@ class _Part:
         self._is_finished = False
         self._digest = hashlib.sha256()
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._opened = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
-        try:
-            files.try_lock(self._opened.fileno())
-        except BlockingIOError:
-            self._opened.close()
-            raise
+        self._opened = os.fdopen(files.open_locked(self._path), "r+b")
 
     @property
     def sha256(self) -> str:

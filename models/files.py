@@ -110,11 +110,37 @@ def lock_folder(folder: Path) -> int:
             stack.callback(os.close, descriptor)
             if not try_lock(descriptor):
                 return _lock_by_socket(folder)
-            if _is_open_as(folder, descriptor):
+            if is_open_as(folder, descriptor):
                 stack.pop_all()
                 return descriptor
         # the process that held the lock has just removed this folder
     return _lock_by_socket(folder)  # such a file system numbers its folders anew each time
+
+
+def open_locked(file: Path) -> int:
+    """Open or create a file and lock it for this process; return the descriptor, which holds the lock.
+
+    Where there are no locks, nothing excludes a second process. Raises BlockingIOError if another process holds the
+    lock.
+    """
+    for attempts_left in reversed(range(LOCK_ATTEMPTS)):
+        with contextlib.ExitStack() as stack:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            stack.callback(os.close, descriptor)
+            # such a file system may also number its files anew each time
+            if not try_lock(descriptor) or not attempts_left or is_open_as(file, descriptor):
+                stack.pop_all()
+                return descriptor
+        # the process that held the lock has just renamed or removed this file
+    raise AssertionError
+
+
+def is_open_as(path: Path, descriptor: int) -> bool:
+    """Return whether a descriptor is that of the file or folder of this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def own_name(folder: Path) -> str:
@@ -235,14 +261,6 @@ def _is_odd(name: str) -> bool:
 def _has_moved(file: Path, target: Path, before: os.stat_result) -> bool:
     """Return whether a file, whose status was `before`, is at `target` now, whatever an error says."""
     return not os.path.lexists(file) and target.exists() and os.path.samestat(before, os.stat(target))
-
-
-def _is_open_as(folder: Path, descriptor: int) -> bool:
-    """Return whether a descriptor is that of the folder of this name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
-    except FileNotFoundError:
-        return False
 
 
 def _lock_by_socket(folder: Path) -> int:

@@ -92,16 +92,17 @@ def _open_draft(file: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     path = file.with_name(f".{file.name}.part")
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb") as draft:
-        try:
-            files.try_lock(draft.fileno())
-        except BlockingIOError as error:
-            raise LibraryError(f"Another process is writing {printable(file)}: wait for it or stop it.") from error
+    try:
+        descriptor = files.open_locked(path)
+    except BlockingIOError as error:
+        raise LibraryError(f"Another process is writing {printable(file)}: wait for it or stop it.") from error
+    with os.fdopen(descriptor, "wb") as draft:
         try:
             draft.truncate()
             yield draft, path
         except BaseException:
-            path.unlink(missing_ok=True)
+            if files.is_open_as(path, descriptor):  # and is not that of another process yet
+                path.unlink(missing_ok=True)
             raise
 
 

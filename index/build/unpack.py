@@ -99,9 +99,9 @@ def fetch_library(
     try:
         result = _unpack(file, printable(url), out, progress)
     except PackedLibraryError:
-        file.unlink()  # it is what its owner packed, and another try would bring the same
+        file.unlink(missing_ok=True)  # it is what its owner packed, and another try would bring the same
         raise
-    file.unlink()
+    file.unlink(missing_ok=True)  # another process may have unpacked it, too
     return result
 
 

@@ -164,6 +164,28 @@ def test_waits_for_another_process(library: Path, file: Path) -> None:
     assert is_packed_library(file)
 
 
+def test_leaves_alone_what_another_process_has_just_packed(
+    library: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is done between the moment this one opens the draft and the moment it locks it."""
+    real, packed = files.try_lock, list[bytes]()
+
+    def pack_before(descriptor: int) -> bool:
+        monkeypatch.setattr(files, "try_lock", real)
+        pack(library, file)
+        packed.append(file.read_bytes())
+        return real(descriptor)
+
+    def look(done: int, total: int | None, what: str) -> None:
+        if packed:
+            assert file.read_bytes() == packed[0]
+
+    monkeypatch.setattr(files, "try_lock", pack_before)
+    pack(library, file, look)
+    assert [file.read_bytes()] == packed
+    assert sorted(os.listdir(file.parent)) == ["library.tar", "library.tar.sha256"]
+
+
 def test_overwrites_what_a_killed_process_left(library: Path, file: Path) -> None:
     file.parent.mkdir()
     file.with_name(".library.tar.part").write_bytes(bytes(10_000_000))

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -520,6 +521,20 @@ def test_downloads_nothing_for_a_folder_of_photos(server: FileServer, tmp_path: 
     with pytest.raises(LibraryError, match="is not a library and is not replaced"):
         fetch_library(server.url("/library.tar"), tmp_path)
     assert server.ranges == []
+
+
+def test_another_process_may_remove_what_both_fetched(
+    server: FileServer, built: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = unpack_module._put
+
+    def put_and_remove(*args: Any) -> Any:
+        out.with_name(".library.tar").unlink()
+        return real(*args)
+
+    monkeypatch.setattr(unpack_module, "_put", put_and_remove)
+    fetch_library(server.url("/library.tar"), out)
+    assert contents(out) == contents(built)
 
 
 @pytest.mark.slow
