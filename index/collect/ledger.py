@@ -86,6 +86,7 @@ class Ledger:
             self.picture_folder.mkdir(exist_ok=True)
             self._check_source(out, source)
             self._remove_strays()
+            self._count_before = self.count()
         except BaseException:
             os.close(self._lock)
             raise
@@ -102,7 +103,7 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
+        if kind is not None and self.count() > self._count_before:
             log.warning(
                 "%s looked at, %s kept: run the same command again to go on.",
                 f"{self.count():,}",

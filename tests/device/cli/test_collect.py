@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from index.build.starter import grow
+from index.collect.ledger import Ledger
 from index.library import Library, verify_library
 from models.estimator.catalogue import BUNDLED_MODEL
 from tests.index.collect.open_images_tables import Sample, TableMaker
@@ -151,6 +153,18 @@ def test_a_library_that_was_not_collected_is_not_replaced(server: TableServer, t
     assert result.stderr == (
         f"pose-mirror: {images / 'drawn'} is a library that was not collected, and would be replaced: collect into "
         "another folder, and merge the two with `pose-mirror index merge`.\n"
+    )
+
+
+def test_pictures_of_another_origin_are_not_replaced(server: TableServer, tmp_path: Path, images: Path) -> None:
+    out = tmp_path / "library"
+    with Ledger(out, "Open Images"):
+        shutil.copytree(images / "drawn", out)
+    result = run(server, out)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"pose-mirror: {out} has pictures that were not collected, and would be replaced: collect into another folder, "
+        "and merge the two with `pose-mirror index merge`.\n"
     )
 
 

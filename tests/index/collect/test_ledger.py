@@ -67,6 +67,10 @@ def test_says_how_far_it_came_when_it_is_stopped(tmp_path: Path, caplog: pytest.
         ledger.decide([number], Selection())
         raise KeyboardInterrupt
     assert caplog.messages == ["1 looked at, 1 kept: run the same command again to go on."]
+    caplog.clear()
+    with contextlib.suppress(KeyboardInterrupt), Ledger(tmp_path / "library", "test"):
+        raise KeyboardInterrupt
+    assert caplog.messages == [], "nothing was looked at this time"
 
 
 def test_deletes_pictures_that_a_killed_process_left(tmp_path: Path) -> None:
