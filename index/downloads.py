@@ -10,6 +10,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import random
 import time
@@ -81,6 +82,8 @@ def download(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _no_room(file, None) from error
+        if (reason := files.explain(error, file)) is not None:
+            raise DownloadError(f"{printable(file)} cannot be written ({reason}).") from error
         raise
 
 
@@ -228,9 +231,12 @@ def _check_room(part: _Part, total: int, copies: int) -> None:
 
 
 def _no_room(file: Path, missing: int | None) -> DownloadError:
-    amount = (
-        "some space" if missing is None else f"{missing / 1e9:.1f} GB" if missing >= 1e9 else f"{missing / 1e6:.0f} MB"
-    )
+    if missing is None:
+        amount = "some space"
+    elif missing >= 1e9:
+        amount = f"{math.ceil(missing / 1e8) / 10:.1f} GB"
+    else:
+        amount = f"{math.ceil(missing / 1e6)} MB"
     return DownloadError(
         f"There is no room on the disk of {printable(file.parent)}: free {amount}, and run the same command again."
     )

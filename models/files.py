@@ -20,6 +20,8 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from models.text import printable
+
 CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)
 """Errors of fsync(2) that say that a file system cannot do it. All others may mean that data are lost."""
 
@@ -239,7 +241,7 @@ def is_fat(folder: Path) -> bool:
 
 
 def explain(error: OSError, path: Path) -> str | None:
-    """Return why a file or folder cannot be written, and the remedy; None if the error is not one of a kind of disk."""
+    """Return why a file or folder cannot be written, and perhaps the remedy; None if the error itself says it best."""
     match error.errno:
         case errno.EFBIG:
             return "a file would become too large for its disk (FAT: 4 GB): use a disk with exFAT or ext4"
@@ -247,10 +249,17 @@ def explain(error: OSError, path: Path) -> str | None:
             return (
                 'its disk does not take this name: give it one in UTF-8, without : ? * " < > | \\ or a dot at its end'
             )
+        case errno.EEXIST | errno.ENOTDIR if (file := _file_above(path)) is not None:
+            return f"{printable(file)} is a file, not a folder"
         case errno.ESTALE | errno.ENOTCONN | errno.ETIMEDOUT | errno.EHOSTDOWN | errno.EHOSTUNREACH:
             return f"its network disk does not answer ({error.strerror}): check the network, or mount it again"
         case _:
             return None
+
+
+def _file_above(path: Path) -> Path | None:
+    """Return what stands in the place of a folder above a path; None if nothing does."""
+    return next((above for above in path.parents if os.path.lexists(above) and not os.path.isdir(above)), None)
 
 
 def _is_odd(name: str) -> bool:

@@ -7,6 +7,7 @@ by name. The same library always gives the same bytes.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -192,9 +193,14 @@ def _check_room(file: Path, size: int) -> None:
     free = files.free_bytes(file.parent)
     if free is not None and size > free:
         raise LibraryError(
-            f"{printable(file)} takes {size / 1e6:,.0f} MB, and its disk has {free / 1e6:,.0f} MB left: free some, or "
-            "name a file on another disk."
+            f"{printable(file)} takes {megabytes(size)}, and its disk has {free // 100_000 / 10:,.1f} MB left: free "
+            "some, or name a file on another disk."
         )
+
+
+def megabytes(size: int) -> str:
+    """Return a size as text, rounded up, so that it is never too small for what it is of."""
+    return f"{math.ceil(size / 1e5) / 10:,.1f} MB"
 
 
 class _HashedOutput:

@@ -6,23 +6,22 @@ next to the library. It takes the library's place when every checksum fits.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
-import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from index.build import edit, swap
 from index.build.choice import TAKEN_DOWN, LookAlikes
-from index.build.pack import COPY_BYTES, SUFFIX, SUM_SUFFIX
+from index.build.pack import SUFFIX, SUM_SUFFIX, megabytes
 from index.build.reuse import credit_of
+from index.build.untar import REMEDY, Entry, Tar
+from index.build.untar import PackedLibraryError as PackedLibraryError
 from index.build.writer import building_folder
 from index.downloads import DownloadError, download
 from index.errors import LibraryError, as_library_error, without_remedy
@@ -46,15 +45,8 @@ from models.text import printable
 SUM_LINE: Final = re.compile(rb"\\?([0-9a-fA-F]{64})\b")
 """The beginning of a line of sha256sum(1)."""
 
-REMEDY: Final = "get it again, or ask who packed it"
-"""What to do about a file that cannot be used, as the end of a sentence."""
-
 UPDATE_ENTRIES: Final = 100
 """Files that are unpacked between two reports of progress."""
-
-
-class PackedLibraryError(LibraryError):
-    """A file is not a packed library, or a damaged one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +124,7 @@ def _unpack(file: Path, name: str, out: Path, progress: ProgressCallback | None)
     out = Path(os.path.realpath(out))  # a link to a library stays: what it points to is replaced
     swap.check_replaceable(out)
     try:
-        with _Tar(file, name) as tar, _locked_folder(_unpacking_folder(out)) as folder:
+        with Tar(file, name) as tar, _locked_folder(_unpacking_folder(out)) as folder:
             swap.empty_folder(folder)
             _check_room(file, name, out)
             manifest = _unpack_files(tar, folder, out, progress)
@@ -140,10 +132,11 @@ def _unpack(file: Path, name: str, out: Path, progress: ProgressCallback | None)
     except LibraryError:
         raise
     except OSError as error:
-        raise LibraryError(f"{name} cannot be unpacked ({files.explain(error, out) or error.strerror}).") from error
+        reason = files.explain(error, out) or error.strerror
+        raise LibraryError(f"{printable(out)} cannot be written ({reason}).") from error
 
 
-def _unpack_files(tar: _Tar, folder: Path, out: Path, progress: ProgressCallback | None) -> Manifest:
+def _unpack_files(tar: Tar, folder: Path, out: Path, progress: ProgressCallback | None) -> Manifest:
     """Unpack all files into an empty folder, and compare each with its checksum. Raises PackedLibraryError."""
     first = tar.next_entry()
     if first is None or first.name != MANIFEST_FILE or first.size > MAX_MANIFEST_BYTES:
@@ -179,7 +172,7 @@ def _unpack_files(tar: _Tar, folder: Path, out: Path, progress: ProgressCallback
     return manifest
 
 
-def _picture_sha256(tar: _Tar, entry: _Entry) -> str:
+def _picture_sha256(tar: Tar, entry: Entry) -> str:
     """Return the sha256 of a picture, which its name says. Raises PackedLibraryError for any other file."""
     folder, _, name = entry.name.rpartition("/")
     if folder != PICTURES_FOLDER or not PICTURE_NAME_PATTERN.fullmatch(name):
@@ -254,8 +247,8 @@ def _check_room(file: Path, name: str, out: Path) -> None:
     size, free = file.stat().st_size, files.free_bytes(out.parent)
     if free is not None and size > free:
         raise LibraryError(
-            f"{name} needs {size / 1e6:,.0f} MB, and the disk of {printable(out)} has {free / 1e6:,.0f} MB left: free "
-            "some, or name a folder on another disk."
+            f"{name} needs {megabytes(size)}, and the disk of {printable(out)} has {free // 100_000 / 10:,.1f} MB left: "
+            "free some, or name a folder on another disk."
         )
 
 
@@ -267,77 +260,3 @@ def _as_packed_error(name: str, folder: Path) -> Iterator[None]:
     except LibraryError as error:
         reason = without_remedy(error, folder).replace(f"{printable(folder)}/", "").rstrip(".")
         raise PackedLibraryError(f"{name} cannot be used ({reason}): {REMEDY}.") from error
-
-
-class _Entry(NamedTuple):
-    """A file in a tar: its name and its size in bytes."""
-
-    name: str
-    size: int
-
-
-class _Tar:
-    """A tar file that may hold anything; a context manager.
-
-    tarfile would read links, sparse files and extended headers of any size, none of which a packed library has.
-    """
-
-    def __init__(self, file: Path, name: str) -> None:
-        """Open a file, which messages call `name`. Raises PackedLibraryError if it is not a regular file."""
-        self.name = name
-        if not file.is_file():
-            raise PackedLibraryError(f"{name} is not a file: name one that `pose-mirror index pack` wrote.")
-        self._opened = file.open("rb")
-        self._left = os.fstat(self._opened.fileno()).st_size
-
-    def next_entry(self) -> _Entry | None:
-        """Return the next file; None at the end. Raises PackedLibraryError for anything else."""
-        block = self._read(tarfile.BLOCKSIZE)
-        if not any(block):
-            if self._left > tarfile.RECORDSIZE or any(self._read(self._left)):
-                raise self.error("something follows its end")
-            return None
-        try:
-            header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
-        except (tarfile.HeaderError, UnicodeError, ValueError) as error:
-            raise self.error("it is not a tar, or a damaged one") from error
-        if header.type != tarfile.REGTYPE:
-            raise self.error(f"{printable(header.name)} is not a regular file")
-        if not 0 <= header.size <= self._left:
-            raise self.error("it ends too early")
-        return _Entry(header.name, header.size)
-
-    def copy(self, entry: _Entry, target: Path) -> str:
-        """Copy the content of the entry that was read last to a new file, and return its sha256 in hexadecimal."""
-        digest, left = hashlib.sha256(), entry.size
-        with target.open("xb") as output:
-            while left:
-                block = self._read(min(left, COPY_BYTES))
-                digest.update(block)
-                output.write(block)
-                left -= len(block)
-        self._read(-entry.size % tarfile.BLOCKSIZE)
-        return digest.hexdigest()
-
-    def error(self, reason: str) -> PackedLibraryError:
-        """Return the error of a file that is wrong for this reason."""
-        return PackedLibraryError(f"{self.name} cannot be used ({reason}): {REMEDY}.")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _read(self, size: int) -> bytes:
-        data = self._opened.read(size)
-        if len(data) < size:
-            raise self.error("it ends too early")
-        self._left -= size
-        return data

@@ -163,6 +163,21 @@ def test_downloads_nothing_without_room(server: FileServer, file: Path, monkeypa
     download(server.url("/library.tar"), file, SHA256)
 
 
+@pytest.mark.parametrize(("missing", "amount"), [(1, "1 MB"), (1_400_000, "2 MB"), (1_010_000_000, "1.1 GB")])
+def test_asks_for_as_much_room_as_it_takes(
+    server: FileServer, file: Path, monkeypatch: pytest.MonkeyPatch, missing: int, amount: str
+) -> None:
+    monkeypatch.setattr(files, "free_bytes", lambda folder: len(CONTENT) - missing)
+    with pytest.raises(DownloadError, match=f"There is no room on the disk of .*: free {amount}, and run"):
+        download(server.url("/library.tar"), file, SHA256)
+
+
+def test_says_that_a_file_is_no_folder(server: FileServer, file: Path) -> None:
+    file.touch()
+    with pytest.raises(DownloadError, match=f"^{file}/more cannot be written .{file} is a file, not a folder"):
+        download(server.url("/library.tar"), file / "more", SHA256)
+
+
 def test_asks_once_for_what_is_not_there(server: FileServer, file: Path) -> None:
     with pytest.raises(DownloadError, match=r"404 Not Found\): check the address"):
         download(server.url("/missing.tar"), file)

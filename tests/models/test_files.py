@@ -151,6 +151,14 @@ def test_explains_a_name_that_fat_does_not_take(name: str) -> None:
     assert "does not take this name" in reason
 
 
+@pytest.mark.parametrize("number", [errno.EEXIST, errno.ENOTDIR])
+def test_explains_a_file_in_the_place_of_a_folder(tmp_path: Path, number: int) -> None:
+    (tmp_path / "file").touch()
+    error = OSError(number, os.strerror(number))
+    assert files.explain(error, tmp_path / "file" / "more" / "library") == f"{tmp_path}/file is a file, not a folder"
+    assert files.explain(error, tmp_path / "other") is None
+
+
 @pytest.mark.parametrize("name", ["library", "naïve ünïcode", "console", "a.b", "日本"])
 def test_blames_no_name_that_every_disk_takes(name: str) -> None:
     assert files.explain(OSError(errno.EINVAL, "Invalid argument"), Path("/media/stick") / name) is None

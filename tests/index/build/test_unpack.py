@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import itertools
@@ -140,9 +141,29 @@ def test_unpacks_poses_without_pictures(tmp_path: Path) -> None:
 
 def test_needs_room(packed: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
-    with pytest.raises(LibraryError, match=r"library.tar needs \d MB, and the disk of .* has 0 MB left"):
+    with pytest.raises(LibraryError, match=r"library.tar needs 0\.\d MB, and the disk of .* has 0\.0 MB left"):
         unpack(packed, out)
     assert os.listdir(out.parent) == ["library"]
+
+
+def test_says_which_of_two_places_is_to_blame(packed: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (out.parent / "file").touch()
+    with pytest.raises(LibraryError, match=r"^/.*/file/library cannot be written \(/.*/file is a file, not a folder\)"):
+        unpack(packed, out.parent / "file" / "library")
+    real = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name in refused:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    refused = {packed.name}
+    with pytest.raises(LibraryError, match=rf"^{packed} cannot be read \(Permission denied\)\.$"):
+        unpack(packed, out)
+    refused = {ITEMS_FILE}
+    with pytest.raises(LibraryError, match=rf"^{out} cannot be written \(Permission denied\)\.$"):
+        unpack(packed, out)
 
 
 def test_waits_for_a_build(packed: Path, out: Path) -> None:
