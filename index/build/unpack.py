@@ -247,8 +247,8 @@ def _check_room(file: Path, name: str, out: Path) -> None:
     size, free = file.stat().st_size, files.free_bytes(out.parent)
     if free is not None and size > free:
         raise LibraryError(
-            f"{name} needs {megabytes(size)}, and the disk of {printable(out)} has {free // 100_000 / 10:,.1f} MB left: "
-            "free some, or name a folder on another disk."
+            f"{name} needs {megabytes(size)}, and the disk of {printable(out)} has {free // 100_000 / 10:,.1f} MB "
+            "left: free some, or name a folder on another disk."
         )
 
 
