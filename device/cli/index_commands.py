@@ -17,6 +17,7 @@ import numpy as np
 
 from device.cli.progress_reporter import progress_reporter
 from device.collection_names import describe_collections
+from index.barred import Barred
 from index.library import Item, Library, verify_library
 from index.manifest import PAGES, Manifest, describe_people
 from models.pose import Pose
@@ -32,7 +33,7 @@ CHUNK_SIZE: Final = 65_536
 """People that are counted at a time: a library may be larger than the memory."""
 
 MAX_PRINTED: Final = 20
-"""Pictures taken down that are printed one by one: of some authors there are thousands."""
+"""Pictures taken down, or authors barred, that are printed one by one: of some authors there are thousands."""
 
 STARTER_STEP: Final = 1000
 """Pictures drawn before the library is swapped: many, because each swap costs a second or two for the indexes."""
@@ -109,6 +110,7 @@ def info(args: argparse.Namespace) -> int:
         for name in library.picture_names():
             size += library.picture_file(name, check=False).stat().st_size
         taken_down = len(library.removed_pictures())
+        barred = library.barred()
         collections = describe_collections(library)
         whole_bodies = sum(
             int((library.keypoints[start : start + CHUNK_SIZE, FIRST_BODY_KEYPOINT:, 2] > 0).all(1).sum())
@@ -121,6 +123,7 @@ def info(args: argparse.Namespace) -> int:
         "collections": collections,
         "licences": ", ".join(f"{licence} {count:,}" for licence, count in licences.most_common()),
         "taken down": format_pictures(taken_down) if taken_down else "",
+        "barred": _describe_barred(barred),
         "pages": ", ".join(name for name in PAGES if name in manifest.files),
         "on disk": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:,.1f} MB of indexes and key points"
         + (f", {size / 1e6:,.1f} MB of pictures" if size else ""),
@@ -129,6 +132,15 @@ def info(args: argparse.Namespace) -> int:
         if value:
             print(f"  {name:<12}  {value}")
     return 0
+
+
+def _describe_barred(barred: Barred) -> str:
+    """Return who is barred, by name or page, and how many URLs of pictures are."""
+    authors = [printable(entry.text) for entry in barred.entries if entry.kind != "url"]
+    urls = len(barred.entries) - len(authors)
+    more = [f"{len(authors) - MAX_PRINTED:,} more authors"] if len(authors) > MAX_PRINTED else []
+    counted = [f"{urls:,} {'URL' if urls == 1 else 'URLs'} of pictures"] if urls else []
+    return ", ".join([*authors[:MAX_PRINTED], *more, *counted])
 
 
 def verify(args: argparse.Namespace) -> int:

@@ -156,6 +156,13 @@ def test_remove_prints_what_it_took_down(tmp_path: Path, capsys: pytest.CaptureF
     assert "taken down    1 picture" in output_of(["index", "info", library], capsys)[0]
 
 
+def test_info_names_who_is_barred(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    library = write_photos(tmp_path / "library", 1, 2, 3)
+    assert "\n  barred" not in output_of(["index", "info", library], capsys)[0]
+    output_of(["index", "remove", library, f"{URL}2", "--author", "Eve Example"], capsys)
+    assert "  barred        Eve Example, 1 URL of pictures\n" in output_of(["index", "info", library], capsys)[0]
+
+
 def test_remove_changes_nothing_if_a_picture_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     library = write_photos(tmp_path / "library", 1, 2, 3)
     out, err = output_of(["index", "remove", library, f"{URL}2", "99"], capsys, status=1)
