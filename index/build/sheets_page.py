@@ -126,7 +126,7 @@ def render_page(facts: SheetsFacts) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width">\n<title>Contact sheets of {name}</title>\n'
         f"<style>{STYLE}</style>\n<header>\n<h1>Contact sheets of <bdi>{name}</bdi></h1>\n"
-        f'<p class="soft">{counts} Strike out what the mirror is not to show: click on a picture, or move with the '
+        f'<p class="soft">{counts} Strike out what the mirror should not show: click on a picture, or move with the '
         "arrow keys and press the space bar. The browser remembers it. Nothing is taken down before you run the "
         "command below.</p>\n"
         "<noscript><p>This page needs JavaScript, which is turned off in this browser.</p></noscript>\n"

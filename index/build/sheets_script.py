@@ -93,7 +93,7 @@ function update() {
   count.replaceChildren();
   const what = n === 1 ? " picture struck out" : " pictures struck out";
   if (n) count.append(element("b", "", n.toLocaleString("en")), what);
-  else count.append("Click on a picture that the mirror is not to show.");
+  else count.append("Click on a picture that the mirror should not show.");
   for (const id of ["save", "copy"]) document.getElementById(id).disabled = !n;
   document.getElementById("run").hidden = !n;
   const view = document.getElementById("struck");

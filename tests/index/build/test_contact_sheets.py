@@ -364,7 +364,7 @@ def test_what_is_gone_is_no_longer_struck_out(chromium: BrowserType, library: Pa
         opened.locator("#struck").click()
         opened.locator("#back").click()
         opened.locator("#none").wait_for()
-        assert opened.locator("#count").inner_text() == "Click on a picture that the mirror is not to show."
+        assert opened.locator("#count").inner_text() == "Click on a picture that the mirror should not show."
         assert opened.locator("#save").is_disabled()
 
 
