@@ -6,13 +6,14 @@ A request that fails for a moment is tried again; redirects and the environment'
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 import string
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from http.client import IncompleteRead
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,6 +28,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from index.deadlines import POOLS, answers_until, seconds_left
+from index.deadlines import TooLateError as TooLateError
 from index.urls import (
     CHUNK_SIZE,
     WEB_SCHEMES,
@@ -39,6 +42,11 @@ from index.urls import (
     one_line,
     scheme_of,
 )
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from urllib3.connectionpool import ConnectionPool
 
 TIMEOUT_SECONDS: Final = 30.0
 """Seconds that a server may send nothing before the try fails."""
@@ -84,13 +92,14 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each further
 
 
 @contextmanager
-def request(url: str, headers: dict[str, str]) -> Iterator[BaseHTTPResponse]:
+def request(url: str, headers: dict[str, str], deadline: float = math.inf) -> Iterator[BaseHTTPResponse]:
     """Ask the server of a URL for a file, with further headers; yield the answer, whose content is not read yet.
 
     Raises FetchError for errors on the way, and for any answer but the file, a part of it, or, where a part was asked
-    for, that there is none.
+    for, that there is none. After the `deadline` (`time.monotonic`), this and reading the content raise TooLateError.
     """
-    response = _follow(url, {"User-Agent": USER_AGENT, **headers})
+    with answers_until(deadline):
+        response = _follow(url, {"User-Agent": USER_AGENT, **headers})
     try:
         # a part that was not asked for would pass for the whole file
         if response.status not in (*WHOLE, *((PART, NO_RANGE) if "Range" in headers else ())):
@@ -131,9 +140,11 @@ def _follow(url: str, headers: dict[str, str]) -> BaseHTTPResponse:
             location = response.get_redirect_location()
             if not location:
                 return response
-            _drain(response)
-            response.close()
-            response.release_conn()
+            try:
+                _drain(response)
+            finally:
+                response.close()
+                response.release_conn()
             # http.client reads headers as Latin-1, whatever they are
             url = _quote_url(urljoin(url, quote(location, string.punctuation, "latin-1")))
             if scheme_of(url) not in WEB_SCHEMES:
@@ -146,7 +157,23 @@ def _follow(url: str, headers: dict[str, str]) -> BaseHTTPResponse:
 
 
 class _Retries(Retry):
-    """Waits as the server asks, but not for hours; what it asks may also make no sense."""
+    """Waits as the server asks, but not for hours, nor past a deadline; what it asks may also make no sense."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        """Return the rules for the next try. Raises MaxRetryError if there is none any more."""
+        following = super().increment(method, url, response, error, _pool, _stacktrace)
+        asked = None if response is None else self.get_retry_after(response)
+        if _pool is not None and (asked or following.get_backoff_time()) >= seconds_left():
+            raise MaxRetryError(_pool, url or "", error)
+        return following
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         with suppress(InvalidHeader, ValueError, OverflowError):
@@ -171,10 +198,14 @@ def _proxy(url: str) -> str | None:
 def _manager(proxy: str | None) -> PoolManager:
     """Return what keeps the connections of all threads, directly or over a proxy."""
     if proxy is None:
-        return PoolManager(maxsize=CONNECTIONS_PER_HOST, block=True)
+        manager = PoolManager(maxsize=CONNECTIONS_PER_HOST, block=True)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
     user = urlsplit(proxy).netloc.rpartition("@")[0]
     headers = make_headers(proxy_basic_auth=unquote(user)) if user else None
-    return ProxyManager(proxy, proxy_headers=headers, maxsize=CONNECTIONS_PER_HOST, block=True)
+    manager = ProxyManager(proxy, proxy_headers=headers, maxsize=CONNECTIONS_PER_HOST, block=True)
+    manager.pool_classes_by_scheme = POOLS
+    return manager
 
 
 def read_chunks(response: BaseHTTPResponse, skip: int = 0) -> Iterator[bytes]:

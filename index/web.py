@@ -215,25 +215,28 @@ def _fetch(url: str, check: Callable[[BaseHTTPResponse], None]) -> bytes:
         return _fetch_fsspec(url)
     from index import connections
 
+    deadline = time.monotonic() + MAX_DOWNLOAD_SECONDS
     try:
-        return _fetch_http(url, check)
-    except LostError:
-        time.sleep(connections.RETRY_DELAY_SECONDS)
-        return _fetch_http(url, check)
+        try:
+            return _fetch_http(url, check, deadline)
+        except LostError:
+            time.sleep(connections.RETRY_DELAY_SECONDS)
+            return _fetch_http(url, check, deadline)
+    except connections.TooLateError as error:
+        raise FetchError(f"the download did not finish within {MAX_DOWNLOAD_SECONDS:g} s") from error
 
 
-def _fetch_http(url: str, check: Callable[[BaseHTTPResponse], None]) -> bytes:
+def _fetch_http(url: str, check: Callable[[BaseHTTPResponse], None], deadline: float) -> bytes:
+    """Return the content at a URL. Raises FetchError, or TooLateError if it is not there by the deadline."""
     from index import connections
 
-    data, deadline = bytearray(), time.monotonic() + MAX_DOWNLOAD_SECONDS
-    with connections.request(url, {}) as response:
+    data = bytearray()
+    with connections.request(url, {}, deadline) as response:
         check(response)
         _check_size(response.length_remaining or 0)
         for chunk in connections.read_chunks(response):
             data += chunk
             _check_size(len(data))
-            if time.monotonic() > deadline:
-                raise FetchError(f"the download did not finish within {MAX_DOWNLOAD_SECONDS:g} s")
     return bytes(data)
 
 
