@@ -285,7 +285,7 @@ class _Pieces:
         while True:
             before = self._received
             try:
-                with web.open_stream(self.place, self._received, self.validator) as stream:
+                with web.open_stream(self.place, self._received, self.validator, self.total) as stream:
                     self.validator, self.total = stream.validator, stream.total
                     for chunk in stream.chunks:
                         self._received += len(chunk)
