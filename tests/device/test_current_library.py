@@ -204,7 +204,7 @@ def test_answers_while_a_new_library_is_checked(
     may_open = threading.Event()
 
     def open_slowly(folder: Path) -> Library:
-        may_open.wait(5)
+        may_open.wait(60)
         return Library.open(folder)
 
     monkeypatch.setattr(module, "open_library", open_slowly)
@@ -213,7 +213,7 @@ def test_answers_while_a_new_library_is_checked(
     for _ in range(50):
         assert not library.refresh(time.monotonic() + 10)
         assert len(library.find(person(), 10)) == 2
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 30
     may_open.set()
     assert refresh_until(library, lambda: titles(library) == ["new"])
 
@@ -227,7 +227,7 @@ def test_closes_a_library_opened_while_the_mirror_ends(folder: Path, monkeypatch
             closed.set()
 
     def open_slowly(folder: Path) -> Library:
-        may_open.wait(5)
+        may_open.wait(60)
         return NotingLibrary.open(folder)
 
     with CurrentLibrary(Library.open(folder)) as library:

@@ -272,7 +272,7 @@ def test_survives_unplugging_and_fills_another_display(
         plug("300x400\n")
         plugged_in = time.monotonic()
         pump(parts, shown, lambda: not parts.screen.display_missing)
-        assert time.monotonic() - plugged_in < 2.5
+        assert time.monotonic() - plugged_in < 10
         pane = arrange((300, 400), "side").answers[0]
         pump(parts, shown, lambda: (photo := shown[-1][0].photo) is not None and photo.canvas == pane.size)
         assert parts.screen.snapshot().shape == (400, 300, 3)

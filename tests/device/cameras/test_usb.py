@@ -162,7 +162,7 @@ def test_uses_the_arrival_time_when_the_clock_is_wrong(
     with usb.open_usb(paths["video0"], (640, 480), None) as camera:
         for _ in range(5):
             captured_at = camera.latest().captured_at
-            assert time.monotonic() - 0.5 < captured_at <= time.monotonic()
+            assert time.monotonic() - 3 < captured_at <= time.monotonic()
             assert last < captured_at
             last = captured_at
 

@@ -136,7 +136,7 @@ def test_reports_a_missing_camera_and_finds_it_later(opener: Opener) -> None:
         before = time.monotonic()
         with pytest.raises(CameraError, match=r"^No camera found at /dev/video0: plug one in\.$"):
             camera.latest()
-        assert time.monotonic() - before < 1.0
+        assert time.monotonic() - before < 4.0
         opener.error = None
         assert camera.latest().image is PICTURE
 
@@ -149,7 +149,7 @@ def test_waits_for_the_timeout_while_there_is_no_camera(opener: Opener) -> None:
         before = time.monotonic()
         with pytest.raises(CameraError, match="No camera"):
             camera.latest(timeout=0.2)
-        assert 0.19 < time.monotonic() - before < 1.0
+        assert 0.19 < time.monotonic() - before < 4.0
 
 
 def test_reopens_a_lost_camera(opener: Opener, caplog: pytest.LogCaptureFixture) -> None:

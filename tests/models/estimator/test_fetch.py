@@ -235,7 +235,7 @@ def test_full_disk_says_how_much_room_is_needed(server: Server, cache: Path, mon
 def test_names_a_cache_folder_that_cannot_be_created(server: Server, cache: Path) -> None:
     cache.parents[1].mkdir(parents=True)
     (cache.parent).write_text("a file where a folder should be")
-    with pytest.raises(FetchError, match=rf"{cache} cannot be written to \(Not a directory\)"):
+    with pytest.raises(FetchError, match=rf"{cache} cannot be written to \({cache.parent} is a file, not a folder\)"):
         fetch_model(NAME)
 
 

@@ -193,11 +193,11 @@ def test_replaces_a_process_killed_between_frames(model: Path, number: signal.Si
     ],
 )
 def test_replaces_a_process_that_dies_over_a_frame(model: Path, order: int, sentence: str) -> None:
-    with ready_process(model) as process:
+    with ready_process(model, options=replace(CPU, timeout=60.0)) as process:
         began = time.monotonic()
         with pytest.raises(EstimatorUnavailable, match=f"^{sentence}$"):
             process.estimate(picture(order))
-        assert time.monotonic() - began < 2.5, "a death is reported when it happens, not after the timeout"
+        assert time.monotonic() - began < 30, "a death is reported when it happens, not after the timeout"
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
 
 
@@ -245,7 +245,7 @@ def test_replaces_a_process_that_hangs(model: Path, order: int) -> None:
         began = time.monotonic()
         with pytest.raises(EstimatorUnavailable, match=r"^The estimator did not answer for 0\.4 s and is restarting"):
             process.estimate(picture(order))
-        assert 0.4 <= time.monotonic() - began < 1.5
+        assert 0.4 <= time.monotonic() - began < 10
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
         assert not alive(first)
 
@@ -259,7 +259,7 @@ def test_replaces_and_ends_a_stopped_process(model: Path) -> None:
         began = time.monotonic()
         with pytest.raises(EstimatorUnavailable, match="did not answer"):
             process.estimate(picture())
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10
         assert seconds_until_poses(process, picture()) < REPLACED_WITHIN
         assert not alive(first)
 
