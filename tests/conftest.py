@@ -23,8 +23,8 @@ from models.estimator.model_files import WEIGHTS_FOLDER
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# A busy machine takes longer for an example, and no test depends on a quiet one. The examples are the same each time, so
-# that a failure is of the change that is tested; `pytest --hypothesis-profile searching` looks for new ones.
+# A busy machine takes longer for an example, and no test depends on a quiet one. The examples are the same each time,
+# so that a failure is of the change that is tested; `pytest --hypothesis-profile searching` looks for new ones.
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", UNTIMED, derandomize=True)
 settings.register_profile("searching", UNTIMED, print_blob=True)
