@@ -1,8 +1,8 @@
 """Unpack a library that `index.build.pack` packed, from this machine or from a web server.
 
 Nothing in the file is trusted except the search indexes, which only Annoy can read: a harmful one can crash the mirror.
-Only what a library's manifest lists is written, each file once, into a hidden folder
-next to the library. It takes the library's place when every checksum fits.
+Only what a library's manifest lists is written, each file once, into a hidden folder next to the library. It takes the
+library's place when every checksum fits.
 """
 
 from __future__ import annotations
