@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from index.barred import NOTHING_BARRED, Barred
-from index.build.choice import TAKEN_DOWN, skip_barred
-from index.build.duplicates import NearDuplicateIndex, is_near_duplicate
+from index.build.choice import TAKEN_DOWN, LookAlikes, skip_barred
+from index.build.duplicates import NearDuplicateIndex
 from index.build.journal import save_picture
 from index.build.photo import Credit, NewPicture, Photo, Skipped
 from index.build.photo_workers import PhotoWorkers
@@ -139,7 +139,7 @@ class _Collector:
         progress: ProgressCallback | None,
     ) -> None:
         self._ledger, self._settings, self._options, self._progress = ledger, settings, options, progress
-        self._taken_down = taken_down
+        self._barred, self._removed = taken_down.barred, LookAlikes(taken_down.pictures)
         self._unreachable = self._unreachable_in_row = 0
         self._selection = ledger.selection()
         self._looked = ledger.count()
@@ -272,10 +272,9 @@ class _Collector:
         """Return why a picture is not wanted: it was taken down, or is nearly the same as one found before."""
         name = printable(candidate.picture)
         credit = _completed(picture, candidate).credit
-        if _is_barred(candidate, credit, self._taken_down.barred):
+        if _is_barred(candidate, credit, self._barred):
             return skip_barred(name)
-        removed = self._taken_down.pictures
-        if any(is_near_duplicate(picture.fingerprint, other.fingerprint) for other in removed):
+        if self._removed.has(picture.name, picture.fingerprint):
             return Skipped(name, TAKEN_DOWN, f"{name} was taken down from the library.")
         match = self._near.find(picture.fingerprint, picture.people, (picture.width, picture.height))
         if match is None:
