@@ -13,6 +13,9 @@ MAX_TEXT_LENGTH = 200
 MAX_URL_LENGTH = 2000
 """Characters that are kept of a URL: many more than of a title, because a URL that is cut leads nowhere."""
 
+AFTER_URL: Final = ".,;:!?)]}'”“’»"
+"""What may follow a URL in a sentence."""
+
 UNSET_CLOCKS: Final = frozenset(("1970-01-01", "1980-01-01"))
 """Days at which the clocks of computers and of cameras begin."""
 

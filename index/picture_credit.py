@@ -17,7 +17,7 @@ from PIL import ExifTags, IptcImagePlugin, PngImagePlugin
 from PIL import Image as Pillow
 
 from index import mojibake, xmp
-from index.credit import Credit, clean_date, clean_text
+from index.credit import AFTER_URL, Credit, clean_date, clean_text
 
 MAX_TITLE_LENGTH: Final = 100
 """Characters up to which a description stands for a title, and terms for a licence's name. Longer ones are stories."""
@@ -46,9 +46,6 @@ CC_URL: Final = re.compile(
     r"(?<![^\s(<\[\"'“„])https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/[^\s<>\"]*", re.IGNORECASE
 )
 """The URL of a Creative Commons licence as a whole, also in a sentence, but not within another URL."""
-
-AFTER_URL: Final = ".,;:!?)]}'”“"
-"""What may follow a URL in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import unquote
 
+from index.credit import AFTER_URL
+
 LICENCE: Final = re.compile(r"cc[-_ ](by[a-z-]*?)(?:[-_ ]v?(\d\.\d))?", re.IGNORECASE)
 """Matches a name such as `CC BY-SA 4.0` in any spelling, as a whole: groups are `BY-SA` and `4.0`."""
 
@@ -27,9 +29,6 @@ DEED: Final = re.compile(
     r"(?:licenses|publicdomain)/([a-z]+(?:-[a-z]+)*)(?:/(\d\.\d)(?:/[\w.-]*)*|/)?(?:[?#].*)?", re.IGNORECASE
 )
 """Matches the path of a deed, as a whole: `by_nc` is no kind of licence, and must not be read as `by`."""
-
-AFTER_URL: Final = ".,;:!?)]}'”’»"
-"""What may follow a URL in a sentence."""
 
 RESTRICTIONS: Final[Mapping[str, re.Pattern[str]]] = {
     "commercial use": re.compile(
