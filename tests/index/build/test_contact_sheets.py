@@ -265,8 +265,7 @@ def chromium() -> Iterator[BrowserType]:
 def opened_page(chromium: BrowserType, page: Path, width: int = 1000) -> Iterator[Page]:
     """The page, opened from the disk. It must ask for nothing but its own files, and have nothing to complain of.
 
-    The browser has a profile on the disk, as everybody's has: without one, Chromium may lose a page's storage for
-    good on a busy machine.
+    The browser has a profile on the disk, as everybody's has.
     """
     complaints: list[str] = []
     asked: list[str] = []
@@ -284,9 +283,26 @@ def opened_page(chromium: BrowserType, page: Path, width: int = 1000) -> Iterato
         opened.on("dialog", lambda dialog: dialog.accept())
         opened.goto(page.as_uri())
         opened.locator("#tiles button").first.wait_for()
+        wait_for_storage(opened)
         yield opened
     assert complaints == []
     assert [url for url in asked if not url.startswith((page.parent.as_uri(), "blob:"))] == []
+
+
+def wait_for_storage(opened: Page) -> None:
+    """Store something, and load the page anew until it is kept.
+
+    On a busy machine, Chromium may drop for good what a page stores first, if the page is loaded anew at once. It keeps
+    what is stored afterwards.
+    """
+
+    def keeps_it() -> bool:
+        kept = opened.evaluate("localStorage.getItem('kept') === 'yes'")
+        if not kept:
+            opened.evaluate("localStorage.setItem('kept', 'yes')")
+        return bool(kept)
+
+    reload_until(opened, keeps_it)
 
 
 def tile(opened: Page, number: int) -> Locator:
@@ -308,6 +324,7 @@ def reload_until(opened: Page, is_ready: Callable[[], bool]) -> None:
         if is_ready():
             return
         time.sleep(0.2)
+    pytest.fail("the browser forgot what the page stored")
 
 
 def save_list(opened: Page, file: Path) -> Path:
