@@ -27,8 +27,8 @@ class Sharing:
 
     @property
     def whole_hours(self) -> int:
-        """The hours that visitors read, at least one."""
-        return max(round(self.hours), 1)
+        """The hours that visitors read: the GIF is there for so long, if not longer."""
+        return int(self.hours)
 
     def announce(self, name: str, recording: Recording) -> None:
         """Write the details of a GIF that is going to be made. Raises OSError."""
@@ -42,9 +42,14 @@ class Sharing:
             details_file(self.folder, name).unlink()
 
     def page(self, name: str) -> ShownPage | None:
-        """Return the page of a GIF; None while it is not being served."""
+        """Return the page of a GIF; None while it is not being served, or at an address that no code holds."""
         address = read_address(self.server_folder)
-        return None if address is None else shown_page(address, name, self.whole_hours)
+        if address is None:
+            return None
+        try:
+            return shown_page(address, name, self.whole_hours)
+        except ValueError:  # too long, or no text
+            return None
 
 
 def shown_page(address: Address, name: str, hours: int) -> ShownPage:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +68,23 @@ def remove_address(folder: Path) -> None:
 
 
 def read_address(folder: Path) -> Address | None:
-    """Return the address; None if there is none, or its file is damaged."""
+    """Return the address; None if there is none, or its file is damaged.
+
+    The file is of a server that phones talk to, so it may be anything: also a pipe that never ends.
+    """
     try:
-        with (folder / FILE_NAME).open("rb") as file:
+        with open(folder / FILE_NAME, "rb", opener=_open_at_once) as file:
             values = json.loads(file.read(MAX_BYTES))
         wifi = values.get("wifi")
         return Address(str(values["url"]), wifi and Wifi(str(wifi["name"]), str(wifi["password"])))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a regular file, and wait for nothing. Raises OSError."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is not a regular file")
+    return descriptor

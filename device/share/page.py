@@ -13,7 +13,6 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from flask import Request
 from markupsafe import Markup, escape
-from werkzeug.datastructures import LanguageAccept
 
 from device.language.catalogues import ENGLISH
 from device.language.message import Message, message
@@ -78,12 +77,17 @@ def saving_on(user_agent: str) -> Saving:
 
 
 def choose_language(request: Request, codes: list[str], default: str = ENGLISH) -> Language:
-    """Return the language that the phone prefers; the default one if it names none that is spoken.
+    """Return the first language of the phone's list that is spoken here, in whichever country; else the default one.
 
     A phone that takes any language, as `*` says, gets the default one, too.
     """
-    named = LanguageAccept([(code, quality) for code, quality in request.accept_languages if code != "*"])
-    return Language(named.best_match(codes, default if default in codes else ENGLISH) or ENGLISH)
+    spoken = {code.lower().replace("_", "-"): code for code in codes}
+    for named, quality in request.accept_languages:  # the best one is first
+        tag = named.lower().replace("_", "-")
+        found = spoken.get(tag) or spoken.get(tag.partition("-")[0])
+        if found and quality > 0:
+            return Language(found)
+    return Language(default if default in codes else ENGLISH)
 
 
 def opens_only_here(host: str) -> bool:

@@ -11,10 +11,11 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from flask import Flask
 from waitress import wasyncore
@@ -87,13 +88,24 @@ class Connection(HTTPChannel):
 
     task_class = OneRequestTask
 
+    def received(self, data: bytes) -> bool:
+        """Take a part of a request; close the connection if it is none, and log nothing: phones could fill the log."""
+        try:
+            return bool(super().received(data))
+        except ValueError:  # waitress expects no such URL and no such number
+            self.will_close = True
+            return False
+
     def has_timed_out(self, now: float) -> bool:
-        """Return whether the client has taken too long, at whatever it does. `now` is in seconds since 1970."""
+        """Return whether the client has taken too long, at whatever it does. `now` is in seconds since 1970.
+
+        If the clock was put back meanwhile, nobody knows, so it has.
+        """
         age, idle = now - self.creation_time, now - self.last_activity
         if self.requests:  # a thread is at work on it
             return False
         is_answered = self.close_when_flushed or self.total_outbufs_len > 0
-        return age > ANSWER_SECONDS or idle > IDLE_SECONDS or (age > REQUEST_SECONDS and not is_answered)
+        return not 0 <= age <= ANSWER_SECONDS or idle > IDLE_SECONDS or (age > REQUEST_SECONDS and not is_answered)
 
 
 class BoundedServer(TcpWSGIServer):
@@ -110,6 +122,11 @@ class BoundedServer(TcpWSGIServer):
             accepted[0].close()
             return None
         return accepted
+
+    def readable(self) -> bool:
+        # waitress would wait for a clock that was put back to catch up
+        self.next_channel_cleanup = min(self.next_channel_cleanup, int(time.time()) + self.adj.cleanup_interval)
+        return bool(super().readable())
 
     def maintenance(self, now: float) -> None:
         # waitress itself only marks such connections: one whose client takes nothing would stay for ever
@@ -171,7 +188,8 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise ShareError(
-            f"Port {port} cannot be used ({error.strerror}): name another one with --port, such as 8081."
+            f"Port {port} cannot be used ({error.strerror}): name another one with --port, such as "
+            f"{8082 if port == 8081 else 8081}."
         ) from error
     return listening
 
@@ -192,7 +210,7 @@ def published_address(settings: Config, port: int, folder: Path | None = None) -
 
 
 def _publish(settings: Config, port: int, folder: Path, ended: threading.Event) -> None:
-    previous: Address | None = None
+    previous: Address | Literal["unknown"] | None = "unknown"
     failure = ""
     while not ended.is_set():
         address = find_address(settings.share, port)
@@ -203,10 +221,18 @@ def _publish(settings: Config, port: int, folder: Path, ended: threading.Event) 
                 write_address(folder, address)
         except OSError as error:
             if failure != str(error):
-                log.warning("The page's address cannot be written to %s (%s).", folder, error.strerror)
+                log.warning(
+                    "The page's address cannot be written to %s (%s), so the display shows no code: set "
+                    "XDG_RUNTIME_DIR to a folder of this user.",
+                    folder,
+                    error.strerror,
+                )
             failure = str(error)
         if address != previous:
-            log.info("The page for phones is at %s", address.url if address else "no address: there is no network.")
+            if address is None:
+                log.info("The page for phones has no address, because this machine is in no network.")
+            else:
+                log.info("The page for phones is at %s", address.url)
         previous = address
         ended.wait(ADDRESS_SECONDS)
 

@@ -26,15 +26,13 @@ WELCOME_SECONDS: Final = 3600.0
 
 
 def visitor_key(address: str) -> str:
-    """Return what counts as one visitor: an IPv4 address, or the /64 of an IPv6 one, which is a phone's own to fill."""
+    """Return what counts as one visitor: an address. All phones of a Wi-Fi may share the rest of an IPv6 network."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return ""
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
     return str(parsed)
 
 

@@ -162,8 +162,9 @@ def _send_file(file: BinaryIO) -> Response:
     """Return a file, or the one range of it that is asked for. The response closes the file."""
     size = os.fstat(file.fileno()).st_size
     start, stop = 0, size
-    if request.range is not None and len(request.range.ranges) == 1:
-        found = request.range.range_for_length(size)
+    wanted = request.range
+    if wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1 and wanted.ranges[0][0] >= -size:
+        found = wanted.range_for_length(size)
         if found is None:
             file.close()
             return Response(status=416, headers={"Content-Range": f"bytes */{size}"})

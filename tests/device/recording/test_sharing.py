@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 
@@ -117,6 +119,33 @@ def test_a_page_behind_a_wifi_has_two_codes() -> None:
     assert shown_page(ADDRESS, "a" * 26, 24).wifi_code is None
 
 
-@pytest.mark.parametrize(("hours", "whole"), [(24.0, 24), (0.1, 1), (1.4, 1), (47.6, 48)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[" * 9000,
+        '{"url": 3',
+        json.dumps({"url": "http://mirror/" + "x" * 9000}),
+        json.dumps({"url": "http://mirror/", "wifi": {"name": "\ud800", "password": ""}}),
+        json.dumps({"url": "http://mirror/", "wifi": [1]}),
+    ],
+)
+def test_a_damaged_address_is_none(text: str, sharing: Sharing) -> None:
+    file = sharing.server_folder / "address.json"
+    file.write_text(text)
+    assert sharing.page("a" * 26) is None
+
+
+def test_an_address_is_read_from_a_file_alone(sharing: Sharing, tmp_path: Path) -> None:
+    file = sharing.server_folder / "address.json"
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    assert sharing.page("a" * 26) is None
+    file.unlink()
+    os.mkfifo(file)
+    assert sharing.page("a" * 26) is None, "nobody waits for a pipe"
+
+
+@pytest.mark.parametrize(("hours", "whole"), [(24.0, 24), (1.0, 1), (1.9, 1), (47.6, 47)])
 def test_visitors_read_whole_hours(hours: float, whole: int) -> None:
     assert Sharing(Path("/gifs/shared"), hours).whole_hours == whole

@@ -139,7 +139,14 @@ def test_a_link_ends_where_its_address_does(credit: str, address: str | None) ->
     ("accepted", "lang", "direction"),
     [
         *(("de-AT,de;q=0.9", "de", "ltr"), ("ar", "ar", "rtl"), ("xx, ja;q=0.5", "ja", "ltr"), ("xx", "fr", "ltr")),
-        *(("*", "fr", "ltr"), ("xx, *;q=0.5", "fr", "ltr"), ("de;q=0.5, *", "de", "ltr")),
+        *(("de-AT,en;q=0.5", "de", "ltr"), ("zh-Hant-TW,en;q=0.8", "zh", "ltr"), ("en-US,de;q=0.5", "en", "ltr")),
+        *(
+            ("de;q=0,ja;q=0.1", "ja", "ltr"),
+            ("ES_mx", "es", "ltr"),
+            ("*", "fr", "ltr"),
+            ("xx, *;q=0.5", "fr", "ltr"),
+            ("de;q=0.5, *", "de", "ltr"),
+        ),
     ],
 )
 def test_speaks_the_phones_language(accepted: str, lang: str, direction: str, tmp_path: Path) -> None:
@@ -240,10 +247,10 @@ def test_remembers_few_addresses() -> None:
     assert len(limit) == len(welcomed) == MAX_REMEMBERED
 
 
-def test_an_ipv6_network_is_one_visitor() -> None:
-    assert visitor_key("2001:db8::1") == visitor_key("2001:db8::ffff:1") == "2001:db8::/64"
+def test_each_address_is_one_visitor() -> None:
+    assert visitor_key("2001:db8::1") == visitor_key("2001:db8:0::1") != visitor_key("2001:db8::2")
     assert visitor_key("::ffff:192.0.2.7") == "192.0.2.7"
-    assert visitor_key("fe80::1%wlan0") == "fe80::/64"
+    assert visitor_key("fe80::1%wlan0") == "fe80::1"
     assert visitor_key("localhost") == ""
 
 
