@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from device import folders
 from device.cameras.controls import CameraControls, Exposure, Focus, Mains, WhiteBalance
@@ -187,7 +188,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "gif.keep_days": (0, 36_500),
     "gif.keep_files": (0, 1_000_000),
     "gif.keep_megabytes": (0, 10_000_000),
-    "share.hours": (0.1, 720),
+    "share.hours": (1, 720),
 }
 """The smallest and the largest value that a number may have."""
 
@@ -205,6 +206,7 @@ def load(file: Path | None = None, *, search_paths: tuple[Path, ...] = SEARCH_PA
         _merge(values, read_toml(file), file)
         _complete_paths(values, file)
         _check_pins(values["button"], file)
+        _check_wifi(values["share"], file)
     return Config(**{name: section(**values[name]) for name, section in _SECTIONS.items()}, file=file)
 
 
@@ -238,8 +240,24 @@ def check_event_text(text: str) -> None:
 
 def check_page_address(text: str) -> None:
     """Raise ValueError for an address of the page that no phone could open."""
-    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[\w./~-]*)?", text):
+    try:
+        is_address = re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[\w./~-]*)?", text) and urlsplit(text).port != 0
+    except ValueError:  # no such port
+        is_address = False
+    if not is_address:
         raise ValueError(f'{short_repr(text)} is not the address of a page: write one such as "http://mirror.local"')
+
+
+def check_wifi_name(text: str) -> None:
+    """Raise ValueError for a name that no Wi-Fi has (IEEE 802.11)."""
+    if len(text.encode()) > 32:
+        raise ValueError(f"{short_repr(text)} is longer than the name of any Wi-Fi, which has 32 bytes at most")
+
+
+def check_wifi_password(text: str) -> None:
+    """Raise ValueError for a password that no Wi-Fi has (WPA)."""
+    if not 8 <= len(text) <= 63:
+        raise ValueError(f"a Wi-Fi's password has 8 to 63 characters, not {len(text)}")
 
 
 _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
@@ -247,6 +265,8 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "screen.language": parse_codes,
     "gif.text": check_event_text,
     "share.address": check_page_address,
+    "share.wifi": check_wifi_name,
+    "share.wifi_password": check_wifi_password,
 }
 """What reads the texts that have a form of their own. Each raises ValueError for a text that is not allowed."""
 
@@ -274,6 +294,12 @@ def _check_pins(button: Mapping[str, Any], file: Path) -> None:
     if button["pin"] == button["led"] != 0:
         pins = f"[button] pin and led are both {button['pin']}"
         raise ConfigError(f"{printable(file)}: {pins}: use another pin for the light")
+
+
+def _check_wifi(share: Mapping[str, Any], file: Path) -> None:
+    """Raise ConfigError if there is a Wi-Fi's password, but not its name."""
+    if share["wifi_password"] and not share["wifi"]:
+        raise ConfigError(f"{printable(file)}: [share] wifi_password needs wifi, the name of the Wi-Fi")
 
 
 PATHS: Final[Mapping[str, Callable[[str, Path | None], str]]] = {
