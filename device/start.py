@@ -129,7 +129,9 @@ def _run_until_closed(settings: Config, args: argparse.Namespace) -> None:
 
 def _run_headless_demo(settings: Config, folder: Path, seconds: float) -> int:
     """Run the mirror for some seconds, press the button once, and write pictures and the GIF to `folder`."""
-    settings = replace(settings, gif=replace(settings.gif, folder=str(folder)))
+    # a shared GIF would be for phones, from another folder
+    share = replace(settings.share, enabled=False)
+    settings = replace(settings, gif=replace(settings.gif, folder=str(folder)), share=share)
     screenshots = ScreenshotWriter(folder)
     log.info("No display: %.0f seconds of the mirror are written to %s.", seconds, printable(folder.absolute()))
     with open_mirror(settings, grow=False) as parts:

@@ -154,12 +154,13 @@ class GifWriter:
 
     def close(self, timeout: float = 3.0) -> None:
         """Wait up to `timeout` seconds for a GIF under way, then kill its process. Incomplete files are removed."""
-        if self._thread is None:
+        thread = self._thread  # another thread may be closing this, too
+        if thread is None:
             return
-        self._thread.join(timeout)
-        if self._process is not None:
-            self._process.kill()
-        self._thread.join(1.0)  # when the disk hangs, even a killed process stays
+        thread.join(timeout)
+        if (process := self._process) is not None:
+            process.kill()
+        thread.join(1.0)  # when the disk hangs, even a killed process stays
         self._thread = None
 
     def _write(self, jobs: list[Job]) -> None:
