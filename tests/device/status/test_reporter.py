@@ -58,6 +58,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 
     monkeypatch.setattr(reporter, "time", FakeTime())
     monkeypatch.setattr(reporter, "uptime", lambda: clocks.uptime)
+    monkeypatch.setattr(reporter, "CLOSE_TIMEOUT", 60.0)  # a busy machine may take its time
     monkeypatch.setattr(machine_watch, "read_temperature", lambda: 61.0)
     monkeypatch.setattr(machine_watch, "read_under_voltage", lambda: False)
     return clocks
