@@ -568,11 +568,11 @@ def test_fetches_after_being_killed_anywhere(server: FileServer, built: Path, ou
     )
     command = [sys.executable, "-c", program, server.url("/library.tar"), str(out)]
     old, new = contents(out), contents(built)
-    for milliseconds in itertools.count(1, 8):
+    for seconds in (0.001 * 1.5**tries for tries in itertools.count()):
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            time.sleep(milliseconds / 1000)
+            time.sleep(seconds)
             process.send_signal(signal.SIGKILL)
         assert contents(out) in (old, new)
         if process.returncode == 0:
