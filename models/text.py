@@ -39,3 +39,8 @@ def format_people(count: int) -> str:
 def format_pictures(count: int) -> str:
     """Return a number of pictures: 1 picture, 1,600 pictures."""
     return "1 picture" if count == 1 else f"{count:,} pictures"
+
+
+def format_photographs(count: int) -> str:
+    """Return a number of photographs: 1 photograph, 25,000 photographs."""
+    return "1 photograph" if count == 1 else f"{count:,} photographs"

@@ -27,7 +27,7 @@ from index.errors import LibraryError
 from index.library import Library, read_taken_down
 from index.manifest import MANIFEST_FILE, describe_people
 from models.home import expand_home
-from models.text import printable, shell_word
+from models.text import format_photographs, printable, shell_word
 
 DRY_RUN_EXAMPLES: Final = 10
 """Photographs that a dry run names."""
@@ -50,13 +50,14 @@ def collect(args: argparse.Namespace) -> int:
         _check_own(ledger, args.library)
         options = _options(args, ledger.wanted)
         rules = ledger.rules if args.rules is None else rules
-        ledger.wanted, ledger.rules = options.count, rules
         ledger.take_down(taken_down)
         _prepare(ledger, source, rules, settings, options)
+        ledger.wanted, ledger.rules = options.count, rules  # the source has accepted the rules
         with progress_reporter() as progress:
             collected = fill(ledger, source, settings, options, progress, taken_down)
+        print(f"{collected.ending} Looked at {format_photographs(collected.looked)}.", flush=True)
+        with progress_reporter() as progress:
             manifest = publish(ledger, args.library, options.count, progress)
-    print(f"{collected.ending} {collected.looked:,} were looked at.")
     print(f"{printable(args.library)}: {describe_people(manifest.items, manifest.indexed, manifest.pictures)}")
     print(f"See it in the mirror: pose-mirror run --library {shell_word(args.library)}")
     print(f"Leaf through it and strike pictures out: pose-mirror index sheets {shell_word(args.library)}")
@@ -75,15 +76,17 @@ def _prepare(ledger: Ledger, source: Source, rules: Rules, settings: ScanSetting
     if missing.count and (tables := source.downloads(rules, ledger.candidates_folder)):
         expected = estimate(missing, Prospect(sys.maxsize, is_remote=True), seconds)
         print(f"First it reads {len(tables)} tables, {_size(tables)}, and keeps a small part. {expected}", flush=True)
+        check_space(ledger.folder, expected.disk_bytes)
     with progress_reporter() as progress:
         source.prepare(ledger.candidates_folder, rules, progress)
-    print(f"The rules allow {len(source):,} photographs of {printable(source.name)}.")
+    print(f"The rules allow {format_photographs(len(source))} of {printable(source.name)}.")
     gone = ledger.follow(rules, (candidate.key for candidate in source.candidates()))
     if gone:
-        print(f"{gone:,} photographs that were kept are given back: the rules have changed.")
+        print(f"{format_photographs(gone)} given back, because the rules have changed.")
         missing = replace(missing, count=missing.count + gone)
-    if missing.count:
-        needed = estimate(missing, Prospect.of(source, ledger), seconds)
+    prospect = Prospect.of(source, ledger, len(ledger.keys_to_reconsider(options.count)))
+    if missing.count and prospect.candidates:
+        needed = estimate(missing, prospect, seconds)
         print(needed, flush=True)
         check_space(ledger.folder, needed.disk_bytes)
 
@@ -91,12 +94,17 @@ def _prepare(ledger: Ledger, source: Source, rules: Rules, settings: ScanSetting
 def _open_source(args: argparse.Namespace) -> Source:
     """Return the source that `--from` names."""
     if args.source == OPEN_IMAGES:
+        if args.images is not None:
+            raise LibraryError("--images is for a COCO file, not for Open Images: leave it out, or name the file.")
         from index.collect.open_images import OpenImages
 
         places = {name: getattr(args, name) for name in ("tables", "photos") if getattr(args, name) is not None}
         return OpenImages(**places)
     from index.collect.listed import Listed
 
+    for option in ("tables", "photos"):
+        if getattr(args, option) is not None:
+            raise LibraryError(f"--{option} is for Open Images, not for --from {printable(args.source)}: leave it out.")
     return Listed(expand_home(args.source), args.images)
 
 
@@ -147,7 +155,8 @@ def _options(args: argparse.Namespace, last_count: int | None = None) -> Collect
 def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: CollectOptions) -> None:
     """Print what collecting would download, and from where. It asks no server."""
     tables = source.downloads(rules)
-    print(f"This would keep {options.count:,} photographs of {printable(source.name)}. Nothing is downloaded now.")
+    print(f"This would keep {format_photographs(options.count)} of {printable(source.name)}.", end=" ")
+    print("Nothing is downloaded now.")
     if tables:
         print(f"\nFirst it would read these tables, {_size(tables)}, and keep a small part of them:")
         for table in tables:
@@ -156,7 +165,7 @@ def _print_plan(source: Source, rules: Rules, settings: ScanSettings, options: C
     else:
         with TemporaryDirectory() as folder:
             source.prepare(Path(folder), rules)
-            print(f"\nThe rules allow {len(source):,} photographs. The first of them:")
+            print(f"\nThe rules allow {format_photographs(len(source))}. The first of them:")
             first = list(islice(source.candidates(), DRY_RUN_EXAMPLES))
             for candidate in first:
                 print(f"  {printable(candidate.picture)}  ({printable(candidate.credit.licence or 'no licence')})")

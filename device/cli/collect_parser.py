@@ -72,7 +72,7 @@ def add_collect(actions: Subparsers[argparse.ArgumentParser]) -> None:
     collect.add_argument(
         "--dry-run",
         action="store_true",
-        help="print what would be downloaded, from where, and how long it would take, and exit",
+        help="print what a first run would download, from where, and how long it would take, and exit",
     )
     collect.add_argument(
         "--tables",

@@ -155,10 +155,12 @@ def remove(args: argparse.Namespace) -> int:
     """Take pictures down for good; print which."""
     from index.build import edit
     from index.build.picture_lookup import read_targets
+    from index.collect.ledger import discard_pictures
 
     targets = [*args.pictures, *(line for file in args.lists for line in read_targets(file))]
     with progress_reporter() as progress:
         result = edit.remove(args.library, targets, progress, authors=args.authors)
+    discard_pictures(args.library, [item.picture.name for item in result.taken_down if item.picture is not None])
     for item in result.taken_down[:MAX_PRINTED]:
         print(f"Taken down: {_describe_picture(item)}")
     if len(result.taken_down) > MAX_PRINTED:
@@ -166,7 +168,7 @@ def remove(args: argparse.Namespace) -> int:
     if result.taken_down_before:
         print(f"Taken down before: {format_pictures(result.taken_down_before)}")
     for name in result.without_picture:
-        print(f"No picture of {printable(name)} is in the library; none will be collected.")
+        print(f"No picture in the library names {printable(name)} as its source or author; none will be taken in.")
     print(
         f"{_format_counts(result.manifest)} remain in {printable(args.library)}. "
         "Later builds into this folder do not bring back what you took down."

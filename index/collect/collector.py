@@ -17,17 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from index.barred import NOTHING_BARRED, Barred
+from index.barred import NOTHING_BARRED
 from index.build.choice import TAKEN_DOWN, LookAlikes, skip_barred
 from index.build.duplicates import NearDuplicateIndex
 from index.build.journal import save_picture
-from index.build.photo import Credit, NewPicture, Photo, Skipped
+from index.build.photo import NewPicture, Photo, Skipped
 from index.build.photo_workers import PhotoWorkers
 from index.build.pipeline import PhotoScanner
-from index.build.scan import ScanResult, ScanSettings, complete_credit
+from index.build.scan import ScanResult, ScanSettings
 from index.collect.candidate import Candidate, Source
 from index.collect.download import Arrival, Downloads
 from index.collect.ledger import FOUND, KEPT, Ledger, Wave
+from index.collect.offers import candidates_to_look_at, completed, is_barred, photo_of, renew
 from index.errors import LibraryError
 from index.formats import UNREACHABLE
 from index.library import TakenDown
@@ -49,8 +50,9 @@ GAIN_SPAN: Final = 5_000
 RESERVE_BYTES: Final = 2_000_000_000
 """Space that collecting leaves free on the disk, for the wave on its way and the library's indexes."""
 
-MAX_UNREACHABLE: Final = 20
-"""Photographs that cannot be reached, one after the other, after which a run stops: the network is gone."""
+MAX_MISSED: Final = 20
+"""Photographs that do not arrive, one after the other, after which a run stops: the network is gone, or the photographs
+are elsewhere."""
 
 NOTHING_TAKEN_DOWN: Final = TakenDown([], NOTHING_BARRED)
 
@@ -97,24 +99,13 @@ def fill(
     """
     if progress is not None:
         progress(0, None, "Checking what is kept")
+    renew(source, ledger, taken_down.barred)
     ledger.check_pictures()
     collector = _Collector(ledger, settings, options, taken_down, progress)
-    ending = collector.run(_new(source, ledger, taken_down.barred), max(0, len(source) - ledger.known))
+    again = ledger.keys_to_reconsider(options.count)
+    left = max(0, len(source) - ledger.known) + len(again)
+    ending = collector.run(candidates_to_look_at(source, ledger, taken_down.barred, again), left)
     return Collected(ledger.count(), ledger.count(KEPT), ledger.waves(), ending)
-
-
-def _new(source: Source, ledger: Ledger, barred: Barred) -> Iterator[Candidate]:
-    """Yield the candidates that have not been looked at, each once, without those that are barred."""
-    known = ledger.known_keys()
-    for candidate in source.candidates():
-        if candidate.key not in known and not _is_barred(candidate, candidate.credit, barred):
-            known.add(candidate.key)
-            yield candidate
-
-
-def _is_barred(candidate: Candidate, credit: Credit, barred: Barred) -> bool:
-    url = candidate.picture if isinstance(candidate.picture, str) else None
-    return barred.bars(credit, url, candidate.author_url)
 
 
 def check_space(folder: Path, needed: int = 0) -> None:
@@ -140,7 +131,9 @@ class _Collector:
     ) -> None:
         self._ledger, self._settings, self._options, self._progress = ledger, settings, options, progress
         self._barred, self._removed = taken_down.barred, LookAlikes(taken_down.pictures)
-        self._unreachable = self._unreachable_in_row = 0
+        self._missed = self._missed_in_row = 0
+        self._refused: list[tuple[Candidate, Skipped]] = []
+        self._has_arrived = False
         self._selection = ledger.selection()
         self._looked = ledger.count()
         missing = max(0, options.count - ledger.count(KEPT))
@@ -163,7 +156,7 @@ class _Collector:
             while not (ending := self._ending()):
                 coming = coming or self._start(next(waves, []), downloads)
                 if not coming.candidates:
-                    return f"{ledger.count(KEPT):,} of {count:,} are kept: {self._nothing_left()}"
+                    return f"Kept {ledger.count(KEPT):,} of {count:,}: {self._nothing_left()}"
                 now, coming = coming, None
                 left -= len(now.candidates)
                 if not self._is_last(left + len(now.candidates), len(now.candidates)):
@@ -177,25 +170,29 @@ class _Collector:
         """Return why collecting has ended, as a sentence; nothing if it has not."""
         options, waves, kept = self._options, self._ledger.waves(), self._ledger.count(KEPT)
         if kept >= options.count:
-            return f"All {options.count:,} photographs are kept."
+            return f"Kept {min(kept, options.count):,} of {options.count:,}."
         if self._found >= self._limit:
-            return f"{kept:,} of {options.count:,} are kept: the others that were looked at would add nothing."
+            return f"Kept {kept:,} of {options.count:,}: the others that were looked at would add nothing."
         last = waves[-1] if waves else None
         earlier = next((wave for wave in reversed(waves) if last and last.kept - wave.kept >= GAIN_SPAN), None)
         if last is not None and earlier is not None and earlier.judges == last.judges:
             gain = 1000 * (last.coverage - earlier.coverage) / (last.kept - earlier.kept)
             if gain < options.min_gain:
                 return (
-                    f"{kept:,} of {options.count:,} are kept: a thousand more would raise the coverage by only "
+                    f"Kept {kept:,} of {options.count:,}: a thousand more would raise the coverage by only "
                     f"{gain:.5f}, less than {options.min_gain:g} (--min-gain)."
                 )
         return ""
 
     def _nothing_left(self) -> str:
         """Return why there are no more candidates, as the end of a sentence."""
-        if not self._unreachable:
+        if self._has_arrived:
+            self._record_refused()
+        missed = self._missed + len(self._refused)
+        if not missed:
+            self._ledger.note_used_up(self._options.count)
             return "the source has no more photographs."
-        return f"{self._unreachable:,} could not be reached, so run the same command again later."
+        return f"{missed:,} could not be downloaded, so run the same command again later."
 
     def _decide(self, left: int) -> None:
         """Keep the best of the photographs that were found, in proportion to how many are still to come."""
@@ -226,10 +223,12 @@ class _Collector:
         def photos() -> Iterator[tuple[int, Photo]]:
             for number, arrival in enumerate(wave.arrivals):
                 if isinstance(arrival.file, Skipped):
-                    self._record(arrival.candidate, arrival.file)
+                    self._miss(arrival.candidate, arrival.file)
                 else:
+                    if isinstance(arrival.file, Path):
+                        self._note_arrival()
                     arrived[number] = arrival
-                    yield number, _photo(arrival.candidate, arrival.file)
+                    yield number, photo_of(arrival.candidate, arrival.file)
 
         with contextlib.closing(scanner.scan(photos())) as results:
             for number, result in results:
@@ -242,37 +241,57 @@ class _Collector:
     def _record(self, candidate: Candidate, result: ScanResult) -> None:
         """Record what a candidate shows, its picture in the ledger's folder."""
         if isinstance(result, Skipped) and result.kind == UNREACHABLE:
-            self._miss(result)
+            self._miss(candidate, result)
             return
-        self._unreachable_in_row = 0
+        self._note_arrival()
         found = result if isinstance(result, Skipped) else self._find_reason(candidate, result[0]) or result[0]
         if isinstance(found, Skipped):
             self._ledger.add(candidate.key, found)
         else:
             picture = save_picture(self._ledger.picture_folder, found)
-            self._ledger.add(candidate.key, _completed(picture, candidate))
+            self._ledger.add(candidate.key, completed(picture, candidate))
             self._remember(picture)
             self._found += 1
+        self._report()
+
+    def _report(self) -> None:
         self._looked += 1
         if self._progress is not None:
             kept = len(self._selection.kept)
             self._progress(self._found, self._limit, f"Collecting: {self._looked:,} looked at, {kept:,} kept")
 
-    def _miss(self, skipped: Skipped) -> None:
-        """Leave a photograph that cannot be reached for a later run. Raises LibraryError if the network is gone."""
-        self._unreachable += 1
-        self._unreachable_in_row += 1
-        if self._unreachable_in_row >= MAX_UNREACHABLE:
+    def _miss(self, candidate: Candidate, skipped: Skipped) -> None:
+        """Note a photograph that does not arrive. Raises LibraryError if none does any more.
+
+        One that cannot be reached is left for a later run. What a server refuses to give is recorded once another
+        photograph arrives: if none does, the fault is not the photograph's.
+        """
+        if skipped.kind == UNREACHABLE:
+            self._missed += 1
+        else:
+            self._refused.append((candidate, skipped))
+        self._missed_in_row += 1
+        if self._missed_in_row >= MAX_MISSED:
             raise LibraryError(
-                f"{self._unreachable_in_row} photographs in a row could not be reached. The last one: {skipped.reason} "
-                "Check the network, and run the same command again."
+                f"{self._missed_in_row} photographs in a row could not be downloaded. The last one: {skipped.reason} "
+                "Check the network and where the photographs are, and run the same command again."
             )
+
+    def _note_arrival(self) -> None:
+        self._has_arrived, self._missed_in_row = True, 0
+        self._record_refused()
+
+    def _record_refused(self) -> None:
+        for candidate, skipped in self._refused:
+            self._ledger.add(candidate.key, skipped)
+            self._report()
+        self._refused.clear()
 
     def _find_reason(self, candidate: Candidate, picture: NewPicture) -> Skipped | None:
         """Return why a picture is not wanted: it was taken down, or is nearly the same as one found before."""
         name = printable(candidate.picture)
-        credit = _completed(picture, candidate).credit
-        if _is_barred(candidate, credit, self._barred):
+        credit = completed(picture, candidate).credit
+        if is_barred(candidate, credit, self._barred):
             return skip_barred(name)
         if self._removed.has(picture.name, picture.fingerprint):
             return Skipped(name, TAKEN_DOWN, f"{name} was taken down from the library.")
@@ -311,20 +330,9 @@ class _Coming:
     arrivals: Iterator[Arrival]
 
 
-def _photo(candidate: Candidate, file: Path | str) -> Photo:
-    return Photo(file, candidate.credit, candidate.people, candidate.size, rotation=candidate.rotation)
-
-
 def _named(arrival: Arrival, result: ScanResult) -> ScanResult:
     """Return a result in which a skipped photograph has its own name, and not that of the download."""
     if not isinstance(result, Skipped):
         return result
     name = printable(arrival.candidate.picture)
     return replace(result, name=name, reason=result.reason.replace(result.name, name))
-
-
-def _completed(picture: NewPicture, candidate: Candidate) -> NewPicture:
-    """Return a picture with its candidate's credit, completed by the picture's own metadata."""
-    title = candidate.credit.title or picture.credit.title
-    credit = complete_credit(_photo(candidate, candidate.picture), Credit(*picture.credit))
-    return replace(picture, credit=credit._replace(title=title))

@@ -30,7 +30,7 @@ def render_curve(looked: int, curve: Curve) -> str:
         return ""
     text = (
         f"{looked:,} photographs were looked at, and {curve[-1][0]:,} kept. The curve shows how well they answered "
-        "while they grew more: how alike the best answers to sample visitors look on average, 0 to 1. The sample "
+        "as their number grew: how alike the best answers to sample visitors look on average, 0 to 1. The sample "
         "visitors are people of the source's own photographs, who took no part in choosing."
     )
     return f"<h2>Collecting</h2>\n<style>{STYLE}</style>\n<p>{text}</p>\n{_draw(curve)}\n"

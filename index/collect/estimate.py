@@ -17,7 +17,7 @@ from index.collect.candidate import Source
 from index.collect.collector import CollectOptions
 from index.collect.ledger import Ledger
 from index.credit import NO_CREDIT
-from models.text import format_duration
+from models.text import format_duration, format_photographs
 
 DOWNLOAD_BYTES: Final = 300_000
 """Bytes of a photograph to download, on average: Open Images' 1.7 million training photographs have 513 GB."""
@@ -49,12 +49,15 @@ class Prospect:
     usable_share: float = USABLE_SHARE
 
     @classmethod
-    def of(cls, source: Source, ledger: Ledger) -> Self:
-        """Return what is left of a prepared source. Once enough of it is in the ledger, that tells the share."""
+    def of(cls, source: Source, ledger: Ledger, again: int = 0) -> Self:
+        """Return what is left of a prepared source, and so many that are looked at again.
+
+        Once enough of it is in the ledger, that tells the share.
+        """
         looked, usable = ledger.count(), ledger.usable
         is_remote = any(isinstance(candidate.picture, str) for candidate in islice(source.candidates(), SAMPLE))
         share = usable / looked if looked >= MIN_LOOKED and usable else USABLE_SHARE
-        return cls(max(0, len(source) - ledger.known), is_remote, share)
+        return cls(max(0, len(source) - ledger.known) + again, is_remote, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,11 @@ class Estimate:
             f"{format_duration(self.seconds)} on this machine"
         )
         if not self.download_bytes:
-            return f"It looks at about {self.looks:,} photographs; {scanning}."
+            return f"It looks at about {format_photographs(self.looks)}; {scanning}."
         megabits = 8e-6 * self.download_bytes / max(self.seconds, 1)
         return (
-            f"It looks at about {self.looks:,} photographs: {_format_bytes(self.download_bytes)} to download, and "
-            f"{scanning}; with less than {max(1, round(megabits))} Mbit/s, downloading takes longer."
+            f"It looks at about {format_photographs(self.looks)}: {_format_bytes(self.download_bytes)} to download, "
+            f"and {scanning}; with less than {max(1, round(megabits))} Mbit/s, downloading takes longer."
         )
 
 

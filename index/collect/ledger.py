@@ -21,8 +21,8 @@ import numpy as np
 from index.build.choice import TAKEN_DOWN
 from index.build.photo import Credit, NewPicture, Skipped
 from index.checksum import sha256_of
-from index.collect.ledger_tables import DATABASE, open_ledger
-from index.collect.rules import Rules, read_rules
+from index.collect.ledger_state import LedgerState
+from index.collect.rules import Rules
 from index.collect.selection import Seen, Selection
 from index.errors import LibraryError
 from index.library import TakenDown
@@ -40,11 +40,12 @@ because it added little, or because the rules changed. Any other outcome is the 
 
 DAMAGED: Final = "damaged"
 
+SEEN_AGAIN: Final = "seen again"
+"""The outcome of a photograph's earlier look. Its row has no key, counts for nothing, and names the picture that the
+library may have."""
+
 AGAIN: Final = (NOT_ALLOWED, DAMAGED)
 """Outcomes of photographs that are looked at again if the source offers them."""
-
-Model = tuple[str, str]
-"""A model: its file's name without the ending, and its sha256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Wave:
     judges: int
 
 
-class Ledger:
+class Ledger(LedgerState):
     """What became of each photograph; a context manager, for one process at a time.
 
     `picture_folder` has the pictures, and `candidates_folder` is for what the source keeps. `source` is its name.
@@ -71,18 +72,18 @@ class Ledger:
 
         Raises LibraryError if another process is using it, or if it is of another source; OSError if the disk is full.
         """
-        self.folder = self.folder_of(out)
-        self.picture_folder = self.folder / PICTURES_FOLDER
-        self.candidates_folder = self.folder / "candidates"
+        folder = self.folder_of(out)
+        self.picture_folder = folder / PICTURES_FOLDER
+        self.candidates_folder = folder / "candidates"
         self.source = source
         try:
-            self._lock = files.lock_folder(self.folder)
+            self._lock = files.lock_folder(folder)
         except BlockingIOError as error:
             raise LibraryError(
                 f"Another command is collecting into {printable(out)}: wait for it, or stop it."
             ) from error
         try:
-            self._table = open_ledger(self.folder / DATABASE)
+            super().__init__(folder)
             self.picture_folder.mkdir(exist_ok=True)
             self._check_source(out, source)
             self._remove_strays()
@@ -103,7 +104,8 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and self.count() > self._count_before:
+        is_told = kind is not None and issubclass(kind, LibraryError)  # such an error says what to do
+        if kind is not None and not is_told and self.count() > self._count_before:
             log.warning(
                 "%s looked at, %s kept: run the same command again to go on.",
                 f"{self.count():,}",
@@ -111,36 +113,6 @@ class Ledger:
             )
         self._table.close()
         os.close(self._lock)
-
-    @property
-    def wanted(self) -> int | None:
-        """How many photographs the last command wanted to keep; None before the first."""
-        count = self._state("count")
-        return None if count is None else int(count)
-
-    @wanted.setter
-    def wanted(self, count: int) -> None:
-        self._set_state("count", str(count).encode())
-
-    @property
-    def rules(self) -> Rules:
-        """The rules of the last command. Raises SourceError if this program no longer knows them."""
-        changes = self._state("rules") or b""
-        return read_rules(changes.decode(), f"The rules of the last run in {printable(self.folder / DATABASE)}")
-
-    @rules.setter
-    def rules(self, rules: Rules) -> None:
-        self._set_state("rules", rules.changes.encode())
-
-    @property
-    def models(self) -> tuple[Model, ...]:
-        """The models by which photographs were looked at, by name and sha256, in their order."""
-        return tuple((name, sha256) for name, sha256 in json.loads(self._state("models") or b"[]"))
-
-    def add_model(self, model: Model) -> None:
-        """Note that photographs are looked at with a model."""
-        if model not in self.models:
-            self._set_state("models", json.dumps([*self.models, model]).encode())
 
     def follow(self, rules: Rules, offered: Iterable[str]) -> int:
         """Give back the pictures that changed rules no longer allow, and return how many.
@@ -150,7 +122,8 @@ class Ledger:
         if self._state("rules digest") == rules.digest.encode():
             return 0
         rows = self._table.execute(
-            "SELECT key, outcome, picture FROM photo WHERE outcome NOT IN (?, ?, ?)", (*AGAIN, TAKEN_DOWN)
+            "SELECT key, outcome, picture FROM photo WHERE key NOT NULL AND outcome NOT IN (?, ?, ?)",
+            (*AGAIN, TAKEN_DOWN),
         )
         left = {key: (outcome, picture) for key, outcome, picture in rows}
         for key in offered if left else ():
@@ -172,7 +145,22 @@ class Ledger:
 
     def known_keys(self) -> set[str]:
         """Return the keys of the photographs that need not be looked at again."""
-        return {key for (key,) in self._table.execute("SELECT key FROM photo WHERE outcome NOT IN (?, ?)", AGAIN)}
+        rows = self._table.execute("SELECT key FROM photo WHERE key NOT NULL AND outcome NOT IN (?, ?)", AGAIN)
+        return {key for (key,) in rows}
+
+    def keys_to_reconsider(self, count: int) -> set[str]:
+        """Return the keys of the photographs that added little, if they may fill what is missing of `count`.
+
+        They may unless the source was used up before, with no smaller count and no more photographs kept than now.
+        """
+        kept, used_up = self.count(KEPT), json.loads(self._state("used up") or b"null")
+        if kept >= count or (used_up is not None and used_up[0] >= count and used_up[1] <= kept):
+            return set()
+        return {key for (key,) in self._table.execute("SELECT key FROM photo WHERE outcome = ?", (REDUNDANT,))}
+
+    def note_used_up(self, count: int) -> None:
+        """Note that the source has no more photographs that would fill what is missing of `count`."""
+        self._set_state("used up", json.dumps([count, self.count(KEPT)]).encode())
 
     def has_all(self, pictures: Iterable[str]) -> bool:
         """Return whether all of these pictures, by their names, were found for this library."""
@@ -188,7 +176,10 @@ class Ledger:
             size = result.width, result.height
             row = (key, FOUND, None, result.name, *size, result.fingerprint, json.dumps(result.credit), people)
         with as_os_error(self.folder):
-            self._table.execute("DELETE FROM photo WHERE key = ? AND outcome IN (?, ?)", (key, *AGAIN))
+            self._table.execute(
+                "UPDATE photo SET key = NULL, reason = NULL, outcome = ? WHERE key = ? AND outcome IN (?, ?, ?)",
+                (SEEN_AGAIN, key, *AGAIN, REDUNDANT),
+            )
             cursor = self._table.execute(
                 "INSERT INTO photo "
                 "(key, outcome, reason, picture, width, height, fingerprint, credit, keypoints) "
@@ -223,6 +214,24 @@ class Ledger:
             if picture.name in names or taken_down.barred.bars(picture.credit)
         }
         self._give_back(TAKEN_DOWN, down)
+
+    def bar(self, keys: Mapping[str, str]) -> None:
+        """Give back photographs that are barred at their source, by their keys, for a reason each."""
+        rows = self._table.execute("SELECT key, picture FROM photo WHERE outcome IN (?, ?)", (FOUND, KEPT))
+        self._give_back(TAKEN_DOWN, {picture: keys[key] for key, picture in rows if key in keys})
+
+    def credits(self) -> dict[str, Credit]:
+        """Return the credits of the photographs that are kept or not decided, by their keys."""
+        rows = self._table.execute("SELECT key, credit FROM photo WHERE outcome IN (?, ?)", (FOUND, KEPT))
+        return {key: Credit(*json.loads(credit)) for key, credit in rows}
+
+    def set_credits(self, credits_: Mapping[str, Credit]) -> None:
+        """Give photographs other credits, by their keys."""
+        with as_os_error(self.folder), self._table:
+            self._table.executemany(
+                "UPDATE photo SET credit = ? WHERE key = ?",
+                [(json.dumps(credit), key) for key, credit in credits_.items()],
+            )
 
     def check_pictures(self) -> None:
         """Give back pictures whose files are missing or damaged, as after a power cut: they are looked at again."""
@@ -264,7 +273,7 @@ class Ledger:
     def count(self, *outcomes: str) -> int:
         """Return how many photographs have one of these outcomes; without any, how many were looked at."""
         marks = ", ".join("?" * len(outcomes))
-        where = f"WHERE outcome IN ({marks})" if outcomes else ""
+        where = f"WHERE outcome IN ({marks})" if outcomes else "WHERE key NOT NULL"
         ((count,),) = self._table.execute(f"SELECT count(*) FROM photo {where}", outcomes)
         return int(count)
 
@@ -288,7 +297,8 @@ class Ledger:
     def skips(self, examples: int) -> dict[str, tuple[int, list[Skipped]]]:
         """Return by kind of reason how many photographs are not kept, and the first of those that have a reason."""
         kinds = self._table.execute(
-            "SELECT outcome, count(*) FROM photo WHERE outcome NOT IN (?, ?) GROUP BY 1 ORDER BY 2 DESC", (FOUND, KEPT)
+            "SELECT outcome, count(*) FROM photo WHERE outcome NOT IN (?, ?, ?) GROUP BY 1 ORDER BY 2 DESC",
+            (FOUND, KEPT, SEEN_AGAIN),
         ).fetchall()
         return {
             kind: (
@@ -306,21 +316,13 @@ class Ledger:
 
     def _check_source(self, out: Path, source: str) -> None:
         known = self._state("source")
-        if known is None:
+        if known is None or not self.count():  # nothing was found in the source before, which may be a slip
             self._set_state("source", source.encode())
         elif known != source.encode():
             raise LibraryError(
                 f"{printable(out)} was collected from {printable(known.decode())}: collect from {printable(source)} "
                 "into another folder, and merge the two with `pose-mirror index merge`."
             )
-
-    def _state(self, name: str) -> bytes | None:
-        row = self._table.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def _set_state(self, name: str, value: bytes) -> None:
-        with as_os_error(self.folder), self._table:
-            self._table.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
 
     def _remove_strays(self) -> None:
         """Delete pictures that are not, or no longer, wanted: a stopped process may have left some."""
@@ -329,6 +331,25 @@ class Ledger:
         }
         for name in set(os.listdir(self.picture_folder)) - wanted:
             (self.picture_folder / name).unlink(missing_ok=True)
+
+
+def discard_pictures(out: Path, names: Iterable[str]) -> None:
+    """Delete pictures that were taken down from the library `out` in its ledger's folder, too, if it has one.
+
+    The next run gives them back. While another process is collecting, that one does it.
+    """
+    folder = Ledger.folder_of(out)
+    if not folder.is_dir():
+        return
+    try:
+        lock = files.lock_folder(folder)
+    except OSError:
+        return
+    try:
+        for name in names:
+            (folder / PICTURES_FOLDER / name).unlink(missing_ok=True)
+    finally:
+        os.close(lock)
 
 
 def _is_undamaged(picture: NewPicture) -> bool:

@@ -41,7 +41,7 @@ def publish(ledger: Ledger, out: Path, count: int, progress: ProgressCallback | 
             writer.add_removed(removed)
         writer.add_barred(taken_down.barred)
         if not len(writer):
-            raise LibraryError(f"No library was written to {printable(out)}: no photograph shows anybody well.")
+            raise LibraryError(f"No library was written to {printable(out)}: {_why_nothing(skips)}")
         curve, sources = render_curve(*_curve(ledger, progress)), [ledger.source]
         write_report(writer, ledger.count(), models=ledger.models, sources=sources, skipped=skips, more_html=curve)
         return writer.finish(ledger.models, progress)
@@ -55,6 +55,15 @@ def _curve(ledger: Ledger, progress: ProgressCallback | None) -> tuple[int, list
     step = -(-len(waves) // MAX_POINTS) or 1
     counts = [wave.kept for wave in [*waves[:-1:step], *waves[-1:]]]
     return ledger.count(), list(zip(counts, ledger.selection().curve(counts), strict=True))
+
+
+def _why_nothing(skips: dict[str, SkipSummary]) -> str:
+    """Return why no picture is left, as the end of a sentence: the commonest reason, with an example."""
+    if not skips:
+        return "no photograph was looked at."
+    commonest = max(skips.values(), key=lambda summary: summary.count)
+    example = f", such as this: {commonest.examples[0].reason}" if commonest.examples else "."
+    return f"no photograph is left. {commonest.count:,} are missing for one reason{example}"
 
 
 def _summaries(ledger: Ledger) -> dict[str, SkipSummary]:

@@ -179,7 +179,8 @@ def test_remove_takes_authors_and_a_list(tmp_path: Path, capsys: pytest.CaptureF
     lines = output_of(command, capsys)[0].splitlines()
     assert lines[0].startswith(f"Taken down: Photo 2, from {URL}2 (")
     assert lines[1:3] == [
-        f"No picture of {name} is in the library; none will be collected." for name in ("Bo", "C. Dé")
+        f"No picture in the library names {name} as its source or author; none will be taken in."
+        for name in ("Bo", "C. Dé")
     ]
     err = output_of(["index", "remove", library, "--from", tmp_path / "none.txt"], capsys, status=1)[1]
     assert err == f"pose-mirror: {tmp_path / 'none.txt'} cannot be read (No such file or directory).\n"

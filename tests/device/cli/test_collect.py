@@ -49,7 +49,9 @@ def server(images: Path) -> Iterator[TableServer]:
 
 
 def command(server: TableServer, *arguments: object) -> list[str]:
-    places = ["--tables", server.url, "--photos", server.url, "--model", BUNDLED_MODEL]
+    places = ["--model", BUNDLED_MODEL]
+    if "--from" not in arguments:
+        places += ["--tables", server.url, "--photos", server.url]
     return [sys.executable, "-m", "device.cli", "index", "collect", *map(str, arguments), *places]
 
 
@@ -67,7 +69,7 @@ def test_makes_a_library_with_credits(server: TableServer, tmp_path: Path) -> No
     result = run(server, out, "--count", 15)
     assert result.returncode == 0, result.stderr
     assert "The rules allow 59 photographs of Open Images." in result.stdout
-    assert "All 15 photographs are kept." in result.stdout
+    assert "Kept 15 of 15." in result.stdout
     assert f"pose-mirror index sheets {out}" in result.stdout
     verify_library(out)
     with Library.open(out) as library:
@@ -105,9 +107,13 @@ def test_what_was_taken_down_stays_out(server: TableServer, tmp_path: Path) -> N
     out = tmp_path / "library"
     assert run(server, out, "--count", 8).returncode == 0
     with Library.open(out) as library:
-        url = library.item(0).source_url
+        item = library.item(0)
+    assert item.picture is not None
+    url, stored = item.source_url, Ledger.folder_of(out) / "pictures" / item.picture.name
+    assert stored.exists()
     remove = [sys.executable, "-m", "device.cli", "index", "remove", str(out), str(url)]
     subprocess.run(remove, check=True, capture_output=True, timeout=110)
+    assert not stored.exists(), "it is on the disk no more"
     result = run(server, out, "--count", 8)
     assert result.returncode == 0, result.stderr
     with Library.open(out) as library:
@@ -124,7 +130,7 @@ def test_goes_on_with_the_same_count_and_rules(server: TableServer, tmp_path: Pa
         dances = {item.title for item in library.items() if item.collection == "Dance"}
     result = run(server, out, "--rules", rules)
     assert result.returncode == 0, result.stderr
-    assert re.search(r"^\d photographs that were kept are given back: the rules have changed", result.stdout, re.M)
+    assert re.search(r"^\d photographs? given back, because the rules have changed", result.stdout, re.M)
     rules.unlink()
     again = run(server, out)
     assert again.returncode == 0, again.stderr
@@ -133,6 +139,34 @@ def test_goes_on_with_the_same_count_and_rules(server: TableServer, tmp_path: Pa
         assert dances
         assert dances.isdisjoint(item.title for item in library.items())
         assert library.manifest.pictures == 9
+
+
+@pytest.mark.slow
+def test_slips_are_not_remembered(server: TableServer, images: Path, tmp_path: Path) -> None:
+    out, rules = tmp_path / "library", tmp_path / "rules.toml"
+    slip = run(server, out, "--from", tmp_path / "typo.csv")
+    assert (slip.returncode, "typo.csv" in slip.stderr) == (1, True)
+    rules.write_text('[leave_out]\nlabels = ["Dansce"]\n')
+    slip = run(server, out, "--count", 3, "--rules", rules)
+    assert (slip.returncode, "Dansce" in slip.stderr) == (1, True)
+    result = run(server, out, "--count", 3)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "photos.csv", "--tables", "x"], "--tables is for Open Images, not for --from photos.csv: leave it"),
+        (["--from", "photos.csv", "--photos", "x"], "--photos is for Open Images, not for --from photos.csv: leave it"),
+        (["--images", "x"], "--images is for a COCO file, not for Open Images: leave it out, or name the file."),
+    ],
+)
+def test_an_option_that_does_not_fit_is_named(
+    arguments: list[str], message: str, server: TableServer, tmp_path: Path
+) -> None:
+    result = run(server, tmp_path / "library", *arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"pose-mirror: {message}")
 
 
 def test_a_dry_run_asks_no_server_and_writes_nothing(server: TableServer, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ class Listing:
 
     name = "test"
 
-    def __init__(self, url: str, paths: Sequence[str]) -> None:
-        self._url, self._paths = url, paths
+    def __init__(self, url: str, paths: Sequence[str], author: str = "Ann", licence: str = "CC BY 2.0") -> None:
+        self._url, self._paths, self._author, self._licence = url, paths, author, licence
 
     @property
     def photos_place(self) -> str:
@@ -60,7 +60,7 @@ class Listing:
 
     def candidates(self, start: int = 0) -> Iterator[Candidate]:
         for path in self._paths[start:]:
-            credit = Credit(f"Photo {path}", "Ann", "CC BY 2.0", None, f"https://photos.example/{path}")
+            credit = Credit(f"Photo {path}", self._author, self._licence, None, f"https://photos.example/{path}")
             yield Candidate(path, f"{self._url}/{path}", credit, "https://photos.example/people/ann")
 
 

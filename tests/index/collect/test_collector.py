@@ -18,6 +18,7 @@ from PIL import ExifTags
 from PIL import Image as Pillow
 
 from index.barred import Barred, BarredEntry
+from index.build.photo import Skipped
 from index.collect import collector, selection
 from index.collect.candidate import Candidate
 from index.collect.collector import Collected, CollectOptions, fill
@@ -51,7 +52,7 @@ def outcomes(out: Path) -> dict[str, int]:
 def test_keeps_as_many_as_asked_for(tmp_path: Path, server: PhotoServer) -> None:
     collected = run(tmp_path / "library", server, 20)
     assert collected.kept == 20
-    assert collected.ending == "All 20 photographs are kept."
+    assert collected.ending == "Kept 20 of 20."
     assert len(list((tmp_path / ".library.collected/pictures").iterdir())) == 20, "the others were given back"
 
 
@@ -62,7 +63,7 @@ def test_looks_at_about_as_many_as_it_may(tmp_path: Path, server: PhotoServer) -
 def test_says_when_the_source_has_no_more(tmp_path: Path, server: PhotoServer) -> None:
     collected = run(tmp_path / "library", server, 90, NAMES[:30])
     assert collected.looked == 30
-    assert collected.ending == f"{collected.kept} of 90 are kept: the source has no more photographs."
+    assert collected.ending == f"Kept {collected.kept} of 90: the source has no more photographs."
 
 
 def test_goes_on_with_a_greater_count(tmp_path: Path, server: PhotoServer) -> None:
@@ -82,6 +83,53 @@ def test_finishes_at_once_when_all_are_there(tmp_path: Path, server: PhotoServer
     assert sum(server.requests.values()) == before
 
 
+def test_a_greater_count_takes_what_added_little(tmp_path: Path, server: PhotoServer) -> None:
+    paths = NAMES[:12]
+    fresh = run(tmp_path / "fresh", server, 12, paths)
+    out = tmp_path / "library"
+    assert run(out, server, 2, paths, tries=6).kept == 2
+    grown = run(out, server, 12, paths)
+    assert (grown.kept, grown.looked) == (fresh.kept, 12)
+    before = sum(server.requests.values())
+    assert run(out, server, 12, paths).kept == grown.kept
+    assert sum(server.requests.values()) == before, "those that are left add nothing, so nobody asks for them again"
+
+
+def test_something_takes_the_place_of_what_was_taken_down(tmp_path: Path, server: PhotoServer) -> None:
+    paths, out = NAMES[:12], tmp_path / "library"
+    run(out, server, 4, paths, tries=6)
+    with Ledger(out, "test") as ledger:
+        gone = next(ledger.pictures(KEPT))
+        ledger.take_down(TakenDown([RemovedPicture(gone.name, gone.fingerprint, None)], Barred()))
+        assert ledger.count(KEPT) == 3
+        taken_down = TakenDown([RemovedPicture(gone.name, gone.fingerprint, None)], Barred())
+        fill(ledger, Listing(server.url, paths), SETTINGS, CollectOptions(count=4), taken_down=taken_down)
+        assert ledger.count(KEPT) == 4
+        assert gone.name not in {picture.name for picture in ledger.pictures(KEPT)}
+
+
+def test_corrected_credits_reach_what_is_kept(tmp_path: Path, server: PhotoServer) -> None:
+    out = tmp_path / "library"
+    run(out, server, 3, NAMES[:3])
+    before = dict(server.requests)
+    with Ledger(out, "test") as ledger:
+        fill(ledger, Listing(server.url, NAMES[:3], "Anna", "CC0 1.0"), SETTINGS, CollectOptions(count=3))
+        credits_ = [picture.credit for picture in ledger.pictures(KEPT)]
+    assert {(credit.author, credit.licence) for credit in credits_} == {("Anna", "CC0 1.0")}
+    assert {credit.title for credit in credits_} == {f"Photo {name}" for name in NAMES[:3]}
+    assert dict(server.requests) == before
+
+
+def test_gives_back_what_is_barred_by_where_it_was_downloaded(tmp_path: Path, server: PhotoServer) -> None:
+    out = tmp_path / "library"
+    run(out, server, 3, NAMES[:3])
+    taken_down = TakenDown([], Barred((BarredEntry("url", f"{server.url}/{NAMES[1]}"),)))
+    with Ledger(out, "test") as ledger:
+        fill(ledger, Listing(server.url, NAMES[:3]), SETTINGS, CollectOptions(count=3), taken_down=taken_down)
+        left = {picture.credit.title for picture in ledger.pictures(KEPT)}
+    assert left == {f"Photo {NAMES[0]}", f"Photo {NAMES[2]}"}
+
+
 def test_skips_what_servers_do_not_give(tmp_path: Path, server: PhotoServer) -> None:
     paths = ["gone/1.jpg", "page/2.jpg", "busy/3.jpg", "reset/4.jpg", "slow/5.jpg", "missing.jpg", "unavailable/6.jpg"]
     run(tmp_path / "library", server, 6, paths)
@@ -91,19 +139,27 @@ def test_skips_what_servers_do_not_give(tmp_path: Path, server: PhotoServer) -> 
 
 def test_leaves_what_cannot_be_reached_for_later(tmp_path: Path, server: PhotoServer) -> None:
     collected = run(tmp_path / "library", server, 6, ["1.jpg", "down/2.jpg", "3.jpg"])
-    assert collected.ending == "2 of 6 are kept: 1 could not be reached, so run the same command again later."
+    assert collected.ending == "Kept 2 of 6: 1 could not be downloaded, so run the same command again later."
     assert run(tmp_path / "library", server, 6, ["1.jpg", "down/2.jpg", "3.jpg"]).looked == 2
     assert server.requests["/1.jpg"] == 1
     assert server.requests["/down/2.jpg"] == 6, "three times in each run"
 
 
-def test_stops_when_the_network_is_gone(tmp_path: Path, server: PhotoServer) -> None:
+@pytest.mark.parametrize("fault", ["down", "gone", "page"])
+def test_stops_when_nothing_arrives(tmp_path: Path, server: PhotoServer, fault: str) -> None:
     out, paths = tmp_path / "library", NAMES[:60]
-    with pytest.raises(LibraryError, match=r"^20 photographs in a row could not be reached\. The last one: .*"):
-        run(out, server, 5, [f"down/{path}" for path in paths])
+    with pytest.raises(LibraryError, match=r"^20 photographs in a row could not be downloaded\. The last one: .*"):
+        run(out, server, 5, [f"{fault}/{path}" for path in paths])
     with Ledger(out, "test") as ledger:
         assert ledger.count() == 0
     assert run(out, server, 5, paths).kept == 5
+
+
+def test_records_nothing_of_a_source_that_gives_nothing(tmp_path: Path, server: PhotoServer) -> None:
+    out = tmp_path / "library"
+    collected = run(out, server, 5, [f"gone/{path}" for path in NAMES[:9]])
+    assert collected.ending == "Kept 0 of 5: 9 could not be downloaded, so run the same command again later."
+    assert collected.looked == 0
 
 
 def test_looks_once_at_what_is_listed_twice(tmp_path: Path, server: PhotoServer) -> None:
@@ -212,8 +268,10 @@ def test_the_library_has_the_credits_and_a_report_with_the_curve(tmp_path: Path,
 def test_the_ledger_is_for_one_source_and_one_process(tmp_path: Path) -> None:
     with Ledger(tmp_path / "library", "one"), pytest.raises(LibraryError, match=r"^Another command is collecting into"):
         Ledger(tmp_path / "library", "one")
-    with pytest.raises(LibraryError, match=r"was collected from one: collect from two into another folder"):
-        Ledger(tmp_path / "library", "two")
+    with Ledger(tmp_path / "library", "two") as ledger:
+        ledger.add("a", Skipped("a", "no person", "a: nobody was found in it."))
+    with pytest.raises(LibraryError, match=r"was collected from two: collect from one into another folder"):
+        Ledger(tmp_path / "library", "one")
 
 
 def start(server: PhotoServer, out: Path, count: int) -> subprocess.Popen[str]:

@@ -147,6 +147,18 @@ def test_looks_again_at_a_damaged_picture(tmp_path: Path, damage: Callable[[Path
         assert ledger.count(KEPT) == 1
 
 
+def test_knows_its_pictures_after_another_look(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "library", "test") as ledger:
+        number, picture = add(ledger, "a")
+        ledger.decide([number], Selection())
+        (ledger.picture_folder / picture.name).write_bytes(b"damaged")
+        ledger.check_pictures()
+        ledger.add("a", Skipped("a", "no person", "a: nobody was found in it."))
+        assert ledger.has_all([picture.name]), "the library still has it"
+        assert ledger.count() == ledger.known == 1
+        assert set(ledger.skips(1)) == {"no person"}
+
+
 def test_waves_never_run_backwards(tmp_path: Path) -> None:
     with Ledger(tmp_path / "library", "test") as ledger:
         for key in "abc":
