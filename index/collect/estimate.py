@@ -73,7 +73,7 @@ class Estimate:
         """Some sentences for the terminal."""
         scanning = (
             f"the library will take about {_format_bytes(self.disk_bytes)}. Finding the people in them takes about "
-            f"{format_duration(self.seconds)} on this machine"
+            f"{format_duration(max(1.0, self.seconds))} on this machine"
         )
         if not self.download_bytes:
             return f"It looks at about {format_photographs(self.looks)}; {scanning}."

@@ -235,7 +235,7 @@ def test_closes_a_library_opened_while_the_mirror_ends(folder: Path, monkeypatch
         build(folder, "new")
         library.refresh(time.monotonic() + 10)
     may_open.set()
-    assert closed.wait(5)
+    assert closed.wait(60)
 
 
 def test_a_swap_leaves_a_photo_on_the_screen(folder: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_swap_leaves_a_photo_on_the_screen(folder: Path) -> None:
         for name in ("new", "newer", "newest"):
             writing = threading.Thread(target=build, args=(folder, f"{name} 1", f"{name} 2"))
             writing.start()
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 60
             while not shown or shown[-1].photo is None or not shown[-1].photo.credit.startswith(f"{name} "):
                 shown.append(sense.latest_moment())
                 assert time.monotonic() < deadline

@@ -72,7 +72,7 @@ def started(*args: object, env: dict[str, str], log: Path) -> Iterator[subproces
             for pid in processes_of(process.pid):
                 with suppress(ProcessLookupError):  # it ended meanwhile
                     os.kill(pid, signal.SIGKILL)
-            process.wait(5)
+            process.wait(60)
 
 
 # SIGTERM at any moment

@@ -80,7 +80,7 @@ def _nothing_left_open() -> Iterator[None]:
     assert held_resources() - before == Counter()
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 3.0) -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 60.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline
@@ -275,7 +275,7 @@ def test_closing_ends_waits_and_tries(opener: Opener) -> None:
     waiter.start()
     time.sleep(0.05)
     camera.close()
-    waiter.join(timeout=1)
+    waiter.join(timeout=60)
     assert errors == ["The camera is closed."]
     tries = len(opener.tries)
     time.sleep(0.2)

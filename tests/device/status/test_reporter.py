@@ -84,7 +84,7 @@ class Mirror:
         moment = Moment(CANVAS, pictures=6000, people=6012, library="starter", collection="dance")
         (self.folder / status_file.FILE_NAME).unlink(missing_ok=True)
         self.reporter.on_beat(Beat(moment, faults, averages))
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while (status := read_status(self.folder)) is None:
             assert time.monotonic() < end, f"no status after {before}"
             time.sleep(0.005)
