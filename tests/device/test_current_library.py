@@ -51,7 +51,7 @@ def damage(folder: Path) -> None:
     file.write_bytes(content)
 
 
-def refresh_until(library: CurrentLibrary, condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def refresh_until(library: CurrentLibrary, condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Refresh as the sense thread does until the condition holds. Return whether another library came into use."""
     deadline, changed = time.monotonic() + seconds, False
     while not condition():

@@ -165,7 +165,7 @@ def frames(count: int) -> list[None]:
     return [None] * count
 
 
-def wait_for(sense: Sense, condition: Callable[[Moment], bool], seconds: float = 5.0) -> Moment:
+def wait_for(sense: Sense, condition: Callable[[Moment], bool], seconds: float = 60.0) -> Moment:
     """The first moment that meets the condition."""
     deadline = time.monotonic() + seconds
     while not condition(moment := sense.latest_moment()):

@@ -108,9 +108,8 @@ def test_a_recording_becomes_a_gif_named_by_the_time(tmp_path: Path) -> None:
 def test_starting_returns_at_once(tmp_path: Path) -> None:
     sample = long_recording()
     with GifWriter(tmp_path) as writer:
-        started_at = time.perf_counter()
         writer.start(sample)
-        assert time.perf_counter() - started_at < 0.3, "making the GIF takes seconds"
+        assert writer.poll_outcome() is None, "making the GIF takes seconds"
         writer.close(timeout=0)
 
 
