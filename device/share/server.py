@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -21,6 +21,7 @@ from flask import Flask
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
@@ -53,6 +54,9 @@ IDLE_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 180.0
 """How long a connection may last: at 20 kB a second enough for the largest GIF."""
 
+CLOCK_CORRECTION: Final = 5.0
+"""Seconds by which a clock may be put back at any time, to keep it right."""
+
 LIMITS: Final[dict[str, Any]] = {
     "threads": THREADS,
     "connection_limit": MAX_CONNECTIONS,
@@ -83,10 +87,17 @@ class OneRequestTask(WSGITask):
         self.set_close_on_finish()
 
 
+class Request(HTTPRequestParser):
+    """A request; waitress logs the path of one whose phone has gone, even if it was too wrong to have one."""
+
+    path = ""
+
+
 class Connection(HTTPChannel):
     """A connection for one request."""
 
     task_class = OneRequestTask
+    parser_class = Request
 
     def received(self, data: bytes) -> bool:
         """Take a part of a request; close the connection if it is none, and log nothing: phones could fill the log."""
@@ -99,13 +110,17 @@ class Connection(HTTPChannel):
     def has_timed_out(self, now: float) -> bool:
         """Return whether the client has taken too long, at whatever it does. `now` is in seconds since 1970.
 
-        If the clock was put back meanwhile, nobody knows, so it has.
+        If the clock was put back meanwhile, by more than a correction, nobody knows, so it has.
         """
         age, idle = now - self.creation_time, now - self.last_activity
         if self.requests:  # a thread is at work on it
             return False
         is_answered = self.close_when_flushed or self.total_outbufs_len > 0
-        return not 0 <= age <= ANSWER_SECONDS or idle > IDLE_SECONDS or (age > REQUEST_SECONDS and not is_answered)
+        return (
+            not -CLOCK_CORRECTION <= age <= ANSWER_SECONDS
+            or idle > IDLE_SECONDS
+            or (age > REQUEST_SECONDS and not is_answered)
+        )
 
 
 class BoundedServer(TcpWSGIServer):
@@ -129,11 +144,13 @@ class BoundedServer(TcpWSGIServer):
         return bool(super().readable())
 
     def maintenance(self, now: float) -> None:
-        # waitress itself only marks such connections: one whose client takes nothing would stay for ever
+        # waitress itself only marks such connections: one whose client takes nothing would stay for ever. Shut down, it
+        # is closed in its own turn; closed here, its number could pass to a phone that connects in this turn.
         for connection in self._connections():
-            if connection.has_timed_out(now):
+            if connection.socket is not None and connection.has_timed_out(now):
                 connection.will_close = True
-                connection.handle_close()
+                with suppress(OSError):
+                    connection.socket.shutdown(socket.SHUT_RDWR)
 
     def _connections(self) -> list[Connection]:
         channels: Any = self.active_channels

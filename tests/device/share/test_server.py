@@ -14,15 +14,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.task import ThreadedTaskDispatcher
 
 from device.config import ShareSettings
 from device.share import own_address, server
 from device.share.address import Address, Wifi
 from device.share.server import MAX_CONNECTIONS, MAX_PER_VISITOR, Connection, ShareError, bind
 from device.share.shared_gif import SharedGif, gif_file, lock_to_delete, new_name, write_details
+from device.share.web_pages import Pages, create_app
 
 GIF = b"GIF89a" + bytes(3_000_000)
 
@@ -171,6 +176,15 @@ def test_hangs_up_on_what_is_no_request(line: bytes, running: Running) -> None:
 
 
 @pytest.mark.slow
+def test_the_log_says_nothing_of_phones_that_leave(running: Running) -> None:
+    """Their requests are too long or too wrong to have a path. The fixture checks the log."""
+    requests = b"\0\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n"
+    for number in range(100):
+        running.connect(requests[number % 2], f"127.0.2.{1 + number}").close()
+    assert running.get("/")[0].status == 200
+
+
+@pytest.mark.slow
 def test_one_visitor_has_few_connections(running: Running) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(running.connect(source="127.0.0.9")) for _ in range(MAX_PER_VISITOR + 20)]
@@ -206,7 +220,52 @@ def test_a_connection_has_little_time() -> None:
     connection.last_activity = 1175
     assert not connection.has_timed_out(1179)
     assert connection.has_timed_out(1181)
+    connection.last_activity = 1000
+    assert not connection.has_timed_out(999), "the clock was corrected"
     assert connection.has_timed_out(900), "the clock was put back"
+
+
+def test_a_phone_may_come_while_another_is_cut_off(tmp_path: Path) -> None:
+    """Both happen in the same turn of the loop, and the new connection may get the number of the old one."""
+    channels: dict[int, Any] = {}
+    limits, dispatcher = Adjustments(**server.LIMITS), ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(1)
+    with bind(0) as listening, ExitStack() as stack:
+        listening.listen()
+        address = listening.getsockname()
+        info = (listening.family, listening.type, listening.proto, address)
+        app = create_app(Pages(tmp_path))
+        bounded = server.BoundedServer(app, channels, True, listening, dispatcher, limits, info, False)
+        stack.callback(dispatcher.shutdown)
+        stack.callback(wasyncore.close_all, channels)
+
+        def turn_until(condition: Callable[[], bool]) -> None:
+            end = time.monotonic() + 60
+            while not condition():
+                assert time.monotonic() < end
+                wasyncore.loop(timeout=0.1, count=1, map=channels, use_poll=True)
+
+        dripping = stack.enter_context(socket.create_connection(("127.0.0.1", address[1]), 60))
+
+        def connections() -> list[Connection]:
+            return [channel for channel in channels.values() if isinstance(channel, Connection)]
+
+        turn_until(lambda: len(connections()) == 1)
+        connections()[0].creation_time -= 1000
+        bounded.next_channel_cleanup = 0
+        coming = stack.enter_context(socket.create_connection(("127.0.0.1", address[1]), 60))
+        coming.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        coming.setblocking(False)
+        answer: list[bytes] = []
+
+        def has_answer() -> bool:
+            with suppress(BlockingIOError):
+                answer.append(coming.recv(100))
+            return bool(answer)
+
+        turn_until(has_answer)
+        assert answer[0].startswith(b"HTTP/1.0 200 OK")
+        assert dripping.recv(1) == b""
 
 
 def test_ends_if_sharing_is_off(tmp_path: Path) -> None:
