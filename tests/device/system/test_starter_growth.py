@@ -42,6 +42,7 @@ def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(growth, "STEP_BACK", "import os")
     monkeypatch.setattr(growth, "KILLED_SECONDS", 30.0)
+    monkeypatch.setattr(growth, "GRACE_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")
