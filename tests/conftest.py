@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.paths import SHARED
@@ -31,6 +32,14 @@ settings.register_profile("searching", UNTIMED, print_blob=True)
 settings.load_profile("repeatable")
 
 POSENET = "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite"
+
+
+@pytest.fixture(autouse=True)
+def _same_priority() -> Iterator[None]:
+    """Check that no test changes the priority of its process, which all that it starts would have, too."""
+    policy = os.sched_getscheduler(0)
+    yield
+    assert os.sched_getscheduler(0) == policy, "the test has changed the priority of its process"
 
 
 @pytest.fixture(scope="session")

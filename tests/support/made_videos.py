@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,19 @@ def grey(level: int, width: int = 64, height: int = 48) -> Image:
     return np.full((height, width, 3), level, np.uint8)
 
 
+@contextmanager
+def _same_priority() -> Iterator[None]:
+    """Give this thread its priority back: if root runs it, libsvtav1 takes the highest one of all, and keeps it.
+
+    A test process with that priority, and whatever it starts, would leave the other ones no time.
+    """
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
+
+
 def write_video(
     file: Path,
     pictures: Iterable[Image | VideoFrame],
@@ -34,8 +49,9 @@ def write_video(
 
     Of `options`, `container` are those of the file; the rest are attributes of the encoder.
     """
+    container = options.pop("container", None)
     # FFmpeg would interpret the name
-    with file.open("wb") as opened, av.open(opened, "w", _FORMATS[file.suffix], options.pop("container", None)) as out:
+    with _same_priority(), file.open("wb") as opened, av.open(opened, "w", _FORMATS[file.suffix], container) as out:
         stream: Any = None
         for number, picture in enumerate(pictures):
             frame = (
