@@ -30,12 +30,18 @@ def count_events(name, args):
         if at == str(events) or (name == "open" and not at.isdigit() and str(args[0]).endswith(at)):
             for _ in range(3):  # somebody presses Ctrl-C again and again
                 os.killpg(0, number)
+def report():
+    if at == "0":
+        print("events:", events, file=sys.stderr, flush=True)
+def report_and_exit(status, exit=os._exit):
+    report()
+    exit(status)
+os._exit = report_and_exit  # a program whose threads are still at work ends with it
 sys.addaudithook(count_events)
 try:
     sys.exit(main())
 finally:
-    if at == "0":
-        print("events:", events, file=sys.stderr)
+    report()
 """
 
 
