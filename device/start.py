@@ -129,7 +129,7 @@ def _run_until_closed(settings: Config, args: argparse.Namespace) -> None:
 
 def _run_headless_demo(settings: Config, folder: Path, seconds: float) -> int:
     """Run the mirror for some seconds, press the button once, and write pictures and the GIF to `folder`."""
-    # a shared GIF would be for phones, from another folder
+    # phones would look for a shared GIF in another folder
     share = replace(settings.share, enabled=False)
     settings = replace(settings, gif=replace(settings.gif, folder=str(folder)), share=share)
     screenshots = ScreenshotWriter(folder)

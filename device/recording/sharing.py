@@ -27,7 +27,7 @@ class Sharing:
 
     @property
     def whole_hours(self) -> int:
-        """The hours that visitors read: the GIF is there for so long, if not longer."""
+        """The whole hours that visitors read. The GIF stays at least that long."""
         return int(self.hours)
 
     def announce(self, name: str, recording: Recording) -> None:
@@ -42,7 +42,7 @@ class Sharing:
             details_file(self.folder, name).unlink()
 
     def page(self, name: str) -> ShownPage | None:
-        """Return the page of a GIF; None while it is not being served, or at an address that no code holds."""
+        """Return the page of a GIF; None while it is not being served, or its address fits into no code."""
         address = read_address(self.server_folder)
         if address is None:
             return None

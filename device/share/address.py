@@ -70,7 +70,7 @@ def remove_address(folder: Path) -> None:
 def read_address(folder: Path) -> Address | None:
     """Return the address; None if there is none, or its file is damaged.
 
-    The file is of a server that phones talk to, so it may be anything: also a pipe that never ends.
+    The file is of a server that phones talk to, so it may be anything, even a pipe that never ends.
     """
     try:
         with open(folder / FILE_NAME, "rb", opener=_open_at_once) as file:

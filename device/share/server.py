@@ -100,7 +100,7 @@ class Connection(HTTPChannel):
     parser_class = Request
 
     def received(self, data: bytes) -> bool:
-        """Take a part of a request; close the connection if it is none, and log nothing: phones could fill the log."""
+        """Take a part of a request. If it is not one, close the connection. Log nothing: phones could fill the log."""
         try:
             return bool(super().received(data))
         except ValueError:  # waitress expects no such URL and no such number
@@ -110,7 +110,7 @@ class Connection(HTTPChannel):
     def has_timed_out(self, now: float) -> bool:
         """Return whether the client has taken too long, at whatever it does. `now` is in seconds since 1970.
 
-        If the clock was put back meanwhile, by more than a correction, nobody knows, so it has.
+        A connection from before the clock was put back has, too, unless the clock was only corrected.
         """
         age, idle = now - self.creation_time, now - self.last_activity
         if self.requests:  # a thread is at work on it
@@ -144,8 +144,8 @@ class BoundedServer(TcpWSGIServer):
         return bool(super().readable())
 
     def maintenance(self, now: float) -> None:
-        # waitress itself only marks such connections: one whose client takes nothing would stay for ever. Shut down, it
-        # is closed in its own turn; closed here, its number could pass to a phone that connects in this turn.
+        # waitress itself only marks such connections: one whose client takes nothing would stay for ever. The loop
+        # closes what is shut down. If this closed it, a phone that connects in the same turn could get its number.
         for connection in self._connections():
             if connection.socket is not None and connection.has_timed_out(now):
                 connection.will_close = True

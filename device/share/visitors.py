@@ -26,7 +26,7 @@ WELCOME_SECONDS: Final = 3600.0
 
 
 def visitor_key(address: str) -> str:
-    """Return what counts as one visitor: an address. All phones of a Wi-Fi may share the rest of an IPv6 network."""
+    """Return what counts as one visitor: an address. All phones of a Wi-Fi may have the same IPv6 prefix."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

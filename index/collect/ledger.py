@@ -41,8 +41,8 @@ because it added little, or because the rules changed. Any other outcome is the 
 DAMAGED: Final = "damaged"
 
 SEEN_AGAIN: Final = "seen again"
-"""The outcome of a photograph's earlier look. Its row has no key, counts for nothing, and names the picture that the
-library may have."""
+"""The outcome of an earlier look at a photograph that was looked at again. Its row has no key and is not counted, but
+names a picture that the library may still have."""
 
 AGAIN: Final = (NOT_ALLOWED, DAMAGED)
 """Outcomes of photographs that are looked at again if the source offers them."""
@@ -336,7 +336,7 @@ class Ledger(LedgerState):
 def discard_pictures(out: Path, names: Iterable[str]) -> None:
     """Delete pictures that were taken down from the library `out` in its ledger's folder, too, if it has one.
 
-    The next run gives them back. While another process is collecting, that one does it.
+    The next run records that they are gone. If another process is collecting now, the next run deletes them.
     """
     folder = Ledger.folder_of(out)
     if not folder.is_dir():

@@ -50,7 +50,7 @@ def candidates_to_look_at(source: Source, ledger: Ledger, barred: Barred, again:
 
 
 def is_barred(candidate: Candidate, credit: Credit, barred: Barred) -> bool:
-    """Return whether a candidate with this credit is barred, be it by where it is downloaded from."""
+    """Return whether a candidate is barred: by this credit, by its author's page, or by the URL of its picture."""
     url = candidate.picture if isinstance(candidate.picture, str) else None
     return barred.bars(credit, url, candidate.author_url)
 

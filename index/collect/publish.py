@@ -62,8 +62,8 @@ def _why_nothing(skips: dict[str, SkipSummary]) -> str:
     if not skips:
         return "no photograph was looked at."
     commonest = max(skips.values(), key=lambda summary: summary.count)
-    example = f", such as this: {commonest.examples[0].reason}" if commonest.examples else "."
-    return f"no photograph is left. {commonest.count:,} are missing for one reason{example}"
+    reason = f" The commonest reason: {commonest.examples[0].reason}" if commonest.examples else ""
+    return f"no photograph is left.{reason}"
 
 
 def _summaries(ledger: Ledger) -> dict[str, SkipSummary]:
